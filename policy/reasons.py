@@ -1,0 +1,67 @@
+"""The closed list of reasons for which procura says no, or later."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Every protocol has words for each of them; a test compares the sets."""
+
+    # login
+    BAD_CREDENTIALS = "bad-credentials"  # wrong password, unknown account, lockout: never told apart
+    ACCOUNT_STATUS = "account-status"  # the password was right, the status refuses; `detail` is the status
+    ACCOUNT_MAINTENANCE = "account-maintenance"
+    PASSWORD_EXPIRED = "password-expired"  # noqa: S105 — must be changed first; `detail` is the URL, if there is one
+    TOO_MANY_FAILURES = "too-many-failures"  # of this source, over all accounts
+    AUTHORIZATION_REFUSED = "authorization-refused"  # an authzid without loginAs, or its status forbids login
+    SESSION_ENDED = "session-ended"  # status or password changed while the session was open; `detail` says which
+    # sending
+    MALFORMED_MESSAGE = "malformed-message"  # `detail` names the field and the offence
+    SENDER_NOT_PERMITTED = "sender-not-permitted"  # From, Sender or Resent-From
+    REVERSE_PATH_NOT_PERMITTED = "reverse-path-not-permitted"  # MAIL FROM
+    PRINCIPAL_STATUS = "principal-status"  # the account in whose name it would go out may not send now
+    PRINCIPAL_MAINTENANCE = "principal-maintenance"
+    INVITATION_NOT_PERMITTED = "invitation-not-permitted"  # 'x' on the Calendar is missing
+    MALFORMED_CALENDAR = "malformed-calendar"
+    # recipients
+    RECIPIENT_UNKNOWN = "recipient-unknown"
+    RECIPIENT_CLOSED = "recipient-closed"  # closed or pending; `detail` is the status
+    RECIPIENT_MAINTENANCE = "recipient-maintenance"
+    RECIPIENT_OVER_QUOTA = "recipient-over-quota"
+    POSTING_NOT_PERMITTED = "posting-not-permitted"  # sendToDistList
+    RELAY_NOT_PERMITTED = "relay-not-permitted"
+    MAIL_LOOP = "mail-loop"
+    # folders
+    FOLDER_UNKNOWN = "folder-unknown"  # also: exists, but may not be seen
+    RIGHT_MISSING = "right-missing"  # `detail` names the right and whom to ask
+    OWNER_MAINTENANCE = "owner-maintenance"
+    FOLDER_EXISTS = "folder-exists"
+    NOT_ALLOWED_ON_THIS_FOLDER = "not-allowed-on-this-folder"  # INBOX, root, special use: `detail` says what
+    OVER_QUOTA = "over-quota"
+    LIMIT = "limit"  # `detail` names the limit
+    GRANT_NOT_POSSIBLE = "grant-not-possible"  # unknown grantee, the owner as grantee, a right one lacks
+    # administration
+    ADMIN_NOT_PERMITTED = "admin-not-permitted"
+    # load and faults of ours: always "later"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Final: 5xx, NO."""
+
+    reason: Reason
+    detail: str = ""
+    decision: str = ""  # the decision id under which it is on record, e.g. "d-7f3a91"
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Later: 4xx, the queue, NO [UNAVAILABLE]."""
+
+    reason: Reason
+    detail: str = ""
+    decision: str = ""
+
+
+Verdict = Refuse | Defer
