@@ -1,0 +1,82 @@
+# make run    starts the gateway with a demonstration (ARGS=--once ends after it)
+# make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
+# make check  is what a developer runs all day: format, lint, types, import rules, fast tests
+# Nothing is written outside this directory, apart from scratch files that are removed again.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := run
+.PHONY: run setup setup-test setup-check test check format lock clean
+
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --quiet --no-cache-dir --require-hashes
+INSTALL_PROJECT := $(PIP) install --quiet --no-cache-dir --no-deps --no-build-isolation
+FAST_TESTS = $(wildcard tests/architecture tests/config tests/docker tests/policy tests/gateway/message tests/gateway/imap/grammar)
+
+# The first that is new enough; a name that is there but answers nothing (a version manager's) is passed over.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done)
+
+run: setup
+	@exec $(BIN)/procura demo $(ARGS)
+
+setup: $(VENV)/.runtime
+	@:
+
+setup-test: $(VENV)/.test
+	@:
+
+setup-check: $(VENV)/.check
+	@:
+
+$(VENV)/.python:
+	@if [ -z "$(PYTHON)" ]; then echo "procura needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; fi
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) \
+		|| { echo "$(PYTHON) cannot make $(VENV); its venv module is a package of its own on some systems (python3-venv)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml | $(VENV)/.python
+	@$(INSTALL) --requirement requirements/build.txt --requirement requirements/runtime.txt
+	@$(INSTALL_PROJECT) --editable .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt | $(VENV)/.runtime
+	@$(INSTALL) --requirement requirements/test.txt
+	@touch $@
+
+$(VENV)/.check: requirements/check.txt | $(VENV)/.test
+	@$(INSTALL) --requirement requirements/check.txt
+	@touch $@
+
+# Tests get a scratch directory of their own, short for the sake of Unix sockets, which goes away however they end.
+define pytest
+scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && trap 'exit 130' INT TERM HUP && \
+TMPDIR="$$scratch" $(BIN)/python -m pytest --basetemp="$$scratch/t"
+endef
+
+test: setup setup-test
+	@$(pytest) $(or $(ARGS),-n 2 --dist loadfile)
+
+check: setup setup-check
+	@told=$$($(BIN)/ruff format --check --output-format concise . 2>&1) || { echo "$$told"; echo "make format mends these"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@told=$$($(BIN)/lint-imports 2>&1) || { echo "$$told"; exit 1; }
+	@$(pytest) --quiet -m "not slow" $(FAST_TESTS)
+
+format: setup-check
+	@$(BIN)/ruff check --quiet --select I --fix . ; $(BIN)/ruff format .
+
+# The pins are made anew (needs pip-tools). Neither the index nor the machine they were made on is written into them.
+LOCK = cd requirements && CUSTOM_COMPILE_COMMAND="make lock" $(or $(PIP_COMPILE),pip-compile) --quiet --upgrade --generate-hashes --strip-extras \
+	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+lock:
+	$(LOCK) --output-file runtime.txt runtime.in
+	$(LOCK) --output-file build.txt build.in
+	$(LOCK) --output-file test.txt test.in
+	$(LOCK) --output-file check.txt check.in
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

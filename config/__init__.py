@@ -1,0 +1,1 @@
+"""What the operator has set: typed values, where each came from, and whether they agree with each other."""

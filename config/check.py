@@ -1,0 +1,261 @@
+"""Do the settings agree with each other and with this machine? Everything that does not is said at once, by name."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+from config.addresses import ListenAddress, Network, TcpAddress, UnixAddress, is_host
+from config.settings import LOOPBACK, Listen, Settings, names
+from config.sources import secret_name
+
+# Below these a strict client or server of the RFC may fail; tests and closed sites may still want it.
+_RFC_MINIMUM: Final = {
+    "limits.recipients": (100, "RFC 5321 section 4.5.3.1.8 asks for 100"),
+    "limits.smtp_auth_line": (12_288, "RFC 4954 section 4.1 asks for 12288"),
+    "limits.imap_line": (8_192, "RFC 7162 section 4 asks for 8192"),
+    "limits.imap_line_before_login": (8_192, "RFC 7162 section 4 asks for 8192"),
+    "limits.imap_timeout": (1_800, "RFC 3501 section 5.4 asks for 30 minutes"),
+    "limits.smtp_timeout": (300, "RFC 5321 section 4.5.3.2.7 asks for 5 minutes"),
+}
+# (smaller, larger, why): the first may not exceed the second.
+_ORDER: Final = (
+    ("limits.connections_per_source", "limits.connections", "one source could never have that many"),
+    ("limits.connections_per_account", "limits.connections", "one account could never have that many"),
+    ("limits.imap_line_before_login", "limits.imap_line", "a stranger would get more than an account"),
+    ("limits.imap_literal_before_login", "limits.imap_literal", "a stranger would get more than an account"),
+    ("limits.bad_commands_before_login", "limits.bad_commands", "a stranger would get more than an account"),
+    ("limits.imap_literal", "limits.message_size", "a command would get more than a message"),
+    ("limits.header_size", "limits.message_size", "a header is part of its message"),
+    ("limits.data_timeout", "limits.session_timeout", "the session would end before the message"),
+    ("queue.delay", "queue.lifetime", "the mail would have bounced by then"),
+)
+# sun_path holds 108 octets with the final NUL on Linux, 104 on the BSDs.
+_UNIX_PATH_MAX: Final = 103
+_UNFIT_IN_A_PREFIX: Final = re.compile(r"[\x00-\x1f\x7f%*\"\\(){]")
+
+
+class Severity(StrEnum):
+    """Whether the server may start."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not agree: the setting's dotted name, how bad it is, and why, in words."""
+
+    setting: str
+    severity: Severity
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.setting}: {self.message}"
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Every contradiction, errors first. Looks at the files that are named; changes nothing."""
+    found = [
+        *_listeners(settings),
+        *_sources(settings),
+        *_tls(settings),
+        *_relay(settings),
+        *_names(settings),
+        *_places(settings),
+        *_numbers(settings),
+        *_later(settings),
+    ]
+    return sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)
+
+
+def _error(setting: str, message: str) -> Finding:
+    return Finding(setting, Severity.ERROR, message)
+
+
+def _warning(setting: str, message: str) -> Finding:
+    return Finding(setting, Severity.WARNING, message)
+
+
+def _all_listeners(settings: Settings) -> Iterator[tuple[str, ListenAddress]]:
+    for name in Listen.model_fields:
+        for address in getattr(settings.listen, name):
+            yield f"listen.{name}", address
+
+
+def _listeners(settings: Settings) -> Iterator[Finding]:
+    listeners = list(_all_listeners(settings))
+    if not listeners:
+        yield _warning("listen", "every list is empty, so nothing can be reached")
+    for (name, address), (other_name, other) in combinations(listeners, 2):
+        if _collide(address, other):
+            same = f"{address} is there twice" if address == other else f"{address} and {other} are the same port"
+            yield _error(other_name, same if name == other_name else f"{same}: also in {name}")
+    for name, address in listeners:
+        match address:
+            case UnixAddress(path) if len(os.fsencode(path)) > _UNIX_PATH_MAX:
+                yield _error(name, f"{address} is longer than the {_UNIX_PATH_MAX} octets a socket's path may have")
+            case UnixAddress(path) if not Path(path).parent.is_dir():
+                yield _error(name, f"there is no directory {Path(path).parent}")
+            case TcpAddress() if name == "listen.lmtp" and not address.loopback:
+                yield _warning(name, f"{address} can be reached from other machines; LMTP has no login, only lmtp_networks guards it")
+            case TcpAddress() if settings.auth.plaintext and not address.loopback and name not in ("listen.lmtp", "listen.mx"):
+                yield _error("auth.plaintext", f"passwords would cross the network unprotected: {name} has {address}, not loopback")
+
+
+def _collide(one: ListenAddress, other: ListenAddress) -> bool:
+    match one, other:
+        case TcpAddress(), TcpAddress():
+            if one.port != other.port or one.port == 0:
+                return False
+            # 0.0.0.0 and 127.0.0.1 collide; 0.0.0.0 and ::1 do not, since v6 sockets are bound for v6 only.
+            same_family = (":" in one.host) == (":" in other.host)
+            return one.host.lower() == other.host.lower() or (same_family and (one.everywhere or other.everywhere))
+        case _:
+            return one == other
+
+
+def _sources(settings: Settings) -> Iterator[Finding]:
+    for name, networks in (("lmtp_networks", settings.lmtp_networks), ("limits.exempt_networks", settings.limits.exempt_networks)):
+        for network in networks:
+            if network.prefixlen == 0:
+                yield _warning(name, f"{network} is the whole internet")
+    doors = [address for address in settings.listen.lmtp if isinstance(address, TcpAddress)]
+    if doors and not settings.lmtp_networks:
+        yield _error("lmtp_networks", "is empty, so nobody may use the TCP address in listen.lmtp")
+    elif doors and all(address.loopback for address in doors) and not _covers_loopback(settings.lmtp_networks):
+        this_machine = ", ".join(map(str, LOOPBACK))
+        yield _warning("lmtp_networks", f"leaves out this machine ({this_machine}), but listen.lmtp is for this machine only")
+
+
+def _covers_loopback(networks: tuple[Network, ...]) -> bool:
+    return any(network.network_address.is_loopback or network.prefixlen == 0 for network in networks)
+
+
+def _tls(settings: Settings) -> Iterator[Finding]:
+    certificate, key = settings.tls.certificate, settings.tls.key
+    if (certificate is None) != (key is None):
+        yield _error("tls.key" if key is None else "tls.certificate", "tls.certificate and tls.key go together, or neither is set")
+    unreadable = False
+    for name, path in (("tls.certificate", certificate), ("tls.key", key)):
+        if path is not None:
+            fault = _unreadable(path)
+            if fault is not None:
+                unreadable = True
+                yield _error(name, fault)
+    if certificate is None or key is None or unreadable:
+        return
+    if key.stat().st_mode & stat.S_IROTH:
+        yield _warning("tls.key", f"everybody on this machine can read {key}")
+    try:
+        # The empty password makes an encrypted key fail instead of asking on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError) as fault:
+        reason = getattr(fault, "reason", None) or str(fault)
+        reason = reason.replace("_", " ").lower()
+        yield _error("tls.certificate", f"{certificate} and {key} are no PEM certificate with its unencrypted key ({reason})")
+
+
+def _unreadable(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except FileNotFoundError:
+        return f"there is no file {path}"
+    except OSError as fault:
+        return f"cannot read {path}: {fault.strerror}"
+    return None
+
+
+def _relay(settings: Settings) -> Iterator[Finding]:
+    relay = settings.relay
+    if relay is None:
+        return
+    if relay.username is not None and relay.password is None:
+        yield _error("relay", "has a user without a password; put the whole address into a file named relay in secrets_dir")
+    for name, address in _all_listeners(settings):
+        if isinstance(address, TcpAddress) and address.port == relay.port and relay.loopback and (address.loopback or address.everywhere):
+            yield _error("relay", f"is this server itself ({name} has {address}): mail would go in circles")
+
+
+def _names(settings: Settings) -> Iterator[Finding]:
+    hostname = settings.hostname
+    if not is_host(hostname) or not hostname.isascii():
+        yield _error("hostname", f"{hostname!r} is no host name (letters, digits, hyphens and dots)")
+    elif "." not in hostname:
+        yield _warning("hostname", f"{hostname!r} has no domain; other servers expect a full name such as mail.example.org")
+    prefix = settings.imap.shared_prefix
+    if not prefix.endswith("/") or prefix.startswith("/") or "//" in prefix:
+        yield _error("imap.shared_prefix", f'{prefix!r} must be a name that ends with one "/"')
+    elif not prefix.isascii() or _UNFIT_IN_A_PREFIX.search(prefix) or "&" in prefix or len(prefix) > 64:
+        yield _error("imap.shared_prefix", f'{prefix!r} must be at most 64 plain characters without & % * " \\ ( ) {{')
+    elif prefix.split("/")[0].upper() == "INBOX":
+        yield _error("imap.shared_prefix", "INBOX is everybody's own")
+
+
+def _places(settings: Settings) -> Iterator[Finding]:
+    data = settings.data
+    nearest = next((path for path in (data, *data.parents) if path.exists()), Path("/"))
+    if not nearest.is_dir():
+        yield _error("data", f"{nearest} is not a directory")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield _error("data", f"{nearest} cannot be written by this user")
+    elif nearest == data and data.stat().st_mode & stat.S_IRWXO:
+        yield _warning("data", f"everybody on this machine can look into {data}; chmod 700 keeps mail and keys private")
+    url = settings.store_url
+    scheme, separator, place = url.partition("://")
+    if not separator or scheme not in ("sqlite", "postgresql"):
+        yield _error("store", "must begin with sqlite:/// (this version has no other store)")
+    elif scheme == "postgresql":
+        yield _error("store", "this version has no PostgreSQL store; use sqlite:///...")
+    elif not place.startswith("/") or place in ("/", "/:memory:"):
+        yield _error("store", "must name a file: sqlite:///path/to/procura.db")
+    if settings.secrets_dir is not None:
+        yield from _secrets(settings.secrets_dir)
+
+
+def _secrets(directory: Path) -> Iterator[Finding]:
+    try:
+        files = sorted(entry.name for entry in directory.iterdir() if entry.is_file())
+    except OSError as fault:
+        yield _error("secrets_dir", f"cannot read {directory}: {fault.strerror}")
+        return
+    strange = [name for name in files if secret_name(name) not in names()]
+    if strange:
+        yield _warning("secrets_dir", f"these files in {directory} name no setting: {', '.join(strange[:10])}")
+
+
+def _numbers(settings: Settings) -> Iterator[Finding]:
+    for name, (minimum, source) in _RFC_MINIMUM.items():
+        if _number(settings, name) < minimum:
+            yield _warning(name, source)
+    for smaller, larger, why in _ORDER:
+        if _number(settings, smaller) > _number(settings, larger):
+            yield _error(smaller, f"is more than {larger}: {why}")
+    if any(wait <= 0 for wait in settings.queue.retries):
+        yield _error("queue.retries", "each wait must be more than 0 s, or the relay would be asked without pause")
+    elif settings.queue.retries[0] > settings.queue.lifetime:
+        yield _error("queue.retries", "the first wait is longer than queue.lifetime: nothing would be tried twice")
+    if settings.password.memory < settings.password.lanes * (8 << 10):
+        yield _error("password.memory", "argon2 needs at least 8 KiB for each of password.lanes")
+
+
+def _number(settings: Settings, name: str) -> float:
+    group, _, inner = name.partition(".")
+    return float(getattr(getattr(settings, group), inner))
+
+
+def _later(settings: Settings) -> Iterator[Finding]:
+    """What the settings can say and this version cannot do yet: said, not passed over."""
+    if settings.workers > 1:
+        yield _error("workers", f"this version serves with one process, not with {settings.workers}")
+    if settings.listen.admin:
+        yield _warning("listen.admin", "this version has no HTTP door; nothing will listen there")

@@ -1,0 +1,382 @@
+"""Every setting: its type, its default, and the sentence that says what it means."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.addresses import ListenAddress, Network, RelayAddress, read_listen_address, read_network, read_relay
+from config.amounts import read_duration, read_size, write_duration, write_size
+
+
+def _read_list(value: object) -> object:
+    """A list as TOML has it, or as a text: JSON, or items parted by commas or blanks."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [item for item in re.split(r"[,\s]+", value) if item]
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('is no list: write ["first", "second"], or first,second') from None
+
+
+def _read_text_or_none(value: object) -> object:
+    return None if value == "" else value
+
+
+Duration = Annotated[float, BeforeValidator(read_duration), PlainSerializer(write_duration)]
+Size = Annotated[int, BeforeValidator(read_size), PlainSerializer(write_size)]
+Count = Annotated[int, Field(ge=1)]
+Listener = Annotated[ListenAddress, PlainValidator(read_listen_address), PlainSerializer(str)]
+Listeners = Annotated[tuple[Listener, ...], BeforeValidator(_read_list)]
+Source = Annotated[Network, PlainValidator(read_network), PlainSerializer(str)]
+Networks = Annotated[tuple[Source, ...], BeforeValidator(_read_list)]
+Durations = Annotated[tuple[Duration, ...], BeforeValidator(_read_list), Field(min_length=1)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_read_text_or_none)]
+Relay = Annotated[RelayAddress | None, PlainValidator(read_relay), PlainSerializer(lambda relay: None if relay is None else str(relay))]
+
+LOOPBACK: Final = (read_network("127.0.0.0/8"), read_network("::1"))
+
+
+def _listeners(*texts: str) -> tuple[ListenAddress, ...]:
+    return tuple(map(read_listen_address, texts))
+
+
+class Group(BaseModel):
+    """Settings that share the first part of their name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Listen(Group):
+    """Where each protocol is spoken; an empty list switches it off."""
+
+    submission: Listeners = Field(default=_listeners("127.0.0.1:1587"), description="SMTP submission with STARTTLS (RFC 6409).")
+    submissions: Listeners = Field(
+        default=_listeners("127.0.0.1:1465"),
+        description="SMTP submission over implicit TLS (RFC 8314).",
+    )
+    lmtp: Listeners = Field(
+        default=_listeners("127.0.0.1:1024"),
+        description="LMTP in, from an MTA (RFC 2033); unix:/path is better, for only this machine can reach it.",
+    )
+    mx: Listeners = Field(default=(), description="SMTP in without authentication, for local recipients only (RFC 5321).")
+    imap: Listeners = Field(default=_listeners("127.0.0.1:1143"), description="IMAP with STARTTLS (RFC 3501).")
+    imaps: Listeners = Field(default=_listeners("127.0.0.1:1993"), description="IMAP over implicit TLS (RFC 8314).")
+    admin: Listeners = Field(
+        default=(),
+        description="HTTP for administrators; this version has no HTTP door, so nothing listens here yet.",
+    )
+
+
+class Tls(Group):
+    """The certificate shown to clients."""
+
+    certificate: OptionalPath = Field(
+        default=None,
+        description="PEM file with the certificate and its chain; without one a self-signed certificate is made in data. Read "
+        "again on SIGHUP.",
+    )
+    key: OptionalPath = Field(
+        default=None,
+        description="PEM file with the private key of tls.certificate, not encrypted. Read again on SIGHUP.",
+    )
+
+
+class Auth(Group):
+    """How people prove who they are."""
+
+    plaintext: bool = Field(
+        default=False,
+        description="PLAIN and LOGIN without TLS; for tests and benchmarks on loopback listeners only.",
+    )
+
+
+class Imap(Group):
+    """How folders appear in IMAP."""
+
+    shared_prefix: str = Field(
+        default="Other Users/",
+        description='Where other people\'s folders appear (RFC 2342); ends with "/".',
+    )
+
+
+class Queue(Group):
+    """How mail for the relay is retried."""
+
+    lifetime: Duration = Field(
+        default=5 * 86_400,
+        gt=0,
+        description="Time until mail that cannot be handed on bounces; RFC 5321 section 4.5.4.1 asks for at least 4 to 5 days.",
+    )
+    retries: Durations = Field(
+        default=(60, 300, 900, 1_800, 3_600, 7_200, 14_400),
+        description="Waits between attempts, the last one repeats; short at first because most faults are, then sparing a relay "
+        "that is down.",
+    )
+    delay: Duration = Field(
+        default=14_400,
+        description="Time after which the sender is told once that mail is delayed; 4 hours is what people notice. 0: never.",
+    )
+    concurrency: Count = Field(
+        default=10,
+        le=1_000,
+        description="Connections to the relay at the same time; what smarthosts commonly allow one client.",
+    )
+
+
+class Password(Group):
+    """What a stored password costs to check (argon2id, RFC 9106)."""
+
+    memory: Size = Field(
+        default=19 << 20,
+        ge=8 << 10,
+        le=4 << 30,
+        description="Memory of one check; 19 MiB with 2 passes is the usual recommendation for logins, about 15 to 30 ms.",
+    )
+    passes: Count = Field(default=2, le=100, description="Passes over that memory.")
+    lanes: Count = Field(
+        default=1,
+        le=64,
+        description="Lanes, computed in parallel; 1 because many logins run side by side already.",
+    )
+    threads: Count = Field(
+        default=2,
+        le=256,
+        description="Checks at the same time, so that a flood of logins leaves processors to everybody else.",
+    )
+    waiting: Count = Field(
+        default=200,
+        le=100_000,
+        description='Logins that may wait for a check; beyond it the answer is "try again later", within seconds rather than minutes.',
+    )
+
+
+class Limits(Group):
+    """What one peer may use up; every number is enforced where octets enter."""
+
+    exempt_networks: Networks = Field(
+        default=LOOPBACK,
+        description="Sources to which the limits per source do not apply (connections, failed logins); the lockout per account still does.",
+    )
+    connections: Count = Field(
+        default=10_000,
+        description="Connections altogether; more are told to come back (421, BYE). Enough for a few thousand people.",
+    )
+    connections_per_source: Count = Field(
+        default=100,
+        description="Connections from one IPv4 address or IPv6 /64; an office behind one address needs tens, Postfix allows 50.",
+    )
+    connections_per_account: Count = Field(
+        default=100,
+        description="Sessions logged in as one account; several clients with a handful each, and what a stolen password can hold.",
+    )
+    smtp_line: Size = Field(
+        default=4_096,
+        ge=512,
+        description="One SMTP command with its CRLF; RFC 5321 asks for 512 and extensions for more, Dovecot takes 4 KiB.",
+    )
+    smtp_auth_line: Size = Field(
+        default=12_288,
+        ge=512,
+        description="One line of an AUTH exchange; RFC 4954 section 4.1 asks for 12288.",
+    )
+    imap_line: Size = Field(
+        default=65_536,
+        ge=1_024,
+        description="One IMAP command without its literals; clients send long sets of UIDs, Dovecot takes 64 KiB.",
+    )
+    imap_line_before_login: Size = Field(
+        default=8_192,
+        ge=1_024,
+        description="The same before login; RFC 7162 section 4 asks for 8192, a stranger needs no more.",
+    )
+    imap_literal: Size = Field(
+        default=131_072,
+        ge=256,
+        description="All literals of one command other than APPEND; search texts and names are short, Cyrus takes 128 KiB.",
+    )
+    imap_literal_before_login: Size = Field(
+        default=4_096,
+        ge=256,
+        description="The same before login: a user name and a password.",
+    )
+    message_size: Size = Field(
+        default=50 << 20,
+        ge=1_024,
+        description="One message, in SMTP, LMTP and APPEND; what large providers take, encoded attachments included.",
+    )
+    header_size: Size = Field(
+        default=1 << 20,
+        ge=1_024,
+        description="The header of a message; long Received and DKIM chains stay under 100 KiB.",
+    )
+    header_fields: Count = Field(default=1_000, description="Fields in the header of a message; real ones have under 200.")
+    mime_depth: Count = Field(
+        default=100,
+        le=1_000,
+        description="Levels of nesting in a message that are looked at; deeper parts count as text. Dovecot and Postfix: 100.",
+    )
+    mime_parts: Count = Field(default=10_000, description="Parts of a message that are looked at; Dovecot: 10000.")
+    recipients: Count = Field(
+        default=1_000,
+        description="Recipients of one message, then 452 4.5.3; RFC 5321 section 4.5.3.1.8 asks for 100, Postfix takes 1000.",
+    )
+    hops: Count = Field(default=50, description="Received fields after which a message is taken for a loop (5.4.6); Postfix: 50.")
+    bad_commands: Count = Field(
+        default=20,
+        description="Commands with errors until the connection ends; Dovecot and Postfix: 20.",
+    )
+    bad_commands_before_login: Count = Field(
+        default=5,
+        description="The same before login, where no mail client errs but scanners do.",
+    )
+    failed_logins_per_source: Count = Field(
+        default=50,
+        description="Failed logins from one source, over all accounts, until it is refused before any password is looked at.",
+    )
+    failed_logins_window: Duration = Field(default=600, gt=0, description="Time in which limits.failed_logins_per_source counts.")
+    tls_timeout: Duration = Field(default=30, gt=0, description="Time for the TLS handshake; seconds on the worst network.")
+    login_timeout: Duration = Field(
+        default=180,
+        gt=0,
+        description="Time from connecting to being logged in, whatever is sent; Dovecot: 3 minutes.",
+    )
+    imap_timeout: Duration = Field(
+        default=1_800,
+        gt=0,
+        description="Time without a command after login, IDLE included; RFC 3501 section 5.4 asks for at least 30 minutes.",
+    )
+    smtp_timeout: Duration = Field(
+        default=300,
+        gt=0,
+        description="Time to the next whole SMTP or LMTP command; RFC 5321 section 4.5.3.2.7 asks for 5 minutes.",
+    )
+    data_timeout: Duration = Field(
+        default=1_800,
+        gt=0,
+        description="Time for one whole message or literal to arrive; 50 MiB at 30 KiB a second.",
+    )
+    session_timeout: Duration = Field(
+        default=7_200,
+        gt=0,
+        description="Time an SMTP or LMTP connection may last; MTAs reuse one for minutes, not for hours.",
+    )
+    output_timeout: Duration = Field(
+        default=60,
+        gt=0,
+        description="Time a peer may leave output unread before the connection is cut.",
+    )
+    output_backlog: Size = Field(
+        default=1 << 20,
+        ge=4_096,
+        description="Output kept for a peer that reads slowly; above it no further command of it runs.",
+    )
+    stop_timeout: Duration = Field(
+        default=20,
+        gt=0,
+        description="Time that running commands get to finish after SIGTERM; below the 30 s after which service managers kill.",
+    )
+
+
+class Log(Group):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="The least important events that are written.",
+    )
+    format: Literal["text", "json"] = Field(default="text", description="One line per event: name=value pairs, or a JSON object.")
+
+
+class Settings(BaseSettings):
+    """All settings. Built from arguments alone; `config.sources.load` is what reads environment and files."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        env_prefix="PROCURA_",
+        env_nested_delimiter="__",
+        enable_decoding=False,
+        case_sensitive=False,
+    )
+
+    data: Path = Field(
+        default=Path("./var"),
+        description="Directory of everything kept: database, messages, self-signed certificate, keys.",
+    )
+    store: str = Field(
+        default="sqlite:///{data}/procura.db",
+        description="Where the database is; {data} stands for the setting data.",
+    )
+    secrets_dir: OptionalPath = Field(
+        default=None,
+        description="Directory with one file per secret setting, named like the setting with __ for the dot (for example relay).",
+    )
+    hostname: str = Field(
+        default_factory=socket.gethostname,
+        description="Name of this server in greetings, Received fields and message ids; by default the machine's.",
+    )
+    listen: Listen = Field(default_factory=Listen)
+    lmtp_networks: Networks = Field(default=LOOPBACK, description="Who may hand mail in by LMTP over TCP.")
+    tls: Tls = Field(default_factory=Tls)
+    auth: Auth = Field(default_factory=Auth)
+    relay: Relay = Field(
+        default=None,
+        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; none: "
+        "such recipients are refused with 550 5.7.1.",
+    )
+    workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
+    bare_newline: Literal["refuse", "fix"] = Field(
+        default="refuse",
+        description="A bare CR or LF in a message: refused with 550 5.6.0, or made CRLF; never a boundary either way.",
+    )
+    closed_reply: Literal["5.2.1", "5.1.1"] = Field(
+        default="5.2.1",
+        description="How a closed account refuses mail: as disabled (5.2.1), or like an address that does not exist (5.1.1).",
+    )
+    quota_full: Literal["defer", "reject"] = Field(
+        default="defer",
+        description="Mail for a full mailbox: 452 4.2.2, so that the sender tries again, or 552 5.2.2, so that it bounces at once.",
+    )
+    imap: Imap = Field(default_factory=Imap)
+    queue: Queue = Field(default_factory=Queue)
+    password: Password = Field(default_factory=Password)
+    limits: Limits = Field(default_factory=Limits)
+    log: Log = Field(default_factory=Log)
+
+    @property
+    def store_url(self) -> str:
+        """`store` with `data` filled in."""
+        return self.store.replace("{data}", str(self.data))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments only, so that a test or a tool that builds settings gets what it wrote, whatever the environment."""
+        return (init_settings,)
+
+
+def names() -> dict[str, Any]:
+    """Every setting by its dotted name, in the order of this file, with its pydantic field."""
+    found: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
+            found |= {f"{name}.{inner}": inner_field for inner, inner_field in field.annotation.model_fields.items()}
+        else:
+            found[name] = field
+    return found
