@@ -1,0 +1,1 @@
+"""What speaks and acts: protocols, the services behind them, the command line."""

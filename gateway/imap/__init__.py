@@ -1,0 +1,1 @@
+"""IMAP: connections, grammar, answers."""

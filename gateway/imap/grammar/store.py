@@ -1,0 +1,51 @@
+"""STORE and UID STORE: flags to be changed."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.imap.grammar.cursor import Cursor
+from gateway.imap.grammar.flags import store_flags
+from gateway.imap.grammar.numbers import SequenceSet, sequence_set
+from gateway.imap.grammar.parameters import Parameter, parameters
+
+_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
+
+
+class StoreMode(Enum):
+    """What is done with the flags that are named."""
+
+    REPLACE = b""
+    ADD = b"+"
+    REMOVE = b"-"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Messages and a change of their flags; `silent` when the client does not want to be told the outcome."""
+
+    messages: SequenceSet
+    mode: StoreMode
+    flags: tuple[bytes, ...]
+    silent: bool
+    by_uid: bool
+    modifiers: tuple[Parameter, ...] = ()
+
+
+def store(c: Cursor, *, by_uid: bool) -> Store:
+    """`store = "STORE" SP sequence-set [store-modifiers] SP store-att-flags`,
+    `store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))` (RFC 3501, RFC 4466 section 2.5)
+    """
+    c.sp()
+    messages = sequence_set(c)
+    c.sp()
+    modifiers: tuple[Parameter, ...] = ()
+    if c.peek() == b"(":
+        modifiers = parameters(c, "a modifier of STORE")
+        c.sp()
+    found = _ITEM.match(c.text, c.position)
+    if found is None:
+        c.fail("expected FLAGS, +FLAGS or -FLAGS, with or without .SILENT")
+    c.position = found.end()
+    c.sp()
+    return Store(messages, StoreMode(found[1]), store_flags(c), found[2] is not None, by_uid, modifiers)

@@ -1,0 +1,90 @@
+"""Which octets of a stored message does BODY[section] mean?"""
+
+from collections.abc import Callable, Iterable
+
+from gateway.imap.grammar.fetch import Section, SectionText
+from gateway.message.split import Field, Header, read_header
+from gateway.message.structure import Part
+
+Structure = Callable[[], Part]
+"""The message's structure, made only when a section has part numbers."""
+
+
+def find_part(message: Part, path: Iterable[int]) -> Part | None:
+    """The part that has these numbers, None if there is none.
+
+    RFC 3501 section 6.4.5: the parts of a multipart are counted from 1; a message that is no multipart has part 1, its body; the
+    numbers go on inside a message/rfc822 part as in any message.
+    """
+    part = message
+    # The numbers belong to the message around them, until a part is stepped into.
+    inside_message = True
+    for number in path:
+        if not inside_message:
+            embedded = part.embedded
+            if embedded is not None:
+                part = embedded
+                inside_message = True
+            elif not part.is_multipart:
+                return None
+        if part.is_multipart:
+            if not 1 <= number <= len(part.children):
+                return None
+            part = part.children[number - 1]
+        elif number != 1 or not inside_message:
+            return None
+        inside_message = False
+    return part
+
+
+def section(octets: bytes, wanted: Section, structure: Structure) -> bytes | None:
+    """The octets of a section as they are stored, None where the message has no such part.
+
+    RFC 3501 section 6.4.5. HEADER and TEXT of a part exist for message/rfc822 only; MIME is the part's own header. HEADER.FIELDS
+    gives whole fields in the message's order and the empty line at the end.
+    """
+    if not wanted.path:
+        return octets if wanted.text is None else _of_message(octets, read_header(octets), len(octets), wanted)
+    part = find_part(structure(), wanted.path)
+    if part is None:
+        return None
+    if wanted.text is None:
+        return octets[part.body : part.end]
+    if wanted.text is SectionText.MIME:
+        # Part 1 of a message that is no multipart has no header of its own but the message's.
+        return octets[part.start : part.body]
+    inner = part.embedded
+    return None if inner is None else _of_message(octets, inner.header, inner.end, wanted)
+
+
+def _of_message(octets: bytes, header: Header, end: int, wanted: Section) -> bytes | None:
+    match wanted.text:
+        case SectionText.HEADER:
+            return octets[header.start : header.body]
+        case SectionText.TEXT:
+            return octets[header.body : end]
+        case SectionText.HEADER_FIELDS:
+            names = frozenset(name.lower() for name in wanted.fields)
+            return _whole(octets, [field for field in header.fields if field.name in names])
+        case SectionText.HEADER_FIELDS_NOT:
+            names = frozenset(name.lower() for name in wanted.fields)
+            return _whole(octets, [field for field in header.fields if field.name not in names])
+        case SectionText.MIME | None:
+            return None
+
+
+def _whole(octets: bytes, fields: list[Field]) -> bytes:
+    pieces = [octets[field.start : field.end] for field in fields]
+    # A header that ends with the message may lack its last line end.
+    if pieces and not pieces[-1].endswith(b"\n"):
+        pieces.append(b"\r\n")
+    pieces.append(b"\r\n")
+    return b"".join(pieces)
+
+
+def cut(octets: bytes | None, partial: tuple[int, int] | None) -> bytes | None:
+    """`<first.count>`: these octets of the section, empty beyond its end (RFC 3501 section 6.4.5)."""
+    if octets is None or partial is None:
+        return octets
+    first, count = partial
+    return octets[first : first + count]

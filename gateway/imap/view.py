@@ -1,0 +1,437 @@
+"""What does this client believe about the selected folder, and what has it to be told?
+
+A FolderState is what the process knows of one folder, shared by all its sessions; a View is what one client was told of it.
+Message numbers exist only in views: they are places in an ascending array of UIDs.
+"""
+
+from __future__ import annotations  # array[int] is no expression before Python 3.12
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from gateway.imap.grammar.numbers import STAR, SequenceSet
+from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, spell_list
+
+# Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead.
+LOG_LIMIT = 65536
+
+Span = tuple[int, int]
+"""Places low..high of a view, high excluded, counted from 0: message numbers low+1..high."""
+
+
+class BadSequence(Exception):
+    """A message number that no message has: BAD (RFC 3501 section 9, "seq-number")."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Messages whose flags changed, in one deed."""
+
+    modseq: int
+    uids: array[int]
+
+
+class FolderState:
+    """What this process knows of a folder: UIDs, flags and mod-sequences as arrays side by side, and the modseq they stand for.
+
+    Appends extend the arrays in place, so that views share them; an expunge makes new arrays, a new generation, and leaves the old
+    UIDs to the views that still number by them. `names[bit]` is the flag that a bit stands for: system flags first, then keywords.
+    `unclaimed`: the first UID that no session was told of as \\Recent.
+
+    Nothing here is raised or lost by hearing of a change twice: what `modseq` covers is left alone by who calls.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_log",
+        "_log_first",
+        "_logged",
+        "_newest",
+        "_spelled",
+        "flags",
+        "generation",
+        "modseq",
+        "modseqs",
+        "names",
+        "uids",
+        "unclaimed",
+    )
+
+    def __init__(
+        self,
+        uids: Iterable[int] = (),
+        flags: Iterable[int] = (),
+        modseqs: Iterable[int] = (),
+        *,
+        modseq: int = 0,
+        names: Sequence[bytes] = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft"),
+        unclaimed: int = 1,
+    ) -> None:
+        self.uids = array("I", uids)
+        self.flags = array("Q", flags)
+        self.modseqs = array("Q", modseqs)
+        if not len(self.uids) == len(self.flags) == len(self.modseqs):
+            raise ValueError("UIDs, flags and mod-sequences of different length")
+        self.modseq = modseq
+        self._newest = self.uids[-1] if self.uids else 0
+        self.generation = 0
+        self.names = tuple(names)
+        self.unclaimed = unclaimed
+        self._log: deque[_Change] = deque()
+        self._log_first = 0
+        self._logged = 0
+        self._spelled: dict[int, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @property
+    def octets(self) -> int:
+        """Memory the arrays and the log take, roughly; for the bound on all states together."""
+        return 20 * len(self.uids) + 4 * self._logged + 128 * len(self._log)
+
+    @property
+    def log_end(self) -> int:
+        """The place in the log behind its last change."""
+        return self._log_first + len(self._log)
+
+    def index(self, uid: int) -> int | None:
+        """Where this message stands in the arrays, None if it is gone."""
+        at = bisect_left(self.uids, uid)
+        return at if at < len(self.uids) and self.uids[at] == uid else None
+
+    def append(self, uids: Sequence[int], flags: Sequence[int], modseqs: Sequence[int]) -> None:
+        """New messages, UIDs ascending and above all before. Raises ValueError otherwise."""
+        fresh = array("I", uids)
+        before = self._newest
+        if not len(fresh) == len(flags) == len(modseqs) or any(high <= low for low, high in zip((before, *fresh[:-1]), fresh, strict=True)):
+            raise ValueError("UIDs have to ascend, each with flags and a mod-sequence")
+        if fresh:
+            self._newest = fresh[-1]
+        self.uids.extend(fresh)
+        self.flags.extend(array("Q", flags))
+        self.modseqs.extend(array("Q", modseqs))
+        self.modseq = max(self.modseq, *modseqs) if modseqs else self.modseq
+
+    def change(self, uids: Sequence[int], flags: Sequence[int], modseq: int) -> None:
+        """The flags these messages have from `modseq` on; one call per deed. Messages that are gone are passed over."""
+        touched = array("I")
+        for uid, value in zip(uids, flags, strict=True):
+            at = self.index(uid)
+            if at is not None:
+                self.flags[at] = value
+                self.modseqs[at] = modseq
+                touched.append(uid)
+        self.modseq = max(self.modseq, modseq)
+        if touched:
+            self._log.append(_Change(modseq, touched))
+            self._logged += len(touched)
+            while self._logged > LOG_LIMIT or len(self._log) > LOG_LIMIT:
+                self._logged -= len(self._log.popleft().uids)
+                self._log_first += 1
+
+    def expunge(self, uids: Iterable[int], modseq: int) -> None:
+        """These messages are gone from `modseq` on. Messages that were gone before are passed over."""
+        places = sorted({at for at in map(self.index, uids) if at is not None})
+        self.modseq = max(self.modseq, modseq)
+        if not places:
+            return
+        self.uids = _without(self.uids, places)
+        self.flags = _without(self.flags, places)
+        self.modseqs = _without(self.modseqs, places)
+        self.generation += 1
+
+    def learn(self, names: Sequence[bytes]) -> None:
+        """The folder's flag names by bit, when keywords were added to them."""
+        if tuple(names) != self.names:
+            self.names = tuple(names)
+            self._spelled.clear()
+
+    def changed_since(self, place: int) -> Iterator[tuple[int, array[int]]] | None:
+        """(modseq, UIDs) of each change of flags from this place in the log on; None if the log no longer goes back so far."""
+        if place < self._log_first:
+            return None
+        # From the right: what is new is short, and a deque is slow in its middle. In whatever order: the last flags count.
+        return iter([(change.modseq, change.uids) for change in islice(reversed(self._log), self.log_end - place)])
+
+    def spell_flags(self, flags: int, *, recent: bool = False) -> bytes:
+        """`FLAGS (...)` for a set of bits."""
+        key = flags << 1 | recent
+        spelled = self._spelled.get(key)
+        if spelled is None:
+            chosen = [name for bit, name in enumerate(self.names) if flags >> bit & 1]
+            spelled = b"FLAGS " + spell_list([*chosen, b"\\Recent"] if recent else chosen)
+            if len(self._spelled) >= 4096:
+                self._spelled.clear()
+            self._spelled[key] = spelled
+        return spelled
+
+
+def _without(values: array[int], places: Sequence[int]) -> array[int]:
+    """A copy without these places (ascending), made of the runs between them."""
+    kept = array(values.typecode)
+    start = 0
+    for place in places:
+        if place > start:
+            kept.extend(values[start:place])
+        start = place + 1
+    kept.extend(values[start:])
+    return kept
+
+
+class View:
+    """What one client was told of a folder.
+
+    `uids[:exists]` are its messages in order. While nothing was expunged behind its back the array is the state's own; it has one
+    of its own only from the moment it must tell of new messages before it may tell of expunged ones.
+
+    `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not.
+    """
+
+    __slots__ = ("_flags_told", "_place", "_recent", "_told", "claims", "exists", "modseq", "state", "uids")
+
+    def __init__(self, state: FolderState, *, claims: bool = True) -> None:
+        self.state = state
+        self.claims = claims
+        self.uids = state.uids
+        self.exists = len(state.uids)
+        self.modseq = state.modseq
+        self._place = state.log_end
+        self._told: set[int] | None = None
+        self._flags_told = state.names
+        self._recent: list[Span] = []
+        self._claim(0)
+
+    # What the client believes.
+
+    def uid(self, number: int) -> int:
+        """The UID of a message number. Raises BadSequence."""
+        if not 1 <= number <= self.exists:
+            raise BadSequence("no message has this number")
+        return self.uids[number - 1]
+
+    def number(self, uid: int) -> int | None:
+        """The message number of a UID, None if the client was not told of it."""
+        at = bisect_left(self.uids, uid, 0, self.exists)
+        return at + 1 if at < self.exists and self.uids[at] == uid else None
+
+    @property
+    def current(self) -> bool:
+        """True while places in this view are places in the state's arrays: flags may be sliced like UIDs."""
+        return self.uids is self.state.uids
+
+    def places(self, low: int, high: int) -> Sequence[int | None]:
+        """Where the messages of a span stand in the state's arrays, None for those that are gone."""
+        return range(low, high) if self.current else [self.state.index(uid) for uid in self.uids[low:high]]
+
+    def spans(self, messages: SequenceSet, *, by_uid: bool, lenient: bool = False) -> list[Span]:
+        """The places of a sequence set, ascending, merged; the cost follows the members and the answer, not the numbers named.
+
+        RFC 3501 section 6.4.8 and 9: `*` is the last message, `4:*` contains it even when it is below 4; UIDs that are not there are
+        passed over; a message number that is not there is BAD: raises BadSequence unless `lenient` (in SEARCH it matches nothing).
+        """
+        exists = self.exists
+        wanted: list[Span] = []
+        if by_uid:
+            uids = self.uids
+            last = uids[exists - 1] if exists else 0
+            for low, high in messages.slices:
+                if low == STAR or high == STAR:
+                    if not exists:
+                        continue
+                    low, high = low or last, high or last
+                if low > high:
+                    low, high = high, low
+                begin = bisect_left(uids, low, 0, exists)
+                end = bisect_right(uids, high, begin, exists)
+                if begin < end:
+                    wanted.append((begin, end))
+        else:
+            for low, high in messages.slices:
+                low, high = low or exists, high or exists
+                if low > high:
+                    low, high = high, low
+                if high > exists or not low:
+                    if not lenient:
+                        raise BadSequence("no message has this number")
+                    high = min(high, exists)
+                if 0 < low <= high:
+                    wanted.append((low - 1, high))
+        return _merged(wanted)
+
+    def resolve(self, messages: SequenceSet, *, by_uid: bool, lenient: bool = False) -> array[int]:
+        """The UIDs of a sequence set, ascending, each once. Raises BadSequence as `spans` does."""
+        found = array("I")
+        for low, high in self.spans(messages, by_uid=by_uid, lenient=lenient):
+            found.extend(self.uids[low:high])
+        return found
+
+    def is_recent(self, uid: int) -> bool:
+        """Was this session the first to be told of the message (RFC 3501 section 2.3.2)?"""
+        return any(low <= uid < high for low, high in self._recent)
+
+    @property
+    def recent(self) -> int:
+        """How many messages are \\Recent in this session."""
+        return sum(bisect_left(self.uids, high, 0, self.exists) - bisect_left(self.uids, low, 0, self.exists) for low, high in self._recent)
+
+    def _claim(self, told: int) -> int:
+        """Messages from place `told` on are new to this client: which of them are recent? How many that is."""
+        state = self.state
+        if told >= self.exists:
+            return 0
+        low = max(state.unclaimed, self.uids[told])
+        high = self.uids[self.exists - 1] + 1
+        if low >= high:
+            return 0
+        if self.claims:
+            state.unclaimed = high
+        if self._recent and self._recent[-1][1] == low:
+            self._recent[-1] = (self._recent[-1][0], high)
+        else:
+            self._recent.append((low, high))
+        return self.exists - bisect_left(self.uids, low, 0, self.exists)
+
+    # What it has to be told.
+
+    @property
+    def pending(self) -> bool:
+        """Is there anything to announce?"""
+        state = self.state
+        return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self._flags_told is not state.names
+
+    def told(self, modseq: int) -> None:
+        """The client knows what the deed with this mod-sequence did to flags: it did it itself (STORE, FETCH that sets \\Seen)."""
+        if self._told is None:
+            self._told = set()
+        self._told.add(modseq)
+
+    def gone(self) -> list[int]:
+        """UIDs that the client believes in and that were expunged, ascending."""
+        if self.current:
+            return []
+        mine, alive, exists = self.uids, self.state.uids, self.exists
+        kept = bisect_right(alive, mine[exists - 1]) if exists else 0
+        lost = exists - kept
+        if lost * 16 > exists:
+            remaining = frozenset(alive)
+            return [uid for uid in mine[:exists] if uid not in remaining]
+        # What is alive is a part of what was told, in the same order: behind the first that is gone, every place differs. So each
+        # of the few that are gone is found by halving.
+        found: list[int] = []
+        place = 0
+        while len(found) < lost:
+            place = _first_difference(mine, alive, place, kept + len(found), len(found))
+            found.append(mine[place])
+            place += 1
+        return found
+
+    def announce(
+        self, *, expunge_allowed: bool, flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None
+    ) -> list[Response]:
+        """What happened since the client was last told, as responses in an order in which every number is right: EXPUNGE from the
+        highest number down, then EXISTS and RECENT, then FLAGS if keywords were added, then FETCH with the flags that changed.
+
+        RFC 3501 section 7.4.1: no EXPUNGE while a command runs whose answer names message numbers (`expunge_allowed` False); what
+        is held back is told later, and what is new meanwhile is told all the same. `flags_item(uid, flags, modseq, recent)`: what a
+        FETCH contains, when more is wanted than FLAGS.
+        """
+        if not self.pending:
+            self.modseq = self.state.modseq
+            return []
+        state = self.state
+        said: list[Response] = []
+        changed = self._changed_uids()
+        if not self.current and expunge_allowed:
+            said.extend(self._expunge())
+        before = self.exists
+        self._grow()
+        if self.exists != before:
+            said.append(Exists(self.exists))
+            if self._claim(before):
+                said.append(Recent(self.recent))
+        if self._flags_told != state.names:
+            said.append(Flags(state.names))
+        self._flags_told = state.names
+        for uid in changed:
+            number = self.number(uid)
+            at = state.index(uid)
+            # What is new is fetched by the client anyway; what is gone has no flags.
+            if number is None or number > before or at is None:
+                continue
+            flags, recent = state.flags[at], self.is_recent(uid)
+            if flags_item is None:
+                items: tuple[bytes, ...] = (state.spell_flags(flags, recent=recent),)
+            else:
+                items = flags_item(uid, flags, state.modseqs[at], recent)
+            said.append(FetchData(number, items))
+        self._place = state.log_end
+        self._told = None
+        self.modseq = state.modseq
+        return said
+
+    def _changed_uids(self) -> list[int]:
+        state = self.state
+        told = self._told or ()
+        changes = state.changed_since(self._place)
+        if changes is None:
+            news = [uid for uid, modseq in zip(state.uids, state.modseqs, strict=True) if modseq > self.modseq and modseq not in told]
+        else:
+            found: set[int] = set()
+            for modseq, uids in changes:
+                if modseq not in told:
+                    found.update(uids)
+            news = sorted(found)
+        return news
+
+    def _expunge(self) -> Iterator[Response]:
+        lost = self.gone()
+        places = [bisect_left(self.uids, uid, 0, self.exists) for uid in lost]
+        self.exists -= len(lost)
+        # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
+        self.uids = self.state.uids
+        return (Expunged(place + 1) for place in reversed(places))
+
+    def _grow(self) -> None:
+        state_uids = self.state.uids
+        if self.current:
+            self.exists = len(state_uids)
+            return
+        newest = self.uids[self.exists - 1] if self.exists else 0
+        first = bisect_right(state_uids, newest)
+        if first < len(state_uids):
+            mine = self.uids[: self.exists]
+            mine.extend(state_uids[first:])
+            self.uids = mine
+            self.exists = len(mine)
+
+
+def _first_difference(mine: array[int], alive: array[int], low: int, high: int, shift: int) -> int:
+    """The first place from `low` on where `mine` is not `alive` moved by `shift`; `high` if there is none."""
+    while low < high:
+        middle = (low + high) // 2
+        if mine[middle] != alive[middle - shift]:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    """Overlapping and touching spans joined, ascending."""
+    if len(spans) < 2:
+        return spans
+    spans.sort()
+    merged = [spans[0]]
+    for low, high in spans[1:]:
+        last_low, last_high = merged[-1]
+        if low <= last_high:
+            if high > last_high:
+                merged[-1] = (last_low, high)
+        else:
+            merged.append((low, high))
+    return merged

@@ -1,0 +1,56 @@
+"""APPEND, with and without flags and a time, once or several times."""
+
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from hypothesis import given
+
+from gateway.imap.framing import Frame
+from gateway.imap.grammar.append import Append, AppendMessage, append
+from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused
+
+WHEN = datetime(2024, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (b" Sent {3}\r\nabc", (AppendMessage((), None, b"abc"),)),
+        (b" Sent (\\Seen x) {3+}\r\nabc", (AppendMessage((b"\\Seen", b"x"), None, b"abc"),)),
+        (b' Sent " 1-Feb-2024 00:00:00 +0000" {3}\r\nabc', (AppendMessage((), WHEN, b"abc"),)),
+        (b' Sent () " 1-Feb-2024 00:00:00 +0000" {0}\r\n', (AppendMessage((), WHEN, b""),)),
+        (b" {4}\r\nSent {3}\r\nabc", (AppendMessage((), None, b"abc"),)),
+    ],
+)
+def test_append_is_read(arguments: bytes, messages: tuple[AppendMessage, ...]) -> None:
+    assert read(append, arguments) == Append("Sent", messages)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        b"",
+        b" Sent",
+        b" Sent abc",
+        b' Sent "abc"',
+        b" Sent {1}\r\n\0",
+        b" Sent {1}\r\na ",
+        b" Sent {1}\r\na {1}\r\nb",
+        b" Sent ~{1}\r\na",
+        b" Sent () () {1}\r\na",
+    ],
+)
+def test_append_that_is_none_is_refused(arguments: bytes) -> None:
+    refused(append, arguments)
+
+
+def test_several_messages_and_binary_ones_where_they_are_announced() -> None:
+    found = read(partial(append, several=True, binary=True), b" x (\\Seen) {1}\r\na ~{2}\r\n\0b")
+    assert found.messages == (AppendMessage((b"\\Seen",), None, b"a"), AppendMessage((), None, b"\0b", binary=True))
+
+
+@given(frames)
+def test_any_frame_is_read_or_refused(found: Frame) -> None:
+    never_crashes(append, found)
+    never_crashes(partial(append, several=True, binary=True), found)

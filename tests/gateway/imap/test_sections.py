@@ -1,0 +1,135 @@
+"""BODY[section] of messages as RFC 3501 section 6.4.5 lays them out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.imap.grammar.fetch import Section, SectionText
+from gateway.imap.sections import cut, find_part, section
+from gateway.message.structure import parse
+
+PLAIN = b"From: a@b\r\nSubject: one\r\n two\r\nTo: c@d\r\n\r\nbody\r\n"
+INNER = (
+    b"Subject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n"
+    b"--i\r\n\r\nplain\r\n--i\r\nContent-Type: text/html\r\n\r\n<p>\r\n--i--\r\n"
+)
+MIXED = (
+    b"Subject: outer\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\npreamble\r\n"
+    b"--o\r\nContent-Type: text/plain\r\nContent-ID: <1>\r\n\r\nfirst\r\n"
+    b"--o\r\nContent-Type: message/rfc822\r\n\r\n" + INNER + b"\r\n"
+    b"--o\r\nContent-Type: message/rfc822\r\n\r\n" + PLAIN + b"\r\n"
+    b"--o\r\nContent-Type: multipart/mixed; boundary=n\r\n\r\n--n\r\n\r\nnested\r\n--n--\r\n"
+    b"--o--\r\nepilogue\r\n"
+)
+FORWARD = b"Content-Type: message/rfc822\r\n\r\n" + PLAIN
+
+
+def of(message: bytes, path: tuple[int, ...] = (), text: SectionText | None = None, fields: tuple[bytes, ...] = ()) -> bytes | None:
+    return section(message, Section(path, text, fields), lambda: parse(message))
+
+
+H, T, M = SectionText.HEADER, SectionText.TEXT, SectionText.MIME
+F, N = SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "text", "fields", "octets"),
+    [
+        (PLAIN, (), None, (), PLAIN),
+        (PLAIN, (), H, (), b"From: a@b\r\nSubject: one\r\n two\r\nTo: c@d\r\n\r\n"),
+        (PLAIN, (), T, (), b"body\r\n"),
+        (PLAIN, (1,), None, (), b"body\r\n"),
+        (PLAIN, (1,), M, (), b"From: a@b\r\nSubject: one\r\n two\r\nTo: c@d\r\n\r\n"),
+        (PLAIN, (1,), H, (), None),
+        (PLAIN, (2,), None, (), None),
+        (PLAIN, (1, 1), None, (), None),
+        (PLAIN, (), F, (b"SUBJECT", b"X"), b"Subject: one\r\n two\r\n\r\n"),
+        (PLAIN, (), F, (b"TO", b"FROM"), b"From: a@b\r\nTo: c@d\r\n\r\n"),
+        (PLAIN, (), F, (b"X",), b"\r\n"),
+        (PLAIN, (), N, (b"SUBJECT",), b"From: a@b\r\nTo: c@d\r\n\r\n"),
+        (b"A: b", (), F, (b"A",), b"A: b\r\n\r\n"),
+        (b"", (), H, (), b""),
+        (b"", (), T, (), b""),
+        (MIXED, (1,), None, (), b"first"),
+        (MIXED, (1,), M, (), b"Content-Type: text/plain\r\nContent-ID: <1>\r\n\r\n"),
+        (MIXED, (1,), T, (), None),
+        (MIXED, (1, 1), None, (), None),
+        (MIXED, (2,), None, (), INNER),
+        (MIXED, (2,), M, (), b"Content-Type: message/rfc822\r\n\r\n"),
+        (MIXED, (2,), H, (), b"Subject: inner\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n"),
+        (MIXED, (2,), F, (b"SUBJECT",), b"Subject: inner\r\n\r\n"),
+        (MIXED, (2, 1), None, (), b"plain"),
+        (MIXED, (2, 2), None, (), b"<p>"),
+        (MIXED, (2, 2), M, (), b"Content-Type: text/html\r\n\r\n"),
+        (MIXED, (2, 3), None, (), None),
+        (MIXED, (3,), T, (), b"body\r\n"),
+        (MIXED, (3, 1), None, (), b"body\r\n"),
+        (MIXED, (3, 1), M, (), b"From: a@b\r\nSubject: one\r\n two\r\nTo: c@d\r\n\r\n"),
+        (MIXED, (4, 1), None, (), b"nested"),
+        (MIXED, (5,), None, (), None),
+        (FORWARD, (1,), None, (), PLAIN),
+        (FORWARD, (1,), H, (), b"From: a@b\r\nSubject: one\r\n two\r\nTo: c@d\r\n\r\n"),
+        (FORWARD, (1, 1), None, (), b"body\r\n"),
+    ],
+)
+def test_sections_are_cut_out(
+    message: bytes, path: tuple[int, ...], text: SectionText | None, fields: tuple[bytes, ...], octets: bytes | None
+) -> None:
+    assert of(message, path, text, fields) == octets
+
+
+@pytest.mark.parametrize(
+    ("octets", "partial", "found"),
+    [
+        (b"abcdef", None, b"abcdef"),
+        (b"abcdef", (0, 3), b"abc"),
+        (b"abcdef", (4, 65536), b"ef"),
+        (b"abcdef", (6, 1), b""),
+        (b"abcdef", (2**32 - 1, 2**32 - 1), b""),
+        (None, (0, 1), None),
+    ],
+)
+def test_partials_are_cut(octets: bytes | None, partial: tuple[int, int] | None, found: bytes | None) -> None:
+    assert cut(octets, partial) == found
+
+
+def test_header_and_text_do_not_need_the_structure() -> None:
+    def never() -> None:
+        raise AssertionError
+
+    for text in (None, H, T):
+        assert section(PLAIN, Section((), text), never) is not None  # type: ignore[arg-type]
+
+
+pieces = st.sampled_from(
+    [
+        b"--o\r\n",
+        b"--o--\r\n",
+        b"\r\n",
+        b"Content-Type: multipart/mixed; boundary=o\r\n",
+        b"Content-Type: message/rfc822\r\n",
+        b"Subject: x\r\n",
+        b"text",
+        b"\n",
+        b"\0",
+    ]
+)
+
+
+@given(
+    st.lists(pieces, max_size=14).map(b"".join), st.lists(st.integers(1, 3), max_size=4).map(tuple), st.sampled_from([None, H, T, M, F, N])
+)
+def test_any_message_has_a_section_or_none(message: bytes, path: tuple[int, ...], text: SectionText | None) -> None:
+    found = of(message, path, text, (b"SUBJECT",) if text in (F, N) else ())
+    assert found is None or text in (F, N) or found in message
+
+
+@given(st.lists(pieces, max_size=14).map(b"".join))
+def test_header_and_text_are_the_whole(message: bytes) -> None:
+    assert (of(message, (), H) or b"") + (of(message, (), T) or b"") == message
+
+
+def test_part_numbers_find_parts() -> None:
+    found = find_part(parse(MIXED), (2, 2))
+    assert found is not None
+    assert found.subtype == b"html"

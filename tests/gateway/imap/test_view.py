@@ -1,0 +1,291 @@
+"""What clients are told always adds up: several views on one folder against a naive model."""
+
+import time
+from array import array
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent
+from gateway.imap.view import LOG_LIMIT, BadSequence, FolderState, View
+
+NAMES = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
+
+
+def folder(*uids: int) -> FolderState:
+    return FolderState(uids, [0] * len(uids), [1] * len(uids), modseq=1)
+
+
+def chosen(*slices: tuple[int, int]) -> SequenceSet:
+    return SequenceSet(slices)
+
+
+@pytest.mark.parametrize(
+    ("slices", "by_uid", "uids"),
+    [
+        ([(1, 1)], False, [3]),
+        ([(0, 0)], False, [12]),
+        ([(1, 0)], False, [3, 5, 8, 12]),
+        ([(0, 3)], False, [8, 12]),
+        ([(3, 2), (2, 2)], False, [5, 8]),
+        ([(4, 4), (1, 1)], False, [3, 12]),
+        ([(4, 0)], True, [5, 8, 12]),
+        ([(40, 0)], True, [12]),
+        ([(0, 40)], True, [12]),
+        ([(0, 0)], True, [12]),
+        ([(4, 4)], True, []),
+        ([(1, 4294967295)], True, [3, 5, 8, 12]),
+        ([(5, 8), (8, 8), (6, 12)], True, [5, 8, 12]),
+        ([(9, 4)], True, [5, 8]),
+    ],
+)
+def test_sets_mean_messages(slices: list[tuple[int, int]], by_uid: bool, uids: list[int]) -> None:
+    assert list(View(folder(3, 5, 8, 12)).resolve(chosen(*slices), by_uid=by_uid)) == uids
+
+
+@pytest.mark.parametrize("slices", [[(5, 5)], [(1, 5)], [(5, 0)], [(1, 1), (9, 9)]])
+def test_a_message_number_that_is_not_there_is_an_error_but_in_search(slices: list[tuple[int, int]]) -> None:
+    view = View(folder(3, 5, 8, 12))
+    with pytest.raises(BadSequence):
+        view.resolve(chosen(*slices), by_uid=False)
+    assert set(view.resolve(chosen(*slices), by_uid=False, lenient=True)) <= {3, 5, 8, 12}
+
+
+def test_an_empty_folder_has_no_last_message() -> None:
+    view = View(folder())
+    assert not view.resolve(chosen((0, 0), (1, 0)), by_uid=True)
+    assert not view.resolve(chosen((0, 0), (1, 0)), by_uid=False, lenient=True)
+    with pytest.raises(BadSequence):
+        view.resolve(chosen((1, 0)), by_uid=False)
+
+
+def test_a_set_of_thousands_of_huge_spans_is_resolved_at_once() -> None:
+    view = View(folder(*range(1, 20001)))
+    bomb = SequenceSet(tuple((at + 1, 4294967295) for at in range(2000)))
+    started = time.perf_counter()
+    assert len(view.resolve(bomb, by_uid=True)) == 20000
+    assert time.perf_counter() - started < 0.5
+
+
+def test_expunges_are_told_from_the_highest_number_then_growth_then_flags() -> None:
+    state = folder(1, 2, 3, 4)
+    view = View(state)
+    state.append([9], [0], [2])
+    state.change([4], [1], 3)
+    state.expunge([1, 3], 4)
+    assert view.announce(expunge_allowed=True) == [
+        Expunged(3),
+        Expunged(1),
+        Exists(3),
+        Recent(3),
+        FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
+    ]
+    assert view.announce(expunge_allowed=True) == []
+    assert view.modseq == 4
+
+
+def test_what_is_new_is_told_while_expunges_are_held_back() -> None:
+    state = folder(1, 2, 3)
+    view = View(state)
+    state.expunge([2], 2)
+    state.append([4], [0], [3])
+    assert view.announce(expunge_allowed=False) == [Exists(4), Recent(4)]
+    assert list(view.resolve(chosen((1, 0)), by_uid=False)) == [1, 2, 3, 4]
+    assert list(view.places(0, 4)) == [0, None, 1, 2]
+    assert not view.current
+    assert view.announce(expunge_allowed=True) == [Expunged(2)]
+    assert view.current
+
+
+def test_flags_of_what_is_new_or_gone_are_not_told() -> None:
+    state = folder(1, 2)
+    view = View(state, claims=False)
+    state.append([5], [0], [2])
+    state.change([5, 2], [1, 1], 3)
+    state.expunge([2], 4)
+    assert view.announce(expunge_allowed=False) == [Exists(3), Recent(3)]
+    assert view.announce(expunge_allowed=True) == [Expunged(2)]
+
+
+def test_who_changed_a_flag_itself_is_not_told_of_it() -> None:
+    state = folder(1, 2)
+    mine, other = View(state), View(state, claims=False)
+    state.change([1], [1], 2)
+    mine.told(2)
+    assert mine.announce(expunge_allowed=True) == []
+    assert other.announce(expunge_allowed=True) == [FetchData(1, (b"FLAGS (\\Seen)",))]
+    mine.told(3)
+    state.change([1], [0], 3)
+    state.change([1], [4], 4)
+    assert mine.announce(expunge_allowed=True) == [FetchData(1, (b"FLAGS (\\Flagged \\Recent)",))]
+
+
+def test_a_view_further_behind_than_the_log_is_told_the_same() -> None:
+    state = folder(1, 2)
+    view = View(state, claims=False)
+    state.change([1], [1], 2)
+    for modseq in range(3, LOG_LIMIT + 4):
+        state.change([2], [0], modseq)
+    assert state.changed_since(0) is None
+    assert [said.number for said in view.announce(expunge_allowed=True) if isinstance(said, FetchData)] == [1, 2]
+
+
+def test_only_the_first_session_is_told_of_recent_messages() -> None:
+    state = FolderState([1, 2, 3], [0] * 3, [1] * 3, modseq=1, unclaimed=3)
+    examined, first, second = View(state, claims=False), View(state), View(state)
+    assert (examined.recent, first.recent, second.recent) == (1, 1, 0)
+    assert first.is_recent(3)
+    assert not first.is_recent(2)
+    state.append([7], [0], [2])
+    assert second.announce(expunge_allowed=True) == [Exists(4), Recent(1)]
+    assert first.announce(expunge_allowed=True) == [Exists(4)]
+
+
+def test_keywords_that_were_added_are_told_once() -> None:
+    state = folder(1)
+    view = View(state)
+    state.learn((*NAMES, b"$Todo"))
+    state.change([1], [32], 2)
+    assert view.announce(expunge_allowed=True) == [Flags((*NAMES, b"$Todo")), FetchData(1, (b"FLAGS ($Todo \\Recent)",))]
+
+
+def test_appended_uids_have_to_ascend() -> None:
+    state = folder(5)
+    state.expunge([5], 2)
+    for uids in ([5], [7, 7], [9, 8]):
+        with pytest.raises(ValueError):
+            state.append(uids, [0] * len(uids), [3] * len(uids))
+
+
+def test_a_view_of_a_large_folder_finds_few_lost_messages_fast() -> None:
+    state = folder(*range(1, 200001))
+    view = View(state)
+    state.expunge([7, 100000, 200000], 2)
+    started = time.perf_counter()
+    assert view.announce(expunge_allowed=True) == [Expunged(200000), Expunged(100000), Expunged(7)]
+    assert time.perf_counter() - started < 0.05
+
+
+class Client:
+    """What a client makes of the responses, without knowing UIDs."""
+
+    def __init__(self, state: FolderState) -> None:
+        self.view = View(state)
+        self.uids = list(state.uids)
+        self.flags = list(state.flags)
+
+
+class Sessions(RuleBasedStateMachine):
+    """Several clients on one folder; each replays what it is told and has to end up with the truth."""
+
+    @initialize(count=st.integers(0, 6))
+    def begin(self, count: int) -> None:
+        self.state = folder(*range(1, count + 1))
+        self.truth = dict.fromkeys(range(1, count + 1), 0)
+        self.next_uid = count + 1
+        self.modseq = 1
+        self.clients = [Client(self.state) for _ in range(3)]
+
+    @rule(count=st.integers(1, 3), gap=st.integers(0, 2))
+    def append(self, count: int, gap: int) -> None:
+        self.modseq += 1
+        uids = range(self.next_uid + gap, self.next_uid + gap + count)
+        self.next_uid = uids[-1] + 1
+        self.truth.update(dict.fromkeys(uids, 0))
+        self.state.append(uids, [0] * count, [self.modseq] * count)
+
+    @rule(picks=st.lists(st.integers(0, 30), min_size=1, max_size=4, unique=True), flags=st.integers(0, 31), teller=st.integers(0, 3))
+    def change(self, picks: list[int], flags: int, teller: int) -> None:
+        self.modseq += 1
+        self.state.change(picks, [flags] * len(picks), self.modseq)
+        touched = [uid for uid in picks if uid in self.truth]
+        self.truth.update(dict.fromkeys(touched, flags))
+        if teller < 3:
+            client = self.clients[teller]
+            client.view.told(self.modseq)
+            for uid in touched:
+                if uid in client.uids:
+                    client.flags[client.uids.index(uid)] = flags
+
+    @rule(picks=st.lists(st.integers(0, 30), min_size=1, max_size=6, unique=True))
+    def expunge(self, picks: list[int]) -> None:
+        self.modseq += 1
+        self.state.expunge(picks, self.modseq)
+        for uid in picks:
+            self.truth.pop(uid, None)
+
+    @rule(who=st.integers(0, 2), expunge_allowed=st.booleans())
+    def announce(self, who: int, expunge_allowed: bool) -> None:
+        client = self.clients[who]
+        believed = list(client.uids)
+        for said in client.view.announce(expunge_allowed=expunge_allowed):
+            match said:
+                case Expunged(number):
+                    assert expunge_allowed
+                    assert client.uids[number - 1] not in self.truth
+                    del client.uids[number - 1]
+                    del client.flags[number - 1]
+                case Exists(count):
+                    assert count > len(client.uids)
+                    fresh = [uid for uid in self.truth if uid > (believed[-1] if believed else 0)][: count - len(client.uids)]
+                    client.uids += fresh
+                    client.flags += [self.truth[uid] for uid in fresh]
+                    assert count == len(client.uids)
+                case FetchData(number, (item,)):
+                    uid = client.uids[number - 1]
+                    client.flags[number - 1] = self.truth[uid]
+                    assert item == self.state.spell_flags(self.truth[uid], recent=client.view.is_recent(uid))
+                case Recent(count):
+                    assert count == client.view.recent
+                case _:
+                    raise AssertionError(said)
+        assert set(client.uids) >= set(self.truth)
+        if expunge_allowed:
+            assert client.uids == list(self.truth)
+        for uid, flags in zip(client.uids, client.flags, strict=True):
+            assert self.truth.get(uid, flags) == flags
+
+    @rule(
+        who=st.integers(0, 2),
+        slices=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=4),
+        by_uid=st.booleans(),
+    )
+    def resolve(self, who: int, slices: list[tuple[int, int]], by_uid: bool) -> None:
+        client = self.clients[who]
+        last = (client.uids[-1] if client.uids else 0) if by_uid else len(client.uids)
+        wanted: set[int] = set()
+        for low, high in slices:
+            first, final = sorted((low or last, high or last))
+            wanted.update(range(first, final + 1))
+        found = client.view.resolve(SequenceSet(tuple(slices)), by_uid=by_uid, lenient=True)
+        if by_uid:
+            assert list(found) == [uid for uid in client.uids if uid in wanted]
+        else:
+            assert list(found) == [uid for number, uid in enumerate(client.uids, 1) if number in wanted]
+            numbers_exist = all(1 <= number <= len(client.uids) for number in wanted)
+            try:
+                client.view.resolve(SequenceSet(tuple(slices)), by_uid=False)
+            except BadSequence:
+                assert not numbers_exist
+            else:
+                assert numbers_exist
+
+    @invariant()
+    def views_agree_with_their_clients(self) -> None:
+        assert list(self.state.uids) == list(self.truth)
+        assert list(self.state.flags) == list(self.truth.values())
+        for client in self.clients:
+            view = client.view
+            assert list(view.uids[: view.exists]) == client.uids
+            assert view.gone() == [uid for uid in client.uids if uid not in self.truth]
+            for number, uid in enumerate(client.uids, 1):
+                assert (view.number(uid), view.uid(number)) == (number, uid)
+            assert view.number(99) is None
+            assert isinstance(view.uids, array)
+
+
+Sessions.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestSessions = Sessions.TestCase
