@@ -1,0 +1,1 @@
+"""The real command, real sockets, independent clients: what a user would see."""
