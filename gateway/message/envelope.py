@@ -1,0 +1,250 @@
+"""What ENVELOPE, BODY and BODYSTRUCTURE say about a message, as the octets that go over the wire (RFC 3501 7.4.2).
+
+They are rendered once, when the message is stored. `VERSION` grows with each change of what is rendered; rows of an
+older version are rendered again when they are read.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.message.addresses import GroupEnd, GroupStart, addresses
+from gateway.message.lexis import Parameters
+from gateway.message.split import Header, unfolded
+from gateway.message.structure import Part, parse
+
+VERSION: Final = 1
+
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]*+").fullmatch
+_NEEDS_LITERAL = re.compile(rb"[\x80-\xff\r\n]").search
+_ADDRESS_FIELDS: Final = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
+_ENVELOPE_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, b"date", b"subject", b"in-reply-to", b"message-id"))
+# No part begins in it, but the grammar wants one (Dovecot sends the same).
+_NO_PARTS: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Wire octets of the three items, each without its name; literals stand in them as `{n}CRLF octets`."""
+
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+    version: int = VERSION
+
+
+def render(octets: bytes) -> Rendered:
+    """The three items of one stored message; never raises."""
+    return render_part(octets, parse(octets))
+
+
+def render_part(octets: bytes, root: Part) -> Rendered:
+    """As `render`, for a message that is parsed already."""
+    body, bodystructure = _structures(octets, root)
+    return Rendered(envelope(octets, root.header), body, bodystructure)
+
+
+def string(value: bytes) -> bytes:
+    """RFC 3501 `string`: quoted where that is possible, else a literal; NUL, which neither may hold, becomes 0x80."""
+    if _QUOTABLE(value) is not None:
+        return b'"' + value + b'"'
+    if b"\x00" in value:
+        value = value.replace(b"\x00", b"\x80")
+    if _NEEDS_LITERAL(value) is not None:
+        return b"{%d}\r\n%b" % (len(value), value)
+    return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def nstring(value: bytes | None) -> bytes:
+    """RFC 3501 `nstring`."""
+    return b"NIL" if value is None else string(value)
+
+
+def envelope(octets: bytes, header: Header) -> bytes:
+    """RFC 3501 `envelope` of one header. Of repeated fields the first counts; repeated address fields are joined,
+    so that no client sees an author whom another does not see."""
+    values: dict[bytes, bytes] = {}
+    for field in header.fields:
+        name = field.name
+        if name in _ENVELOPE_FIELDS:
+            if name not in values:
+                values[name] = unfolded(octets, field)
+            elif name in _ADDRESS_FIELDS:
+                values[name] += b"," + unfolded(octets, field)
+    senders = _address_list(values.get(b"from"))
+    sender = _address_list(values.get(b"sender"))
+    reply_to = _address_list(values.get(b"reply-to"))
+    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        nstring(values.get(b"date")),
+        nstring(values.get(b"subject")),
+        senders,
+        senders if sender == b"NIL" else sender,
+        senders if reply_to == b"NIL" else reply_to,
+        _address_list(values.get(b"to")),
+        _address_list(values.get(b"cc")),
+        _address_list(values.get(b"bcc")),
+        nstring(values.get(b"in-reply-to")),
+        nstring(values.get(b"message-id")),
+    )
+
+
+def _address_list(value: bytes | None) -> bytes:
+    if not value:
+        return b"NIL"
+    pieces: list[bytes] = []
+    for entry in addresses(value):
+        if isinstance(entry, GroupStart):
+            pieces.append(b"(NIL NIL %b NIL)" % string(entry.name))
+        elif isinstance(entry, GroupEnd):
+            pieces.append(b"(NIL NIL NIL NIL)")
+        else:
+            display, route, local, domain = entry
+            # NIL in these two would make a group of it; the words are Dovecot's, which clients know.
+            pieces.append(
+                b"(%b %b %b %b)"
+                % (
+                    b"NIL" if display is None else string(display),
+                    b"NIL" if route is None else string(route),
+                    b'"MISSING_MAILBOX"' if local is None else string(local),
+                    b'"MISSING_DOMAIN"' if domain is None else string(domain),
+                )
+            )
+    return b"(" + b"".join(pieces) + b")" if pieces else b"NIL"
+
+
+def _structures(octets: bytes, root: Part) -> tuple[bytes, bytes]:
+    """BODY and BODYSTRUCTURE in one walk; what waits is a part to be rendered or a pair of finished pieces."""
+    body: list[bytes] = []
+    bodystructure: list[bytes] = []
+    waiting: list[Part | tuple[bytes, bytes]] = [root]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, tuple):
+            body.append(item[0])
+            bodystructure.append(item[1])
+        elif item.is_multipart:
+            body.append(b"(")
+            bodystructure.append(b"(")
+            closing = b" " + string(item.subtype)
+            extension = b" %b %b)" % (_parameters(item.parameters), _after_parameters(item))
+            waiting.append((closing + b")", closing + extension))
+            if item.children:
+                waiting.extend(reversed(item.children))
+            else:
+                waiting.append((_NO_PARTS, _NO_PARTS))
+        else:
+            start = b"(%b %b %b %b %b %b %d" % (
+                string(item.type),
+                string(item.subtype),
+                _parameters(item.parameters),
+                nstring(item.id),
+                nstring(item.description),
+                string(item.encoding),
+                item.octets,
+            )
+            extension = b" %b %b)" % (nstring(item.md5), _after_parameters(item))
+            embedded = item.embedded
+            if embedded is not None:
+                start += b" " + envelope(octets, embedded.header) + b" "
+                lines = b" %d" % item.lines
+                waiting.append((lines + b")", lines + extension))
+                waiting.append(embedded)
+                body.append(start)
+                bodystructure.append(start)
+            else:
+                if item.type == b"text":
+                    start += b" %d" % item.lines
+                body.append(start + b")")
+                bodystructure.append(start + extension)
+    return b"".join(body), b"".join(bodystructure)
+
+
+def _parameters(parameters: Parameters) -> bytes:
+    if not parameters:
+        return b"NIL"
+    return b"(" + b" ".join([string(name) + b" " + string(value) for name, value in parameters]) + b")"
+
+
+def _after_parameters(part: Part) -> bytes:
+    """body-fld-dsp, body-fld-lang and body-fld-loc."""
+    disposition = b"NIL"
+    if part.disposition is not None:
+        disposition = b"(%b %b)" % (string(part.disposition), _parameters(part.disposition_parameters))
+    language = b"NIL"
+    if part.language:
+        language = b"(" + b" ".join([string(tag) for tag in part.language]) + b")"
+    return b"%b %b %b" % (disposition, language, nstring(part.location))
+
+
+_WIRE_TOKEN = re.compile(rb'( ?)([()]|"[^"\\]*+(?:\\.[^"\\]*+)*+"|\{(\d{1,10})\}\r\n|[^ ()"{]++)', re.DOTALL)
+_NO_END: Final = 1 << 62
+# How many elements are no extension data (RFC 3501 body-type-text, body-type-msg, body-type-basic).
+_TEXT_ELEMENTS: Final = 8
+_MESSAGE_ELEMENTS: Final = 10
+_BASIC_ELEMENTS: Final = 7
+_EMBEDDED_BODY: Final = 8
+
+
+class _List:
+    """One open list while BODYSTRUCTURE is read."""
+
+    __slots__ = ("count", "is_body", "keep", "kind", "wanted")
+
+    def __init__(self, is_body: bool, wanted: bool) -> None:
+        self.is_body = is_body
+        self.wanted = wanted
+        self.count = 0
+        self.keep = _NO_END
+        self.kind = b""
+
+    def take(self, token: bytes) -> tuple[bool, bool]:
+        """Count one element: (does it belong to BODY, is it a body itself?)."""
+        element = self.count
+        self.count += 1
+        if not self.is_body:
+            return self.wanted, False
+        if element == 0:
+            self.kind = token
+        elif self.kind == b"(":
+            if token != b"(" and self.keep == _NO_END:
+                self.keep = element + 1
+        elif element == 1:
+            if self.kind == b'"text"':
+                self.keep = _TEXT_ELEMENTS
+            else:
+                self.keep = _MESSAGE_ELEMENTS if self.kind == b'"message"' and token == b'"rfc822"' else _BASIC_ELEMENTS
+        is_body = self.kind == b"(" or (self.keep == _MESSAGE_ELEMENTS and element == _EMBEDDED_BODY)
+        wanted = self.wanted and element < self.keep
+        return wanted, wanted and is_body and token == b"("
+
+
+def body_of(bodystructure: bytes) -> bytes:
+    """BODY, derived from a BODYSTRUCTURE of `render`: the same without extension data, which ends each list.
+
+    Needed where only BODYSTRUCTURE is stored. Linear. Raises ValueError for octets that `render` cannot have made.
+    """
+    out: list[bytes] = []
+    lists: list[_List] = []
+    position = 0
+    while position < len(bodystructure):
+        match = _WIRE_TOKEN.match(bodystructure, position)
+        if match is None or (not lists and (position > 0 or match[0] != b"(")):
+            raise ValueError("not a BODYSTRUCTURE of ours")
+        whole, token, position = match[0], match[2], match.end()
+        if match[3] is not None:
+            end = position + int(match[3])
+            whole, position = whole + bodystructure[position:end], end
+        if token == b")":
+            if not lists:
+                raise ValueError("not a BODYSTRUCTURE of ours")
+            if lists.pop().wanted:
+                out.append(whole)
+            continue
+        wanted, is_body = lists[-1].take(token) if lists else (True, True)
+        if token == b"(":
+            lists.append(_List(is_body, wanted))
+        if wanted:
+            out.append(whole)
+    if lists or not out:
+        raise ValueError("not a BODYSTRUCTURE of ours")
+    return b"".join(out)

@@ -1,0 +1,296 @@
+"""What a message says in characters: decoded header values and bodies, for search and sort; never raises."""
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, a2b_qp
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from encodings.aliases import aliases
+from typing import Final
+
+from gateway.message.addresses import Mailbox, addresses
+from gateway.message.dates import parse_date
+from gateway.message.split import Header, unfolded
+from gateway.message.structure import Part
+
+# What search and sort look at of one header field; more is never shown to anybody.
+MAX_HEADER_TEXT: Final = 64 * 1024
+# What one search looks at of one message's text.
+MAX_BODY_TEXT: Final = 16 * 1024 * 1024
+# RFC 5256 base subjects are compared, not shown.
+_MAX_SUBJECT: Final = 4096
+
+# The codecs are a closed set: looking up an unknown name would cost a search on disk, and Python remembers each miss.
+_CODECS_WITHOUT_ALIAS: Final = (
+    "cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "cp1125", "cp65001", "hp_roman8", "iso2022_jp_3", "koi8_r", "koi8_t",
+    "koi8_u", "kz1048", "mac_arabic", "mac_croatian", "mac_cyrillic", "mac_farsi", "mac_greek", "mac_iceland", "mac_latin2",
+    "mac_roman", "mac_romanian", "mac_turkish", "palmos", "ptcp154", "tis_620", "utf_8_sig", "iso8859_1", "iso8859_11",
+)  # fmt: skip
+# No character sets (they decode octets to octets), not linear, or of this machine.
+_NOT_CHARSETS: Final = frozenset((
+    "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "idna", "punycode",
+    "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem", "cp65001", "charmap", "unicode_internal", "string_escape",
+))  # fmt: skip
+# Names seen in mail for which Python has another codec, or one that reads a superset.
+_SUPERSETS: Final = {
+    "gb2312": "gb18030", "gbk": "gb18030", "x_gbk": "gb18030", "ks_c_5601": "cp949", "ks_c_5601_1987": "cp949", "euc_kr": "cp949",
+    "x_sjis": "cp932", "shift_jis": "cp932", "x_euc_jp": "euc_jp", "windows_874": "cp874", "tis_620": "cp874", "iso8859_11": "cp874",
+    "iso_8859_8_i": "iso8859_8", "iso_8859_8_e": "iso8859_8", "iso_8859_6_i": "iso8859_6", "iso_8859_6_e": "iso8859_6",
+    "unicode_1_1_utf_7": "utf_7", "x_mac_roman": "mac_roman", "macroman": "mac_roman", "big5": "cp950", "iso_8859_1": "cp1252",
+    "latin_1": "cp1252", "iso8859_1": "cp1252", "utf_8": "utf_8", "utf8": "utf_8", "unicode": "utf_16",
+}  # fmt: skip
+_UNKNOWN: Final = ""
+
+
+def _codec_table() -> dict[str, str]:
+    table = {name: name for name in (*aliases.values(), *_CODECS_WITHOUT_ALIAS) if name not in _NOT_CHARSETS}
+    table.update({alias: name for alias, name in aliases.items() if name not in _NOT_CHARSETS})
+    table.update({alias: _SUPERSETS[name] for alias, name in table.items() if name in _SUPERSETS})
+    table.update(_SUPERSETS)
+    # What calls itself ASCII and is not, is looked at as UTF-8 and then as Windows-1252.
+    table.update({alias: _UNKNOWN for alias, name in table.items() if name == "ascii"})
+    return table
+
+
+_CODECS: Final = _codec_table()
+_NOT_NAME = re.compile(r"[^a-z0-9]+")
+
+
+def charset_codec(charset: bytes | str) -> str | None:
+    """Python's codec for a (MIME) charset; None where it is unknown or says ASCII."""
+    name = charset.decode("ascii", "replace") if isinstance(charset, bytes) else charset
+    return _CODECS.get(_NOT_NAME.sub("_", name[:40].strip().lower()), _UNKNOWN) or None
+
+
+def decode_octets(octets: bytes, charset: bytes | str | None) -> str:
+    """The octets as text of that (MIME) charset; unknown charsets as UTF-8, else Windows-1252. What is ill becomes U+FFFD."""
+    if octets.isascii() and (charset is None or charset in (b"utf-8", b"us-ascii", "utf-8", "us-ascii")):
+        return octets.decode("ascii")
+    codec = charset_codec(charset) if charset is not None else None
+    if codec is not None:
+        try:
+            return octets.decode(codec, "replace")
+        except (LookupError, ValueError):  # a build of Python without this codec, or a codec without "replace"
+            pass
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return octets.decode("cp1252", "replace")
+
+
+_ENCODED_WORD = re.compile(rb"=\?([^?\s\x00-\x1f]{1,64}+)\?([bBqQ])\?([^?\r\n]*+)\?=")
+_UNDERSCORE_TO_BLANK: Final = bytes.maketrans(b"_", b" ")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+
+def decode_header(value: bytes, limit: int = MAX_HEADER_TEXT) -> str:
+    """An (unfolded) header value with its encoded words decoded (RFC 2047); of a longer value the first `limit` octets."""
+    value = value[:limit]
+    if b"=?" not in value:
+        return decode_octets(value, None)
+    # Words of one charset are joined before decoding: many programs cut characters in two.
+    pieces: list[tuple[bytes | None, list[bytes]]] = []
+    position = 0
+    for match in _ENCODED_WORD.finditer(value):
+        between = value[position : match.start()]
+        after_word = position > 0 and bool(pieces) and pieces[-1][0] is not None
+        if between and not (after_word and not between.strip(b" \t\r\n")):
+            pieces.append((None, [between]))
+        position = match.end()
+        charset = match[1].partition(b"*")[0].lower()
+        text = _base64(match[3]) if match[2] in b"bB" else a2b_qp(match[3].translate(_UNDERSCORE_TO_BLANK))
+        if pieces and pieces[-1][0] == charset:
+            pieces[-1][1].append(text)
+        else:
+            pieces.append((charset, [text]))
+    if position < len(value):
+        pieces.append((None, [value[position:]]))
+    return "".join([decode_octets(b"".join(octets), charset) for charset, octets in pieces])
+
+
+def _base64(text: bytes) -> bytes:
+    """Lenient base64: what is not of the alphabet is skipped, what is left over at the end is dropped."""
+    try:
+        return a2b_base64(text)
+    except Base64Error:
+        letters = _NOT_BASE64.sub(b"", text)
+        whole = letters[: len(letters) - (len(letters) % 4 == 1)]
+        return a2b_base64(whole + b"=" * (-len(whole) % 4))
+
+
+def transfer_decoded(octets: bytes, encoding: bytes) -> bytes:
+    """A body with its Content-Transfer-Encoding undone; unknown encodings leave it as it is."""
+    match encoding:
+        case b"base64":
+            return _base64(octets)
+        case b"quoted-printable":
+            return a2b_qp(octets)
+        case _:
+            return octets
+
+
+def fold(text: str) -> str:
+    """The form in which texts are compared, so that case does not count; the same for what is searched and what is in store."""
+    return text.casefold()
+
+
+def part_text(octets: bytes, part: Part, limit: int = MAX_BODY_TEXT) -> str:
+    """The text of one leaf, decoded; of a longer one the first `limit` octets."""
+    raw = octets[part.body : min(part.end, part.body + limit)]
+    return decode_octets(transfer_decoded(raw, part.encoding), part.parameter(b"charset"))
+
+
+def header_text(octets: bytes, header: Header, limit: int = MAX_HEADER_TEXT) -> str:
+    """All fields of a header, decoded, one a line."""
+    lines: list[str] = []
+    left = limit
+    for field in header.fields:
+        if left <= 0:
+            break
+        value = unfolded(octets, field)
+        lines.append(f"{field.name.decode('ascii')}: {decode_header(value, left)}\n")
+        left -= len(field.name) + len(value) + 3
+    return "".join(lines)
+
+
+def body_texts(octets: bytes, root: Part, limit: int = MAX_BODY_TEXT) -> Iterator[str]:
+    """What SEARCH BODY looks at: the decoded text of every text part and the headers of every part and embedded message.
+
+    The message's own header is not in it. At most `limit` octets of text altogether.
+    """
+    left = limit
+    for part in root.walk():
+        if left <= 0:
+            return
+        if part is not root and part.header.fields:
+            text = header_text(octets, part.header, left)
+            left -= len(text)
+            yield text
+        if part.type == b"text" and left > 0:
+            yield part_text(octets, part, left)
+            left -= part.octets
+
+
+def message_texts(octets: bytes, root: Part, limit: int = MAX_BODY_TEXT) -> Iterator[str]:
+    """What SEARCH TEXT looks at: the message's header, then `body_texts`."""
+    yield header_text(octets, root.header, MAX_HEADER_TEXT)
+    yield from body_texts(octets, root, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSubject:
+    """RFC 5256 2.1."""
+
+    text: str
+    """Not case-folded."""
+    is_reply: bool
+    """The subject said that it answers or forwards something (RFC 5256 3, REFERENCES, step 5)."""
+
+
+_BLANK_RUN = re.compile(r"[ \t\r\n]+")
+_BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)++")
+_REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE)
+
+
+def base_subject(subject: str) -> BaseSubject:
+    """The subject without reply and forward marks (RFC 5256 2.1), decoded already. Linear; at most 4,096 characters."""
+    text = _BLANK_RUN.sub(" ", subject[:_MAX_SUBJECT])
+    start, end = 0, len(text)
+    is_reply = False
+    while True:
+        # Step 2: trailing "(fwd)" and blanks.
+        while end > start:
+            if text[end - 1] == " ":
+                end -= 1
+            elif text[max(start, end - 5) : end].lower() == "(fwd)":
+                end -= 5
+                is_reply = True
+            else:
+                break
+        # Steps 3 to 5: leaders, and blobs as long as something is left. A run of blobs is looked at once.
+        while True:
+            while start < end and text[start] == " ":
+                start += 1
+            blobs = _BLOBS.match(text, start, end)
+            after = start if blobs is None else blobs.end()
+            leader = _REFWD.match(text, after, end)
+            if leader is not None:
+                start = leader.end()
+                is_reply = True
+                continue
+            if blobs is not None:
+                if after < end:
+                    start = after
+                    continue
+                last = text.rfind("[", start, end)
+                start = max(start, last)
+            break
+        # Step 6: "[fwd: ...]" around all of it.
+        if text[start : start + 5].lower() == "[fwd:" and end > start and text[end - 1] == "]":
+            start, end = start + 5, end - 1
+            is_reply = True
+            continue
+        return BaseSubject(text[start:end], is_reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is kept beside a message for search and sort. Texts are folded (`fold`); those of absent fields are empty."""
+
+    from_: str
+    """The whole field decoded, as SEARCH FROM looks at it; also `to`, `cc`, `bcc` and `subject`."""
+    to: str
+    cc: str
+    bcc: str
+    subject: str
+    sort_from: str
+    """The local part of the first address, as SORT FROM orders (RFC 5256 3); also `sort_to` and `sort_cc`."""
+    sort_to: str
+    sort_cc: str
+    base_subject: str
+    is_reply: bool
+    sent: datetime | None
+    """Date, aware; None where there is none that can be read (then SORT DATE takes the internal date)."""
+    message_id: bytes | None
+    """With its angle brackets, without blanks."""
+
+
+_MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}+>")
+
+
+def columns(octets: bytes, header: Header) -> Columns:
+    """The columns of one message; never raises."""
+    values: dict[bytes, bytes] = {}
+    for field in header.fields:
+        if field.name in (b"from", b"to", b"cc", b"bcc"):
+            value = unfolded(octets, field)
+            values[field.name] = values[field.name] + b", " + value if field.name in values else value
+        elif field.name in (b"subject", b"date", b"message-id") and field.name not in values:
+            values[field.name] = unfolded(octets, field)
+    subject = decode_header(values.get(b"subject", b""))
+    base = base_subject(subject)
+    identifier = _MESSAGE_ID.search(values.get(b"message-id", b""))
+    return Columns(
+        from_=fold(decode_header(values.get(b"from", b""))),
+        to=fold(decode_header(values.get(b"to", b""))),
+        cc=fold(decode_header(values.get(b"cc", b""))),
+        bcc=fold(decode_header(values.get(b"bcc", b""))),
+        subject=fold(subject),
+        sort_from=_first_local(values.get(b"from")),
+        sort_to=_first_local(values.get(b"to")),
+        sort_cc=_first_local(values.get(b"cc")),
+        base_subject=fold(base.text),
+        is_reply=base.is_reply,
+        sent=parse_date(values[b"date"]) if b"date" in values else None,
+        message_id=identifier[0] if identifier is not None else None,
+    )
+
+
+def _first_local(value: bytes | None) -> str:
+    if not value:
+        return ""
+    for entry in addresses(value, limit=2):
+        if isinstance(entry, Mailbox):
+            return fold(decode_octets(entry.local or b"", None))
+    return ""

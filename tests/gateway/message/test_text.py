@@ -1,0 +1,215 @@
+"""Decoded header values, base subjects, bodies and columns: tables, hypothesis and bombs."""
+
+import time
+from base64 import b64encode
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.message.split import read_header
+from gateway.message.structure import parse
+from gateway.message.text import (
+    base_subject,
+    body_texts,
+    charset_codec,
+    columns,
+    decode_header,
+    decode_octets,
+    fold,
+    header_text,
+    message_texts,
+    part_text,
+    transfer_decoded,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"", ""),
+        (b"plain", "plain"),
+        (b"=?utf-8?Q?a_b=C3=A4?=", "a bä"),
+        (b"=?UTF-8?b?w6Q=?=", "ä"),
+        (b"=?utf-8?B?w6Q?=", "ä"),
+        (b"=?utf-8?B?w6Q=x?=", "ä"),
+        (b"=?utf-8?B?w?=", ""),
+        (b"=?iso-8859-1?q?=E4?= x", "ä x"),
+        (b"=?utf-8?q?a?= =?utf-8?q?b?=", "ab"),
+        (b"=?utf-8?q?a?=\t  =?iso-8859-1?q?b?=", "ab"),
+        (b"x =?utf-8?q?a?= y", "x a y"),
+        (b"=?utf-8?q?=C3?= =?utf-8?q?=A4?=", "ä"),
+        (b"=?utf-8*de?q?a?=", "a"),
+        (b"=?gb2312?B?1tA=?=", "中"),
+        (b"=?iso-2022-jp?B?GyRCJCIbKEI=?=", "あ"),
+        (b"=?koi8-r?B?0dLLz8TFzg==?=", "яркоден"),
+        (b"=?windows-1251?Q?=CF?=", "П"),
+        (b"=?nonsense?Q?=C3=A4?=", "ä"),
+        (b"=?nonsense?Q?=E4?=", "ä"),
+        (b"=?punycode?Q?a?=", "a"),
+        (b"=?zlib?Q?a?=", "a"),
+        (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
+        (b"=?utf-8?q?a", "=?utf-8?q?a"),
+        ("ä".encode(), "ä"),
+        (b"\xe4", "ä"),
+        (b"=?utf-8?q?=FF?=", "\ufffd"),
+        (b"=?utf-16?Q?a?=", "\ufffd"),
+    ],
+)
+def test_header_values_are_decoded(value: bytes, text: str) -> None:
+    assert decode_header(value) == text
+
+
+@pytest.mark.parametrize(
+    ("charset", "known"),
+    [
+        (b"UTF-8", True),
+        (b"iso-8859-15", True),
+        (b"Windows-1252", True),
+        (b"big5", True),
+        (b"KOI8-U", True),
+        (b"x-unknown", False),
+        (b"us-ascii", False),
+        (b"hex", False),
+        (b"bz2", False),
+        (b"idna", False),
+        (b"unicode_escape", False),
+        (b"../../x", False),
+        (b"\xff", False),
+    ],
+)
+def test_charsets_are_a_closed_set(charset: bytes, known: bool) -> None:
+    assert (charset_codec(charset) is not None) is known
+
+
+@pytest.mark.parametrize(
+    ("subject", "base", "is_reply"),
+    [
+        ("", "", False),
+        ("x", "x", False),
+        ("Re: x", "x", True),
+        ("re : x", "x", True),
+        ("RE: Fw: FWD: x", "x", True),
+        ("Re[2]: x", "x", True),
+        ("Re [list]: x", "x", True),
+        ("[list] Re: x", "x", True),
+        ("[a] [b] Re: [c] x", "x", True),
+        ("[list] x", "x", False),
+        ("[list]", "[list]", False),
+        ("[a][b]", "[b]", False),
+        ("x (fwd)", "x", True),
+        ("x (FWD) (fwd)  ", "x", True),
+        ("[fwd: x]", "x", True),
+        ("[Fwd: Re: [list] x]", "x", True),
+        ("Re: [fwd: x (fwd)]", "x", True),
+        ("  a \t b  ", "a b", False),
+        ("Resume: x", "Resume: x", False),
+        ("Re:", "", True),
+        ("[unclosed Re: x", "[unclosed Re: x", False),
+        ("x [blob]", "x [blob]", False),
+    ],
+)
+def test_base_subjects(subject: str, base: str, is_reply: bool) -> None:
+    found = base_subject(subject)
+    assert (found.text, found.is_reply) == (base, is_reply)
+
+
+def test_texts_of_a_message() -> None:
+    octets = (
+        b"Subject: =?utf-8?q?=C3=A4?=\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nl=F6n=\r\ng\r\n"
+        b"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b64encode("grün".encode()) + b"\r\n"
+        b"--b\r\nContent-Type: application/x\r\n\r\nsecret\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninside\r\n--b--\r\n"
+    )
+    root = parse(octets)
+    body = "\n".join(body_texts(octets, root))
+    assert "löng" in body
+    assert "grün" in body
+    assert "subject: inner" in body
+    assert "inside" in body
+    assert "secret" not in body
+    assert "subject: ä" not in body
+    assert "subject: ä" in "\n".join(message_texts(octets, root))
+    assert part_text(octets, root.children[0], limit=4) == "lö"
+    assert header_text(octets, root.header).startswith("subject: ä\n")
+    assert len("".join(body_texts(octets, root, limit=10))) < 100
+
+
+def test_columns() -> None:
+    octets = (
+        b"From: =?utf-8?q?=C3=84?= <Anna@Acme.test>\r\nTo: g: B <Bea@x>;\r\nCc: c@d\r\nCc: e@f\r\nSubject: Re: [x] HELLO\r\n"
+        b"Date: Mon, 1 Jan 2024 12:00:00 +0100\r\nMessage-ID:\r\n <1@x> junk\r\n\r\n"
+    )
+    found = columns(octets, read_header(octets))
+    assert (found.from_, found.to, found.cc, found.bcc) == ("ä <anna@acme.test>", "g: b <bea@x>;", "c@d, e@f", "")
+    assert (found.sort_from, found.sort_to, found.sort_cc) == ("anna", "bea", "c")
+    assert (found.subject, found.base_subject, found.is_reply) == ("re: [x] hello", "hello", True)
+    assert found.sent == datetime(2024, 1, 1, 11, tzinfo=UTC)
+    assert found.message_id == b"<1@x>"
+    empty = columns(b"", read_header(b""))
+    assert (empty.from_, empty.sort_from, empty.sent, empty.message_id, empty.is_reply) == ("", "", None, None, False)
+
+
+def test_folding_makes_case_not_count() -> None:
+    assert fold("STRASSE Ä") == fold("straße ä")
+
+
+ENCODED = st.sampled_from(
+    [b"=?utf-8?q?", b"=?utf-16?b?", b"=?iso-2022-kr?b?", b"=?utf-7?q?", b"?=", b"=C3", b"w6Q", b" ", b"=", b"?", b"\x1b$", b"\xff", b"+AAA"]
+)
+
+
+@given(st.lists(ENCODED, max_size=30).map(b"".join) | st.binary())
+@settings(max_examples=300, deadline=None)
+def test_any_octets_have_columns_and_texts(value: bytes) -> None:
+    octets = b"Subject: " + value + b"\r\nDate: " + value + b"\r\nFrom: " + value + b"\r\n\r\n" + value
+    columns(octets, read_header(octets))
+    list(message_texts(octets, parse(octets)))
+    for encoding in (b"base64", b"quoted-printable", b"x"):
+        transfer_decoded(value, encoding)
+
+
+@given(
+    st.binary(max_size=60),
+    st.sampled_from(["utf-8", "utf-16", "utf-32", "utf-7", "hz", "iso-2022-jp", "iso-2022-kr", "gb18030", "big5", "cp1252", "euc-jp", "x"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_octets_are_text_of_any_charset(octets: bytes, charset: str) -> None:
+    assert isinstance(decode_octets(octets, charset), str)
+
+
+@given(st.text("re:[]fwd() x"))
+@settings(max_examples=300, deadline=None)
+def test_a_base_subject_is_a_piece_of_the_subject_and_stays(subject: str) -> None:
+    found = base_subject(subject)
+    assert found.text in " ".join(subject.split(" ")).replace("  ", " ") or found.text in " ".join(subject.split())
+    if not found.is_reply:
+        assert base_subject(found.text).text == found.text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"=?utf-8?q?" * 400_000,
+        b"=?utf-8?q?a?= " * 300_000,
+        b"=?" * 2_000_000,
+        b"[a]" * 1_000_000,
+        b"Re: " * 1_000_000,
+        b"[fwd:" * 800_000,
+        b"(fwd)" * 800_000,
+        b"(" * 4_000_000,
+        b" " * 4_000_000,
+        b"1 " * 2_000_000,
+        b"[" * 4_000_000,
+    ],
+    ids=range(11),
+)
+def test_bombs_take_little_time(value: bytes) -> None:
+    octets = b"Subject: " + value + b"\r\nDate: " + value + b"\r\n\r\n"
+    begin = time.perf_counter()
+    columns(octets, read_header(octets, max_octets=1 << 30))
+    base_subject(value.decode())
+    decode_header(value, limit=1 << 30)
+    assert time.perf_counter() - begin < 2.5
