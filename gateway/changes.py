@@ -1,0 +1,175 @@
+"""Whom does a change in the store concern, of those who are connected now?
+
+The store tells after each commit which folders and which scopes (accounts, lists, the directory) changed, without data. Whoever has an
+interest is woken once per turn of the loop and looks for itself, so that a lost or doubled wake costs nothing. A right that ends by the
+clock alone wakes through the timer wheel.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from enum import IntFlag
+from typing import Protocol
+
+from gateway.carrier import Wheel
+from policy.identity import FolderId
+from store.port import Event, FolderChanged, FoldersChanged, PolicyChanged, Store
+
+log = logging.getLogger(__name__)
+
+
+class News(IntFlag):
+    """What a wake may be about."""
+
+    FOLDER = 1  # messages of the watched folder
+    POLICY = 2  # rights, status, password, membership
+    FOLDERS = 4  # which folders there are, subscriptions
+
+
+class Woken(Protocol):
+    """Who is told."""
+
+    def wake(self, news: News) -> None:
+        """Something of this kind may have changed. Called on the loop; must not wait, must not raise."""
+
+
+class Interest:
+    """What one sleeper wants to hear of; given out by `Changes.register`, changed and ended by its methods."""
+
+    __slots__ = ("_changes", "_folder", "_scopes", "_until", "deadline", "news", "slot", "woken")
+
+    def __init__(self, changes: "Changes", woken: Woken) -> None:
+        self._changes = changes
+        self.woken = woken
+        self._folder: FolderId | None = None
+        self._scopes: tuple[int, ...] = ()
+        self._until: int | None = None
+        self.deadline = math.inf
+        self.slot = 0
+        self.news = News(0)
+
+    def follow_folder(self, folder: FolderId | None) -> None:
+        """The messages of this folder, and no longer those of the one before."""
+        if folder != self._folder:
+            self._changes.move(self, self._changes.by_folder, () if self._folder is None else (self._folder,), () if folder is None else (folder,))
+            self._folder = folder
+
+    def follow_scopes(self, scopes: Iterable[int]) -> None:
+        """The policy of these accounts (and of the directory, 0), and no longer that of those before."""
+        wanted = tuple(sorted(set(scopes)))
+        if wanted != self._scopes:
+            self._changes.move(self, self._changes.by_scope, self._scopes, wanted)
+            self._scopes = wanted
+
+    def follow_clock(self, valid_until: int | None) -> None:
+        """Wake with POLICY when this moment (microseconds since 1970 UTC) has come; None: never."""
+        if valid_until == self._until:
+            return
+        self._until = valid_until
+        if valid_until is None:
+            self.deadline = math.inf
+            return
+        self._watch_clock(valid_until)
+
+    def late(self) -> None:
+        """The wheel's turn: has the moment really come? The wall clock may have been set meanwhile."""
+        if self._until is None:
+            return
+        if self._until > self._changes.wall_clock():
+            self._watch_clock(self._until)
+            return
+        self._until = None
+        self._changes.tell(self, News.POLICY)
+
+    def _watch_clock(self, valid_until: int) -> None:
+        # At most an hour ahead: a wall clock that is set back or on is noticed by then.
+        ahead = min(max(0.0, (valid_until - self._changes.wall_clock()) / 1e6), 3600.0)
+        self.deadline = self._changes.loop_time() + ahead
+        self._changes.wheel.watch(self)
+
+    def end(self) -> None:
+        """No more wakes."""
+        self.follow_folder(None)
+        self.follow_scopes(())
+        self.follow_clock(None)
+        self._changes.forget(self)
+
+
+class Changes:
+    """The indices folder → interests and scope → interests of one process."""
+
+    def __init__(self, store: Store, wheel: Wheel, *, wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.wheel = wheel
+        self.wall_clock = wall_clock
+        self.by_folder: dict[int, set[Interest]] = {}
+        self.by_scope: dict[int, set[Interest]] = {}
+        self._waiting: list[Interest] = []
+        self._scheduled = False
+        self._unwatch: Callable[[], None] | None = store.watch(self._told)
+
+    def loop_time(self) -> float:
+        return self._loop.time()
+
+    def register(self, woken: Woken) -> Interest:
+        """A new interest, in nothing yet."""
+        return Interest(self, woken)
+
+    def close(self) -> None:
+        """Stop listening to the store; nobody is woken any more."""
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+        self._waiting.clear()
+
+    def move(self, interest: Interest, index: dict[int, set[Interest]], old: Iterable[int], new: Iterable[int]) -> None:
+        """Re-file an interest in one of the indices."""
+        for key in old:
+            members = index.get(key)
+            if members is not None:
+                members.discard(interest)
+                if not members:
+                    del index[key]
+        for key in new:
+            index.setdefault(key, set()).add(interest)
+
+    def tell(self, interest: Interest, news: News) -> None:
+        """Wake this one in the next turn of the loop."""
+        if not interest.news:
+            self._waiting.append(interest)
+        interest.news |= news
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._wake)
+
+    def forget(self, interest: Interest) -> None:
+        interest.news = News(0)
+
+    def _told(self, events: Sequence[Event]) -> None:
+        for event in events:
+            match event:
+                case FolderChanged(folder):
+                    for interest in self.by_folder.get(folder, ()):
+                        self.tell(interest, News.FOLDER)
+                case PolicyChanged(scopes):
+                    for scope in scopes:
+                        for interest in self.by_scope.get(scope, ()):
+                            self.tell(interest, News.POLICY)
+                case FoldersChanged(owner):
+                    for interest in self.by_scope.get(owner, ()):
+                        self.tell(interest, News.FOLDERS)
+                case _:
+                    pass
+
+    def _wake(self) -> None:
+        self._scheduled = False
+        waiting, self._waiting = self._waiting, []
+        for interest in waiting:
+            news, interest.news = interest.news, News(0)
+            if news:
+                try:
+                    interest.woken.wake(news)
+                except Exception:
+                    log.exception("a sleeper could not be woken")

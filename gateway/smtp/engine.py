@@ -1,0 +1,423 @@
+"""The commands of SMTP: aiosmtpd's class with everything replaced that a hostile peer or a fault of ours could turn against us.
+
+What is kept of aiosmtpd 1.4 is its interface: `Session`, `Envelope`, `AuthResult`, the `smtp_*` methods, and a handler's `handle_*`
+and `auth_*` hooks with the arguments that it gives them. robustness.md section 3 lists what is wrong in the rest and why.
+"""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from aiosmtpd.smtp import MISSING, AuthResult
+
+from gateway.smtp import grammar
+from gateway.smtp.data import DataReader, Fault
+from gateway.smtp.terms import House, Terms
+from gateway.smtp.wire import Hangup, Rebuke, Wire
+
+BURST: Final = 50
+"""Commands of one connection before the others get a turn."""
+
+_HTTP: Final = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"})
+_TEXT: Final = bytes(range(0x20, 0x7F))
+
+
+class HardenedSMTP(Wire):
+    """SMTP as RFC 5321 has it, with PIPELINING, SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, LIMITS, STARTTLS and AUTH.
+
+    A handler's `handle_DATA` runs in a task of its own: once begun it is finished, whatever becomes of the peer. `ended()` of the
+    handler, where it has one, is called when the connection is over.
+    """
+
+    verbs: ClassVar[Mapping[bytes, str]] = MappingProxyType(
+        {
+            b"EHLO": "smtp_EHLO",
+            b"HELO": "smtp_HELO",
+            b"MAIL": "smtp_MAIL",
+            b"RCPT": "smtp_RCPT",
+            b"DATA": "smtp_DATA",
+            b"RSET": "smtp_RSET",
+            b"NOOP": "smtp_NOOP",
+            b"QUIT": "smtp_QUIT",
+            b"VRFY": "smtp_VRFY",
+            b"EXPN": "smtp_EXPN",
+            b"HELP": "smtp_HELP",
+            b"AUTH": "smtp_AUTH",
+            b"STARTTLS": "smtp_STARTTLS",
+        }
+    )
+
+    def __init__(self, handler: Any, terms: Terms, house: House) -> None:
+        super().__init__(handler, terms, house)
+        self._bad = 0
+        self._idle = 0
+        self._failed = 0
+        self._refused = 0
+        self._taken = 0
+
+    async def converse(self) -> None:
+        """Commands, until Hangup."""
+        limits = self.terms.limits
+        burst = 0
+        while True:
+            self.check_interruption()
+            try:
+                await self._command(await self.line(limits.line, limits.command_timeout))
+            except Rebuke as rebuke:
+                self._bad += rebuke.costs
+                if self._bad > self._tolerance():
+                    raise Hangup("421 4.7.0 too many errors, goodbye") from None
+                self.say(rebuke.reply)
+            except Hangup:
+                raise
+            except Exception as error:
+                self.say(await self.handle_exception(error))
+            burst += 1
+            if burst >= BURST:
+                burst = 0
+                await self.flush()
+                await asyncio.sleep(0)
+                if self.loop.time() > min(self.session_ends, self.login_ends):
+                    raise Hangup("421 4.4.2 this session has lasted too long, goodbye")
+
+    def _tolerance(self) -> int:
+        limits = self.terms.limits
+        stranger = self.terms.mechanisms and not self.session.authenticated
+        return limits.bad_commands_before_login if stranger else limits.bad_commands
+
+    async def _command(self, line: bytes) -> None:
+        verb, _, rest = line.partition(b" ")
+        name = verb.upper()
+        method = self.verbs.get(name)
+        if method is None:
+            if name in _HTTP or b" HTTP/" in line:
+                raise Hangup("421 4.7.0 this is no web server, goodbye")
+            if name == b"BDAT":
+                # Not announced: what follows is a message, and none of it may be taken for commands.
+                raise Hangup("421 4.7.0 CHUNKING is not offered, goodbye")
+            raise Rebuke("500 5.5.2 the command is not known")
+        argument = _argument(name, rest) if rest.translate(None, _TEXT) else rest.decode("ascii")
+        await getattr(self, method)(argument.strip(" ") or None)
+
+    async def handle_exception(self, error: Exception) -> str:
+        """A fault of ours is temporary, and its text is for the log alone."""
+        return self.fault(error)
+
+    async def _call_handler_hook(self, command: str, *args: Any) -> Any:
+        hook = getattr(self.event_handler, "handle_" + command, None)
+        if hook is None:
+            return MISSING
+        return await hook(self, self.session, self.envelope, *args)
+
+    # who is speaking
+
+    def _greeted(self) -> None:
+        if not self.session.host_name:
+            raise Rebuke("503 5.5.1 say EHLO first")
+
+    def _known(self) -> None:
+        self._greeted()
+        if self.terms.mechanisms and not self.session.authenticated:
+            raise Rebuke("530 5.7.0 log in first")
+
+    def _unasked(self) -> None:
+        """A command that brings no message nearer; too many of them are no mail client's."""
+        self._idle += 1
+        if self._idle > self.terms.limits.idle_commands:
+            raise Hangup("421 4.7.0 too many commands without a message, goodbye")
+
+    async def smtp_EHLO(self, hostname: str | None) -> None:
+        """`ehlo = "EHLO" SP ( Domain / address-literal )` (RFC 5321 section 4.1.1.1)."""
+        self._unasked()
+        name = _hello(hostname)
+        self.envelope = self._create_envelope()
+        self.session.extended_smtp = True
+        lines = self._extensions()
+        responses = [f"250-{line}" for line in lines[:-1]] + [f"250 {lines[-1]}"]
+        if hasattr(self.event_handler, "handle_EHLO"):
+            responses = await self._call_handler_hook("EHLO", name, responses)
+        self.session.host_name = name
+        self.say("\r\n".join(responses))
+
+    def _extensions(self) -> list[str]:
+        limits = self.terms.limits
+        found = [self.hostname, f"SIZE {limits.message_size}", "PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+        found.append(f"LIMITS RCPTMAX={limits.recipients}")
+        if self.terms.tls is not None and not self.secured:
+            found.append("STARTTLS")
+        if self.terms.mechanisms and self._login_safe():
+            found.append("AUTH " + " ".join(self.terms.mechanisms))
+        found.append("HELP")
+        return found
+
+    async def smtp_HELO(self, hostname: str | None) -> None:
+        """`helo = "HELO" SP Domain` (RFC 5321 section 4.1.1.1)."""
+        self._unasked()
+        name = _hello(hostname)
+        self.envelope = self._create_envelope()
+        self.session.extended_smtp = False
+        status = await self._call_handler_hook("HELO", name)
+        self.session.host_name = name
+        self.say(f"250 {self.hostname}" if status is MISSING else status)
+
+    # TLS and AUTH
+
+    async def smtp_STARTTLS(self, arg: str | None) -> None:
+        """RFC 3207. What was sent in the clear after the command is never read as if it had come encrypted: it ends the connection."""
+        if arg:
+            raise Rebuke("501 5.5.4 Syntax: STARTTLS")
+        if self.secured:
+            raise Rebuke("503 5.5.1 TLS is on already")
+        if self.terms.tls is None:
+            raise Rebuke("502 5.5.1 TLS is not offered here")
+        if self.session.authenticated:
+            raise Rebuke("503 5.5.1 TLS comes before AUTH")
+        self.say("220 2.0.0 go ahead with TLS")
+        await self.flush()
+        if self.inbox:
+            raise Hangup(None)
+        await self.secure()
+
+    def _login_safe(self) -> bool:
+        return self.secured or self.terms.plaintext_login
+
+    async def smtp_AUTH(self, arg: str | None) -> None:
+        """RFC 4954 section 4. The mechanism itself is the handler's `auth_<MECHANISM>`."""
+        if not self.terms.mechanisms:
+            raise Rebuke("502 5.5.1 nobody logs in here")
+        self._greeted()
+        if self.session.authenticated:
+            raise Rebuke("503 5.5.1 you are logged in already")
+        if not self.session.extended_smtp:
+            raise Rebuke("503 5.5.1 say EHLO first")
+        if not self._login_safe():
+            raise Rebuke("538 5.7.11 encryption is required: use STARTTLS first")
+        words = (arg or "").split(" ")
+        if not words[0] or len(words) > 2:
+            raise Rebuke("501 5.5.4 Syntax: AUTH mechanism [initial-response]")
+        words[0] = words[0].upper()
+        if words[0] not in self.terms.mechanisms:
+            raise Rebuke("504 5.5.4 this mechanism is not offered")
+        result: AuthResult = await getattr(self.event_handler, "auth_" + words[0])(self, words)
+        if result.success:
+            self.session.authenticated = True
+            self.session.auth_data = result.auth_data
+            self.login_ends = self.session_ends
+            self._bad = self._failed = 0
+            self.say(result.message or "235 2.7.0 welcome")
+            return
+        self._failed += 1
+        await asyncio.sleep(self.terms.limits.failed_login_delay)
+        self.say(result.message or "535 5.7.8 authentication failed")
+        if self._failed >= self.terms.limits.failed_logins:
+            raise Hangup("421 4.7.0 too many failed logins, goodbye")
+
+    async def initial_response(self, words: list[str], challenge: str = "") -> bytes:
+        """The initial response of AUTH, or what the client says to the challenge when there was none. Raises Rebuke."""
+        if len(words) < 2:
+            return await self.challenge_auth(challenge)
+        return b"" if words[1] == "=" else _from_base64(words[1].encode())
+
+    async def challenge_auth(
+        self, challenge: str | bytes, encode_to_b64: bool = True, log_client_response: bool = False
+    ) -> bytes:
+        """What the client answers, decoded. Raises Rebuke where it cancels or sends no base64; nothing of it is ever logged."""
+        octets = challenge.encode() if isinstance(challenge, str) else challenge
+        self.say("334 " + (base64.b64encode(octets) if encode_to_b64 else octets).decode("ascii"))
+        limits = self.terms.limits
+        answer = await self.line(limits.auth_line, limits.command_timeout)
+        if answer == b"*":
+            raise Rebuke("501 5.7.0 cancelled")
+        return _from_base64(answer)
+
+    # the message
+
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.2."""
+        self._known()
+        envelope = self.envelope
+        if envelope.mail_from is not None:
+            raise Rebuke("503 5.5.1 a message is begun already")
+        try:
+            mail = grammar.mail(arg or "", extended=self.session.extended_smtp, auth=bool(self.terms.mechanisms))
+        except grammar.BadSyntax as bad:
+            raise Rebuke(str(bad)) from None
+        if mail.size > self.terms.limits.message_size:
+            raise Rebuke(self._too_big(), costs=0)
+        envelope.smtp_utf8 = mail.smtputf8
+        status = await self._call_handler_hook("MAIL", mail.path, mail.parameters)
+        if status is MISSING:
+            envelope.mail_from = mail.path
+            envelope.mail_options.extend(mail.parameters)
+            status = "250 2.1.0 sender ok"
+        self.say(status)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.3."""
+        self._known()
+        envelope = self.envelope
+        if envelope.mail_from is None:
+            raise Rebuke("503 5.5.1 say MAIL first")
+        limits = self.terms.limits
+        if len(envelope.rcpt_tos) >= limits.recipients:
+            raise Rebuke("452 4.5.3 too many recipients", costs=0)
+        try:
+            path = grammar.rcpt(arg or "", extended=self.session.extended_smtp, smtputf8=envelope.smtp_utf8)
+        except grammar.BadSyntax as bad:
+            raise Rebuke(str(bad)) from None
+        status = await self._call_handler_hook("RCPT", path, [])
+        if status is MISSING:
+            envelope.rcpt_tos.append(path)
+            status = "250 2.1.5 recipient ok"
+        self.say(status)
+        if limits.refused_recipients and status.startswith("5"):
+            self._refused += 1
+            if self._refused >= limits.refused_recipients:
+                raise Hangup("421 4.7.0 too many recipients that take no mail, goodbye")
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.4."""
+        self._known()
+        if arg:
+            raise Rebuke("501 5.5.4 Syntax: DATA")
+        envelope = self.envelope
+        if envelope.mail_from is None:
+            raise Rebuke("503 5.5.1 say MAIL first")
+        if not envelope.rcpt_tos:
+            raise Rebuke("503 5.5.1 there is no recipient that takes the message")
+        self.say("354 end the message with <CRLF>.<CRLF>")
+        try:
+            reader = await self._read_message()
+            if reader.fault is None:
+                envelope.content = envelope.original_content = reader.take()
+                status = await self._commit()
+            else:
+                status = self._faulty(reader.fault)
+        finally:
+            self.house.intake.give(self._taken)
+            self._taken = 0
+        self.envelope = self._create_envelope()
+        self._idle = 0
+        for reply in self.after_data(status, len(envelope.rcpt_tos)):
+            self.say(reply)
+
+    def after_data(self, status: str, recipients: int) -> list[str]:
+        """The replies to the end of DATA: in SMTP one."""
+        return [status]
+
+    async def _read_message(self) -> DataReader:
+        """Until the end of the message, whatever is wrong with it."""
+        limits = self.terms.limits
+        reader = DataReader(limits.message_size, fix=self.terms.bare_newline == "fix")
+        inbox = self.inbox
+        self.expect(limits.data_timeout)
+        while True:
+            if not inbox:
+                await self.more()
+            octets = bytes(inbox)
+            inbox.clear()
+            rest = reader.feed(octets)
+            grown = reader.size - self._taken
+            if grown > 0:
+                if self.house.intake.take(grown):
+                    self._taken += grown
+                else:
+                    reader.refuse(Fault.NO_ROOM)
+            if rest is not None:
+                inbox += rest
+                return reader
+
+    def _faulty(self, fault: Fault) -> str:
+        match fault:
+            case Fault.TOO_BIG:
+                return self._too_big()
+            case Fault.NO_ROOM:
+                return "452 4.3.1 there is no room for more messages now, try again later"
+            case Fault.BARE_NEWLINE | Fault.NUL:
+                return f"550 5.6.0 the message is malformed: {fault.value}"
+
+    async def _commit(self) -> str:
+        """The handler's DATA hook, to its end, in a task that no lost connection cancels."""
+        await self.flush()
+        task = self.loop.create_task(self._call_handler_hook("DATA"))
+        commits = self.house.commits
+        commits.add(task)
+        task.add_done_callback(commits.discard)
+        self.committing = True
+        try:
+            status = await asyncio.shield(task)
+        except Exception as error:
+            return await self.handle_exception(error)
+        finally:
+            self.committing = False
+        return "250 2.0.0 accepted" if status is MISSING else str(status)
+
+    def _too_big(self) -> str:
+        return f"552 5.3.4 a message may have {self.terms.limits.message_size} octets"
+
+    # the rest
+
+    async def smtp_RSET(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.5."""
+        if arg:
+            raise Rebuke("501 5.5.4 Syntax: RSET")
+        self._unasked()
+        self.envelope = self._create_envelope()
+        status = await self._call_handler_hook("RSET")
+        self.say("250 2.0.0 ok" if status is MISSING else status)
+
+    async def smtp_NOOP(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.9."""
+        self._unasked()
+        self.say("250 2.0.0 ok")
+
+    async def smtp_QUIT(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.10."""
+        if arg:
+            raise Rebuke("501 5.5.4 Syntax: QUIT")
+        raise Hangup("221 2.0.0 goodbye")
+
+    async def smtp_VRFY(self, arg: str | None) -> None:
+        """RFC 5321 section 7.3: the same for everybody, so that nobody learns who exists."""
+        self._unasked()
+        if not arg:
+            raise Rebuke("501 5.5.4 Syntax: VRFY address")
+        self.say("252 2.0.0 send a message and see")
+
+    async def smtp_EXPN(self, arg: str | None) -> None:
+        """RFC 5321 section 7.3."""
+        self._unasked()
+        self.say("502 5.5.1 lists are not shown here")
+
+    async def smtp_HELP(self, arg: str | None) -> None:
+        """RFC 5321 section 4.1.1.8."""
+        self._unasked()
+        self.say("214 2.0.0 " + " ".join(verb.decode() for verb in self.verbs))
+
+
+def _argument(name: bytes, rest: bytes) -> str:
+    """An argument that is not all printable ASCII: only addresses may have other letters (RFC 6531 section 3.3)."""
+    if name in (b"MAIL", b"RCPT"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = rest.decode()
+            if not any(character < " " or "\x7f" <= character < "\xa0" for character in text):
+                return text
+    raise Rebuke("500 5.5.2 only printable ASCII is taken here")
+
+
+def _hello(argument: str | None) -> str:
+    try:
+        return grammar.hello(argument or "")
+    except grammar.BadSyntax as bad:
+        raise Rebuke(str(bad)) from None
+
+
+def _from_base64(octets: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(octets, strict_mode=True)
+    except ValueError:
+        raise Rebuke("501 5.5.2 that is no base64") from None

@@ -1,0 +1,103 @@
+"""What do the arguments of SMTP's commands say? (RFC 5321 section 4.1.2, RFC 1870, RFC 6152, RFC 6531, RFC 4954)"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+# What stands in `<` and `>`: a quoted local part may hold `>` and blanks, nothing else may.
+_MAIL: Final = re.compile(r'FROM: *+<((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?', re.IGNORECASE)
+_RCPT: Final = re.compile(r'TO: *+<((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?', re.IGNORECASE)
+# esmtp-param: keyword, and a value of printable characters without `=`. (RFC 6531 allows more; no parameter of ours needs it.)
+_PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~]++))?")
+_SIZE: Final = re.compile(r"[0-9]{1,20}")
+# xtext (RFC 3461 section 4) or `<>`: the AUTH parameter of MAIL.
+_AUTH: Final = re.compile(r"<>|(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
+_HELLO: Final = re.compile(r"[!-~]{1,255}")
+
+
+class BadSyntax(ValueError):
+    """The reply, code and all, in constant words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """MAIL FROM. `path` as it stands between the angle brackets, empty for `<>`; `size` as declared, 0 if not."""
+
+    path: str
+    size: int
+    smtputf8: bool
+    parameters: list[str]
+
+
+def mail(argument: str, *, extended: bool, auth: bool) -> Mail:
+    """`mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]`. Blanks after the colon are let pass: old clients write them.
+
+    `extended`: after EHLO, where alone parameters may stand; `auth`: AUTH was announced. Raises BadSyntax.
+    """
+    match = _MAIL.fullmatch(argument)
+    if match is None:
+        raise BadSyntax("501 5.5.4 Syntax: MAIL FROM:<address> [parameters]")
+    path, rest = match.groups()
+    size, smtputf8, words = 0, False, []
+    if rest:
+        words = [word for word in rest.split(" ") if word]
+        found = _parameters(words, extended=extended)
+        for keyword, value in found.items():
+            match keyword:
+                case "SIZE":
+                    if value is None or _SIZE.fullmatch(value) is None:
+                        raise BadSyntax("501 5.5.4 Syntax: SIZE=number")
+                    size = int(value)
+                case "BODY":
+                    if value is None or value.upper() not in ("7BIT", "8BITMIME"):
+                        raise BadSyntax("501 5.5.4 Syntax: BODY=7BIT or BODY=8BITMIME")
+                case "SMTPUTF8":
+                    if value is not None:
+                        raise BadSyntax("501 5.5.4 SMTPUTF8 takes no value")
+                    smtputf8 = True
+                case "AUTH" if auth:
+                    # RFC 4954 section 5: understood and not trusted, which is the same as <>.
+                    if value is None or _AUTH.fullmatch(value) is None:
+                        raise BadSyntax("501 5.5.4 Syntax: AUTH=<>")
+                case _:
+                    raise BadSyntax("555 5.5.4 a parameter is not supported")
+    if not path.isascii() and not smtputf8:
+        raise BadSyntax("553 5.6.7 the address needs SMTPUTF8")
+    return Mail(path, size, smtputf8, words)
+
+
+def rcpt(argument: str, *, extended: bool, smtputf8: bool) -> str:
+    """`rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters]`; no parameter is announced. Returns the path
+    as it stands between the angle brackets. Raises BadSyntax.
+    """
+    match = _RCPT.fullmatch(argument)
+    if match is None:
+        raise BadSyntax("501 5.5.4 Syntax: RCPT TO:<address>")
+    path, rest = match.groups()
+    if rest and _parameters([word for word in rest.split(" ") if word], extended=extended):
+        raise BadSyntax("555 5.5.4 a parameter is not supported")
+    if not path.isascii() and not smtputf8:
+        raise BadSyntax("553 5.6.7 the address needs SMTPUTF8")
+    return path
+
+
+def hello(argument: str) -> str:
+    """The name in EHLO, HELO and LHLO: any word, for clients write what they like (clients.md note 33). Raises BadSyntax."""
+    if _HELLO.fullmatch(argument) is None:
+        raise BadSyntax("501 5.5.4 your host name is missing")
+    return argument
+
+
+def _parameters(words: list[str], *, extended: bool) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for word in words:
+        match = _PARAMETER.fullmatch(word)
+        if match is None:
+            raise BadSyntax("501 5.5.4 a parameter is malformed")
+        keyword = match[1].upper()
+        if keyword in found:
+            raise BadSyntax("501 5.5.4 a parameter is given twice")
+        found[keyword] = match[2]
+    if found and not extended:
+        raise BadSyntax("555 5.5.4 parameters need EHLO")
+    return found

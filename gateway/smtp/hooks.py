@@ -1,0 +1,199 @@
+"""aiosmtpd's hooks translated into calls on our services: one object for each connection."""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiosmtpd.smtp import AuthResult, Envelope, Session
+
+from gateway.login import Credentials, Peer
+from gateway.message.canonical import UnstableAddress, read_address
+from gateway.refusal import Refused
+from gateway.smtp.engine import HardenedSMTP
+from gateway.smtp.replies import ClosedReply, reply, spell
+from gateway.smtp.services import Delivery, Inbound, Login, Sessions, Submission, Transaction
+from gateway.smtp.wire import Rebuke
+from policy.delivery import Door
+from policy.identity import Actor, Address, BadAddress
+from policy.reasons import Verdict
+
+POSTMASTER: Final = "postmaster"
+
+
+class SubmissionHooks:
+    """A mail client: it logs in, then sends as somebody (RFC 6409, RFC 4954)."""
+
+    def __init__(
+        self, login: Login, submission: Submission, sessions: Sessions, *, hostname: str, closed_reply: ClosedReply = "5.2.1"
+    ) -> None:
+        self._login = login
+        self._submission = submission
+        self._sessions = sessions
+        self._hostname = hostname
+        self._closed_reply: ClosedReply = closed_reply
+        self._actor: Actor | None = None
+        self._transaction: Transaction | None = None
+        self._leave: Callable[[], None] | None = None
+
+    async def auth_PLAIN(self, server: HardenedSMTP, words: list[str]) -> AuthResult:
+        """RFC 4616: `[authzid] NUL authcid NUL passwd`."""
+        parts = (await server.initial_response(words)).split(b"\0")
+        if len(parts) != 3 or not parts[1] or not parts[2]:
+            raise Rebuke("501 5.5.2 that is no PLAIN response")
+        return await self._authenticate(server, "PLAIN", parts[1], parts[0], parts[2])
+
+    async def auth_LOGIN(self, server: HardenedSMTP, words: list[str]) -> AuthResult:
+        """The older exchange: a user name, then a password."""
+        name = await server.initial_response(words, "Username:")
+        password = await server.challenge_auth("Password:")
+        if not name or not password or b"\0" in name or b"\0" in password:
+            raise Rebuke("501 5.5.2 that is no LOGIN response")
+        return await self._authenticate(server, "LOGIN", name, b"", password)
+
+    async def _authenticate(self, server: HardenedSMTP, mechanism: str, authcid: bytes, authzid: bytes, password: bytes) -> AuthResult:
+        try:
+            credentials = Credentials(mechanism, authcid.decode(), authzid.decode(), password)
+        except UnicodeDecodeError:
+            raise Rebuke("501 5.5.2 a user name is UTF-8") from None
+        try:
+            actor = await self._login.authenticate(credentials, Peer(server.address, "smtp", server.secured))
+        except Refused as refused:
+            return AuthResult(success=False, handled=False, message=reply(refused.verdict))
+        leave = self._sessions.add(actor, "smtp", server.address, server.end)
+        if leave is None:
+            return AuthResult(success=False, handled=False, message="454 4.7.0 this account has too many sessions")
+        self._actor, self._leave = actor, leave
+        return AuthResult(success=True, auth_data=actor)
+
+    async def handle_MAIL(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
+        """Who sends, as the envelope has it."""
+        assert self._actor is not None  # MAIL is answered with 530 before AUTH
+        try:
+            reverse_path = _reverse_path(path)
+            self._transaction = await self._submission.begin(self._actor, reverse_path, envelope.smtp_utf8, server.address)
+        except BadAddress as bad:
+            return _bad_sender(bad)
+        except Refused as refused:
+            return reply(refused.verdict, self._closed_reply)
+        envelope.mail_from = path
+        envelope.mail_options = options
+        return "250 2.1.0 sender ok"
+
+    async def handle_RCPT(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
+        """To whom."""
+        assert self._transaction is not None
+        try:
+            await self._transaction.add(_forward_path(path, self._hostname))
+        except BadAddress as bad:
+            return f"553 5.1.3 {bad}"
+        except Refused as refused:
+            return reply(refused.verdict, self._closed_reply)
+        envelope.rcpt_tos.append(path)
+        return "250 2.1.5 recipient ok"
+
+    async def handle_DATA(self, server: HardenedSMTP, session: Session, envelope: Envelope) -> str:
+        """The message; durable with the 250."""
+        transaction, self._transaction = self._transaction, None
+        assert transaction is not None
+        try:
+            return spell("250 2.0.0", f"{await transaction.commit(_content(envelope))} accepted")
+        except Refused as refused:
+            return reply(refused.verdict, self._closed_reply)
+
+    def ended(self) -> None:
+        """The connection is over."""
+        self._transaction = None
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
+class InboundHooks:
+    """A mail server that brings mail for local recipients: MX, where one reply holds for all of them (RFC 5321)."""
+
+    door: Door = Door.MX
+
+    def __init__(self, delivery: Delivery, *, hostname: str, closed_reply: ClosedReply = "5.2.1") -> None:
+        self._delivery = delivery
+        self._hostname = hostname
+        self._closed_reply: ClosedReply = closed_reply
+        self._inbound: Inbound | None = None
+
+    async def handle_MAIL(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
+        """Who sends, as the envelope has it."""
+        try:
+            self._inbound = await self._delivery.begin(self.door, _reverse_path(path), server.address)
+        except BadAddress as bad:
+            return _bad_sender(bad)
+        except Refused as refused:
+            return reply(refused.verdict, self._closed_reply)
+        envelope.mail_from = path
+        envelope.mail_options = options
+        return "250 2.1.0 sender ok"
+
+    async def handle_RCPT(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
+        """To whom."""
+        assert self._inbound is not None
+        try:
+            await self._inbound.add(_forward_path(path, self._hostname))
+        except BadAddress as bad:
+            return f"553 5.1.3 {bad}"
+        except Refused as refused:
+            return reply(refused.verdict, self._closed_reply)
+        envelope.rcpt_tos.append(path)
+        return "250 2.1.5 recipient ok"
+
+    async def handle_DATA(self, server: HardenedSMTP, session: Session, envelope: Envelope) -> str:
+        """The message; durable with the 250."""
+        inbound, self._inbound = self._inbound, None
+        assert inbound is not None
+        try:
+            return self.outcome([self._said(one) for one in await inbound.commit(_content(envelope))])
+        except Refused as refused:
+            return reply(refused.verdict, self._closed_reply)
+
+    def outcome(self, replies: list[str]) -> str:
+        """The reply after DATA from those for each recipient. Who was accepted is not sent again: the rest got a report instead."""
+        for first in "24":
+            for one in replies:
+                if one.startswith(first):
+                    return one
+        return replies[0]
+
+    def _said(self, outcome: str | Verdict) -> str:
+        return spell("250 2.0.0", f"{outcome} accepted") if isinstance(outcome, str) else reply(outcome, self._closed_reply)
+
+    def ended(self) -> None:
+        """The connection is over."""
+        self._inbound = None
+
+
+class LmtpHooks(InboundHooks):
+    """A neighbour that hands mail in by LMTP: a reply for each recipient (RFC 2033)."""
+
+    door = Door.LMTP
+
+    def outcome(self, replies: list[str]) -> str:
+        """One after the other."""
+        return "\r\n".join(replies)
+
+
+def _content(envelope: Envelope) -> bytes:
+    content = envelope.original_content
+    assert content is not None
+    # The service has it now; a connection that waits for the next message keeps none.
+    envelope.content = envelope.original_content = None
+    return content
+
+
+def _reverse_path(path: str) -> Address | None:
+    return read_address(path) if path else None
+
+
+def _forward_path(path: str, hostname: str) -> Address:
+    """`<Postmaster>` stands without a domain (RFC 5321 section 4.1.1.3)."""
+    return read_address(f"{POSTMASTER}@{hostname}" if path.lower() == POSTMASTER else path)
+
+
+def _bad_sender(bad: BadAddress) -> str:
+    """Delegation.md section 1: a local part in another Unicode form than NFC is malformed content rather than bad syntax."""
+    return f"550 5.6.0 {bad}" if isinstance(bad, UnstableAddress) else f"553 5.1.7 {bad}"

@@ -1,0 +1,110 @@
+"""How does a listener treat its peers, and what do its connections share?"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from gateway.carrier import Wheel
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one peer may use up. Times in seconds, sizes in octets; the settings of the same names say why these numbers."""
+
+    line: int = 4_096
+    auth_line: int = 12_288
+    message_size: int = 50 << 20
+    recipients: int = 1_000
+    bad_commands: int = 20
+    bad_commands_before_login: int = 5
+    idle_commands: int = 100  # NOOP, RSET, EHLO and the like between two messages; Postfix: smtpd_junk_command_limit
+    failed_logins: int = 3  # on one connection
+    failed_login_delay: float = 1.0
+    refused_recipients: int = 100  # until the connection ends, against address harvesting; 0: any number (a trusted neighbour)
+    login_timeout: float = 180
+    command_timeout: float = 300
+    data_timeout: float = 1_800
+    session_timeout: float = 7_200
+    output_timeout: float = 60
+    tls_timeout: float = 30
+    # A peer may read our last words; a close with its octets unread would destroy them (RFC 1122 section 4.2.2.13).
+    linger: float = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`tls` gives the context for a new handshake, so that a renewed certificate is used at once; None: no TLS.
+    `mechanisms` empty: nobody logs in here. `name` stands in the log.
+    """
+
+    name: str
+    hostname: str
+    limits: Limits = field(default_factory=Limits)
+    tls: Callable[[], ssl.SSLContext] | None = None
+    implicit_tls: bool = False
+    mechanisms: tuple[str, ...] = ()
+    plaintext_login: bool = False
+    bare_newline: Literal["refuse", "fix"] = "refuse"
+
+
+class Admission(Protocol):
+    """Who may connect."""
+
+    def enter(self, address: str) -> str | None:
+        """None: welcome, and `leave` will be called. Otherwise the reply with which the connection ends."""
+
+    def leave(self, address: str) -> None:
+        """A connection that was welcome has ended."""
+
+
+class Intake:
+    """The octets of all messages that are arriving or being accepted in this process; bounded, whatever a thousand peers send."""
+
+    __slots__ = ("_held", "_limit")
+
+    def __init__(self, limit: int = 512 << 20) -> None:
+        self._limit = limit
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Octets now."""
+        return self._held
+
+    def take(self, octets: int) -> bool:
+        """Whether there was room for so many more; they are counted only then."""
+        if self._held + octets > self._limit:
+            return False
+        self._held += octets
+        return True
+
+    def give(self, octets: int) -> None:
+        """So many fewer."""
+        self._held -= octets
+
+
+class Present(Protocol):
+    """A connection, as its listener sees it."""
+
+    @property
+    def task(self) -> "asyncio.Task[None] | None":
+        """What has to end before the connection is over."""
+
+    def stop(self) -> None:
+        """The server stops: 421, now or after the commit that is under way."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+@dataclass(slots=True)
+class House:
+    """The timer wheel, who may enter, the room for messages, and who is there."""
+
+    wheel: Wheel
+    admission: Admission | None = None
+    intake: Intake = field(default_factory=Intake)
+    here: set[Present] = field(default_factory=set)
+    commits: set[asyncio.Task[Any]] = field(default_factory=set)

@@ -1,0 +1,161 @@
+"""Who is woken by what, once per turn, and by the clock alone."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from gateway.carrier import TICK, Wheel
+from gateway.changes import Changes, News
+from policy.identity import AccountId, FolderId
+from store.port import DIRECTORY, Event, FolderChanged, FoldersChanged, PolicyChanged, QueueChanged
+
+
+class Teller:
+    """The one part of a store that is used here: telling."""
+
+    def __init__(self) -> None:
+        self.told: list[Callable[[Sequence[Event]], None]] = []
+
+    def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        self.told.append(told)
+        return lambda: self.told.remove(told)
+
+    def say(self, *events: Event) -> None:
+        for told in self.told:
+            told(events)
+
+
+class Sleeper:
+    def __init__(self) -> None:
+        self.woken: list[News] = []
+
+    def wake(self, news: News) -> None:
+        self.woken.append(news)
+
+
+def run(scene: Callable[[Teller, Changes], Awaitable[Any]]) -> None:
+    async def limited() -> None:
+        teller = Teller()
+        wheel = Wheel(asyncio.get_running_loop())
+        changes = Changes(teller, wheel)  # type: ignore[arg-type]
+        await asyncio.wait_for(scene(teller, changes), 10)
+        changes.close()
+        assert not teller.told
+        wheel.close()
+
+    asyncio.run(limited())
+
+
+async def turn() -> None:
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (FolderChanged(FolderId(7), 1), [News.FOLDER]),
+        (FolderChanged(FolderId(8), 1), []),
+        (PolicyChanged(frozenset({1})), [News.POLICY]),
+        (PolicyChanged(frozenset({2, 99})), [News.POLICY]),
+        (PolicyChanged(frozenset({DIRECTORY})), [News.POLICY]),
+        (PolicyChanged(frozenset({3})), []),
+        (FoldersChanged(AccountId(2)), [News.FOLDERS]),
+        (FoldersChanged(AccountId(3)), []),
+        (QueueChanged(), []),
+    ],
+)
+def test_only_who_is_concerned_is_woken(event: Event, expected: list[News]) -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        interest = changes.register(sleeper)
+        interest.follow_folder(FolderId(7))
+        interest.follow_scopes((1, 2, DIRECTORY))
+        teller.say(event)
+        await turn()
+        assert sleeper.woken == expected
+
+    run(scene)
+
+
+def test_many_events_in_one_turn_are_one_wake() -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        interest = changes.register(sleeper)
+        interest.follow_folder(FolderId(7))
+        interest.follow_scopes((1,))
+        for modseq in range(100):
+            teller.say(FolderChanged(FolderId(7), modseq))
+        teller.say(PolicyChanged(frozenset({1})))
+        await turn()
+        assert sleeper.woken == [News.FOLDER | News.POLICY]
+        teller.say(FolderChanged(FolderId(7), 101))
+        await turn()
+        assert len(sleeper.woken) == 2
+
+    run(scene)
+
+
+def test_who_goes_elsewhere_hears_no_more_of_it() -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        interest = changes.register(sleeper)
+        interest.follow_folder(FolderId(7))
+        interest.follow_scopes((1, 2))
+        interest.follow_folder(FolderId(8))
+        interest.follow_scopes((1,))
+        teller.say(FolderChanged(FolderId(7), 1), PolicyChanged(frozenset({2})))
+        await turn()
+        assert not sleeper.woken
+        teller.say(FolderChanged(FolderId(8), 1))
+        interest.end()
+        await turn()
+        assert not sleeper.woken
+        assert not changes.by_folder
+        assert not changes.by_scope
+
+    run(scene)
+
+
+def test_one_that_fails_does_not_silence_the_others() -> None:
+    class Broken:
+        def wake(self, news: News) -> None:
+            raise RuntimeError("broken")
+
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        for woken in (Broken(), sleeper, Broken()):
+            changes.register(woken).follow_folder(FolderId(7))
+        teller.say(FolderChanged(FolderId(7), 1))
+        await turn()
+        assert sleeper.woken == [News.FOLDER]
+
+    run(scene)
+
+
+def test_a_right_that_ends_by_the_clock_wakes_when_it_ends() -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        interest = changes.register(sleeper)
+        interest.follow_clock(time.time_ns() // 1000 + 600_000)
+        await asyncio.sleep(0.3)
+        assert not sleeper.woken
+        await asyncio.sleep(0.3 + 2 * TICK + 0.1)
+        assert sleeper.woken == [News.POLICY]
+
+    run(scene)
+
+
+def test_a_clock_that_is_followed_no_more_does_not_wake() -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        interest = changes.register(sleeper)
+        interest.follow_clock(time.time_ns() // 1000 + 100_000)
+        interest.follow_clock(None)
+        await asyncio.sleep(0.1 + 2 * TICK)
+        assert not sleeper.woken
+
+    run(scene)
