@@ -1,0 +1,312 @@
+"""Accounts: who they are, what they inherit, whether they may come in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from policy.grants import GranteeKind
+from policy.identity import AccountId, Address, CosId, DomainId
+from policy.status import AccountStatus, DomainStatus, effective
+from store import addresses, cos, folders, grants, login, queue
+from store.errors import Conflict, LimitReached, NotFound
+from store.model import AccountRow
+from store.port import DIRECTORY, Deed, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAccount(Deed[AccountId]):
+    """With its standard folders. Raises Conflict when the address is taken or a value cannot be, NotFound for domain or class
+    of service, LimitReached when the domain may have no more accounts. `verifier` "": nobody logs in."""
+
+    address: Address
+    display_name: str = ""
+    verifier: str = field(default="", repr=False)
+    status: AccountStatus = AccountStatus.ACTIVE
+    cos: CosId | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    must_change_password: bool = False
+    is_global_administrator: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModifyAccount(Deed[None]):
+    """None leaves as it is; `values` are merged, an empty text restores the inherited value. Raises NotFound, Conflict."""
+
+    account: AccountId
+    display_name: str | None = None
+    note: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccountCos(Deed[None]):
+    """None: by its domain, else `default`. Raises NotFound."""
+
+    account: AccountId
+    cos: CosId | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccountStatus(Deed[None]):
+    """`active` clears failures and lockout besides (delegation.md section 8). Raises NotFound."""
+
+    account: AccountId
+    status: AccountStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SetVerifier(Deed[None]):
+    """A new password: clears failures and lockout, and open sessions learn of it. Raises NotFound."""
+
+    account: AccountId
+    verifier: str = field(repr=False)
+    must_change_password: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenewVerifier(Deed[bool]):
+    """The same password under better parameters: nothing else changes. False: the verifier is no longer the old one."""
+
+    account: AccountId
+    old: str = field(repr=False)
+    new: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetMustChangePassword(Deed[None]):
+    """Raises NotFound."""
+
+    account: AccountId
+    must_change_password: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetGlobalAdministrator(Deed[None]):
+    """Raises NotFound."""
+
+    account: AccountId
+    is_global_administrator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RenameAccount(Deed[None]):
+    """To a free address, in any domain; everything else stays, the old address is gone. An alias of its own may become the
+    primary address. Raises NotFound for account or domain, Conflict when the address is taken, LimitReached."""
+
+    account: AccountId
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAccount(Deed[bool]):
+    """With its folders, messages, memberships, and every grant to it or on it. False: there was none (any more)."""
+
+    account: AccountId
+
+
+def by_id(tx: Tx, account: AccountId) -> AccountRow | None:
+    """None where there is none (any more)."""
+    return _row(tx.one("accounts.by_id", id=account))
+
+
+def by_address(tx: Tx, address: Address) -> AccountRow | None:
+    """The account that has this address, as `addresses.resolve` finds it; None when there is none, or it is a list."""
+    found = addresses.resolve(tx, address)
+    return None if found is None or found.kind is not addresses.ObjectKind.ACCOUNT else by_id(tx, AccountId(found.id))
+
+
+def of_domain(tx: Tx, domain: DomainId | None = None, after: AccountId | None = None, limit: int = 200) -> Sequence[AccountRow]:
+    """Accounts by ascending id, of one domain or of all, those behind `after`: pages of `limit`."""
+    # 0 stands for "all" and "from the start": ids begin at 1.
+    found = tx.all("accounts.of_domain", domain=domain or 0, after=after or 0, limit=limit)
+    return [row for one in found if (row := _row(one)) is not None]
+
+
+def _row(found: Any) -> AccountRow | None:
+    if found is None:
+        return None
+    (
+        number,
+        local,
+        domain_name,
+        display_name,
+        domain,
+        own_status,
+        domain_status,
+        own_cos,
+        cos_id,
+        own_values,
+        cos_values,
+        verifier,
+        must_change_password,
+        is_global_administrator,
+        used,
+        note,
+        created,
+        last_login,
+    ) = found
+    own = AccountStatus(own_status)
+    return AccountRow(
+        id=AccountId(number),
+        address=Address(local, domain_name),
+        display_name=display_name,
+        domain=DomainId(domain),
+        own_status=own,
+        status=effective(own, DomainStatus(domain_status), bool(is_global_administrator)),
+        own_cos=None if own_cos is None else CosId(own_cos),
+        cos=CosId(cos_id),
+        own_values=cos.unpack(own_values),
+        values=cos.values_in_force(own_values, cos_values),
+        verifier=verifier,
+        must_change_password=bool(must_change_password),
+        is_global_administrator=bool(is_global_administrator),
+        used=used,
+        note=note,
+        created=created,
+        last_login=last_login,
+    )
+
+
+def _there(tx: Tx, account: AccountId) -> None:
+    if tx.one("accounts.exists", id=account) is None:
+        raise NotFound(f"account {account}")
+
+
+def _check_room(tx: Tx, domain: DomainId) -> None:
+    found = tx.one("accounts.room_in_domain", domain=domain)
+    if found is not None:
+        max_accounts, count = found
+        if 0 < max_accounts <= count:
+            raise LimitReached(f"the domain may have {max_accounts} accounts")
+
+
+def _check_cos(tx: Tx, wanted: CosId | None) -> None:
+    if wanted is not None and tx.one("cos.by_id", id=wanted) is None:
+        raise NotFound(f"class of service {wanted}")
+
+
+def _create(tx: Tx, deed: CreateAccount) -> AccountId:
+    domain = addresses.place(tx, deed.address)
+    _check_room(tx, domain)
+    _check_cos(tx, deed.cos)
+    account = AccountId(tx.insert("accounts.insert_object", domain=domain))
+    addresses.claim(tx, account, deed.address, is_primary=True)
+    tx.run(
+        "accounts.insert",
+        id=account,
+        display_name=deed.display_name,
+        status=deed.status,
+        cos=deed.cos,
+        values=cos.merge("{}", deed.values),
+        verifier=deed.verifier,
+        must_change_password=int(deed.must_change_password),
+        is_global_administrator=int(deed.is_global_administrator),
+        note=deed.note,
+        now=tx.now,
+    )
+    folders.make_standard_folders(tx, account)
+    tx.touch(DIRECTORY, account)
+    return account
+
+
+def _modify(tx: Tx, deed: ModifyAccount) -> None:
+    found = tx.one("accounts.stored", id=deed.account)
+    if found is None:
+        raise NotFound(f"account {deed.account}")
+    display_name, note, values = found
+    tx.run(
+        "accounts.update",
+        id=deed.account,
+        display_name=display_name if deed.display_name is None else deed.display_name,
+        note=note if deed.note is None else deed.note,
+        values=cos.merge(values, deed.values),
+    )
+    tx.touch(deed.account)
+
+
+def _set_cos(tx: Tx, deed: SetAccountCos) -> None:
+    _there(tx, deed.account)
+    _check_cos(tx, deed.cos)
+    tx.run("accounts.set_cos", id=deed.account, cos=deed.cos)
+    tx.touch(deed.account)
+
+
+def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
+    _there(tx, deed.account)
+    tx.run("accounts.set_status", id=deed.account, status=deed.status)
+    if deed.status is AccountStatus.ACTIVE:
+        login.forget(tx, deed.account)
+    # What waited for the old status is judged again, whatever the new one is.
+    queue.due_now(tx, deed.account)
+    tx.touch(deed.account)
+
+
+def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
+    _there(tx, deed.account)
+    tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
+    login.forget(tx, deed.account)
+    tx.touch(deed.account)
+
+
+def _renew_verifier(tx: Tx, deed: RenewVerifier) -> bool:
+    return bool(tx.run("accounts.renew_verifier", id=deed.account, old=deed.old, new=deed.new))
+
+
+def _set_must_change(tx: Tx, deed: SetMustChangePassword) -> None:
+    _there(tx, deed.account)
+    tx.run("accounts.set_must_change", id=deed.account, must_change=int(deed.must_change_password))
+    tx.touch(deed.account)
+
+
+def _set_global_administrator(tx: Tx, deed: SetGlobalAdministrator) -> None:
+    _there(tx, deed.account)
+    tx.run("accounts.set_global_administrator", id=deed.account, value=int(deed.is_global_administrator))
+    tx.touch(deed.account)
+
+
+def _rename(tx: Tx, deed: RenameAccount) -> None:
+    _there(tx, deed.account)
+    rename_object(tx, deed.account, deed.address, _check_room)
+
+
+def rename_object(tx: Tx, holder: int, address: Address, check_room: Callable[[Tx, DomainId], None] | None = None) -> None:
+    """Gives an account or list another primary address. Raises NotFound for the domain, Conflict, LimitReached."""
+    folded = address.folded()
+    domain = addresses.place(tx, folded)
+    taken = tx.one("addresses.at", domain=domain, local=folded.local)
+    if taken is not None and taken[0] != holder:
+        raise Conflict(f"{folded} exists")
+    current = tx.one("accounts.domain_of", id=holder)
+    if check_room is not None and current is not None and current[0] != domain:
+        check_room(tx, domain)
+    tx.run("accounts.drop_primary", object=holder)
+    if taken is not None:
+        tx.run("addresses.delete", name=folded.domain, local=folded.local)
+    tx.run("addresses.insert", domain=domain, local=folded.local, object=holder, is_primary=1)
+    tx.run("accounts.move_object", id=holder, domain=domain)
+    tx.touch(DIRECTORY, holder)
+
+
+def _delete(tx: Tx, deed: DeleteAccount) -> bool:
+    if tx.one("accounts.exists", id=deed.account) is None:
+        return False
+    grants.forget_grantee(tx, (GranteeKind.ACCOUNT,), deed.account)
+    folders.delete_everything(tx, deed.account)
+    tx.run("accounts.delete_object", id=deed.account)
+    tx.touch(DIRECTORY, deed.account)
+    return True
+
+
+DEEDS = (
+    (CreateAccount, _create),
+    (ModifyAccount, _modify),
+    (SetAccountCos, _set_cos),
+    (SetAccountStatus, _set_status),
+    (SetVerifier, _set_verifier),
+    (RenewVerifier, _renew_verifier),
+    (SetMustChangePassword, _set_must_change),
+    (SetGlobalAdministrator, _set_global_administrator),
+    (RenameAccount, _rename),
+    (DeleteAccount, _delete),
+)

@@ -1,0 +1,160 @@
+"""The octets of messages: once per owner and content, in the row up to 64 KiB, else in a file."""
+
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from store.errors import NotFound
+from store.model import BlobId, NewMessage, Spooled
+from store.port import Deed, Tx
+
+IN_ROW: Final = 64 * 1024
+"""Octets; below about 100 kB a row is as fast as a file (robustness.md 4.1)."""
+
+QUEUE_OWNER: Final = 0
+
+_UNFINISHED: Final = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The directory of the octets that lie in files. Every method blocks: call it in a thread."""
+
+    directory: Path
+
+    def spool(self, octets: bytes) -> Spooled:
+        """Durable when it returns: written, fsynced, renamed, the directory fsynced. Raises OSError."""
+        name = secrets.token_hex(16)
+        place = f"{name[:2]}/{name}"
+        target = self.directory / place
+        if not target.parent.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sync(self.directory)
+        unfinished = target.with_name(name + _UNFINISHED)
+        try:
+            with open(unfinished, "xb", buffering=0, opener=_private) as file:
+                view = memoryview(octets)
+                while view:
+                    view = view[file.write(view) :]
+                os.fsync(file.fileno())
+            unfinished.rename(target)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        _sync(target.parent)
+        return Spooled(place, sha256(octets).digest(), len(octets))
+
+    def keep(self, message: NewMessage) -> NewMessage:
+        """The message with its octets spooled where they are large: call it before the deed, so that the writer need not write
+        them. (A deed also takes large octets as they are, only slower.) Raises OSError."""
+        if message.spooled is not None or len(message.octets) <= IN_ROW:
+            return message
+        return replace(message, spooled=self.spool(message.octets), octets=b"")
+
+    def read(self, place: str) -> bytes:
+        """Raises NotFound."""
+        try:
+            return (self.directory / place).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"octets {place}") from None
+
+    def remove(self, places: Iterable[str]) -> None:
+        """Ask `orphans` about them in a fresh snapshot first. Files that are gone are no error."""
+        for place in places:
+            (self.directory / place).unlink(missing_ok=True)
+
+    def aged(self, before: int) -> list[str]:
+        """Places of files last written before this (microseconds since 1970): what `orphans` may be asked about."""
+        found = []
+        for shelf in self.directory.glob("[0-9a-f][0-9a-f]"):
+            with os.scandir(shelf) as entries:
+                found += [f"{shelf.name}/{entry.name}" for entry in entries if entry.stat().st_mtime_ns // 1000 < before]
+        return found
+
+
+def octets(tx: Tx, blob: BlobId, files: Files) -> bytes:
+    """Raises NotFound."""
+    row = tx.one("blobs.octets", id=blob)
+    if row is None:
+        raise NotFound(f"octets {blob}")
+    inline, place = row
+    return bytes(inline) if inline is not None else files.read(place)
+
+
+def orphans(tx: Tx, places: Sequence[str]) -> list[str]:
+    """Those of the places that no row names. Safe to remove when they are older than any deed under way (an hour)."""
+    return [place for place in places if tx.one("blobs.place_named", place=place) is None]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepBlobs(Deed[tuple[str, ...]]):
+    """Removes octets that nothing uses any more, looking at `limit` candidates. Returns the places of files to remove once the
+    snapshots that are open now have ended (a minute later)."""
+
+    limit: int = 1000
+
+
+def keep(tx: Tx, owner: int, message: NewMessage) -> BlobId:
+    """The id of these octets among the owner's, stored if they were not yet."""
+    spooled = message.spooled
+    digest = sha256(message.octets).digest() if spooled is None else spooled.hash
+    found = tx.one("blobs.by_hash", owner=owner, hash=digest)
+    if found is not None:
+        return BlobId(found[0])
+    return BlobId(
+        tx.insert(
+            "blobs.insert",
+            owner=owner,
+            hash=digest,
+            size=message.size,
+            place=None if spooled is None else spooled.place,
+            octets=message.octets if spooled is None else None,
+        )
+    )
+
+
+def keep_for(tx: Tx, owner: int, blob: BlobId) -> BlobId:
+    """The same octets as a copy of this owner's. Raises NotFound."""
+    row = tx.one("blobs.hash", id=blob)
+    if row is None:
+        raise NotFound(f"octets {blob}")
+    if row[0] == owner:
+        return blob
+    found = tx.one("blobs.by_hash", owner=owner, hash=row[1])
+    return BlobId(found[0] if found is not None else tx.insert("blobs.duplicate", owner=owner, id=blob))
+
+
+def loosen(tx: Tx, blobs: Iterable[int]) -> None:
+    """These lost a user: the next sweep looks at them."""
+    tx.many("blobs.loosen", [{"blob": blob} for blob in blobs])
+
+
+def _sweep(tx: Tx, deed: SweepBlobs) -> tuple[str, ...]:
+    places = set()
+    for blob, place, used in tx.all("blobs.loose", limit=deed.limit):
+        tx.run("blobs.tighten", blob=blob)
+        if not used:
+            tx.run("blobs.delete", blob=blob)
+            if place is not None:
+                places.add(place)
+    # One file may serve several owners who were sent the same message in one deed.
+    return tuple(place for place in sorted(places) if tx.one("blobs.place_named", place=place) is None)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+DEEDS: Final = ((SweepBlobs, _sweep),)

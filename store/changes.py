@@ -1,0 +1,89 @@
+"""What happened in a folder since a mod-sequence: the log behind open sessions, CONDSTORE and QRESYNC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from policy.identity import AccountId, FolderId
+from store.model import Run
+from store.port import Deed, Tx
+from store.runs import key, merged
+
+CHANGED: Final = 0
+VANISHED: Final = 1
+
+MOST_RUNS: Final = 64
+"""Of changed UIDs in one log entry; past that one run spans them all: reading looks at the messages' own modseq anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """`changed`: (uid, flags, modseq) of messages that came or changed and are there, by UID; `vanished`: UIDs that went
+    (some may have come and gone since). `modseq`, `uidnext`, `exists`: the folder's now."""
+
+    modseq: int
+    uidnext: int
+    exists: int
+    changed: list[tuple[int, int, int]]
+    vanished: tuple[Run, ...]
+
+
+def since(tx: Tx, folder: FolderId, modseq: int, seen_of: AccountId | None = None) -> Changes | None:
+    """None: the folder is gone, or the log does not reach back so far: read the whole state. RFC 7162 3.2."""
+    row = tx.one("changes.folder", folder=folder)
+    if row is None:
+        return None
+    now, uidnext, exists, complete_from = row
+    if modseq >= now:
+        return Changes(now, uidnext, exists, [], ())
+    if modseq < complete_from:
+        return None
+    log = tx.all("changes.since", folder=folder, modseq=modseq)
+    changed: list[tuple[int, int, int]] = []
+    for low, high in merged([(low, high) for kind, low, high in log if kind == CHANGED]):
+        first, last = key(folder, low), key(folder, high)
+        if seen_of is None:
+            changed += tx.all("changes.changed", low=first, high=last, modseq=modseq)
+        else:
+            changed += tx.all("changes.changed_for", low=first, high=last, modseq=modseq, actor=seen_of)
+    return Changes(now, uidnext, exists, changed, tuple(merged([(low, high) for kind, low, high in log if kind == VANISHED])))
+
+
+@dataclass(frozen=True, slots=True)
+class PruneChanges(Deed[int]):
+    """Forgets all but the newest `keep` modseqs of a folder's log; returns how many rows went."""
+
+    folder: FolderId
+    keep: int = 10_000
+
+
+def long_logs(tx: Tx, rows: int) -> list[tuple[FolderId, int]]:
+    """Folders whose log has more rows than this, for the task that prunes."""
+    return [(FolderId(folder), count) for folder, count in tx.all("changes.long", rows=rows)]
+
+
+def log(tx: Tx, folder: FolderId, modseq: int, runs: Sequence[Run], *, vanished: bool = False) -> None:
+    """Writes what happened at this modseq; at most once per folder, modseq and kind."""
+    if not runs:
+        return
+    if not vanished and len(runs) > MOST_RUNS:
+        runs = [(min(low for low, _ in runs), max(high for _, high in runs))]
+    kind = VANISHED if vanished else CHANGED
+    if len(runs) == 1:
+        ((low, high),) = runs
+        tx.run("changes.log", folder=folder, modseq=modseq, kind=kind, low=low, high=high)
+        return
+    tx.many("changes.log", [{"folder": folder, "modseq": modseq, "kind": kind, "low": low, "high": high} for low, high in runs])
+
+
+def _prune(tx: Tx, deed: PruneChanges) -> int:
+    row = tx.one("changes.folder", folder=deed.folder)
+    if row is None or row[0] <= deed.keep:
+        return 0
+    modseq = row[0] - deed.keep
+    removed = tx.run("changes.prune", folder=deed.folder, modseq=modseq)
+    tx.run("changes.set_from", folder=deed.folder, modseq=modseq)
+    return removed
+
+
+DEEDS: Final = ((PruneChanges, _prune),)

@@ -1,0 +1,92 @@
+"""From a store's URL to the store: the one table of engines."""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from store import deeds, statements
+from store.errors import Unusable
+from store.lock import Lock
+from store.migrate import DIRECTORY_OF_STEPS, migrate, steps
+from store.port import Store
+from store.sqlite import Connection, SqliteStore, opened
+from store.writer import Bounds, Functions
+
+LOCK_FILE: Final = "procura.lock"
+READERS: Final = 8
+
+
+def wall_clock() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+async def connect(
+    url: str,
+    data: Path,
+    *,
+    now: Callable[[], int] = wall_clock,
+    readers: int = READERS,
+    bounds: Bounds = Bounds(),  # noqa: B008 - frozen
+    functions: Functions = deeds.FUNCTIONS,
+) -> Store:
+    """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory.
+
+    Raises InUse when another process has it, Unusable when it cannot be opened as it is.
+    """
+    scheme, _, place = url.replace("{data}", str(data)).partition("://")
+    match scheme:
+        case "sqlite" if place.startswith("/") and len(place) > 1:
+            return await _sqlite(Path(place[1:]), data, now, readers, bounds, functions)
+        case "sqlite":
+            raise Unusable(f"{url}: a SQLite store is sqlite:///PATH")
+        case _:
+            raise Unusable(f"{url}: no such kind of store; there is sqlite:///PATH")
+
+
+async def _sqlite(
+    path: Path, data: Path, now: Callable[[], int], readers: int, bounds: Bounds, functions: Functions
+) -> SqliteStore:
+    try:
+        for directory in (data, path.parent):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unusable(f"{error.filename}: {error.strerror}") from None
+    # A database that lies elsewhere needs a lock of its own: two directories could name it.
+    locks = [Lock(data / LOCK_FILE)]
+    if not path.parent.samefile(data):
+        locks.append(Lock(path.with_name(path.name + ".lock")))
+    taken: list[Lock] = []
+    try:
+        for lock in locks:
+            lock.take()
+            taken.append(lock)
+        try:
+            # SQLite gives its other files the mode of this one.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise Unusable(f"{path}: {error.strerror}") from None
+        connection = await _prepared(path, now)
+    except BaseException:
+        for lock in taken:
+            lock.release()
+        raise
+    return SqliteStore(path, connection, statements.load(), functions, now, readers, bounds, taken)
+
+
+async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
+    try:
+        connection = await opened(path, writes=True)
+    except sqlite3.Error as error:
+        raise Unusable(f"{path}: {error}") from error
+    try:
+        await connection.run(partial(migrate, connection.raw, steps("sqlite", DIRECTORY_OF_STEPS), now))
+    except BaseException as error:
+        await asyncio.shield(connection.close())
+        raise (Unusable(f"{path}: {error}") if isinstance(error, sqlite3.Error) else error) from error
+    return connection

@@ -1,0 +1,272 @@
+"""Who was given what: entries on folders, and send rights on accounts and lists. Expired ones stay stored and visible."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from policy.grants import FolderEntry, Grantee, GranteeKind, Level, SendGrant, SendRight, Standing
+from policy.identity import AccountId, FolderId
+from policy.rights import Right
+from store.errors import Conflict, NotFound
+from store.port import DIRECTORY, Deed, Tx
+
+_EXISTS: Final[Mapping[GranteeKind, str]] = MappingProxyType(
+    {
+        GranteeKind.ACCOUNT: "grants.account_exists",
+        GranteeKind.GROUP: "grants.list_exists",
+        GranteeKind.DOMAIN: "grants.domain_exists",
+        GranteeKind.COS: "grants.cos_exists",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SetFolderEntry(Deed[None]):
+    """Replaces that grantee's entry on that folder; rights NONE is the explicit empty entry, which carries no time.
+
+    Raises NotFound for folder or grantee, Conflict when the grantee is the owner or `expires` is not after `not_before`.
+    """
+
+    folder: FolderId
+    entry: FolderEntry
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFolderEntry(Deed[bool]):
+    """False: there was none on this very folder. Raises NotFound for the folder."""
+
+    folder: FolderId
+    grantee: Grantee
+
+
+@dataclass(frozen=True, slots=True)
+class SetSendGrant(Deed[None]):
+    """Replaces that grantee's grant of that right on that target, allowing or denying.
+
+    Raises NotFound for target or grantee, Conflict when the grantee is the target or `expires` is not after `not_before`.
+    """
+
+    grant: SendGrant
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSendGrant(Deed[bool]):
+    """False: there was no such grant (one that denies is not removed as one that allows)."""
+
+    target: int
+    grantee: Grantee
+    right: SendRight
+    deny: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFolder:
+    """An entry that a grantee holds somewhere, for lists of what was shared."""
+
+    owner: AccountId
+    folder: FolderId
+    path: str
+    entry: FolderEntry
+
+
+def entries(tx: Tx, folder: FolderId) -> Sequence[FolderEntry]:
+    """The folder's own entries, expired ones too, in the order of kinds and grantees."""
+    return [_entry(row) for row in tx.all("grants.entries", folder=folder)]
+
+
+def levels(tx: Tx, owner: AccountId, path: str) -> list[Level]:
+    """From the folder up to the mailbox root. A folder that is not there (yet) has a level without entries."""
+    walked = []
+    for step in way_up(path):
+        folder = tx.one("grants.level", owner=owner, path=step)
+        if folder is None:
+            walked.append(Level(step, ()))
+        else:
+            number, no_inherit = folder
+            walked.append(Level(step, entries(tx, number), bool(no_inherit)))
+    return walked
+
+
+def way_up(path: str) -> list[str]:
+    """"/Posta/2026" → "/Posta/2026", "/Posta", "/"."""
+    steps = []
+    while path not in ("/", ""):
+        steps.append(path)
+        path = path[: path.rfind("/")] if "/" in path else ""
+    return [*steps, "/"]
+
+
+def mailbox_levels(tx: Tx, owner: AccountId) -> Mapping[str, Level]:
+    """Every folder of the owner as a level, by path, in two statements: for LIST. Combine with `way_up`."""
+    own: dict[int, list[FolderEntry]] = {}
+    for folder, *rest in tx.all("grants.entries_of_owner", owner=owner):
+        own.setdefault(folder, []).append(_entry(rest))
+    return {
+        path: Level(path, tuple(own.get(number, ())), bool(no_inherit))
+        for number, path, no_inherit in tx.all("grants.folders_of_owner", owner=owner)
+    }
+
+
+def owners_granting(tx: Tx, standing: Standing) -> Sequence[AccountId]:
+    """Everybody else on whose folders some entry, in force or not, gives this actor something; ascending.
+
+    May be kept as long as a witness of the actor, its groups and the directory holds: every new entry touches one of them.
+    """
+    owners: set[int] = set()
+    for grantee in grantees_of(standing):
+        owners.update(owner for (owner,) in tx.all("grants.owners_granting", kind=grantee.kind, grantee=grantee.id))
+    owners.discard(standing.account)
+    return [AccountId(owner) for owner in sorted(owners)]
+
+
+def shared_with(tx: Tx, grantee: Grantee) -> Sequence[SharedFolder]:
+    """Every entry of this very grantee, whoever's the folder; expired ones too."""
+    return [
+        SharedFolder(AccountId(owner), FolderId(folder), path, _entry(rest))
+        for owner, folder, path, *rest in tx.all("grants.shared_with", kind=grantee.kind, grantee=grantee.id)
+    ]
+
+
+def grantees_of(standing: Standing) -> Sequence[Grantee]:
+    """Every grantee that matches this actor."""
+    return (
+        Grantee(GranteeKind.ACCOUNT, standing.account),
+        *(Grantee(GranteeKind.GROUP, group) for group in standing.groups),
+        Grantee(GranteeKind.COS, standing.cos),
+        Grantee(GranteeKind.DOMAIN, standing.domain),
+        Grantee(GranteeKind.ALL),
+    )
+
+
+def send_grants_on(tx: Tx, target: int, right: SendRight | None = None) -> Sequence[SendGrant]:
+    """What was granted and denied on this account or list (of one right, or of all), expired ones too."""
+    if right is None:
+        return [_send_grant(row) for row in tx.all("grants.send_grants_on", target=target)]
+    return [_send_grant(row) for row in tx.all("grants.send_grants_of_right", target=target, right=right)]
+
+
+def send_grants_to(tx: Tx, grantee: Grantee) -> Sequence[SendGrant]:
+    """What this very grantee was granted and denied, on whatever target; expired ones too."""
+    return [_send_grant(row) for row in tx.all("grants.send_grants_to", kind=grantee.kind, grantee=grantee.id)]
+
+
+def holds_any(tx: Tx, standing: Standing) -> bool:
+    """Is any right to send (sendAs, sendOnBehalfOf) in force now for this actor, on anybody? Denials are not looked at."""
+    return any(
+        tx.one("grants.holds_any", kind=grantee.kind, grantee=grantee.id, now=tx.now) is not None
+        for grantee in grantees_of(standing)
+    )
+
+
+def forget_grantee(tx: Tx, kinds: Sequence[GranteeKind], grantee: int) -> None:
+    """Removes every entry and send grant of a grantee that ceases to be, and touches those who had granted it."""
+    touched: set[int] = set()
+    for kind in kinds:
+        touched.update(owner for (owner,) in tx.all("grants.owners_granting", kind=kind, grantee=grantee))
+        touched.update(target for (target,) in tx.all("grants.targets_granting", kind=kind, grantee=grantee))
+        tx.run("grants.forget_entries", kind=kind, grantee=grantee)
+        tx.run("grants.forget_send_grants", kind=kind, grantee=grantee)
+    if touched:
+        tx.touch(*touched)
+
+
+def _entry(row: Sequence[Any]) -> FolderEntry:
+    kind, grantee, rights, not_before, expires, note = row
+    return FolderEntry(Grantee(GranteeKind(kind), grantee), Right(rights), not_before, expires, note)
+
+
+def _send_grant(row: Sequence[Any]) -> SendGrant:
+    target, right, kind, grantee, deny, not_before, expires, note = row
+    return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), not_before, expires, note)
+
+
+def _check(tx: Tx, grantee: Grantee, not_before: int | None, expires: int | None) -> None:
+    everyone = grantee == Grantee(GranteeKind.ALL)
+    if not everyone and (grantee.kind not in _EXISTS or tx.one(_EXISTS[grantee.kind], id=grantee.id) is None):
+        raise NotFound(f"{grantee.kind} {grantee.id}")
+    if not_before is not None and expires is not None and expires <= not_before:
+        raise Conflict("the grant would end before it starts")
+
+
+def _set_entry(tx: Tx, deed: SetFolderEntry) -> None:
+    found = tx.one("grants.owner_of", folder=deed.folder)
+    if found is None:
+        raise NotFound(f"folder {deed.folder}")
+    (owner,) = found
+    entry = deed.entry
+    _check(tx, entry.grantee, entry.not_before, entry.expires)
+    if entry.grantee == Grantee(GranteeKind.ACCOUNT, owner):
+        raise Conflict("the owner holds everything already")
+    timed = bool(entry.rights)
+    tx.run(
+        "grants.set_entry",
+        folder=deed.folder,
+        kind=entry.grantee.kind,
+        grantee=entry.grantee.id,
+        owner=owner,
+        rights=int(entry.rights),
+        not_before=entry.not_before if timed else None,
+        expires=entry.expires if timed else None,
+        note=entry.note,
+    )
+    _touch_owner(tx, owner, entry.grantee)
+
+
+def _remove_entry(tx: Tx, deed: RemoveFolderEntry) -> bool:
+    found = tx.one("grants.owner_of", folder=deed.folder)
+    if found is None:
+        raise NotFound(f"folder {deed.folder}")
+    (owner,) = found
+    removed = tx.run("grants.remove_entry", folder=deed.folder, kind=deed.grantee.kind, grantee=deed.grantee.id)
+    if removed:
+        _touch_owner(tx, owner, deed.grantee)
+    return bool(removed)
+
+
+def _touch_owner(tx: Tx, owner: int, grantee: Grantee) -> None:
+    # Which owners an actor sees is asked of the grantee's side: an account's own scope, else the directory's.
+    tx.touch(owner, grantee.id if grantee.kind in (GranteeKind.ACCOUNT, GranteeKind.GROUP) else DIRECTORY)
+
+
+def _set_send_grant(tx: Tx, deed: SetSendGrant) -> None:
+    grant = deed.grant
+    if tx.one("grants.object_exists", id=grant.target) is None:
+        raise NotFound(f"object {grant.target}")
+    _check(tx, grant.grantee, grant.not_before, grant.expires)
+    if grant.grantee == Grantee(GranteeKind.ACCOUNT, grant.target):
+        raise Conflict("the account itself needs no grant")
+    tx.run(
+        "grants.set_send_grant",
+        target=grant.target,
+        right=grant.right,
+        kind=grant.grantee.kind,
+        grantee=grant.grantee.id,
+        deny=int(grant.deny),
+        not_before=grant.not_before,
+        expires=grant.expires,
+        note=grant.note,
+    )
+    _touch_owner(tx, grant.target, grant.grantee)
+
+
+def _remove_send_grant(tx: Tx, deed: RemoveSendGrant) -> bool:
+    removed = tx.run(
+        "grants.remove_send_grant",
+        target=deed.target,
+        right=deed.right,
+        kind=deed.grantee.kind,
+        grantee=deed.grantee.id,
+        deny=int(deed.deny),
+    )
+    if removed:
+        _touch_owner(tx, deed.target, deed.grantee)
+    return bool(removed)
+
+
+DEEDS = (
+    (SetFolderEntry, _set_entry),
+    (RemoveFolderEntry, _remove_entry),
+    (SetSendGrant, _set_send_grant),
+    (RemoveSendGrant, _remove_send_grant),
+)

@@ -1,0 +1,122 @@
+"""What is remembered about logins: failures in the window, the lockout they led to, networks that are known to be good."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from policy.cos import ServiceValues
+from policy.identity import AccountId
+from policy.login import Failure, FailureHistory, after_failure
+from store import cos
+from store.errors import NotFound
+from store.port import Deed, Tx
+
+KNOWN_FOR: Final = 30 * 86400 * 1_000_000
+"""Microseconds: how long a network from which the account logged in well is known (delegation.md section 8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRecorded:
+    """`began`: this very failure led to the lockout, so the account is to get its notice."""
+
+    history: FailureHistory
+    began: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailure(Deed[FailureRecorded]):
+    """Counts one failure as `policy.login.after_failure` says, in the transaction, so that concurrent guesses each count.
+
+    Raises NotFound when the account is gone.
+    """
+
+    account: AccountId
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFailures(Deed[None]):
+    """`source`: only those from this network (a good login); None: all, and the lockout ends (an administrator)."""
+
+    account: AccountId
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RememberSource(Deed[None]):
+    """The account logged in well from this network, at the transaction's time. An account that is gone: nothing happens."""
+
+    account: AccountId
+    source: str
+
+
+def history(tx: Tx, account: AccountId) -> FailureHistory:
+    """What `policy.login` judges by; failures in the order in which they came."""
+    failures = tuple(Failure(at, source, digest) for _, at, source, digest in tx.all("login.failures", account=account))
+    lockout = tx.one("login.lockout", account=account)
+    known = frozenset(source for (source,) in tx.all("login.known_sources", account=account, since=tx.now - KNOWN_FOR))
+    return FailureHistory(failures, None if lockout is None else lockout[0], known)
+
+
+def seen(tx: Tx, account: AccountId, source: str) -> int | None:
+    """When the account last logged in well from this network (as far as that was noted down)."""
+    found = tx.one("login.seen", account=account, source=source)
+    return None if found is None else int(found[0])
+
+
+def forget(tx: Tx, account: AccountId) -> None:
+    """All failures and the lockout."""
+    tx.run("login.delete_failures", account=account)
+    tx.run("login.end_lockout", account=account)
+
+
+def _rules(tx: Tx, account: AccountId) -> ServiceValues:
+    found = tx.one("login.rules", account=account)
+    if found is None:
+        raise NotFound(f"account {account}")
+    own, inherited = found
+    return cos.values_in_force(own, inherited)
+
+
+def _record(tx: Tx, deed: RecordFailure) -> FailureRecorded:
+    rules = _rules(tx, deed.account)
+    before = history(tx, deed.account)
+    after = after_failure(before, deed.failure, rules, tx.now)
+    if after == before:
+        return FailureRecorded(before, False)
+    _keep(tx, deed.account, after.failures)
+    if after.locked_until is None:
+        tx.run("login.end_lockout", account=deed.account)
+    elif after.locked_until != before.locked_until:
+        tx.run("login.set_lockout", account=deed.account, until=after.locked_until)
+    locked_before = before.locked_until is not None and tx.now < before.locked_until
+    return FailureRecorded(after, after.locked_until is not None and tx.now < after.locked_until and not locked_before)
+
+
+def _keep(tx: Tx, account: AccountId, failures: Sequence[Failure]) -> None:
+    wanted = Counter(failures)
+    for number, at, source, digest in tx.all("login.failures", account=account):
+        failure = Failure(at, source, digest)
+        if wanted[failure] > 0:
+            wanted[failure] -= 1
+        else:
+            tx.run("login.delete_failure", id=number)
+    for failure in wanted.elements():
+        tx.run("login.insert_failure", account=account, at=failure.at, source=failure.source, digest=failure.digest)
+
+
+def _clear(tx: Tx, deed: ClearFailures) -> None:
+    if deed.source is None:
+        forget(tx, deed.account)
+    else:
+        tx.run("login.delete_failures_of_source", account=deed.account, source=deed.source)
+
+
+def _remember(tx: Tx, deed: RememberSource) -> None:
+    if tx.run("login.set_last_login", account=deed.account, now=tx.now):
+        tx.run("login.remember", account=deed.account, source=deed.source, now=tx.now)
+        tx.run("login.forget_sources", account=deed.account, before=tx.now - KNOWN_FOR)
+
+
+DEEDS = ((RecordFailure, _record), (ClearFailures, _clear), (RememberSource, _remember))

@@ -1,0 +1,249 @@
+"""The frozen rows that the store hands out. Times are microseconds since 1970 UTC, sizes are octets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntFlag, StrEnum
+from typing import NewType
+
+from policy.cos import ServiceValues
+from policy.folders import SpecialUse
+from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
+from policy.status import AccountStatus, DomainStatus
+
+BlobId = NewType("BlobId", int)
+Uid = NewType("Uid", int)
+QueueId = NewType("QueueId", int)
+Run = tuple[int, int]
+"""UIDs lo..hi, both included: how sets of UIDs travel."""
+
+
+class Flag(IntFlag):
+    """The system flags' bits; keywords take bits 5 to 62 by the folder's `keyword` table. \\Recent is no stored flag."""
+
+    SEEN = 1
+    ANSWERED = 2
+    FLAGGED = 4
+    DELETED = 8
+    DRAFT = 16
+
+
+FIRST_KEYWORD_BIT = 5
+KEYWORDS_PER_FOLDER = 58
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRow:
+    """`alias_of`: mail to it is mail to that domain; `cos`: of accounts that have none of their own."""
+
+    id: DomainId
+    name: str  # A-label
+    alias_of: DomainId | None
+    status: DomainStatus
+    cos: CosId | None
+    delimiter: str
+    note: str
+    max_accounts: int  # 0: no limit
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class CosRow:
+    """A class of service; `values` as policy.cos.resolve takes them."""
+
+    id: CosId
+    name: str
+    note: str
+    values: Mapping[str, str]
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """One account, its status already overlaid by the domain's, its values already resolved.
+
+    `own_status` and `own_values` are what is stored on the account itself; `own_cos` None: by its domain, else `default`.
+    """
+
+    id: AccountId
+    address: Address
+    display_name: str
+    domain: DomainId
+    own_status: AccountStatus
+    status: AccountStatus
+    own_cos: CosId | None
+    cos: CosId
+    own_values: Mapping[str, str]
+    values: ServiceValues
+    verifier: str  # argon2 encoded; "" where there is no password: nobody logs in
+    must_change_password: bool
+    is_global_administrator: bool
+    used: int
+    note: str
+    created: int
+    last_login: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """A mailing list, which is a group too. Members are read apart."""
+
+    id: ListId
+    address: Address
+    display_name: str
+    domain: DomainId
+    note: str
+    owners: Sequence[AccountId]
+    attributes: Mapping[str, str]
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a list: a local object, or an external address."""
+
+    id: int | None
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """`path` "/" is the mailbox root, "/INBOX", "/Posta/2026" below it. The root holds no messages and is never listed.
+
+    `modseq`: the folder's highest; `recent_from`: the first UID no session has been told of as \\Recent.
+    `unseen`, `deleted`: counts by shared flags. `noselect`: deleted while it had children.
+    """
+
+    id: FolderId
+    owner: AccountId
+    path: str
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    exists: int
+    unseen: int
+    deleted: int
+    size: int
+    recent_from: int
+    special_use: SpecialUse | None
+    no_inherit: bool
+    seen_private: bool
+    subscribe_auto: bool
+    noselect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """`blob` names the octets; `received` is INTERNALDATE."""
+
+    uid: Uid
+    blob: BlobId
+    size: int
+    received: int
+    saved: int
+    flags: int
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message on its way into the store, parsed once by the gateway (gateway/message).
+
+    `octets` the whole message with CRLF; `envelope`, `structure` (BODYSTRUCTURE) and `body` (BODY) as IMAP wire octets by renderer
+    `rendering`; the lowered columns serve search and sort; `sent` is the Date header (None when unreadable).
+    """
+
+    octets: bytes
+    envelope: bytes
+    structure: bytes
+    body: bytes
+    rendering: int
+    from_: str
+    to: str
+    cc: str
+    subject: str
+    message_id: str
+    sent: int | None
+    sent_day: int | None = None  # days since 1970-01-01 as the Date field writes its date, whatever its zone; None: that of `sent`
+    spooled: "Spooled | None" = None  # the octets lie in a file already (store/blobs.py); `octets` is empty then
+
+    @property
+    def size(self) -> int:
+        """RFC822.SIZE."""
+        return len(self.octets) if self.spooled is None else self.spooled.size
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Octets in a file below the directory of octets, durable before the deed that names it. `hash`: SHA-256."""
+
+    place: str
+    hash: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRow:
+    """What SEARCH and SORT read, lowered; `sent_day` is days since 1970-01-01 as the Date field writes it."""
+
+    uid: Uid
+    sent: int | None
+    sent_day: int | None
+    from_: str
+    to: str
+    cc: str
+    subject: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WireRow:
+    """What FETCH writes, as IMAP octets. A `rendering` older than the renderer's: render again from the octets."""
+
+    uid: Uid
+    rendering: int
+    envelope: bytes
+    structure: bytes
+    body: bytes
+
+
+class QueueKind(StrEnum):
+    """Why it could not be delivered at once."""
+
+    HELD = "held"  # for a local account that is in maintenance
+    RELAY = "relay"
+
+
+class QueueState(StrEnum):
+    """What `due` means depends on it."""
+
+    DUE = "due"  # from `due` on
+    LEASED = "leased"  # being tried, until `due` at most
+    HELD = "held"  # until the account's status changes
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One recipient of one message. `accepted` is the idempotency key under which the message came, the queue id that people see.
+
+    `reverse_path` "" is the empty one; `sender` the account that submitted it, if one did; `parameters` JSON of ESMTP parameters
+    for the next hop. `due`: see QueueState.
+    """
+
+    id: QueueId
+    accepted: str
+    kind: QueueKind
+    state: QueueState
+    due: int
+    lease: str
+    recipient: str
+    account: AccountId | None
+    sender: AccountId | None
+    reverse_path: str
+    parameters: str
+    blob: BlobId
+    size: int
+    created: int
+    expires: int
+    attempts: int
+    last_attempt: int | None
+    last_reply: str

@@ -1,0 +1,428 @@
+"""What a 250 promises: accepting a message in one deed, and the queue of what could not be delivered at once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from policy.folders import SpecialUse
+from policy.identity import AccountId, FolderId
+from store import audit, blobs
+from store.audit import AuditEntry
+from store.errors import Conflict, NotFound, OverQuota
+from store.folders import special_folder, take_room
+from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
+from store.model import Flag, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
+from store.port import Deed, QueueChanged, Tx
+from store.runs import key
+
+MAX_REPLY: Final = 2000
+"""Characters kept of the next hop's last reply."""
+
+
+class WhenFull(StrEnum):
+    """What becomes of a copy for which the quota has no room."""
+
+    REFUSE = "refuse"  # OverQuota: nothing of the deed is done
+    SKIP = "skip"  # this copy only; its place in Accepted.placed is None
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class IntoMailbox:
+    """A copy for a local account, into its folder of this special use, made where it is missing. `quota`: octets, 0 no limit."""
+
+    owner: AccountId
+    message: NewMessage
+    quota: int
+    special_use: SpecialUse = SpecialUse.INBOX
+    flags: Flag = NO_FLAGS
+    received: int | None = None  # None: now
+    when_full: WhenFull = WhenFull.REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class OntoQueue:
+    """One recipient that cannot have it now. HELD needs `account`. `expires`, `due`: microseconds since 1970; `due` None: at once.
+
+    `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop."""
+
+    kind: QueueKind
+    recipient: str
+    message: NewMessage
+    reverse_path: str
+    expires: int
+    account: AccountId | None = None
+    sender: AccountId | None = None
+    parameters: str = "{}"
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """The copy of what was sent (delegation.md section 6), with \\Seen: into the Sent of these owners (id, quota), and into the
+    actor's where `sender` is set or an owner had no room (then over quota, if need be: the only copy is never lost)."""
+
+    message: NewMessage
+    actor: AccountId
+    owners: tuple[tuple[AccountId, int], ...] = ()
+    sender: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a copy now lies."""
+
+    owner: AccountId
+    folder: FolderId
+    uidvalidity: int
+    uid: Uid
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`placed` answers `copies` one by one (None: skipped, the mailbox is full). `repeated`: the key had been used; this is what
+    was answered then."""
+
+    placed: tuple[Placed | None, ...] = ()
+    queued: tuple[QueueId, ...] = ()
+    filed: tuple[Placed, ...] = ()
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptMessage(Deed[Accepted]):
+    """Everything that a 250 promises, in one transaction. `key`: the queue id; a second deed with it does nothing ("": always new).
+    Each message is stored once per owner. Raises OverQuota, NotFound (no such account), LimitReached."""
+
+    key: str
+    copies: tuple[IntoMailbox, ...] = ()
+    queued: tuple[OntoQueue, ...] = ()
+    filing: tuple[Filing, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """Octets, each message counted once."""
+        messages = [copy.message for copy in self.copies]
+        messages += [one.message for one in self.queued]
+        messages += [filing.message for filing in self.filing]
+        return sum(len(message.octets) for message in {id(message): message for message in messages}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDue(Deed[tuple[QueueRow, ...]]):
+    """Takes up to `limit` rows, until `until` (microseconds) at most, under the name `lease`, each counted as an attempt: what is
+    due, what was leased for too long, and what is held but past its `expires`: look at it before anything else."""
+
+    lease: str
+    until: int
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule(Deed[None]):
+    """The attempt failed for now. Raises Conflict when the lease is not ours any more."""
+
+    id: QueueId
+    lease: str
+    due: int
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAgain(Deed[None]):
+    """Waiting for the account's status (again). Do it with the witness of that status: a change in between would go unnoticed.
+    Raises Conflict as Reschedule."""
+
+    id: QueueId
+    lease: str
+    account: AccountId
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(Deed[Accepted]):
+    """The row is done with; `accept` takes its place in the same transaction: the delivery into a mailbox, or a bounce.
+    Raises Conflict as Reschedule, and what AcceptMessage raises (let a copy that does not fit REFUSE: the row then stays)."""
+
+    id: QueueId
+    lease: str
+    accept: AcceptMessage | None = None
+
+    @property
+    def weight(self) -> int:
+        """Octets, each message counted once."""
+        return 0 if self.accept is None else self.accept.weight
+
+
+@dataclass(frozen=True, slots=True)
+class DropQueued(Deed[int]):
+    """Removed by hand, without a bounce; returns how many there were."""
+
+    ids: tuple[QueueId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryNow(Deed[int]):
+    """Due at once, by hand, held ones included; () means all. Returns how many."""
+
+    ids: tuple[QueueId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHeld(Deed[int]):
+    """What is held for the account (None: for anybody) becomes due, to be judged again; returns how many."""
+
+    account: AccountId | None
+
+
+@dataclass(frozen=True, slots=True)
+class FreeLeases(Deed[int]):
+    """At the start of the only process that leases: what another one had claimed when it died is due at once; returns how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAccepted(Deed[int]):
+    """Idempotency keys older than this (microseconds since 1970) are forgotten, and marks of filed copies that have had their
+    time; returns how many keys."""
+
+    before: int
+
+
+# --- reading
+
+
+def next_due(tx: Tx) -> int | None:
+    """When the queue must be looked at again: the earliest due time, end of a lease, or expiry of held mail; None: never."""
+    rows = (tx.one("queue.earliest_due"), tx.one("queue.earliest_expiry"))
+    return min((row[0] for row in rows if row is not None and row[0] is not None), default=None)
+
+
+def queued(tx: Tx, after: int = 0, limit: int = 200) -> list[QueueRow]:
+    """By id, those with an id above `after`."""
+    return [_made(row) for row in tx.all("queue.page", after=after, limit=limit)]
+
+
+def queued_one(tx: Tx, number: QueueId) -> QueueRow | None:
+    """None: there is no such row (any more)."""
+    row = tx.one("queue.by_id", id=number)
+    return None if row is None else _made(row)
+
+
+def held_accounts(tx: Tx) -> list[AccountId]:
+    """The accounts for which something is held."""
+    return [AccountId(account) for (account,) in tx.all("queue.held_accounts")]
+
+
+def totals(tx: Tx) -> dict[QueueState, tuple[int, int]]:
+    """State -> (rows, octets)."""
+    return {QueueState(state): (rows, size) for state, rows, size in tx.all("queue.totals")}
+
+
+# --- for other deeds
+
+
+def due_now(tx: Tx, account: AccountId | None) -> int:
+    """For whoever changes a status inside a deed: what is held for the account (None: for anybody, when a domain's status changes)
+    becomes due, to be judged again; returns how many."""
+    whose = {} if account is None else {"account": account}
+    released = tx.run("queue.release_held" if whose else "queue.release_all", now=tx.now, **whose)
+    if released:
+        tx.wake(QueueChanged())
+    return released
+
+
+# --- doing
+
+
+def _accept(tx: Tx, deed: AcceptMessage) -> Accepted:
+    if deed.key:
+        before = tx.one("queue.accepted", key=deed.key)
+        if before is not None:
+            return _answered(before[0])
+    placed = tuple(_place(tx, copy) for copy in deed.copies)
+    queued = tuple(_enqueue(tx, deed.key, one) for one in deed.queued)
+    filed = tuple(one for filing in deed.filing for one in _file(tx, filing))
+    for entry in deed.audit:
+        audit.record(tx, entry)
+    if any(one.kind is QueueKind.RELAY for one in deed.queued):
+        tx.wake(QueueChanged())
+    accepted = Accepted(placed, queued, filed)
+    if deed.key:
+        tx.run("queue.insert_accepted", key=deed.key, at=tx.now, result=_answer(accepted))
+    return accepted
+
+
+def _place(tx: Tx, copy: IntoMailbox) -> Placed | None:
+    folder = special_folder(tx, copy.owner, copy.special_use)
+    quota = 0 if copy.when_full is WhenFull.IGNORE else copy.quota
+    if not take_room(tx, copy.owner, quota, copy.message.size):
+        if copy.when_full is WhenFull.SKIP:
+            return None
+        raise OverQuota(f"account {copy.owner}")
+    (uid,), _ = put(tx, folder, (NewInFolder(copy.message, copy.flags, (), copy.received),))
+    return Placed(copy.owner, folder.id, folder.uidvalidity, uid)
+
+
+def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
+    if one.kind is QueueKind.HELD and one.account is None:
+        raise NotFound(f"the account for which mail to {one.recipient} is held")
+    held = one.account if one.kind is QueueKind.HELD else None
+    return QueueId(
+        tx.insert(
+            "queue.insert",
+            accepted=accepted,
+            kind=one.kind.value,
+            state=(QueueState.DUE if held is None else QueueState.HELD).value,
+            due=tx.now if one.due is None else one.due,
+            recipient=one.recipient,
+            account=held,
+            sender=one.sender,
+            reverse_path=one.reverse_path,
+            parameters=one.parameters,
+            blob=blobs.keep(tx, blobs.QUEUE_OWNER if held is None else held, one.message),
+            size=one.message.size,
+            created=tx.now,
+            expires=one.expires,
+        )
+    )
+
+
+def _file(tx: Tx, filing: Filing) -> Sequence[Placed]:
+    filed = []
+    to_actor = filing.sender
+    for owner, quota in dict(filing.owners).items():
+        if owner == filing.actor:
+            to_actor = True
+        elif take_room(tx, owner, quota, filing.message.size):
+            filed.append(_file_for(tx, filing, owner))
+        else:
+            to_actor = True
+    if to_actor:
+        take_room(tx, filing.actor, 0, filing.message.size)
+        filed.append(_file_for(tx, filing, filing.actor))
+    return filed
+
+
+def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
+    folder = special_folder(tx, owner, SpecialUse.SENT)
+    (uid,), modseq = put(tx, folder, (NewInFolder(filing.message, Flag.SEEN),))
+    tx.run(
+        "queue.insert_filed",
+        key=key(folder.id, uid),
+        actor=filing.actor,
+        message_id=storable(filing.message.message_id),
+        at=tx.now,
+        modseq=modseq,
+    )
+    return Placed(owner, folder.id, folder.uidvalidity, uid)
+
+
+def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
+    ids = [number for (number,) in tx.all("queue.expired", now=tx.now, limit=deed.limit)]
+    if len(ids) < deed.limit:
+        ids += [number for (number,) in tx.all("queue.claimable", now=tx.now, limit=deed.limit - len(ids))]
+    tx.many("queue.claim", [{"id": number, "until": deed.until, "lease": deed.lease, "now": tx.now} for number in ids])
+    return tuple(row for row in (queued_one(tx, QueueId(number)) for number in ids) if row is not None)
+
+
+def _reschedule(tx: Tx, deed: Reschedule) -> None:
+    if not tx.run("queue.reschedule", id=deed.id, lease=deed.lease, due=deed.due, reply=deed.reply[:MAX_REPLY]):
+        raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
+    tx.wake(QueueChanged())
+
+
+def _hold_again(tx: Tx, deed: HoldAgain) -> None:
+    if not tx.run("queue.hold", id=deed.id, lease=deed.lease, account=deed.account, reply=deed.reply[:MAX_REPLY]):
+        raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
+    tx.wake(QueueChanged())
+
+
+def _settle(tx: Tx, deed: Settle) -> Accepted:
+    leased = tx.one("queue.leased_blob", id=deed.id, lease=deed.lease)
+    if leased is None:
+        raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
+    accepted = Accepted() if deed.accept is None else _accept(tx, deed.accept)
+    tx.run("queue.delete", id=deed.id)
+    blobs.loosen(tx, [leased[0]])
+    return accepted
+
+
+def _drop(tx: Tx, deed: DropQueued) -> int:
+    dropped = 0
+    for number in deed.ids:
+        row = tx.one("queue.blob", id=number)
+        if row is not None:
+            dropped += tx.run("queue.delete", id=number)
+            blobs.loosen(tx, [row[0]])
+    return dropped
+
+
+def _retry_now(tx: Tx, deed: RetryNow) -> int:
+    retried = sum(tx.run("queue.retry", id=number, now=tx.now) for number in deed.ids)
+    if not deed.ids:
+        retried = tx.run("queue.retry_all", now=tx.now)
+    if retried:
+        tx.wake(QueueChanged())
+    return retried
+
+
+def _release_held(tx: Tx, deed: ReleaseHeld) -> int:
+    return due_now(tx, deed.account)
+
+
+def _free_leases(tx: Tx, deed: FreeLeases) -> int:
+    freed = tx.run("queue.free_leases", now=tx.now)
+    if freed:
+        tx.wake(QueueChanged())
+    return freed
+
+
+def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
+    tx.run("queue.forget_filed", before=tx.now - FILED_FOR)
+    return tx.run("queue.forget_accepted", before=deed.before)
+
+
+# --- pieces
+
+
+def _answer(accepted: Accepted) -> str:
+    def spelled(one: Placed | None) -> list[int] | None:
+        return None if one is None else [one.owner, one.folder, one.uidvalidity, one.uid]
+
+    return json.dumps([[spelled(one) for one in accepted.placed], list(accepted.queued), [spelled(one) for one in accepted.filed]])
+
+
+def _answered(text: str) -> Accepted:
+    def read(one: list[int]) -> Placed:
+        owner, folder, uidvalidity, uid = one
+        return Placed(AccountId(owner), FolderId(folder), uidvalidity, Uid(uid))
+
+    placed, queued, filed = json.loads(text)
+    return Accepted(
+        tuple(None if one is None else read(one) for one in placed),
+        tuple(QueueId(number) for number in queued),
+        tuple(read(one) for one in filed),
+        repeated=True,
+    )
+
+
+def _made(row: Any) -> QueueRow:
+    number, accepted, kind, state, *others = row
+    return QueueRow(QueueId(number), accepted, QueueKind(kind), QueueState(state), *others)
+
+
+DEEDS: Final = (
+    (AcceptMessage, _accept),
+    (ClaimDue, _claim_due),
+    (Reschedule, _reschedule),
+    (HoldAgain, _hold_again),
+    (Settle, _settle),
+    (DropQueued, _drop),
+    (RetryNow, _retry_now),
+    (ReleaseHeld, _release_held),
+    (FreeLeases, _free_leases),
+    (ForgetAccepted, _forget_accepted),
+)

@@ -1,0 +1,47 @@
+"""Sets of UIDs as runs, and the keys under which a folder's rows lie: folder * 2**32 + UID."""
+
+from collections.abc import Iterable, Sequence
+
+from store.model import Run
+
+LAST_UID = (1 << 32) - 1
+
+
+def key(folder: int, uid: int) -> int:
+    """`uid` 0 stands before all of them."""
+    return (folder << 32) + uid
+
+
+def span(folder: int) -> tuple[int, int]:
+    """The first and last key that the folder's rows can have."""
+    return key(folder, 0), key(folder, LAST_UID)
+
+
+def runs_of(uids: Iterable[int]) -> tuple[Run, ...]:
+    """The runs of UIDs that come in ascending order without doubles."""
+    found: list[Run] = []
+    low = high = -1
+    for uid in uids:
+        if uid == high + 1 and low >= 0:
+            high = uid
+            continue
+        if low >= 0:
+            found.append((low, high))
+        low = high = uid
+    if low >= 0:
+        found.append((low, high))
+    return tuple(found)
+
+
+def merged(runs: Sequence[Run]) -> list[Run]:
+    """The same set of UIDs, ascending, without overlaps, within 1..2**32-1; empty runs are left out."""
+    found: list[Run] = []
+    for low, high in sorted((max(1, low), min(high, LAST_UID)) for low, high in runs):
+        if low > high:
+            continue
+        if found and low <= found[-1][1] + 1:
+            if high > found[-1][1]:
+                found[-1] = (found[-1][0], high)
+        else:
+            found.append((low, high))
+    return found

@@ -1,0 +1,75 @@
+-- by_id
+SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
+    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login
+FROM object o
+JOIN account a ON a.id = o.id
+JOIN domain d ON d.id = o.domain
+JOIN address p ON p.object = o.id AND p.is_primary = 1
+JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
+WHERE o.id = :id;
+
+-- of_domain
+SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
+    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login
+FROM object o
+JOIN account a ON a.id = o.id
+JOIN domain d ON d.id = o.domain
+JOIN address p ON p.object = o.id AND p.is_primary = 1
+JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
+WHERE o.id > :after AND (:domain = 0 OR o.domain = :domain)
+ORDER BY o.id
+LIMIT :limit;
+
+-- exists
+SELECT 1 FROM account WHERE id = :id;
+
+-- stored
+SELECT display_name, note, "values" FROM account WHERE id = :id;
+
+-- domain_of
+SELECT domain FROM object WHERE id = :id;
+
+-- room_in_domain
+SELECT d.max_accounts, (SELECT COUNT(*) FROM object o WHERE o.domain = d.id AND o.kind = 'account')
+FROM domain d
+WHERE d.id = :domain AND d.max_accounts > 0;
+
+-- insert_object
+INSERT INTO object (kind, domain) VALUES ('account', :domain);
+
+-- insert
+INSERT INTO account (
+    id, display_name, status, cos, "values", verifier, must_change_password, is_global_administrator, note, created
+) VALUES (
+    :id, :display_name, :status, :cos, :values, :verifier, :must_change_password, :is_global_administrator, :note, :now
+);
+
+-- update
+UPDATE account SET display_name = :display_name, note = :note, "values" = :values WHERE id = :id;
+
+-- set_cos
+UPDATE account SET cos = :cos WHERE id = :id;
+
+-- set_status
+UPDATE account SET status = :status WHERE id = :id;
+
+-- set_verifier
+UPDATE account SET verifier = :verifier, must_change_password = :must_change WHERE id = :id;
+
+-- renew_verifier
+UPDATE account SET verifier = :new WHERE id = :id AND verifier = :old;
+
+-- set_must_change
+UPDATE account SET must_change_password = :must_change WHERE id = :id;
+
+-- set_global_administrator
+UPDATE account SET is_global_administrator = :value WHERE id = :id;
+
+-- drop_primary
+DELETE FROM address WHERE object = :object AND is_primary = 1;
+
+-- move_object
+UPDATE object SET domain = :domain WHERE id = :id;
+
+-- delete_object
+DELETE FROM object WHERE id = :id AND kind = 'account';

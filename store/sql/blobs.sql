@@ -1,0 +1,32 @@
+-- by_hash
+SELECT id FROM blob WHERE owner = :owner AND hash = :hash
+
+-- insert
+INSERT INTO blob (owner, hash, size, place, octets) VALUES (:owner, :hash, :size, :place, :octets)
+
+-- duplicate
+INSERT INTO blob (owner, hash, size, place, octets) SELECT :owner, hash, size, place, octets FROM blob WHERE id = :id
+
+-- hash
+SELECT owner, hash FROM blob WHERE id = :id
+
+-- octets
+SELECT octets, place FROM blob WHERE id = :id
+
+-- loosen
+INSERT INTO loose (blob) VALUES (:blob) ON CONFLICT (blob) DO NOTHING
+
+-- loose
+SELECT loose.blob, blob.place,
+       EXISTS (SELECT 1 FROM message WHERE message.blob = loose.blob) OR EXISTS (SELECT 1 FROM queue WHERE queue.blob = loose.blob)
+FROM loose LEFT JOIN blob ON blob.id = loose.blob
+ORDER BY loose.blob LIMIT :limit
+
+-- tighten
+DELETE FROM loose WHERE blob = :blob
+
+-- delete
+DELETE FROM blob WHERE id = :blob
+
+-- place_named
+SELECT 1 FROM blob WHERE place = :place LIMIT 1

@@ -1,0 +1,185 @@
+-- by_id
+SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
+       no_inherit, seen_private, subscribe_auto, noselect
+FROM folder WHERE id = :id
+
+-- by_path
+SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
+       no_inherit, seen_private, subscribe_auto, noselect
+FROM folder WHERE owner = :owner AND path = :path
+
+-- by_special_use
+SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
+       no_inherit, seen_private, subscribe_auto, noselect
+FROM folder WHERE owner = :owner AND special_use = :special_use
+
+-- of_owner
+SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
+       no_inherit, seen_private, subscribe_auto, noselect
+FROM folder WHERE owner = :owner ORDER BY path
+
+-- below
+SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
+       no_inherit, seen_private, subscribe_auto, noselect
+FROM folder WHERE owner = :owner AND path >= :first AND path < :last ORDER BY path
+
+-- one_below
+SELECT 1 FROM folder WHERE owner = :owner AND path >= :first AND path < :last LIMIT 1
+
+-- how_many
+SELECT count(*) FROM folder WHERE owner = :owner
+
+-- insert
+INSERT INTO folder (owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
+                    no_inherit, seen_private, subscribe_auto, noselect, changes_from)
+VALUES (:owner, :path, :uidvalidity, 1, 1, 0, 0, 0, 0, 1, :special_use, 0, 0, 1, 0, 1)
+
+-- insert_mailbox
+INSERT INTO mailbox (owner, uidvalidity, forgotten) VALUES (:owner, 0, 0) ON CONFLICT (owner) DO NOTHING
+
+-- draw
+UPDATE mailbox SET uidvalidity = CASE WHEN uidvalidity < :seconds THEN :seconds ELSE uidvalidity + 1 END WHERE owner = :owner
+
+-- drawn
+SELECT uidvalidity FROM mailbox WHERE owner = :owner
+
+-- remember_former
+INSERT INTO former (owner, path, uidvalidity) VALUES (:owner, :path, :uidvalidity)
+ON CONFLICT (owner, path) DO UPDATE SET uidvalidity = :uidvalidity WHERE former.uidvalidity < :uidvalidity
+
+-- former
+SELECT mailbox.forgotten, former.uidvalidity
+FROM mailbox LEFT JOIN former ON former.owner = mailbox.owner AND former.path = :path
+WHERE mailbox.owner = :owner
+
+-- how_many_former
+SELECT count(*) FROM former WHERE owner = :owner
+
+-- forget_former
+DELETE FROM former WHERE owner = :owner
+
+-- set_forgotten
+UPDATE mailbox SET forgotten = uidvalidity WHERE owner = :owner
+
+-- revive
+UPDATE folder SET noselect = 0, uidvalidity = :uidvalidity, uidnext = 1, recent_from = 1, special_use = :special_use,
+                  modseq = modseq + 1, changes_from = modseq + 1
+WHERE id = :id
+
+-- rename
+UPDATE folder SET path = :path, uidvalidity = :uidvalidity WHERE id = :id
+
+-- hollow
+UPDATE folder SET messages = 0, unseen = 0, deleted = 0, size = 0, recent_from = uidnext, modseq = modseq + 1 WHERE id = :id
+
+-- make_noselect
+UPDATE folder SET noselect = 1, special_use = NULL, changes_from = modseq WHERE id = :id
+
+-- take_over
+UPDATE folder SET uidnext = :uidnext, modseq = :modseq, changes_from = :modseq, messages = :messages, unseen = :unseen,
+                  deleted = :deleted, size = :size, recent_from = :recent_from, seen_private = :seen_private
+WHERE id = :id
+
+-- shift_messages
+UPDATE message SET key = key + :shift WHERE key BETWEEN :low AND :high
+
+-- shift_wire
+UPDATE wire SET key = key + :shift WHERE key BETWEEN :low AND :high
+
+-- shift_head
+UPDATE head SET key = key + :shift WHERE key BETWEEN :low AND :high
+
+-- shift_seen
+UPDATE seen SET key = key + :shift WHERE key BETWEEN :low AND :high
+
+-- copy_keywords
+INSERT INTO keyword (folder, bit, name, folded) SELECT :target, bit, name, folded FROM keyword WHERE folder = :source
+
+-- delete
+DELETE FROM folder WHERE id = :id
+
+-- loosen
+INSERT INTO loose (blob) SELECT DISTINCT blob FROM message WHERE key BETWEEN :low AND :high ON CONFLICT (blob) DO NOTHING
+
+-- delete_messages
+DELETE FROM message WHERE key BETWEEN :low AND :high
+
+-- delete_wire
+DELETE FROM wire WHERE key BETWEEN :low AND :high
+
+-- delete_head
+DELETE FROM head WHERE key BETWEEN :low AND :high
+
+-- delete_seen
+DELETE FROM seen WHERE key BETWEEN :low AND :high
+
+-- delete_filed
+DELETE FROM filed WHERE key BETWEEN :low AND :high
+
+-- delete_keywords
+DELETE FROM keyword WHERE folder = :folder
+
+-- delete_changes
+DELETE FROM change WHERE folder = :folder
+
+-- set_no_inherit
+UPDATE folder SET no_inherit = :value WHERE id = :id
+
+-- set_seen_private
+UPDATE folder SET seen_private = :value WHERE id = :id
+
+-- set_subscribe_auto
+UPDATE folder SET subscribe_auto = :value WHERE id = :id
+
+-- set_special_use
+UPDATE folder SET special_use = :special_use WHERE id = :id
+
+-- restamp_seen
+UPDATE message SET modseq = :modseq
+WHERE key BETWEEN :low AND :high AND key IN (SELECT seen.key FROM seen WHERE seen.key BETWEEN :low AND :high)
+
+-- set_modseq
+UPDATE folder SET modseq = :modseq WHERE id = :id
+
+-- claim_recent
+UPDATE folder SET recent_from = uidnext WHERE id = :id
+
+-- unseen_by
+SELECT folder.unseen
+       + coalesce(sum(CASE WHEN seen.is_seen = 0 AND message.flags & 1 = 1 THEN 1
+                           WHEN seen.is_seen = 1 AND message.flags & 1 = 0 THEN -1 ELSE 0 END), 0)
+FROM folder
+LEFT JOIN seen ON seen.actor = :actor AND seen.key BETWEEN :low AND :high
+LEFT JOIN message ON message.key = seen.key
+WHERE folder.id = :id
+GROUP BY folder.id, folder.unseen
+
+-- charge
+UPDATE account SET used = used + :octets WHERE id = :owner
+
+-- take_room
+UPDATE account SET used = used + :octets WHERE id = :owner AND (:quota = 0 OR :octets <= 0 OR used + :octets <= :quota)
+
+-- used
+SELECT used FROM account WHERE id = :owner
+
+-- forget_subscriptions
+DELETE FROM subscription WHERE subscriber = :account OR owner = :account
+
+-- forget_seen
+DELETE FROM seen WHERE actor = :account
+
+-- forget_filed
+DELETE FROM filed WHERE actor = :account
+
+-- forget_held
+DELETE FROM queue WHERE account = :account
+
+-- forget_blobs
+DELETE FROM blob WHERE owner = :account
+
+-- forget_folders
+DELETE FROM folder WHERE owner = :account
+
+-- forget_mailbox
+DELETE FROM mailbox WHERE owner = :account

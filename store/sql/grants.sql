@@ -1,0 +1,88 @@
+-- entries
+SELECT grantee_kind, grantee, rights, not_before, expires, note FROM folder_entry WHERE folder = :folder
+ORDER BY grantee_kind, grantee;
+
+-- level
+SELECT id, no_inherit FROM folder WHERE owner = :owner AND path = :path;
+
+-- owner_of
+SELECT owner FROM folder WHERE id = :folder;
+
+-- entries_of_owner
+SELECT folder, grantee_kind, grantee, rights, not_before, expires, note FROM folder_entry WHERE owner = :owner
+ORDER BY folder, grantee_kind, grantee;
+
+-- folders_of_owner
+SELECT id, path, no_inherit FROM folder WHERE owner = :owner;
+
+-- owners_granting
+SELECT DISTINCT owner FROM folder_entry WHERE grantee_kind = :kind AND grantee = :grantee;
+
+-- targets_granting
+SELECT DISTINCT target FROM send_grant WHERE grantee_kind = :kind AND grantee = :grantee;
+
+-- shared_with
+SELECT e.owner, e.folder, f.path, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note
+FROM folder_entry e JOIN folder f ON f.id = e.folder
+WHERE e.grantee_kind = :kind AND e.grantee = :grantee
+ORDER BY e.owner, f.path;
+
+-- set_entry
+INSERT INTO folder_entry (folder, grantee_kind, grantee, owner, rights, not_before, expires, note)
+VALUES (:folder, :kind, :grantee, :owner, :rights, :not_before, :expires, :note)
+ON CONFLICT (folder, grantee_kind, grantee) DO UPDATE
+SET rights = excluded.rights, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note;
+
+-- remove_entry
+DELETE FROM folder_entry WHERE folder = :folder AND grantee_kind = :kind AND grantee = :grantee;
+
+-- forget_entries
+DELETE FROM folder_entry WHERE grantee_kind = :kind AND grantee = :grantee;
+
+-- send_grants_on
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note FROM send_grant WHERE target = :target
+ORDER BY "right", grantee_kind, grantee;
+
+-- send_grants_of_right
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note FROM send_grant
+WHERE target = :target AND "right" = :right
+ORDER BY grantee_kind, grantee;
+
+-- send_grants_to
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note FROM send_grant
+WHERE grantee_kind = :kind AND grantee = :grantee
+ORDER BY target, "right";
+
+-- holds_any
+SELECT 1 FROM send_grant
+WHERE grantee_kind = :kind AND grantee = :grantee AND "right" IN ('sendAs', 'sendOnBehalfOf') AND deny = 0
+AND (not_before IS NULL OR not_before <= :now) AND (expires IS NULL OR expires > :now)
+LIMIT 1;
+
+-- set_send_grant
+INSERT INTO send_grant (target, "right", grantee_kind, grantee, deny, not_before, expires, note)
+VALUES (:target, :right, :kind, :grantee, :deny, :not_before, :expires, :note)
+ON CONFLICT (target, "right", grantee_kind, grantee) DO UPDATE
+SET deny = excluded.deny, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note;
+
+-- remove_send_grant
+DELETE FROM send_grant
+WHERE target = :target AND "right" = :right AND grantee_kind = :kind AND grantee = :grantee AND deny = :deny;
+
+-- forget_send_grants
+DELETE FROM send_grant WHERE grantee_kind = :kind AND grantee = :grantee;
+
+-- account_exists
+SELECT 1 FROM account WHERE id = :id;
+
+-- list_exists
+SELECT 1 FROM list WHERE id = :id;
+
+-- domain_exists
+SELECT 1 FROM domain WHERE id = :id;
+
+-- cos_exists
+SELECT 1 FROM cos WHERE id = :id;
+
+-- object_exists
+SELECT 1 FROM object WHERE id = :id;

@@ -1,0 +1,47 @@
+-- failures
+SELECT id, at, source, digest FROM login_failure WHERE account = :account ORDER BY at, id;
+
+-- lockout
+SELECT until FROM lockout WHERE account = :account;
+
+-- known_sources
+SELECT source FROM known_source WHERE account = :account AND seen >= :since;
+
+-- seen
+SELECT seen FROM known_source WHERE account = :account AND source = :source;
+
+-- rules
+SELECT a."values", c."values"
+FROM object o
+JOIN account a ON a.id = o.id
+JOIN domain d ON d.id = o.domain
+JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
+WHERE o.id = :account;
+
+-- insert_failure
+INSERT INTO login_failure (account, at, source, digest) VALUES (:account, :at, :source, :digest);
+
+-- delete_failure
+DELETE FROM login_failure WHERE id = :id;
+
+-- delete_failures
+DELETE FROM login_failure WHERE account = :account;
+
+-- delete_failures_of_source
+DELETE FROM login_failure WHERE account = :account AND source = :source;
+
+-- set_lockout
+INSERT INTO lockout (account, until) VALUES (:account, :until) ON CONFLICT (account) DO UPDATE SET until = excluded.until;
+
+-- end_lockout
+DELETE FROM lockout WHERE account = :account;
+
+-- set_last_login
+UPDATE account SET last_login = :now WHERE id = :account;
+
+-- remember
+INSERT INTO known_source (account, source, seen) VALUES (:account, :source, :now)
+ON CONFLICT (account, source) DO UPDATE SET seen = excluded.seen;
+
+-- forget_sources
+DELETE FROM known_source WHERE account = :account AND seen < :before;

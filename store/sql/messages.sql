@@ -1,0 +1,142 @@
+-- state
+SELECT key & 4294967295, flags, modseq FROM message WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- state_for
+SELECT message.key & 4294967295,
+       CASE WHEN seen.is_seen IS NULL THEN message.flags ELSE (message.flags & ~1) | seen.is_seen END,
+       CASE WHEN seen.modseq > message.modseq THEN seen.modseq ELSE message.modseq END
+FROM message LEFT JOIN seen ON seen.actor = :actor AND seen.key = message.key
+WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
+-- modseq
+SELECT modseq FROM folder WHERE id = :folder AND noselect = 0
+
+-- rows
+SELECT key & 4294967295, blob, size, received, saved, flags, modseq FROM message WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- rows_for
+SELECT message.key & 4294967295, message.blob, message.size, message.received, message.saved,
+       CASE WHEN seen.is_seen IS NULL THEN message.flags ELSE (message.flags & ~1) | seen.is_seen END,
+       CASE WHEN seen.modseq > message.modseq THEN seen.modseq ELSE message.modseq END
+FROM message LEFT JOIN seen ON seen.actor = :actor AND seen.key = message.key
+WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
+-- envelopes
+SELECT key & 4294967295, envelope, rendering FROM wire WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- structures
+SELECT key & 4294967295, structure, rendering FROM wire WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- bodies
+SELECT key & 4294967295, body, rendering FROM wire WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- wires
+SELECT key & 4294967295, rendering, envelope, structure, body FROM wire WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- heads
+SELECT key & 4294967295, sent, sent_day, sender, recipient, copied, subject, message_id
+FROM head WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- octets
+SELECT blob.octets, blob.place FROM message JOIN blob ON blob.id = message.blob WHERE message.key = :key
+
+-- with_message_id
+SELECT head.key & 4294967295, message.blob FROM head JOIN message ON message.key = head.key
+WHERE head.key BETWEEN :low AND :high AND head.message_id = :message_id ORDER BY head.key
+
+-- keywords
+SELECT bit, name, folded FROM keyword WHERE folder = :folder ORDER BY bit
+
+-- insert_keyword
+INSERT INTO keyword (folder, bit, name, folded) VALUES (:folder, :bit, :name, :folded)
+
+-- insert
+INSERT INTO message (key, blob, size, received, saved, flags, modseq)
+VALUES (:key, :blob, :size, :received, :saved, :flags, :modseq)
+
+-- insert_wire
+INSERT INTO wire (key, rendering, envelope, structure, body) VALUES (:key, :rendering, :envelope, :structure, :body)
+
+-- insert_head
+INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id)
+VALUES (:key, :sent, :sent_day, :sender, :recipient, :copied, :subject, :message_id)
+
+-- insert_seen
+INSERT INTO seen (actor, key, is_seen, modseq) VALUES (:actor, :key, :is_seen, :modseq)
+
+-- copy_wire
+INSERT INTO wire (key, rendering, envelope, structure, body)
+SELECT key + :shift, rendering, envelope, structure, body FROM wire WHERE key BETWEEN :low AND :high
+
+-- copy_head
+INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id)
+SELECT key + :shift, sent, sent_day, sender, recipient, copied, subject, message_id FROM head WHERE key BETWEEN :low AND :high
+
+-- grow
+UPDATE folder SET uidnext = :uidnext, modseq = :modseq, messages = messages + :messages, unseen = unseen + :unseen,
+                  deleted = deleted + :deleted, size = size + :size
+WHERE id = :folder
+
+-- count_changes
+SELECT count(*), coalesce(sum(flags & 1), 0), coalesce(sum((flags >> 3) & 1), 0), min(key), max(key)
+FROM message WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :added)
+
+-- change_flags
+UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq
+WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :added)
+
+-- mark_own
+INSERT INTO seen (actor, key, is_seen, modseq)
+SELECT :actor, message.key, :value, :modseq
+FROM message LEFT JOIN seen AS own ON own.actor = :actor AND own.key = message.key
+WHERE message.key BETWEEN :low AND :high AND coalesce(own.is_seen, message.flags & 1) <> :value
+ON CONFLICT (actor, key) DO UPDATE SET is_seen = excluded.is_seen, modseq = excluded.modseq
+
+-- newer
+SELECT key & 4294967295 FROM message WHERE key BETWEEN :low AND :high AND modseq > :modseq ORDER BY key
+
+-- newer_for
+SELECT message.key & 4294967295 FROM message LEFT JOIN seen ON seen.actor = :actor AND seen.key = message.key
+WHERE message.key BETWEEN :low AND :high AND (message.modseq > :modseq OR seen.modseq > :modseq) ORDER BY message.key
+
+-- count_flagged
+UPDATE folder SET modseq = :modseq, unseen = unseen + :unseen, deleted = deleted + :deleted WHERE id = :folder
+
+-- marked_deleted
+SELECT key & 4294967295, blob, size, flags FROM message WHERE key BETWEEN :low AND :high AND flags & 8 = 8 ORDER BY key
+
+-- there
+SELECT key & 4294967295, blob, size, flags FROM message WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- shrink
+UPDATE folder SET modseq = :modseq, messages = messages - :messages, unseen = unseen - :unseen,
+                  deleted = deleted - :deleted, size = size - :size
+WHERE id = :folder
+
+-- delete
+DELETE FROM message WHERE key BETWEEN :low AND :high
+
+-- delete_wire
+DELETE FROM wire WHERE key BETWEEN :low AND :high
+
+-- delete_head
+DELETE FROM head WHERE key BETWEEN :low AND :high
+
+-- delete_seen
+DELETE FROM seen WHERE key BETWEEN :low AND :high
+
+-- any_filed
+SELECT 1 FROM filed WHERE key BETWEEN :low AND :high LIMIT 1
+
+-- delete_filed
+DELETE FROM filed WHERE key BETWEEN :low AND :high
+
+-- filed
+SELECT message.key & 4294967295, message.blob, message.size, message.flags, head.sender, head.subject, head.sent,
+       filed.modseq = message.modseq AND NOT EXISTS (SELECT 1 FROM seen WHERE seen.key = message.key)
+FROM filed JOIN message ON message.key = filed.key JOIN head ON head.key = filed.key
+WHERE filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.at > :since
+ORDER BY filed.key
+
+-- set_wire
+UPDATE wire SET rendering = :rendering, envelope = :envelope, structure = :structure, body = :body WHERE key = :key

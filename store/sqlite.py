@@ -1,0 +1,549 @@
+"""The embedded database: one connection that writes, a few that only read, and what SQLite's failures mean."""
+
+# ruff: noqa: D102 - what the methods of transactions, snapshots, engine and store promise stands in store/port.py and store/writer.py
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+
+import aiosqlite
+
+from policy.decision import Witness
+from store.errors import Busy, Conflict, LimitReached
+from store.lock import Lock
+from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
+from store.writer import Bounds, Fault, Functions, Writer, ended
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+CHECKPOINT_PAGES: Final = 4000
+"""16 MiB of log before a commit moves it into the database: fewer, larger checkpoints; recovery stays below a second."""
+
+WAL_LARGE: Final = 4 << 20
+"""Octets: a log larger than this is emptied when nothing is waiting."""
+
+WAL_HUGE: Final = 64 << 20
+"""Octets: a log larger than this (readers kept it from starting again) is waited for, at most once a second."""
+
+BUSY_MILLISECONDS: Final = 5000
+TAKE_SECONDS: Final = 5.0
+"""How long a snapshot waits for a reader before it is Busy."""
+
+_LASTING: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM))
+_PASSING: Final = frozenset(
+    (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_NOMEM,
+    )
+)
+
+
+def translated(error: sqlite3.Error) -> Exception:
+    """What a failure of SQLite means for a deed or a question; the error itself where it is a mistake of ours."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(str(error))
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return error
+    primary = code & 0xFF
+    if primary in _LASTING:
+        return Fault(f"the database is not usable: {error} ({error.sqlite_errorname})", lasting=True)
+    if primary in _PASSING:
+        return Fault(f"{error} ({error.sqlite_errorname})")
+    if primary == sqlite3.SQLITE_TOOBIG:
+        return LimitReached("larger than the database takes")
+    return error
+
+
+def open_file(path: Path, *, writes: bool) -> sqlite3.Connection:
+    """A connection in autocommit mode with our settings. Raises sqlite3.Error."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        # A reader is asked in place by the loop, and works in its thread; whoever has checked it out has it alone.
+        check_same_thread=False,
+        cached_statements=1024,
+        timeout=BUSY_MILLISECONDS / 1000,
+    )
+    try:
+        pragmas = [
+            "mmap_size = 0",
+            "foreign_keys = ON",
+            "trusted_schema = OFF",
+            "temp_store = MEMORY",
+            "cache_size = -32768" if writes else "cache_size = -8192",
+        ]
+        if writes:
+            pragmas += [
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "fullfsync = ON",
+                "checkpoint_fullfsync = ON",
+                f"journal_size_limit = {WAL_HUGE}",
+                f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            ]
+        else:
+            # Readers neither write nor checkpoint, not even when they close (robustness.md, decision 1).
+            pragmas += ["query_only = ON", "wal_autocheckpoint = 0"]
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection in whose thread functions run whole."""
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        return self._conn
+
+    def replace(self, raw: sqlite3.Connection | None) -> None:
+        """In its thread."""
+        self._connection = raw
+
+    def start(self, function: Callable[[], T]) -> "asyncio.Future[T]":
+        """Begins it in the thread; cancelling the future does not stop it."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, function))
+        return future
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        """Runs it in the thread and waits for its end also when cancelled, so that nobody gets the connection before."""
+        future = self.start(function)
+        cancelled = await ended(future)
+        if cancelled is not None:
+            future.exception()
+            raise cancelled
+        return future.result()
+
+
+async def opened(path: Path, *, writes: bool) -> Connection:
+    """Raises sqlite3.Error."""
+    connection = Connection(partial(open_file, path, writes=writes), 64)
+    return cast(Connection, await connection)
+
+
+class SqliteTx:
+    """The reading half; the writing half refuses."""
+
+    __slots__ = ("_execute", "_statements", "now", "stopped")
+
+    def __init__(self, raw: sqlite3.Connection, statements: Mapping[str, str], now: int) -> None:
+        self._execute = raw.execute
+        self._statements = statements
+        self.now = now
+        self.stopped = False
+
+    def all(self, statement: str, /, **parameters: Any) -> list[Any]:
+        if self.stopped:
+            raise Busy("the question was given up")
+        try:
+            return self._execute(self._statements[statement], parameters).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def one(self, statement: str, /, **parameters: Any) -> Any | None:
+        if self.stopped:
+            raise Busy("the question was given up")
+        try:
+            return self._execute(self._statements[statement], parameters).fetchone()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
+        if self.stopped:
+            raise Busy("the question was given up")
+        try:
+            return self._execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def run(self, statement: str, /, **parameters: Any) -> int:
+        raise TypeError("a snapshot only reads")
+
+    def insert(self, statement: str, /, **parameters: Any) -> int:
+        raise TypeError("a snapshot only reads")
+
+    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        raise TypeError("a snapshot only reads")
+
+    def touch(self, *scopes: int) -> None:
+        raise TypeError("a snapshot only reads")
+
+    def wake(self, event: Event, /) -> None:
+        raise TypeError("a snapshot only reads")
+
+    def epoch(self, scope: int) -> int:
+        try:
+            found = self._execute("SELECT value FROM epoch WHERE scope = ?", (scope,)).fetchone()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        return 0 if found is None else int(found[0])
+
+    def holds(self, witness: Witness) -> bool:
+        """Do these epochs stand, and is its time not over?"""
+        if witness.valid_until is not None and self.now >= witness.valid_until:
+            return False
+        return all(self.epoch(scope) == epoch for scope, epoch in witness.epochs)
+
+
+class SqliteWritingTx(SqliteTx):
+    """The group's transaction; savepoints part the deeds in it."""
+
+    __slots__ = ("_raw", "_touched", "_woken")
+
+    def __init__(self, raw: sqlite3.Connection, statements: Mapping[str, str], now: int) -> None:
+        super().__init__(raw, statements, now)
+        self._raw = raw
+        self._touched: dict[int, None] = {}
+        self._woken: list[Event] = []
+
+    def run(self, statement: str, /, **parameters: Any) -> int:
+        try:
+            return self._execute(self._statements[statement], parameters).rowcount
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def insert(self, statement: str, /, **parameters: Any) -> int:
+        try:
+            return self._execute(self._statements[statement], parameters).lastrowid or 0
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        try:
+            self._raw.executemany(self._statements[statement], rows)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def touch(self, *scopes: int) -> None:
+        self._touched.update(dict.fromkeys(scopes))
+
+    def wake(self, event: Event, /) -> None:
+        self._woken.append(event)
+
+    def savepoint(self) -> None:
+        self._plain("SAVEPOINT deed")
+        self._touched = {}
+        self._woken = []
+
+    def release(self) -> Sequence[Event]:
+        for scope in self._touched:
+            self._plain("INSERT INTO epoch (scope, value) VALUES (?, 1) ON CONFLICT (scope) DO UPDATE SET value = value + 1", scope)
+        self._plain("RELEASE deed")
+        if self._touched:
+            return [PolicyChanged(frozenset(self._touched)), *self._woken]
+        return self._woken
+
+    def undo(self) -> None:
+        if not self._raw.in_transaction:
+            raise Fault("the database undid the transaction by itself")
+        self._plain("ROLLBACK TO deed")
+        self._plain("RELEASE deed")
+
+    def _plain(self, sql: str, *parameters: int) -> None:
+        try:
+            self._execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+
+class SqliteEngine:
+    """The one connection that writes and checkpoints."""
+
+    def __init__(self, path: Path, statements: Mapping[str, str], now: Callable[[], int], connection: Connection) -> None:
+        self._path = path
+        self._log = path.with_name(path.name + "-wal")
+        self._statements = statements
+        self._now = now
+        self._connection = connection
+        self._open: sqlite3.Connection | None = connection.raw
+        self._waited_at = 0.0
+
+    def start(self, function: Callable[[], T], /) -> "asyncio.Future[T]":
+        return self._connection.start(function)
+
+    def begin(self) -> SqliteWritingTx:
+        try:
+            if self._open is None:
+                self._open = open_file(self._path, writes=True)
+                self._connection.replace(self._open)
+            self._open.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        return SqliteWritingTx(self._open, self._statements, self._now())
+
+    def commit(self) -> None:
+        assert self._open is not None
+        try:
+            self._open.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        if self._log_size() > WAL_HUGE and monotonic() - self._waited_at > 1:
+            self._waited_at = monotonic()
+            self._checkpoint("RESTART")
+
+    def abandon(self) -> None:
+        # After a failed fsync the kernel may have dropped what was not written: this connection's view is worth nothing.
+        raw, self._open = self._open, None
+        self._connection.replace(None)
+        if raw is None:
+            return
+        try:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass
+        try:
+            raw.close()
+        except sqlite3.Error:
+            pass
+
+    def tidy(self) -> None:
+        if self._log_size() > WAL_LARGE:
+            self._checkpoint("TRUNCATE")
+
+    def _checkpoint(self, how: str) -> None:
+        if self._open is None:
+            return
+        try:
+            # Long readers keep the log; they are not waited for while deeds are.
+            self._open.execute("PRAGMA busy_timeout = 100")
+            self._open.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+            self._open.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        except sqlite3.Error:
+            # Everything is in the log still; the next commit meets whatever is wrong.
+            pass
+
+    def _log_size(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
+
+
+class Readers:
+    """A few connections that only read, opened when first needed, each lent to one snapshot at a time."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._path = path
+        self._most = most
+        self._opened = 0
+        self._idle: list[Connection] = []
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._closed = False
+
+    async def take(self) -> Connection:
+        """Raises Busy when none comes free in time, or the store is closed."""
+        if self._idle and not self._closed:
+            return self._idle.pop()
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                while True:
+                    if self._closed:
+                        raise Busy("the store is closed")
+                    if self._idle:
+                        return self._idle.pop()
+                    if self._opened < self._most:
+                        return await self._open()
+                    lent = await self._wait()
+                    if lent is not None:
+                        return lent
+        except TimeoutError:
+            raise Busy("no reader came free") from None
+
+    async def _open(self) -> Connection:
+        self._opened += 1
+        try:
+            return await opened(self._path, writes=False)
+        except BaseException as error:
+            self._opened -= 1
+            self._lend(None)
+            if isinstance(error, sqlite3.Error):
+                raise Busy(str(error)) from error
+            raise
+
+    async def _wait(self) -> Connection | None:
+        """A reader, or None: there is a place to open one, or all has changed."""
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except BaseException:
+            # It may have been lent to us in the very moment in which we stopped waiting.
+            if waiter.done() and not waiter.cancelled():
+                lent = waiter.result()
+                if lent is None:
+                    self._lend(None)
+                else:
+                    self.give(lent)
+            raise
+
+    def give(self, reader: Connection, *, broken: bool = False) -> None:
+        """Back from its snapshot; never waits, so that nothing can come between."""
+        if broken or self._closed:
+            self._opened -= 1
+            reader.stop()
+            self._lend(None)
+        elif not self._lend(reader):
+            self._idle.append(reader)
+
+    def _lend(self, reader: Connection | None) -> bool:
+        """To whoever has waited longest; None: a place."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(reader)
+                return True
+        return False
+
+    async def close(self) -> None:
+        self._closed = True
+        while self._lend(None):
+            pass
+        while self._idle:
+            self._opened -= 1
+            await self._idle.pop().close()
+
+
+class SqliteSnapshot:
+    """A reader that was checked out, and a transaction on it."""
+
+    __slots__ = ("_now", "_reader", "_readers", "_statements", "_tx", "now")
+
+    def __init__(self, readers: Readers, statements: Mapping[str, str], now: Callable[[], int]) -> None:
+        self._readers = readers
+        self._statements = statements
+        self._now = now
+        self._reader: Connection | None = None
+        self._tx: SqliteTx | None = None
+        self.now = 0
+
+    async def __aenter__(self) -> Snapshot:
+        reader = await self._readers.take()
+        try:
+            reader.raw.execute("BEGIN")
+        except BaseException as error:
+            self._readers.give(reader, broken=True)
+            raise (translated(error) if isinstance(error, sqlite3.Error) else error) from error
+        self.now = self._now()
+        self._reader = reader
+        self._tx = SqliteTx(reader.raw, self._statements, self.now)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        reader, tx = self._reader, self._tx
+        self._reader = self._tx = None
+        if reader is None or tx is None:
+            return
+        tx.stopped = True
+        try:
+            reader.raw.execute("COMMIT")
+        except (sqlite3.Error, ValueError):
+            self._readers.give(reader, broken=True)
+        else:
+            self._readers.give(reader)
+
+    async def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return question(self._open(), *args, **kwargs)
+
+    async def work(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        tx = self._open()
+        reader = self._reader
+        assert reader is not None
+        future = reader.start(partial(question, tx, *args, **kwargs))
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait((future,))
+            except asyncio.CancelledError as error:
+                # The thread is told to stop, and waited for: the reader must not go back while it is in use.
+                cancelled = error
+                tx.stopped = True
+                reader.raw.interrupt()
+        if cancelled is not None:
+            future.exception()
+            raise cancelled
+        return future.result()
+
+    async def confirms(self, witness: Witness) -> bool:
+        return self._open().holds(witness)
+
+    async def witness(self, *scopes: int, valid_until: int | None = None) -> Witness:
+        tx = self._open()
+        return Witness(tuple((scope, tx.epoch(scope)) for scope in sorted({DIRECTORY, *scopes})), valid_until)
+
+    def _open(self) -> SqliteTx:
+        if self._tx is None:
+            raise RuntimeError("the snapshot is not open")
+        return self._tx
+
+
+class SqliteStore:
+    """See store.port.Store."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: Connection,
+        statements: Mapping[str, str],
+        functions: Functions,
+        now: Callable[[], int],
+        readers: int,
+        bounds: Bounds,
+        locks: Sequence[Lock],
+    ) -> None:
+        self._statements = statements
+        self._now = now
+        self._connection = connection
+        self._readers = Readers(path, readers)
+        self._locks = locks
+        self._writer = Writer(SqliteEngine(path, statements, now, connection), functions, bounds)
+        self._closed: asyncio.Task[None] | None = None
+
+    @property
+    def fault(self) -> str | None:
+        return self._writer.fault
+
+    def snapshot(self) -> SqliteSnapshot:
+        return SqliteSnapshot(self._readers, self._statements, self._now)
+
+    async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
+        return await self._writer.submit(deed, witness, bulk)
+
+    def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        return self._writer.watch(told)
+
+    async def close(self) -> None:
+        self._writer.end()
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_task(self._close(), name="store closing")
+        await asyncio.shield(self._closed)
+
+    async def _close(self) -> None:
+        await self._writer.close()
+        await self._readers.close()
+        try:
+            # A connection that was given up after a fault is closed already; its thread is not.
+            stopped = self._connection.stop()
+            if stopped is not None:
+                await stopped
+        finally:
+            for lock in self._locks:
+                lock.release()

@@ -1,0 +1,71 @@
+"""A store on a temporary SQLite file, with a clock that the test turns, and a small directory to begin with."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import pytest
+
+from policy.identity import AccountId, Address, DomainId
+from store.accounts import CreateAccount
+from store.connect import connect
+from store.domains import CreateDomain
+from store.port import Store, Tx
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+SECOND = 1_000_000
+START = 1_800_000_000 * SECOND
+
+
+@dataclass
+class Clock:
+    """Microseconds since 1970 UTC, standing still until it is turned."""
+
+    at: int = START
+
+    def __call__(self) -> int:
+        return self.at
+
+    def turn(self, seconds: float) -> None:
+        self.at += int(seconds * SECOND)
+
+
+@dataclass
+class Directory:
+    """acme.test with anna and bruno; `ask` reads in a snapshot of its own."""
+
+    store: Store
+    acme: DomainId
+    anna: AccountId
+    bruno: AccountId
+    others: dict[str, AccountId] = field(default_factory=dict)
+
+    async def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self.store.snapshot() as snapshot:
+            return await snapshot.ask(question, *args, **kwargs)
+
+    async def account(self, local: str, domain: str = "acme.test") -> AccountId:
+        return await self.store.do(CreateAccount(Address(local, domain)))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    opened = await connect("sqlite:///{data}/procura.db", tmp_path / "data", now=clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def directory(store: Store) -> Directory:
+    acme = await store.do(CreateDomain("acme.test"))
+    anna = await store.do(CreateAccount(Address("anna", "acme.test"), display_name="Anna"))
+    bruno = await store.do(CreateAccount(Address("bruno", "acme.test"), display_name="Bruno"))
+    return Directory(store, acme, anna, bruno)

@@ -1,0 +1,213 @@
+from dataclasses import replace
+
+import pytest
+
+from policy.grants import FolderEntry, Grantee, GranteeKind, Level, SendGrant, SendRight, judge_send_right, rights_of
+from policy.identity import AccountId, Address, FolderId
+from policy.rights import Right
+from store import folders, grants, lists
+from store.cos import DEFAULT
+from store.errors import Conflict, NotFound, Stale
+from store.folders import CreateFolder, SwitchFolder
+from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant, SharedFolder
+from store.lists import AddMembers, CreateList
+from store.login import ClearFailures
+from tests.store.conftest import SECOND, START, Clock, Directory
+
+READ = Right.LOOKUP | Right.READ
+ALL = Grantee(GranteeKind.ALL)
+
+
+def account(number: AccountId) -> Grantee:
+    return Grantee(GranteeKind.ACCOUNT, number)
+
+
+async def folder(directory: Directory, path: str, owner: AccountId | None = None) -> FolderId:
+    row = await directory.ask(folders.by_path, owner or directory.anna, path)
+    assert row is not None
+    return row.id
+
+
+async def test_an_entry_is_replaced_for_its_grantee_only(directory: Directory) -> None:
+    root = await folder(directory, "/")
+    timed = FolderEntry(account(directory.bruno), READ, START, START + SECOND, "while anna is away")
+    await directory.store.do(SetFolderEntry(root, timed))
+    await directory.store.do(SetFolderEntry(root, FolderEntry(ALL, Right.LOOKUP)))
+    assert await directory.ask(grants.entries, root) == [timed, FolderEntry(ALL, Right.LOOKUP)]
+    await directory.store.do(SetFolderEntry(root, FolderEntry(account(directory.bruno), Right.INSERT)))
+    to_bruno = FolderEntry(account(directory.bruno), Right.INSERT)
+    assert await directory.ask(grants.entries, root) == [to_bruno, FolderEntry(ALL, Right.LOOKUP)]
+    assert await directory.store.do(RemoveFolderEntry(root, account(directory.bruno))) is True
+    assert await directory.store.do(RemoveFolderEntry(root, account(directory.bruno))) is False
+    assert await directory.ask(grants.entries, root) == [FolderEntry(ALL, Right.LOOKUP)]
+
+
+async def test_the_explicit_empty_entry_is_kept_without_time(directory: Directory) -> None:
+    inbox = await folder(directory, "/INBOX")
+    await directory.store.do(SetFolderEntry(inbox, FolderEntry(account(directory.bruno), Right.NONE, START, START + SECOND, "no")))
+    assert await directory.ask(grants.entries, inbox) == [FolderEntry(account(directory.bruno), Right.NONE, None, None, "no")]
+
+
+async def test_levels_go_from_the_folder_up_to_the_root(directory: Directory) -> None:
+    posta = await directory.store.do(CreateFolder(directory.anna, "/Posta"))
+    year = await directory.store.do(CreateFolder(directory.anna, "/Posta/2026"))
+    await directory.store.do(SwitchFolder(posta.id, no_inherit=True))
+    to_bruno = FolderEntry(account(directory.bruno), READ)
+    await directory.store.do(SetFolderEntry(await folder(directory, "/"), to_bruno))
+    await directory.store.do(SetFolderEntry(year.id, FolderEntry(ALL, Right.LOOKUP)))
+    expected = [Level("/Posta/2026", [FolderEntry(ALL, Right.LOOKUP)]), Level("/Posta", [], True), Level("/", [to_bruno])]
+    assert await directory.ask(grants.levels, directory.anna, "/Posta/2026") == expected
+    assert (await directory.ask(grants.levels, directory.anna, "/Posta/2026/not there/yet"))[2:] == expected
+    assert await directory.ask(grants.levels, directory.anna, "/") == expected[2:]
+    by_path = await directory.ask(grants.mailbox_levels, directory.anna)
+    whole = [by_path[step] for step in grants.way_up("/Posta/2026")]
+    assert [(level.path, tuple(level.entries), level.no_inherit) for level in whole] == [
+        (level.path, tuple(level.entries), level.no_inherit) for level in expected
+    ]
+
+
+@pytest.mark.parametrize(("path", "way"), [("/", ["/"]), ("/a", ["/a", "/"]), ("/a/b/c", ["/a/b/c", "/a/b", "/a", "/"]), ("", ["/"])])
+def test_the_way_up(path: str, way: list[str]) -> None:
+    assert grants.way_up(path) == way
+
+
+async def test_what_cannot_be_granted_is_refused(directory: Directory) -> None:
+    root = await folder(directory, "/")
+    with pytest.raises(Conflict, match="owner"):
+        await directory.store.do(SetFolderEntry(root, FolderEntry(account(directory.anna), READ)))
+    with pytest.raises(Conflict, match="end before"):
+        await directory.store.do(SetFolderEntry(root, FolderEntry(ALL, READ, START, START)))
+    with pytest.raises(NotFound, match="folder"):
+        await directory.store.do(SetFolderEntry(FolderId(9999), FolderEntry(ALL, READ)))
+    for missing in (Grantee(kind, 999) for kind in GranteeKind):
+        with pytest.raises(NotFound, match="999"):
+            await directory.store.do(SetFolderEntry(root, FolderEntry(missing, READ)))
+        with pytest.raises(NotFound, match="999"):
+            await directory.store.do(SetSendGrant(SendGrant(directory.anna, missing, SendRight.SEND_AS)))
+    with pytest.raises(NotFound, match="object"):
+        await directory.store.do(SetSendGrant(SendGrant(999, ALL, SendRight.SEND_AS)))
+    with pytest.raises(Conflict):
+        await directory.store.do(SetSendGrant(SendGrant(directory.anna, account(directory.anna), SendRight.SEND_AS)))
+    assert await directory.ask(grants.entries, root) == []
+
+
+async def test_owners_are_found_by_everything_that_matches_the_actor(directory: Directory) -> None:
+    team = await directory.store.do(CreateList(Address("team", "acme.test")))
+    outer = await directory.store.do(CreateList(Address("outer", "acme.test")))
+    await directory.store.do(AddMembers(team, [Address("bruno", "acme.test")]))
+    await directory.store.do(AddMembers(outer, [Address("team", "acme.test")]))
+    grantees = [
+        account(directory.bruno),
+        Grantee(GranteeKind.GROUP, team),
+        Grantee(GranteeKind.GROUP, outer),
+        Grantee(GranteeKind.DOMAIN, directory.acme),
+        Grantee(GranteeKind.COS, DEFAULT),
+        ALL,
+    ]
+    expected = []
+    for number, grantee in enumerate(grantees):
+        owner = await directory.account(f"owner{number}")
+        expected.append(owner)
+        await directory.store.do(SetFolderEntry(await folder(directory, "/INBOX", owner), FolderEntry(grantee, READ)))
+    stranger = await directory.account("stranger")
+    await directory.store.do(SetFolderEntry(await folder(directory, "/", stranger), FolderEntry(account(directory.anna), READ)))
+    await directory.store.do(SetFolderEntry(await folder(directory, "/", directory.bruno), FolderEntry(ALL, READ)))
+    standing = await directory.ask(lists.standing, directory.bruno)
+    assert standing is not None
+    assert await directory.ask(grants.owners_granting, standing) == expected, "without strangers, and without oneself"
+
+
+async def test_what_was_shared_with_a_grantee_is_listed_expired_or_not(directory: Directory, clock: Clock) -> None:
+    inbox = await folder(directory, "/INBOX")
+    entry = FolderEntry(account(directory.bruno), READ, None, START + SECOND)
+    await directory.store.do(SetFolderEntry(inbox, entry))
+    clock.turn(60)
+    assert await directory.ask(grants.shared_with, account(directory.bruno)) == [SharedFolder(directory.anna, inbox, "/INBOX", entry)]
+    levels = await directory.ask(grants.levels, directory.anna, "/INBOX")
+    standing = await directory.ask(lists.standing, directory.bruno)
+    assert standing is not None
+    assert rights_of(standing, directory.anna, levels, START).rights == READ
+    assert rights_of(standing, directory.anna, levels, clock()).rights == Right.NONE
+
+
+async def test_a_send_grant_allows_or_denies_one_grantee_one_right(directory: Directory) -> None:
+    grant = SendGrant(directory.anna, account(directory.bruno), SendRight.SEND_AS, note="holiday")
+    await directory.store.do(SetSendGrant(grant))
+    await directory.store.do(SetSendGrant(replace(grant, right=SendRight.SEND_ON_BEHALF_OF)))
+    await directory.store.do(SetSendGrant(replace(grant, deny=True)))
+    assert await directory.ask(grants.send_grants_on, directory.anna, SendRight.SEND_AS) == [replace(grant, deny=True)]
+    assert len(await directory.ask(grants.send_grants_on, directory.anna)) == 2
+    assert len(await directory.ask(grants.send_grants_to, account(directory.bruno))) == 2
+    assert await directory.store.do(RemoveSendGrant(directory.anna, account(directory.bruno), SendRight.SEND_AS)) is False
+    assert await directory.store.do(RemoveSendGrant(directory.anna, account(directory.bruno), SendRight.SEND_AS, deny=True)) is True
+    assert [one.right for one in await directory.ask(grants.send_grants_on, directory.anna)] == [SendRight.SEND_ON_BEHALF_OF]
+
+
+async def test_whoever_holds_some_right_to_send_is_known(directory: Directory, clock: Clock) -> None:
+    async def holds() -> bool:
+        standing = await directory.ask(lists.standing, directory.bruno)
+        assert standing is not None
+        return await directory.ask(grants.holds_any, standing)
+
+    assert not await holds()
+    for right in (SendRight.LOGIN_AS, SendRight.SEND_TO_LIST):
+        await directory.store.do(SetSendGrant(SendGrant(directory.anna, account(directory.bruno), right)))
+    await directory.store.do(SetSendGrant(SendGrant(directory.anna, account(directory.bruno), SendRight.SEND_AS, deny=True)))
+    assert not await holds()
+    everyone_later = SendGrant(directory.anna, ALL, SendRight.SEND_ON_BEHALF_OF, False, START + 10 * SECOND, START + 20 * SECOND)
+    await directory.store.do(SetSendGrant(everyone_later))
+    answers = []
+    for _ in range(4):
+        answers.append(await holds())
+        clock.turn(9.5)
+    assert answers == [False, False, True, False]
+
+
+async def test_a_grant_that_changes_between_judging_and_doing_makes_it_stale(directory: Directory, clock: Clock) -> None:
+    """Each change to what was judged, in between: the deed that rests on the judgement is not done."""
+    store, anna, bruno = directory.store, directory.anna, directory.bruno
+    root = await folder(directory, "/")
+    team = await store.do(CreateList(Address("team", "acme.test")))
+    await store.do(SetFolderEntry(root, FolderEntry(account(bruno), READ)))
+    await store.do(SetSendGrant(SendGrant(anna, account(bruno), SendRight.SEND_AS)))
+    rests_on_it = ClearFailures(anna)
+    for change in (
+        SetFolderEntry(root, FolderEntry(account(bruno), Right.NONE)),
+        RemoveFolderEntry(root, account(bruno)),
+        SetFolderEntry(root, FolderEntry(Grantee(GranteeKind.DOMAIN, directory.acme), READ)),
+        SetSendGrant(SendGrant(anna, account(bruno), SendRight.SEND_AS, deny=True)),
+        RemoveSendGrant(anna, account(bruno), SendRight.SEND_AS, deny=True),
+        SwitchFolder(root, no_inherit=True),
+        AddMembers(team, [Address("bruno", "acme.test")]),
+    ):
+        async with store.snapshot() as snapshot:
+            witness = await snapshot.witness(anna, bruno)
+        await store.do(rests_on_it, witness)
+        await store.do(change)
+        with pytest.raises(Stale):
+            await store.do(rests_on_it, witness)
+    async with store.snapshot() as snapshot:
+        witness = await snapshot.witness(anna, bruno, valid_until=START + SECOND)
+    await store.do(rests_on_it, witness)
+    clock.turn(1)
+    with pytest.raises(Stale):
+        await store.do(rests_on_it, witness)
+
+
+async def test_what_changed_nothing_leaves_the_epochs_alone(directory: Directory) -> None:
+    root = await folder(directory, "/")
+    async with directory.store.snapshot() as snapshot:
+        before = await snapshot.witness(directory.anna, directory.bruno)
+    assert await directory.store.do(RemoveFolderEntry(root, account(directory.bruno))) is False
+    assert await directory.store.do(RemoveSendGrant(directory.anna, ALL, SendRight.SEND_AS)) is False
+    async with directory.store.snapshot() as snapshot:
+        assert await snapshot.confirms(before)
+
+
+async def test_the_policy_reads_what_was_stored(directory: Directory) -> None:
+    await directory.store.do(SetSendGrant(SendGrant(directory.anna, Grantee(GranteeKind.DOMAIN, directory.acme), SendRight.SEND_AS)))
+    async with directory.store.snapshot() as snapshot:
+        standing = await snapshot.ask(lists.standing, directory.bruno)
+        held = await snapshot.ask(grants.send_grants_on, directory.anna, SendRight.SEND_AS)
+    assert standing is not None
+    assert judge_send_right(standing, directory.anna, SendRight.SEND_AS, held, START).allowed

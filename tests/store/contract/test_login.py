@@ -1,0 +1,100 @@
+import asyncio
+
+from policy.cos import ServiceValues
+from policy.login import Failure, FailureHistory, is_locked_out
+from store import accounts, login
+from store.accounts import ModifyAccount
+from store.login import KNOWN_FOR, ClearFailures, RecordFailure, RememberSource
+from tests.store.conftest import SECOND, Clock, Directory
+
+HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
+
+
+async def history(directory: Directory) -> FailureHistory:
+    return await directory.ask(login.history, directory.anna)
+
+
+async def test_concurrent_guesses_each_count_and_one_begins_the_lockout(directory: Directory, clock: Clock) -> None:
+    recorded = await asyncio.gather(
+        *(directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, digest))) for digest in range(10))
+    )
+    assert [one.began for one in recorded] == [False] * 9 + [True]
+    kept = await history(directory)
+    assert [failure.digest for failure in kept.failures] == list(range(10))
+    assert kept == recorded[-1].history
+    assert is_locked_out(kept, ServiceValues(), HERE, clock())
+
+
+async def test_during_lockout_nothing_changes_and_it_ends_by_itself(directory: Directory, clock: Clock) -> None:
+    for digest in range(10):
+        await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, digest)))
+    locked = await history(directory)
+    clock.turn(60)
+    again = await directory.store.do(RecordFailure(directory.anna, Failure(clock(), THERE, 99)))
+    assert (again.began, again.history) == (False, locked)
+    assert await history(directory) == locked
+    clock.turn(3600)
+    assert not is_locked_out(await history(directory), ServiceValues(), HERE, clock())
+    fresh = await directory.store.do(RecordFailure(directory.anna, Failure(clock(), THERE, 1)))
+    assert not fresh.began
+    assert await history(directory) == fresh.history
+
+
+async def test_the_accounts_own_rules_count(directory: Directory, clock: Clock) -> None:
+    await directory.store.do(ModifyAccount(directory.anna, values={"lockout_max_failures": "2", "lockout_duration": "15m"}))
+    await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, 1)))
+    second = await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, 2)))
+    assert second.began
+    assert second.history.locked_until == clock() + 900 * SECOND
+
+
+async def test_a_repeat_of_the_same_password_changes_nothing(directory: Directory, clock: Clock) -> None:
+    for _ in range(20):
+        await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, 7)))
+    assert len((await history(directory)).failures) == 1
+    for _ in range(3):
+        await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, None)))
+    assert len((await history(directory)).failures) == 4, "failures whose password is not known count each"
+
+
+async def test_a_good_login_clears_its_own_network_only_an_administrator_all(directory: Directory, clock: Clock) -> None:
+    for source in (HERE, THERE, HERE):
+        clock.turn(1)
+        await directory.store.do(RecordFailure(directory.anna, Failure(clock(), source, None)))
+    await directory.store.do(ClearFailures(directory.anna, HERE))
+    assert [failure.source for failure in (await history(directory)).failures] == [THERE]
+    for digest in range(10):
+        await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, digest)))
+    assert (await history(directory)).locked_until is not None
+    await directory.store.do(ClearFailures(directory.anna))
+    assert await history(directory) == FailureHistory()
+
+
+async def test_good_networks_are_known_for_thirty_days(directory: Directory, clock: Clock) -> None:
+    await directory.store.do(RememberSource(directory.anna, HERE))
+    clock.turn(KNOWN_FOR / SECOND - 1)
+    await directory.store.do(RememberSource(directory.anna, THERE))
+    assert (await history(directory)).known_sources == {HERE, THERE}
+    assert await directory.ask(login.seen, directory.anna, THERE) == clock()
+    clock.turn(2)
+    assert (await history(directory)).known_sources == {THERE}
+    await directory.store.do(RememberSource(directory.anna, THERE))
+    assert await directory.ask(login.seen, directory.anna, HERE) is None
+    row = await directory.ask(accounts.by_id, directory.anna)
+    assert row is not None
+    assert row.last_login == clock()
+
+
+async def test_a_source_of_an_account_that_is_gone_is_not_kept(directory: Directory) -> None:
+    await directory.store.do(accounts.DeleteAccount(directory.anna))
+    await directory.store.do(RememberSource(directory.anna, HERE))
+    assert await directory.ask(login.seen, directory.anna, HERE) is None
+
+
+async def test_failures_end_no_judgement_about_rights(directory: Directory, clock: Clock) -> None:
+    async with directory.store.snapshot() as snapshot:
+        witness = await snapshot.witness(directory.anna)
+    await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, 1)))
+    await directory.store.do(RememberSource(directory.anna, HERE))
+    async with directory.store.snapshot() as snapshot:
+        assert await snapshot.confirms(witness)

@@ -1,0 +1,122 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from store.errors import Unusable
+from store.migrate import Step, migrate, statements_of, steps, version
+
+ROOT = Path(__file__).parents[2]
+ONE = Step(1, "one", "CREATE TABLE a (x INTEGER PRIMARY KEY); -- a comment; with a semicolon\nINSERT INTO a VALUES (1);")
+TWO = Step(2, "two", "CREATE TABLE b (\n    a INTEGER REFERENCES a (x) -- why\n);\nINSERT INTO b VALUES (1);")
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path / "x.db", isolation_level=None)
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_steps_are_done_once_in_their_order(tmp_path: Path) -> None:
+    connection = opened(tmp_path)
+    assert version(connection) == 0
+    assert migrate(connection, [ONE], lambda: 5) == [ONE]
+    assert migrate(connection, [ONE, TWO], lambda: 6) == [TWO]
+    assert migrate(connection, [ONE, TWO], lambda: 7) == []
+    assert connection.execute("SELECT number, name, at FROM migration").fetchall() == [(1, "one", 5), (2, "two", 6)]
+    assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    connection = opened(tmp_path)
+    migrate(connection, [ONE, TWO], lambda: 0)
+    with pytest.raises(Unusable, match="schema 2"):
+        migrate(connection, [ONE], lambda: 0)
+    assert version(connection) == 2
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE c (x); CREATE TABLE a (x);",
+        "CREATE TABLE c (x); INSERT INTO nowhere VALUES (1);",
+        "CREATE TABLE c (x); INSERT INTO b VALUES (99);",
+        "CREATE TABLE c (x); SELECT",
+    ],
+    ids=["there already", "no such table", "a row that refers to nothing", "ends within"],
+)
+def test_a_step_that_fails_leaves_nothing(tmp_path: Path, script: str) -> None:
+    connection = opened(tmp_path)
+    migrate(connection, [ONE, TWO], lambda: 0)
+    before = tables(connection)
+    with pytest.raises(Unusable):
+        migrate(connection, [ONE, TWO, Step(3, "three", script)], lambda: 0)
+    assert (tables(connection), version(connection), connection.in_transaction) == (before, 2, False)
+    connection.close()
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+from store.migrate import Step, migrate, steps
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode = WAL")
+count = 0
+def count_down():
+    global count
+    count += 1
+    if count >= int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+connection.set_trace_callback(lambda _: count_down())
+migrate(connection, steps(), lambda: 0)
+"""
+
+
+@pytest.mark.parametrize("after", [3, 8, 20, 40])
+def test_killed_in_the_middle_it_begins_again(tmp_path: Path, after: int) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "x.db"), str(after)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert process.returncode == -signal.SIGKILL
+    connection = opened(tmp_path)
+    done = version(connection)
+    assert done < len(steps())
+    assert len(migrate(connection, steps(), lambda: 0)) == len(steps()) - done
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(fresh, steps(), lambda: 0)
+    schema = "SELECT name, sql FROM sqlite_master ORDER BY name"
+    assert connection.execute(schema).fetchall() == fresh.execute(schema).fetchall()
+    connection.close()
+    fresh.close()
+
+
+def test_our_own_steps_are_numbered_one_by_one_and_whole(tmp_path: Path) -> None:
+    found = steps()
+    assert [step.number for step in found] == [*range(1, len(found) + 1)]
+    connection = opened(tmp_path)
+    migrate(connection, found, lambda: 0)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
+@pytest.mark.parametrize("names", [["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["0002_a.sql"], ["1_a.sql"]])
+def test_numbers_with_gaps_or_twice_are_refused(tmp_path: Path, names: list[str]) -> None:
+    (tmp_path / "sqlite").mkdir()
+    for name in names:
+        (tmp_path / "sqlite" / name).write_text("SELECT 1;")
+    with pytest.raises(Unusable):
+        steps("sqlite", tmp_path)
+
+
+def test_a_script_comes_apart_at_its_statements_only() -> None:
+    trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n  DELETE FROM a;\nEND;\n"
+    script = f"CREATE TABLE a (x TEXT DEFAULT ';');\n-- a; comment\n{trigger}-- the end\n"
+    assert [statement.splitlines()[-1] for statement in statements_of(script)] == ["CREATE TABLE a (x TEXT DEFAULT ';');", "END;"]

@@ -1,0 +1,324 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from policy.folders import SpecialUse
+from policy.identity import AccountId
+from store import audit, blobs, messages, queue
+from store.accounts import DeleteAccount
+from store.audit import AuditEntry
+from store.blobs import Files, SweepBlobs
+from store.errors import Conflict, NotFound, OverQuota
+from store.folders import DeleteFolder
+from store.messages import AppendMessages, NewInFolder
+from store.model import Flag, QueueId, QueueKind, QueueRow, QueueState
+from store.port import FolderChanged, QueueChanged
+from store.queue import (
+    AcceptMessage,
+    ClaimDue,
+    DropQueued,
+    Filing,
+    ForgetAccepted,
+    FreeLeases,
+    HoldAgain,
+    IntoMailbox,
+    OntoQueue,
+    ReleaseHeld,
+    Reschedule,
+    RetryNow,
+    Settle,
+    WhenFull,
+)
+from tests.store.letters import START, Bench, letter
+
+FILES = Files(Path("/nonexistent"))
+DAY = 86_400_000_000
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def relay(number: int = 1, due: int | None = None) -> OntoQueue:
+    return OntoQueue(
+        QueueKind.RELAY, "x@far.test", letter(number), "anna@acme.test", START + 5 * DAY, parameters=json.dumps({"body": 8}), due=due
+    )
+
+
+def held(bench: Bench, number: int = 1, expires: int = START + 5 * DAY) -> OntoQueue:
+    return OntoQueue(QueueKind.HELD, "bruno@acme.test", letter(number), "", expires, account=bench.bruno)
+
+
+def rows(bench: Bench) -> list[QueueRow]:
+    return bench.ask(queue.queued)
+
+
+def claimed(bench: Bench, lease: str = "me") -> QueueRow:
+    (row,) = bench.do(ClaimDue(lease, bench.now + DAY))
+    return row
+
+
+def sent(bench: Bench, owner: AccountId) -> dict[int, int]:
+    return bench.flags(bench.special(owner, SpecialUse.SENT).id)
+
+
+# --- accepting
+
+
+def test_everything_a_250_promises_is_there_at_once(bench: Bench) -> None:
+    message = letter(1)
+    entry = AuditEntry("d-1", "send-as", True, actor=bench.bruno, principal=bench.anna)
+    done = bench.do(
+        AcceptMessage(
+            "q-1",
+            (IntoMailbox(bench.anna, message, 0), IntoMailbox(bench.bruno, message, 0, SpecialUse.JUNK, Flag.FLAGGED, START - 1)),
+            (relay(1), held(bench)),
+            (Filing(message, bench.bruno, ((bench.anna, 0),)),),
+            (entry,),
+        )
+    )
+    inbox, junk = bench.folder(bench.anna), bench.special(bench.bruno, SpecialUse.JUNK)
+    assert [(one.owner, one.folder, one.uid, one.uidvalidity) for one in done.placed if one] == [
+        (bench.anna, inbox.id, 1, inbox.uidvalidity),
+        (bench.bruno, junk.id, 1, junk.uidvalidity),
+    ]
+    assert bench.flags(junk.id) == {1: Flag.FLAGGED}
+    assert bench.ask(messages.rows, junk.id, ((1, 1),))[0].received == START - 1
+    assert [row.id for row in rows(bench)] == list(done.queued)
+    assert [(row.kind, row.state, row.accepted) for row in rows(bench)] == [
+        (QueueKind.RELAY, QueueState.DUE, "q-1"),
+        (QueueKind.HELD, QueueState.HELD, "q-1"),
+    ]
+    assert sent(bench, bench.anna) == {1: Flag.SEEN}
+    assert bench.ask(audit.by_decision, "d-1")[0].entry == entry
+    assert QueueChanged() in bench.events
+    assert {event.folder for event in bench.events if isinstance(event, FolderChanged)} >= {inbox.id, junk.id}
+    # anna's (INBOX and Sent), bruno's (Junk and held), the queue's own
+    assert bench.raw.execute("SELECT count(*) FROM blob").fetchone() == (3,)
+    bench.check()
+
+
+def test_a_key_is_accepted_once_and_answered_alike(bench: Bench) -> None:
+    deed = AcceptMessage("q-1", (IntoMailbox(bench.anna, letter(1), 0),), (relay(),), (Filing(letter(1), bench.bruno, ((bench.anna, 0),)),))
+    first = bench.do(deed)
+    again = bench.do(deed)
+    assert again == replace(first, repeated=True)
+    assert not first.repeated
+    assert list(bench.events) == []
+    assert len(bench.flags(bench.inbox(bench.anna))) == len(rows(bench)) == 1
+    for _ in range(2):
+        bench.do(replace(deed, key=""))
+    assert len(rows(bench)) == 3
+
+
+def test_keys_are_forgotten_in_time(bench: Bench) -> None:
+    deed = AcceptMessage("q-1", (IntoMailbox(bench.anna, letter(1), 0),), filing=(Filing(letter(1), bench.bruno, sender=True),))
+    bench.do(deed)
+    assert bench.do(ForgetAccepted(START)) == 0
+    bench.now += DAY
+    assert bench.do(ForgetAccepted(START + 1)) == 1
+    assert bench.raw.execute("SELECT count(*) FROM filed").fetchone() == (0,)
+    assert not bench.do(deed).repeated
+
+
+def test_a_missing_inbox_or_sent_is_made(bench: Bench) -> None:
+    bench.do(DeleteFolder(bench.folder(bench.anna, "/Sent").id))
+    bench.raw.execute("DELETE FROM folder WHERE id = ?", (bench.inbox(bench.anna),))
+    bench.do(AcceptMessage("q", (IntoMailbox(bench.anna, letter(1), 0), IntoMailbox(bench.anna, letter(2), 0, SpecialUse.SENT))))
+    assert bench.folder(bench.anna).special_use is SpecialUse.INBOX
+    assert bench.folder(bench.anna, "/Sent").exists == 1
+    bench.check()
+
+
+def test_a_full_mailbox_refuses_all_is_skipped_or_is_ignored_as_asked(bench: Bench) -> None:
+    full = IntoMailbox(bench.anna, letter(1, 500), 499)
+    other = IntoMailbox(bench.bruno, letter(1, 500), 500)
+    with pytest.raises(OverQuota):
+        bench.do(AcceptMessage("a", (other, full), (relay(),)))
+    assert bench.flags(bench.inbox(bench.bruno)) == {}
+    assert rows(bench) == []
+    done = bench.do(AcceptMessage("b", (replace(full, when_full=WhenFull.SKIP), other)))
+    assert [one is None for one in done.placed] == [True, False]
+    assert bench.do(AcceptMessage("b", (full,))).placed == done.placed
+    assert bench.do(AcceptMessage("c", (replace(full, when_full=WhenFull.IGNORE),))).placed != (None,)
+    bench.check()
+
+
+def test_nobody_is_no_recipient(bench: Bench) -> None:
+    with pytest.raises(NotFound):
+        bench.do(AcceptMessage("q", (IntoMailbox(AccountId(999), letter(1), 0),)))
+    with pytest.raises(NotFound):
+        bench.do(AcceptMessage("q", queued=(replace(held(bench), account=None),)))
+
+
+# --- the copy of what was sent
+
+ROOM, FULL = 10_000, 10
+
+
+@pytest.mark.parametrize(
+    ("owner_quota", "files_for_owner", "sender", "in_annas", "in_brunos"),
+    [
+        (ROOM, True, False, 1, 0),
+        (ROOM, True, True, 1, 1),
+        (ROOM, False, True, 0, 1),
+        (FULL, True, False, 0, 1),
+        (FULL, True, True, 0, 1),
+        (ROOM, False, False, 0, 0),
+    ],
+)
+def test_the_copy_goes_where_the_owner_says_and_is_never_lost(
+    bench: Bench, owner_quota: int, files_for_owner: bool, sender: bool, in_annas: int, in_brunos: int
+) -> None:
+    owners = ((bench.anna, owner_quota),) if files_for_owner else ()
+    done = bench.do(AcceptMessage("q", filing=(Filing(letter(1, 100), bench.bruno, owners, sender),)))
+    assert (len(sent(bench, bench.anna)), len(sent(bench, bench.bruno))) == (in_annas, in_brunos)
+    assert len(done.filed) == in_annas + in_brunos
+    assert bench.raw.execute("SELECT count(*) FROM filed WHERE actor = ?", (bench.bruno,)).fetchone() == (in_annas + in_brunos,)
+    bench.check()
+
+
+def test_several_owners_each_have_their_copy(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", filing=(Filing(letter(1), bench.anna, ((bench.bruno, 0), (bench.bruno, 0), (bench.anna, 0))),)))
+    assert (len(sent(bench, bench.anna)), len(sent(bench, bench.bruno))) == (1, 1)
+
+
+# --- the queue
+
+
+def test_what_is_due_is_claimed_by_one(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1), relay(2, START + DAY), held(bench))))
+    row = claimed(bench)
+    assert (row.state, row.lease, row.attempts, row.last_attempt, row.due) == (QueueState.LEASED, "me", 1, START, START + DAY)
+    assert json.loads(row.parameters) == {"body": 8}
+    assert bench.do(ClaimDue("you", START + DAY)) == ()
+    bench.now += DAY
+    assert len(bench.do(ClaimDue("you", bench.now + DAY))) == 2
+
+
+def test_claims_are_bounded_and_the_longest_due_come_first(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=tuple(relay(number, START - number) for number in range(5))))
+    assert [row.due for row in bench.do(ClaimDue("me", START + 1, limit=2))] == [START + 1] * 2
+    assert [row.state for row in rows(bench)] == [QueueState.DUE] * 3 + [QueueState.LEASED] * 2
+
+
+def test_a_lease_that_ran_out_is_worth_nothing(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(),)))
+    row = claimed(bench)
+    bench.now += DAY
+    assert claimed(bench, "you").attempts == 2
+    for deed in (Reschedule(row.id, "me", bench.now, ""), HoldAgain(row.id, "me", bench.bruno), Settle(row.id, "me")):
+        with pytest.raises(Conflict):
+            bench.do(deed)
+    assert len(rows(bench)) == 1
+
+
+def test_a_failed_attempt_is_tried_again_later(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(),)))
+    row = claimed(bench)
+    bench.do(Reschedule(row.id, "me", START + DAY, "451 4.3.0 later" + "x" * 5000))
+    (row,) = rows(bench)
+    assert (row.state, row.due, row.lease) == (QueueState.DUE, START + DAY, "")
+    assert row.last_reply.startswith("451 4.3.0 later")
+    assert len(row.last_reply) == queue.MAX_REPLY
+    assert bench.ask(queue.next_due) == START + DAY
+
+
+def test_a_row_is_settled_together_with_what_takes_its_place(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(),)))
+    row = claimed(bench)
+    with pytest.raises(OverQuota):
+        bench.do(Settle(row.id, "me", AcceptMessage("", (IntoMailbox(bench.anna, letter(9, 300), 1),))))
+    assert len(rows(bench)) == 1
+    done = bench.do(Settle(row.id, "me", AcceptMessage("", (IntoMailbox(bench.anna, letter(9, 300), 0),))))
+    assert len(done.placed) == 1
+    assert rows(bench) == []
+    assert bench.do(SweepBlobs()) == ()
+    assert bench.raw.execute("SELECT owner FROM blob").fetchall() == [(bench.anna,)]
+    bench.check()
+
+
+def test_held_mail_waits_for_the_status_and_is_delivered_without_a_second_copy(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(held(bench),)))
+    assert bench.do(ClaimDue("me", START + DAY)) == ()
+    assert bench.ask(queue.next_due) == START + 5 * DAY
+    assert bench.do(ReleaseHeld(bench.anna)) == 0
+    assert bench.do(ReleaseHeld(bench.bruno)) == 1
+    assert QueueChanged() in bench.events
+    row = claimed(bench)
+    assert bench.ask(blobs.octets, row.blob, FILES) == letter(1).octets
+    bench.do(Settle(row.id, "me", AcceptMessage("", (IntoMailbox(bench.bruno, letter(1), 0),))))
+    assert bench.raw.execute("SELECT count(*) FROM blob").fetchone() == (1,)
+    bench.do(SweepBlobs())
+    assert bench.ask(messages.octets, bench.inbox(bench.bruno), 1, FILES) == letter(1).octets
+    bench.check()
+
+
+def test_a_domains_status_may_concern_anybody(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(held(bench), replace(held(bench), account=bench.anna), relay(1, START + DAY))))
+    assert bench.do(ReleaseHeld(None)) == 2
+    assert len(bench.do(ClaimDue("me", START + DAY))) == 2
+
+
+def test_held_mail_is_held_again_when_the_status_is_still_so(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(held(bench),)))
+    bench.do(ReleaseHeld(bench.bruno))
+    row = claimed(bench)
+    bench.do(HoldAgain(row.id, "me", bench.bruno))
+    assert [one.state for one in rows(bench)] == [QueueState.HELD]
+
+
+def test_held_mail_past_its_time_is_claimed_to_be_returned(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(held(bench, 1, START + DAY), held(bench, 2))))
+    bench.now += DAY
+    row = claimed(bench)
+    assert (row.expires, row.account) == (START + DAY, bench.bruno)
+
+
+def test_by_hand(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1, START + DAY), held(bench), relay(2))))
+    first, second, _ = rows(bench)
+    claimed(bench)
+    assert bench.ask(queue.totals)[QueueState.LEASED][0] == 1
+    assert bench.do(RetryNow((second.id, QueueId(999)))) == 1
+    assert bench.do(RetryNow()) == 2
+    assert len(bench.do(ClaimDue("me", START + DAY))) == 2
+    assert bench.do(DropQueued((first.id, QueueId(999)))) == 1
+    assert bench.ask(queue.queued_one, first.id) is None
+    assert [row.id for row in bench.ask(queue.queued, after=second.id)] == [3]
+    bench.do(SweepBlobs())
+    bench.check()
+
+
+def test_an_empty_queue_is_never_due(bench: Bench) -> None:
+    assert bench.ask(queue.next_due) is None
+    assert bench.ask(queue.totals) == {}
+
+
+def test_an_account_takes_what_is_held_for_it_along(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(held(bench), relay())))
+    bench.do(DeleteAccount(bench.bruno))
+    assert [row.kind for row in rows(bench)] == [QueueKind.RELAY]
+    bench.check()
+
+
+def test_weight_counts_each_message_once(bench: Bench) -> None:
+    message = letter(1, 1000)
+    deed = AcceptMessage("q", (IntoMailbox(bench.anna, message, 0), IntoMailbox(bench.bruno, message, 0)))
+    assert deed.weight == Settle(QueueId(1), "", deed).weight == 1000
+    assert AppendMessages(bench.inbox(bench.anna), (NewInFolder(message), NewInFolder(message)), 0).weight == 2000
+
+
+def test_what_another_process_had_claimed_is_due_again(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1), relay(2, START + DAY), held(bench))))
+    claimed(bench)
+    assert bench.do(FreeLeases()) == 1
+    assert QueueChanged() in bench.events
+    assert [(row.state, row.due) for row in rows(bench)] == [
+        (QueueState.DUE, START),
+        (QueueState.DUE, START + DAY),
+        (QueueState.HELD, START),
+    ]

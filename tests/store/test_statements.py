@@ -1,0 +1,104 @@
+import ast
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from store.migrate import migrate, steps
+from store.statements import BadStatements, load, read
+
+STORE = Path(__file__).parents[2] / "store"
+STATEMENTS = load("sqlite")
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
+    connection = sqlite3.connect(tmp_path_factory.mktemp("schema") / "procura.db", isolation_level=None)
+    migrate(connection, steps(), lambda: 0)
+    return connection
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_each_statement_prepares_on_the_migrated_schema(name: str, migrated: sqlite3.Connection) -> None:
+    parameters = dict.fromkeys(re.findall(r":([a-z_]+)", STATEMENTS[name]))
+    migrated.execute(f"EXPLAIN {STATEMENTS[name]}", parameters).fetchall()
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_each_statement_that_looks_something_up_has_an_index(name: str, migrated: sqlite3.Connection) -> None:
+    if name in SCANS:
+        return
+    parameters = dict.fromkeys(re.findall(r":([a-z_]+)", STATEMENTS[name]))
+    plan = [row[3] for row in migrated.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", parameters)]
+    scans = [step for step in plan if step.startswith("SCAN") and not re.match(r"SCAN (edge|CONSTANT ROW|\d|\(|excluded)", step)]
+    assert scans == []
+
+
+SCANS = {
+    "cos.all_of_them": "all of them",
+    "domains.all_of_them": "all of them",
+    "audit.head": "the last one, by the primary key",
+    "audit.newest": "pages, by the primary key",
+    "accounts.of_domain": "pages, by the primary key",
+    "lists.of_domain": "pages, by the primary key",
+    "blobs.loose": "all that is loose",
+    "changes.long": "all folders, by the sweep",
+    "folders.forget_filed": "a table of a quarter of an hour",
+    "queue.retry_all": "all of them, by hand",
+    "queue.free_leases": "all of them, at the start",
+    "queue.totals": "all of them, for an operator",
+}
+
+
+def named_in_code(stem: str) -> set[str]:
+    """Every text in a module that could be a statement's name; f"x.{y}" counts for every name that begins so."""
+    found: set[str] = set()
+    tree = ast.parse((STORE / f"{stem}.py").read_text(encoding="utf-8"))
+    pieces = {id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values}
+    for node in ast.walk(tree):
+        if id(node) in pieces:
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[a-z]+\.[a-z0-9_]+", node.value):
+            found.add(node.value)
+        elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+            start = str(node.values[0].value)
+            if re.fullmatch(r"[a-z]+\.[a-z0-9_]*", start):
+                parts = {text.value for text in ast.walk(tree) if isinstance(text, ast.Constant) and isinstance(text.value, str)}
+                found.update(name for name in STATEMENTS if name.startswith(start) and name.removeprefix(start).lstrip("_") in parts)
+    return found
+
+
+def test_no_statement_is_unused_and_none_is_missing() -> None:
+    stems = {file.stem for file in (STORE / "sql").rglob("*.sql")}
+    used = set().union(*(named_in_code(file.stem) for file in STORE.glob("*.py")))
+    used = {name for name in used if name.split(".")[0] in stems}
+    assert set(STATEMENTS) - used == set(), "unused"
+    assert used - set(STATEMENTS) == set(), "missing"
+
+
+def test_each_file_of_statements_has_its_module() -> None:
+    for file in (STORE / "sql").rglob("*.sql"):
+        assert (STORE / f"{file.stem}.py").exists(), file.name
+
+
+def test_comments_go_and_texts_stay() -> None:
+    found = read("x", "-- one\nSELECT '--: not a comment', a -- :gone\nFROM b /* :gone too */ WHERE c = :c;\n\n-- two\nSELECT 2\n")
+    assert found == {"x.one": "SELECT '--: not a comment', a\nFROM b   WHERE c = :c", "x.two": "SELECT 2"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT 1", "-- one\n-- two\nSELECT 1", "-- one\nSELECT 1;\n-- one\nSELECT 2;", "SELECT 1;\n-- one\nSELECT 2"],
+    ids=["no name", "empty", "twice", "before the first name"],
+)
+def test_a_file_that_cannot_be_meant_is_refused(text: str) -> None:
+    with pytest.raises(BadStatements):
+        read("x", text)
+
+
+def test_a_dialect_puts_its_own_in_the_place_of_a_namesake(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "x.sql").write_text("-- one\nSELECT 1\n-- two\nSELECT 2")
+    (tmp_path / "other" / "x.sql").write_text("-- two\nSELECT 3")
+    assert load("other", tmp_path) == {"x.one": "SELECT 1", "x.two": "SELECT 3"}
