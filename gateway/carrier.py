@@ -143,7 +143,22 @@ def use_small_tls_buffers() -> None:
 class Carrier(asyncio.BufferedProtocol):
     """One connection. `output_backlog` octets, `output_timeout` seconds: how much and how long a peer may leave unread."""
 
-    __slots__ = ("_backlog", "_dialogue", "_drained", "_expected", "_held", "_output_timeout", "_reading", "_stalled", "_transport", "_wheel", "deadline", "secured", "slot")
+    __slots__ = (
+        "_backlog",
+        "_dialogue",
+        "_drained",
+        "_early",
+        "_expected",
+        "_held",
+        "_output_timeout",
+        "_reading",
+        "_stalled",
+        "_transport",
+        "_wheel",
+        "deadline",
+        "secured",
+        "slot",
+    )
 
     def __init__(
         self,
@@ -161,6 +176,7 @@ class Carrier(asyncio.BufferedProtocol):
         self._stalled = math.inf  # when the output has to be read at last
         self._expected = math.inf
         self._held = False
+        self._early: bytearray | None = None  # what came for a handshake that has not begun
         self._backlog = output_backlog
         self._output_timeout = output_timeout
         self.deadline = math.inf
@@ -220,6 +236,13 @@ class Carrier(asyncio.BufferedProtocol):
             self._held = False
             self._transport.resume_reading()
 
+    def await_tls(self) -> None:
+        """Implicit TLS: what comes from now on is for the handshake, which `secure` begins at once, and never for the dialogue.
+
+        Reading cannot be held back instead: uvloop begins to read after `connection_made`, whatever was asked for there.
+        """
+        self._early = bytearray()
+
     async def secure(self, context: ssl.SSLContext, seconds: float) -> None:
         """Go over to TLS (RFC 3501 section 6.2.1, RFC 3207). The dialogue makes sure that it holds no octets that came in the clear.
 
@@ -229,13 +252,23 @@ class Carrier(asyncio.BufferedProtocol):
             raise ConnectionResetError("the peer is gone")
         loop = asyncio.get_running_loop()
         self._held = False
+        if self._early is None:
+            self._early = bytearray()
+        handshake = loop.create_task(
+            loop.start_tls(self._transport, self, context, server_side=True, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=TICK * 4)
+        )
         try:
-            secured = await loop.start_tls(
-                self._transport, self, context, server_side=True, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=TICK * 4
-            )
+            # After one turn the transport belongs to TLS, which takes what came before that first.
+            await asyncio.sleep(0)
+            early, self._early = self._early, None
+            if early and self._transport is not None:
+                loop.call_soon(_feed, self._transport.get_protocol(), early)
+            secured = await handshake
         except (TimeoutError, OSError) as error:
             self.abort()
             raise ConnectionResetError("the TLS handshake failed") from error
+        finally:
+            handshake.cancel()
         if secured is None or self._transport is None:
             raise ConnectionResetError("the peer is gone")
         self._transport = secured
@@ -257,31 +290,40 @@ class Carrier(asyncio.BufferedProtocol):
     # what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The peer is there."""
         self._transport = cast(asyncio.Transport, transport)
         self._limit_output()
         if self._dialogue is not None:
             self._dialogue.connected()
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to put what comes; taken away before anybody else reads."""
         return self._reading.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._dialogue is not None:
+        """So many octets came."""
+        if self._early is not None:
+            self._early += self._reading.view[:nbytes]
+        elif self._dialogue is not None:
             self._dialogue.received(self._reading.view[:nbytes])
 
     def eof_received(self) -> bool:
+        """Who says nothing more is no longer answered either."""
         return False
 
     def pause_writing(self) -> None:
+        """The peer has more waiting than it may leave unread."""
         self._stalled = asyncio.get_running_loop().time() + self._output_timeout
         self._schedule()
 
     def resume_writing(self) -> None:
+        """It has read enough."""
         self._stalled = math.inf
         self._schedule()
         self._release(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
         self._transport = None
         self.deadline = self._expected = self._stalled = math.inf
         self._release(ConnectionResetError("the peer is gone"))
@@ -292,6 +334,7 @@ class Carrier(asyncio.BufferedProtocol):
     # the wheel
 
     def late(self) -> None:
+        """The wheel's turn: what was not done in time?"""
         now = asyncio.get_running_loop().time()
         if self._transport is None:
             return
@@ -327,3 +370,15 @@ class Carrier(asyncio.BufferedProtocol):
             else:
                 waiting.set_exception(error)
                 waiting.exception()  # whoever waits still gets it; nobody waiting is no news for the log
+
+
+def _feed(protocol: asyncio.BaseProtocol, octets: bytearray) -> None:
+    """What arrived before TLS had the transport, into TLS; both asyncio's and uvloop's are buffered protocols."""
+    secure = cast(asyncio.BufferedProtocol, protocol)
+    view = memoryview(octets)
+    while view:
+        buffer = memoryview(secure.get_buffer(len(view)))
+        size = min(len(buffer), len(view))
+        buffer[:size] = view[:size]
+        secure.buffer_updated(size)
+        view = view[size:]

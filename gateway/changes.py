@@ -53,7 +53,8 @@ class Interest:
     def follow_folder(self, folder: FolderId | None) -> None:
         """The messages of this folder, and no longer those of the one before."""
         if folder != self._folder:
-            self._changes.move(self, self._changes.by_folder, () if self._folder is None else (self._folder,), () if folder is None else (folder,))
+            old = () if self._folder is None else (self._folder,)
+            self._changes.move(self, self._changes.by_folder, old, () if folder is None else (folder,))
             self._folder = folder
 
     def follow_scopes(self, scopes: Iterable[int]) -> None:
@@ -111,6 +112,7 @@ class Changes:
         self._unwatch: Callable[[], None] | None = store.watch(self._told)
 
     def loop_time(self) -> float:
+        """Seconds, as the wheel counts them."""
         return self._loop.time()
 
     def register(self, woken: Woken) -> Interest:
@@ -145,6 +147,7 @@ class Changes:
             self._loop.call_soon(self._wake)
 
     def forget(self, interest: Interest) -> None:
+        """What it was to be told is told no more."""
         interest.news = News(0)
 
     def _told(self, events: Sequence[Event]) -> None:

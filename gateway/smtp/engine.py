@@ -51,6 +51,8 @@ class HardenedSMTP(Wire):
         }
     )
 
+    counts_refusals: ClassVar[bool] = True
+
     def __init__(self, handler: Any, terms: Terms, house: House) -> None:
         super().__init__(handler, terms, house)
         self._bad = 0
@@ -222,9 +224,7 @@ class HardenedSMTP(Wire):
             return await self.challenge_auth(challenge)
         return b"" if words[1] == "=" else _from_base64(words[1].encode())
 
-    async def challenge_auth(
-        self, challenge: str | bytes, encode_to_b64: bool = True, log_client_response: bool = False
-    ) -> bytes:
+    async def challenge_auth(self, challenge: str | bytes, encode_to_b64: bool = True, log_client_response: bool = False) -> bytes:
         """What the client answers, decoded. Raises Rebuke where it cancels or sends no base64; nothing of it is ever logged."""
         octets = challenge.encode() if isinstance(challenge, str) else challenge
         self.say("334 " + (base64.b64encode(octets) if encode_to_b64 else octets).decode("ascii"))
@@ -274,7 +274,8 @@ class HardenedSMTP(Wire):
             envelope.rcpt_tos.append(path)
             status = "250 2.1.5 recipient ok"
         self.say(status)
-        if limits.refused_recipients and status.startswith("5"):
+        # Who is logged in answers for what he does, and a neighbour that hands mail in by LMTP asks for what it was sent.
+        if status.startswith("5") and self.counts_refusals and not self.session.authenticated:
             self._refused += 1
             if self._refused >= limits.refused_recipients:
                 raise Hangup("421 4.7.0 too many recipients that take no mail, goodbye")

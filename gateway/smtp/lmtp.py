@@ -24,6 +24,8 @@ class HardenedLMTP(HardenedSMTP):
         {b"LHLO": "smtp_LHLO"} | {verb: method for verb, method in HardenedSMTP.verbs.items() if verb not in (b"EHLO", b"HELO")}
     )
 
+    counts_refusals: ClassVar[bool] = False
+
     def greeting(self) -> str:
         """RFC 2033 section 4."""
         return f"220 {self.hostname} LMTP"

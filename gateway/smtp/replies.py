@@ -45,9 +45,7 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
         ),
         Reason.PRINCIPAL_MAINTENANCE: Words("450 4.2.1", "450 4.2.1", "this account is in maintenance, try again later"),
         Reason.INVITATION_NOT_PERMITTED: Words("550 5.7.1", "450 4.7.1", "you need 'x' (accept invitations) on the calendar", "{}"),
-        Reason.MALFORMED_CALENDAR: Words(
-            "550 5.6.0", "450 4.6.0", "the calendar part is malformed", "the calendar part is malformed: {}"
-        ),
+        Reason.MALFORMED_CALENDAR: Words("550 5.6.0", "450 4.6.0", "the calendar part is malformed", "the calendar part is malformed: {}"),
         Reason.RECIPIENT_UNKNOWN: Words("550 5.1.1", "450 4.1.1", "there is no such recipient", secret=True),
         Reason.RECIPIENT_CLOSED: Words("550 5.2.1", "450 4.2.1", "this account takes no mail"),
         Reason.RECIPIENT_MAINTENANCE: Words("450 4.2.1", "450 4.2.1", "this account is in maintenance, try again later"),

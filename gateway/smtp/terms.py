@@ -22,7 +22,7 @@ class Limits:
     idle_commands: int = 100  # NOOP, RSET, EHLO and the like between two messages; Postfix: smtpd_junk_command_limit
     failed_logins: int = 3  # on one connection
     failed_login_delay: float = 1.0
-    refused_recipients: int = 100  # until the connection ends, against address harvesting; 0: any number (a trusted neighbour)
+    refused_recipients: int = 50  # of strangers, until the connection ends: against address harvesting
     login_timeout: float = 180
     command_timeout: float = 300
     data_timeout: float = 1_800

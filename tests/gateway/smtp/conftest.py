@@ -21,6 +21,7 @@ from gateway.smtp.terms import Admission, House, Intake, Limits, Terms
 from tests.gateway.smtp.services import FakeDelivery, FakeLogin, FakeSessions, FakeSubmission
 
 HOST = "mx.acme.test"
+ANYWHERE = TcpAddress("127.0.0.1", 0)
 LIMITS = Limits(message_size=100_000, recipients=5, failed_login_delay=0, linger=0.5)
 
 
@@ -118,7 +119,7 @@ def serve(certificate: Certificate) -> Serve:
         *,
         admission: Admission | None = None,
         intake: Intake | None = None,
-        address: ListenAddress = TcpAddress("127.0.0.1", 0),
+        address: ListenAddress = ANYWHERE,
         sessions: int = 100,
         handler: Callable[[], Any] | None = None,
         **terms: Any,

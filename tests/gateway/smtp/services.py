@@ -69,7 +69,11 @@ class FakeMessage:
             raise RuntimeError("secret /var/lib/procura.db")
         if b"Subject: refuse" in octets:
             raise Refused(
-                Refuse(Reason.SENDER_NOT_PERMITTED, "anna@acme.test may not send as berta@acme.test: no sendAs or sendOnBehalfOf grant", "d-7f3a")
+                Refuse(
+                    Reason.SENDER_NOT_PERMITTED,
+                    "anna@acme.test may not send as berta@acme.test: no sendAs or sendOnBehalfOf grant",
+                    "d-7f3a",
+                )
             )
         if b"Subject: busy" in octets:
             raise Refused(Defer(Reason.BUSY))

@@ -1,5 +1,6 @@
 """What ends a message, and what may stand in it: the tables read as the specification."""
 
+import itertools
 import tracemalloc
 
 import pytest
@@ -11,12 +12,14 @@ from gateway.smtp.data import DataReader, Fault
 LIMIT = 10_000
 
 
-def read(octets: bytes, *, cuts: tuple[int, ...] = (), fix: bool = False, limit: int = LIMIT) -> tuple[bytes | None, Fault | None, bytes | None]:
+def read(
+    octets: bytes, *, cuts: tuple[int, ...] = (), fix: bool = False, limit: int = LIMIT
+) -> tuple[bytes | None, Fault | None, bytes | None]:
     """(message, fault, what came after), None for a message that has not ended."""
     reader = DataReader(limit, fix=fix)
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(octets)}), len(octets)]
     rest: bytes | None = None
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         if rest is None:
             rest = reader.feed(octets[start:end])
         else:

@@ -6,8 +6,11 @@
 import asyncio
 import base64
 import contextlib
+import itertools
 import logging
 import smtplib
+import socket
+import struct
 import time
 from dataclasses import replace
 from email.message import EmailMessage
@@ -51,7 +54,9 @@ async def test_a_smuggled_message_is_refused_with_the_one_around_it(end: bytes, 
     async with serve() as place:
         client = await place.logged_in()
         await client.ask(*ENVELOPE)
-        client.send(b"Subject: x\r\n\r\nbody" + end + b"MAIL FROM:<evil@acme.test>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\nSubject: smuggled\r\n.\r\n")
+        client.send(
+            b"Subject: x\r\n\r\nbody" + end + b"MAIL FROM:<evil@acme.test>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\nSubject: smuggled\r\n.\r\n"
+        )
         assert (await client.reply()).startswith("550 5.6.0 the message is malformed")
         assert await client.ask("NOOP") == "250 2.0.0 ok"
         assert place.submission.kept == []
@@ -81,7 +86,11 @@ async def test_too_big_is_said_at_the_end_and_at_once_where_it_was_declared(serv
         assert await client.reply() == "250 2.0.0 q1 accepted"
 
 
-@pytest.mark.parametrize("line", [b"\r\n", b"..\r\n", b"a: b\r\n", b"x" * 5_000 + b"\r\n", b"x" * 9_000_000 + b"\r\n"], ids=["empty", "dots", "header", "long", "one"])
+@pytest.mark.parametrize(
+    "line",
+    [b"\r\n", b"..\r\n", b"a: b\r\n", b"x" * 5_000 + b"\r\n", b"x" * 9_000_000 + b"\r\n"],
+    ids=["empty", "dots", "header", "long", "one"],
+)
 async def test_data_costs_no_more_for_odd_lines(line: bytes, serve: Serve) -> None:
     """Class 8. Eight million octets; the loop goes on turning meanwhile."""
     stalls: list[float] = []
@@ -162,7 +171,9 @@ async def test_a_pipelined_message_after_a_failed_login_goes_nowhere(serve: Serv
         assert [(await client.reply())[:3] for _ in range(4)] == ["535", "530", "530", "530"]
 
 
-@pytest.mark.parametrize("response", ["=", "*", "AA", "====", "AGE", "\u00fc", "AGEAYg", "AGEAYg===", "YQ==", "AAAA", "AGEA", "/////w==", "A" * 20_000])
+@pytest.mark.parametrize(
+    "response", ["=", "*", "AA", "====", "AGE", "\u00fc", "AGEAYg", "AGEAYg===", "YQ==", "AAAA", "AGEA", "/////w==", "A" * 20_000]
+)
 async def test_odd_responses_change_nothing(response: str, serve: Serve) -> None:
     async with serve() as place:
         client = await place.connect()
@@ -263,9 +274,14 @@ async def test_a_commit_is_finished_whatever_the_peer_does(serve: Serve) -> None
         await client.ask(*ENVELOPE)
         client.send(b"Subject: x\r\n\r\n.\r\n")
         await place.submission.begun.wait()
+        # A reset, for the end of the stream alone leaves the connection open for the reply.
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.writer.transport.abort()
         await asyncio.sleep(0.05)
+        (connection,) = place.house.here
+        assert connection.transport is None  # type: ignore[attr-defined]
         assert place.submission.kept == []
+        assert place.house.intake.held > 0
         place.submission.gate.set()
         while not place.submission.kept:
             await asyncio.sleep(0.01)
@@ -273,6 +289,22 @@ async def test_a_commit_is_finished_whatever_the_peer_does(serve: Serve) -> None
         assert place.house.here == set()
         assert place.house.commits == set()
         assert place.sessions.open == []
+
+
+async def test_not_even_the_end_of_its_task_disturbs_a_commit(serve: Serve) -> None:
+    async with serve() as place:
+        place.submission.gate = asyncio.Event()
+        client = await place.logged_in()
+        await client.ask(*ENVELOPE)
+        client.send(b"Subject: x\r\n\r\n.\r\n")
+        await place.submission.begun.wait()
+        (connection,) = place.house.here
+        assert connection.task is not None
+        connection.task.cancel()
+        await client.rest()
+        place.submission.gate.set()
+        await asyncio.sleep(0.02)
+        assert len(place.submission.kept) == 1
 
 
 async def test_a_message_without_its_end_is_never_committed(serve: Serve) -> None:
@@ -329,10 +361,14 @@ class _Recorder:
 
 
 DIALOGUES = [
-    b"EHLO there\r\n" + GOOD.encode() + b"\r\nMAIL FROM:<anna@acme.test>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n",
+    b"EHLO there\r\n"
+    + GOOD.encode()
+    + b"\r\nMAIL FROM:<anna@acme.test>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n",
     b"EHLO there\r\nAUTH LOGIN\r\nYW5uYUBhY21lLnRlc3Q=\r\nd3Jvbmc=\r\nNOOP\r\n" + b"x" * 5_000 + b"\r\nNOOP\0\r\nVRFY a\nQUIT\r\n",
     b"HELO there\r\nFOO\r\nMAIL\r\nRCPT\r\nDATA\r\nFOO\r\nNOOP\r\n",
-    b"EHLO there\r\n" + GOOD.encode() + b"\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\nbad\nline\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\n"
+    b"EHLO there\r\n"
+    + GOOD.encode()
+    + b"\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\nbad\nline\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\n"
     b".\r\nRSET\r\nEHLO again\r\nRCPT TO:<x@y>\r\nQUIT\r\n",
     b"EHLO there\r\nSTARTTLS\r\nNOOP\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -346,7 +382,8 @@ async def test_octets_in_any_cut_give_the_same_replies(dialogue: bytes, serve: S
         whole = await _said(place, [dialogue])
         assert whole
         assert whole.endswith(b"\r\n")
-        assert await _said(place, [dialogue[index : index + 1] for index in range(len(dialogue))][:4_000] + [dialogue[4_000:]]) == whole
+        octets = [dialogue[index : index + 1] for index in range(min(len(dialogue), 4_000))]
+        assert await _said(place, [*octets, dialogue[4_000:]]) == whole
         loop = asyncio.get_running_loop()
         cuts = st.lists(st.integers(1, len(dialogue)), max_size=6)
 
@@ -354,7 +391,7 @@ async def test_octets_in_any_cut_give_the_same_replies(dialogue: bytes, serve: S
         @given(cuts)
         def any_cut(found: list[int]) -> None:
             edges = [0, *sorted(set(found)), len(dialogue)]
-            pieces = [dialogue[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+            pieces = [dialogue[start:end] for start, end in itertools.pairwise(edges)]
             assert asyncio.run_coroutine_threadsafe(_said(place, pieces), loop).result(20) == whole
 
         await asyncio.to_thread(any_cut)
@@ -388,17 +425,45 @@ async def _hear(client: Client) -> bytes:
     return heard
 
 
+WORDS = [
+    b"EHLO x",
+    b"HELO x",
+    GOOD.encode(),
+    BAD.encode(),
+    b"AUTH LOGIN",
+    b"YQ==",
+    b"*",
+    b"MAIL FROM:<>",
+    b"MAIL FROM:<anna@acme.test> SIZE=3",
+    b"RCPT TO:<bob@acme.test>",
+    b"RCPT TO:<nobody@acme.test>",
+    b"DATA",
+    b".",
+    b"..",
+    b"",
+    b"RSET",
+    b"NOOP",
+    b"VRFY x",
+    b"QUIT",
+    b"\0",
+    b"\r",
+    b"x" * 5_000,
+    b"STARTTLS",
+    b"BDAT 3",
+    b"\x16\x03\x01",
+]
+
+
 @pytest.fixture(scope="module")
 def random_dialogues() -> st.SearchStrategy[bytes]:
-    word = st.sampled_from(
-        [b"EHLO x", b"HELO x", GOOD.encode(), BAD.encode(), b"AUTH LOGIN", b"YQ==", b"*", b"MAIL FROM:<>", b"MAIL FROM:<anna@acme.test> SIZE=3", b"RCPT TO:<bob@acme.test>",
-         b"RCPT TO:<nobody@acme.test>", b"DATA", b".", b"..", b"", b"RSET", b"NOOP", b"VRFY x", b"QUIT", b"\0", b"\r", b"x" * 5_000, b"STARTTLS", b"BDAT 3", b"\x16\x03\x01"]
-    )  # fmt: skip
+    word = st.sampled_from(WORDS)
     end = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b""])
     return st.lists(st.tuples(word, end).map(b"".join) | st.binary(max_size=20), max_size=14).map(b"".join)
 
 
-async def test_any_octets_get_replies_and_nothing_breaks(serve: Serve, random_dialogues: st.SearchStrategy[bytes], caplog: pytest.LogCaptureFixture) -> None:
+async def test_any_octets_get_replies_and_nothing_breaks(
+    serve: Serve, random_dialogues: st.SearchStrategy[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     async with serve(limits=replace(LIMITS, failed_logins=2, linger=0.05)) as place:
         loop = asyncio.get_running_loop()
 
@@ -432,7 +497,9 @@ async def test_smtplib(kind: str, serve: Serve) -> None:
 
 def _smtplib(port: int, kind: str) -> None:
     context = client_context()
-    client: smtplib.SMTP = smtplib.SMTP_SSL("127.0.0.1", port, context=context) if kind == "submissions" else smtplib.SMTP("127.0.0.1", port)
+    client: smtplib.SMTP = (
+        smtplib.SMTP_SSL("127.0.0.1", port, context=context) if kind == "submissions" else smtplib.SMTP("127.0.0.1", port)
+    )
     with client:
         if kind == "submission":
             client.starttls(context=context)
@@ -492,5 +559,3 @@ async def test_a_handler_may_have_aiosmtpds_other_hooks(serve: Serve) -> None:
         assert await client.ask("EHLO x") == "250-mx.acme.test\n250 X-x"
         assert await client.ask("HELO y") == "250 hi y"
         assert await client.ask("RSET") == "250-first\n250 second"
-
-

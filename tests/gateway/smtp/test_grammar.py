@@ -29,10 +29,30 @@ def test_mail(argument: str, expected: Mail) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ["", "FROM", "FROM:", "FROM:a@b", "FROM:<a@b", "FROM:a@b>", "FROM:<a@b>x", "FROM:<a b@c>", "FROM:<a@b> <c@d>", 'FROM:<"a@b>', "TO:<a@b>",
-     "FROM :<a@b>", "FROM:<a@b> SIZE=-1", "FROM:<a@b> SIZE=1e3", "FROM:<a@b> SIZE=" + "9" * 21, "FROM:<a@b> AUTH=a+2", "FROM:<a@b> X=Y=Z",
-     "FROM:<a@b> -X", "FROM:<a@b> BODY", "FROM:<a@b> AUTH", "FROM:<ä@b>"],
-)  # fmt: skip
+    [
+        "",
+        "FROM",
+        "FROM:",
+        "FROM:a@b",
+        "FROM:<a@b",
+        "FROM:a@b>",
+        "FROM:<a@b>x",
+        "FROM:<a b@c>",
+        "FROM:<a@b> <c@d>",
+        'FROM:<"a@b>',
+        "TO:<a@b>",
+        "FROM :<a@b>",
+        "FROM:<a@b> SIZE=-1",
+        "FROM:<a@b> SIZE=1e3",
+        "FROM:<a@b> SIZE=" + "9" * 21,
+        "FROM:<a@b> AUTH=a+2",
+        "FROM:<a@b> X=Y=Z",
+        "FROM:<a@b> -X",
+        "FROM:<a@b> BODY",
+        "FROM:<a@b> AUTH",
+        "FROM:<ä@b>",
+    ],
+)
 def test_what_mail_is_not(argument: str) -> None:
     with pytest.raises(BadSyntax):
         mail(argument, extended=True, auth=True)
@@ -73,7 +93,9 @@ def test_any_text_is_a_value_or_bad_syntax(text: str) -> None:
             assert reply.isprintable()
 
 
-@pytest.mark.parametrize("text", ['FROM:<"' + "\\a" * 6_000, "FROM:<" + '"a' * 6_000, "FROM:<a@b> " + "A" * 12_000 + "=", "FROM:" + " " * 12_000])
+@pytest.mark.parametrize(
+    "text", ['FROM:<"' + "\\a" * 6_000, "FROM:<" + '"a' * 6_000, "FROM:<a@b> " + "A" * 12_000 + "=", "FROM:" + " " * 12_000]
+)
 def test_time_is_linear(text: str) -> None:
     began = time.perf_counter()
     with pytest.raises(BadSyntax):

@@ -60,7 +60,11 @@ def test_the_codes_of_the_rules(verdict: Refuse | Defer, expected: str) -> None:
 
 
 def test_wrong_password_unknown_account_and_lockout_are_one_reply() -> None:
-    verdicts = [Refuse(Reason.BAD_CREDENTIALS), Refuse(Reason.BAD_CREDENTIALS, "locked out until 14:05"), Refuse(Reason.BAD_CREDENTIALS, "", "d-1")]
+    verdicts = [
+        Refuse(Reason.BAD_CREDENTIALS),
+        Refuse(Reason.BAD_CREDENTIALS, "locked out until 14:05"),
+        Refuse(Reason.BAD_CREDENTIALS, "", "d-1"),
+    ]
     assert len({reply(one) for one in verdicts}) == 1
 
 
@@ -70,7 +74,9 @@ def test_a_closed_account_can_look_like_none() -> None:
 
 def test_a_session_ends_with_421_and_the_reason() -> None:
     assert farewell(Refuse(Reason.ACCOUNT_STATUS, "closed")) == "421 4.3.2 account is closed"
-    assert farewell(Refuse(Reason.SESSION_ENDED, "the password was changed")) == "421 4.3.2 this session has ended: the password was changed"
+    assert (
+        farewell(Refuse(Reason.SESSION_ENDED, "the password was changed")) == "421 4.3.2 this session has ended: the password was changed"
+    )
     assert farewell(Defer(Reason.ACCOUNT_MAINTENANCE)).startswith("421 4.3.2 ")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.smtp.wire import BACKLOG, peer_address
 from policy.reasons import Defer, Reason, Refuse
-from tests.gateway.smtp.conftest import LIMITS, Client, Serve
+from tests.gateway.smtp.conftest import LIMITS, Client, Serve, client_context
 
 ENVELOPE = ("MAIL FROM:<anna@acme.test>", "RCPT TO:<bob@acme.test>", "DATA")
 
@@ -134,7 +134,9 @@ async def test_logging_in_has_its_own_time(serve: Serve) -> None:
 
 
 async def test_a_peer_that_never_reads_is_cut_off(serve: Serve) -> None:
-    async with serve(limits=replace(LIMITS, output_timeout=0.5, idle_commands=1 << 60, bad_commands=1 << 60, bad_commands_before_login=1 << 60)) as place:
+    async with serve(
+        limits=replace(LIMITS, output_timeout=0.5, idle_commands=1 << 60, bad_commands=1 << 60, bad_commands_before_login=1 << 60)
+    ) as place:
         reader, writer = await asyncio.open_connection("127.0.0.1", place.port, limit=1_024)
         writer.transport.pause_reading()
         with contextlib.suppress(ConnectionError):
@@ -211,6 +213,19 @@ async def test_what_stands_behind_starttls_is_never_read(behind: bytes, at_once:
         client.writer.close()
         await _until(lambda: not place.house.here)
         assert place.submission.began == []
+
+
+async def test_not_even_a_handshake_stands_behind_starttls(serve: Serve) -> None:
+    """What came before the 220 was sent in the clear, by whomever."""
+    outgoing = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        client_context().wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    async with serve() as place:
+        client = await place.connect()
+        await client.ask("EHLO there")
+        client.send(b"STARTTLS\r\n" + outgoing.read())
+        assert await client.reply() == "220 2.0.0 go ahead with TLS"
+        assert await client.rest() == b""
 
 
 async def test_a_login_in_the_clear_does_not_count_after_starttls(serve: Serve) -> None:
@@ -348,5 +363,3 @@ async def _until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.01)
-
-

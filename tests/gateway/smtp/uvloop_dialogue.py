@@ -30,7 +30,9 @@ async def dialogue() -> list[str]:
         for implicit in (False, True):
             limits = Limits(bad_commands_before_login=1, command_timeout=0.6, linger=0.3)
             terms = Terms("s", "mx.acme.test", limits, tls=lambda: certificate.context, implicit_tls=implicit, mechanisms=("PLAIN",))
-            listener = Listener(HardenedSMTP, terms, house, lambda: SubmissionHooks(FakeLogin(), place, FakeSessions(), hostname="mx.acme.test"))
+            listener = Listener(
+                HardenedSMTP, terms, house, lambda: SubmissionHooks(FakeLogin(), place, FakeSessions(), hostname="mx.acme.test")
+            )
             (address,) = await listener.start([TcpAddress("127.0.0.1", 0)])
             port = int(address.rpartition(":")[2])
             context = client_context() if implicit else None
