@@ -204,7 +204,8 @@ class Carrier(asyncio.BufferedProtocol):
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
         """Send; when `stalled` is true afterwards, `drain` before making more."""
-        if self._transport is not None:
+        # uvloop refuses to write to what is closed; asyncio says nothing.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(octets)
 
     async def drain(self) -> None:
@@ -226,13 +227,13 @@ class Carrier(asyncio.BufferedProtocol):
 
     def hold(self) -> None:
         """Stop reading, so that the peer's octets wait in its own buffers."""
-        if not self._held and self._transport is not None:
+        if not self._held and self._transport is not None and not self._transport.is_closing():
             self._held = True
             self._transport.pause_reading()
 
     def listen(self) -> None:
         """Read again."""
-        if self._held and self._transport is not None:
+        if self._held and self._transport is not None and not self._transport.is_closing():
             self._held = False
             self._transport.resume_reading()
 

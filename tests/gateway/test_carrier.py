@@ -317,6 +317,7 @@ def test_a_peer_that_speaks_no_tls_is_cut_off(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         await until(lambda: bool(house.dialogues) and house.dialogues[0].is_connected)
         securing = asyncio.ensure_future(house.carriers[0].secure(server, 5))
+        await asyncio.sleep(0)
         writer.write(b"a1 CAPABILITY\r\n" * 100)
         with pytest.raises(OSError):
             await securing

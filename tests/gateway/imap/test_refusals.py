@@ -8,7 +8,8 @@ from policy.reasons import Defer, Reason, Refuse
 # RFC 3501 section 7.1, RFC 5530 section 3, RFC 9208 section 4.3
 CODES = {
     b"UNAVAILABLE", b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"EXPIRED", b"PRIVACYREQUIRED", b"CONTACTADMIN", b"NOPERM", b"INUSE",
-    b"EXPUNGEISSUED", b"CORRUPTION", b"SERVERBUG", b"CLIENTBUG", b"CANNOT", b"LIMIT", b"OVERQUOTA", b"ALREADYEXISTS", b"NONEXISTENT", b"TRYCREATE",
+    b"EXPUNGEISSUED", b"CORRUPTION", b"SERVERBUG", b"CLIENTBUG", b"CANNOT", b"LIMIT", b"OVERQUOTA", b"ALREADYEXISTS", b"NONEXISTENT",
+    b"TRYCREATE",
 }  # fmt: skip
 
 
@@ -21,7 +22,9 @@ def test_every_reason_is_spelled_with_a_known_code_in_one_line_of_ascii(reason: 
     for verdict in (Refuse(reason), Refuse(reason, "any thing", "d-7f3a"), Defer(reason, "evil\r\n* BYE \x00ü")):
         for found in (refusal(verdict), refusal(verdict, target=True), farewell(verdict)):
             assert found.code is None or found.code in CODES
-            assert found.text.isascii() and found.text.isprintable() and not found.text.startswith("[")
+            assert found.text.isascii()
+            assert found.text.isprintable()
+            assert not found.text.startswith("[")
 
 
 @pytest.mark.parametrize(

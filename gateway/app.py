@@ -1,0 +1,343 @@
+"""Settings become a running whole: the only file that names concrete classes and puts them together."""
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import secrets
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from config.addresses import ListenAddress, TcpAddress
+from config.settings import Settings
+from gateway.carrier import Wheel
+from gateway.certificate import Certificate, self_signed
+from gateway.changes import Changes
+from gateway.control import Control
+from gateway.delivery import Delivery, DeliveryRules
+from gateway.directory.service import Directory
+from gateway.explain import Explain
+from gateway.folders import Folders
+from gateway.housekeeping import Housekeeping
+from gateway.imap.listener import ImapListener, TlsMode
+from gateway.imap.listener import Limits as ImapLimits
+from gateway.login import Login
+from gateway.notices import Notices
+from gateway.passwords import PasswordCost, Passwords
+from gateway.prov.verb import Desk
+from gateway.queue import Queue, QueueRules
+from gateway.relay import NextHop, Relay
+from gateway.sessions import Sessions
+from gateway.smtp.engine import HardenedSMTP
+from gateway.smtp.hooks import InboundHooks, LmtpHooks, SubmissionHooks
+from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours
+from gateway.smtp.lmtp import HardenedLMTP
+from gateway.smtp.terms import House, Intake, Limits, Terms
+from gateway.sources import FailingSources
+from gateway.submission import Submission, SubmissionRules
+from store.blobs import Files
+from store.connect import connect
+from store.port import Store
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL: Final = 0.0005
+"""Seconds: the writer's thread asks for the interpreter between statements, and would wait Python's default 5 ms for it each time."""
+
+Bound = dict[str, list[str]]
+"""Listener's name → the addresses it listens on, as the ready file has them."""
+
+
+class App:
+    """Everything that there is in one process, without listeners. Built by `opened`, which also closes it."""
+
+    def __init__(self, settings: Settings, store: Store, files: Files) -> None:
+        limits = settings.limits
+        self.settings = settings
+        self.store = store
+        self.files = files
+        cost = PasswordCost(
+            memory=settings.password.memory // 1024,
+            time=settings.password.passes,
+            lanes=settings.password.lanes,
+            threads=settings.password.threads,
+            waiting=settings.password.waiting,
+        )
+        self.passwords = Passwords(cost, _digest_key(settings.data))
+        sources = FailingSources(limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks)
+        self.login = Login(store, self.passwords, sources)
+        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
+        self.folders = Folders(store, files)
+        self.delivery = Delivery(
+            store,
+            files,
+            DeliveryRules(
+                hostname=settings.hostname,
+                relays=settings.relay is not None,
+                hops=limits.hops,
+                quota_rejects=settings.quota_full == "reject",
+                lifetime=int(settings.queue.lifetime * 1_000_000),
+            ),
+        )
+        self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
+        self.queue = Queue(
+            store,
+            files,
+            self.delivery,
+            _relay(settings),
+            QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency),
+        )
+        self.notices = Notices(store, self.delivery, self.login)
+        self.housekeeping = Housekeeping(store, files)
+        self.directory = Directory(store, self.folders, self.passwords.verifier)
+        self.explain = Explain(store, self.folders)
+        self.desk = Desk(self.directory, self.explain, self.sessions.rows)
+
+    def _is_exempt(self, address: str) -> bool:
+        if not address:
+            return True
+        ip = ip_address(address.partition("%")[0])
+        return any(ip.version == network.version and ip in network for network in self.settings.limits.exempt_networks)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[App]:
+    """The store taken and migrated, the services built on it. Raises store.errors.InUse, store.errors.Unusable, OSError."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = await connect(settings.store_url, settings.data)
+    try:
+        app = App(settings, store, Files(settings.data / "messages"))
+        try:
+            yield app
+        finally:
+            await app.login.idle()
+            await app.sessions.idle()
+            await app.folders.close()
+            app.passwords.close()
+    finally:
+        await store.close()
+
+
+def _digest_key(data: Path) -> bytes:
+    """The key under which wrong passwords are known again, made at the first start; readable by the owner only."""
+    path = data / "secret.key"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(32)
+        draft = path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+        return key
+
+
+def _relay(settings: Settings) -> Relay | None:
+    relay = settings.relay
+    if relay is None:
+        return None
+    password = None if relay.password is None else relay.password.get_secret_value()
+    hop = NextHop(relay.host, relay.port, relay.implicit_tls, not relay.loopback, relay.username, password)
+    return Relay(hop, settings.hostname)
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callable[[], None]]]:
+    """The application with its listeners and tasks. Gives the app, where it listens, and what reads the certificate again.
+
+    Raises what `opened` raises, and OSError where an address cannot be had.
+    """
+    async with opened(settings) as app, AsyncExitStack() as stack:
+        certificate = Certificate(*_certificate_files(settings))
+        bound: Bound = {}
+        for door in (_smtp_doors(app, certificate, bound), _imap_doors(app, certificate, bound), _control_door(app)):
+            await stack.enter_async_context(door)
+        watching = [app.store.watch(app.sessions.told), app.store.watch(app.queue.told)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in (app.queue.run(), app.notices.run(), app.housekeeping.run())]
+            try:
+                yield app, bound, certificate.reload
+            finally:
+                await stack.aclose()
+                for task in tasks:
+                    task.cancel()
+                for unwatch in watching:
+                    unwatch()
+
+
+async def serve(settings: Settings, ready_file: Path | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; SIGHUP reads the certificate again. Raises as `serving`."""
+    _raise_descriptors()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with serving(settings) as (_, bound, reload):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, _reload, reload)
+        if ready_file is not None:
+            announce(ready_file, bound)
+        log.info("serving", extra={"fields": {"outcome": ", ".join(f"{name} {' '.join(where)}" for name, where in bound.items() if where)}})
+        await stop.wait()
+        log.info("stopping", extra={"fields": {}})
+
+
+def announce(ready_file: Path, bound: Bound) -> None:
+    """Writes where everything listens, as JSON, whole by rename: who sees the file may connect."""
+    draft = ready_file.with_name(ready_file.name + ".new")
+    draft.write_text(json.dumps(bound) + "\n")
+    draft.rename(ready_file)
+
+
+def _reload(reload: Callable[[], None]) -> None:
+    try:
+        reload()
+    except (OSError, ssl.SSLError) as fault:
+        log.error("tls", extra={"fields": {"outcome": "the certificate stays as it was", "reason": str(fault)}})
+    else:
+        log.info("tls", extra={"fields": {"outcome": "certificate read again"}})
+
+
+def _raise_descriptors() -> None:
+    """As many descriptors as the system lets us have: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _certificate_files(settings: Settings) -> tuple[Path, Path]:
+    if settings.tls.certificate is not None and settings.tls.key is not None:
+        return settings.tls.certificate, settings.tls.key
+    return self_signed(settings.data, settings.hostname)
+
+
+@asynccontextmanager
+async def _smtp_doors(app: App, certificate: Certificate, bound: Bound) -> AsyncIterator[None]:
+    settings = app.settings
+    limits = settings.limits
+    wheel = Wheel(asyncio.get_running_loop())
+    connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks)
+    neighbours = Neighbours(settings.lmtp_networks, connections)
+    intake = Intake()
+    ours = Limits(
+        line=limits.smtp_line,
+        auth_line=limits.smtp_auth_line,
+        message_size=limits.message_size,
+        recipients=limits.recipients,
+        bad_commands=limits.bad_commands,
+        bad_commands_before_login=limits.bad_commands_before_login,
+        login_timeout=limits.login_timeout,
+        command_timeout=limits.smtp_timeout,
+        data_timeout=limits.data_timeout,
+        session_timeout=limits.session_timeout,
+        output_timeout=limits.output_timeout,
+        tls_timeout=limits.tls_timeout,
+    )
+
+    def terms(name: str, *, login: bool, implicit: bool = False, tls: bool = True) -> Terms:
+        return Terms(
+            name,
+            settings.hostname,
+            ours,
+            tls=(lambda: certificate.context) if tls else None,
+            implicit_tls=implicit,
+            mechanisms=("PLAIN", "LOGIN") if login else (),
+            plaintext_login=settings.auth.plaintext,
+            bare_newline=settings.bare_newline,
+        )
+
+    def client() -> SubmissionHooks:
+        return SubmissionHooks(app.login, app.submission, app.sessions, hostname=settings.hostname, closed_reply=settings.closed_reply)
+
+    def mx() -> InboundHooks:
+        return InboundHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply)
+
+    def lmtp() -> LmtpHooks:
+        return LmtpHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply)
+
+    doors: tuple[tuple[Sequence[ListenAddress], Listener], ...] = (
+        (settings.listen.submission, Listener(HardenedSMTP, terms("submission", login=True), House(wheel, connections, intake), client)),
+        (settings.listen.submissions, Listener(HardenedSMTP, terms("submissions", login=True, implicit=True), House(wheel, connections, intake), client)),
+        (settings.listen.mx, Listener(HardenedSMTP, terms("mx", login=False), House(wheel, connections, intake), mx)),
+        (settings.listen.lmtp, Listener(HardenedLMTP, terms("lmtp", login=False, tls=False), House(wheel, neighbours, intake), lmtp)),
+    )
+    started: list[Listener] = []
+    try:
+        for addresses, listener in doors:
+            bound[listener.name] = [*await listener.start(addresses)]
+            started.append(listener)
+        yield
+    finally:
+        await asyncio.gather(*(listener.close(limits.stop_timeout) for listener in started))
+
+
+@asynccontextmanager
+async def _imap_doors(app: App, certificate: Certificate, bound: Bound) -> AsyncIterator[None]:
+    settings = app.settings
+    limits = settings.limits
+    wheel = Wheel(asyncio.get_running_loop())
+    changes = Changes(app.store, wheel)
+    listener = ImapListener(
+        app.folders,
+        app.login,
+        app.sessions,
+        changes,
+        wheel,
+        hostname=settings.hostname,
+        tls=lambda: certificate.context,
+        shared_prefix=settings.imap.shared_prefix,
+        plaintext_login=settings.auth.plaintext,
+        limits=ImapLimits(
+            connections=limits.connections,
+            connections_per_source=limits.connections_per_source,
+            exempt=limits.exempt_networks,
+            line=limits.imap_line,
+            line_before_login=limits.imap_line_before_login,
+            literal=limits.imap_literal,
+            literal_before_login=limits.imap_literal_before_login,
+            message_size=limits.message_size,
+            bad_commands=limits.bad_commands,
+            bad_commands_before_login=limits.bad_commands_before_login,
+            tls_timeout=limits.tls_timeout,
+            login_timeout=limits.login_timeout,
+            idle_timeout=limits.imap_timeout,
+            data_timeout=limits.data_timeout,
+            output_backlog=limits.output_backlog,
+            output_timeout=limits.output_timeout,
+        ),
+    )
+    try:
+        for name, addresses, mode in (
+            ("imap", settings.listen.imap, TlsMode.STARTTLS),
+            ("imaps", settings.listen.imaps, TlsMode.IMPLICIT),
+        ):
+            bound[name] = []
+            for address in addresses:
+                if isinstance(address, TcpAddress):
+                    host, port = await listener.start(address.host, address.port, mode)
+                    bound[name].append(str(TcpAddress(host, port)))
+        yield
+    finally:
+        await listener.close(limits.stop_timeout)
+        changes.close()
+
+
+@asynccontextmanager
+async def _control_door(app: App) -> AsyncIterator[None]:
+    """Last in, first out: no verb is begun any more while mail connections drain."""
+    control = Control(app.settings.data, app.desk)
+    await control.start()
+    try:
+        yield
+    finally:
+        await control.close()

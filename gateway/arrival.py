@@ -1,0 +1,39 @@
+"""Reads a message once, when it arrives: everything that FETCH, SEARCH and SORT will ask of it later."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway.message.envelope import render_part
+from gateway.message.structure import parse
+from gateway.message.text import columns
+from store.model import NewMessage
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def arrived(octets: bytes) -> NewMessage:
+    """Never raises: whatever the octets are, they are stored as they are and shown as well as can be. Linear in their number."""
+    root = parse(octets)
+    rendered = render_part(octets, root)
+    found = columns(octets, root.header)
+    sent = None
+    sent_day = None
+    if found.sent is not None:
+        sent = int((found.sent - _EPOCH).total_seconds() * 1_000_000)
+        sent_day = found.sent.date().toordinal() - _EPOCH.date().toordinal()
+    return NewMessage(
+        octets=octets,
+        envelope=rendered.envelope,
+        structure=rendered.bodystructure,
+        body=rendered.body,
+        rendering=rendered.version,
+        from_=found.from_,
+        to=found.to,
+        cc=found.cc,
+        subject=found.subject,
+        message_id=""
+        if found.message_id is None
+        else found.message_id.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode(),
+        sent=sent,
+        sent_day=sent_day,
+    )

@@ -1,0 +1,415 @@
+"""The command `procura`: what was typed is parsed, called, and what came of it is printed."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import logging.config
+import os
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Final, NoReturn
+
+from config.check import Severity, check
+from config.describe import describe, values
+from config.example import example
+from config.logs import configuration
+from config.settings import Settings, names
+from config.sources import Loaded, SettingsError, load
+from gateway.control import Broken, NobodyThere, ask
+from gateway.prov import verbs
+from gateway.prov.answer import Usage
+from gateway.prov.commands import COMMANDS
+from gateway.prov.run import Ended, Event, Progress, Request, Said, run
+from store.errors import InUse, StoreError
+
+FAILED: Final = 1
+MISUSED: Final = 2
+PATIENCE: Final = 15.0
+"""Seconds to wait for another command line that has the store, or for a server that is just starting."""
+FEED: Final = 64
+"""Lines of a batch that are read before somebody takes them."""
+
+_HEAD: Final = "Any setting may be given as an option: --data DIR, --listen.imap 127.0.0.1:0, --config FILE; procura settings lists them."
+
+
+@dataclass(slots=True)
+class _Typed:
+    """A command line taken apart: settings, the command's own options, and the rest."""
+
+    settings: dict[str, object] = field(default_factory=dict)
+    rest: list[str] = field(default_factory=list)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 failed or denied, 2 written wrongly."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        return _main(sys.argv[1:] if arguments is None else list(arguments))
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"ERROR: {problem}", file=sys.stderr)
+        return FAILED
+    except Usage as error:
+        print(error.text, file=sys.stderr)
+        return MISUSED
+    except (StoreError, Broken) as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read our output has had enough; what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        print(f"ERROR: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(arguments: Sequence[str]) -> int:
+    typed = _settings_of(arguments)
+    command, *rest = typed.rest or [""]
+    if command == "prov":
+        return _prov(typed, rest)
+    if command in COMMANDS:
+        return _command(typed, command, rest)
+    parsed = _parser().parse_args(typed.rest)
+    match parsed.command:
+        case "serve":
+            return _serve(typed, parsed.ready_file)
+        case "demo":
+            return _demo(parsed.once)
+        case "check":
+            return _check(typed)
+        case "settings":
+            return _settings(typed, as_json=parsed.json)
+        case "migrate":
+            return _migrate(typed)
+        case "example":
+            sys.stdout.write(example())
+            return 0
+        case _:
+            _parser().print_help(sys.stderr)
+            return MISUSED
+
+
+# --- what was typed
+
+
+def _settings_of(arguments: Sequence[str]) -> _Typed:
+    """Takes the settings out. What follows the verb of `prov` is the verb's: a password may look like anything."""
+    typed = _Typed()
+    waiting = list(arguments)
+    positional = 0
+    while waiting:
+        one = waiting.pop(0)
+        name, equals, value = one.partition("=")
+        setting = _setting(name)
+        if setting is None:
+            typed.rest.append(one)
+            if not one.startswith("-"):
+                positional += 1
+            elif one in ("-f", "--file", "--ready-file") and waiting:
+                typed.rest.append(waiting.pop(0))
+            if positional == 2 and typed.rest and "prov" in typed.rest[:1]:
+                break
+            continue
+        if not equals:
+            if not waiting:
+                raise Usage(f"procura: {name} needs a value")
+            value = waiting.pop(0)
+        typed.settings[setting] = value
+    typed.rest += waiting
+    return typed
+
+
+def _setting(option: str) -> str | None:
+    """The dotted name of the setting that this option sets."""
+    if not option.startswith("--"):
+        return None
+    name = option[2:].replace("-", "_")
+    return name if name == "config" or name in names() else None
+
+
+def _load(typed: _Typed) -> Loaded:
+    return load(typed.settings, os.environ, Path.cwd())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Settings are options of every command, so what is no option may be a misspelt setting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(f"{self.format_usage()}{self.prog}: {message}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="procura", description="A mail gateway that enforces who may act for whom.", epilog=_HEAD, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"procura {version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, purpose: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=purpose, description=purpose, epilog=_HEAD, allow_abbrev=False)
+
+    serve = add("serve", "run the gateway in the foreground; SIGTERM ends it, SIGHUP reloads the certificate")
+    serve.add_argument("--ready-file", type=Path, metavar="FILE", help="write the bound addresses there, as JSON, once everything listens")
+    demo = add("demo", "play a delegated exchange with real clients in a scratch directory, then keep serving it")
+    demo.add_argument("--once", action="store_true", help="end after the exchange, with 0 if all of it went well")
+    add("check", "name every contradiction in the settings")
+    settings = add("settings", "the settings in force, and where each comes from")
+    settings.add_argument("--json", action="store_true", help="as a JSON object")
+    add("migrate", "bring the store's schema up to date (serve does it too)")
+    add("example", "a settings file that documents every setting")
+    add("prov", "administer: domains, accounts, lists, grants, folders (procura prov --help)")
+    for verb in COMMANDS.values():
+        add(verb.name, verb.purpose)
+    return parser
+
+
+def version() -> str:
+    """Of the installed package."""
+    try:
+        return metadata.version("procura")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+# --- commands
+
+
+def _serve(typed: _Typed, ready_file: Path | None) -> int:
+    loaded = _load(typed)
+    findings = check(loaded.settings)
+    errors = [one for one in findings if one.severity is Severity.ERROR]
+    if errors:
+        for one in errors:
+            print(f"ERROR: {one.setting}: {one.message}", file=sys.stderr)
+        return FAILED
+    logging.config.dictConfig(configuration(loaded.settings.log))
+    log = logging.getLogger("procura")
+    for one in findings:
+        log.warning("setting", extra={"reason": f"{one.setting}: {one.message}"})
+    import uvloop
+
+    from gateway.app import serve
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(loaded.settings, ready_file))
+    return 0
+
+
+def _demo(once: bool) -> int:
+    from gateway import demo
+
+    return demo.main(once=once)
+
+
+def _check(typed: _Typed) -> int:
+    findings = check(_load(typed).settings)
+    for one in findings:
+        print(one)
+    if not findings:
+        print("the settings agree with each other and with this machine")
+    return FAILED if any(one.severity is Severity.ERROR for one in findings) else 0
+
+
+def _settings(typed: _Typed, *, as_json: bool) -> int:
+    loaded = _load(typed)
+    if as_json:
+        import json
+
+        shown = values(loaded.settings.model_copy(update={"store": loaded.settings.store_url}))
+        print(json.dumps({name: {"value": value, "origin": loaded.origins[name]} for name, value in shown.items()}, ensure_ascii=False))
+    else:
+        sys.stdout.write(describe(loaded))
+    return 0
+
+
+def _migrate(typed: _Typed) -> int:
+    settings = _load(typed).settings
+
+    async def migrate() -> None:
+        from gateway.app import opened
+
+        async with opened(settings):
+            pass
+
+    asyncio.run(migrate())
+    print(f"the schema of {settings.store_url} is up to date")
+    return 0
+
+
+def _prov(typed: _Typed, rest: Sequence[str]) -> int:
+    waiting = list(rest)
+    flags: set[str] = set()
+    file: str | None = None
+    while waiting and waiting[0].startswith("-"):
+        option, equals, value = waiting.pop(0).partition("=")
+        match option:
+            case "--json" | "--keep-going" | "--progress":
+                flags.add(option)
+            case "-f" | "--file":
+                if not equals and not waiting:
+                    raise Usage("procura prov: -f needs a file, or - for standard input")
+                file = value if equals else waiting.pop(0)
+            case "-h" | "--help":
+                print(verbs.usage(verbs.find(waiting[0])) if waiting else verbs.overview(), end="")
+                return 0
+            case _:
+                raise Usage(f"procura prov: there is no option {option} (--json, --keep-going, --progress, -f FILE)")
+    if file is None and (waiting[:1] == ["help"] or not waiting):
+        print(verbs.overview(), end="", file=sys.stdout if waiting else sys.stderr)
+        return 0 if waiting else MISUSED
+    if file is not None and waiting:
+        raise Usage("procura prov: either -f FILE or a verb")
+    if file is None and waiting[1:] in (["--help"], ["-h"]):
+        print(verbs.usage(verbs.find(waiting[0])), end="")
+        return 0
+    request = Request("prov", tuple(waiting), "--json" in flags, file is not None, "--keep-going" in flags, "--progress" in flags)
+    return _ask(_load(typed).settings, request, file)
+
+
+def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
+    verb = COMMANDS[command]
+    if "-h" in rest or "--help" in rest:
+        print(f"usage: procura {verb.name} [--json] {verb.arguments}\n    {verb.purpose}")
+        return 0
+    request = Request(command, tuple(one for one in rest if one != "--json"), "--json" in rest)
+    return _ask(_load(typed).settings, request, None)
+
+
+# --- asking a running server, or doing it here
+
+
+def _ask(settings: Settings, request: Request, file: str | None) -> int:
+    with contextlib.ExitStack() as open_files:
+        source: IO[bytes] | None = None
+        if file is not None:
+            source = sys.stdin.buffer if file == "-" else open_files.enter_context(Path(file).open("rb"))
+        bar = _Bar(None if source is None else _count(source)) if request.progress else None
+        return asyncio.run(_told(settings, request, source, bar))
+
+
+async def _told(settings: Settings, request: Request, source: IO[bytes] | None, bar: "_Bar | None") -> int:
+    feed = None if source is None else _Feed(source)
+    status = FAILED
+    async with contextlib.aclosing(_events(settings, request, feed)) as events:
+        async for event in events:
+            match event:
+                case Said(text, error):
+                    if bar is not None:
+                        bar.wipe()
+                    stream = sys.stderr if error else sys.stdout
+                    stream.write(text)
+                    if bar is not None or source is None or error:
+                        stream.flush()
+                case Progress(lines):
+                    if bar is not None:
+                        bar.show(lines)
+                case Ended(found):
+                    status = found
+    if bar is not None:
+        bar.wipe()
+    sys.stdout.flush()
+    return status
+
+
+async def _events(settings: Settings, request: Request, feed: "_Feed | None") -> AsyncGenerator[Event, None]:
+    """By the server that runs on this data, else by ourselves; whoever has the store just now is waited for."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            async with contextlib.aclosing(ask(settings.data, request, None if feed is None else feed.lines())) as events:
+                async for event in events:
+                    yield event
+            return
+        except NobodyThere:
+            pass
+        from gateway.app import opened
+
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                app = await stack.enter_async_context(opened(settings))
+            except InUse:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(0.1)
+                continue
+            lines = None if feed is None else feed.lines()
+            async with contextlib.aclosing(run(app.desk, request, lines)) as events:
+                async for event in events:
+                    yield event
+            return
+
+
+class _Feed:
+    """Lines of a file or of standard input, read by a thread that nobody has to wait for."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._room = threading.Semaphore(FEED)
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self._started = False
+
+    async def lines(self) -> AsyncIterator[str]:
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._read, args=(asyncio.get_running_loop(),), daemon=True).start()
+        while (line := await self._waiting.get()) is not None:
+            self._room.release()
+            yield line
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            try:
+                for octets in self._source:
+                    self._room.acquire()
+                    loop.call_soon_threadsafe(self._waiting.put_nowait, octets.decode("utf-8", "surrogateescape").rstrip("\r\n"))
+            finally:
+                loop.call_soon_threadsafe(self._waiting.put_nowait, None)
+
+
+def _count(source: IO[bytes]) -> int | None:
+    """Lines of a file that can be read twice."""
+    if not source.seekable():
+        return None
+    start = source.tell()
+    count = sum(1 for _ in source)
+    source.seek(start)
+    return count
+
+
+class _Bar:
+    """How far a batch is, on standard error."""
+
+    WIDTH: Final = 40
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._shown = 0
+        self._at = 0.0
+
+    def show(self, lines: int) -> None:
+        now = time.monotonic()
+        if now - self._at < 0.1 and lines != self._total:
+            return
+        self._at = now
+        if self._total:
+            done = min(self.WIDTH, self.WIDTH * lines // self._total)
+            text = f"[{'#' * done}{'.' * (self.WIDTH - done)}] {lines}/{self._total}"
+        else:
+            text = f"{lines} lines"
+        self._shown = max(self._shown, len(text))
+        print(f"\r{text}", end="", file=sys.stderr, flush=True)
+
+    def wipe(self) -> None:
+        if self._shown:
+            print(f"\r{' ' * self._shown}\r", end="", file=sys.stderr, flush=True)
+            self._shown = 0

@@ -1,0 +1,437 @@
+"""Into a mailbox, onto the queue, or back with the reason: what becomes of a message, recipient by recipient."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway.arrival import arrived
+from gateway.message.headers import delivered_to_field, fields_named, received_field, return_path_field, rewrite
+from gateway.message.headers import field as header_field
+from gateway.message.split import Header, read_header, unfolded
+from gateway.refusal import Refused
+from gateway.reports import Failed, delivery_report, failed, notice
+from gateway.routing import Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
+from policy.decision import Witness
+from policy.delivery import Door, QuotaFacts, judge_recipient
+from policy.grants import Standing
+from policy.identity import AccountId, Address
+from policy.reasons import Defer, Reason, Refuse, Verdict
+from policy.status import Hold
+from store import accounts, lists
+from store.audit import AuditEntry
+from store.blobs import IN_ROW, Files
+from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
+from store.model import AccountRow, NewMessage, QueueKind
+from store.port import Snapshot, Store
+from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, WhenFull
+
+log = logging.getLogger(__name__)
+
+JUDGED_AT_MOST: Final = 3
+"""How often a message is judged again because something it rests on changed meanwhile, before it is told "later"."""
+
+_LIST_FIELDS: Final = (
+    *(b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-owner", b"list-archive"),
+    b"precedence",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRules:
+    """`relays`: there is a next hop. `hops`: Received fields that make a loop. `lifetime`: of queued mail, microseconds.
+    `quota_rejects`: a full mailbox refuses for good instead of for now."""
+
+    hostname: str
+    relays: bool
+    hops: int
+    quota_rejects: bool
+    lifetime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whose copy it is: that of recipient number `index`, or that of a member of the list with this bounce address."""
+
+    address: Address
+    index: int | None = None
+    bounces: Address | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What will be done with one message: `outcomes` has each recipient's refusal, or None where it goes on its way.
+
+    `addressees` says of each of `copies` whose it is; `bounces` which members of lists cannot have it, by the list's bounce address.
+    """
+
+    copies: list[IntoMailbox] = field(default_factory=list)
+    queued: list[OntoQueue] = field(default_factory=list)
+    outcomes: list[Verdict | None] = field(default_factory=list)
+    addressees: list["Addressee"] = field(default_factory=list)
+    refused_lists: list[Address] = field(default_factory=list)
+    bounces: dict[Address, list[Failed]] = field(default_factory=dict)
+
+    def everything_refused(self) -> Verdict | None:
+        """The first refusal, if nobody gets it."""
+        refusals = [one for one in self.outcomes if one is not None]
+        return refusals[0] if refusals and len(refusals) == len(self.outcomes) else None
+
+
+class Delivery:
+    """The one place where it is judged whether a recipient takes mail."""
+
+    def __init__(self, store: Store, files: Files, rules: DeliveryRules) -> None:
+        self._store = store
+        self._files = files
+        self.rules = rules
+
+    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str) -> "Inbound":
+        """MAIL at the doors that know no login; `reverse_path` None is `<>`."""
+        return Inbound(self, door, reverse_path, peer_ip)
+
+    def routing(self, snapshot: Snapshot, door: Door, poster: Poster) -> Routing:
+        """For one message that came in at this door."""
+        return Routing(snapshot, door, poster, self.rules.relays)
+
+    async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster) -> None:
+        """At RCPT. Raises Refused."""
+        route = await self.routing(snapshot, door, poster).find(recipient, expand=False)
+        verdict = self.judge(route.account, door, 0) if isinstance(route, Mailbox) else route
+        if isinstance(verdict, Refuse | Defer):
+            raise Refused(verdict)
+
+    async def plan(
+        self, routing: Routing, recipients: Sequence[Address], octets: bytes, reverse_path: Address | None, sender: AccountId | None = None
+    ) -> Plan:
+        """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path."""
+        header = read_header(octets)
+        now = routing.snapshot.now
+        work = _Work(self, routing, octets, header, reverse_path, sender, now)
+        for index, recipient in enumerate(recipients):
+            work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
+        return work.plan
+
+    async def report(
+        self, snapshot: Snapshot, to: Address | None, failures: Sequence[Failed], original: bytes, delayed_until: int | None = None
+    ) -> AcceptMessage:
+        """A delivery report on its way to the sender; nothing at all for the empty path (RFC 5321 section 6.1)."""
+        if to is None or not failures:
+            return AcceptMessage("")
+        octets = delivery_report(
+            hostname=self.rules.hostname,
+            to=to,
+            failed=failures,
+            original=original,
+            message_id=self.message_id(),
+            now=snapshot.now,
+            delayed_until=delayed_until,
+        )
+        return await self._from_us(snapshot, to, octets)
+
+    async def notice(self, snapshot: Snapshot, to: Address, subject: str, text: str) -> AcceptMessage:
+        """A plain mail of ours to one person."""
+        octets = notice(hostname=self.rules.hostname, to=to, subject=subject, text=text, message_id=self.message_id(), now=snapshot.now)
+        return await self._from_us(snapshot, to, octets)
+
+    def message_id(self) -> str:
+        """Of mail that is ours."""
+        return f"<{queue_id()}@{self.rules.hostname}>"
+
+    async def _from_us(self, snapshot: Snapshot, to: Address, octets: bytes) -> AcceptMessage:
+        routing = self.routing(snapshot, Door.QUEUE, Poster(None, empty_path=True))
+        plan = await self.plan(routing, (to,), octets, None)
+        if plan.everything_refused() is not None:
+            log.warning("report", extra={"fields": {"account": str(to), "outcome": "nobody takes it"}})
+        # A report that finds no room must not undo what it reports on.
+        copies = tuple(replace(one, when_full=WhenFull.IGNORE) for one in plan.copies)
+        return AcceptMessage("", copies, tuple(plan.queued))
+
+    def judge(self, row: AccountRow, door: Door, size: int) -> Hold | Refuse | Defer | None:
+        """Does this account take a message of `size` octets (0: not known yet) at this door? None: yes."""
+        quota = QuotaFacts(row.used, row.values.quota, size, self.rules.quota_rejects)
+        verdict = judge_recipient(row.status, door, quota)
+        return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
+
+    async def accept(
+        self, plan: Plan, witness: Witness, key: str, filing: Sequence[Filing], audit: Sequence[AuditEntry], extra: Sequence[AcceptMessage]
+    ) -> Accepted:
+        """One deed for everything. Raises Stale, Busy, OverQuota, NotFound."""
+        copies = [*plan.copies]
+        queued = [*plan.queued]
+        for one in extra:
+            copies += one.copies
+            queued += one.queued
+        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
+        return await self._store.do(await self._spooled(deed), witness)
+
+    async def _spooled(self, deed: AcceptMessage) -> AcceptMessage:
+        """Large octets go to their files before the deed, so that the writer, which everybody waits for, need not write them."""
+        messages = [one.message for one in deed.copies] + [one.message for one in deed.queued] + [one.message for one in deed.filing]
+        large = {id(message): message for message in messages if message.size > IN_ROW}
+        if not large:
+            return deed
+        try:
+            kept = {key: await asyncio.to_thread(self._files.keep, message) for key, message in large.items()}
+        except OSError as fault:
+            raise Busy(f"octets could not be written: {fault}") from fault
+        return replace(
+            deed,
+            copies=tuple(replace(one, message=kept.get(id(one.message), one.message)) for one in deed.copies),
+            queued=tuple(replace(one, message=kept.get(id(one.message), one.message)) for one in deed.queued),
+            filing=tuple(replace(one, message=kept.get(id(one.message), one.message)) for one in deed.filing),
+        )
+
+    def skipped(self, plan: Plan, accepted: Accepted) -> list[int]:
+        """Which recipients got nothing since their mailboxes turned out to be full in the very transaction, by number."""
+        own = list(zip(plan.addressees, accepted.placed, strict=False))  # what reports placed comes after
+        served = {addressee.index for addressee, placed in own if placed is not None}
+        return sorted({one.index for one, placed in own if placed is None and one.index is not None and one.index not in served})
+
+    async def report_skipped(
+        self, plan: Plan, accepted: Accepted, recipients: Sequence[Address], to: Address | None, original: bytes
+    ) -> None:
+        """Their 250 has been decided for the others' sake: the sender hears of these `recipients` by report, a list's owners of its
+        members. Raises nothing: what was accepted stays accepted."""
+        full = Refuse(Reason.RECIPIENT_OVER_QUOTA)
+        hears: dict[Address | None, list[Failed]] = {to: [failed(one, full) for one in recipients]}
+        for addressee, placed in zip(plan.addressees, accepted.placed, strict=False):
+            if placed is None and addressee.bounces is not None:
+                hears.setdefault(addressee.bounces, []).append(failed(addressee.address, full))
+        for who, failures in hears.items():
+            if failures:
+                try:
+                    async with self._store.snapshot() as snapshot:
+                        deed = await self.report(snapshot, who, failures, original)
+                    await self._store.do(deed)
+                except StoreError as fault:
+                    log.error("report", extra={"fields": {"account": str(who), "outcome": "not written", "reason": repr(fault)}})
+
+    async def bounces(self, snapshot: Snapshot, plan: Plan, original: bytes) -> list[AcceptMessage]:
+        """The reports to the owners of lists whose members cannot have it."""
+        return [await self.report(snapshot, who, failures, original) for who, failures in plan.bounces.items()]
+
+
+class _Work:
+    """Collects one message's plan; each variant of the octets is parsed once, whoever gets it."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        routing: Routing,
+        octets: bytes,
+        header: Header,
+        reverse_path: Address | None,
+        sender: AccountId | None,
+        now: int,
+    ) -> None:
+        self.plan = Plan()
+        self._delivery = delivery
+        self._routing = routing
+        self._octets = octets
+        self._header = header
+        self._reverse_path = reverse_path
+        self._sender = sender
+        self._expires = now + delivery.rules.lifetime
+        self._local: NewMessage | None = None
+        self._onward: NewMessage | None = None
+        self._served: set[AccountId] = set()
+        self._sent_on: set[Address] = set()
+
+    def outcomes_of(self, index: int, recipient: Address, route: Route | Refuse | Defer) -> None:
+        outcome: Verdict | None
+        match route:
+            case Refuse() | Defer():
+                outcome = route
+            case Mailbox(account):
+                outcome = self._into_mailbox(account, Addressee(recipient, index), self._direct(), self._path(), self._routing.door)
+            case Elsewhere(address):
+                self._onto_relay(address, self._undelivered(), self._path())
+                outcome = None
+            case ToOwners(address, owners):
+                outcome = self._to_owners(index, address, owners)
+            case Posting():
+                outcome = self._to_list(route)
+        self.plan.outcomes.append(outcome)
+
+    def _path(self) -> str:
+        return "" if self._reverse_path is None else str(self._reverse_path)
+
+    def _direct(self) -> NewMessage:
+        if self._local is None:
+            self._local = arrived(rewrite(self._octets, self._header, top=(return_path_field(self._path()),)))
+        return self._local
+
+    def _undelivered(self) -> NewMessage:
+        if self._onward is None:
+            self._onward = arrived(self._octets)
+        return self._onward
+
+    def _into_mailbox(self, account: AccountRow, addressee: Addressee, message: NewMessage, path: str, door: Door) -> Verdict | None:
+        if account.id in self._served:
+            return None
+        verdict = self._delivery.judge(account, door, message.size)
+        if isinstance(verdict, Refuse | Defer):
+            return verdict
+        self._served.add(account.id)
+        if isinstance(verdict, Hold):
+            self.plan.queued.append(
+                OntoQueue(QueueKind.HELD, str(addressee.address), message, path, self._expires, account=account.id, sender=self._sender)
+            )
+        else:
+            self.plan.addressees.append(addressee)
+            self.plan.copies.append(IntoMailbox(account.id, message, account.values.quota, when_full=WhenFull.SKIP))
+        return None
+
+    def _onto_relay(self, address: Address, message: NewMessage, path: str) -> None:
+        if address not in self._sent_on:
+            self._sent_on.add(address)
+            self.plan.queued.append(OntoQueue(QueueKind.RELAY, str(address), message, path, self._expires, sender=self._sender))
+
+    def _to_owners(self, index: int, address: Address, owners: Sequence[AccountRow]) -> Verdict | None:
+        """As to any recipient; refused only where no owner takes it."""
+        door = self._members_door()
+        outcomes = [self._into_mailbox(one, Addressee(one.address, index), self._direct(), self._path(), door) for one in owners]
+        return None if None in outcomes else outcomes[0]
+
+    def _to_list(self, posting: Posting) -> Verdict | None:
+        """Members whose account is closed simply get no copy, of those whose mailbox is full the owners hear: neither is the
+        poster's business."""
+        if self._has_been_at(posting.address):
+            return Refuse(Reason.MAIL_LOOP, str(posting.address))
+        self.plan.refused_lists += posting.refused
+        octets = self._for_list(posting.address)
+        bounces = bounce_address(posting.address)
+        local: NewMessage | None = None
+        for member in posting.members:
+            if local is None:
+                local = arrived(rewrite(octets, read_header(octets), top=(return_path_field(str(bounces)),)))
+            addressee = Addressee(member.address, bounces=bounces)
+            verdict = self._into_mailbox(member, addressee, local, str(bounces), self._members_door())
+            if verdict is not None and verdict.reason is Reason.RECIPIENT_OVER_QUOTA:
+                self.plan.bounces.setdefault(bounces, []).append(failed(member.address, verdict))
+        for lost in posting.lost:
+            self.plan.bounces.setdefault(bounces, []).append(failed(lost, Refuse(Reason.RECIPIENT_UNKNOWN)))
+        if posting.externals and self._delivery.rules.relays:
+            onward = arrived(octets)
+            for address in posting.externals:
+                self._onto_relay(address, onward, str(bounces))
+        elif posting.externals:
+            log.warning(
+                "list", extra={"fields": {"account": str(posting.address), "outcome": "external members left out: no relay is set"}}
+            )
+        return None
+
+    def _members_door(self) -> Door:
+        # Among many members LMTP cannot defer for one: whom the peer would queue for, we hold.
+        return Door.MX if self._routing.door is Door.LMTP else self._routing.door
+
+    def _for_list(self, address: Address) -> bytes:
+        """RFC 2919 and 2369: our List fields instead of those of another list; From and everything else stays."""
+        top = (delivered_to_field(str(address)),)
+        bottom = (
+            header_field(b"List-Id", f"<{address.local}.{address.domain}>".encode()),
+            header_field(b"List-Post", f"<mailto:{address}>".encode()),
+            header_field(b"Precedence", b"list"),
+        )
+        return rewrite(self._octets, self._header, remove=fields_named(self._header, _LIST_FIELDS), top=top, bottom=bottom)
+
+    def _has_been_at(self, address: Address) -> bool:
+        marks = {str(address).encode().lower(), f"<{address.local}.{address.domain}>".encode().lower()}
+        return any(
+            unfolded(self._octets, one).strip().lower() in marks for one in fields_named(self._header, (b"delivered-to", b"list-id"))
+        )
+
+
+class Inbound:
+    """One message that comes in by LMTP or MX."""
+
+    def __init__(self, delivery: Delivery, door: Door, reverse_path: Address | None, peer_ip: str) -> None:
+        self._delivery = delivery
+        self._door = door
+        self._reverse_path = reverse_path
+        self._peer_ip = peer_ip
+        self._recipients: list[Address] = []
+
+    async def add(self, recipient: Address) -> None:
+        """Raises Refused."""
+        async with self._delivery._store.snapshot() as snapshot:
+            await self._delivery.takes(snapshot, self._door, recipient, await self._poster(snapshot))
+        self._recipients.append(recipient)
+
+    async def commit(self, octets: bytes) -> list[str | Refuse | Defer]:
+        """One outcome per recipient, in the order of RCPT: the queue id, or why not.
+
+        At MX, whose DATA has one reply, a recipient that has changed since RCPT gets a delivery report, and the list holds the
+        queue id for all; Refused is raised where every one is refused, and for a mail loop.
+        """
+        header = read_header(octets)
+        if len(fields_named(header, (b"received",))) > self._delivery.rules.hops:
+            raise Refused(Refuse(Reason.MAIL_LOOP, "too many Received fields"))
+        key = queue_id()
+        for _ in range(JUDGED_AT_MOST):
+            try:
+                return await self._try(octets, header, key)
+            except (Stale, NotFound):
+                continue
+            except (Busy, OverQuota) as fault:
+                raise Refused(Defer(Reason.BUSY)) from fault
+        raise Refused(Defer(Reason.BUSY))
+
+    async def _try(self, octets: bytes, header: Header, key: str) -> list[str | Refuse | Defer]:
+        delivery = self._delivery
+        lmtp = self._door is Door.LMTP
+        async with delivery._store.snapshot() as snapshot:
+            received = received_field(
+                by=delivery.rules.hostname,
+                protocol="LMTP" if lmtp else "ESMTP",
+                identifier=key,
+                at=datetime.fromtimestamp(snapshot.now / 1_000_000, UTC),
+                source=self._peer_ip or None,
+            )
+            stale_paths = fields_named(header, (b"return-path",))
+            whole = rewrite(octets, header, remove=stale_paths, top=(received,))
+            routing = delivery.routing(snapshot, self._door, await self._poster(snapshot))
+            plan = await delivery.plan(routing, self._recipients, whole, self._reverse_path)
+            extra = await delivery.bounces(snapshot, plan, octets)
+            if not lmtp:
+                nobody = plan.everything_refused()
+                if nobody is not None:
+                    raise Refused(nobody)
+                failures = [
+                    failed(one, verdict) for one, verdict in zip(self._recipients, plan.outcomes, strict=True) if verdict is not None
+                ]
+                extra.append(await delivery.report(snapshot, self._reverse_path, failures, octets))
+            witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
+        if not (plan.copies or plan.queued or any(one.copies or one.queued for one in extra)):
+            return [key if verdict is None else verdict for verdict in plan.outcomes]
+        accepted = await delivery.accept(plan, witness, key, (), (), extra)
+        outcomes: list[str | Refuse | Defer] = [key if verdict is None else verdict for verdict in plan.outcomes]
+        skipped = delivery.skipped(plan, accepted)
+        if lmtp:
+            for index in skipped:
+                outcomes[index] = (Refuse if delivery.rules.quota_rejects else Defer)(Reason.RECIPIENT_OVER_QUOTA)
+            skipped = []
+        else:
+            outcomes = [key] * len(outcomes)
+        await delivery.report_skipped(plan, accepted, [self._recipients[index] for index in skipped], self._reverse_path, octets)
+        outcome = f"{len(plan.copies)} delivered, {len(plan.queued)} queued"
+        log.info("delivery", extra={"fields": {"queue_id": key, "protocol": str(self._door), "source": self._peer_ip, "outcome": outcome}})
+        return outcomes
+
+    async def _poster(self, snapshot: Snapshot) -> Poster:
+        """From `lmtp_networks` a MAIL FROM in a local domain counts as that person; at MX it satisfies no grant (delegation.md 9)."""
+        standing: Standing | None = None
+        if self._door is Door.LMTP and self._reverse_path is not None:
+            row = await snapshot.ask(accounts.by_address, self._reverse_path)
+            if row is not None:
+                standing = await snapshot.ask(lists.standing, row.id)
+        return Poster(standing, self._reverse_path is None)
+
+
+def queue_id() -> str:
+    """By which a message is known in replies, Received, log, queue and audit."""
+    return secrets.token_hex(8)

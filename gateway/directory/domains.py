@@ -1,0 +1,143 @@
+"""Domains and alias domains, for administrators."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.directory import names
+from gateway.directory.faults import Code, Fault
+from gateway.directory.records import Records
+from policy.identity import CosId
+from policy.status import DomainStatus
+from store import cos, domains
+from store.deeds import Several
+from store.errors import Conflict
+from store.model import DomainRow
+from store.port import Deed, Snapshot, Store
+
+
+@dataclass(frozen=True, slots=True)
+class DomainView:
+    """A domain with names for ids. `target`: the domain it is an alias of, "" for none; `cos` "": its accounts inherit `default`."""
+
+    row: DomainRow
+    cos: str
+    target: str
+    aliases: Sequence[str]
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class DomainChanges:
+    """None leaves as it is. `cos` "": back to `default`. `max_accounts` 0: no limit."""
+
+    status: DomainStatus | None = None
+    cos: str | None = None
+    delimiter: str | None = None
+    note: str | None = None
+    max_accounts: int | None = None
+
+
+class Domains:
+    """Every method raises Fault, and nothing else that is expected."""
+
+    def __init__(self, store: Store, records: Records) -> None:
+        self._store = store
+        self._records = records
+
+    async def create(self, name: str, changes: DomainChanges) -> DomainView:
+        """A domain whose addresses are ours from now on."""
+        label = names.new_domain(name)
+        async with self._store.snapshot() as snapshot:
+            service_class = await _cos(snapshot, changes.cos)
+        deed = domains.CreateDomain(
+            label,
+            changes.status or DomainStatus.ACTIVE,
+            service_class,
+            _delimiter(changes.delimiter if changes.delimiter is not None else "+"),
+            changes.note or "",
+            changes.max_accounts or 0,
+        )
+        await self._records.do(deed, "domain created", label, words={Conflict: Fault(Code.DOMAIN_EXISTS, name)})
+        return await self.get(label)
+
+    async def create_alias(self, name: str, target: str, note: str = "") -> DomainView:
+        """Every address of `target` exists under `name` too."""
+        label = names.new_domain(name)
+        async with self._store.snapshot() as snapshot:
+            row = await names.domain(snapshot, target)
+        if row.alias_of is not None:
+            raise Fault(Code.INVALID_REQUEST, f"{target} is an alias domain itself")
+        deed = domains.CreateAliasDomain(label, row.id, note)
+        await self._records.do(
+            deed, "alias domain created", label, detail=f"of {row.name}", words={Conflict: Fault(Code.DOMAIN_EXISTS, name)}
+        )
+        return await self.get(label)
+
+    async def get(self, name: str) -> DomainView:
+        """By name, an alias domain as itself."""
+        async with self._store.snapshot() as snapshot:
+            return await _view(snapshot, await names.domain(snapshot, name))
+
+    async def all(self) -> Sequence[DomainView]:
+        """By name, alias domains among them."""
+        async with self._store.snapshot() as snapshot:
+            return [await _view(snapshot, row) for row in await snapshot.work(domains.all_of_them)]
+
+    async def modify(self, name: str, changes: DomainChanges) -> None:
+        """A changed status reaches open sessions, and releases mail that was held because of the old one."""
+        async with self._store.snapshot() as snapshot:
+            row = await names.domain(snapshot, name)
+            service_class = await _cos(snapshot, changes.cos)
+        if row.alias_of is not None and changes != DomainChanges(note=changes.note):
+            raise Fault(Code.INVALID_REQUEST, f"{name} is an alias domain: it has a note and nothing else")
+        deeds: list[Deed[None]] = [
+            domains.ModifyDomain(
+                row.id,
+                changes.status,
+                None if changes.delimiter is None else _delimiter(changes.delimiter),
+                changes.note,
+                changes.max_accounts,
+            )
+        ]
+        if changes.cos is not None:
+            deeds.append(domains.SetDomainCos(row.id, service_class))
+        said = [
+            f"{label} {value}"
+            for label, value in (
+                ("status", changes.status),
+                ("cos", changes.cos),
+                ("delimiter", changes.delimiter),
+                ("maxAccounts", changes.max_accounts),
+            )
+            if value is not None
+        ]
+        await self._records.do(Several(tuple(deeds)), "domain changed", row.name, detail=", ".join(said))
+
+    async def delete(self, name: str) -> None:
+        """Only an empty one: no accounts, lists, aliases or alias domains."""
+        async with self._store.snapshot() as snapshot:
+            row = await names.domain(snapshot, name)
+        words = {Conflict: Fault(Code.DOMAIN_NOT_EMPTY, name)}
+        await self._records.do(domains.DeleteDomain(row.id), "domain deleted", row.name, words=words)
+
+
+def _delimiter(text: str) -> str:
+    if len(text) > 1 or text in ('"', "@", ".", "\\", " ") or not text.isascii():
+        raise Fault(Code.INVALID_ATTR_VALUE, f"delimiter - {text} (must be one character such as +, or empty for none)")
+    return text
+
+
+async def _cos(snapshot: Snapshot, name: str | None) -> CosId | None:
+    return (await names.service_class(snapshot, name)).id if name else None
+
+
+async def _view(snapshot: Snapshot, row: DomainRow) -> DomainView:
+    service_class = None if row.cos is None else await snapshot.ask(cos.by_id, row.cos)
+    target = None if row.alias_of is None else await snapshot.ask(domains.by_id, row.alias_of)
+    return DomainView(
+        row,
+        "" if service_class is None else service_class.name,
+        "" if target is None else target.name,
+        await snapshot.ask(domains.aliases_of, row.id),
+        await snapshot.ask(domains.count_accounts, row.id),
+    )

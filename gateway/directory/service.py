@@ -1,0 +1,36 @@
+"""The directory as every door of administration sees it: one service for each kind of object."""
+
+from collections.abc import Awaitable, Callable
+
+from gateway.directory.accounts import Accounts
+from gateway.directory.classes import Classes
+from gateway.directory.domains import Domains
+from gateway.directory.mailboxes import Mailboxes
+from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.records import Records
+from gateway.directory.send_rights import SendRights
+from gateway.directory.trail import Trail
+from gateway.directory.waiting import Waiting
+from gateway.folders import Folders
+from store.port import Store
+
+
+class Directory:
+    """`hashed`: a password's verifier, made in a thread (Passwords.verifier). Every change is on record as the operator's."""
+
+    def __init__(self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[str]]) -> None:
+        records = Records(store)
+        self.store = store
+        self.domains = Domains(store, records)
+        self.classes = Classes(store, records)
+        self.accounts = Accounts(store, records, hashed)
+        self.lists = MailingLists(store, records)
+        self.send_rights = SendRights(store, records)
+        self.mailboxes = Mailboxes(store, records, folders)
+        self.waiting = Waiting(store, records)
+        self.trail = Trail(store)
+
+    async def now(self) -> int:
+        """Microseconds since 1970 UTC, by the store's clock."""
+        async with self.store.snapshot() as snapshot:
+            return snapshot.now

@@ -1,0 +1,53 @@
+"""Once an hour: octets that nothing names any more, old change logs and idempotency keys are put away."""
+
+import asyncio
+import logging
+from typing import Final
+
+from store import blobs, changes
+from store.blobs import Files
+from store.changes import PruneChanges
+from store.errors import StoreError
+from store.port import Store
+from store.queue import ForgetAccepted
+
+log = logging.getLogger(__name__)
+
+LONG_LOG: Final = 20_000
+"""Rows of a folder's change log from which it is pruned to the newest 10,000."""
+EVERY: Final = 3600.0
+"""Seconds."""
+FORGET_AFTER: Final = 24 * 3600 * 1_000_000
+"""Microseconds: how long an acceptance that is repeated is known again."""
+FILE_AGE: Final = 3600 * 1_000_000
+"""Microseconds: files outlive their rows by an hour, for the snapshots that still read them and the deeds that will name them."""
+
+
+class Housekeeping:
+    """`run` is a task of the application; what fails is logged and done an hour later."""
+
+    def __init__(self, store: Store, files: Files) -> None:
+        self._store = store
+        self._files = files
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except (StoreError, OSError) as fault:
+                log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
+            await asyncio.sleep(EVERY)
+
+    async def round(self) -> None:
+        """Raises StoreError, OSError."""
+        async with self._store.snapshot() as snapshot:
+            now = snapshot.now
+            long = await snapshot.work(changes.long_logs, LONG_LOG)
+        await self._store.do(ForgetAccepted(now - FORGET_AFTER), bulk=True)
+        for folder, _ in long:
+            await self._store.do(PruneChanges(folder), bulk=True)
+        await self._store.do(blobs.SweepBlobs(), bulk=True)
+        aged = await asyncio.to_thread(self._files.aged, now - FILE_AGE)
+        async with self._store.snapshot() as snapshot:
+            orphans = await snapshot.work(blobs.orphans, aged)
+        await asyncio.to_thread(self._files.remove, orphans)

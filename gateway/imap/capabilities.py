@@ -1,0 +1,129 @@
+"""Which capabilities are there, and what does each bring? One row ties name, syntax, answer and phases."""
+
+from gateway.imap.grammar import acl as acl_syntax
+from gateway.imap.grammar import append as append_syntax
+from gateway.imap.grammar import connection as connection_syntax
+from gateway.imap.grammar import copy as copy_syntax
+from gateway.imap.grammar import fetch as fetch_syntax
+from gateway.imap.grammar import folders as folders_syntax
+from gateway.imap.grammar import listing as listing_syntax
+from gateway.imap.grammar import login as login_syntax
+from gateway.imap.grammar import search as search_syntax
+from gateway.imap.grammar import select as select_syntax
+from gateway.imap.grammar import status as status_syntax
+from gateway.imap.grammar import store as store_syntax
+from gateway.imap.handlers import acl, append, connection, copy, expunge, fetch, folders, listing, login, search, select, status, store
+from gateway.imap.phases import (
+    ANY,
+    AUTHENTICATED,
+    DESELECTS,
+    ENDS,
+    LOGS_IN,
+    NOT_AUTHENTICATED,
+    SELECTED,
+    SELECTS,
+)
+from gateway.imap.registry import (
+    Capability,
+    Registry,
+    after_login,
+    build,
+    command,
+    may_log_in,
+    may_not_log_in,
+    may_secure,
+)
+
+# RFC 3501, whole.
+IMAP4REV1 = Capability(
+    b"IMAP4rev1".upper(),
+    commands=(
+        command(b"CAPABILITY", connection_syntax.capability, connection.capability, ANY),
+        command(b"NOOP", connection_syntax.noop, connection.noop, ANY),
+        command(b"LOGOUT", connection_syntax.logout, connection.logout, ANY, leads=ENDS),
+        command(b"LOGIN", login_syntax.login, login.login, NOT_AUTHENTICATED, leads=LOGS_IN),
+        command(b"AUTHENTICATE", login_syntax.authenticate, login.authenticate, NOT_AUTHENTICATED, leads=LOGS_IN),
+        command(b"SELECT", lambda c: select_syntax.select(c, read_only=False), select.select, AUTHENTICATED, leads=SELECTS),
+        command(b"EXAMINE", lambda c: select_syntax.select(c, read_only=True), select.select, AUTHENTICATED, leads=SELECTS),
+        command(b"CREATE", folders_syntax.create, folders.create, AUTHENTICATED),
+        command(b"DELETE", folders_syntax.delete, folders.delete, AUTHENTICATED),
+        command(b"RENAME", folders_syntax.rename, folders.rename, AUTHENTICATED),
+        command(b"SUBSCRIBE", lambda c: folders_syntax.subscribe(c, subscribed=True), folders.subscribe, AUTHENTICATED),
+        command(b"UNSUBSCRIBE", lambda c: folders_syntax.subscribe(c, subscribed=False), folders.subscribe, AUTHENTICATED),
+        command(b"LIST", listing_syntax.list_command, listing.list_folders, AUTHENTICATED),
+        command(b"LSUB", listing_syntax.lsub, listing.lsub, AUTHENTICATED),
+        command(b"STATUS", status_syntax.status, status.status, AUTHENTICATED),
+        command(b"APPEND", append_syntax.append, append.append, AUTHENTICATED),
+        command(b"CHECK", select_syntax.check, select.check, SELECTED),
+        command(b"CLOSE", select_syntax.close, select.close, SELECTED, leads=DESELECTS),
+        command(b"EXPUNGE", copy_syntax.expunge, expunge.expunge, SELECTED),
+        command(b"SEARCH", lambda c: search_syntax.search(c, by_uid=False), search.search, SELECTED, keeps_numbers=True),
+        command(b"UID SEARCH", lambda c: search_syntax.search(c, by_uid=True), search.search, SELECTED),
+        command(b"FETCH", lambda c: fetch_syntax.fetch(c, by_uid=False), fetch.fetch, SELECTED, keeps_numbers=True),
+        command(b"UID FETCH", lambda c: fetch_syntax.fetch(c, by_uid=True), fetch.fetch, SELECTED),
+        command(b"STORE", lambda c: store_syntax.store(c, by_uid=False), store.store, SELECTED, keeps_numbers=True),
+        command(b"UID STORE", lambda c: store_syntax.store(c, by_uid=True), store.store, SELECTED),
+        command(b"COPY", lambda c: copy_syntax.copy(c, by_uid=False), copy.copy, SELECTED),
+        command(b"UID COPY", lambda c: copy_syntax.copy(c, by_uid=True), copy.copy, SELECTED),
+    ),
+    fetch_items=frozenset({*fetch_syntax.FETCH_ITEMS}),
+    search_keys=frozenset({*search_syntax.SEARCH_KEYS}),
+    status_items=status_syntax.STATUS_ITEMS,
+)
+
+# The order is that of the CAPABILITY response.
+ROWS: tuple[Capability, ...] = (
+    IMAP4REV1,
+    Capability(b"LITERAL+"),  # RFC 7888
+    Capability(b"SASL-IR", announced=may_log_in),  # RFC 4959
+    Capability(b"ENABLE", (command(b"ENABLE", connection_syntax.enable, connection.enable, AUTHENTICATED),)),  # RFC 5161
+    Capability(b"ID", (command(b"ID", connection_syntax.id_command, connection.identify, ANY),)),  # RFC 2971
+    Capability(  # RFC 3501 6.2.1
+        b"STARTTLS", (command(b"STARTTLS", connection_syntax.starttls, connection.starttls, NOT_AUTHENTICATED),), announced=may_secure
+    ),
+    Capability(b"LOGINDISABLED", announced=may_not_log_in),  # RFC 3501 6.2.3
+    Capability(b"AUTH=PLAIN", announced=may_log_in),  # RFC 4616
+    Capability(b"IDLE", (command(b"IDLE", connection_syntax.idle, connection.idle, AUTHENTICATED),), announced=after_login),  # RFC 2177
+    Capability(  # RFC 2342
+        b"NAMESPACE", (command(b"NAMESPACE", connection_syntax.namespace, listing.namespace, AUTHENTICATED),), announced=after_login
+    ),
+    Capability(b"CHILDREN", announced=after_login),  # RFC 3348
+    Capability(  # RFC 3691
+        b"UNSELECT", (command(b"UNSELECT", select_syntax.unselect, select.unselect, SELECTED, leads=DESELECTS),), announced=after_login
+    ),
+    Capability(  # RFC 4315
+        b"UIDPLUS", (command(b"UID EXPUNGE", copy_syntax.uid_expunge, expunge.expunge, SELECTED),), announced=after_login
+    ),
+    Capability(  # RFC 6851
+        b"MOVE",
+        (
+            command(b"MOVE", lambda c: copy_syntax.move(c, by_uid=False), copy.move, SELECTED),
+            command(b"UID MOVE", lambda c: copy_syntax.move(c, by_uid=True), copy.move, SELECTED),
+        ),
+        announced=after_login,
+    ),
+    Capability(  # RFC 4314
+        b"ACL",
+        (
+            command(b"SETACL", acl_syntax.setacl, acl.setacl, AUTHENTICATED),
+            command(b"DELETEACL", acl_syntax.deleteacl, acl.deleteacl, AUTHENTICATED),
+            command(b"GETACL", acl_syntax.getacl, acl.getacl, AUTHENTICATED),
+            command(b"LISTRIGHTS", acl_syntax.listrights, acl.listrights, AUTHENTICATED),
+            command(b"MYRIGHTS", acl_syntax.myrights, acl.myrights, AUTHENTICATED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"RIGHTS=KXTE", announced=after_login),  # RFC 4314 section 6: the new rights, without p, which nothing here grants
+    Capability(b"SPECIAL-USE", announced=after_login, list_selections=frozenset({b"SPECIAL-USE"})),  # RFC 6154
+    Capability(  # RFC 5258
+        b"LIST-EXTENDED",
+        announced=after_login,
+        list_selections=frozenset({b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH"}),
+        list_returns=frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"}),
+    ),
+    Capability(b"LIST-STATUS", announced=after_login, list_returns=frozenset({b"STATUS"})),  # RFC 5819
+    Capability(b"ESEARCH", announced=after_login, search_options=frozenset({*search_syntax.RETURN_OPTIONS})),  # RFC 4731
+)
+
+REGISTRY: Registry = build(ROWS)
+"""The whole table."""

@@ -1,0 +1,1 @@
+"""Answering: one file per command family."""

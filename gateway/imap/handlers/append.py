@@ -1,0 +1,24 @@
+"""APPEND: messages that the client brings."""
+
+from datetime import UTC, datetime
+
+from gateway.folders import NewItem
+from gateway.imap.grammar.append import Append, AppendMessage
+from gateway.imap.handlers.store import sorted_out
+from gateway.imap.responses import appenduid
+from gateway.imap.session import Answer, Output, Session
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def append(session: Session, command: Append, emit: Output) -> Answer:
+    """RFC 3501 section 6.3.11, RFC 4315 section 3. In place of a copy that the server filed itself: delegation.md section 6."""
+    place = session.place(command.mailbox)
+    _, done = await session.services.folders.append(session.acting, place, [_item(message) for message in command.messages])
+    return Answer(code=appenduid(done.uidvalidity, done.uids))
+
+
+def _item(message: AppendMessage) -> NewItem:
+    flags, keywords = sorted_out(message.flags)
+    received = None if message.internal_date is None else int((message.internal_date - _EPOCH).total_seconds() * 1_000_000)
+    return NewItem(message.octets, flags, keywords, received)

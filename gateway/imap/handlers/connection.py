@@ -1,0 +1,56 @@
+"""CAPABILITY, NOOP, LOGOUT, STARTTLS, IDLE, ENABLE, ID: answers about the connection itself."""
+
+from typing import Final
+
+from gateway.changes import News
+from gateway.imap.grammar.connection import Capability, Enable, Identify, Idle, Logout, Noop, StartTls
+from gateway.imap.responses import Capabilities, Condition, Continuation, Enabled, Identification, Status
+from gateway.imap.session import Answer, Bad, No, Output, Session
+
+_OURSELVES: Final = (("name", "procura"), ("vendor", "procura"))
+
+
+async def capability(session: Session, command: Capability, emit: Output) -> None:
+    """What can be done here, now."""
+    emit.say(Capabilities(session.capabilities()))
+
+
+async def noop(session: Session, command: Noop, emit: Output) -> None:
+    """What happened is told before the tagged answer."""
+    session.news |= News.FOLDER
+
+
+async def logout(session: Session, command: Logout, emit: Output) -> Answer:
+    """BYE, OK, end."""
+    emit.say(Status(Condition.BYE, "goodbye"))
+    session.deselect()
+    return Answer()
+
+
+async def starttls(session: Session, command: StartTls, emit: Output) -> Answer:
+    """RFC 3501 section 6.2.1; RFC 9051 section 7.1: whatever was said before is void afterwards."""
+    secure, can_secure = session.wire.circumstances_of_tls
+    if secure:
+        raise Bad("TLS is on already")
+    if not can_secure:
+        raise No("there is no TLS here")
+    return Answer("begin TLS now", then=session.wire.secure)
+
+
+async def idle(session: Session, command: Idle, emit: Output) -> Answer:
+    """RFC 2177. The listener waits for DONE; this command's task ends here."""
+    session.news |= News.FOLDER
+    emit.say(Continuation(b"idling"))
+    return Answer("IDLE completed", idles=True)
+
+
+async def enable(session: Session, command: Enable, emit: Output) -> None:
+    """RFC 5161: what is unknown is passed over (clients.md 20: mutt asks for UTF8=ACCEPT without having seen it)."""
+    enabled = tuple(name for name in dict.fromkeys(command.names) if session.services.registry.enables(name))
+    session.enabled |= frozenset(enabled)
+    emit.say(Enabled(enabled))
+
+
+async def identify(session: Session, command: Identify, emit: Output) -> None:
+    """RFC 2971. The version is nobody's business before login, and of no use after it."""
+    emit.say(Identification(_OURSELVES))

@@ -1,0 +1,33 @@
+"""COPY, MOVE and their kin under UID: messages go elsewhere."""
+
+from gateway.changes import News
+from gateway.imap.grammar.copy import Copy, Move
+from gateway.imap.responses import READ_ONLY, Condition, Status, copyuid
+from gateway.imap.session import Answer, No, Output, Session, runs_of
+
+
+async def copy(session: Session, command: Copy, emit: Output) -> Answer:
+    """RFC 3501 section 6.4.7, RFC 4315 section 3: all or none."""
+    selected = session.here
+    place = session.place(command.mailbox)
+    spans = selected.view.spans(command.messages, by_uid=command.by_uid)
+    if not spans:
+        return Answer()
+    _, done = await session.services.folders.copy(selected.folder, place, runs_of(selected.view, spans))
+    return Answer(code=copyuid(done.uidvalidity, done.sources, done.targets) if done.sources else None)
+
+
+async def move(session: Session, command: Move, emit: Output) -> Answer:
+    """RFC 6851: in one transaction; COPYUID comes before the EXPUNGEs, and not at all where it would name what the client did not."""
+    selected = session.here
+    place = session.place(command.mailbox)
+    if selected.examined:
+        raise No("the folder was opened to be looked at only", READ_ONLY)
+    spans = selected.view.spans(command.messages, by_uid=command.by_uid)
+    if not spans:
+        return Answer()
+    _, done, redirected = await session.services.folders.move(selected.folder, place, runs_of(selected.view, spans))
+    if done.sources and not redirected:
+        emit.say(Status(Condition.OK, "moved", copyuid(done.uidvalidity, done.sources, done.targets)))
+    session.news |= News.FOLDER
+    return Answer()

@@ -1,0 +1,286 @@
+"""FETCH and UID FETCH: what the client wants to know of its messages."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from types import MappingProxyType
+from typing import Final
+
+from gateway.changes import News
+from gateway.folders import BATCH, IN_PLACE, OpenFolder
+from gateway.imap.grammar.fetch import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
+from gateway.imap.responses import EXPUNGEISSUED
+from gateway.imap.sections import cut, section
+from gateway.imap.session import Answer, Bad, Output, Selected, Session
+from gateway.imap.view import Span
+from gateway.message.split import read_header
+from gateway.message.structure import Part, parse
+from store.model import Flag, MessageRow, Run
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_STATE_ONLY: Final = frozenset({b"FLAGS", b"UID"})
+_CHUNK: Final = 1024
+"""Messages whose UID and FLAGS are spelled in one go."""
+_WHOLE: Final = Section()
+_HEADER: Final = Section(text=SectionText.HEADER)
+_TEXT: Final = Section(text=SectionText.TEXT)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read of a few messages, by UID."""
+
+    rows: dict[int, MessageRow] = field(default_factory=dict)
+    envelopes: dict[int, bytes] = field(default_factory=dict)
+    structures: dict[int, bytes] = field(default_factory=dict)
+    bodies: dict[int, bytes] = field(default_factory=dict)
+
+
+class _Octets:
+    """One message's octets, taken apart when an item needs it, once."""
+
+    __slots__ = ("_head", "_part", "octets")
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self._part: Part | None = None
+        self._head: int | None = None
+
+    def part(self) -> Part:
+        if self._part is None:
+            self._part = parse(self.octets)
+        return self._part
+
+    def section(self, wanted: Section) -> bytes | None:
+        if wanted.path or (wanted.text is not None and self._part is not None):
+            return section(self.octets, wanted, self.part)
+        if wanted.text is None:
+            return self.octets
+        # What concerns the message's own header needs no look at its parts.
+        if self._head is None:
+            self._head = read_header(self.octets).body
+        if wanted.text is SectionText.TEXT:
+            return self.octets[self._head :]
+        head = self.octets[: self._head]
+        return head if wanted.text is SectionText.HEADER else section(head, wanted, lambda: parse(head))
+
+
+def _flags(selected: Selected, uid: int, at: int) -> bytes:
+    return selected.view.state.spell_flags(selected.view.state.flags[at], recent=selected.view.is_recent(uid))
+
+
+def internal_date(received: int) -> bytes:
+    """`date-time`, in UTC."""
+    try:
+        at = _EPOCH + timedelta(microseconds=received)
+    except OverflowError:
+        at = _EPOCH
+    return b'INTERNALDATE "%2d-%b-%04d %02d:%02d:%02d +0000"' % (at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second)
+
+
+# What each item that is all said by its name makes of a batch. An extension adds a row.
+_OF_ROW: Mapping[bytes, Callable[[MessageRow], bytes]] = MappingProxyType(
+    {b"INTERNALDATE": lambda row: internal_date(row.received), b"RFC822.SIZE": lambda row: b"RFC822.SIZE %d" % row.size}
+)
+_PREPARED: Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Awaitable[list[tuple[int, bytes]]]]]] = MappingProxyType(
+    {
+        b"ENVELOPE": ("envelopes", OpenFolder.envelopes),
+        b"BODYSTRUCTURE": ("structures", OpenFolder.structures),
+        b"BODY": ("bodies", OpenFolder.bodies),
+    }
+)
+_OLD_SECTIONS: Mapping[bytes, BodySection] = MappingProxyType(
+    {
+        b"RFC822": BodySection(b"RFC822", _WHOLE, False),
+        b"RFC822.HEADER": BodySection(b"RFC822.HEADER", _HEADER, True),
+        b"RFC822.TEXT": BodySection(b"RFC822.TEXT", _TEXT, False),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The items of a command, sorted by what they need."""
+
+    items: tuple[FetchItem, ...]
+    rows: bool
+    prepared: tuple[bytes, ...]
+    sections: tuple[BodySection, ...]
+
+    @property
+    def sets_seen(self) -> bool:
+        return any(not item.peek for item in self.sections)
+
+
+def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool) -> _Wanted:
+    found = [_OLD_SECTIONS.get(item.label, item) if isinstance(item, Attribute) else item for item in items]
+    if by_uid and not any(item.label == b"UID" for item in found):
+        found.insert(0, Attribute(b"UID"))
+    sections = tuple(item for item in found if isinstance(item, BodySection))
+    names = {item.label for item in found if isinstance(item, Attribute)}
+    return _Wanted(tuple(found), bool(names & _OF_ROW.keys()) or bool(sections), tuple(sorted(names & _PREPARED.keys())), sections)
+
+
+async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
+    """RFC 3501 section 6.4.5. BODY[] without PEEK sets \\Seen where that is allowed, and leaves no trace where it is not."""
+    if command.modifiers:
+        raise Bad("there is no such modifier of FETCH here")
+    selected = await session.refresh()
+    spans = selected.view.spans(command.messages, by_uid=command.by_uid)
+    wanted = _sort_out(command.items, by_uid=command.by_uid)
+    if all(item.label in _STATE_ONLY for item in wanted.items):
+        gone = await _from_state(selected, spans, wanted, emit)
+    else:
+        gone = await _from_store(selected, spans, wanted, emit)
+    if wanted.sets_seen and not selected.examined:
+        unseen = _unseen_runs(selected, spans)
+        if unseen and await selected.folder.mark_seen(unseen) is not None:
+            session.news |= News.FOLDER
+    # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
+    return Answer(code=EXPUNGEISSUED) if gone else Answer()
+
+
+def _chunks(spans: Sequence[Span], size: int) -> Iterator[Span]:
+    for low, high in spans:
+        for start in range(low, high, size):
+            yield start, min(start + size, high)
+
+
+async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> bool:
+    """UID and FLAGS touch no table: one template for many messages, filled from slices of the arrays."""
+    gone = False
+    labels = [item.label for item in wanted.items]
+    template = b"* %d FETCH (" + b" ".join(b"UID %d" if label == b"UID" else b"%b" for label in labels) + b")\r\n"
+    view = selected.view
+    plain = not view.recent
+    for low, high in _chunks(spans, _CHUNK):
+        state = view.state
+        places: Sequence[int] = range(low, high)
+        if view.current:
+            uids, flags = view.uids[low:high], state.flags[low:high]
+        else:
+            there = [(place, at) for place in places if (at := state.index(view.uids[place])) is not None]
+            gone = gone or len(there) < high - low
+            places = [place for place, _ in there]
+            uids = type(view.uids)("I", [view.uids[place] for place in places])
+            flags = type(state.flags)("Q", [state.flags[at] for _, at in there])
+        columns: list[Sequence[object]] = [[place + 1 for place in places]]
+        for label in labels:
+            if label == b"UID":
+                columns.append(uids)
+            elif plain:
+                spell = {bits: state.spell_flags(bits) for bits in set(flags)}
+                columns.append([spell[bits] for bits in flags])
+            else:
+                columns.append([state.spell_flags(bits, recent=view.is_recent(uid)) for uid, bits in zip(uids, flags, strict=True)])
+        if len(uids):
+            emit((template * len(uids)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
+        await emit.breathe()
+    return gone
+
+
+async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> bool:
+    gone = False
+    folder, view = selected.folder, selected.view
+    for low, high in _chunks(spans, 64 if wanted.sections else BATCH):
+        runs = [(view.uids[low], view.uids[high - 1])]
+        batch = _Batch()
+        if wanted.rows:
+            batch.rows = {row.uid: row for row in await folder.rows(runs)}
+        for name in wanted.prepared:
+            place, read = _PREPARED[name]
+            setattr(batch, place, dict(await read(folder, runs)))
+        waiting: list[tuple[int, int]] = []
+        size = 0
+        for place_of in range(low, high):
+            uid = view.uids[place_of]
+            at = view.state.index(uid)
+            row = batch.rows.get(uid)
+            if at is None or (wanted.rows and row is None):
+                gone = True
+                continue
+            if not wanted.sections:
+                emit(_spell(selected, place_of, at, uid, wanted, batch, None))
+                if place_of % 64 == 63:
+                    await emit.breathe()
+                continue
+            assert row is not None
+            if waiting and size + row.size > IN_PLACE:
+                gone = await _with_octets(selected, waiting, wanted, batch, emit) or gone
+                waiting, size = [], 0
+            waiting.append((place_of, row.size))
+            size += row.size
+        if waiting:
+            gone = await _with_octets(selected, waiting, wanted, batch, emit) or gone
+        await emit.breathe()
+    return gone
+
+
+async def _with_octets(selected: Selected, places: Sequence[tuple[int, int]], wanted: _Wanted, batch: _Batch, emit: Output) -> bool:
+    """Messages whose octets are needed, some 64 KiB of them or one."""
+    view = selected.view
+    if len(places) == 1 and places[0][1] > IN_PLACE and all(item.partial is not None for item in wanted.sections):
+        uid = view.uids[places[0][0]]
+        whole = await selected.folder.large(uid)
+        found = {} if whole is None else {uid: whole}
+    else:
+        found = dict(await selected.folder.octets([(view.uids[place], size) for place, size in places]))
+    gone = False
+    for place, _ in places:
+        uid = view.uids[place]
+        at = view.state.index(uid)
+        octets = found.get(uid)
+        if octets is None or at is None:
+            gone = True
+            continue
+        emit(_spell(selected, place, at, uid, wanted, batch, _Octets(octets)))
+        await emit.breathe()
+    return gone
+
+
+def _spell(selected: Selected, place: int, at: int, uid: int, wanted: _Wanted, batch: _Batch, message: _Octets | None) -> bytes:
+    pieces: list[bytes] = [b"* %d FETCH (" % (place + 1)]
+    before = b""
+    for item in wanted.items:
+        label = item.label
+        pieces.append(before)
+        before = b" "
+        if isinstance(item, BodySection):
+            assert message is not None
+            octets = cut(message.section(item.section), item.partial)
+            if octets is None:
+                pieces.append(b"%b NIL" % label)
+            else:
+                pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
+                pieces.append(octets)
+        elif label == b"UID":
+            pieces.append(b"UID %d" % uid)
+        elif label == b"FLAGS":
+            pieces.append(_flags(selected, uid, at))
+        elif label in _OF_ROW:
+            pieces.append(_OF_ROW[label](batch.rows[uid]))
+        else:
+            prepared: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
+            pieces.append(b"%b %b" % (label, prepared.get(uid, b"NIL")))
+    pieces.append(b")\r\n")
+    return b"".join(pieces)
+
+
+def _unseen_runs(selected: Selected, spans: Sequence[Span]) -> list[Run]:
+    """Runs of UIDs that lack \\Seen."""
+    view, state = selected.view, selected.view.state
+    found: list[Run] = []
+    for low, high in spans:
+        for place in range(low, high):
+            uid = view.uids[place]
+            at = state.index(uid)
+            if at is None or state.flags[at] & Flag.SEEN:
+                continue
+            # Neighbours in the view with nothing stored between them: one run.
+            if found and place > low and found[-1][1] == view.uids[place - 1]:
+                found[-1] = found[-1][0], uid
+            else:
+                found.append((uid, uid))
+    return found

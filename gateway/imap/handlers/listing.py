@@ -1,0 +1,217 @@
+"""LIST, LSUB, NAMESPACE: which folders are there for this actor?"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.folders import Figures
+from gateway.folders import Listed as ListedFolder
+from gateway.imap.grammar.connection import NamespaceQuery
+from gateway.imap.grammar.listing import List, Lsub
+from gateway.imap.handlers.status import of as status_of
+from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern
+from gateway.imap.responses import Listed, Namespaces, childinfo
+from gateway.imap.session import Output, Session
+from policy.folders import SpecialUse
+from policy.identity import Address
+
+_USES: Final = {
+    SpecialUse.DRAFTS: b"\\Drafts",
+    SpecialUse.SENT: b"\\Sent",
+    SpecialUse.TRASH: b"\\Trash",
+    SpecialUse.JUNK: b"\\Junk",
+    SpecialUse.ARCHIVE: b"\\Archive",
+}
+
+
+@dataclass(slots=True)
+class _Name:
+    """A name that may be listed. `folder` None: a node above folders, or a name that was subscribed to."""
+
+    folder: ListedFolder | None = None
+    subscribed: bool = False
+    is_gone: bool = False
+    has_children: bool = False
+    hidden: bool = False
+    below: set[bytes] = field(default_factory=set)
+
+    @property
+    def use(self) -> bytes | None:
+        return None if self.folder is None or self.folder.row.special_use is None else _USES.get(self.folder.row.special_use)
+
+
+class _Asked:
+    """One pattern of the client's. Who writes the owner's full address gets the names back as he wrote them (clients.md 11)."""
+
+    __slots__ = ("_canonical", "_written", "is_elsewhere", "pattern")
+
+    def __init__(self, reference: str, pattern: str, names: Namespace) -> None:
+        whole = reference + pattern
+        self._canonical = self._written = ""
+        self.is_elsewhere = whole.startswith(names.prefix)
+        if self.is_elsewhere:
+            shown, _, _ = whole.removeprefix(names.prefix).partition(SEPARATOR)
+            if "@" in shown and "*" not in shown and "%" not in shown:
+                canonical = names.owner_node(shown.lower())
+                if canonical != names.prefix + shown:
+                    self._written, self._canonical = names.prefix + shown, canonical
+                    whole = canonical + whole[len(self._written) :]
+        self.pattern = Pattern("", whole)
+
+    def matches(self, name: str) -> bool:
+        return self.pattern.matches(name)
+
+    def spell(self, name: str) -> str:
+        if self._canonical and (name == self._canonical or name.startswith(self._canonical + SEPARATOR)):
+            return self._written + name[len(self._canonical) :]
+        return name
+
+    def wants(self, node: str) -> bool:
+        """Could it match the node or anything below it?"""
+        return self.pattern.matches(node) or self.pattern.reaches(node)
+
+
+async def list_folders(session: Session, command: List, emit: Output) -> None:
+    """RFC 3501 section 6.3.8, RFC 5258, RFC 5819, RFC 6154; what may not be seen is left out (delegation.md section 2)."""
+    if command.patterns == ("",) and not command.extended:
+        emit.say(Listed((b"\\Noselect",), ""))
+        return
+    asked = [_Asked(command.reference, pattern, session.names) for pattern in command.patterns if command.reference + pattern]
+    figures = command.returns(b"STATUS")
+    names = await _names(session, asked, figures=figures is not None)
+    only_subscribed = command.selects(b"SUBSCRIBED")
+    only_special = command.selects(b"SPECIAL-USE")
+    recursive = command.selects(b"RECURSIVEMATCH")
+    tells_subscribed = only_subscribed or command.returns(b"SUBSCRIBED") is not None
+    if recursive:
+        _pass_up(names, only_subscribed, only_special)
+    for name in _ordered(names):
+        one = names[name]
+        spelled = next((pattern.spell(name) for pattern in asked if pattern.matches(name)), None)
+        if spelled is None:
+            continue
+        fits = (one.subscribed or not only_subscribed) and (one.use is not None or not only_special)
+        fits = fits and (only_subscribed or not one.is_gone)
+        if not fits and not (recursive and one.below):
+            continue
+        extended = (childinfo(sorted(one.below)),) if recursive and one.below else ()
+        emit.say(Listed(_attributes(one, tells_subscribed=tells_subscribed), spelled, extended))
+        if figures is not None and one.folder is not None and one.folder.figures:
+            items = figures.value
+            assert isinstance(items, tuple)
+            counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent)
+            emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted))
+        await emit.breathe()
+
+
+async def lsub(session: Session, command: Lsub, emit: Output) -> None:
+    """RFC 3501 section 6.3.9. With `%`, the parent of a subscribed name that does not match itself is shown \\Noselect."""
+    if not command.pattern:
+        emit.say(Listed((b"\\Noselect",), "", lsub=True))
+        return
+    asked = _Asked(command.reference, command.pattern, session.names)
+    names = await _names(session, [asked], figures=False)
+    said: dict[str, bool] = {}
+    for name in _ordered(names):
+        if not names[name].subscribed:
+            continue
+        if asked.matches(name):
+            said[name] = True
+            continue
+        for parent in _parents(name):
+            if asked.matches(parent):
+                said.setdefault(parent, False)
+                break
+    for name in sorted(said, key=_order):
+        known = names.get(name)
+        selectable = said[name] and known is not None and known.folder is not None and not known.folder.row.noselect
+        emit.say(Listed(() if selectable or said[name] else (b"\\Noselect",), asked.spell(name), lsub=True))
+        await emit.breathe()
+
+
+async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> None:
+    """RFC 2342."""
+    emit.say(Namespaces((("", SEPARATOR),), ((session.names.prefix, SEPARATOR),)))
+
+
+async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool) -> dict[str, _Name]:
+    """Every name that could be listed, with the nodes above them."""
+    names = session.names
+    patterns = list(asked)
+    others = any(pattern.wants(names.node) for pattern in patterns)
+
+    def wanted(owner: Address) -> bool:
+        node = names.owner_node(str(owner))
+        # The node above owners is listed only where somebody shares something: then any owner will do.
+        return any(pattern.wants(node) or pattern.matches(names.node) for pattern in patterns)
+
+    own = not all(pattern.is_elsewhere for pattern in patterns)
+    listing = await session.services.folders.listing(session.acting, wanted if others else None, own=own, figures=figures)
+    found: dict[str, _Name] = {}
+    for folder in listing.folders:
+        name = session.name_of(folder.owner_address, folder.row.path)
+        found[name] = _Name(folder, folder.subscribed)
+    for gone in listing.vanished:
+        found.setdefault(gone.path[1:], _Name(subscribed=True, is_gone=True))
+    for name in list(found):
+        if found[name].is_gone:
+            continue
+        for parent in _parents(name):
+            above = found.setdefault(parent, _Name(hidden=not _is_node(parent, names)))
+            if above.is_gone:
+                above.is_gone = False
+                above.hidden = True
+            if above.has_children:
+                break
+            above.has_children = True
+    return found
+
+
+def _is_node(name: str, names: Namespace) -> bool:
+    """Is it the node of other people's folders, or one owner's?"""
+    return name == names.node or (name.startswith(names.prefix) and SEPARATOR not in name.removeprefix(names.prefix))
+
+
+def _parents(name: str) -> Iterable[str]:
+    at = name.rfind(SEPARATOR)
+    while at > 0:
+        name = name[:at]
+        yield name
+        at = name.rfind(SEPARATOR)
+
+
+def _order(name: str) -> tuple[bool, list[str]]:
+    return name != INBOX, name.split(SEPARATOR)
+
+
+def _ordered(names: dict[str, _Name]) -> list[str]:
+    return sorted(names, key=_order)
+
+
+def _pass_up(names: dict[str, _Name], only_subscribed: bool, only_special: bool) -> None:
+    """RECURSIVEMATCH: every name above one that is selected knows so (RFC 5258 section 3.5)."""
+    for name, one in list(names.items()):
+        options = set()
+        if only_subscribed and one.subscribed:
+            options.add(b"SUBSCRIBED")
+        if only_special and one.use is not None:
+            options.add(b"SPECIAL-USE")
+        if options:
+            for parent in _parents(name):
+                names.setdefault(parent, _Name(hidden=True, is_gone=one.is_gone)).below |= options
+
+
+def _attributes(one: _Name, *, tells_subscribed: bool) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    if one.is_gone:
+        found.append(b"\\NonExistent")
+    elif one.folder is None:
+        found.extend((b"\\NonExistent", b"\\Noselect") if one.hidden else (b"\\Noselect",))
+    elif one.folder.row.noselect:
+        found.append(b"\\Noselect")
+    found.append(b"\\HasChildren" if one.has_children else b"\\HasNoChildren")
+    if tells_subscribed and one.subscribed:
+        found.append(b"\\Subscribed")
+    if one.use is not None:
+        found.append(one.use)
+    return tuple(found)

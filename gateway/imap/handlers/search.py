@@ -1,0 +1,156 @@
+"""SEARCH and UID SEARCH: which messages match?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
+from typing import Final
+
+from gateway.imap.grammar import search as syntax
+from gateway.imap.grammar.search import Search, SearchKey
+from gateway.imap.responses import Found, FoundExtended, search_data
+from gateway.imap.session import Output, Selected, Session, runs_of
+from gateway.message.text import fold
+from store import criteria
+from store.criteria import Criterion
+from store.model import Flag, Run
+
+_SLICE: Final = 8_192
+"""Messages looked at before others may run: about a millisecond."""
+_DAY: Final = 86_400 * 1_000_000
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_SYSTEM: Mapping[bytes, Flag] = MappingProxyType(
+    {
+        b"\\Seen": Flag.SEEN,
+        b"\\Answered": Flag.ANSWERED,
+        b"\\Flagged": Flag.FLAGGED,
+        b"\\Deleted": Flag.DELETED,
+        b"\\Draft": Flag.DRAFT,
+    }
+)
+# Decoded and folded beside the message; the octets need not be read.
+_KEPT: Mapping[bytes, criteria.Field] = MappingProxyType(
+    {b"FROM": criteria.Field.FROM, b"TO": criteria.Field.TO, b"CC": criteria.Field.CC, b"SUBJECT": criteria.Field.SUBJECT}
+)
+
+_Test = Callable[[int, int], bool]
+"""By UID and flags."""
+
+
+async def search(session: Session, command: Search, emit: Output) -> None:
+    """RFC 3501 section 6.4.4, RFC 4731. Numbers are those the client knows: what came since is not among them."""
+    selected = await session.refresh()
+    test = _by_state(command.key, selected)
+    if test is not None and selected.view.current:
+        exists = selected.view.exists
+        # Copies: others may change the state while this one lets them run.
+        uids, flags = selected.view.uids[:exists], selected.view.state.flags[:exists]
+        numbers: list[int] = []
+        for start in range(0, exists, _SLICE):
+            part = zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True)
+            numbers.extend(number for number, (uid, bits) in enumerate(part, start + 1) if test(uid, bits))
+            await emit.breathe()
+        found: Sequence[int] = [uids[number - 1] for number in numbers] if command.by_uid else numbers
+    else:
+        matching = await selected.folder.search(criterion(command.key, selected))
+        known = [(number, uid) for uid in matching if (number := selected.view.number(uid)) is not None]
+        found = [uid if command.by_uid else number for number, uid in known]
+    if command.returning is None:
+        emit.say(Found(found))
+    else:
+        data = search_data(found, [option.name for option in command.returning])
+        emit.say(FoundExtended(emit.tag, command.by_uid, data))
+
+
+def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
+    """What the folder's state alone can answer; None: the store has to be asked."""
+    view = selected.view
+    match key:
+        case syntax.Everything():
+            return lambda uid, flags: True
+        case syntax.HasFlag(b"\\Recent", present):
+            return lambda uid, flags: view.is_recent(uid) is present
+        case syntax.HasFlag(flag, present):
+            wanted = flag.lower()
+            bit = next((1 << at for at, name in enumerate(view.state.names) if name.lower() == wanted), 0)
+            return lambda uid, flags: bool(flags & bit) is present
+        case syntax.Among(messages, by_uid):
+            runs = runs_of(view, view.spans(messages, by_uid=by_uid, lenient=True))
+            if len(runs) == 1:
+                low, high = runs[0]
+                return lambda uid, flags: low <= uid <= high
+            members = frozenset(view.resolve(messages, by_uid=by_uid, lenient=True))
+            return lambda uid, flags: uid in members
+        case syntax.Not(inner):
+            one = _by_state(inner, selected)
+            return None if one is None else lambda uid, flags: not one(uid, flags)
+        case syntax.And(keys):
+            tests = [_by_state(each, selected) for each in keys]
+            sure = [test for test in tests if test is not None]
+            return None if len(sure) != len(tests) else lambda uid, flags: all(test(uid, flags) for test in sure)
+        case syntax.Or(first, second):
+            left, right = _by_state(first, selected), _by_state(second, selected)
+            return None if left is None or right is None else lambda uid, flags: left(uid, flags) or right(uid, flags)
+        case _:
+            return None
+
+
+def criterion(key: SearchKey, selected: Selected) -> Criterion:
+    """The key in the store's terms: message numbers and \\Recent become UIDs, which only this session knows."""
+    match key:
+        case syntax.Everything():
+            return criteria.All()
+        case syntax.HasFlag(b"\\Recent", present):
+            recent = criteria.Uids(_recent(selected))
+            return recent if present else criteria.Not(recent)
+        case syntax.HasFlag(flag, present):
+            bit = _SYSTEM.get(flag)
+            return criteria.KeywordIs(flag.decode("ascii", "replace"), present) if bit is None else criteria.FlagIs(int(bit), present)
+        case syntax.Contains(b"BODY", text):
+            return criteria.BodyContains(fold(text))
+        case syntax.Contains(b"TEXT", text):
+            return criteria.TextContains(fold(text))
+        case syntax.Contains(place, text):
+            return _field(place, text)
+        case syntax.HeaderContains(field, text):
+            return _field(field, text)
+        case syntax.Dated(relation, day):
+            return _dated(relation, day)
+        case syntax.Sized(b"LARGER", octets):
+            return criteria.SizeLarger(octets)
+        case syntax.Sized(_, octets):
+            return criteria.SizeSmaller(octets)
+        case syntax.Among(messages, by_uid):
+            return criteria.Uids(tuple(runs_of(selected.view, selected.view.spans(messages, by_uid=by_uid, lenient=True))))
+        case syntax.Not(inner):
+            return criteria.Not(criterion(inner, selected))
+        case syntax.And(keys):
+            return criteria.And(tuple(criterion(each, selected) for each in keys))
+        case syntax.Or(first, second):
+            return criteria.Or((criterion(first, selected), criterion(second, selected)))
+        case _:
+            raise AssertionError(f"a search key without an answer: {type(key).__name__}")
+
+
+def _field(name: bytes, text: str) -> Criterion:
+    kept = _KEPT.get(name)
+    if kept is None or not text:
+        return criteria.HeaderContains(name.decode("ascii"), fold(text))
+    return criteria.FieldContains(kept, fold(text))
+
+
+def _dated(relation: bytes, day: date) -> Criterion:
+    number = day.toordinal() - _EPOCH
+    unit = 1 if relation.startswith(b"SENT") else _DAY
+    kind = criteria.Sent if relation.startswith(b"SENT") else criteria.Received
+    match relation.removeprefix(b"SENT"):
+        case b"BEFORE":
+            return kind(None, number * unit)
+        case b"ON":
+            return kind(number * unit, (number + 1) * unit)
+        case _:
+            return kind(number * unit, None)
+
+
+def _recent(selected: Selected) -> tuple[Run, ...]:
+    view = selected.view
+    return tuple((uid, uid) for uid in view.uids[: view.exists] if view.is_recent(uid)) if view.recent else ()

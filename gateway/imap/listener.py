@@ -1,0 +1,592 @@
+"""How does one connection become commands and answers? Carrier, framing, command, handler, response."""
+
+import asyncio
+import ipaddress
+import logging
+import secrets
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from gateway.carrier import OUTPUT_BACKLOG, OUTPUT_TIMEOUT, Carrier, Reading, Wheel, use_small_tls_buffers
+from gateway.changes import Changes, News
+from gateway.folders import Folders, MissingTarget, UnknownRight
+from gateway.imap.capabilities import REGISTRY
+from gateway.imap.framing import Allowance, Frame, Framer, FramingError, Want, carries_message
+from gateway.imap.grammar.cursor import BadCharset, BadSyntax, command_name
+from gateway.imap.grammar.search import CHARSETS
+from gateway.imap.phases import Phase, after, may_speak, wrong_phase
+from gateway.imap.refusals import farewell, refusal
+from gateway.imap.registry import Command
+from gateway.imap.responses import SERVERBUG, TOOBIG, UNAVAILABLE, Code, Condition, Continuation, Status, badcharset, capability_code
+from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Session, States
+from gateway.imap.view import BadSequence
+from gateway.login import Login
+from gateway.refusal import Refused
+from gateway.sessions import Sessions
+from policy.reasons import Defer, Reason, Refuse
+from store.errors import Busy, StoreError
+
+log = logging.getLogger(__name__)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+QUEUED: Final = 65_536
+"""Octets of commands that may wait behind a running one; then the peer is read no further."""
+LATE_BYE: Final = "Autologout; idle for too long"
+
+
+class TlsMode(StrEnum):
+    """How a listener comes to TLS. STARTTLS is offered only where there is a certificate."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one peer may use up (config/settings.py has the reasons). Octets and seconds.
+
+    `exempt`: networks to which the limit per source does not apply.
+    """
+
+    connections: int = 10_000
+    connections_per_source: int = 100
+    exempt: Sequence[Network] = ()
+    line: int = 65_536
+    line_before_login: int = 8_192
+    literal: int = 131_072
+    literal_before_login: int = 4_096
+    message_size: int = 50 << 20
+    bad_commands: int = 20
+    bad_commands_before_login: int = 5
+    tls_timeout: float = 30
+    login_timeout: float = 180
+    idle_timeout: float = 1_800
+    data_timeout: float = 1_800
+    output_backlog: int = OUTPUT_BACKLOG
+    output_timeout: float = OUTPUT_TIMEOUT
+
+
+class _Framer(Framer):
+    """A framer whose allowance for lines grows with the login."""
+
+    __slots__ = ()
+
+    def widen(self, max_line: int) -> None:
+        self._max_line = max_line
+
+
+class Connection:
+    """One client. A task exists only while a command runs or news are told; waiting and IDLE are states."""
+
+    __slots__ = (
+        "_asked",
+        "_bad",
+        "_begun",
+        "_carrier",
+        "_farewell",
+        "_framer",
+        "_idling",
+        "_listener",
+        "_partial",
+        "_task",
+        "_tls_mode",
+        "peer",
+        "session",
+    )
+
+    def __init__(self, listener: "ImapListener", tls_mode: TlsMode, carrier: Carrier) -> None:
+        self._listener = listener
+        self._carrier = carrier
+        self._tls_mode = tls_mode
+        self._framer = _Framer(listener.limits.line_before_login, self._allowance)
+        self._task: asyncio.Task[None] | None = None
+        self._asked: asyncio.Future[bytes] | None = None
+        self._idling: bytes | None = None
+        self._farewell: Refuse | Defer | None = None
+        self._bad = 0
+        self._begun = False
+        self._partial = False
+        self.peer = ""
+        self.session = Session(listener.services, self)
+
+    # --- the carrier's dialogue
+
+    def connected(self) -> None:
+        """The peer is there: greeting, TLS, or BYE where there are too many."""
+        self.peer = self._carrier.peer
+        too_many = self._listener.admit(self)
+        self._carrier.expect(self._listener.limits.login_timeout)
+        if self._tls_mode is TlsMode.IMPLICIT:
+            if too_many:
+                self._carrier.abort()
+                return
+            self._carrier.await_tls()
+            self._start(self._greet_securely())
+        elif too_many:
+            self._bye("too many connections, try again later", UNAVAILABLE)
+        else:
+            self._greet()
+
+    def received(self, octets: memoryview) -> None:
+        """Octets came."""
+        if self.session.phase is Phase.LOGOUT:
+            return
+        self._framer.feed(octets)
+        self._advance()
+
+    def late(self) -> None:
+        """The peer has not done its part in time."""
+        if self.session.phase is Phase.NOT_AUTHENTICATED:
+            self._bye("login took too long")
+        else:
+            self._bye(LATE_BYE)
+
+    def ended(self) -> None:
+        """The peer is gone; nothing of it stays."""
+        self.session.leave()
+        self._framer.clear()
+        self._listener.gone(self)
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_exception(ConnectionResetError("the peer is gone"))
+        self._break_off()
+
+    # --- what the session asks for
+
+    @property
+    def circumstances_of_tls(self) -> tuple[bool, bool]:
+        """(TLS is on, TLS can be switched on)."""
+        secured = self._carrier.secured
+        return secured, not secured and self._tls_mode is TlsMode.STARTTLS and self._listener.tls() is not None
+
+    async def ask(self, prompt: bytes) -> bytes:
+        """A continuation request and the line that answers it. Raises FramingError, ConnectionError."""
+        self._carrier.write(Continuation(prompt).spell())
+        self._asked = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(self._advance)
+        try:
+            return await self._asked
+        finally:
+            self._asked = None
+
+    async def secure(self) -> None:
+        """TLS from here on; nothing may have come in the clear behind the command. Raises ConnectionError."""
+        context = self._listener.tls()
+        if context is None or self._framer.pending:
+            # What came before the handshake was not protected, whoever sent it: robustness.md 2.1, class 2.
+            log.warning("octets in the clear behind STARTTLS", extra={"peer": self.peer})
+            self._carrier.abort()
+            raise ConnectionResetError("octets in the clear behind STARTTLS")
+        self._framer.clear()
+        await self._carrier.secure(context, self._listener.limits.tls_timeout)
+
+    def end(self, verdict: Refuse | Defer) -> None:
+        """The account may no longer be used: BYE now. A running command is broken off between two responses."""
+        if self.session.phase is Phase.LOGOUT:
+            return
+        self._farewell = verdict
+        if self._task is not None:
+            self._break_off()
+        else:
+            said = farewell(verdict)
+            self._bye(said.text, None if said.code is None else Code(said.code))
+
+    def wake(self, news: News) -> None:
+        """Something of this kind may have changed."""
+        self.session.news |= news
+        if self._task is None and self._has_to_tell():
+            self._start(self._tell())
+
+    def drain(self) -> None:
+        """The server stops: who is idle is told now, who has a command running when it is done."""
+        if self._task is None:
+            self._bye("the server is stopping", UNAVAILABLE)
+        else:
+            self._framer.clear()
+            self._carrier.hold()
+
+    # --- commands
+
+    def _allowance(self, parts: tuple[bytes, ...]) -> Allowance:
+        limits = self._listener.limits
+        if self.session.phase is Phase.NOT_AUTHENTICATED:
+            return Allowance(limits.literal_before_login, limits.literal_before_login + limits.line_before_login)
+        if carries_message(parts):
+            return Allowance(limits.message_size, limits.message_size + limits.literal + limits.line)
+        return Allowance(limits.literal, limits.literal + limits.line)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.session.phase is not Phase.NOT_AUTHENTICATED:
+            self._carrier.expect(None)
+        self._begun = False
+        self._task = asyncio.get_running_loop().create_task(self._run(work))
+
+    def _break_off(self) -> None:
+        # A task that has not begun looks for itself; cancelled now, it would not even say goodbye.
+        if self._task is not None and self._begun:
+            self._task.cancel()
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """A piece of work and what follows it. Nothing gets out of here but the end of the process."""
+        self._begun = True
+        try:
+            if self._farewell is not None or self.session.phase is Phase.LOGOUT:
+                work.close()
+            else:
+                await work
+        except asyncio.CancelledError:
+            if self._farewell is None:
+                self._carrier.abort()
+        except (Ended, ConnectionError):
+            self._finish()
+        except Exception:
+            number = _fault()
+            log.exception("a connection failed", extra={"id": number, "peer": self.peer})
+            self._bye(f"internal error ({number})", SERVERBUG)
+        finally:
+            self._task = None
+        if self._farewell is not None:
+            said = farewell(self._farewell)
+            self._bye(said.text, None if said.code is None else Code(said.code))
+            return
+        if self.session.phase is Phase.LOGOUT or self._carrier.lost:
+            self._finish()
+            return
+        if self._listener.stopping:
+            self._bye("the server is stopping", UNAVAILABLE)
+            return
+        if self.session.phase is not Phase.NOT_AUTHENTICATED:
+            self._carrier.expect(self._listener.limits.idle_timeout)
+        self._partial = False
+        if self._has_to_tell():
+            self._start(self._tell())
+            return
+        self._carrier.listen()
+        self._advance()
+
+    def _has_to_tell(self) -> bool:
+        session = self.session
+        if session.selected is None:
+            return False
+        return bool(session.news & News.POLICY) or (self._idling is not None and bool(session.news & News.FOLDER))
+
+    def _advance(self) -> None:
+        """Make of what came what can be made of it."""
+        while self.session.phase is not Phase.LOGOUT:
+            if self._asked is None and self._task is not None:
+                if self._framer.pending > QUEUED:
+                    self._carrier.hold()
+                return
+            try:
+                if self._asked is not None:
+                    if self._asked.done():
+                        return
+                    line = self._framer.next_line()
+                    if isinstance(line, bytes):
+                        self._asked.set_result(line)
+                    return
+                if self._idling is not None:
+                    line = self._framer.next_line()
+                    if isinstance(line, bytes):
+                        tag, self._idling = self._idling, None
+                        self._start(self._idled(tag, done=line.strip().upper() == b"DONE"))
+                    return
+                found = self._framer.next_frame()
+            except FramingError as error:
+                if not self._misframed(error):
+                    return
+                continue
+            if isinstance(found, Frame):
+                self._start(self._serve(found))
+            elif found is Want.GO_AHEAD:
+                self._carrier.write(b"+ OK\r\n")
+                continue
+            elif not self._framer.between_commands and not self._partial and self.session.phase is not Phase.NOT_AUTHENTICATED:
+                # The rest of a command that was begun has to come in time, however slowly the octets drip.
+                self._partial = True
+                self._carrier.expect(self._listener.limits.data_timeout)
+            return
+
+    def _misframed(self, error: FramingError) -> bool:
+        """True: the next command is read as usual."""
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_exception(error)
+            return False
+        code = TOOBIG if error.too_big else None
+        if error.ends:
+            self._bye(error.message, code)
+            return False
+        tag, self._idling = (self._idling, None) if self._idling is not None else (error.tag, None)
+        # A literal that is too big is a limit of ours, and the command was right: NO (RFC 7889, RFC 4469).
+        condition = Condition.NO if error.too_big and tag is not None else Condition.BAD
+        self._carrier.write(Status(condition, error.message, code, tag).spell())
+        return self._counted_bad()
+
+    def _counted_bad(self) -> bool:
+        limits = self._listener.limits
+        self._bad += 1
+        allowed = limits.bad_commands_before_login if self.session.phase is Phase.NOT_AUTHENTICATED else limits.bad_commands
+        if self._bad < allowed:
+            return True
+        self._bye("too many bad commands")
+        return False
+
+    async def _serve(self, frame: Frame) -> None:
+        """One command, to its tagged answer."""
+        await self._carrier.drain()
+        session = self.session
+        output = Output(self._carrier)
+        tag: bytes | None = None
+        row: Command | None = None
+        answer = Answer()
+        try:
+            tag, name, cursor = command_name(frame)
+            output.tag = tag
+            row = self._listener.services.registry.commands.get(name)
+            if row is None:
+                raise Bad("there is no such command")
+            if not may_speak(session.phase, row.phases):
+                raise Bad(wrong_phase(session.phase, row.phases))
+            wanted = cursor.whole(row.syntax)
+            answer = await row.answer(session, wanted, output) or Answer()
+            if not answer.idles:
+                await session.settle(output, expunge_allowed=not row.keeps_numbers)
+            ended = Status(Condition.OK, answer.text or f"{name.decode('ascii')} completed", answer.code, tag)
+            ok = True
+        except BadCharset as error:
+            ended, ok = Status(Condition.NO, error.message, badcharset(_CHARSETS), tag), False
+        except BadSyntax as error:
+            ended, ok = Status(Condition.BAD, error.message, None, tag or error.tag), None
+        except (Bad, BadSequence, UnknownRight) as error:
+            ended, ok = Status(Condition.BAD, str(error), None, tag), None
+        except No as error:
+            ended, ok = Status(Condition.NO, error.text, error.code, tag), False
+        except Refused as error:
+            said = refusal(error.verdict, target=isinstance(error, MissingTarget))
+            ended, ok = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag), False
+            if said.ends:
+                output.say(ended)
+                output.flush()
+                self._bye(said.text)
+                return
+        except Busy:
+            ended, ok = Status(Condition.NO, "not now, try again later", UNAVAILABLE, tag), False
+        except (asyncio.CancelledError, ConnectionError, Ended):
+            raise
+        except Exception as error:
+            number = _fault()
+            level = logging.WARNING if isinstance(error, StoreError) else logging.ERROR
+            log.log(level, "a command failed", exc_info=True, extra={"id": number, "command": None if row is None else row.name})
+            ended, ok = Status(Condition.NO, f"internal error ({number})", SERVERBUG, tag), False
+        if ok is None:
+            output.say(ended)
+            output.flush()
+            if not self._counted_bad():
+                raise Ended("too many bad commands")
+            return
+        self._bad = 0
+        if row is not None:
+            before = session.phase
+            session.phase = after(before, row.leads, ok=ok)
+            if before is Phase.NOT_AUTHENTICATED and session.phase is Phase.AUTHENTICATED:
+                self._framer.widen(self._listener.limits.line)
+                ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
+        if ok and answer.idles:
+            self._idling = tag
+            output.flush()
+            return
+        output.say(ended)
+        output.flush()
+        if ok and answer.then is not None:
+            await answer.then()
+
+    async def _idled(self, tag: bytes, *, done: bool) -> None:
+        output = Output(self._carrier)
+        if not done:
+            output.say(Status(Condition.BAD, "expected DONE", None, tag))
+            output.flush()
+            if not self._counted_bad():
+                raise Ended("too many bad commands")
+            return
+        try:
+            await self.session.settle(output, expunge_allowed=True)
+            output.say(Status(Condition.OK, "IDLE completed", None, tag))
+        except Refused as refused:
+            said = refusal(refused.verdict)
+            output.say(Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag))
+        output.flush()
+
+    async def _tell(self) -> None:
+        """News while no command runs: of policy always, of messages while the client is idling."""
+        await self._carrier.drain()
+        output = Output(self._carrier)
+        session = self.session
+        try:
+            if session.news & News.POLICY:
+                await session.renew(output)
+            if self._idling is not None and session.news & News.FOLDER:
+                await session.settle(output, expunge_allowed=True)
+            output.flush()
+        except Refused as refused:
+            if isinstance(refused.verdict, Defer):
+                # The store is busy; what was to be told is looked for again soon.
+                await asyncio.sleep(0.2)
+                session.news |= News.POLICY | News.FOLDER
+                return
+            said = farewell(refused.verdict)
+            self._bye(said.text, None if said.code is None else Code(said.code))
+
+    # --- beginning and end
+
+    def _greet(self) -> None:
+        text = f"{self._listener.hostname} ready"
+        self._carrier.write(Status(Condition.OK, text, capability_code(self.session.capabilities())).spell())
+
+    async def _greet_securely(self) -> None:
+        context = self._listener.tls()
+        if context is None:
+            raise ConnectionResetError("there is no certificate")
+        await self._carrier.secure(context, self._listener.limits.tls_timeout)
+        self._greet()
+
+    def _bye(self, text: str, code: Code | None = None) -> None:
+        if self.session.phase is not Phase.LOGOUT and not self._carrier.lost:
+            self._carrier.write(Status(Condition.BYE, text, code).spell())
+        self._finish()
+
+    def _finish(self) -> None:
+        self.session.leave()
+        self._framer.clear()
+        self._carrier.close()
+
+
+class ImapListener:
+    """Where IMAP is spoken. `tls` gives the certificate to use now, None where there is none (it may be reloaded).
+
+    Build it within a running loop; `start` as often as there are addresses.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        login: Login,
+        sessions: Sessions,
+        changes: Changes,
+        wheel: Wheel,
+        *,
+        hostname: str,
+        tls: Callable[[], ssl.SSLContext | None],
+        shared_prefix: str = "Other Users/",
+        plaintext_login: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        use_small_tls_buffers()
+        self.limits = limits or Limits()
+        self.services = Services(folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login)
+        self.hostname = hostname
+        self.tls = tls
+        self.stopping = False
+        self._wheel = wheel
+        self._reading = Reading()
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._sources: dict[str, int] = {}
+        self._all_gone: asyncio.Future[None] | None = None
+
+    async def start(self, host: str, port: int, tls_mode: TlsMode = TlsMode.STARTTLS) -> tuple[str, int]:
+        """Listen there; port 0: any free one. Returns the address that is listened at. Raises OSError."""
+
+        def carrier() -> Carrier:
+            return Carrier(
+                self._wheel,
+                self._reading,
+                lambda made: Connection(self, tls_mode, made),
+                output_backlog=self.limits.output_backlog,
+                output_timeout=self.limits.output_timeout,
+            )
+
+        server = await asyncio.get_running_loop().create_server(carrier, host, port, backlog=1024, reuse_address=True)
+        self._servers.append(server)
+        bound = server.sockets[0].getsockname()
+        return str(bound[0]), int(bound[1])
+
+    async def close(self, seconds: float = 20) -> None:
+        """No new connections; BYE to who is idle now and to the others when their command is done, at the latest after so many seconds."""
+        self.stopping = True
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.drain()
+        end = asyncio.get_running_loop().time() + seconds
+        await self._until_gone(end)
+        for connection in list(self._connections):
+            connection.end(Defer(Reason.BUSY))
+        await self._until_gone(min(asyncio.get_running_loop().time() + 2, end + 1))
+        for connection in list(self._connections):
+            connection._carrier.abort()
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+
+    async def _until_gone(self, end: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._connections and loop.time() < end:
+            self._all_gone = loop.create_future()
+            await asyncio.wait({self._all_gone}, timeout=end - loop.time())
+
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._connections)
+
+    def admit(self, connection: Connection) -> bool:
+        """Counts a new connection. True: there are too many, it has to go again."""
+        source = _source(connection.peer)
+        too_many = len(self._connections) >= self.limits.connections
+        if self._sources.get(source, 0) >= self.limits.connections_per_source and not self._is_exempt(connection.peer):
+            too_many = True
+        self._connections.add(connection)
+        self._sources[source] = self._sources.get(source, 0) + 1
+        return too_many or self.stopping
+
+    def gone(self, connection: Connection) -> None:
+        """Counts it no longer."""
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        if not self._connections and self._all_gone is not None and not self._all_gone.done():
+            self._all_gone.set_result(None)
+        source = _source(connection.peer)
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
+
+    def _is_exempt(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return True
+        return any(address in network for network in self.limits.exempt if network.version == address.version)
+
+
+def _source(peer: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one: what one customer of a provider has."""
+    if ":" not in peer:
+        return peer
+    try:
+        address = ipaddress.IPv6Address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))
+
+
+def _fault() -> str:
+    return f"e-{secrets.token_hex(4)}"
+
+
+_CHARSETS: Final = tuple(name for name in CHARSETS if name not in (b"ASCII", b"UTF8"))

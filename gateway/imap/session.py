@@ -1,0 +1,490 @@
+"""What does a session know: in which phase it is, who acts, which folder is selected, what was enabled?"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
+
+from gateway.carrier import Carrier
+from gateway.changes import Changes, Interest, News
+from gateway.folders import Folders, OpenFolder, Place, Visit
+from gateway.folders import News as FolderNews
+from gateway.imap.names import BadName, FolderName, Namespace, NoFolder
+from gateway.imap.phases import Phase
+from gateway.imap.refusals import farewell
+from gateway.imap.registry import Circumstances, Registry
+from gateway.imap.responses import (
+    CANNOT,
+    NONEXISTENT,
+    READ_ONLY,
+    READ_WRITE,
+    Code,
+    Condition,
+    Response,
+    Status,
+    permanentflags,
+)
+from gateway.imap.view import FolderState, Span, View
+from gateway.login import Login
+from gateway.refusal import Refused
+from gateway.sessions import Sessions
+from policy.identity import Actor, Address
+from policy.reasons import Defer, Refuse
+from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, Run
+
+FLUSH: Final = 65_536
+"""Octets of answers collected before they are sent and the peer is waited for."""
+SLICE: Final = 0.002
+"""Seconds a command may keep the loop to itself."""
+STATES: Final = 64 << 20
+"""Octets of folder states kept while no session uses them; a folder of 10,000 messages takes 200 KB."""
+SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"RIGHTS=KXTE": b"RIGHTS=kxte"})
+"""As the RFCs write them; the table has upper case."""
+SYSTEM_FLAGS: Final = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ends: the tagged response, and what happens once it is sent. `idles`: not yet; it waits for DONE."""
+
+    text: str = ""
+    code: Code | None = None
+    then: Callable[[], Awaitable[None]] | None = None
+    idles: bool = False
+
+
+class No(Exception):
+    """A tagged NO for reasons that are IMAP's own."""
+
+    def __init__(self, text: str, code: Code | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+
+
+class Bad(Exception):
+    """A tagged BAD: the client asked for what cannot be asked for."""
+
+
+class Ended(Exception):
+    """The session is over; the farewell is said already or nobody is there to hear it."""
+
+
+class Output:
+    """What a command says, collected and sent in pieces."""
+
+    __slots__ = ("_carrier", "_parts", "_since", "_size", "tag", "utf8")
+
+    def __init__(self, carrier: Carrier, tag: bytes | None = None) -> None:
+        self._carrier = carrier
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._since = time.monotonic()
+        self.utf8 = False
+        self.tag = tag
+
+    def __call__(self, octets: bytes) -> None:
+        """Octets of a response; only whole responses stand between two calls of `breathe`."""
+        self._parts.append(octets)
+        self._size += len(octets)
+
+    def say(self, *responses: Response) -> None:
+        """Responses, spelled."""
+        for response in responses:
+            self(response.spell(utf8=self.utf8))
+
+    def flush(self) -> None:
+        """Send what was collected."""
+        if self._parts:
+            parts, self._parts = self._parts, []
+            self._size = 0
+            self._carrier.write(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    async def breathe(self) -> None:
+        """To be awaited between messages: sends when there is enough, waits for a slow peer, lets others run.
+
+        Raises ConnectionError when the peer is gone.
+        """
+        if self._size >= FLUSH:
+            self.flush()
+            await self._carrier.drain()
+        now = time.monotonic()
+        if now - self._since > SLICE:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
+
+
+class Wire(Protocol):
+    """What a session needs of its connection."""
+
+    peer: str
+
+    @property
+    def circumstances_of_tls(self) -> tuple[bool, bool]:
+        """(TLS is on, TLS can be switched on)."""
+
+    async def ask(self, prompt: bytes) -> bytes:
+        """A continuation request with this text, already spelled, and the line that answers it. Raises FramingError, ConnectionError."""
+
+    async def secure(self) -> None:
+        """TLS from here on. Raises ConnectionError."""
+
+    def end(self, verdict: Refuse | Defer) -> None:
+        """Say BYE and why, now."""
+
+    def wake(self, news: News) -> None:
+        """Something of this kind may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS."""
+
+    folders: Folders
+    login: Login
+    sessions: Sessions
+    changes: Changes
+    registry: Registry
+    states: "States"
+    shared_prefix: str
+    plaintext_login: bool
+
+
+class States:
+    """The folder states of a process: shared by all sessions that see them alike, kept a while when nobody does."""
+
+    __slots__ = ("_kept", "_limit", "_live", "_octets")
+
+    def __init__(self, limit: int = STATES) -> None:
+        self._live: WeakValueDictionary[tuple[int, int, int], FolderState] = WeakValueDictionary()
+        self._kept: OrderedDict[tuple[int, int, int], tuple[FolderState, int]] = OrderedDict()
+        self._octets = 0
+        self._limit = limit
+
+    async def current(self, folder: OpenFolder) -> FolderState:
+        """The state as the store has it now, the right to read confirmed in the snapshot that says so. Raises Refused."""
+        while True:
+            state = self._live.get(self._key(folder))
+            news = await folder.news(None if state is None else state.modseq)
+            # Others may have been here while this one waited.
+            key = self._key(folder)
+            there = self._live.get(key)
+            if news.state is not None:
+                state = self._whole(there, news)
+            elif there is None or (news.changes is None and there is not state):
+                continue
+            else:
+                state = there
+                _apply(state, news)
+            self._live[key] = state
+            self._keep(key, state)
+            return state
+
+    def _key(self, folder: OpenFolder) -> tuple[int, int, int]:
+        row = folder.row
+        return row.id, row.uidvalidity, folder.seen_of or 0
+
+    def _whole(self, there: FolderState | None, news: FolderNews) -> FolderState:
+        assert news.state is not None
+        found = news.state
+        if there is None:
+            state = FolderState(found.uids, found.flags, found.modseqs, modseq=found.modseq, unclaimed=news.row.recent_from)
+            state.learn(_names(news))
+            return state
+        if found.modseq > there.modseq:
+            new = set(found.uids)
+            there.expunge([uid for uid in there.uids if uid not in new], found.modseq)
+            _merge(there, list(zip(found.uids, found.flags, found.modseqs, strict=True)), found.modseq)
+            there.learn(_names(news))
+        return there
+
+    def _keep(self, key: tuple[int, int, int], state: FolderState) -> None:
+        _, before = self._kept.pop(key, (None, 0))
+        size = state.octets + 512
+        self._kept[key] = (state, size)
+        self._octets += size - before
+        while self._octets > self._limit and len(self._kept) > 1:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._octets -= dropped
+
+
+def _names(news: FolderNews) -> tuple[bytes, ...]:
+    names = list(SYSTEM_FLAGS)
+    for bit, name in news.keywords or ():
+        while len(names) < bit:
+            names.append(b"$Unused%d" % len(names))
+        names.append(name.encode("ascii", "replace"))
+    return tuple(names)
+
+
+def _apply(state: FolderState, news: FolderNews) -> None:
+    if news.changes is None or news.changes.modseq <= state.modseq:
+        return
+    gone: list[int] = []
+    for low, high in news.changes.vanished:
+        at = _first_at_least(state, low)
+        while at < len(state.uids) and state.uids[at] <= high:
+            gone.append(state.uids[at])
+            at += 1
+    state.expunge(gone, state.modseq)
+    _merge(state, news.changes.changed, news.changes.modseq)
+    state.learn(_names(news))
+
+
+def _first_at_least(state: FolderState, uid: int) -> int:
+    low, high = 0, len(state.uids)
+    while low < high:
+        middle = (low + high) // 2
+        if state.uids[middle] < uid:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: int) -> None:
+    """What came or changed, as it is now."""
+    last = state.uids[-1] if state.uids else 0
+    known = state.modseq
+    by_modseq: dict[int, list[tuple[int, int]]] = {}
+    fresh: list[tuple[int, int, int]] = []
+    for uid, flags, at in changed:
+        if uid > last:
+            fresh.append((uid, flags, at))
+        elif at > known:
+            by_modseq.setdefault(at, []).append((uid, flags))
+    for at in sorted(by_modseq):
+        state.change([uid for uid, _ in by_modseq[at]], [flags for _, flags in by_modseq[at]], at)
+    if fresh:
+        state.append([uid for uid, _, _ in fresh], [flags for _, flags, _ in fresh], [at for _, _, at in fresh])
+    state.modseq = max(state.modseq, modseq)
+
+
+class Selected:
+    """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told."""
+
+    __slots__ = ("examined", "folder", "permanent", "view", "writable")
+
+    def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
+        self.folder = folder
+        self.view = view
+        self.examined = examined
+        self.writable = folder.writable and not examined
+        self.permanent = self.permanent_flags()
+
+    def permanent_flags(self) -> tuple[bytes, ...]:
+        """Exactly the flags this actor may change."""
+        if self.examined or not self.folder.writable:
+            return ()
+        allowed = self.folder.permitted
+        names = self.view.state.names
+        found: list[bytes] = []
+        if allowed.others:
+            found.extend(name for name in names if name not in (b"\\Seen", b"\\Deleted"))
+        if allowed.deleted:
+            found.append(b"\\Deleted")
+        if allowed.seen:
+            found.append(b"\\Seen")
+        if allowed.others and len(names) < FIRST_KEYWORD_BIT + KEYWORDS_PER_FOLDER:
+            found.append(b"\\*")
+        return tuple(found)
+
+
+class Session:
+    """One client's session. Handlers read and change it; the listener drives it."""
+
+    __slots__ = ("_leave", "actor", "enabled", "interest", "namespace", "news", "phase", "selected", "services", "visit", "wire")
+
+    def __init__(self, services: Services, wire: Wire) -> None:
+        self.services = services
+        self.wire = wire
+        self.phase = Phase.NOT_AUTHENTICATED
+        self.actor: Actor | None = None
+        self.visit: Visit | None = None
+        self.namespace: Namespace | None = None
+        self.selected: Selected | None = None
+        self.enabled: frozenset[bytes] = frozenset()
+        self.interest: Interest | None = None
+        self.news = News(0)
+        self._leave: Callable[[], None] | None = None
+
+    # --- who
+
+    def enter(self, actor: Actor) -> None:
+        """Somebody has logged in. Raises No when the account has as many sessions as it may."""
+        leave = self.services.sessions.add(actor, "imap", self.wire.peer, self.wire.end)
+        if leave is None:
+            raise No("too many sessions of this account", Code(b"LIMIT"))
+        self._leave = leave
+        self.interest = self.services.changes.register(self.wire)
+        self.actor = actor
+        self.visit = Visit(actor, "imap", self.wire.peer)
+        self.namespace = Namespace(self.services.shared_prefix, actor.address.domain)
+
+    def leave(self) -> None:
+        """The session is over."""
+        self.phase = Phase.LOGOUT
+        self.deselect()
+        if self.interest is not None:
+            self.interest.end()
+            self.interest = None
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+
+    @property
+    def acting(self) -> Visit:
+        """Who acts; only after login."""
+        assert self.visit is not None
+        return self.visit
+
+    @property
+    def names(self) -> Namespace:
+        """How the actor names folders; only after login."""
+        assert self.namespace is not None
+        return self.namespace
+
+    def capabilities(self) -> tuple[bytes, ...]:
+        """What is announced now."""
+        secure, can_secure = self.wire.circumstances_of_tls
+        circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login)
+        return tuple(SPELLINGS.get(name, name) for name in self.services.registry.announce(circumstances))
+
+    # --- names of folders
+
+    def place(self, mailbox: str, *, to_create: bool = False) -> Place:
+        """The folder that a mailbox name means. Raises No."""
+        try:
+            name = self.names.parse(mailbox, to_create=to_create)
+        except NoFolder as error:
+            raise No("no such folder", NONEXISTENT) from error
+        except BadName as error:
+            raise No(error.message, CANNOT) from error
+        owner = name.owner
+        if owner is not None and self.actor is not None and owner == str(self.actor.address):
+            owner = None
+        return Place(owner, "/" + name.path)
+
+    def name_of(self, owner: Address, path: str) -> str:
+        """The mailbox name of a folder, as LIST shows it."""
+        assert self.actor is not None
+        mine = owner == self.actor.address
+        return self.names.spell(FolderName(None if mine else str(owner), path[1:]))
+
+    # --- the selected folder
+
+    @property
+    def here(self) -> Selected:
+        """The selected folder; only in that phase."""
+        assert self.selected is not None
+        return self.selected
+
+    async def select(self, folder: OpenFolder, *, examined: bool) -> Selected:
+        """Go into a folder."""
+        state = await self.services.states.current(folder)
+        claims = folder.writable and not examined
+        unclaimed = state.unclaimed
+        view = View(state, claims=claims)
+        self.selected = Selected(folder, view, examined=examined)
+        self.phase = Phase.SELECTED
+        self.news &= ~News.FOLDER
+        if self.interest is not None:
+            self.interest.follow_folder(folder.row.id)
+            self.interest.follow_scopes(folder.scopes)
+            self.interest.follow_clock(folder.valid_until)
+        if claims and state.unclaimed != unclaimed:
+            folder.claim_recent()
+        # What happened between the state and the following is not lost: it is looked for once more.
+        self.news |= News.FOLDER
+        return self.selected
+
+    def deselect(self) -> None:
+        """Leave the folder."""
+        selected, self.selected = self.selected, None
+        if self.phase is Phase.SELECTED:
+            self.phase = Phase.AUTHENTICATED
+        if selected is None:
+            return
+        if selected.view.claims and selected.view.recent:
+            selected.folder.claim_recent()
+        if self.interest is not None:
+            self.interest.follow_folder(None)
+            self.interest.follow_scopes(())
+            self.interest.follow_clock(None)
+
+    async def refresh(self) -> Selected:
+        """Bring the folder's state up to date, the right to read it confirmed. Raises Refused, Ended."""
+        selected = self.here
+        self.news &= ~News.FOLDER
+        state = await self.services.states.current(selected.folder)
+        if state is not selected.view.state:
+            self._rebase(selected, state)
+        return selected
+
+    def _rebase(self, selected: Selected, state: FolderState) -> None:
+        """The state is another object now (\\Seen became private, or it was not kept): go on with it where that is possible."""
+        view = selected.view
+        fresh = View(state, claims=False)
+        if view.uids[: view.exists] != fresh.uids[: fresh.exists]:
+            raise Ended("the folder changed in a way that cannot be told")
+        fresh.claims = view.claims
+        fresh._recent = view._recent
+        selected.view = fresh
+
+    async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False) -> None:
+        """Before the tagged answer of a command and while idling: what happened in the folder. `ask`: even if nothing was heard."""
+        selected = self.selected
+        if selected is None:
+            return
+        if ask or self.news & News.FOLDER:
+            selected = await self.refresh()
+        if selected.view.pending:
+            for response in selected.view.announce(expunge_allowed=expunge_allowed):
+                output.say(response)
+                await output.breathe()
+            self._permanent(selected, output)
+
+    async def renew(self, output: Output) -> None:
+        """Policy changed, or a right's time is over: may the folder still be read, may it still be changed?
+
+        delegation.md section 3: loss of `r` ends the session, loss of other rights is told. Raises Ended after the farewell.
+        """
+        self.news &= ~News.POLICY
+        selected = self.selected
+        if selected is None:
+            return
+        try:
+            await selected.folder.renew()
+        except Refused as refused:
+            if isinstance(refused.verdict, Defer) and refused.verdict.reason.value == "busy":
+                raise
+            said = farewell(refused.verdict)
+            output.say(Status(Condition.BYE, said.text, None if said.code is None else Code(said.code)))
+            output.flush()
+            raise Ended(said.text) from None
+        if self.interest is not None:
+            self.interest.follow_scopes(selected.folder.scopes)
+            self.interest.follow_clock(selected.folder.valid_until)
+        self._permanent(selected, output)
+        writable = selected.folder.writable and not selected.examined
+        if writable != selected.writable:
+            selected.writable = writable
+            if writable:
+                output.say(Status(Condition.OK, "the folder may be changed again", READ_WRITE))
+            else:
+                output.say(Status(Condition.OK, "the folder may no longer be changed", READ_ONLY))
+
+    def _permanent(self, selected: Selected, output: Output) -> None:
+        flags = selected.permanent_flags()
+        if flags != selected.permanent:
+            selected.permanent = flags
+            output.say(Status(Condition.OK, "these flags may be changed", permanentflags(flags)))
+
+
+def runs_of(view: View, spans: Iterable[Span]) -> list[Run]:
+    """Places of a view as runs of UIDs: all that is stored between two neighbours of a span is in the view."""
+    return [(view.uids[low], view.uids[high - 1]) for low, high in spans]

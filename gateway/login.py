@@ -1,0 +1,251 @@
+"""Who is this? Credentials become an actor, or are refused; what a session rests on is confirmed while it is open."""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from gateway.message.canonical import read_address_octets
+from gateway.passwords import Passwords
+from gateway.refusal import Refused
+from gateway.sources import FailingSources, network_of
+from policy.decision import Decision
+from policy.grants import SendRight, judge_send_right
+from policy.identity import AccountId, Actor, Address, BadAddress
+from policy.login import Failure, FailureHistory, is_locked_out, judge_login
+from policy.reasons import Defer, Reason, Refuse
+from policy.status import login_after_password
+from store import accounts, addresses, grants, lists
+from store import login as login_store
+from store.audit import AuditEntry, RecordAudit
+from store.errors import Busy, NotFound
+from store.model import AccountRow
+from store.port import Deed, Snapshot, Store
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+REMEMBER_EVERY = 3600.0
+"""Seconds: last login and known source are noted down at most this often for one account and network (architecture.md section 9)."""
+MOST_NOTED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client said to prove who it is. `mechanism` in upper case; `authzid` empty: it acts as itself."""
+
+    mechanism: str
+    authcid: str
+    authzid: str
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whence it came. `address`: an IP address, empty for a Unix socket; `protocol`: smtp, imap, lmtp or mx."""
+
+    address: str
+    protocol: str
+    tls: bool
+
+
+class Login:
+    """`lockout_began`: queues that are told of an account that has just been locked out, so that it can get its notice by mail."""
+
+    def __init__(self, store: Store, passwords: Passwords, sources: FailingSources) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._sources = sources
+        self._noted: OrderedDict[tuple[AccountId, str], float] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.lockout_began: list[asyncio.Queue[LockoutBegan]] = []
+
+    async def authenticate(self, credentials: Credentials, peer: Peer) -> Actor:
+        """Raises Refused: BAD_CREDENTIALS (wrong password, unknown account, lockout: the same words, the same time),
+        ACCOUNT_STATUS, ACCOUNT_MAINTENANCE, PASSWORD_EXPIRED, TOO_MANY_FAILURES, AUTHORIZATION_REFUSED, BUSY."""
+        clock = asyncio.get_running_loop().time()
+        if self._sources.refused(peer.address, clock):
+            raise Refused(Refuse(Reason.TOO_MANY_FAILURES))
+        delay = self._sources.delay(peer.address, clock)
+        if delay:
+            await asyncio.sleep(delay)
+        source = network_of(peer.address)
+        row, history, now = await self._look_up(credentials.authcid)
+        # During a lockout nothing may tell right from wrong, nor may the time that a remembered password saves.
+        locked_out = row is not None and is_locked_out(history, row.values, source, now)
+        right = await self._passwords.verify("" if row is None else row.verifier, credentials.password, recall=not locked_out)
+        if row is None:
+            self._failed(peer, credentials.authcid, "unknown account")
+            raise Refused(Refuse(Reason.BAD_CREDENTIALS))
+        verdict = judge_login(row.status, right, row.must_change_password, history, row.values, source, now)
+        if isinstance(verdict, Refuse | Defer):
+            self._failed(peer, str(row.address), "refused" if right else "wrong password", counts=verdict.reason is Reason.BAD_CREDENTIALS)
+            if not right:
+                await self._record_failure(row, source, credentials.password, now, peer)
+            raise Refused(verdict)
+        if verdict.clear_source:
+            await self._done(login_store.ClearFailures(row.id, source))
+        self._note(row.id, source)
+        actor = _actor(row)
+        if credentials.authzid:
+            actor = await self._acting_as(actor, row, credentials.authzid, peer)
+        log.info(
+            "login",
+            extra={"fields": {"account": str(actor.address), "protocol": peer.protocol, "source": peer.address, "outcome": "admitted"}},
+        )
+        return actor
+
+    async def confirm(self, actor: Actor) -> Refuse | Defer | None:
+        """May the session of this actor stay open? None: yes. Lockout ends no session (delegation.md section 3)."""
+        async with self._store.snapshot() as snapshot:
+            person = await snapshot.ask(accounts.by_id, actor.person)
+            if person is None:
+                return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+            refusal = login_after_password(person.status)
+            if refusal is not None:
+                return _ended(refusal, person)
+            if _proof(person) != actor.proof:
+                return Refuse(Reason.SESSION_ENDED, "the password was changed")
+            if actor.via is None:
+                return None
+            owner = await snapshot.ask(accounts.by_id, actor.account)
+            if owner is None:
+                return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+            refusal = login_after_password(owner.status)
+            if refusal is not None:
+                return _ended(refusal, owner)
+            if not (await self._may_log_in_as(snapshot, person.id, owner.id)).allowed:
+                return Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended")
+            return None
+
+    async def idle(self) -> None:
+        """Until what was noted unawaited is written; for closing and for tests."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _look_up(self, authcid: str) -> tuple[AccountRow | None, FailureHistory, int]:
+        """The account by its primary address or an alias; never by a tagged address or a list."""
+        async with self._store.snapshot() as snapshot:
+            row = await self._by_name(snapshot, authcid)
+            if row is None:
+                return None, FailureHistory(), snapshot.now
+            return row, await snapshot.ask(login_store.history, row.id), snapshot.now
+
+    async def _by_name(self, snapshot: Snapshot, name: str) -> AccountRow | None:
+        try:
+            address = read_address_octets(name.encode("utf-8", "surrogateescape"))
+        except BadAddress:
+            return None
+        found = await snapshot.ask(addresses.resolve, address)
+        if found is None or found.tag_cut or found.kind is not addresses.ObjectKind.ACCOUNT:
+            return None
+        return await snapshot.ask(accounts.by_id, AccountId(found.id))
+
+    def _failed(self, peer: Peer, account: str, why: str, *, counts: bool = True) -> None:
+        if counts:
+            self._sources.failed(peer.address, asyncio.get_running_loop().time())
+        log.warning("login", extra={"fields": {"account": account, "protocol": peer.protocol, "source": peer.address, "outcome": why}})
+
+    async def _record_failure(self, row: AccountRow, source: str, password: bytes, now: int, peer: Peer) -> None:
+        failure = Failure(now, source, self._passwords.digest(row.id, password))
+        try:
+            recorded = await self._done(login_store.RecordFailure(row.id, failure))
+        except NotFound:
+            return
+        if recorded.began:
+            began = LockoutBegan(row.id, row.address, recorded.history, peer.protocol)
+            for queue in self.lockout_began:
+                queue.put_nowait(began)
+
+    async def _done(self, deed: Deed[T]) -> T:
+        """What cannot be written down cannot be allowed, nor told apart from it. Raises Refused (BUSY), NotFound."""
+        try:
+            return await self._store.do(deed)
+        except Busy:
+            raise Refused(Defer(Reason.BUSY)) from None
+
+    def _note(self, account: AccountId, source: str) -> None:
+        """Unawaited: a good login writes nothing on its path."""
+        key = (account, source)
+        clock = time.monotonic()
+        before = self._noted.get(key)
+        if before is not None and clock - before < REMEMBER_EVERY:
+            return
+        self._noted[key] = clock
+        self._noted.move_to_end(key)
+        while len(self._noted) > MOST_NOTED:
+            self._noted.popitem(last=False)
+        task = asyncio.get_running_loop().create_task(self._write_note(account, source))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write_note(self, account: AccountId, source: str) -> None:
+        try:
+            await self._store.do(login_store.RememberSource(account, source), bulk=True)
+        except Busy:
+            self._noted.pop((account, source), None)
+
+    async def _acting_as(self, actor: Actor, row: AccountRow, authzid: str, peer: Peer) -> Actor:
+        """delegation.md section 10. The same words whether the account is missing, may not log in, or the right is."""
+        async with self._store.snapshot() as snapshot:
+            owner = await self._by_name(snapshot, authzid)
+            if owner is not None and owner.id == row.id:
+                return actor
+            refusal = Refuse(Reason.AUTHORIZATION_REFUSED)
+            if owner is None:
+                raise Refused(refusal)
+            decision = await self._may_log_in_as(snapshot, row.id, owner.id)
+            allowed = decision.allowed and login_after_password(owner.status) is None
+        number = f"d-{secrets.token_hex(4)}"
+        entry = AuditEntry(
+            decision=number,
+            event="login as",
+            allowed=allowed,
+            actor=row.id,
+            actor_address=str(row.address),
+            principal=owner.id,
+            principal_address=str(owner.address),
+            right=SendRight.LOGIN_AS,
+            because=decision.because,
+            protocol=peer.protocol,
+            source=peer.address,
+        )
+        await self._done(RecordAudit((entry,)))
+        if not allowed:
+            raise Refused(Refuse(Reason.AUTHORIZATION_REFUSED, decision=number))
+        return Actor(owner.id, owner.address, owner.display_name, row.id, row.address, actor.proof)
+
+    async def _may_log_in_as(self, snapshot: Snapshot, actor: AccountId, owner: AccountId) -> Decision:
+        standing = await snapshot.ask(lists.standing, actor)
+        if standing is None:
+            return Decision(Refuse(Reason.AUTHORIZATION_REFUSED))
+        granted = await snapshot.ask(grants.send_grants_on, owner, SendRight.LOGIN_AS)
+        return judge_send_right(standing, owner, SendRight.LOGIN_AS, granted, snapshot.now)
+
+
+@dataclass(frozen=True, slots=True)
+class LockoutBegan:
+    """An account was locked out just now: it is to get a notice with the sources and times."""
+
+    account: AccountId
+    address: Address
+    history: FailureHistory
+    protocol: str
+
+
+def _actor(row: AccountRow) -> Actor:
+    return Actor(row.id, row.address, row.display_name, proof=_proof(row))
+
+
+def _proof(row: AccountRow) -> str:
+    return hashlib.blake2b(row.verifier.encode(), digest_size=12).hexdigest()
+
+
+def _ended(refusal: Refuse | Defer, row: AccountRow) -> Refuse | Defer:
+    if isinstance(refusal, Defer):
+        return Defer(Reason.ACCOUNT_MAINTENANCE, f"account is {row.status}")
+    return Refuse(Reason.SESSION_ENDED, f"account is {row.status}")

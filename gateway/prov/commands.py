@@ -1,0 +1,193 @@
+"""What an operator asks of a server besides `prov`: can, unlock, queue, sessions, audit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from gateway.explain import Act, Explained
+from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
+from gateway.prov.arguments import options
+from gateway.prov.right_verbs import verdict_data
+from gateway.prov.verb import Desk, Verb
+from store.model import QueueRow
+
+
+async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
+    actor, word, owner, *folder = arguments
+    try:
+        act = Act(word.lower())
+    except ValueError:
+        raise Usage(f"{word} is none of " + ", ".join(Act)) from None
+    if folder and act in (Act.SEND_AS, Act.SEND_ON_BEHALF_OF):
+        raise Usage(f"{act} is not about a folder")
+    found = await desk.explain.can(actor, act, owner, folder[0] if folder else None)
+    return Answer(_told(found), verdict_data(found), denied=not found.allowed)
+
+
+def _told(found: Explained) -> str:
+    told = ["ALLOWED" if found.allowed else f"DENIED: {found.refusal}", "Via:"]
+    # The deciding lines first is what people look for; all of them are told, since the others are why not.
+    told += [f"  {'*' if decided else ' '} {text}" for text, decided in found.trace]
+    return lines(told)
+
+
+async def _unlock(desk: Desk, arguments: Sequence[str]) -> Answer:
+    until = await desk.directory.accounts.unlock(arguments[0])
+    text = "" if until is not None else f"{arguments[0]} was not locked out; its failures are forgotten\n"
+    return Answer(text, {"lockedOutUntil": stamp(until)})
+
+
+async def _queue(desk: Desk, arguments: Sequence[str]) -> Answer:
+    word, *rest = arguments or ("list",)
+    match word.lower():
+        case "list" if not rest:
+            rows = [row async for row in desk.directory.waiting.all()]
+            return Answer(_queue_table(rows), [_queue_data(row) for row in rows])
+        case "retry":
+            count = await desk.directory.waiting.retry(rest)
+            return Answer(f"{count} to be tried now\n", {"retried": count})
+        case "drop" if rest:
+            count = await desk.directory.waiting.drop(rest)
+            return Answer(f"{count} dropped\n", {"dropped": count})
+        case _:
+            raise Usage("list, retry [ID ...] or drop ID ...")
+
+
+def _queue_table(rows: Sequence[QueueRow]) -> str:
+    if not rows:
+        return "the queue is empty\n"
+    head = ("Id", "Message", "State", "Size", "Since", "Sender", "Recipient")
+    told: list[Sequence[object]] = [head]
+    for row in rows:
+        state = str(row.state) if row.state != "due" else f"due {moment(row.due)}"
+        told.append((row.id, row.accepted, state, row.size, moment(row.created), row.reverse_path or "<>", row.recipient))
+        if row.last_reply:
+            told.append(("", "", f"tried {row.attempts}", "", "", "", row.last_reply.strip()))
+    return table((-6, 18, 10, -10, 25, 24, 0), told)
+
+
+def _queue_data(row: QueueRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "message": row.accepted,
+        "kind": str(row.kind),
+        "state": str(row.state),
+        "due": stamp(row.due),
+        "recipient": row.recipient,
+        "sender": row.reverse_path,
+        "size": row.size,
+        "created": stamp(row.created),
+        "expires": stamp(row.expires),
+        "attempts": row.attempts,
+        "lastReply": row.last_reply,
+    }
+
+
+async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
+    rows = [row for row in desk.sessions() if not arguments or arguments[0].lower() in (row.account.lower(), row.acting.lower())]
+    data = [
+        {
+            "number": row.number,
+            "account": row.account,
+            "actor": row.acting or None,
+            "protocol": row.protocol,
+            "peer": row.peer,
+            "seconds": row.seconds,
+        }
+        for row in rows
+    ]
+    if not rows:
+        return Answer("no open sessions\n", data)
+    told: list[Sequence[object]] = [("Number", "Protocol", "Seconds", "Peer", "Account")]
+    told += [
+        (row.number, row.protocol, row.seconds, row.peer, f"{row.account}{f' (by {row.acting})' if row.acting else ''}") for row in rows
+    ]
+    return Answer(table((-7, 8, -8, 22, 0), told), data)
+
+
+async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
+    word, *rest = arguments
+    match word.lower():
+        case "verify":
+            head, broken = await desk.directory.trail.verify(rest)
+            spelled = f"{head.number}:{head.hash.hex()}"
+            if broken is not None:
+                text = f"BROKEN at record {broken.number}: {broken.what}\n"
+                return Answer(text, {"whole": False, "record": broken.number, "what": broken.what, "head": spelled}, denied=True)
+            return Answer(f"OK: {head.number} records\nhead {spelled}\n", {"whole": True, "records": head.number, "head": spelled})
+        case "list":
+            return await _audit_list(desk, rest)
+        case _:
+            raise Usage("verify [NUMBER:HASH ...] or list")
+
+
+async def _audit_list(desk: Desk, arguments: Sequence[str]) -> Answer:
+    read = options(arguments, valued=("--owner", "--actor", "--decision", "--limit"))
+    limit = read.values.get("--limit", "50")
+    if read.rest or not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= 100_000):
+        raise Usage("list [--owner ADDRESS | --actor ADDRESS | --decision ID] [--limit N]")
+    rows = await desk.directory.trail.newest(
+        int(limit), owner=read.values.get("--owner"), actor=read.values.get("--actor"), decision=read.values.get("--decision")
+    )
+    told = []
+    data = []
+    for row in rows:
+        entry = row.entry
+        verdict = "allowed" if entry.allowed else "REFUSED"
+        rest = [
+            entry.right,
+            entry.detail,
+            f"because {entry.because}" if entry.because else "",
+            entry.protocol,
+            entry.source,
+            entry.decision,
+        ]
+        told.append(
+            f"{row.number} {moment(row.at)} {verdict} {entry.event}: {entry.actor_address or '-'} on {entry.principal_address or '-'}"
+            + "".join(f"; {one}" for one in rest if one)
+        )
+        data.append(
+            {
+                "number": row.number,
+                "at": stamp(row.at),
+                "hash": row.hash.hex(),
+                **{name: getattr(entry, name) for name in entry.__slots__},
+            }
+        )
+    return Answer(lines(told), data)
+
+
+COMMANDS: Final[Mapping[str, Verb]] = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "can",
+            "",
+            "ACTOR " + "|".join(Act) + " OWNER [FOLDER]",
+            "would it be allowed now, and why; ends with 0 for ALLOWED, 1 for DENIED",
+            3,
+            4,
+            _can,
+        ),
+        Verb("unlock", "", "ACCOUNT", "ends a lockout and forgets the failed logins", 1, 1, _unlock),
+        Verb(
+            "queue",
+            "",
+            "[list | retry [ID ...] | drop ID ...]",
+            "mail that waits: see it, try it now, take it out without a bounce",
+            0,
+            None,
+            _queue,
+        ),
+        Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
+        Verb(
+            "audit",
+            "",
+            "verify [NUMBER:HASH ...] | list [--owner A | --actor A | --decision ID] [--limit N]",
+            "is the record of decisions whole (up to heads kept elsewhere), and what does it say",
+            1,
+            None,
+            _audit,
+        ),
+    )
+}
+"""By name."""

@@ -1,0 +1,103 @@
+"""The verbs about domains and classes of service."""
+
+from collections.abc import Sequence
+
+from gateway.directory.names import shown_domain
+from gateway.prov import attributes
+from gateway.prov.answer import Answer, lines
+from gateway.prov.arguments import pairs
+from gateway.prov.verb import Desk, Verb
+
+
+async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
+    view = await desk.directory.domains.create(arguments[0], attributes.domain_changes(pairs(arguments[1:])))
+    return Answer(f"{view.row.id}\n", attributes.data(shown_domain(view.row.name), attributes.domain(view)))
+
+
+async def _create_alias(desk: Desk, arguments: Sequence[str]) -> Answer:
+    changes = attributes.domain_changes(pairs(arguments[2:]))
+    view = await desk.directory.domains.create_alias(arguments[0], arguments[1], changes.note or "")
+    return Answer(f"{view.row.id}\n", attributes.data(shown_domain(view.row.name), attributes.domain(view)))
+
+
+async def _get(desk: Desk, arguments: Sequence[str]) -> Answer:
+    view = await desk.directory.domains.get(arguments[0])
+    name, shown = shown_domain(view.row.name), attributes.domain(view)
+    wanted = arguments[1:]
+    return Answer(attributes.block(f"name {name}", shown, wanted=wanted), attributes.data(name, shown, wanted=wanted))
+
+
+async def _all(desk: Desk, arguments: Sequence[str]) -> Answer:
+    verbose = "-v" in arguments
+    views = [(shown_domain(view.row.name), attributes.domain(view)) for view in await desk.directory.domains.all()]
+    if verbose:
+        return Answer("".join(attributes.block(f"name {name}", shown) for name, shown in views), [attributes.data(*view) for view in views])
+    return Answer(lines(name for name, _ in views), [name for name, _ in views])
+
+
+async def _modify(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.directory.domains.modify(arguments[0], attributes.domain_changes(pairs(arguments[1:])))
+    return Answer()
+
+
+async def _delete(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.directory.domains.delete(arguments[0])
+    return Answer()
+
+
+async def _create_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
+    values, note = attributes.cos_changes(pairs(arguments[1:]))
+    row = await desk.directory.classes.create(arguments[0], values, note or "")
+    return Answer(f"{row.id}\n", attributes.data(row.name, attributes.service_class(row)))
+
+
+async def _get_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
+    row = await desk.directory.classes.get(arguments[0])
+    shown = attributes.service_class(row)
+    wanted, plain = arguments[1:], attributes.plain_cos_name
+    return Answer(
+        attributes.block(f"name {row.name}", shown, wanted=wanted, plain=plain),
+        attributes.data(row.name, shown, wanted=wanted, plain=plain),
+    )
+
+
+async def _all_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
+    rows = [(row.name, attributes.service_class(row)) for row in await desk.directory.classes.all()]
+    if "-v" in arguments:
+        return Answer("".join(attributes.block(f"name {name}", shown) for name, shown in rows), [attributes.data(*row) for row in rows])
+    return Answer(lines(name for name, _ in rows), [name for name, _ in rows])
+
+
+async def _modify_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
+    row = await desk.directory.classes.get(arguments[0])
+    values, note = attributes.cos_changes(pairs(arguments[1:]), row.values)
+    await desk.directory.classes.modify(arguments[0], values, note)
+    return Answer()
+
+
+async def _rename_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.directory.classes.rename(arguments[0], arguments[1])
+    return Answer()
+
+
+async def _delete_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.directory.classes.delete(arguments[0])
+    return Answer()
+
+
+VERBS = (
+    Verb("createDomain", "cd", "NAME [attr value ...]", "a domain whose addresses are ours", 1, None, _create),
+    Verb(
+        "createAliasDomain", "cad", "ALIAS-DOMAIN DOMAIN [note TEXT]", "every address of the domain exists there too", 2, 4, _create_alias
+    ),
+    Verb("getDomain", "gd", "NAME [attr ...]", "what is set on a domain", 1, None, _get),
+    Verb("getAllDomains", "gad", "[-v]", "every domain", 0, 1, _all),
+    Verb("modifyDomain", "md", "NAME attr value [attr value ...]", "status, cos, delimiter, maxAccounts, note", 3, None, _modify),
+    Verb("deleteDomain", "dd", "NAME", "an empty domain", 1, 1, _delete),
+    Verb("createCos", "cc", "NAME [attr value ...]", "a class of service", 1, None, _create_cos),
+    Verb("getCos", "gc", "NAME [attr ...]", "the values of a class of service", 1, None, _get_cos),
+    Verb("getAllCos", "gac", "[-v]", "every class of service", 0, 1, _all_cos),
+    Verb("modifyCos", "mc", "NAME attr value [attr value ...]", "change values; '' restores the default", 3, None, _modify_cos),
+    Verb("renameCos", "rc", "NAME NEW-NAME", "another name for a class of service", 2, 2, _rename_cos),
+    Verb("deleteCos", "dc", "NAME", "a class of service that nobody has", 1, 1, _delete_cos),
+)

@@ -1,0 +1,82 @@
+"""What a verb is: its names, its arguments, and the function that does it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.directory.service import Directory
+from gateway.explain import Explain
+from gateway.prov.answer import Answer, Usage
+from gateway.sessions import SessionRow
+
+
+class Desk:
+    """What verbs work with. `sessions`: those that are open in this process."""
+
+    def __init__(self, directory: Directory, explain: Explain, sessions: Callable[[], Sequence[SessionRow]]) -> None:
+        self.directory = directory
+        self.explain = explain
+        self.sessions = sessions
+        self._ahead: dict[str, list[asyncio.Task[str]]] = {}
+
+    def prepare(self, password: str) -> "asyncio.Task[str]":
+        """Begins to hash a password that a verb is going to need: whoever made the task cancels it if that never comes."""
+        task = asyncio.ensure_future(self.directory.accounts.verifier(password))
+        # A refusal is told when the verb asks for the verifier; until then nobody looks at it.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._ahead.setdefault(password, []).append(task)
+        return task
+
+    async def verifier(self, password: str) -> str:
+        """What is stored in place of the password. Raises Fault."""
+        ahead = self._ahead.get(password)
+        if not ahead:
+            return await self.directory.accounts.verifier(password)
+        task = ahead.pop(0)
+        if not ahead:
+            del self._ahead[password]
+        return await task
+
+    def forget(self, password: str, task: "asyncio.Task[str]") -> None:
+        """The verb never came, or did not ask."""
+        ahead = self._ahead.get(password, [])
+        if task in ahead:
+            ahead.remove(task)
+            task.cancel()
+        if not ahead:
+            self._ahead.pop(password, None)
+
+
+Run = Callable[[Desk, Sequence[str]], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row of the table. `arguments`: as the usage shows them; `least` and `most` (None: any) count them, options included.
+
+    `password`: which argument is one, so that it can be hashed while earlier lines are done.
+    """
+
+    name: str
+    short: str
+    arguments: str
+    purpose: str
+    least: int
+    most: int | None
+    run: Run
+    password: int | None = None
+
+    @property
+    def usage(self) -> str:
+        """`createDomain (cd) NAME [attr value ...]`."""
+        short = f" ({self.short})" if self.short else ""
+        return f"{self.name}{short} {self.arguments}".rstrip()
+
+    async def __call__(self, desk: Desk, arguments: Sequence[str]) -> Answer:
+        """Raises Fault, or Usage with the verb's usage."""
+        if len(arguments) < self.least or (self.most is not None and len(arguments) > self.most):
+            raise Usage(f"usage: {self.usage}")
+        try:
+            return await self.run(desk, arguments)
+        except Usage as error:
+            raise error if error.text.startswith("usage: ") else Usage(f"{error.text}\nusage: {self.usage}") from None

@@ -1,0 +1,105 @@
+"""In whose name may this actor send? The facts for the judgement of MAIL FROM, From and Sender, from one snapshot."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from policy.decision import Decision
+from policy.grants import SendRight, Standing, judge_send_right
+from policy.identity import AccountId, Actor, Address, ListId
+from policy.reasons import Reason, Refuse
+from policy.status import owner_sending
+from policy.submission import Principal, SenderFacts, narrowed
+from store import accounts, addresses, domains, grants, lists
+from store.addresses import ObjectKind, Resolved
+from store.model import AccountRow
+from store.port import Snapshot
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Sender facts, and the scopes that they rest on, for the witness."""
+
+    facts: SenderFacts
+    scopes: set[int] = field(default_factory=set)
+
+
+async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: SendRight) -> Decision:
+    """Does this actor hold this right on this account or list now? Which addresses of it, see `may_send_as_address`."""
+    granted = await snapshot.ask(grants.send_grants_on, target, right)
+    return judge_send_right(standing, target, right, granted, snapshot.now)
+
+
+async def may_send_as_address(snapshot: Snapshot, standing: Standing, found: Resolved, right: SendRight) -> Decision:
+    """The same for one address of the principal: its `delegatedSenderAddresses`, if any, must name it."""
+    decision = await may_send(snapshot, standing, found.id, right)
+    if found.kind is ObjectKind.LIST:
+        return decision
+    row = await snapshot.ask(accounts.by_id, AccountId(found.id))
+    return decision if row is None else narrowed(decision, found.matched, row.values.delegated_sender_addresses)
+
+
+async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> Gathered | Refuse:
+    """What the directory says about the actor and every address that the message names. Refuse: the actor's account is gone."""
+    row = await snapshot.ask(accounts.by_id, actor.account)
+    standing = await snapshot.ask(lists.standing, actor.account)
+    if row is None or standing is None:
+        return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+    own = {one.folded() for one in await snapshot.ask(addresses.of, actor.account)} | {row.address.folded()}
+    delimiters: dict[str, str] = {}
+    principals: dict[Address, Principal] = {}
+    exists: set[Address] = set()
+    scopes = {int(actor.account)}
+    for address in {row.address, *named}:
+        domain = await snapshot.ask(domains.serving, address.domain)
+        if domain is None:
+            continue
+        delimiters[address.domain] = domain.delimiter
+        found = await snapshot.ask(addresses.resolve, address)
+        if found is None:
+            continue
+        known_as = address.folded()
+        if found.tag_cut:
+            known_as = known_as.without_tag(domain.delimiter) or known_as
+        else:
+            exists.add(known_as)
+        if found.id == actor.account:
+            own.add(known_as)
+        elif known_as not in principals:
+            scopes.add(found.id)
+            principals[known_as] = await _principal(snapshot, standing, found, known_as)
+    facts = SenderFacts(standing, row.address, row.display_name, frozenset(own), delimiters, principals, frozenset(exists), row.values)
+    return Gathered(facts, scopes)
+
+
+async def _principal(snapshot: Snapshot, standing: Standing, found: Resolved, known_as: Address) -> Principal:
+    send_as = await may_send(snapshot, standing, found.id, SendRight.SEND_AS)
+    on_behalf = await may_send(snapshot, standing, found.id, SendRight.SEND_ON_BEHALF_OF)
+    if found.kind is ObjectKind.LIST:
+        return Principal(found.id, known_as, found.address, True, send_as, on_behalf)
+    row = await snapshot.ask(accounts.by_id, AccountId(found.id))
+    if row is None:
+        return Principal(found.id, known_as, found.address, False, send_as, on_behalf)
+    sending = owner_sending(row.status, row.values.delegation_when_locked)
+    if sending is not None:
+        sending = replace(sending, detail=str(row.status))
+    listed = row.values.delegated_sender_addresses
+    return Principal(
+        found.id,
+        known_as,
+        row.address,
+        False,
+        narrowed(send_as, found.matched, listed),
+        narrowed(on_behalf, found.matched, listed),
+        sending,
+    )
+
+
+async def principal_row(snapshot: Snapshot, principal: int) -> AccountRow | None:
+    """The account in whose name a message goes out; None where it is a list."""
+    return await snapshot.ask(accounts.by_id, AccountId(principal))
+
+
+async def list_address(snapshot: Snapshot, principal: int) -> Address | None:
+    """The list's in whose name it goes out; None where it is an account."""
+    row = await snapshot.ask(lists.by_id, ListId(principal))
+    return None if row is None else row.address

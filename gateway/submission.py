@@ -1,0 +1,550 @@
+"""One submitted message: who it is from is judged, it is rewritten or refused, and accepted whole in one deed."""
+
+import logging
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.arrival import arrived
+from gateway.delivery import JUDGED_AT_MOST, Delivery, Plan, queue_id
+from gateway.folders import Folders, Place
+from gateway.message import headers
+from gateway.message.calendar import Calendar, MalformedCalendar, add_sent_by, calendars, mentions_calendar
+from gateway.message.canonical import read_address, read_domain
+from gateway.message.originators import Originators as RawOriginators
+from gateway.message.originators import RawMailbox, originators
+from gateway.message.split import Field, Header, MalformedHeader, read_header, read_submitted_header, unfolded
+from gateway.message.structure import parse
+from gateway.refusal import Refused
+from gateway.reports import failed
+from gateway.routing import Poster, Routing, bounce_address
+from gateway.sending import Gathered, gather, list_address, principal_row
+from policy.cos import DelegatedSent
+from policy.decision import Decision, Witness
+from policy.delivery import Door
+from policy.folders import FolderOp, SpecialUse
+from policy.identity import AccountId, Actor, Address, BadAddress
+from policy.reasons import Defer, Reason, Refuse, Verdict
+from policy.submission import (
+    Invitation,
+    InvitationVerdict,
+    Kind,
+    Originators,
+    ResentBlock,
+    SenderFacts,
+    SenderVerdict,
+    judge_invitation,
+    judge_originators,
+    judge_reverse_path,
+    may_answer,
+)
+from store import accounts, addresses, folders, lists
+from store.addresses import ObjectKind
+from store.audit import AuditEntry, RecordAudit
+from store.errors import Busy, NotFound, OverQuota, Stale
+from store.port import Snapshot, Store
+from store.queue import AcceptMessage, Filing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionRules:
+    """Limits of a submitted header: octets and fields (robustness.md section 1.2)."""
+
+    header_octets: int
+    header_fields: int
+
+
+class Submission:
+    """Begins transactions; knows where messages go through `delivery`, and folders only for `x` and for resending."""
+
+    def __init__(self, store: Store, delivery: Delivery, folders: Folders, rules: SubmissionRules) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._folders = folders
+        self._rules = rules
+
+    async def begin(self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "") -> "Transaction":
+        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record.
+        Raises Refused (REVERSE_PATH_NOT_PERMITTED) for a path that no From could justify."""
+        act = Act(actor, source)
+        async with self._store.snapshot() as snapshot:
+            gathered = await _gathered(snapshot, actor, () if reverse_path is None else (reverse_path,))
+        verdict = judge_reverse_path(reverse_path, gathered.facts)
+        if isinstance(verdict, Refuse | Defer):
+            raise await self.refused(act, verdict, "")
+        return Transaction(self, act, verdict, smtputf8)
+
+    async def refused(self, act: "Act", verdict: Verdict, message_id: str) -> Refused:
+        """The refusal, on record under its decision id. Where even that cannot be written, "later" takes its place."""
+        decision = decision_id()
+        entry = act.entry(decision, "send", allowed=False, because=verdict.detail or verdict.reason, message_id=message_id)
+        try:
+            await self._store.do(RecordAudit((entry,)))
+        except Busy:
+            return Refused(Defer(Reason.BUSY))
+        fields = {"account": str(act.actor.address), "outcome": "refused", "reason": verdict.reason, "decision": decision}
+        log.warning("submission", extra={"fields": fields})
+        return Refused(type(verdict)(verdict.reason, verdict.detail, decision))
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who acts, and from where: what every record about this transaction has in common."""
+
+    actor: Actor
+    source: str
+
+    def entry(
+        self,
+        decision: str,
+        event: str,
+        *,
+        allowed: bool,
+        because: str,
+        principal: int | None = None,
+        principal_address: str = "",
+        right: str = "",
+        message_id: str = "",
+        queue_id: str = "",
+    ) -> AuditEntry:
+        """`because`: the grant or rule that decided, or what was missing."""
+        actor = self.actor
+        return AuditEntry(
+            decision=decision,
+            event=event,
+            allowed=allowed,
+            actor=actor.account,
+            actor_address=str(actor.address),
+            person=actor.via,
+            person_address=str(actor.via_address or ""),
+            principal=principal,
+            principal_address=principal_address,
+            right=right,
+            because=because,
+            protocol="smtp",
+            source=self.source,
+            message_id=message_id,
+            queue_id=queue_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A submitted message, read once: every later judgement looks at this and at nothing else."""
+
+    octets: bytes
+    header: Header
+    raw: RawOriginators
+    claimed: Originators
+    calendars: tuple[Calendar, ...]
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An invitation that the message answers in the name of a local account other than the actor."""
+
+    attendee: Address
+    account: AccountId
+    calendar: Calendar
+    verdict: InvitationVerdict
+
+
+class Transaction:
+    """From MAIL to the end of DATA."""
+
+    def __init__(self, service: Submission, act: Act, reverse_path: Address | None, smtputf8: bool) -> None:
+        self._service = service
+        self._act = act
+        self._reverse_path = reverse_path
+        self._smtputf8 = smtputf8
+        self._recipients: list[Address] = []
+
+    async def add(self, recipient: Address) -> None:
+        """RCPT. Raises Refused."""
+        service = self._service
+        async with service._store.snapshot() as snapshot:
+            standing = await snapshot.ask(lists.standing, self._act.actor.account)
+            await service._delivery.takes(snapshot, Door.SUBMISSION, recipient, Poster(standing, self._reverse_path is None))
+        self._recipients.append(recipient)
+
+    async def commit(self, octets: bytes) -> str:
+        """Judges, rewrites and accepts; returns the queue id when all of it is durable. Raises Refused, and nothing was done."""
+        service = self._service
+        try:
+            read = self._read(octets)
+        except MalformedHeader as offence:
+            raise await service.refused(self._act, Refuse(Reason.MALFORMED_MESSAGE, str(offence)), "") from None
+        except MalformedCalendar as offence:
+            raise await service.refused(self._act, Refuse(Reason.MALFORMED_CALENDAR, str(offence)), "") from None
+        if len(headers.fields_named(read.header, (b"received",))) > service._delivery.rules.hops:
+            raise Refused(Refuse(Reason.MAIL_LOOP, "too many Received fields"))
+        key = queue_id()
+        for _ in range(JUDGED_AT_MOST):
+            try:
+                done = await self._try(read, key)
+                if isinstance(done, str):
+                    return done
+                raise await service.refused(self._act, done, read.message_id)
+            except (Stale, NotFound):
+                continue
+            except (Busy, OverQuota) as fault:
+                raise Refused(Defer(Reason.BUSY)) from fault
+        raise Refused(Defer(Reason.BUSY))
+
+    def _read(self, octets: bytes) -> _Read:
+        rules = self._service._rules
+        header = read_submitted_header(octets, max_octets=rules.header_octets, max_fields=rules.header_fields)
+        raw = originators(octets, header, smtputf8=self._smtputf8)
+        claimed = Originators(
+            tuple(_canonical(one, b"from") for one in raw.from_),
+            None if raw.sender is None else _canonical(raw.sender, b"sender"),
+            tuple(_canonical_block(one.from_, one.sender) for one in raw.resent),
+        )
+        found = calendars(octets, parse(octets)) if mentions_calendar(octets) else ()
+        for calendar in found:
+            _speaks_for_one(calendar)
+        return _Read(octets, header, raw, claimed, found, _message_id(octets, header))
+
+    async def _try(self, read: _Read, key: str) -> str | Verdict:
+        """The queue id, or why this may not be sent. Raises Refused where nobody takes it."""
+        service, delivery = self._service, self._service._delivery
+        accepts, resting_on = await self._may_accept(read)
+        resendable, resends = await self._may_resend(read)
+        async with service._store.snapshot() as snapshot:
+            gathered = await _gathered(snapshot, self._act.actor, self._named(read))
+            answered, verdict = self._judge(read, gathered.facts, accepts, resendable)
+            if isinstance(verdict, Refuse | Defer):
+                return verdict
+            final = _rewritten(read, verdict, answered, gathered.facts, delivery.rules.hostname, snapshot.now)
+            message_id = read.message_id or _message_id(final, read_header(final))
+            routing = delivery.routing(snapshot, Door.SUBMISSION, Poster(gathered.facts.actor, self._reverse_path is None))
+            reverse_path = await self._envelope_sender(snapshot, verdict)
+            plan = await self._plan(routing, final, key, reverse_path)
+            extra = await self._reports(snapshot, plan, reverse_path, final)
+            filing, audit = await self._on_record(snapshot, verdict, final, key, message_id)
+            audit += [self._answer_entry(one, key, message_id) for one in answered]
+            witness = await snapshot.witness(*gathered.scopes, *routing.scopes, valid_until=routing.valid_until)
+        witness = witness.joined(Witness(valid_until=verdict.valid_until)).joined(resting_on).joined(resends)
+        accepted = await delivery.accept(plan, witness, key, filing, audit, extra)
+        skipped = [self._recipients[index] for index in delivery.skipped(plan, accepted)]
+        await delivery.report_skipped(plan, accepted, skipped, reverse_path, final)
+        outcome = ", ".join(verdict.kinds)
+        fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": outcome, "message_id": message_id}
+        log.info("submission", extra={"fields": fields})
+        return key
+
+    def _named(self, read: _Read) -> Iterable[Address]:
+        """Every address that some rule may ask about."""
+        yield from read.claimed.from_
+        if read.claimed.sender is not None:
+            yield read.claimed.sender
+        for block in read.claimed.resent[:1]:
+            yield from block.from_
+            if block.sender is not None:
+                yield block.sender
+        if self._reverse_path is not None:
+            yield self._reverse_path
+        for invitation, _ in _answers(read):
+            yield invitation.attendee
+            if invitation.sent_by is not None:
+                yield invitation.sent_by
+
+    async def _may_accept(self, read: _Read) -> tuple[Mapping[Address, tuple[AccountId | None, Decision]], Witness]:
+        """For each attendee that the message answers for: the local account it is, and whether the actor holds `x` there."""
+        service = self._service
+        accepts: dict[Address, tuple[AccountId | None, Decision]] = {}
+        resting_on = Witness()
+        for invitation, _ in _answers(read):
+            async with service._store.snapshot() as snapshot:
+                found = await snapshot.ask(addresses.resolve, invitation.attendee)
+                if found is None or found.kind is not ObjectKind.ACCOUNT:
+                    accepts[invitation.attendee] = (None, Decision(None))
+                    continue
+                calendar = await snapshot.ask(folders.by_special_use, AccountId(found.id), SpecialUse.CALENDAR)
+                # Taken before the question is asked: a change in between makes the deed stale.
+                resting_on = resting_on.joined(await snapshot.witness(found.id, self._act.actor.account))
+            place = Place(str(found.address), "/" if calendar is None else calendar.path)
+            decision = await service._folders.may(self._act.actor, FolderOp.ACCEPT, place)
+            resting_on = resting_on.joined(Witness(valid_until=decision.valid_until))
+            accepts[invitation.attendee] = (AccountId(found.id), decision)
+        return accepts, resting_on
+
+    def _judge(
+        self, read: _Read, facts: SenderFacts, accepts: Mapping[Address, tuple[AccountId | None, Decision]], resendable: bool
+    ) -> tuple[Sequence[_Answered], SenderVerdict | Verdict]:
+        """The invitations it answers first (section 7), for what they allow counts when From and Sender are judged."""
+        answered: list[_Answered] = []
+        for invitation, calendar in _answers(read):
+            attendee, accept = accepts[invitation.attendee]
+            verdict = judge_invitation(invitation, read.claimed.from_, attendee, accept, facts, read.claimed.sender)
+            if isinstance(verdict, Refuse | Defer):
+                return (), verdict
+            if verdict is not None and attendee is not None:
+                answered.append(_Answered(invitation.attendee, attendee, calendar, verdict))
+                facts = may_answer(facts, invitation.attendee, accept)
+        return answered, judge_originators(read.claimed, self._reverse_path, facts, resendable)
+
+    async def _may_resend(self, read: _Read) -> tuple[bool, Witness]:
+        """5.5: is the original, its From, Sender, Date and Message-ID octet for octet, in a folder where the actor may read?"""
+        if not read.claimed.resent or not read.message_id:
+            return False, Witness()
+        service = self._service
+        async with service._store.snapshot() as snapshot:
+            row = await snapshot.ask(accounts.by_id, self._act.actor.account)
+        if row is None or not row.values.allow_resend:
+            return False, Witness()
+        originals, witness = await service._folders.originals(self._act.actor, read.message_id)
+        claimed = _identity_fields(read.octets)
+        return any(_identity_fields(octets) == claimed for octets in originals), witness
+
+    async def _plan(self, routing: Routing, final: bytes, key: str, reverse_path: Address | None) -> Plan:
+        """Received names nobody (5.8): neither login nor client address nor what it said in EHLO."""
+        rules = self._service._delivery.rules
+        at = datetime.fromtimestamp(routing.snapshot.now / 1_000_000, UTC)
+        received = headers.received_field(by=rules.hostname, protocol="ESMTPSA", identifier=key, at=at)
+        plan = await self._service._delivery.plan(routing, self._recipients, received + final, reverse_path, self._act.actor.account)
+        nobody = plan.everything_refused()
+        if nobody is not None:
+            raise Refused(nobody)
+        return plan
+
+    async def _reports(self, snapshot: Snapshot, plan: Plan, reverse_path: Address | None, final: bytes) -> list[AcceptMessage]:
+        delivery = self._service._delivery
+        failures = [failed(one, verdict) for one, verdict in zip(self._recipients, plan.outcomes, strict=True) if verdict is not None]
+        extra = [await delivery.report(snapshot, reverse_path, failures, final), *await delivery.bounces(snapshot, plan, final)]
+        for refused in plan.refused_lists:
+            subject = f"Your message did not reach {refused}"
+            text = (
+                f"Your message was sent to a list that includes {refused}.\n"
+                f"Posting to {refused} is not permitted for you, so its members did not get it."
+            )
+            extra.append(await delivery.notice(snapshot, self._act.actor.address, subject, text))
+        return extra
+
+    async def _envelope_sender(self, snapshot: Snapshot, verdict: SenderVerdict) -> Address | None:
+        if verdict.bounce_list is not None:
+            address = await list_address(snapshot, verdict.bounce_list)
+            if address is not None:
+                return bounce_address(address)
+        return verdict.reverse_path
+
+    async def _on_record(
+        self, snapshot: Snapshot, verdict: SenderVerdict, final: bytes, key: str, message_id: str
+    ) -> tuple[list[Filing], list[AuditEntry]]:
+        """The copy of what was sent, by each principal's own setting (section 6), and one record per principal (section 11)."""
+        owners: list[tuple[AccountId, int]] = []
+        sender = False
+        audit: list[AuditEntry] = []
+        for principal, kind, decision in zip(verdict.principals, verdict.kinds, verdict.decisions, strict=False):
+            if kind not in (Kind.SEND_AS, Kind.ON_BEHALF):
+                continue
+            row = await principal_row(snapshot, principal)
+            setting = DelegatedSent.SENDER if row is None else row.values.delegated_sent
+            if row is not None and setting in (DelegatedSent.OWNER, DelegatedSent.BOTH):
+                owners.append((row.id, row.values.quota))
+            sender = sender or setting in (DelegatedSent.SENDER, DelegatedSent.BOTH)
+            address = (await list_address(snapshot, principal)) if row is None else row.address
+            audit.append(
+                self._act.entry(
+                    decision_id(),
+                    kind,
+                    allowed=True,
+                    because=decision.because,
+                    principal=principal,
+                    principal_address=str(address or ""),
+                    right=kind,
+                    message_id=message_id,
+                    queue_id=key,
+                )
+            )
+        if verdict.new_from is not None and verdict.decisions[len(verdict.principals) :]:
+            # From was another's, and `unauthorisedFrom = rewrite` made it the actor's.
+            because = verdict.decisions[-1].because
+            audit.append(self._act.entry(decision_id(), "rewrite", allowed=False, because=because, message_id=message_id, queue_id=key))
+        if not owners and not sender:
+            return [], audit
+        return [Filing(arrived(final), self._act.actor.account, tuple(owners), sender)], audit
+
+    def _answer_entry(self, answered: "_Answered", key: str, message_id: str) -> AuditEntry:
+        return self._act.entry(
+            decision_id(),
+            "answer invitation",
+            allowed=True,
+            because=answered.verdict.decision.because,
+            principal=answered.account,
+            principal_address=str(answered.attendee),
+            right="x",
+            message_id=message_id,
+            queue_id=key,
+        )
+
+
+async def _gathered(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> Gathered:
+    gathered = await gather(snapshot, actor, named)
+    if isinstance(gathered, Refuse):
+        raise Refused(gathered)
+    return gathered
+
+
+def decision_id() -> str:
+    """Under which a decision is on record, and quoted to the person whom it refused."""
+    return f"d-{secrets.token_hex(4)}"
+
+
+def _canonical(mailbox: RawMailbox, field: bytes) -> Address:
+    try:
+        return Address(mailbox.local, read_domain(mailbox.domain))
+    except BadAddress as bad:
+        raise _Noncanonical(field, str(bad)) from None
+
+
+class _Noncanonical(MalformedHeader):
+    """An address that has no canonical form (delegation.md section 1)."""
+
+    def __init__(self, field: bytes, why: str) -> None:
+        Exception.__init__(self, f"{field.decode('ascii')}: {why}")
+        self.field = field
+
+
+def _canonical_block(from_: Sequence[RawMailbox], sender: RawMailbox | None) -> ResentBlock:
+    return ResentBlock(
+        tuple(_canonical(one, b"resent-from") for one in from_), None if sender is None else _canonical(sender, b"resent-sender")
+    )
+
+
+def _speaks_for_one(calendar: Calendar) -> None:
+    """A reply that names nobody, or several, could speak for anybody (RFC 5546 section 3.2.3: exactly one). Raises MalformedCalendar."""
+    if not calendar.speaks:
+        return
+    speaker = calendar.speaker
+    if speaker is None:
+        raise MalformedCalendar(f"{calendar.method} needs exactly one ATTENDEE")
+    try:
+        for address in (speaker.address, speaker.sent_by):
+            if address is not None:
+                read_address(address)
+    except BadAddress as bad:
+        raise MalformedCalendar(f"ATTENDEE: {bad}") from None
+
+
+def _answers(read: _Read) -> Iterable[tuple[Invitation, Calendar]]:
+    """The replies and counter-proposals, with the one attendee each speaks for. Raises nothing: `_read` has refused the others."""
+    for calendar in read.calendars:
+        if not calendar.speaks:
+            continue
+        speaker = calendar.speaker
+        if speaker is None or speaker.address is None:  # no mailto: nobody of ours
+            continue
+        sent_by = None if speaker.sent_by is None else read_address(speaker.sent_by)
+        yield Invitation(calendar.method, read_address(speaker.address), sent_by, calendar.sealed), calendar
+
+
+_MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}+>")
+
+
+def _message_id(octets: bytes, header: Header) -> str:
+    """As stored messages are known by it."""
+    there = header.first(b"message-id")
+    found = None if there is None else _MESSAGE_ID.search(unfolded(octets, there))
+    return "" if found is None else found[0].decode("utf-8", "replace")
+
+
+def _identity_fields(octets: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    header = read_header(octets)
+    names = (b"from", b"sender", b"date", b"message-id")
+    return tuple((one.name, octets[one.value : one.end]) for one in headers.fields_named(header, names))
+
+
+def _rewritten(
+    read: _Read,
+    verdict: SenderVerdict,
+    answered: Sequence[_Answered],
+    facts: SenderFacts,
+    hostname: str,
+    now: int,
+) -> bytes:
+    """The message as it goes out: only Sender (and From when it is absent or rewritten) is ours, everything else octet for octet."""
+    octets, header = read.octets, read.header
+    remove: list[Field] = [*headers.fields_named(header, headers.REMOVED_FROM_SUBMISSIONS)]
+    if not read.claimed.resent:
+        remove += headers.forged_trace(octets, header, {hostname})
+    else:
+        remove += headers.authentication_results_of(octets, header, {hostname})
+    replace: dict[Field, bytes] = {}
+    bottom: list[bytes] = []
+    written: set[bytes] = {one.name for one in remove}
+
+    def write(name: bytes, whole: bytes) -> None:
+        there = header.first(name)
+        written.add(name)
+        if there is None:
+            bottom.append(whole)
+        else:
+            replace[there] = whole
+
+    if verdict.new_from is not None:
+        write(b"from", headers.from_field(facts.display_name, str(verdict.new_from)))
+    sender = header.first(b"sender")
+    if verdict.new_sender is not None:
+        write(b"sender", headers.sender_field(facts.display_name, str(verdict.new_sender)))
+    elif sender is not None and not verdict.keep_sender:
+        remove.append(sender)
+        written.add(b"sender")
+    if Kind.SEND_AS in verdict.kinds:
+        remove += headers.fields_named(header, (b"x-sender",))
+        written.add(b"x-sender")
+    if read.raw.resent:
+        _resent_sender(read, verdict, facts, remove, replace, written)
+    if header.first(b"date") is None:
+        write(b"date", headers.date_field(datetime.fromtimestamp(now / 1_000_000, UTC)))
+    if header.first(b"message-id") is None:
+        domain = (verdict.new_from or next(iter(read.claimed.from_), facts.primary)).domain
+        write(b"message-id", headers.message_id_field(secrets.token_hex(16), domain))
+    remove += headers.signatures_over(octets, header, written)
+    if any(one.verdict.add_sent_by for one in answered):
+        remove += headers.fields_named(header, (b"dkim-signature",))  # the body they sign will be another
+    body = octets
+    for one in sorted(answered, key=lambda one: one.calendar.part.body, reverse=True):
+        if one.verdict.add_sent_by:
+            body = _with_sent_by(body, one.calendar, facts.primary)
+    # The header stands before every part, so its offsets hold in the changed octets too.
+    return headers.rewrite(body, header, remove=dict.fromkeys(remove), replace=replace, bottom=bottom)
+
+
+def _with_sent_by(octets: bytes, calendar: Calendar, actor: Address) -> bytes:
+    try:
+        return add_sent_by(octets, calendar, str(actor))
+    except MalformedCalendar as offence:
+        raise Refused(Refuse(Reason.MALFORMED_CALENDAR, str(offence))) from None
+
+
+def _resent_sender(
+    read: _Read,
+    verdict: SenderVerdict,
+    facts: SenderFacts,
+    remove: list[Field],
+    replace: dict[Field, bytes],
+    written: set[bytes],
+) -> None:
+    block = read.raw.resent[0].fields
+    there = next((one for one in block if one.name == b"resent-sender"), None)
+    if verdict.new_resent_sender is not None:
+        whole = headers.resent_sender_field(facts.display_name, str(verdict.new_resent_sender))
+        written.add(b"resent-sender")
+        if there is not None:
+            replace[there] = whole
+        else:
+            # At the end of its block; where nothing of that is left (a lone Resent-Bcc), in its place.
+            last = next((one for one in reversed(block) if one not in remove), None)
+            if last is None:
+                replace[block[0]] = whole
+            else:
+                replace[last] = read.octets[last.start : last.end] + whole
+    elif there is not None and not verdict.keep_resent_sender:
+        remove.append(there)
+        written.add(b"resent-sender")

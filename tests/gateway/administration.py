@@ -1,0 +1,111 @@
+"""A desk for administrators on a temporary store, with a clock that the test turns, and a way to type lines at it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.directory.service import Directory
+from gateway.explain import Explain
+from gateway.folders import Folders
+from gateway.passwords import PasswordCost, Passwords
+from gateway.prov.arguments import words
+from gateway.prov.run import Ended, Progress, Request, Said, run
+from gateway.prov.verb import Desk
+from gateway.sessions import SessionRow
+from store.blobs import Files
+from store.connect import connect
+from store.port import Store
+
+SECOND = 1_000_000
+START = 1_800_000_000 * SECOND  # 2027-01-15T08:00:00Z
+
+CHEAP = PasswordCost(memory=8, time=1)
+
+
+@dataclass
+class Clock:
+    """Microseconds since 1970 UTC, standing still until it is turned."""
+
+    at: int = START
+
+    def __call__(self) -> int:
+        return self.at
+
+    def turn(self, seconds: float) -> None:
+        self.at += int(seconds * SECOND)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of a line."""
+
+    status: int
+    out: str
+    err: str
+    progress: tuple[int, ...] = ()
+
+
+@dataclass
+class Office:
+    """A desk, and what stands behind it."""
+
+    store: Store
+    folders: Folders
+    passwords: Passwords
+    desk: Desk
+    clock: Clock
+    open_sessions: list[SessionRow]
+
+    @property
+    def directory(self) -> Directory:
+        return self.desk.directory
+
+    async def ask(self, request: Request, lines: Sequence[str] | None = None) -> Told:
+        out, err, status, progress = "", "", -1, []
+
+        async def each() -> AsyncIterator[str]:
+            for line in lines or ():
+                yield line
+
+        async for event in run(self.desk, request, None if lines is None else each()):
+            match event:
+                case Said(text, error):
+                    out, err = (out, err + text) if error else (out + text, err)
+                case Progress(done):
+                    progress.append(done)
+                case Ended(found):
+                    status = found
+        return Told(status, out, err, tuple(progress))
+
+    async def prov(self, line: str, *, as_json: bool = False) -> Told:
+        """A line as it is typed after `procura prov`."""
+        return await self.ask(Request("prov", tuple(words(line)), as_json))
+
+    async def done(self, *lines: str) -> None:
+        """Each of them works."""
+        for line in lines:
+            told = await self.prov(line)
+            assert told.status == 0, f"{line}: {told.err}"
+
+    async def command(self, line: str, *, as_json: bool = False) -> Told:
+        """A line as it is typed after `procura`: can, unlock, queue, sessions, audit."""
+        command, *arguments = words(line)
+        return await self.ask(Request(command, tuple(arguments), as_json))
+
+
+@asynccontextmanager
+async def opened_office(data: Path) -> AsyncIterator[Office]:
+    clock = Clock()
+    store = await connect("sqlite:///{data}/procura.db", data, now=clock)
+    folders = Folders(store, Files(data / "messages"))
+    passwords = Passwords(CHEAP, b"key")
+    sessions: list[SessionRow] = []
+    directory = Directory(store, folders, passwords.verifier)
+    desk = Desk(directory, Explain(store, folders), lambda: sessions)
+    try:
+        yield Office(store, folders, passwords, desk, clock, sessions)
+    finally:
+        await folders.close()
+        passwords.close()
+        await store.close()

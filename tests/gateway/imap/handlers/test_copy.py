@@ -1,0 +1,92 @@
+"""COPY and MOVE, within a mailbox and between people."""
+
+import pytest
+
+from store import accounts
+from tests.gateway.imap.handlers.house import Client, House
+
+SHARED = '"Other Users/anna/INBOX"'
+
+
+async def test_copy_keeps_flags_and_says_the_new_uids(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    await anna.do("STORE 2 +FLAGS (\\Seen $Todo)")
+    said = await anna.do("COPY 2:3 Archive")
+    assert said.tagged.startswith(b"OK [COPYUID ")
+    assert said.tagged.split(b"]")[0].endswith(b" 2:3 1:2")
+    await anna.do("SELECT Archive")
+    assert (await anna.do("FETCH 1:2 FLAGS")).untagged == [b"* 1 FETCH (FLAGS (\\Seen $Todo \\Recent))", b"* 2 FETCH (FLAGS (\\Recent))"]
+    assert (await anna.do("UID COPY 99 INBOX")).ok
+
+
+async def test_move_takes_out_and_says_where_before_it_expunges(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    said = await anna.do("UID MOVE 1,3 Archive")
+    assert said.ok
+    assert said.untagged[0].startswith(b"* OK [COPYUID ")
+    assert said.untagged[1:] == [b"* 3 EXPUNGE", b"* 1 EXPUNGE"]
+    assert (await anna.do("MOVE 1 INBOX")).tagged.startswith(b"NO [CANNOT]")
+
+
+@pytest.mark.parametrize("command", ["COPY 1", "MOVE 1", "UID COPY 1", "UID MOVE 1"])
+async def test_missing_targets_may_be_created_and_hidden_ones_look_missing(house: House, anna: Client, command: str) -> None:
+    await house.put("anna", "/INBOX")
+    await anna.do("SELECT INBOX")
+    for target in ("Nope", '"Other Users/bruno/INBOX"', '"Other Users/nobody/INBOX"'):
+        assert (await anna.do(f"{command} {target}")).tagged == b"NO [TRYCREATE] no such folder"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "copies", "moves"),
+    [
+        ("lr", "lri", True, False),
+        ("lrte", "lri", True, True),
+        ("lrt", "lri", True, False),
+        ("lre", "lri", True, False),
+        ("lrte", "lr", False, False),
+        ("lrte", "li", True, True),
+    ],
+)
+async def test_the_rights_of_copy_and_move(house: House, bruno: Client, source: str, target: str, copies: bool, moves: bool) -> None:
+    await house.make("anna", "/Posta")
+    await house.put("anna", "/INBOX", 2)
+    await house.share("anna", "/INBOX", "bruno", source, rfc=True)
+    await house.share("anna", "/Posta", "bruno", target, rfc=True)
+    await bruno.do(f"SELECT {SHARED}")
+    for command, allowed in (("COPY", copies), ("MOVE", moves)):
+        said = await bruno.do(f'{command} 1 "Other Users/anna/Posta"')
+        assert said.tagged.startswith(b"OK" if allowed else b"NO [NOPERM]"), said
+
+
+async def test_a_delegates_copy_keeps_only_the_flags_it_may_set(house: House, bruno: Client, anna: Client) -> None:
+    await house.put("bruno", "/INBOX")
+    await house.share("anna", "/INBOX", "bruno", "lris", rfc=True)
+    await bruno.do("SELECT INBOX")
+    await bruno.do("STORE 1 +FLAGS (\\Seen \\Flagged $K)")
+    assert (await bruno.do(f"COPY 1 {SHARED}")).ok
+    await anna.do("EXAMINE INBOX")
+    assert (await anna.do("FETCH 1 FLAGS")).untagged == [b"* 1 FETCH (FLAGS (\\Seen \\Recent))"]
+
+
+async def test_delegated_trash(house: House, bruno: Client, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    await house.share("anna", "/", "bruno", "rd")
+    await bruno.do(f"SELECT {SHARED}")
+    said = await bruno.do("MOVE 1 Trash")
+    assert said.untagged[0].startswith(b"* OK [COPYUID ")
+    await house.store.do(accounts.ModifyAccount(house.ids["anna"], values={"delegated_trash": "owner"}))
+    said = await bruno.do("MOVE 1 Trash")
+    assert said.ok, said
+    assert said.untagged == [b"* 1 EXPUNGE"]
+    assert b"MESSAGES 1)" in (await anna.do("STATUS Trash (MESSAGES)")).all
+    assert b"MESSAGES 1)" in (await bruno.do("STATUS Trash (MESSAGES)")).all
+
+
+async def test_the_targets_owner_pays(house: House, bruno: Client) -> None:
+    await house.put("bruno", "/INBOX", 1, body="x" * 5000)
+    await house.share("anna", "/INBOX", "bruno", "ri")
+    await house.store.do(accounts.ModifyAccount(house.ids["anna"], values={"quota": "4000"}))
+    await bruno.do("SELECT INBOX")
+    assert (await bruno.do(f"COPY 1 {SHARED}")).tagged.startswith(b"NO [OVERQUOTA]")

@@ -1,0 +1,132 @@
+"""FETCH: every item, over sockets, against a real store."""
+
+import pytest
+
+from tests.gateway.imap.handlers.house import Client, House, message
+
+
+async def test_every_item_of_rfc_3501(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("EXAMINE INBOX")
+    said = await anna.do("FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE)")
+    assert said.ok
+    (one,) = said.untagged
+    assert one.startswith(b'* 1 FETCH (UID 1 FLAGS (\\Recent) INTERNALDATE "')
+    assert b'+0000" RFC822.SIZE %d ENVELOPE ("Mon, 1 Jan 2024' % len(message(1)) in one
+    assert b' BODY ("text" "plain"' in one
+    assert b' BODYSTRUCTURE ("text" "plain"' in one
+
+
+@pytest.mark.parametrize(
+    ("item", "label", "expected"),
+    [
+        ("BODY.PEEK[]", b"BODY[]", message(1)),
+        ("BODY.PEEK[HEADER]", b"BODY[HEADER]", message(1).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"),
+        ("BODY.PEEK[TEXT]", b"BODY[TEXT]", b"Hello 1\r\n"),
+        ("BODY.PEEK[1]", b"BODY[1]", b"Hello 1\r\n"),
+        ("BODY.PEEK[1]<1.3>", b"BODY[1]<1>", b"ell"),
+        ("BODY.PEEK[]<0.4>", b"BODY[]<0>", b"From"),
+        ("BODY.PEEK[]<100000.4>", b"BODY[]<100000>", b""),
+        ("BODY.PEEK[HEADER.FIELDS (SUBJECT X-NONE)]", b"BODY[HEADER.FIELDS (SUBJECT X-NONE)]", b"Subject: Number 1\r\n\r\n"),
+        ("RFC822.HEADER", b"RFC822.HEADER", message(1).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"),
+        ("RFC822", b"RFC822", message(1)),
+        ("RFC822.TEXT", b"RFC822.TEXT", b"Hello 1\r\n"),
+    ],
+)
+async def test_sections(house: House, anna: Client, item: str, label: bytes, expected: bytes) -> None:
+    await house.put("anna", "/INBOX")
+    await anna.do("EXAMINE INBOX")
+    said = await anna.do(f"FETCH 1 {item}")
+    assert said.untagged == [b"* 1 FETCH (%b {%d}\r\n%b)" % (label, len(expected), expected)]
+    assert said.tagged.startswith(b"OK")
+
+
+async def test_a_part_that_is_not_there_is_nil(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX")
+    await anna.do("EXAMINE INBOX")
+    assert (await anna.do("FETCH 1 BODY.PEEK[2]")).untagged == [b"* 1 FETCH (BODY[2] NIL)"]
+
+
+async def test_body_sets_seen_and_peek_does_not(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    await anna.do("FETCH 1 BODY.PEEK[]")
+    assert (await anna.do("FETCH 1 FLAGS")).untagged == [b"* 1 FETCH (FLAGS (\\Recent))"]
+    said = await anna.do("FETCH 1,3 BODY[TEXT]")
+    assert said.untagged[2:] == [b"* 1 FETCH (FLAGS (\\Seen \\Recent))", b"* 3 FETCH (FLAGS (\\Seen \\Recent))"]
+    assert (await anna.do("SEARCH UNSEEN")).untagged == [b"* SEARCH 2"]
+
+
+async def test_examine_leaves_no_trace(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX")
+    await anna.do("EXAMINE INBOX")
+    assert len((await anna.do("FETCH 1 BODY[]")).untagged) == 1
+    assert (await anna.do("FETCH 1 FLAGS")).untagged == [b"* 1 FETCH (FLAGS (\\Recent))"]
+
+
+async def test_a_reader_reads_and_leaves_no_trace(house: House, bruno: Client) -> None:
+    await house.put("anna", "/INBOX")
+    await house.share("anna", "/", "bruno", "r")
+    said = await bruno.do('SELECT "Other Users/anna/INBOX"')
+    assert said.tagged.startswith(b"OK [READ-ONLY]")
+    said = await bruno.do("UID FETCH 1 BODY[]")
+    assert said.ok
+    assert len(said.untagged) == 1
+    assert (await bruno.do("FETCH 1 FLAGS")).untagged == [b"* 1 FETCH (FLAGS (\\Recent))"]
+
+
+async def test_many_messages_are_told_in_order_and_whole(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 700)
+    await anna.do("SELECT INBOX")
+    said = await anna.do("UID FETCH 1:* (FLAGS)")
+    assert said.untagged[0] == b"* 1 FETCH (UID 1 FLAGS (\\Recent))"
+    assert said.untagged[-1] == b"* 700 FETCH (UID 700 FLAGS (\\Recent))"
+    assert len(said.untagged) == 700
+    said = await anna.do("FETCH 1:* (UID ENVELOPE)")
+    assert [one.split(b" ", 4)[1] for one in said.untagged] == [b"%d" % number for number in range(1, 701)]
+    assert all(b'Number %d"' % number in one for number, one in enumerate(said.untagged, 1))
+    said = await anna.do("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+    assert all(b"Subject: Number %d\r\n" % number in one for number, one in enumerate(said.untagged, 1))
+
+
+async def test_star_when_nothing_is_newer_is_the_last_message(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("UID FETCH 400:* (FLAGS)")).untagged == [b"* 2 FETCH (UID 2 FLAGS (\\Recent))"]
+    assert (await anna.do("UID FETCH 400:500 (FLAGS)")).untagged == []
+
+
+async def test_a_number_that_no_message_has_is_bad(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("FETCH 3 FLAGS")).tagged.startswith(b"BAD")
+
+
+async def test_a_message_expunged_elsewhere_keeps_its_number_until_it_may_be_told(house: House, port: int, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    await other.do("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    assert (await other.do("EXPUNGE")).untagged == [b"* 2 EXPUNGE"]
+    said = await anna.do("FETCH 1:3 (UID)")
+    assert said.untagged == [b"* 1 FETCH (UID 1)", b"* 3 FETCH (UID 3)"]
+    assert b"[EXPUNGEISSUED]" in said.tagged
+    assert (await anna.do("NOOP")).untagged == [b"* 2 EXPUNGE"]
+    assert (await anna.do("FETCH 2 (UID)")).untagged == [b"* 2 FETCH (UID 3)"]
+
+
+async def test_a_large_message_in_pieces(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 1, body="x" * 300_000)
+    await anna.do("SELECT INBOX")
+    whole = message(1, "x" * 300_000)
+    got = b""
+    while True:
+        said = await anna.do(f"UID FETCH 1 (BODY.PEEK[]<{len(got)}.65536>)")
+        piece = said.untagged[0].partition(b"}\r\n")[2][:-1]
+        got += piece
+        if len(piece) < 65536:
+            break
+    assert got == whole
+    said = await anna.do("UID FETCH 1 (BODY.PEEK[])")
+    assert whole in said.untagged[0]

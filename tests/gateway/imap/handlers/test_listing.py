@@ -1,0 +1,170 @@
+"""LIST, LSUB, NAMESPACE: what may be seen is there, what may not is not."""
+
+import pytest
+
+from policy.grants import Grantee, GranteeKind
+from policy.status import AccountStatus
+from store import accounts
+from store.model import Flag  # noqa: F401
+from tests.gateway.imap.handlers.house import Client, House
+
+OWN = {'"INBOX"', '"Archive"', '"Drafts"', '"Junk"', '"Sent"', '"Trash"'}
+
+
+def names(untagged: list[bytes]) -> set[str]:
+    return {one.split(b' "/" ', 1)[1].split(b" (")[0].decode() for one in untagged if one.startswith((b"* LIST", b"* LSUB"))}
+
+
+async def test_namespace(bruno: Client) -> None:
+    assert (await bruno.do("NAMESPACE")).untagged == [b'* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL']
+
+
+async def test_the_delimiter(bruno: Client) -> None:
+    assert (await bruno.do('LIST "" ""')).untagged == [b'* LIST (\\Noselect) "/" ""']
+
+
+async def test_own_folders_with_their_use(anna: Client) -> None:
+    said = await anna.do('LIST "" *')
+    assert names(said.untagged) == OWN
+    assert b'* LIST (\\HasNoChildren \\Sent) "/" "Sent"' in said.untagged
+    assert said.untagged[0] == b'* LIST (\\HasNoChildren) "/" "INBOX"'
+    assert names((await anna.do('LIST (SPECIAL-USE) "" "*"')).untagged) == OWN - {'"INBOX"'}
+    assert not any(b"alendar" in one for one in said.untagged)
+
+
+async def test_shared_folders_and_the_nodes_above_them(house: House, bruno: Client) -> None:
+    await house.make("anna", "/Posta/2026/Mai")
+    await house.share("anna", "/Posta/2026/Mai", "bruno", "r")
+    await house.share("dora", "/INBOX", "bruno", "r")
+    said = await bruno.do('LIST "" "*"')
+    assert names(said.untagged) - OWN == {
+        '"Other Users"', '"Other Users/anna"', '"Other Users/anna/Posta"', '"Other Users/anna/Posta/2026"',
+        '"Other Users/anna/Posta/2026/Mai"',
+        '"Other Users/dora@other.test"', '"Other Users/dora@other.test/INBOX"',
+    }  # fmt: skip
+    assert b'* LIST (\\Noselect \\HasChildren) "/" "Other Users"' in said.untagged
+    assert b'* LIST (\\Noselect \\HasChildren) "/" "Other Users/anna"' in said.untagged
+    assert b'* LIST (\\NonExistent \\Noselect \\HasChildren) "/" "Other Users/anna/Posta"' in said.untagged
+    assert b'* LIST (\\HasNoChildren) "/" "Other Users/anna/Posta/2026/Mai"' in said.untagged
+
+
+async def test_walking_with_percent_reaches_the_leaf(house: House, bruno: Client) -> None:
+    await house.make("anna", "/Posta")
+    await house.share("anna", "/Posta", "bruno", "r")
+    assert '"Other Users"' in names((await bruno.do('LIST "" "%"')).untagged)
+    assert names((await bruno.do('LIST "" "Other Users/%"')).untagged) == {'"Other Users/anna"'}
+    assert names((await bruno.do('LIST "Other Users/anna/" "%"')).untagged) == {'"Other Users/anna/Posta"'}
+    assert names((await bruno.do('LIST "" "Other Users/anna/Posta"')).untagged) == {'"Other Users/anna/Posta"'}
+    assert names((await bruno.do('LIST "" "Other Users/anna@acme.test/%"')).untagged) == {'"Other Users/anna@acme.test/Posta"'}
+    assert names((await bruno.do('LIST "" ("INBOX" "Other Users/*")')).untagged) == {
+        '"INBOX"',
+        '"Other Users/anna"',
+        '"Other Users/anna/Posta"',
+    }
+
+
+async def test_without_anything_shared_there_is_no_node(bruno: Client) -> None:
+    assert names((await bruno.do('LIST "" "*"')).untagged) == OWN
+    assert names((await bruno.do('LIST "" "%"')).untagged) == OWN
+
+
+@pytest.mark.parametrize("kind", ["group", "domain", "cos", "all"])
+async def test_every_kind_of_grantee(house: House, bruno: Client, kind: str) -> None:
+    async with house.store.snapshot() as snapshot:
+        row = await snapshot.ask(accounts.by_id, house.ids["bruno"])
+    assert row is not None
+    group = await house.group("team", "bruno")
+    grantee = {
+        "group": group,
+        "domain": Grantee(GranteeKind.DOMAIN, row.domain),
+        "cos": Grantee(GranteeKind.COS, row.cos),
+        "all": Grantee(GranteeKind.ALL),
+    }
+    await house.share("anna", "/INBOX", grantee[kind], "r")
+    assert '"Other Users/anna/INBOX"' in names((await bruno.do('LIST "" "*"')).untagged)
+
+
+@pytest.mark.parametrize(
+    ("status", "listed"),
+    [
+        (AccountStatus.ACTIVE, True),
+        (AccountStatus.MAINTENANCE, True),
+        (AccountStatus.LOCKED, False),
+        (AccountStatus.CLOSED, False),
+        (AccountStatus.PENDING, False),
+    ],
+)
+async def test_the_owners_status(house: House, bruno: Client, status: AccountStatus, listed: bool) -> None:
+    await house.share("anna", "/INBOX", "bruno", "r")
+    await house.status("anna", status)
+    for command in ('LIST "" "*"', 'LSUB "" "*"'):
+        assert ('"Other Users/anna/INBOX"' in names((await bruno.do(command)).untagged)) is listed
+    assert (await bruno.do('MYRIGHTS "Other Users/anna/INBOX"')).ok is listed
+
+
+async def test_subscriptions_are_stored_and_computed(house: House, bruno: Client) -> None:
+    await house.make("bruno", "/Posta")
+    await house.share("anna", "/INBOX", "bruno", "r")
+    shared = '"Other Users/anna/INBOX"'
+    assert shared in names((await bruno.do('LSUB "" "*"')).untagged)
+    assert '"Posta"' not in names((await bruno.do('LSUB "" "*"')).untagged)
+    assert (await bruno.do("SUBSCRIBE Posta")).ok
+    assert (await bruno.do(f"UNSUBSCRIBE {shared}")).ok
+    for command in ('LSUB "" "*"', 'LIST (SUBSCRIBED) "" "*"'):
+        found = names((await bruno.do(command)).untagged)
+        assert '"Posta"' in found
+        assert shared not in found
+    assert (await bruno.do(f"SUBSCRIBE {shared}")).ok
+    said = await bruno.do('list (subscribed) "" "Other Users/*" return (special-use)')
+    assert said.untagged == [b'* LIST (\\HasNoChildren \\Subscribed) "/" "Other Users/anna/INBOX"']
+    await house.unshare("anna", "/INBOX", "bruno")
+    assert shared not in names((await bruno.do('LSUB "" "*"')).untagged)
+    await house.share("anna", "/INBOX", "bruno", "r")
+    assert shared in names((await bruno.do('LSUB "" "*"')).untagged)
+
+
+async def test_a_subscribed_name_that_is_gone_stays_subscribed(house: House, bruno: Client) -> None:
+    await house.make("bruno", "/Posta")
+    await bruno.do("SUBSCRIBE Posta")
+    await bruno.do("DELETE Posta")
+    assert b'* LIST (\\NonExistent \\HasNoChildren \\Subscribed) "/" "Posta"' in (await bruno.do('LIST (SUBSCRIBED) "" "*"')).untagged
+    assert '"Posta"' in names((await bruno.do('LSUB "" "*"')).untagged)
+    assert '"Posta"' not in names((await bruno.do('LIST "" "*"')).untagged)
+
+
+async def test_unsubscribing_tells_nothing_and_subscribing_hides_what_is_hidden(house: House, bruno: Client) -> None:
+    await house.make("anna", "/Secret")
+    for name in ('"Other Users/anna/Secret"', '"Other Users/anna/Nope"', '"Other Users/nobody/INBOX"', "Nope"):
+        assert (await bruno.do(f"UNSUBSCRIBE {name}")).ok
+        assert (await bruno.do(f"SUBSCRIBE {name}")).tagged == b"NO [NONEXISTENT] no such folder"
+
+
+async def test_lsub_shows_the_parent_for_percent(house: House, bruno: Client) -> None:
+    await house.make("bruno", "/A/B")
+    await bruno.do("SUBSCRIBE A/B")
+    said = await bruno.do('LSUB "" "%"')
+    assert b'* LSUB (\\Noselect) "/" "A"' in said.untagged
+
+
+async def test_recursivematch_says_which_children_are_subscribed(house: House, bruno: Client) -> None:
+    await house.make("bruno", "/A/B")
+    await bruno.do("SUBSCRIBE A/B")
+    said = await bruno.do('LIST (SUBSCRIBED RECURSIVEMATCH) "" "%"')
+    assert b'* LIST (\\HasChildren) "/" "A" ("CHILDINFO" ("SUBSCRIBED"))' in said.untagged
+
+
+async def test_list_status(house: House, bruno: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await house.make("anna", "/Seen")
+    await house.share("anna", "/INBOX", "bruno", "r")
+    await house.share("anna", "/Seen", "bruno", "l", rfc=True)
+    said = await bruno.do('LIST "" "Other Users/*" RETURN (STATUS (MESSAGES UNSEEN) CHILDREN SUBSCRIBED)')
+    assert b'* STATUS "Other Users/anna/INBOX" (MESSAGES 3 UNSEEN 3)' in said.untagged
+    assert b'* LIST (\\HasNoChildren \\Subscribed) "/" "Other Users/anna/Seen"' in said.untagged
+    assert len(said.having("* STATUS")) == 1
+
+
+async def test_names_beyond_ascii(anna: Client) -> None:
+    assert (await anna.do('CREATE "&ZeVnLIqe-"')).ok
+    assert b'* LIST (\\HasNoChildren) "/" "&ZeVnLIqe-"' in (await anna.do('LIST "" "*"')).untagged
+    assert (await anna.do('CREATE "&A-"')).tagged.startswith(b"BAD")

@@ -1,0 +1,60 @@
+"""LOGIN and AUTHENTICATE beyond what the listener's tests show."""
+
+import pytest
+
+from gateway.imap.handlers.login import plain
+from gateway.imap.session import Bad
+from gateway.login import Credentials
+from policy.status import AccountStatus
+from store import accounts
+from tests.gateway.imap.handlers.house import House
+
+
+@pytest.mark.parametrize(
+    ("message", "credentials"),
+    [
+        (b"\0a@b.c\0secret", Credentials("PLAIN", "a@b.c", "", b"secret")),
+        (b"a@b.c\0a@b.c\0s\xff", Credentials("PLAIN", "a@b.c", "a@b.c", b"s\xff")),
+    ],
+)
+def test_plain(message: bytes, credentials: Credentials) -> None:
+    assert plain(message) == credentials
+
+
+@pytest.mark.parametrize("message", [b"", b"\0", b"\0\0", b"a\0b", b"\0a\0b\0c", b"\0\0b", b"\0a\0", b"\0\xff\0b"])
+def test_what_is_not_plain(message: bytes) -> None:
+    with pytest.raises(Bad):
+        plain(message)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (AccountStatus.LOCKED, b"NO [CONTACTADMIN] account is locked"),
+        (AccountStatus.CLOSED, b"NO [CONTACTADMIN] account is closed"),
+        (AccountStatus.PENDING, b"NO [CONTACTADMIN] account is pending"),
+        (AccountStatus.MAINTENANCE, b"NO [UNAVAILABLE] "),
+    ],
+)
+async def test_what_a_refusal_says_depends_on_the_password(house: House, port: int, status: AccountStatus, said: bytes) -> None:
+    await house.status("bruno", status)
+    client = await house.client(port)
+    assert (await client.do("LOGIN bruno@acme.test secret")).tagged.startswith(said)
+    assert (await client.do("LOGIN bruno@acme.test wrong")).tagged == b"NO [AUTHENTICATIONFAILED] authentication failed"
+
+
+async def test_a_password_that_must_be_changed(house: House, port: int) -> None:
+    await house.store.do(accounts.SetMustChangePassword(house.ids["bruno"], True))
+    assert (await (await house.client(port)).do("LOGIN bruno@acme.test secret")).tagged.startswith(b"NO [EXPIRED] ")
+
+
+async def test_other_mechanisms_are_not_offered(house: House, port: int) -> None:
+    client = await house.client(port)
+    assert (await client.do("AUTHENTICATE CRAM-MD5")).tagged.startswith(b"NO")
+
+
+async def test_sessions_of_one_account_are_counted(house: House, port: int) -> None:
+    house.sessions._per_account = 2
+    for _ in range(2):
+        await house.client(port, "bruno")
+    assert (await (await house.client(port)).do("LOGIN bruno@acme.test secret")).tagged.startswith(b"NO [LIMIT]")

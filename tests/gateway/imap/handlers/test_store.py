@@ -1,0 +1,75 @@
+"""STORE: what the rights allow is done, the rest left alone."""
+
+import pytest
+
+from gateway.imap.handlers.store import sorted_out
+from store.model import Flag
+from tests.gateway.imap.handlers.house import Client, House
+
+SHARED = '"Other Users/anna/INBOX"'
+
+
+def test_flags_are_sorted_out() -> None:
+    assert sorted_out((b"\\Seen", b"$Todo", b"\\Draft", b"$Todo")) == (Flag.SEEN | Flag.DRAFT, ("$Todo",))
+
+
+async def test_the_three_modes_and_silence(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("STORE 1 FLAGS (\\Seen Old)")).having("1 FETCH") == [b"* 1 FETCH (FLAGS (\\Seen Old \\Recent))"]
+    assert (await anna.do("STORE 1 +FLAGS \\Flagged")).untagged == [b"* 1 FETCH (FLAGS (\\Seen \\Flagged Old \\Recent))"]
+    assert (await anna.do("STORE 1 -FLAGS (\\Seen OLD)")).untagged == [b"* 1 FETCH (FLAGS (\\Flagged \\Recent))"]
+    assert (await anna.do("STORE 1:2 +FLAGS.SILENT (\\Answered)")).untagged == []
+    assert (await anna.do("UID STORE 2 -FLAGS (\\Answered)")).untagged == [b"* 2 FETCH (UID 2 FLAGS (\\Recent))"]
+    assert (await anna.do("STORE 1 +FLAGS ()")).ok
+    assert (await anna.do("UID STORE 99 +FLAGS (\\Seen)")).ok
+    assert (await anna.do("STORE 99 +FLAGS (\\Seen)")).tagged.startswith(b"BAD")
+    assert (await anna.do("STORE 1 +FLAGS (\\Recent)")).tagged.startswith(b"BAD")
+
+
+@pytest.mark.parametrize(
+    ("rights", "change", "outcome"),
+    [
+        ("lrs", "+FLAGS (\\Seen)", b"\\Seen"),
+        ("lrs", "+FLAGS (\\Seen \\Deleted \\Flagged $K)", b"\\Seen"),
+        ("lrs", "+FLAGS (\\Deleted)", None),
+        ("lrs", "+FLAGS (\\Flagged)", None),
+        ("lrs", "FLAGS (\\Flagged)", b""),
+        ("lrw", "+FLAGS (\\Seen \\Flagged)", b"\\Flagged"),
+        ("lrw", "+FLAGS (\\Seen)", None),
+        ("lrw", "FLAGS (\\Seen \\Flagged)", b"\\Flagged"),
+        ("lrt", "+FLAGS (\\Deleted \\Seen)", b"\\Deleted"),
+        ("lrt", "+FLAGS ($K)", None),
+        ("lr", "+FLAGS (\\Seen)", None),
+        ("lrike", "FLAGS (\\Seen)", None),
+    ],
+)
+async def test_which_right_each_flag_needs(house: House, bruno: Client, rights: str, change: str, outcome: bytes | None) -> None:
+    await house.put("anna", "/INBOX")
+    await house.share("anna", "/INBOX", "bruno", rights, rfc=True)
+    assert (await bruno.do(f"SELECT {SHARED}")).ok
+    said = await bruno.do(f"STORE 1 {change}")
+    if outcome is None:
+        assert said.tagged.startswith(b"NO [NOPERM] you need "), said
+        outcome = b""
+    else:
+        assert said.ok, said
+    (flags,) = (await bruno.do("FETCH 1 FLAGS")).untagged
+    assert flags.replace(b" \\Recent", b"").replace(b"\\Recent", b"") == b"* 1 FETCH (FLAGS (%b))" % outcome
+
+
+async def test_nothing_is_changed_where_one_only_looks(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX")
+    await anna.do("EXAMINE INBOX")
+    for command in ("STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "MOVE 1 Trash"):
+        assert (await anna.do(command)).tagged.startswith(b"NO [READ-ONLY]")
+
+
+async def test_too_many_keywords_are_a_limit(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX")
+    await anna.do("SELECT INBOX")
+    said = await anna.do("STORE 1 +FLAGS (" + " ".join(f"k{number}" for number in range(58)) + ")")
+    assert said.ok
+    assert not said.having("PERMANENTFLAGS")[0].count(b"\\*")
+    assert (await anna.do("STORE 1 +FLAGS (one-too-many)")).tagged.startswith(b"NO [LIMIT]")
+    assert (await anna.do("NOOP")).ok

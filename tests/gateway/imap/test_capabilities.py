@@ -1,0 +1,83 @@
+"""The table of capabilities: complete for RFC 3501 and the extensions that are announced, each announced in its place."""
+
+import pytest
+
+from gateway.imap.capabilities import REGISTRY, ROWS
+from gateway.imap.grammar.fetch import FETCH_ITEMS
+from gateway.imap.grammar.search import SEARCH_KEYS
+from gateway.imap.phases import Phase
+from gateway.imap.registry import Circumstances, DuplicateOwner, build
+
+RFC_3501 = [
+    "CAPABILITY",
+    "NOOP",
+    "LOGOUT",
+    "STARTTLS",
+    "AUTHENTICATE",
+    "LOGIN",
+    "SELECT",
+    "EXAMINE",
+    "CREATE",
+    "DELETE",
+    "RENAME",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "LIST",
+    "LSUB",
+    "STATUS",
+    "APPEND",
+    "CHECK",
+    "CLOSE",
+    "EXPUNGE",
+    "SEARCH",
+    "FETCH",
+    "STORE",
+    "COPY",
+]
+EXTENSIONS = ["IDLE", "NAMESPACE", "ID", "UNSELECT", "ENABLE", "MOVE", "SETACL", "DELETEACL", "GETACL", "LISTRIGHTS", "MYRIGHTS"]
+UNDER_UID = ["COPY", "FETCH", "STORE", "SEARCH", "MOVE", "EXPUNGE"]
+
+
+def test_every_command_has_a_row_and_none_is_left_over() -> None:
+    expected = {name.encode() for name in (*RFC_3501, *EXTENSIONS)} | {f"UID {name}".encode() for name in UNDER_UID}
+    assert set(REGISTRY.commands) == expected
+
+
+def test_items_and_keys_have_an_owner() -> None:
+    assert {name for production, name in REGISTRY.owners if production == "fetch_items"} == set(FETCH_ITEMS)
+    assert {name for production, name in REGISTRY.owners if production == "search_keys"} == set(SEARCH_KEYS)
+
+
+@pytest.mark.parametrize("name", [b"FETCH", b"STORE", b"SEARCH"])
+def test_no_expunge_while_numbers_are_named(name: bytes) -> None:
+    assert REGISTRY.commands[name].keeps_numbers
+    assert not REGISTRY.commands[b"UID " + name].keeps_numbers
+
+
+BEFORE = {"IMAP4REV1", "LITERAL+", "ENABLE", "ID"}
+AFTER = BEFORE | {
+    "IDLE", "NAMESPACE", "CHILDREN", "UNSELECT", "UIDPLUS", "MOVE", "ACL", "RIGHTS=KXTE", "SPECIAL-USE", "LIST-EXTENDED",
+    "LIST-STATUS", "ESEARCH",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phase", "secure", "can_secure", "plaintext", "expected"),
+    [
+        (Phase.NOT_AUTHENTICATED, False, True, False, BEFORE | {"STARTTLS", "LOGINDISABLED"}),
+        (Phase.NOT_AUTHENTICATED, False, False, False, BEFORE | {"LOGINDISABLED"}),
+        (Phase.NOT_AUTHENTICATED, True, False, False, BEFORE | {"SASL-IR", "AUTH=PLAIN"}),
+        (Phase.NOT_AUTHENTICATED, False, True, True, BEFORE | {"STARTTLS", "SASL-IR", "AUTH=PLAIN"}),
+        (Phase.AUTHENTICATED, True, False, False, AFTER),
+        (Phase.SELECTED, False, True, True, AFTER),
+    ],
+)
+def test_what_is_announced_when(phase: Phase, secure: bool, can_secure: bool, plaintext: bool, expected: set[str]) -> None:
+    announced = REGISTRY.announce(Circumstances(phase, secure, can_secure, plaintext))
+    assert {name.decode() for name in announced} == expected
+    assert len(announced) == len(expected)
+
+
+def test_two_owners_are_a_fault() -> None:
+    with pytest.raises(DuplicateOwner):
+        build((*ROWS, ROWS[-1]))

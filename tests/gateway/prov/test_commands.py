@@ -1,0 +1,117 @@
+"""can, unlock, queue, sessions, audit."""
+
+import json
+
+from gateway.sessions import SessionRow
+from policy.login import Failure
+from store.login import RecordFailure
+from store.model import NewMessage, QueueKind
+from store.queue import AcceptMessage, OntoQueue
+from tests.gateway.administration import SECOND, Office
+
+PEOPLE = ("cd acme.test", "ca owner@acme.test ''", "ca delegate@acme.test ''")
+
+
+async def test_can_says_what_decided_and_ends_with_it(office: Office) -> None:
+    await office.done(*PEOPLE, "sm owner@acme.test mfg / account delegate@acme.test r")
+    told = await office.command("can delegate@acme.test read owner@acme.test")
+    assert (told.status, told.out) == (0, "ALLOWED\nVia:\n  * account delegate@acme.test on /: r\n")
+    told = await office.command("can delegate@acme.test write owner@acme.test /Sent")
+    assert told.status == 1
+    assert told.out.startswith("DENIED: you need 'w' (write) on this folder; ask owner@acme.test\nVia:\n")
+    told = await office.command("can delegate@acme.test send-as owner@acme.test", as_json=True)
+    assert told.status == 1
+    assert json.loads(told.out)["allowed"] is False
+
+
+async def test_can_is_asked_rightly(office: Office) -> None:
+    await office.done(*PEOPLE)
+    told = await office.command("can delegate@acme.test eat owner@acme.test")
+    assert (told.status, told.err.splitlines()[0]) == (2, "eat is none of read, write, insert, delete, accept, send-as, send-on-behalf-of")
+    assert (await office.command("can delegate@acme.test send-as owner@acme.test /INBOX")).status == 2
+    assert (await office.command("can delegate@acme.test")).status == 2
+    told = await office.command("can ghost@acme.test read owner@acme.test")
+    assert (told.status, told.err) == (1, "ERROR: account.NO_SUCH_ACCOUNT (no such account: ghost@acme.test)\n")
+
+
+async def test_unlock_ends_a_lockout_that_is_shown_with_its_end(office: Office) -> None:
+    await office.done(*PEOPLE, "ma owner@acme.test lockoutMaxFailures 3")
+    row = (await office.directory.accounts.get("owner@acme.test")).row
+    for digest in range(3):
+        await office.store.do(RecordFailure(row.id, Failure(office.clock.at, "192.0.2.0/24", digest)))
+    status = (await office.prov("ga owner@acme.test status")).out.splitlines()[1]
+    assert status.startswith("status: lockout until ")
+    shown = json.loads((await office.prov("ga owner@acme.test", as_json=True)).out)["attributes"]
+    assert (shown["status"], shown["lockoutUntil"]) == ("lockout", "2027-01-15T09:00:00Z")
+    assert (await office.command("unlock owner@acme.test")).out == ""
+    assert (await office.prov("ga owner@acme.test status")).out.splitlines()[1] == "status: active"
+    assert "was not locked out" in (await office.command("unlock owner@acme.test")).out
+
+
+async def test_status_active_and_a_new_password_end_a_lockout_too(office: Office) -> None:
+    await office.done(*PEOPLE, "ma owner@acme.test lockoutMaxFailures 1")
+    row = (await office.directory.accounts.get("owner@acme.test")).row
+    for line in ("ma owner@acme.test status active", "sp owner@acme.test new"):
+        await office.store.do(RecordFailure(row.id, Failure(office.clock.at, "192.0.2.0/24", 1)))
+        assert (await office.directory.accounts.get("owner@acme.test")).lockout_until == office.clock.at + 3600 * SECOND
+        await office.done(line)
+        assert (await office.directory.accounts.get("owner@acme.test")).lockout_until is None
+
+
+async def test_the_queue_is_listed_retried_and_dropped(office: Office) -> None:
+    await office.done(*PEOPLE)
+    assert (await office.command("queue")).out == "the queue is empty\n"
+    message = NewMessage(b"Subject: x\r\n\r\nx\r\n", b"", b"", b"", 1, "", "", "", "x", "", None)
+    later = office.clock.at + 86400 * SECOND
+    row = (await office.directory.accounts.get("owner@acme.test")).row
+    held = OntoQueue(QueueKind.HELD, "owner@acme.test", message, "a@x.test", later, row.id)
+    relay = OntoQueue(QueueKind.RELAY, "b@x.test", message, "", later, due=later)
+    await office.store.do(AcceptMessage("Q1", queued=(held,)))
+    await office.store.do(AcceptMessage("Q2", queued=(relay,)))
+    rows = json.loads((await office.command("queue list", as_json=True)).out)
+    assert [(one["message"], one["kind"], one["state"], one["recipient"]) for one in rows] == [
+        ("Q1", "held", "held", "owner@acme.test"),
+        ("Q2", "relay", "due", "b@x.test"),
+    ]
+    listed = (await office.command("queue list")).out.splitlines()
+    assert listed[0].split() == ["Id", "Message", "State", "Size", "Since", "Sender", "Recipient"]
+    assert "<>" in listed[2]
+    assert (await office.command("queue retry Q1")).out == "1 to be tried now\n"
+    assert (await office.command("queue drop Q9")).err == "ERROR: service.INVALID_REQUEST (invalid request: not in the queue: Q9)\n"
+    assert (await office.command(f"queue drop Q1 {rows[1]['id']}")).out == "2 dropped\n"
+    assert (await office.command("queue")).out == "the queue is empty\n"
+    assert (await office.command("queue drop")).status == 2
+
+
+async def test_sessions_are_those_of_this_server(office: Office) -> None:
+    assert (await office.command("sessions")).out == "no open sessions\n"
+    office.open_sessions.append(SessionRow(1, "owner@acme.test", "delegate@acme.test", "imap", "192.0.2.1", 5))
+    office.open_sessions.append(SessionRow(2, "other@acme.test", "", "smtp", "192.0.2.2", 7))
+    told = (await office.command("sessions")).out.splitlines()
+    assert told[1].split(maxsplit=4) == ["1", "imap", "5", "192.0.2.1", "owner@acme.test (by delegate@acme.test)"]
+    assert len(told) == 3
+    assert len((await office.command("sessions other@acme.test")).out.splitlines()) == 2
+
+
+async def test_the_record_is_whole_and_says_what_was_changed(office: Office) -> None:
+    await office.done(*PEOPLE, "grr account owner@acme.test usr delegate@acme.test sendAs --note holiday")
+    told = (await office.command("audit verify")).out.splitlines()
+    assert told[0] == "OK: 4 records"
+    head = told[1].removeprefix("head ")
+    assert (await office.command(f"audit verify {head}")).status == 0
+    number, _, spelled = head.partition(":")
+    told_wrong = await office.command(f"audit verify {number}:{'0' * len(spelled)}")
+    assert (told_wrong.status, told_wrong.out.split(":")[0]) == (1, "BROKEN at record 4")
+    assert (await office.command("audit verify nonsense")).status == 1
+    (row,) = json.loads((await office.command("audit list --owner owner@acme.test", as_json=True)).out)
+    assert (row["event"], row["principal_address"], row["right"], row["detail"], row["actor_address"]) == (
+        "grant changed",
+        "owner@acme.test",
+        "sendAs",
+        "to account delegate@acme.test",
+        "operator",
+    )
+    assert (await office.command("audit list --limit 2")).out.count("\n") == 2
+    assert (await office.command(f"audit list --decision {row['decision']}")).out.count("\n") == 1
+    assert (await office.command("audit list --limit no")).status == 2
+    assert (await office.command("audit")).status == 2

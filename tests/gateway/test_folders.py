@@ -1,0 +1,318 @@
+"""The only way to stored mail: judged on a snapshot, done on a witness, on record."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import folders as service
+from gateway.arrival import arrived
+from gateway.folders import FlagMode, Folders, NewItem, Place
+from gateway.refusal import Refused
+from policy.folders import FolderOp
+from policy.grants import FolderEntry, Grantee, GranteeKind
+from policy.identity import Actor, Address
+from policy.reasons import Defer, Reason
+from policy.rights import Change, Right
+from policy.status import AccountStatus
+from store import accounts, audit, folders, grants, messages
+from store.blobs import Files
+from store.model import Flag
+from store.port import Deed, Store
+from store.queue import AcceptMessage, Filing
+from tests.gateway.imap.handlers.house import House, housed, message
+
+INBOX = Place("anna@acme.test", "/INBOX")
+POSTA = Place("anna@acme.test", "/Posta")
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with housed(tmp_path) as found:
+        await found.make("anna", "/Posta")
+        await found.put("anna", "/INBOX", 3)
+        yield found
+
+
+class Meddler:
+    """A store in which somebody else is always a moment faster: `meddle` is done between judgement and deed."""
+
+    def __init__(self, store: Store, meddle: Callable[[], Awaitable[None]], times: int = 1) -> None:
+        self._store = store
+        self._meddle = meddle
+        self.left = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def do(self, deed: Deed[Any], witness: Any = None, **options: Any) -> Any:
+        if witness is not None and self.left:
+            self.left -= 1
+            await self._meddle()
+        return await self._store.do(deed, witness, **options)
+
+
+async def reason_of(act: Awaitable[Any]) -> Reason:
+    with pytest.raises(Refused) as caught:
+        await act
+    return caught.value.verdict.reason
+
+
+async def append(service: Folders, house: House) -> None:
+    await service.append(house.visit("bruno"), INBOX, [NewItem(message())])
+
+
+async def copy(service: Folders, house: House) -> None:
+    source = await service.open(house.visit("bruno"), INBOX)
+    await service.copy(source, POSTA, [(1, 1)])
+
+
+async def move(service: Folders, house: House) -> None:
+    source = await service.open(house.visit("bruno"), INBOX)
+    await service.move(source, POSTA, [(1, 1)])
+
+
+async def flags(service: Folders, house: House) -> None:
+    await (await service.open(house.visit("bruno"), INBOX)).change_flags([(1, 3)], FlagMode.ADD, Flag.FLAGGED, ())
+
+
+async def expunge(service: Folders, house: House) -> None:
+    await (await service.open(house.visit("bruno"), INBOX)).expunge([(1, 3)])
+
+
+async def create(service: Folders, house: House) -> None:
+    await service.create(house.visit("bruno"), Place("anna@acme.test", "/Posta/Neu"))
+
+
+async def rename(service: Folders, house: House) -> None:
+    await service.rename(house.visit("bruno"), POSTA, Place("anna@acme.test", "/Neu"))
+
+
+async def delete(service: Folders, house: House) -> None:
+    await service.delete(house.visit("bruno"), POSTA)
+
+
+async def set_entry(service: Folders, house: House) -> None:
+    await service.set_entry(house.visit("bruno"), INBOX, "clara@acme.test", Change.REPLACE, "lr")
+
+
+async def remove_entry(service: Folders, house: House) -> None:
+    await service.remove_entry(house.visit("bruno"), INBOX, "clara@acme.test")
+
+
+ACTS = [append, copy, move, flags, expunge, create, rename, delete, set_entry, remove_entry]
+
+
+async def fingerprint(house: House) -> list[object]:
+    """All that an act could have changed."""
+    async with house.store.snapshot() as snapshot:
+        rows = await snapshot.ask(folders.of_owner, house.ids["anna"])
+        entries = await snapshot.ask(grants.entries, await house.folder("anna"))
+        state = await snapshot.ask(messages.state, await house.folder("anna"))
+    kept = [entry for entry in entries if entry.grantee.id != house.ids["bruno"]]
+    return [[(row.path, row.exists, row.modseq) for row in rows], kept, list(state.flags)]
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
+async def test_each_act_works_with_every_right(house: House, act: Callable[[Folders, House], Awaitable[None]]) -> None:
+    await house.share("anna", "/", "bruno", "rwixda")
+    await act(house.folders, house)
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
+async def test_a_right_that_ends_between_judgement_and_deed_is_gone(house: House, act: Callable[[Folders, House], Awaitable[None]]) -> None:
+    await house.share("anna", "/", "bruno", "rwixda")
+    before = await fingerprint(house)
+    meddler = Meddler(house.store, lambda: house.unshare("anna", "/", "bruno"))
+    assert await reason_of(act(Folders(meddler, Files(house.directory / "octets")), house)) is Reason.FOLDER_UNKNOWN  # type: ignore[arg-type]
+    assert meddler.left == 0
+    assert await fingerprint(house) == before
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
+async def test_an_owner_who_is_closed_meanwhile(house: House, act: Callable[[Folders, House], Awaitable[None]]) -> None:
+    await house.share("anna", "/", "bruno", "rwixda")
+    meddler = Meddler(house.store, lambda: house.status("anna", AccountStatus.CLOSED))
+    assert await reason_of(act(Folders(meddler, Files(house.directory / "octets")), house)) is Reason.FOLDER_UNKNOWN  # type: ignore[arg-type]
+
+
+async def test_who_is_always_overtaken_is_told_later(house: House) -> None:
+    await house.share("anna", "/", "bruno", "ri")
+
+    async def meddle() -> None:
+        await house.share("anna", "/Posta", "clara", "r")
+
+    meddler = Meddler(house.store, meddle, times=99)
+    with pytest.raises(Refused) as caught:
+        await append(Folders(meddler, Files(house.directory / "octets")), house)  # type: ignore[arg-type]
+    assert caught.value.verdict == Defer(Reason.BUSY)
+    assert meddler.left == 99 - service.TRIES
+    meddler = Meddler(house.store, meddle, times=2)
+    await append(Folders(meddler, Files(house.directory / "octets")), house)  # type: ignore[arg-type]
+
+
+async def test_reading_confirms_the_right_every_time(house: House) -> None:
+    await house.share("anna", "/", "bruno", "r")
+    folder = await house.folders.open(house.visit("bruno"), INBOX)
+    assert len(await folder.rows([(1, 9)])) == 3
+    await house.unshare("anna", "/", "bruno")
+    for read in (
+        folder.rows([(1, 9)]), folder.envelopes([(1, 9)]), folder.structures([(1, 9)]), folder.bodies([(1, 9)]), folder.octets([(1, 100)]),
+        folder.large(1), folder.news(0), folder.renew(),
+    ):  # fmt: skip
+        assert await reason_of(read) is Reason.FOLDER_UNKNOWN
+
+
+async def test_a_right_that_expired_is_gone_without_any_event(house: House) -> None:
+    import time
+
+    ends = time.time_ns() // 1000 + 300_000
+    await house.share("anna", "/", "bruno", "r", until=ends)
+    folder = await house.folders.open(house.visit("bruno"), INBOX)
+    assert folder.valid_until == ends
+    await folder.rows([(1, 1)])
+    await asyncio.sleep(0.35)
+    assert await reason_of(folder.rows([(1, 1)])) is Reason.FOLDER_UNKNOWN
+
+
+async def test_a_large_message_that_was_expunged_is_not_given_out(house: House) -> None:
+    await house.put("anna", "/INBOX", 1, body="x" * 200_000)
+    folder = await house.folders.open(house.visit("anna"), Place(None, "/INBOX"))
+    assert len(await folder.large(4) or b"") > 200_000
+    assert (await folder.large(4)) is (await folder.large(4))
+    await folder.change_flags([(4, 4)], FlagMode.ADD, Flag.DELETED, ())
+    await folder.expunge()
+    assert await folder.large(4) is None
+
+
+async def records(house: House) -> list[audit.AuditEntry]:
+    await house.folders.close()
+    async with house.store.snapshot() as snapshot:
+        return [row.entry for row in await snapshot.ask(audit.of_owner, house.ids["anna"])][::-1]
+
+
+async def test_delegated_access_is_on_record_once_per_session_and_right(house: House) -> None:
+    await house.share("anna", "/", "bruno", "rw")
+    visit = house.visit("bruno")
+    folder = await house.folders.open(visit, INBOX)
+    for _ in range(3):
+        await folder.rows([(1, 3)])
+        await folder.change_flags([(1, 1)], FlagMode.ADD, Flag.FLAGGED, ())
+    await house.folders.open(visit, INBOX)
+    found = [(entry.event, entry.right, entry.allowed, entry.detail) for entry in await records(house)]
+    assert sorted(found) == [("folder access", "change flags", True, "/INBOX"), ("folder access", "read", True, "/INBOX")]
+    await house.folders.open(house.visit("bruno"), INBOX)
+    assert len(await records(house)) == 3
+
+
+async def test_refusals_are_on_record_under_the_id_that_was_told(house: House) -> None:
+    await house.share("anna", "/", "bruno", "r")
+    with pytest.raises(Refused) as caught:
+        await append(house.folders, house)
+    number = caught.value.verdict.decision
+    assert number.startswith("d-")
+    (entry,) = await records(house)
+    assert (entry.decision, entry.allowed, entry.right, entry.actor_address) == (number, False, "insert", "bruno@acme.test")
+    assert entry.because
+
+
+async def test_what_the_owner_does_is_not_on_record(house: House) -> None:
+    folder = await house.folders.open(house.visit("anna"), Place(None, "/INBOX"))
+    await folder.change_flags([(1, 1)], FlagMode.ADD, Flag.SEEN, ())
+    assert await records(house) == []
+
+
+async def test_a_change_of_grants_is_on_record_even_the_owners(house: House) -> None:
+    await house.folders.set_entry(house.visit("anna"), Place(None, "/INBOX"), "bruno@acme.test", Change.REPLACE, "lr")
+    (entry,) = await records(house)
+    assert (entry.event, entry.detail) == ("grant changed", "/INBOX: bruno@acme.test lr")
+
+
+async def test_who_acts_as_another_is_named(house: House) -> None:
+    await house.share("anna", "/", "bruno", "r")
+    visit = house.visit("bruno")
+    visit.actor = Actor(
+        house.ids["bruno"], Address("bruno", "acme.test"), via=house.ids["clara"], via_address=Address("clara", "acme.test")
+    )
+    await house.folders.open(visit, INBOX)
+    (entry,) = await records(house)
+    assert (entry.actor_address, entry.person_address) == ("bruno@acme.test", "clara@acme.test")
+
+
+async def test_reading_that_cannot_be_recorded_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.share("anna", "/", "bruno", "r")
+    monkeypatch.setattr(service, "RECORDS", 0)
+    assert await reason_of(house.folders.open(house.visit("bruno"), INBOX)) is Reason.BUSY
+
+
+async def test_what_may_be_done_can_be_asked_without_doing_it(house: House) -> None:
+    await house.share("anna", "/", "bruno", "r")
+    actor = house.visit("bruno").actor
+    assert (await house.folders.may(actor, FolderOp.READ, INBOX)).allowed
+    refused = await house.folders.may(actor, FolderOp.INSERT, INBOX)
+    assert not refused.allowed
+    assert refused.trace
+    assert await records(house) == []
+
+
+@pytest.mark.parametrize(
+    ("when", "reads", "inserts"),
+    [("none", Reason.FOLDER_UNKNOWN, Reason.FOLDER_UNKNOWN), ("read", None, Reason.RIGHT_MISSING), ("full", None, None)],
+)
+async def test_a_locked_owner(house: House, when: str, reads: Reason | None, inserts: Reason | None) -> None:
+    await house.share("anna", "/", "bruno", "rwid")
+    await house.store.do(accounts.ModifyAccount(house.ids["anna"], values={"delegation_when_locked": when}))
+    await house.status("anna", AccountStatus.LOCKED)
+    for act, expected in ((house.folders.open(house.visit("bruno"), INBOX), reads), (append(house.folders, house), inserts)):
+        if expected is None:
+            await act
+        else:
+            assert await reason_of(act) is expected
+
+
+async def test_an_owner_in_maintenance(house: House) -> None:
+    await house.share("anna", "/", "bruno", "rwid")
+    await house.status("anna", AccountStatus.MAINTENANCE)
+    assert await reason_of(house.folders.open(house.visit("bruno"), INBOX)) is Reason.OWNER_MAINTENANCE
+    assert await reason_of(append(house.folders, house)) is Reason.OWNER_MAINTENANCE
+    assert await reason_of(house.folders.open(house.visit("clara"), INBOX)) is Reason.FOLDER_UNKNOWN
+    assert await house.folders.rights(house.visit("bruno"), INBOX)
+
+
+@pytest.mark.parametrize(
+    ("who", "subject", "replaces"), [("bruno", "Number 7", True), ("anna", "Number 7", False), ("bruno", "Other", False)]
+)
+async def test_the_copy_that_the_server_filed_gives_way_to_the_clients_own(house: House, who: str, subject: str, replaces: bool) -> None:
+    await house.share("anna", "/", "bruno", "ri")
+    sent = message(7)
+    filing = Filing(arrived(sent), house.ids["bruno"], owners=((house.ids["anna"], 0),))
+    await house.store.do(AcceptMessage("key", filing=(filing,)))
+    own = sent.replace(b"Subject: Number 7", b"Subject: " + subject.encode()).replace(b"Message-ID", b"Bcc: x@y.test\r\nMessage-ID")
+    row, done = await house.folders.append(house.visit(who), Place("anna@acme.test", "/Sent"), [NewItem(own)])
+    assert row.path == "/Sent"
+    assert done.replaced == ((1,) if replaces else ())
+    assert done.uids == (2,)
+
+
+async def test_an_entry_on_a_subfolder_takes_it_away(house: House) -> None:
+    await house.share("anna", "/", "bruno", "r")
+    await house.share("anna", "/Posta", "bruno", "")
+    assert await reason_of(house.folders.open(house.visit("bruno"), POSTA)) is Reason.FOLDER_UNKNOWN
+    await house.folders.open(house.visit("bruno"), INBOX)
+    listing = await house.folders.listing(house.visit("bruno"), lambda owner: True, own=False)
+    assert [one.row.path for one in listing.folders] == ["/Archive", "/Drafts", "/INBOX", "/Junk", "/Sent", "/Trash"]
+
+
+async def test_no_inherit_stops_the_walk(house: House) -> None:
+    await house.share("anna", "/", "bruno", "r")
+    await house.store.do(folders.SwitchFolder(await house.folder("anna", "/Posta"), no_inherit=True))
+    assert await reason_of(house.folders.open(house.visit("bruno"), POSTA)) is Reason.FOLDER_UNKNOWN
+
+
+async def test_a_grant_to_everybody(house: House) -> None:
+    entry = FolderEntry(Grantee(GranteeKind.ALL), Right.LOOKUP | Right.READ)
+    await house.store.do(grants.SetFolderEntry(await house.folder("anna"), entry))
+    for who in ("bruno", "clara", "dora"):
+        await house.folders.open(house.visit(who), INBOX)
