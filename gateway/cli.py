@@ -195,7 +195,7 @@ def _serve(typed: _Typed, ready_file: Path | None) -> int:
     logging.config.dictConfig(configuration(loaded.settings.log))
     log = logging.getLogger("procura")
     for one in findings:
-        log.warning("setting", extra={"reason": f"{one.setting}: {one.message}"})
+        log.warning("setting", extra={"fields": {"reason": f"{one.setting}: {one.message}"}})
     import uvloop
 
     from gateway.app import serve

@@ -103,7 +103,7 @@ class Control:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not _is_ours(writer.get_extra_info("socket")):
-            log.warning("control", extra={"outcome": "refused: another user"})
+            log.warning("control", extra={"fields": {"outcome": "refused: another user"}})
             await _send(writer, _event(Said("ERROR: service.PERM_DENIED (permission denied: another user's server)\n", error=True)))
             await _send(writer, _event(Ended(1)))
             return
@@ -127,7 +127,7 @@ class Control:
             await _send(writer, _event(Ended(1)))
         except Exception:
             # A fault of ours ends this call, told without its words; the server and the other calls go on.
-            log.exception("control", extra={"reason": request.command})
+            log.exception("control", extra={"fields": {"reason": request.command}})
             await _send(writer, _event(Said("ERROR: service.FAILURE (system failure: the server's log has it)\n", error=True)))
             await _send(writer, _event(Ended(1)))
 

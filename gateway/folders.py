@@ -253,7 +253,7 @@ class _Recorder:
                     self._waiting.extendleft(reversed(entries))
                     await asyncio.sleep(1)
         except StoreError:
-            log.exception("records of delegated access could not be written", extra={"lost": len(self._waiting)})
+            log.exception("records of delegated access could not be written", extra={"fields": {"lost": len(self._waiting)}})
         finally:
             self._task = None
 
@@ -350,7 +350,7 @@ class Folders:
         number = new_decision()
         # What is recorded and what is not must not be told apart by waiting: nobody waits.
         if stand.row is not None and not self._recorder.put(_entry(visit, stand, asked, number, decision)):
-            log.warning("a refusal could not be recorded", extra={"decision": number, "actor": str(visit.actor.address)})
+            log.warning("a refusal could not be recorded", extra={"fields": {"decision": number, "actor": str(visit.actor.address)}})
         return Refused(replace(decision.refusal, decision=number))
 
     def _note(self, visit: Visit, stand: _Standpoint, op: FolderOp, decision: Decision) -> None:

@@ -177,7 +177,7 @@ class Connection:
         context = self._listener.tls()
         if context is None or self._framer.pending:
             # What came before the handshake was not protected, whoever sent it: robustness.md 2.1, class 2.
-            log.warning("octets in the clear behind STARTTLS", extra={"peer": self.peer})
+            log.warning("octets in the clear behind STARTTLS", extra={"fields": {"peer": self.peer}})
             self._carrier.abort()
             raise ConnectionResetError("octets in the clear behind STARTTLS")
         self._framer.clear()
@@ -244,7 +244,7 @@ class Connection:
             self._finish()
         except Exception:
             number = _fault()
-            log.exception("a connection failed", extra={"id": number, "peer": self.peer})
+            log.exception("a connection failed", extra={"fields": {"id": number, "peer": self.peer}})
             self._bye(f"internal error ({number})", SERVERBUG)
         finally:
             self._task = None
@@ -379,7 +379,7 @@ class Connection:
         except Exception as error:
             number = _fault()
             level = logging.WARNING if isinstance(error, StoreError) else logging.ERROR
-            log.log(level, "a command failed", exc_info=True, extra={"id": number, "command": None if row is None else row.name})
+            log.log(level, "a command failed", exc_info=True, extra={"fields": {"id": number, "command": None if row is None else row.name}})
             ended, ok = Status(Condition.NO, f"internal error ({number})", SERVERBUG, tag), False
         if ok is None:
             output.say(ended)

@@ -16,6 +16,9 @@ BEGIN = "<!-- conformance: made by python -m tests.conformance.table -->"
 END = "<!-- conformance: end -->"
 PROTOCOLS = {"imap": "IMAP", "smtp": "SMTP and LMTP"}
 STATUSES = ("yes", "partial", "no")
+LATER = "a later version"
+MANY = 10
+BAR = "\\|"
 MARKS = {"yes": "✓", "partial": "partly"}
 
 
@@ -82,20 +85,17 @@ def spelled() -> str:
             groups.setdefault((row.name, row.rfc), []).append(row)
         for (name, rfc), group in groups.items():
             worst = max((row.status for row in group), key=STATUSES.index)
-            about = "; ".join(row.about for row in group)
+            about = "; ".join(row.about for row in group) if len(group) < MANY else f"{len(group)} sections, every command among them"
             notes = "".join(f" ({row.note})" for row in group if row.note)
-            lines.append(f"| {f'`{name}`' if name else ''} | {MARKS[worst]} | {rfc} | {_cell(about + notes)} |")
-        missing = [row for row in rows(protocol) if row.status == "no"]
-        lines += [
-            "",
-            "Not yet: " + "; ".join(f"`{row.name}` ({row.note})" if row.name else f"{row.about} ({row.note})" for row in missing) + ".",
-            "",
-        ]
+            lines.append(f"| {f'`{name}`' if name else ''} | {MARKS[worst]} | {rfc} | {(about + notes).replace('|', BAR)} |")
+        missing = [_missing(row) for row in rows(protocol) if row.status == "no"]
+        lines += ["", f"Not yet: {', '.join(missing)}.", ""]
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\\S", "\\\\S").replace("\\H", "\\\\H")
+def _missing(row: Row) -> str:
+    name = f"`{row.name}`" if row.name else row.about
+    return name if row.note == LATER else f"{name} ({row.note})"
 
 
 def placed(readme: str) -> str:

@@ -18,7 +18,9 @@ NOBODY = b"RCPT TO:<nobody@acme.test>"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("hostile-lmtp"), {"limits.message_size": 200_000, "limits.recipients": 5})
+    made = Server(
+        tmp_path_factory.mktemp("hostile-lmtp"), {"limits.message_size": 200_000, "limits.header_size": 100_000, "limits.recipients": 5}
+    )
     made.people("victim", "second", "third", "quiet", "closed", "small")
     made.prov("modifyAccount closed@acme.test status closed", "modifyAccount small@acme.test quota 1")
     with made:
@@ -43,7 +45,8 @@ def test_smuggling(server: Server, mix: bytes) -> None:
         begin(raw, VICTIM, "second@acme.test")
         assert raw.say(b"DATA").startswith("354")
         raw.send(
-            b"From: <x@elsewhere.test>\r\nMessage-ID: <outer-%b@x.test>\r\n\r\nfirst%bMAIL FROM:<a@b>\r\nRCPT TO:<victim@acme.test>\r\nDATA\r\n"
+            b"From: <x@elsewhere.test>\r\nMessage-ID: <outer-%b@x.test>\r\n\r\nfirst%b"
+            b"MAIL FROM:<a@b>\r\nRCPT TO:<victim@acme.test>\r\nDATA\r\n"
             b"Message-ID: <smuggled-%b@x.test>\r\n\r\nevil\r\n.\r\nNOOP\r\n" % (number, mix, number)
         )
         said = [raw.reply(), raw.reply()]

@@ -176,7 +176,7 @@ def test_a_delegate_makes_renames_and_removes_folders(delegate: imaplib.IMAP4, o
 
 def test_seen_of_ones_own(server: Server, delegate: imaplib.IMAP4, owner: imaplib.IMAP4) -> None:
     """A folder with `seen private`: what one has read is unread to the other."""
-    ok(owner.create("Private seen"))
+    ok(owner.create('"Private seen"'))
     for number in range(2):
         ok(owner.append('"Private seen"', "(\\Seen)" if number else "", None, compose("a@elsewhere.test", OWNER, f"unread {number}")))
     server.prov(
