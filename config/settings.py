@@ -219,12 +219,6 @@ class Limits(Group):
         description="The header of a message; long Received and DKIM chains stay under 100 KiB.",
     )
     header_fields: Count = Field(default=1_000, description="Fields in the header of a message; real ones have under 200.")
-    mime_depth: Count = Field(
-        default=100,
-        le=1_000,
-        description="Levels of nesting in a message that are looked at; deeper parts count as text. Dovecot and Postfix: 100.",
-    )
-    mime_parts: Count = Field(default=10_000, description="Parts of a message that are looked at; Dovecot: 10000.")
     recipients: Count = Field(
         default=1_000,
         description="Recipients of one message, then 452 4.5.3; RFC 5321 section 4.5.3.1.8 asks for 100, Postfix takes 1000.",

@@ -918,13 +918,10 @@ def _invite(stage: Stage, gateway: Gateway) -> None:
     host, _, port = imap.rpartition(":")
     trust = directory / "certificate.pem"
     stage.say("")
-    stage.say("  Thunderbird: account delegate@acme.test, manual configuration with the addresses above (STARTTLS, normal password),")
-    stage.say("  accept the certificate, subscribe to Other Users/owner/INBOX; add an identity owner@acme.test and write from it.")
-    stage.say("  The owner's INBOX from a shell:")
-    stage.say(
-        f"    curl --cacert {trust} --ssl-reqd -u {address('delegate')}:delegate-demo "
-        f"'imap://{host}:{port}/Other%20Users/owner/INBOX' -X 'UID FETCH 1:* (FLAGS ENVELOPE)'"
-    )
+    stage.say("  In a mail client: account delegate@acme.test at these addresses (STARTTLS, normal password), trust the certificate,")
+    stage.say("  subscribe to Other Users/owner/INBOX, and write with From: owner@acme.test. README.md has recipes. From a shell:")
+    stage.say(f"    curl --cacert {trust} --ssl-reqd -u {address('delegate')}:delegate-demo \\")
+    stage.say(f"         'imap://{host}:{port}/Other%20Users/owner/INBOX;MAILINDEX=1'")
 
 
 def _relative(path: Path) -> Path:

@@ -12,14 +12,15 @@ from typing import TypeVar
 from gateway.message.canonical import read_address_octets
 from gateway.passwords import Passwords
 from gateway.refusal import Refused
+from gateway.sending import may_send
 from gateway.sources import FailingSources, network_of
 from policy.decision import Decision
-from policy.grants import SendRight, judge_send_right
+from policy.grants import SendRight
 from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.login import Failure, FailureHistory, is_locked_out, judge_login
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import login_after_password
-from store import accounts, addresses, grants, lists
+from store import accounts, addresses, lists
 from store import login as login_store
 from store.audit import AuditEntry, RecordAudit
 from store.errors import Busy, NotFound
@@ -32,6 +33,9 @@ T = TypeVar("T")
 REMEMBER_EVERY = 3600.0
 """Seconds: last login and known source are noted down at most this often for one account and network (architecture.md section 9)."""
 MOST_NOTED = 50_000
+FAILURE_PAUSE = 0.05
+"""Seconds between looking at a password and saying that it was wrong. A failure of an account that exists is written to disk
+meanwhile; without the pause the time of that writing would tell it from one that does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +82,18 @@ class Login:
         # During a lockout nothing may tell right from wrong, nor may the time that a remembered password saves.
         locked_out = row is not None and is_locked_out(history, row.values, source, now)
         right = await self._passwords.verify("" if row is None else row.verifier, credentials.password, recall=not locked_out)
+        answer_at = asyncio.get_running_loop().time() + FAILURE_PAUSE
         if row is None:
             self._failed(peer, credentials.authcid, "unknown account")
+            await _until(answer_at)
             raise Refused(Refuse(Reason.BAD_CREDENTIALS))
         verdict = judge_login(row.status, right, row.must_change_password, history, row.values, source, now)
         if isinstance(verdict, Refuse | Defer):
             self._failed(peer, str(row.address), "refused" if right else "wrong password", counts=verdict.reason is Reason.BAD_CREDENTIALS)
             if not right:
                 await self._record_failure(row, source, credentials.password, now, peer)
+            if verdict.reason is Reason.BAD_CREDENTIALS:
+                await _until(answer_at)
             raise Refused(verdict)
         if verdict.clear_source:
             await self._done(login_store.ClearFailures(row.id, source))
@@ -223,8 +231,7 @@ class Login:
         standing = await snapshot.ask(lists.standing, actor)
         if standing is None:
             return Decision(Refuse(Reason.AUTHORIZATION_REFUSED))
-        granted = await snapshot.ask(grants.send_grants_on, owner, SendRight.LOGIN_AS)
-        return judge_send_right(standing, owner, SendRight.LOGIN_AS, granted, snapshot.now)
+        return await may_send(snapshot, standing, owner, SendRight.LOGIN_AS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +242,10 @@ class LockoutBegan:
     address: Address
     history: FailureHistory
     protocol: str
+
+
+async def _until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - asyncio.get_running_loop().time()))
 
 
 def _actor(row: AccountRow) -> Actor:

@@ -1,5 +1,6 @@
 """Hands remote mail to the next hop, one outcome per recipient."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,6 +86,10 @@ class Relay:
             timeout=self._timeout,
         )
         async with client:
+            if client.is_ehlo_or_helo_needed:
+                # What it offers must be known before it is used; sendmail falls back to HELO where EHLO is not known.
+                with contextlib.suppress(aiosmtplib.SMTPHeloError):
+                    await client.ehlo()
             options = (["smtputf8"] if smtputf8 else []) + (["body=8bitmime"] if client.supports_extension("8bitmime") else [])
             sender = "" if reverse_path is None else str(reverse_path)
             refused, reply = await client.sendmail(sender, [str(one) for one in recipients], octets, mail_options=options)

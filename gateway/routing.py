@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from gateway.sending import may_send
 from policy.delivery import Door
-from policy.grants import SendRight, Standing, judge_send_right
+from policy.grants import SendRight, Standing
 from policy.identity import AccountId, Address, ListId
 from policy.reasons import Defer, Reason, Refuse
 from store import accounts, addresses, domains, grants, lists
@@ -132,10 +133,9 @@ class Routing:
         return Posting(group, address, tuple(refused.values()), tuple(members), tuple(externals), tuple(lost))
 
     async def _may_post(self, group: ListId) -> bool:
-        granted = await self.snapshot.ask(grants.send_grants_on, group, SendRight.SEND_TO_LIST)
         if self.poster.standing is None:
-            return not granted
-        decision = judge_send_right(self.poster.standing, group, SendRight.SEND_TO_LIST, granted, self.snapshot.now)
+            return not await self.snapshot.ask(grants.send_grants_on, group, SendRight.SEND_TO_LIST)
+        decision = await may_send(self.snapshot, self.poster.standing, group, SendRight.SEND_TO_LIST)
         if decision.valid_until is not None:
             self.valid_until = decision.valid_until if self.valid_until is None else min(self.valid_until, decision.valid_until)
         return decision.allowed

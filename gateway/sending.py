@@ -24,7 +24,10 @@ class Gathered:
 
 
 async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: SendRight) -> Decision:
-    """Does this actor hold this right on this account or list now? Which addresses of it, see `may_send_as_address`."""
+    """Does this actor hold this right on this account or list now? The one place where send rights are judged.
+
+    Which addresses of the principal it covers, see `may_send_as_address`.
+    """
     granted = await snapshot.ask(grants.send_grants_on, target, right)
     return judge_send_right(standing, target, right, granted, snapshot.now)
 

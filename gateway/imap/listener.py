@@ -379,7 +379,8 @@ class Connection:
         except Exception as error:
             number = _fault()
             level = logging.WARNING if isinstance(error, StoreError) else logging.ERROR
-            log.log(level, "a command failed", exc_info=True, extra={"fields": {"id": number, "command": None if row is None else row.name}})
+            fields = {"id": number, "command": None if row is None else row.name}
+            log.log(level, "a command failed", exc_info=True, extra={"fields": fields})
             ended, ok = Status(Condition.NO, f"internal error ({number})", SERVERBUG, tag), False
         if ok is None:
             output.say(ended)

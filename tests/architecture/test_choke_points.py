@@ -17,10 +17,9 @@ SOLE_CALLER = {
     "judge_recipient": "gateway/delivery.py",
     "judge_folder": "gateway/folders.py",
     "permitted_flags": "gateway/folders.py",
-    "judge_grant_change": "gateway/directory.py",
+    "judge_grant_change": "gateway/folders.py",
+    "judge_send_right": "gateway/sending.py",
 }
-# One function for rights of several kinds, each asked in one place. A sender's rights are part of judge_originators.
-SEND_RIGHT_ASKED = {"LOGIN_AS": "gateway/login.py", "SEND_TO_LIST": "gateway/routing.py"}
 
 
 def used_names(source: str) -> set[str]:
@@ -55,16 +54,9 @@ def test_an_alias_hides_no_caller() -> None:
 
 
 def test_every_judgement_of_policy_has_a_row() -> None:
-    assert defined_judgements() == SOLE_CALLER.keys() | {"judge_send_right"}
+    assert defined_judgements() == SOLE_CALLER.keys()
 
 
 @pytest.mark.parametrize(("judgement", "caller"), sorted(SOLE_CALLER.items()))
 def test_a_judgement_is_asked_in_one_file(judgement: str, caller: str) -> None:
     assert callers(judgement) == {caller}
-
-
-@pytest.mark.parametrize(("right", "caller"), sorted(SEND_RIGHT_ASKED.items()))
-def test_a_send_right_is_asked_in_one_file(right: str, caller: str) -> None:
-    asking = callers("judge_send_right")
-    assert asking == set(SEND_RIGHT_ASKED.values())
-    assert {path for path in asking if right in used_names((ROOT / path).read_text())} == {caller}

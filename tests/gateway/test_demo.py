@@ -85,7 +85,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     play = Play(tmp_path_factory.mktemp("demo"))
     try:
         play.until("Ctrl-C")
-        play.until("curl")
+        play.until("MAILINDEX")
         yield play
     finally:
         play.end()
