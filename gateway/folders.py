@@ -45,6 +45,7 @@ from store.messages import Appended, Copied, Expunged, FlagsChanged
 from store.messages import FlagMode as FlagMode
 from store.model import AccountRow, Flag, FolderRow, MessageRow, NewMessage, Run
 from store.port import DIRECTORY, Deed, Snapshot, Store, Tx
+from store.runs import common, merged
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -854,6 +855,20 @@ class OpenFolder:
             state = await snapshot.work(messages.state, row.id, self.seen_of)
             return News(row, state=state, keywords=keywords)
 
+    async def gone_since(self, modseq: int, within: Sequence[tuple[int, int]]) -> list[Run]:
+        """UIDs that were expunged after this mod-sequence, of those `within` (0 stands for the last UID there ever was), ascending.
+
+        Where the log does not reach back so far: everything that may have been (RFC 7162 section 3.2.5.2 lets more be told).
+        The caller leaves out what is there.
+        """
+        async with self._reading() as snapshot:
+            row = await snapshot.ask(folders.by_id, self.row.id)
+            if row is None:
+                raise Refused(_UNKNOWN)
+            last = row.uidnext - 1
+            wanted = [(min(low or last, high or last), min(max(low or last, high or last), last)) for low, high in within]
+            return await snapshot.work(_gone_since, row.id, modseq, wanted)
+
     async def rows(self, runs: Sequence[Run]) -> list[MessageRow]:
         """Sizes, dates, flags; of messages that are there."""
         async with self._reading() as snapshot:
@@ -1123,6 +1138,11 @@ def _readable(tx: Tx, actor: AccountId) -> tuple[list[FolderId], list[AccountId]
             if decision.allowed and not row.noselect:
                 readable.append(row.id)
     return readable, owners, min(ends, default=None)
+
+
+def _gone_since(tx: Tx, folder: FolderId, modseq: int, wanted: Sequence[Run]) -> list[Run]:
+    gone = changed_there.vanished_since(tx, folder, modseq)
+    return merged(wanted) if gone is None else common(merged(wanted), gone)
 
 
 def _few(runs: Sequence[Run]) -> bool:

@@ -49,6 +49,14 @@ def since(tx: Tx, folder: FolderId, modseq: int, seen_of: AccountId | None = Non
     return Changes(now, uidnext, exists, changed, tuple(merged([(low, high) for kind, low, high in log if kind == VANISHED])))
 
 
+def vanished_since(tx: Tx, folder: FolderId, modseq: int) -> list[Run] | None:
+    """What went, alone; None: as for `since`, and when the folder never was at this modseq (it is of another history)."""
+    row = tx.one("changes.folder", folder=folder)
+    if row is None or not row[3] <= modseq <= row[0]:
+        return None
+    return merged([(low, high) for kind, low, high in tx.all("changes.since", folder=folder, modseq=modseq) if kind == VANISHED])
+
+
 @dataclass(frozen=True, slots=True)
 class PruneChanges(Deed[int]):
     """Forgets all but the newest `keep` modseqs of a folder's log; returns how many rows went."""

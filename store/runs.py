@@ -45,3 +45,17 @@ def merged(runs: Sequence[Run]) -> list[Run]:
         else:
             found.append((low, high))
     return found
+
+
+def common(left: Sequence[Run], right: Sequence[Run]) -> list[Run]:
+    """What is in both; both as `merged` makes them, and so is what comes out."""
+    found: list[Run] = []
+    at = 0
+    for low, high in left:
+        while at < len(right) and right[at][1] < low:
+            at += 1
+        here = at
+        while here < len(right) and right[here][0] <= high:
+            found.append((max(low, right[here][0]), min(high, right[here][1])))
+            here += 1
+    return found

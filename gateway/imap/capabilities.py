@@ -34,6 +34,7 @@ from gateway.imap.registry import (
     may_secure,
 )
 
+_OF_EXTENSIONS = frozenset({b"MODSEQ", b"HIGHESTMODSEQ"})
 # RFC 3501, whole.
 IMAP4REV1 = Capability(
     b"IMAP4rev1".upper(),
@@ -66,9 +67,9 @@ IMAP4REV1 = Capability(
         command(b"COPY", lambda c: copy_syntax.copy(c, by_uid=False), copy.copy, SELECTED),
         command(b"UID COPY", lambda c: copy_syntax.copy(c, by_uid=True), copy.copy, SELECTED),
     ),
-    fetch_items=frozenset({*fetch_syntax.FETCH_ITEMS}),
-    search_keys=frozenset({*search_syntax.SEARCH_KEYS}),
-    status_items=status_syntax.STATUS_ITEMS,
+    fetch_items=frozenset({*fetch_syntax.FETCH_ITEMS}) - _OF_EXTENSIONS,
+    search_keys=frozenset({*search_syntax.SEARCH_KEYS}) - _OF_EXTENSIONS,
+    status_items=status_syntax.STATUS_ITEMS - _OF_EXTENSIONS,
 )
 
 # The order is that of the CAPABILITY response.
@@ -123,6 +124,24 @@ ROWS: tuple[Capability, ...] = (
     ),
     Capability(b"LIST-STATUS", announced=after_login, list_returns=frozenset({b"STATUS"})),  # RFC 5819
     Capability(b"ESEARCH", announced=after_login, search_options=frozenset({*search_syntax.RETURN_OPTIONS})),  # RFC 4731
+    Capability(  # RFC 7162
+        b"CONDSTORE",
+        announced=after_login,
+        fetch_items=frozenset({b"MODSEQ"}),
+        search_keys=frozenset({b"MODSEQ"}),
+        status_items=frozenset({b"HIGHESTMODSEQ"}),
+        select_parameters=frozenset({b"CONDSTORE"}),
+        fetch_modifiers=frozenset({b"CHANGEDSINCE"}),
+        store_modifiers=frozenset({b"UNCHANGEDSINCE"}),
+        enabled_by_enable=True,
+    ),
+    Capability(  # RFC 7162
+        b"QRESYNC",
+        announced=after_login,
+        select_parameters=frozenset({b"QRESYNC"}),
+        fetch_modifiers=frozenset({b"VANISHED"}),
+        enabled_by_enable=True,
+    ),
 )
 
 REGISTRY: Registry = build(ROWS)

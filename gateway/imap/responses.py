@@ -18,6 +18,8 @@ _NIL: Final = b"NIL"
 # A longer quoted string would burst the line buffers of old clients; as a literal it is announced.
 MAX_QUOTED = 1000
 MAX_TEXT = 900
+# RFC 7162 section 4: lines of up to 8,192 octets are what clients are sure to take; a run has at most 22.
+MAX_RUNS = 360
 
 
 class Response(Protocol):
@@ -178,6 +180,11 @@ def copyuid(validity: int, source: Sequence[int], target: Sequence[int]) -> Code
 def highestmodseq(modseq: int) -> Code:
     """`"HIGHESTMODSEQ" SP mod-sequence-value` (RFC 7162 section 3.1.2)"""
     return Code(b"HIGHESTMODSEQ", b"%d" % modseq)
+
+
+def modified(numbers: Sequence[int]) -> Code:
+    """`"MODIFIED" SP sequence-set` (RFC 7162 section 3.1.3): what changed since UNCHANGEDSINCE, by UID where the command named UIDs."""
+    return Code(b"MODIFIED", spell_set(numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +381,27 @@ class Expunged:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* n EXPUNGE`"""
         return b"* %d EXPUNGE\r\n" % self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """`expunged-resp = "VANISHED" [SP "(EARLIER)"] SP known-uids` (RFC 7162 section 7): runs of UIDs, both ends included; not empty.
+
+    `earlier`: gone before the client was told of the folder, so that no message number moves.
+    """
+
+    runs: tuple[tuple[int, int], ...]
+    earlier: bool = False
+
+    def spell(self, *, utf8: bool = False) -> bytes:
+        """`* VANISHED ...`"""
+        runs = b",".join([b"%d" % low if low == high else b"%d:%d" % (low, high) for low, high in self.runs])
+        return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if self.earlier else b"", runs)
+
+
+def vanished(runs: Sequence[tuple[int, int]], *, earlier: bool = False) -> list[Vanished]:
+    """As many responses as lines of a bearable length need; none for no runs."""
+    return [Vanished(tuple(runs[at : at + MAX_RUNS]), earlier) for at in range(0, len(runs), MAX_RUNS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from gateway.imap.responses import (
     Condition,
     Response,
     Status,
+    highestmodseq,
     permanentflags,
 )
 from gateway.imap.view import FolderState, Span, View
@@ -442,11 +443,37 @@ class Session:
             return
         if ask or self.news & News.FOLDER:
             selected = await self.refresh()
-        if selected.view.pending:
-            for response in selected.view.announce(expunge_allowed=expunge_allowed):
-                output.say(response)
-                await output.breathe()
-            self._permanent(selected, output)
+        view = selected.view
+        if not view.pending:
+            return
+        quick = b"QRESYNC" in self.enabled
+        item = self.flags_item if b"CONDSTORE" in self.enabled else None
+        for response in view.announce(expunge_allowed=expunge_allowed, vanished=quick, flags_item=item):
+            output.say(response)
+            await output.breathe()
+        if quick and view.withholds:
+            # RFC 7162 section 3.2: mod-sequences above that of an expunge that is held back may have been told.
+            output.say(Status(Condition.OK, "more is to be told", highestmodseq(view.modseq)))
+        self._permanent(selected, output)
+
+    def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> tuple[bytes, ...]:
+        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1); with QRESYNC the UID is part of it."""
+        spelled = self.here.view.state.spell_flags(flags, recent=recent)
+        if b"QRESYNC" in self.enabled:
+            return b"UID %d" % uid, spelled, b"MODSEQ (%d)" % modseq
+        return spelled, b"MODSEQ (%d)" % modseq
+
+    def enable(self, *names: bytes) -> None:
+        """Switch extensions on until the connection ends."""
+        self.enabled |= frozenset(names)
+
+    def use_modseqs(self, output: Output) -> None:
+        """RFC 7162 section 3.1: the first command that shows knowledge of mod-sequences is answered with the folder's."""
+        if b"CONDSTORE" in self.enabled:
+            return
+        self.enable(b"CONDSTORE")
+        if self.selected is not None:
+            output.say(Status(Condition.OK, "mod-sequences are told", highestmodseq(self.selected.view.modseq)))
 
     async def renew(self, output: Output) -> None:
         """Policy changed, or a right's time is over: may the folder still be read, may it still be changed?

@@ -15,6 +15,7 @@ from itertools import islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, spell_list
+from gateway.imap.responses import vanished as vanished_responses
 
 # Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead.
 LOG_LIMIT = 65536
@@ -189,7 +190,8 @@ class View:
     `uids[:exists]` are its messages in order. While nothing was expunged behind its back the array is the state's own; it has one
     of its own only from the moment it must tell of new messages before it may tell of expunged ones.
 
-    `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not.
+    `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
+    that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
     """
 
     __slots__ = ("_flags_told", "_place", "_recent", "_told", "claims", "exists", "modseq", "state", "uids")
@@ -270,6 +272,38 @@ class View:
             found.extend(self.uids[low:high])
         return found
 
+    def changed(self, spans: Iterable[Span], modseq: int) -> list[Span]:
+        """Of these places those whose message has a higher mod-sequence (RFC 7162 section 3.1.4.1), ascending; what is gone has none."""
+        modseqs = self.state.modseqs
+        found: list[Span] = []
+        for low, high in spans:
+            if self.current:
+                hits: Iterable[int] = [place for place, one in enumerate(modseqs[low:high], low) if one > modseq]
+            else:
+                places = enumerate(self.places(low, high), low)
+                hits = [place for place, at in places if at is not None and modseqs[at] > modseq]
+            for place in hits:
+                if found and found[-1][1] == place:
+                    found[-1] = (found[-1][0], place + 1)
+                else:
+                    found.append((place, place + 1))
+        return found
+
+    def unknown(self, runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Runs of UIDs, both ends included, without the UIDs that the client believes in; ascending where the runs are."""
+        uids, exists = self.uids, self.exists
+        found: list[tuple[int, int]] = []
+        for low, high in runs:
+            at = bisect_left(uids, low, 0, exists)
+            while at < exists and uids[at] <= high:
+                if low < uids[at]:
+                    found.append((low, uids[at] - 1))
+                low = uids[at] + 1
+                at += 1
+            if low <= high:
+                found.append((low, high))
+        return found
+
     def is_recent(self, uid: int) -> bool:
         """Was this session the first to be told of the message (RFC 3501 section 2.3.2)?"""
         return any(low <= uid < high for low, high in self._recent)
@@ -304,6 +338,14 @@ class View:
         state = self.state
         return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self._flags_told is not state.names
 
+    @property
+    def withholds(self) -> bool:
+        """Were messages expunged that the client still believes in?"""
+        if self.current:
+            return False
+        alive = self.state.uids
+        return bool(self.exists) and bisect_right(alive, self.uids[self.exists - 1]) < self.exists
+
     def told(self, modseq: int) -> None:
         """The client knows what the deed with this mod-sequence did to flags: it did it itself (STORE, FETCH that sets \\Seen)."""
         if self._told is None:
@@ -331,14 +373,18 @@ class View:
         return found
 
     def announce(
-        self, *, expunge_allowed: bool, flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None
+        self,
+        *,
+        expunge_allowed: bool,
+        vanished: bool = False,
+        flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None,
     ) -> list[Response]:
         """What happened since the client was last told, as responses in an order in which every number is right: EXPUNGE from the
         highest number down, then EXISTS and RECENT, then FLAGS if keywords were added, then FETCH with the flags that changed.
 
         RFC 3501 section 7.4.1: no EXPUNGE while a command runs whose answer names message numbers (`expunge_allowed` False); what
-        is held back is told later, and what is new meanwhile is told all the same. `flags_item(uid, flags, modseq, recent)`: what a
-        FETCH contains, when more is wanted than FLAGS.
+        is held back is told later, and what is new meanwhile is told all the same. `vanished`: one VANISHED instead of EXPUNGEs
+        (RFC 7162 section 3.2.10). `flags_item(uid, flags, modseq, recent)`: what a FETCH contains, when more is wanted than FLAGS.
         """
         if not self.pending:
             self.modseq = self.state.modseq
@@ -347,7 +393,7 @@ class View:
         said: list[Response] = []
         changed = self._changed_uids()
         if not self.current and expunge_allowed:
-            said.extend(self._expunge())
+            said.extend(self._expunge(vanished=vanished))
         before = self.exists
         self._grow()
         if self.exists != before:
@@ -371,7 +417,8 @@ class View:
             said.append(FetchData(number, items))
         self._place = state.log_end
         self._told = None
-        self.modseq = state.modseq
+        if not self.withholds:
+            self.modseq = state.modseq
         return said
 
     def _changed_uids(self) -> list[int]:
@@ -388,12 +435,14 @@ class View:
             news = sorted(found)
         return news
 
-    def _expunge(self) -> Iterator[Response]:
+    def _expunge(self, *, vanished: bool) -> Iterable[Response]:
         lost = self.gone()
         places = [bisect_left(self.uids, uid, 0, self.exists) for uid in lost]
         self.exists -= len(lost)
         # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
         self.uids = self.state.uids
+        if vanished:
+            return vanished_responses(_runs(lost))
         return (Expunged(place + 1) for place in reversed(places))
 
     def _grow(self) -> None:
@@ -408,6 +457,17 @@ class View:
             mine.extend(state_uids[first:])
             self.uids = mine
             self.exists = len(mine)
+
+
+def _runs(uids: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending UIDs as runs of neighbours."""
+    found: list[tuple[int, int]] = []
+    for uid in uids:
+        if found and found[-1][1] == uid - 1:
+            found[-1] = (found[-1][0], uid)
+        else:
+            found.append((uid, uid))
+    return found
 
 
 def _first_difference(mine: array[int], alive: array[int], low: int, high: int, shift: int) -> int:

@@ -36,6 +36,9 @@ def test_changes_are_told_from_each_point_on(bench: Bench, inbox: FolderId) -> N
         6: ([], ()),
     }
     assert all(news is not None and (news.modseq, news.exists, news.uidnext) == (5, 9, 11) for news in told.values())
+    assert [bench.ask(changes.vanished_since, inbox, modseq) for modseq in (0, 1, 4, 5, 6)] == [None, [(9, 9)], [(9, 9)], [], None]
+    bench.do(PruneChanges(inbox, keep=1))
+    assert [bench.ask(changes.vanished_since, inbox, modseq) for modseq in (3, 4)] == [None, [(9, 9)]]
 
 
 def test_many_scattered_changes_take_one_row_and_are_told_exactly(bench: Bench, inbox: FolderId, monkeypatch: pytest.MonkeyPatch) -> None:

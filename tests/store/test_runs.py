@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.runs import LAST_UID, key, merged, runs_of, span
+from store.runs import LAST_UID, common, key, merged, runs_of, span
 
 some_runs = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)))
 
@@ -28,3 +28,9 @@ def test_runs_beyond_what_a_uid_can_be_are_cut() -> None:
 
 def test_the_spans_of_folders_do_not_overlap() -> None:
     assert span(7)[1] < span(8)[0] == key(8, 0)
+
+
+@given(some_runs, some_runs)
+def test_what_two_sets_have_in_common(left: list[tuple[int, int]], right: list[tuple[int, int]]) -> None:
+    both = [{uid for low, high in merged(side) for uid in range(low, high + 1)} for side in (left, right)]
+    assert common(merged(left), merged(right)) == merged(list(runs_of(sorted(both[0] & both[1]))))

@@ -5,7 +5,8 @@
     bruno:  EHLO there                      bruno sends this line with CRLF; the first time, bruno connects
             250-mx.acme.test                what the server must say, line by line
             …                               any lines, up to the next one that is written here
-            250 <last>                      `<name>` takes a word, and must be the same word from then on; `<*>` takes any text
+            250 <last>                      `<name>` takes a word, and must be the same word from then on (a line sent may have it too);
+                                            `<*>` takes any text
     bruno:  (connects)                      so that the greeting can be written down
     bruno:  (starts TLS) (half-closes) (closes)
             (closed)                        the server has closed the connection
@@ -101,13 +102,16 @@ class Play:
         reader, writer = self._streams[step.who]
         match step.kind:
             case "send":
-                octets = _octets(step.text)
+                octets = _octets(self._filled(step.text))
                 writer.write(octets)
                 await writer.drain()
             case "act":
                 await self._act(step, reader, writer)
             case _:
                 await self._expect(step, following, reader, where)
+
+    def _filled(self, text: str) -> str:
+        return _CAPTURE.sub(lambda match: self._captured.get(match[1], match[0]), text)
 
     async def _greeting(self, who: str) -> None:
         reader, _ = self._streams[who]

@@ -34,7 +34,7 @@ class FetchItem:
 @dataclass(frozen=True, slots=True)
 class Attribute(FetchItem):
     """An item that is all said by its name: FLAGS, UID, ENVELOPE, BODY, BODYSTRUCTURE, INTERNALDATE, RFC822, RFC822.SIZE,
-    RFC822.HEADER, RFC822.TEXT.
+    RFC822.HEADER, RFC822.TEXT, MODSEQ.
     """
 
 
@@ -231,6 +231,7 @@ ATTRIBUTES: Mapping[bytes, Attribute] = MappingProxyType(
             b"BODY",
             b"BODYSTRUCTURE",
             b"UID",
+            b"MODSEQ",
         )
     }
 )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from gateway.imap.grammar.cursor import Cursor, atom
 from gateway.imap.grammar.strings import mailbox
 
-STATUS_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN"})
-"""What can be asked for. An extension adds a row: HIGHESTMODSEQ, SIZE, DELETED, MAILBOXID, APPENDLIMIT."""
+STATUS_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"HIGHESTMODSEQ"})
+"""What can be asked for. An extension adds a row: SIZE, DELETED, MAILBOXID, APPENDLIMIT."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ async def idle(session: Session, command: Idle, emit: Output) -> Answer:
 async def enable(session: Session, command: Enable, emit: Output) -> None:
     """RFC 5161: what is unknown is passed over (clients.md 20: mutt asks for UTF8=ACCEPT without having seen it)."""
     enabled = tuple(name for name in dict.fromkeys(command.names) if session.services.registry.enables(name))
-    session.enabled |= frozenset(enabled)
+    if b"CONDSTORE" in enabled or b"QRESYNC" in enabled:
+        # RFC 7162 section 3.2.3: QRESYNC comes with all of CONDSTORE.
+        session.use_modseqs(emit)
+    session.enable(*enabled)
     emit.say(Enabled(enabled))
 
 

@@ -2,6 +2,7 @@
 
 from gateway.changes import News
 from gateway.imap.grammar.copy import Copy, Move
+from gateway.imap.handlers.expunge import told
 from gateway.imap.responses import READ_ONLY, Condition, Status, copyuid
 from gateway.imap.session import Answer, No, Output, Session, runs_of
 
@@ -30,4 +31,4 @@ async def move(session: Session, command: Move, emit: Output) -> Answer:
     if done.sources and not redirected:
         emit.say(Status(Condition.OK, "moved", copyuid(done.uidvalidity, done.sources, done.targets)))
     session.news |= News.FOLDER
-    return Answer()
+    return await told(session, emit)

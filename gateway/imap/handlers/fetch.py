@@ -9,8 +9,10 @@ from typing import Final
 
 from gateway.changes import News
 from gateway.folders import BATCH, IN_PLACE, OpenFolder
+from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
-from gateway.imap.responses import EXPUNGEISSUED
+from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.responses import EXPUNGEISSUED, vanished
 from gateway.imap.sections import cut, section
 from gateway.imap.session import Answer, Bad, Output, Selected, Session
 from gateway.imap.view import Span
@@ -20,7 +22,8 @@ from store.model import Flag, MessageRow, Run
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
-_STATE_ONLY: Final = frozenset({b"FLAGS", b"UID"})
+_STATE_ONLY: Final = frozenset({b"FLAGS", b"UID", b"MODSEQ"})
+_PLACES: Mapping[bytes, bytes] = MappingProxyType({b"UID": b"UID %d", b"MODSEQ": b"MODSEQ (%d)"})
 _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
 _WHOLE: Final = Section()
@@ -114,10 +117,12 @@ class _Wanted:
         return any(not item.peek for item in self.sections)
 
 
-def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool) -> _Wanted:
+def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False) -> _Wanted:
     found = [_OLD_SECTIONS.get(item.label, item) if isinstance(item, Attribute) else item for item in items]
     if by_uid and not any(item.label == b"UID" for item in found):
         found.insert(0, Attribute(b"UID"))
+    if modseq and not any(item.label == b"MODSEQ" for item in found):
+        found.append(Attribute(b"MODSEQ"))
     sections = tuple(item for item in found if isinstance(item, BodySection))
     names = {item.label for item in found if isinstance(item, Attribute)}
     return _Wanted(tuple(found), bool(names & _OF_ROW.keys()) or bool(sections), tuple(sorted(names & _PREPARED.keys())), sections)
@@ -125,11 +130,18 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool) -> _Wanted:
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     """RFC 3501 section 6.4.5. BODY[] without PEEK sets \\Seen where that is allowed, and leaves no trace where it is not."""
-    if command.modifiers:
-        raise Bad("there is no such modifier of FETCH here")
+    since = fetch_modifiers(command.modifiers, by_uid=command.by_uid)
+    if since is not None and since.vanished and b"QRESYNC" not in session.enabled:
+        raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
     spans = selected.view.spans(command.messages, by_uid=command.by_uid)
-    wanted = _sort_out(command.items, by_uid=command.by_uid)
+    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None)
+    if any(item.label == b"MODSEQ" for item in wanted.items):
+        session.use_modseqs(emit)
+    if since is not None:
+        if since.vanished:
+            emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+        spans = selected.view.changed(spans, since.modseq)
     if all(item.label in _STATE_ONLY for item in wanted.items):
         gone = await _from_state(selected, spans, wanted, emit)
     else:
@@ -142,6 +154,12 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     return Answer(code=EXPUNGEISSUED) if gone else Answer()
 
 
+async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
+    """What of these UIDs is gone since, but for what the client is still to be told of. `*` is the last UID there ever was: nobody
+    means to leave out the newest message because it is gone."""
+    return selected.view.unknown(await selected.folder.gone_since(since.modseq, messages.slices))
+
+
 def _chunks(spans: Sequence[Span], size: int) -> Iterator[Span]:
     for low, high in spans:
         for start in range(low, high, size):
@@ -152,24 +170,27 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     """UID and FLAGS touch no table: one template for many messages, filled from slices of the arrays."""
     gone = False
     labels = [item.label for item in wanted.items]
-    template = b"* %d FETCH (" + b" ".join(b"UID %d" if label == b"UID" else b"%b" for label in labels) + b")\r\n"
+    template = b"* %d FETCH (" + b" ".join(_PLACES.get(label, b"%b") for label in labels) + b")\r\n"
     view = selected.view
     plain = not view.recent
     for low, high in _chunks(spans, _CHUNK):
         state = view.state
         places: Sequence[int] = range(low, high)
         if view.current:
-            uids, flags = view.uids[low:high], state.flags[low:high]
+            uids, flags, modseqs = view.uids[low:high], state.flags[low:high], state.modseqs[low:high]
         else:
             there = [(place, at) for place in places if (at := state.index(view.uids[place])) is not None]
             gone = gone or len(there) < high - low
             places = [place for place, _ in there]
             uids = type(view.uids)("I", [view.uids[place] for place in places])
             flags = type(state.flags)("Q", [state.flags[at] for _, at in there])
+            modseqs = type(state.modseqs)("Q", [state.modseqs[at] for _, at in there])
         columns: list[Sequence[object]] = [[place + 1 for place in places]]
         for label in labels:
             if label == b"UID":
                 columns.append(uids)
+            elif label == b"MODSEQ":
+                columns.append(modseqs)
             elif plain:
                 spell = {bits: state.spell_flags(bits) for bits in set(flags)}
                 columns.append([spell[bits] for bits in flags])
@@ -259,6 +280,8 @@ def _spell(selected: Selected, place: int, at: int, uid: int, wanted: _Wanted, b
             pieces.append(b"UID %d" % uid)
         elif label == b"FLAGS":
             pieces.append(_flags(selected, uid, at))
+        elif label == b"MODSEQ":
+            pieces.append(b"MODSEQ (%d)" % selected.view.state.modseqs[at])
         elif label in _OF_ROW:
             pieces.append(_OF_ROW[label](batch.rows[uid]))
         else:

@@ -78,6 +78,8 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         return
     asked = [_Asked(command.reference, pattern, session.names) for pattern in command.patterns if command.reference + pattern]
     figures = command.returns(b"STATUS")
+    if figures is not None and isinstance(figures.value, tuple) and b"HIGHESTMODSEQ" in figures.value:
+        session.use_modseqs(emit)
     names = await _names(session, asked, figures=figures is not None)
     only_subscribed = command.selects(b"SUBSCRIBED")
     only_special = command.selects(b"SPECIAL-USE")

@@ -54,11 +54,44 @@ async def search(session: Session, command: Search, emit: Output) -> None:
         matching = await selected.folder.search(criterion(command.key, selected))
         known = [(number, uid) for uid in matching if (number := selected.view.number(uid)) is not None]
         found = [uid if command.by_uid else number for number, uid in known]
+    by_modseq = _asks_modseq(command.key)
+    if by_modseq:
+        session.use_modseqs(emit)
     if command.returning is None:
-        emit.say(Found(found))
+        emit.say(Found(found, _highest(selected, found, by_uid=command.by_uid) if by_modseq else None))
     else:
-        data = search_data(found, [option.name for option in command.returning])
+        options = [option.name for option in command.returning]
+        data = search_data(found, options)
+        if by_modseq and found:
+            # RFC 4731 section 3.2: of what is returned; MIN and MAX alone return one or two.
+            ends = [found[0]] * (b"MIN" in options) + [found[-1]] * (b"MAX" in options)
+            counted = found if not ends or {b"ALL", b"COUNT"} & set(options) else ends
+            data = (*data, (b"MODSEQ", b"%d" % _highest(selected, counted, by_uid=command.by_uid)))
         emit.say(FoundExtended(emit.tag, command.by_uid, data))
+
+
+def _asks_modseq(key: SearchKey) -> bool:
+    waiting = [key]
+    while waiting:
+        match waiting.pop():
+            case syntax.ModseqAtLeast():
+                return True
+            case syntax.Not(inner):
+                waiting.append(inner)
+            case syntax.And(keys):
+                waiting.extend(keys)
+            case syntax.Or(first, second):
+                waiting.extend((first, second))
+            case _:
+                pass
+    return False
+
+
+def _highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:
+    """The highest mod-sequence of these messages; 1, which no message is below, where all went meanwhile."""
+    view, state = selected.view, selected.view.state
+    places = (state.index(one if by_uid else view.uids[one - 1]) for one in found)
+    return max((state.modseqs[at] for at in places if at is not None), default=1)
 
 
 def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
@@ -80,6 +113,9 @@ def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
                 return lambda uid, flags: low <= uid <= high
             members = frozenset(view.resolve(messages, by_uid=by_uid, lenient=True))
             return lambda uid, flags: uid in members
+        case syntax.ModseqAtLeast(modseq):
+            state = view.state
+            return lambda uid, flags: (at := state.index(uid)) is not None and state.modseqs[at] >= modseq
         case syntax.Not(inner):
             one = _by_state(inner, selected)
             return None if one is None else lambda uid, flags: not one(uid, flags)
@@ -121,6 +157,8 @@ def criterion(key: SearchKey, selected: Selected) -> Criterion:
             return criteria.SizeSmaller(octets)
         case syntax.Among(messages, by_uid):
             return criteria.Uids(tuple(runs_of(selected.view, selected.view.spans(messages, by_uid=by_uid, lenient=True))))
+        case syntax.ModseqAtLeast(modseq):
+            return criteria.ModseqAtLeast(modseq)
         case syntax.Not(inner):
             return criteria.Not(criterion(inner, selected))
         case syntax.And(keys):

@@ -1,8 +1,11 @@
 """SELECT, EXAMINE, CHECK, CLOSE, UNSELECT: going into a folder and out of it."""
 
 from gateway.changes import News
+from gateway.imap.grammar.condstore import Resync, select_parameters
+from gateway.imap.grammar.numbers import SequenceSet
 from gateway.imap.grammar.select import Check, Close, Select, Unselect
 from gateway.imap.responses import (
+    CLOSED,
     READ_ONLY,
     READ_WRITE,
     Condition,
@@ -10,12 +13,14 @@ from gateway.imap.responses import (
     Flags,
     Recent,
     Status,
+    highestmodseq,
     permanentflags,
     uidnext,
     uidvalidity,
     unseen,
+    vanished,
 )
-from gateway.imap.session import Answer, Bad, Output, Session
+from gateway.imap.session import Answer, Bad, Output, Selected, Session
 from gateway.refusal import Refused
 from policy.rights import Right
 from store.model import Flag
@@ -23,9 +28,15 @@ from store.model import Flag
 
 async def select(session: Session, command: Select, emit: Output) -> Answer:
     """RFC 3501 sections 6.3.1 and 6.3.2. [READ-ONLY] where nothing may be changed (delegation.md section 2)."""
-    session.deselect()
-    if command.parameters:
-        raise Bad("there is no such parameter of SELECT here")
+    wanted = select_parameters(command.parameters)
+    if wanted.resync is not None and b"QRESYNC" not in session.enabled:
+        raise Bad("QRESYNC has to be enabled first")
+    if session.selected is not None:
+        session.deselect()
+        # RFC 7162 section 3.2.11: what comes from here on is not about the folder before.
+        emit.say(Status(Condition.OK, "the folder before is closed", CLOSED))
+    if wanted.condstore or wanted.resync is not None:
+        session.use_modseqs(emit)
     folder = await session.services.folders.open(session.acting, session.place(command.mailbox))
     selected = await session.select(folder, examined=command.read_only)
     view, state, row = selected.view, selected.view.state, folder.row
@@ -37,9 +48,41 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
         Status(Condition.OK, "these flags may be changed", permanentflags(selected.permanent)),
         Status(Condition.OK, "UIDs are valid", uidvalidity(row.uidvalidity)),
         Status(Condition.OK, "the next UID", uidnext(max(row.uidnext, view.uids[-1] + 1 if view.exists else 1))),
+        Status(Condition.OK, "the highest mod-sequence", highestmodseq(view.modseq)),
     )
     await emit.breathe()
+    if wanted.resync is not None and wanted.resync.uidvalidity == row.uidvalidity:
+        await _catch_up(selected, wanted.resync, emit)
     return Answer("EXAMINE completed" if command.read_only else "SELECT completed", READ_WRITE if selected.writable else READ_ONLY)
+
+
+async def _catch_up(selected: Selected, known: Resync, emit: Output) -> None:
+    """RFC 7162 section 3.2.5: what is gone since, then what changed. Where the log does not reach back, what may be gone is all that
+    the client may know and that is not there, without what its matching numbers prove to be unchanged."""
+    view = selected.view
+    messages = SequenceSet(((1, 0),)) if known.known is None else known.known
+    modseq = known.modseq if known.modseq <= view.modseq else 0
+    gone = view.unknown(await selected.folder.gone_since(modseq, messages.slices))
+    proven = _proven(selected, known)
+    for response in vanished([(max(low, proven + 1), high) for low, high in gone if high > proven], earlier=True):
+        emit.say(response)
+        await emit.breathe()
+    state = view.state
+    spans = view.spans(messages, by_uid=True) if view.exists else []
+    for low, high in view.changed(spans, modseq):
+        for place in range(low, high):
+            uid = view.uids[place]
+            at = state.index(uid)
+            if at is not None:
+                flags = state.spell_flags(state.flags[at], recent=view.is_recent(uid))
+                emit(b"* %d FETCH (UID %d %b MODSEQ (%d))\r\n" % (place + 1, uid, flags, state.modseqs[at]))
+                await emit.breathe()
+
+
+def _proven(selected: Selected, known: Resync) -> int:
+    """The highest UID up to which the client has just what there is: the last of its pairs that still stands where it stood."""
+    view = selected.view
+    return max((uid for number, uid in known.matches if number <= view.exists and view.uids[number - 1] == uid), default=0)
 
 
 async def check(session: Session, command: Check, emit: Output) -> None:

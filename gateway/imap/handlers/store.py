@@ -1,10 +1,13 @@
 """STORE and UID STORE: flags of messages are changed."""
 
+from bisect import bisect_right
+
 from gateway.folders import FlagMode
+from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
-from gateway.imap.responses import READ_ONLY
-from gateway.imap.session import Answer, Bad, No, Output, Session, runs_of
-from store.model import Flag
+from gateway.imap.responses import READ_ONLY, modified
+from gateway.imap.session import Answer, No, Output, Session, runs_of
+from store.model import Flag, Run
 
 _MODES = {StoreMode.REPLACE: FlagMode.REPLACE, StoreMode.ADD: FlagMode.ADD, StoreMode.REMOVE: FlagMode.REMOVE}
 _SYSTEM = {
@@ -33,8 +36,9 @@ def sorted_out(flags: tuple[bytes, ...]) -> tuple[Flag, tuple[str, ...]]:
 async def store(session: Session, command: Store, emit: Output) -> Answer:
     """RFC 3501 section 6.4.6; what the rights allow of it is done (RFC 4314 section 4). The new flags are told for every message
     unless .SILENT, so that the client sees what was left alone."""
-    if command.modifiers:
-        raise Bad("there is no such modifier of STORE here")
+    unchanged_since = store_modifiers(command.modifiers)
+    if unchanged_since is not None:
+        session.use_modseqs(emit)
     selected = session.here
     if selected.examined:
         raise No("the folder was opened to be looked at only", READ_ONLY)
@@ -43,14 +47,17 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if not spans:
         return Answer()
     flags, keywords = sorted_out(command.flags)
-    done = await selected.folder.change_flags(runs_of(view, spans), _MODES[command.mode], flags, keywords)
+    done = await selected.folder.change_flags(runs_of(view, spans), _MODES[command.mode], flags, keywords, unchanged_since)
     selected = await session.refresh()
     view, state = selected.view, selected.view.state
     if done.changed:
         view.told(done.modseq)
-    if command.silent:
+    counts = b"CONDSTORE" in session.enabled
+    if command.silent and not counts:
         # What somebody else did to them meanwhile is told all the same: only our own change is known.
         return Answer()
+    by_uid = command.by_uid or b"QRESYNC" in session.enabled
+    refused: list[int] = []
     gone = False
     for low, high in spans:
         for place in range(low, high):
@@ -59,11 +66,23 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
             if at is None:
                 gone = True
                 continue
-            item = state.spell_flags(state.flags[at], recent=view.is_recent(uid))
-            if command.by_uid:
-                emit(b"* %d FETCH (UID %d %b)\r\n" % (place + 1, uid, item))
-            else:
-                emit(b"* %d FETCH (%b)\r\n" % (place + 1, item))
+            pieces = [b"UID %d" % uid] if by_uid else []
+            is_refused = bool(done.refused) and _among(uid, done.refused)
+            if is_refused:
+                refused.append(uid if command.by_uid else place + 1)
+            # RFC 7162 section 3.1.3: with .SILENT too the new mod-sequence is told; and why the change was refused.
+            if not command.silent or is_refused:
+                pieces.append(state.spell_flags(state.flags[at], recent=view.is_recent(uid)))
+            if counts:
+                pieces.append(b"MODSEQ (%d)" % state.modseqs[at])
+            emit(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(pieces)))
             if place % 256 == 255:
                 await emit.breathe()
+    if refused:
+        return Answer("conditional STORE failed for some", modified(refused))
     return Answer("some messages are gone") if gone else Answer()
+
+
+def _among(uid: int, runs: tuple[Run, ...]) -> bool:
+    at = bisect_right(runs, (uid, 1 << 32)) - 1
+    return at >= 0 and uid <= runs[at][1]

@@ -57,7 +57,7 @@ def test_no_expunge_while_numbers_are_named(name: bytes) -> None:
 BEFORE = {"IMAP4REV1", "LITERAL+", "ENABLE", "ID"}
 AFTER = BEFORE | {
     "IDLE", "NAMESPACE", "CHILDREN", "UNSELECT", "UIDPLUS", "MOVE", "ACL", "RIGHTS=KXTE", "SPECIAL-USE", "LIST-EXTENDED",
-    "LIST-STATUS", "ESEARCH",
+    "LIST-STATUS", "ESEARCH", "CONDSTORE", "QRESYNC",
 }  # fmt: skip
 
 

@@ -56,6 +56,9 @@ from gateway.imap.responses import Condition, Status
         (say.Exists(3), b"* 3 EXISTS"),
         (say.Recent(0), b"* 0 RECENT"),
         (say.Expunged(2), b"* 2 EXPUNGE"),
+        (say.Vanished(((1, 3), (7, 7))), b"* VANISHED 1:3,7"),
+        (say.Vanished(((9, 9),), earlier=True), b"* VANISHED (EARLIER) 9"),
+        (Status(Condition.OK, "x", say.modified([2, 3, 7]), b"a"), b"a OK [MODIFIED 2:3,7] x"),
         (say.FetchData(1, (b"UID 4", say.fetch_item(b"BODY[]", b"a\r\nb"))), b"* 1 FETCH (UID 4 BODY[] {4}\r\na\r\nb)"),
         (
             say.FetchData(1, (say.fetch_item(b"BODY[9]", None), say.fetch_item(b"BODY[1]<5>", b""))),
@@ -127,3 +130,11 @@ def test_sets_keep_their_order(numbers: list[int]) -> None:
         low, _, high = member.partition(b":")
         spread.extend(range(int(low), int(high or low) + 1))
     assert spread == numbers
+
+
+def test_many_vanished_are_lines_that_every_client_takes() -> None:
+    runs = [(uid, uid + 1) for uid in range(4_000_000_001, 4_000_003_001, 3)]
+    found = say.vanished(runs, earlier=True)
+    assert [run for one in found for run in one.runs] == runs
+    assert all(len(one.spell()) <= 8192 for one in found)
+    assert say.vanished([]) == []

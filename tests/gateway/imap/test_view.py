@@ -4,12 +4,12 @@ import time
 from array import array
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.imap.grammar.numbers import SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent
+from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Vanished
 from gateway.imap.view import LOG_LIMIT, BadSequence, FolderState, View
 
 NAMES = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
@@ -169,10 +169,55 @@ def test_a_view_of_a_large_folder_finds_few_lost_messages_fast() -> None:
     assert time.perf_counter() - started < 0.05
 
 
-class Client:
-    """What a client makes of the responses, without knowing UIDs."""
+def test_expunges_are_one_vanished_for_who_asked_for_it() -> None:
+    state = folder(1, 2, 3, 4, 9)
+    view = View(state)
+    state.expunge([1, 2, 9], 2)
+    assert view.announce(expunge_allowed=True, vanished=True) == [Vanished(((1, 2), (9, 9)))]
+    assert view.exists == 2
+    assert view.announce(expunge_allowed=True, vanished=True) == []
 
-    def __init__(self, state: FolderState) -> None:
+
+def test_the_modseq_stays_below_an_expunge_that_is_held_back() -> None:
+    state = folder(1, 2)
+    view = View(state)
+    state.expunge([1], 5)
+    state.change([2], [1], 6)
+    assert len(view.announce(expunge_allowed=False)) == 1
+    assert view.withholds
+    assert view.modseq == 1
+    view.announce(expunge_allowed=True)
+    assert not view.withholds
+    assert view.modseq == 6
+
+
+@given(
+    uids=st.sets(st.integers(1, 40)),
+    runs=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda pair: (min(pair), max(pair))), max_size=5),
+)
+def test_what_a_client_believes_in_is_cut_out_of_runs(uids: set[int], runs: list[tuple[int, int]]) -> None:
+    view = View(folder(*sorted(uids)))
+    found = [view.unknown([one]) for one in runs]
+    for (low, high), rest in zip(runs, found, strict=True):
+        assert [uid for first, last in rest for uid in range(first, last + 1)] == [uid for uid in range(low, high + 1) if uid not in uids]
+
+
+@given(modseqs=st.lists(st.integers(1, 6), max_size=12), since=st.integers(0, 7), gone=st.sets(st.integers(1, 12)), sliced=st.booleans())
+def test_what_changed_is_what_a_look_at_each_finds(modseqs: list[int], since: int, gone: set[int], sliced: bool) -> None:
+    uids = range(1, len(modseqs) + 1)
+    state = FolderState(uids, [0] * len(modseqs), modseqs, modseq=9)
+    view = View(state)
+    state.expunge(gone, 10)
+    whole = [(0, 4), (4, len(modseqs))] if sliced and len(modseqs) > 4 else [(0, len(modseqs))]
+    found = [place for low, high in view.changed(whole, since) for place in range(low, high)]
+    assert found == [place for place, uid in enumerate(uids) if uid not in gone and modseqs[place] > since]
+
+
+class Client:
+    """What a client makes of the responses, without knowing UIDs; or knowing them, if it is a `quick` one (QRESYNC)."""
+
+    def __init__(self, state: FolderState, *, quick: bool) -> None:
+        self.quick = quick
         self.view = View(state)
         self.uids = list(state.uids)
         self.flags = list(state.flags)
@@ -187,7 +232,9 @@ class Sessions(RuleBasedStateMachine):
         self.truth = dict.fromkeys(range(1, count + 1), 0)
         self.next_uid = count + 1
         self.modseq = 1
-        self.clients = [Client(self.state) for _ in range(3)]
+        self.clients = [Client(self.state, quick=number == 1) for number in range(3)]
+        self.expunged: dict[int, int] = {}
+        self.changed: dict[int, int] = {}
 
     @rule(count=st.integers(1, 3), gap=st.integers(0, 2))
     def append(self, count: int, gap: int) -> None:
@@ -202,6 +249,7 @@ class Sessions(RuleBasedStateMachine):
         self.modseq += 1
         self.state.change(picks, [flags] * len(picks), self.modseq)
         touched = [uid for uid in picks if uid in self.truth]
+        self.changed.update(dict.fromkeys(touched, self.modseq))
         self.truth.update(dict.fromkeys(touched, flags))
         if teller < 3:
             client = self.clients[teller]
@@ -215,16 +263,27 @@ class Sessions(RuleBasedStateMachine):
         self.modseq += 1
         self.state.expunge(picks, self.modseq)
         for uid in picks:
-            self.truth.pop(uid, None)
+            if self.truth.pop(uid, None) is not None:
+                self.expunged[uid] = self.modseq
 
     @rule(who=st.integers(0, 2), expunge_allowed=st.booleans())
     def announce(self, who: int, expunge_allowed: bool) -> None:
         client = self.clients[who]
         believed = list(client.uids)
-        for said in client.view.announce(expunge_allowed=expunge_allowed):
+        for said in client.view.announce(expunge_allowed=expunge_allowed, vanished=client.quick):
             match said:
+                case Vanished(runs, earlier):
+                    assert expunge_allowed
+                    assert client.quick
+                    assert not earlier
+                    for uid in (uid for low, high in runs for uid in range(low, high + 1)):
+                        assert uid not in self.truth
+                        number = client.uids.index(uid)
+                        del client.uids[number]
+                        del client.flags[number]
                 case Expunged(number):
                     assert expunge_allowed
+                    assert not client.quick
                     assert client.uids[number - 1] not in self.truth
                     del client.uids[number - 1]
                     del client.flags[number - 1]
@@ -284,6 +343,11 @@ class Sessions(RuleBasedStateMachine):
             for number, uid in enumerate(client.uids, 1):
                 assert (view.number(uid), view.uid(number)) == (number, uid)
             assert view.number(99) is None
+            # Who comes back with this mod-sequence is told of all that is above it, so nothing below may be unknown to him.
+            assert all(self.expunged.get(uid, view.modseq + 1) > view.modseq for uid in client.uids)
+            for uid, flags in zip(client.uids, client.flags, strict=True):
+                if self.changed.get(uid, 0) <= view.modseq:
+                    assert self.truth.get(uid, flags) == flags
             assert isinstance(view.uids, array)
 
 

@@ -9,7 +9,7 @@ async def test_capability(house: House, port: int, anna: Client) -> None:
     assert (await anna.do("capability")).untagged == [
         (
             b"* CAPABILITY IMAP4rev1 LITERAL+ ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS "
-            b"MOVE ACL RIGHTS=kxte SPECIAL-USE LIST-EXTENDED LIST-STATUS ESEARCH"
+            b"MOVE ACL RIGHTS=kxte SPECIAL-USE LIST-EXTENDED LIST-STATUS ESEARCH CONDSTORE QRESYNC"
         )
     ]
 
