@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from gateway.imap.grammar.cursor import Cursor, atom
 from gateway.imap.grammar.strings import mailbox
 
-STATUS_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"HIGHESTMODSEQ"})
+RFC_3501_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN"})
+STATUS_ITEMS = RFC_3501_ITEMS | {
+    b"DELETED-STORAGE",  # RFC 9208
+    b"HIGHESTMODSEQ",  # RFC 7162
+}
 """What can be asked for. An extension adds a row: SIZE, DELETED, MAILBOXID, APPENDLIMIT."""
 
 

@@ -9,7 +9,7 @@ from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
 from gateway.imap.handlers.status import of as status_of
-from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern
+from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner
 from gateway.imap.responses import Listed, Namespaces, childinfo
 from gateway.imap.session import Output, Session
 from policy.folders import SpecialUse
@@ -52,7 +52,7 @@ class _Asked:
         if self.is_elsewhere:
             shown, _, _ = whole.removeprefix(names.prefix).partition(SEPARATOR)
             if "@" in shown and "*" not in shown and "%" not in shown:
-                canonical = names.owner_node(shown.lower())
+                canonical = names.owner_node(fold_owner(shown))
                 if canonical != names.prefix + shown:
                     self._written, self._canonical = names.prefix + shown, canonical
                     whole = canonical + whole[len(self._written) :]
@@ -78,9 +78,10 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         return
     asked = [_Asked(command.reference, pattern, session.names) for pattern in command.patterns if command.reference + pattern]
     figures = command.returns(b"STATUS")
-    if figures is not None and isinstance(figures.value, tuple) and b"HIGHESTMODSEQ" in figures.value:
+    asked_figures = figures.value if figures is not None and isinstance(figures.value, tuple) else ()
+    if b"HIGHESTMODSEQ" in asked_figures:
         session.use_modseqs(emit)
-    names = await _names(session, asked, figures=figures is not None)
+    names = await _names(session, asked, figures=figures is not None, deleted_size=b"DELETED-STORAGE" in asked_figures)
     only_subscribed = command.selects(b"SUBSCRIBED")
     only_special = command.selects(b"SPECIAL-USE")
     recursive = command.selects(b"RECURSIVEMATCH")
@@ -101,7 +102,7 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if figures is not None and one.folder is not None and one.folder.figures:
             items = figures.value
             assert isinstance(items, tuple)
-            counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent)
+            counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
             emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted))
         await emit.breathe()
 
@@ -136,7 +137,7 @@ async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> 
     emit.say(Namespaces((("", SEPARATOR),), ((session.names.prefix, SEPARATOR),)))
 
 
-async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool) -> dict[str, _Name]:
+async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool, deleted_size: bool = False) -> dict[str, _Name]:
     """Every name that could be listed, with the nodes above them."""
     names = session.names
     patterns = list(asked)
@@ -148,7 +149,8 @@ async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool) ->
         return any(pattern.wants(node) or pattern.matches(names.node) for pattern in patterns)
 
     own = not all(pattern.is_elsewhere for pattern in patterns)
-    listing = await session.services.folders.listing(session.acting, wanted if others else None, own=own, figures=figures)
+    service = session.services.folders
+    listing = await service.listing(session.acting, wanted if others else None, own=own, figures=figures, deleted_size=deleted_size)
     found: dict[str, _Name] = {}
     for folder in listing.folders:
         name = session.name_of(folder.owner_address, folder.row.path)

@@ -16,6 +16,7 @@ FIGURES: Mapping[bytes, Callable[[Figures], int]] = MappingProxyType(
         b"UIDVALIDITY": lambda figures: figures.row.uidvalidity,
         b"UNSEEN": lambda figures: figures.unseen,
         b"HIGHESTMODSEQ": lambda figures: figures.row.modseq,
+        b"DELETED-STORAGE": lambda figures: figures.deleted_size,
     }
 )
 """What each item is. An extension adds a row."""
@@ -25,7 +26,8 @@ async def status(session: Session, command: FolderStatus, emit: Output) -> None:
     """RFC 3501 section 6.3.10."""
     if b"HIGHESTMODSEQ" in command.items:
         session.use_modseqs(emit)
-    figures = await session.services.folders.figures(session.acting, session.place(command.mailbox))
+    place = session.place(command.mailbox)
+    figures = await session.services.folders.figures(session.acting, place, deleted_size=b"DELETED-STORAGE" in command.items)
     emit.say(of(command.mailbox, command.items, figures))
 
 
