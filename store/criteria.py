@@ -115,6 +115,13 @@ class TextContains:
 
 
 @dataclass(frozen=True, slots=True)
+class OctetsAre:
+    """The message's octets are those of this id (messages.email_ids)."""
+
+    email_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModseqAtLeast:
     """RFC 7162 3.1.5; the actor's own where \\Seen is private."""
 
@@ -143,7 +150,21 @@ class Not:
 
 
 InOctets = HeaderContains | BodyContains | TextContains
-Leaf = All | Uids | FlagIs | KeywordIs | SizeLarger | SizeSmaller | Received | Saved | Sent | FieldContains | ModseqAtLeast | InOctets
+Leaf = (
+    All
+    | Uids
+    | FlagIs
+    | KeywordIs
+    | SizeLarger
+    | SizeSmaller
+    | Received
+    | Saved
+    | Sent
+    | FieldContains
+    | ModseqAtLeast
+    | OctetsAre
+    | InOctets
+)
 Criterion = Leaf | And | Or | Not
 
 MAX_DEPTH = 100

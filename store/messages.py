@@ -99,6 +99,20 @@ def bodies(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[tuple[int, byt
     return _within(tx, "messages.bodies", folder, runs)
 
 
+def email_ids(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[tuple[int, str]]:
+    """(uid, an id that every copy of the same octets has, whoever owns it), in UID order (RFC 8474 section 5.1)."""
+    return [(uid, "M" + digest.hex()) for uid, digest in _within(tx, "messages.hashes", folder, runs)]
+
+
+def octets_hash(email_id: str) -> bytes:
+    """Of an id as `email_ids` makes it; of any other text nothing that is stored has."""
+    try:
+        digest = bytes.fromhex(email_id[1:])
+    except ValueError:
+        return b""
+    return digest if email_id == "M" + digest.hex() else b""
+
+
 def wires(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[WireRow]:
     """ENVELOPE, BODYSTRUCTURE and BODY at once."""
     return [WireRow(*row) for row in _within(tx, "messages.wires", folder, runs)]

@@ -23,6 +23,7 @@ from store.criteria import (
     KeywordIs,
     ModseqAtLeast,
     Not,
+    OctetsAre,
     Or,
     Received,
     Saved,
@@ -218,6 +219,10 @@ class _Plan:
             case FieldContains(field, text):
                 self._head = True
                 return _exact(f"instr({_COLUMNS[field]}, {self._bound(messages.storable(text))}) > 0")
+            case OctetsAre(email_id):
+                owner = "SELECT owner FROM folder WHERE id = " + self._bound(self._folder)
+                wanted = self._bound(messages.octets_hash(email_id))
+                return _exact(f"message.blob IN (SELECT id FROM blob WHERE owner = ({owner}) AND hash = {wanted})")
             case ModseqAtLeast(modseq):
                 own = "coalesce(own.modseq, 0)" if self._own else "0"
                 bound = self._bound(modseq)
@@ -225,7 +230,7 @@ class _Plan:
             case HeaderContains() | BodyContains() | TextContains():
                 return _Part("1", "0", _in_octets(criterion), reads=True)
 
-    def _bound(self, value: int | str) -> str:
+    def _bound(self, value: int | str | bytes) -> str:
         if isinstance(value, int):
             value = max(-_LARGEST, min(value, _LARGEST))
         name = f"p{len(self.parameters)}"

@@ -172,6 +172,13 @@ class OpenFolder:
         """(UID, BODY as IMAP octets)."""
         return await self._prepared(messages.bodies, runs, lambda rendered: rendered.body)
 
+    async def email_ids(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+        """(UID, EMAILID in its parentheses)."""
+        async with self._reading() as snapshot:
+            ask = snapshot.ask if few(runs) else snapshot.work
+            found = await ask(messages.email_ids, self.row.id, runs)
+        return [(uid, b"(%b)" % one.encode("ascii")) for uid, one in found]
+
     async def _prepared(
         self,
         read: Callable[[Tx, FolderId, Sequence[Run]], list[tuple[int, bytes, int]]],

@@ -35,6 +35,7 @@ from gateway.imap.phases import (
     DESELECTS,
     ENDS,
     LOGS_IN,
+    LOGS_OUT,
     NOT_AUTHENTICATED,
     SELECTED,
     SELECTS,
@@ -50,7 +51,9 @@ from gateway.imap.registry import (
     may_secure,
 )
 
-_OF_EXTENSIONS = frozenset({b"MODSEQ"})
+_OF_EXTENSIONS = frozenset(
+    {b"MODSEQ", b"OLDER", b"YOUNGER", b"SAVEDATE", b"SAVEDBEFORE", b"SAVEDON", b"SAVEDSINCE", b"SAVEDATESUPPORTED", b"EMAILID", b"THREADID"}
+)
 # RFC 3501, whole.
 IMAP4REV1 = Capability(
     b"IMAP4rev1".upper(),
@@ -139,7 +142,31 @@ ROWS: tuple[Capability, ...] = (
         list_returns=frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"}),
     ),
     Capability(b"LIST-STATUS", announced=after_login, list_returns=frozenset({b"STATUS"})),  # RFC 5819
-    Capability(b"ESEARCH", announced=after_login, search_options=frozenset({*search_syntax.RETURN_OPTIONS})),  # RFC 4731
+    Capability(b"ESEARCH", announced=after_login, search_options=frozenset({*search_syntax.RETURN_OPTIONS}) - {b"SAVE"}),  # RFC 4731
+    Capability(b"SEARCHRES", announced=after_login, search_options=frozenset({b"SAVE"})),  # RFC 5182
+    Capability(b"WITHIN", announced=after_login, search_keys=frozenset({b"OLDER", b"YOUNGER"})),  # RFC 5032
+    Capability(b"LIST-MYRIGHTS", announced=after_login, list_returns=frozenset({b"MYRIGHTS"})),  # RFC 8440
+    Capability(b"CREATE-SPECIAL-USE", announced=after_login),  # RFC 6154 section 5.3
+    Capability(b"STATUS=SIZE", announced=after_login, status_items=frozenset({b"SIZE"})),  # RFC 8438
+    Capability(b"APPENDLIMIT", announced=after_login, status_items=frozenset({b"APPENDLIMIT"})),  # RFC 7889
+    Capability(  # RFC 8474
+        b"OBJECTID",
+        announced=after_login,
+        fetch_items=frozenset({b"EMAILID", b"THREADID"}),
+        search_keys=frozenset({b"EMAILID", b"THREADID"}),
+        status_items=frozenset({b"MAILBOXID"}),
+    ),
+    Capability(  # RFC 8514
+        b"SAVEDATE",
+        announced=after_login,
+        fetch_items=frozenset({b"SAVEDATE"}),
+        search_keys=frozenset({b"SAVEDBEFORE", b"SAVEDON", b"SAVEDSINCE", b"SAVEDATESUPPORTED"}),
+    ),
+    Capability(  # RFC 8437
+        b"UNAUTHENTICATE",
+        (command(b"UNAUTHENTICATE", connection_syntax.unauthenticate, connection.unauthenticate, AUTHENTICATED, leads=LOGS_OUT),),
+        announced=after_login,
+    ),
     Capability(  # RFC 7162
         b"CONDSTORE",
         announced=after_login,

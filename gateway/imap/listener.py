@@ -396,6 +396,11 @@ class Connection:
             if before is Phase.NOT_AUTHENTICATED and session.phase is Phase.AUTHENTICATED:
                 self._framer.widen(self._listener.limits.line)
                 ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
+            elif before is not Phase.NOT_AUTHENTICATED and session.phase is Phase.NOT_AUTHENTICATED:
+                # As a connection that has just begun, with as little patience.
+                self._framer.widen(self._listener.limits.line_before_login)
+                self._carrier.expect(self._listener.limits.login_timeout)
+                ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
         if ok and answer.idles:
             self._idling = tag
             output.flush()
@@ -488,7 +493,9 @@ class ImapListener:
     ) -> None:
         use_small_tls_buffers()
         self.limits = limits or Limits()
-        self.services = Services(folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login)
+        self.services = Services(
+            folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login, self.limits.message_size
+        )
         self.hostname = hostname
         self.tls = tls
         self.stopping = False

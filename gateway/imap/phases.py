@@ -38,6 +38,7 @@ LOGS_IN = Transition(ok=Phase.AUTHENTICATED)
 # RFC 3501 section 6.3.1: a SELECT that fails leaves no folder selected.
 SELECTS = Transition(ok=Phase.SELECTED, no=Phase.AUTHENTICATED)
 DESELECTS = Transition(ok=Phase.AUTHENTICATED)
+LOGS_OUT = Transition(ok=Phase.NOT_AUTHENTICATED)
 ENDS = Transition(ok=Phase.LOGOUT)
 
 

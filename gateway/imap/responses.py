@@ -135,6 +135,8 @@ NONEXISTENT: Final = Code(b"NONEXISTENT")
 CLOSED: Final = Code(b"CLOSED")
 UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
+# RFC 6154 section 6.
+USEATTR: Final = Code(b"USEATTR")
 
 
 def badcharset(charsets: Iterable[bytes]) -> Code:
@@ -180,6 +182,11 @@ def copyuid(validity: int, source: Sequence[int], target: Sequence[int]) -> Code
 def highestmodseq(modseq: int) -> Code:
     """`"HIGHESTMODSEQ" SP mod-sequence-value` (RFC 7162 section 3.1.2)"""
     return Code(b"HIGHESTMODSEQ", b"%d" % modseq)
+
+
+def mailboxid(mailbox: bytes) -> Code:
+    """`"MAILBOXID" SP "(" objectid ")"` (RFC 8474 section 4), the id with its parentheses."""
+    return Code(b"MAILBOXID", mailbox)
 
 
 def modified(numbers: Sequence[int]) -> Code:

@@ -35,7 +35,7 @@ from gateway.refusal import Refused
 from gateway.sessions import Sessions
 from policy.identity import Actor, Address
 from policy.reasons import Defer, Refuse
-from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, Run
+from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
 FLUSH: Final = 65_536
 """Octets of answers collected before they are sent and the peer is waited for."""
@@ -143,7 +143,8 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS."""
+    """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS;
+    `append_limit`: octets of one message."""
 
     folders: Folders
     login: Login
@@ -153,6 +154,7 @@ class Services:
     states: "States"
     shared_prefix: str
     plaintext_login: bool
+    append_limit: int
 
 
 class States:
@@ -329,6 +331,16 @@ class Session:
     def leave(self) -> None:
         """The session is over."""
         self.phase = Phase.LOGOUT
+        self._end()
+
+    def withdraw(self) -> None:
+        """Nobody acts any more, and nothing of who did is left (RFC 8437 section 3): no folder, no extension that was enabled."""
+        self._end()
+        self.enabled = frozenset()
+        self.news = News(0)
+        self.actor = self.visit = self.namespace = None
+
+    def _end(self) -> None:
         self.deselect()
         if self.interest is not None:
             self.interest.end()
@@ -353,7 +365,9 @@ class Session:
         """What is announced now."""
         secure, can_secure = self.wire.circumstances_of_tls
         circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login)
-        return tuple(SPELLINGS.get(name, name) for name in self.services.registry.announce(circumstances))
+        announced = self.services.registry.announce(circumstances)
+        limit = b"APPENDLIMIT=%d" % self.services.append_limit
+        return tuple(limit if name == b"APPENDLIMIT" else SPELLINGS.get(name, name) for name in announced)
 
     # --- names of folders
 
@@ -432,8 +446,7 @@ class Session:
         fresh = View(state, claims=False)
         if view.uids[: view.exists] != fresh.uids[: fresh.exists]:
             raise Ended("the folder changed in a way that cannot be told")
-        fresh.claims = view.claims
-        fresh._recent = view._recent
+        fresh.go_on(view)
         selected.view = fresh
 
     async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False) -> None:
@@ -510,6 +523,11 @@ class Session:
         if flags != selected.permanent:
             selected.permanent = flags
             output.say(Status(Condition.OK, "these flags may be changed", permanentflags(flags)))
+
+
+def mailbox_id(row: FolderRow) -> bytes:
+    """The folder's MAILBOXID in its parentheses: the same whatever it is called, never given twice (RFC 8474 section 4)."""
+    return b"(F%d)" % row.id
 
 
 def runs_of(view: View, spans: Iterable[Span]) -> list[Run]:

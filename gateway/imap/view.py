@@ -194,7 +194,7 @@ class View:
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
     """
 
-    __slots__ = ("_flags_told", "_place", "_recent", "_told", "claims", "exists", "modseq", "state", "uids")
+    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "uids")
 
     def __init__(self, state: FolderState, *, claims: bool = True) -> None:
         self.state = state
@@ -204,6 +204,7 @@ class View:
         self.modseq = state.modseq
         self._place = state.log_end
         self._told: set[int] | None = None
+        self._saved: list[tuple[int, int]] = []
         self._flags_told = state.names
         self._recent: list[Span] = []
         self._claim(0)
@@ -235,9 +236,13 @@ class View:
 
         RFC 3501 section 6.4.8 and 9: `*` is the last message, `4:*` contains it even when it is below 4; UIDs that are not there are
         passed over; a message number that is not there is BAD: raises BadSequence unless `lenient` (in SEARCH it matches nothing).
+        `$` is never BAD: it is what was saved and is still there (RFC 5182 section 2.1).
         """
         exists = self.exists
         wanted: list[Span] = []
+        if not messages.slices:
+            found = ((bisect_left(self.uids, low, 0, exists), bisect_right(self.uids, high, 0, exists)) for low, high in self._saved)
+            return _merged([span for span in found if span[0] < span[1]])
         if by_uid:
             uids = self.uids
             last = uids[exists - 1] if exists else 0
@@ -264,6 +269,25 @@ class View:
                 if 0 < low <= high:
                     wanted.append((low - 1, high))
         return _merged(wanted)
+
+    def save(self, uids: Sequence[int]) -> None:
+        """`$` means these messages from now on (RFC 5182): ascending, all of them told of. What is expunged leaves it."""
+        saved: list[tuple[int, int]] = []
+        following = -1
+        for uid in uids:
+            at = bisect_left(self.uids, uid, 0, self.exists)
+            if saved and at == following:
+                saved[-1] = (saved[-1][0], uid)
+            else:
+                saved.append((uid, uid))
+            following = at + 1
+        self._saved = saved
+
+    def go_on(self, before: View) -> None:
+        """This view takes the place of one that knew the same messages."""
+        self.claims = before.claims
+        self._recent = before._recent
+        self._saved = before._saved
 
     def resolve(self, messages: SequenceSet, *, by_uid: bool, lenient: bool = False) -> array[int]:
         """The UIDs of a sequence set, ascending, each once. Raises BadSequence as `spans` does."""

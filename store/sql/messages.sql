@@ -37,6 +37,10 @@ SELECT key & 4294967295, rendering, envelope, structure, body FROM wire WHERE ke
 SELECT key & 4294967295, sent, sent_day, sender, recipient, copied, subject, message_id
 FROM head WHERE key BETWEEN :low AND :high ORDER BY key
 
+-- hashes
+SELECT message.key & 4294967295, blob.hash FROM message JOIN blob ON blob.id = message.blob
+WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
 -- octets
 SELECT blob.octets, blob.place FROM message JOIN blob ON blob.id = message.blob WHERE message.key = :key
 

@@ -555,3 +555,17 @@ class Mailbox(RuleBasedStateMachine):
 
 TestMailbox = Mailbox.TestCase
 TestMailbox.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_the_id_of_octets_is_the_same_for_every_owner() -> None:
+    bench = Bench()
+    one, other = bench.inbox(bench.anna), bench.inbox(bench.bruno)
+    bench.do(AppendMessages(one, tuple(NewInFolder(letter(number)) for number in (1, 2, 1)), 0))
+    bench.do(CopyMessages(one, other, ((2, 2),), 0))
+    found = bench.ask(messages.email_ids, one, ((1, 9),))
+    assert [uid for uid, _ in found] == [1, 2, 3]
+    ids = [email_id for _, email_id in found]
+    assert ids[0] == ids[2] != ids[1]
+    assert bench.ask(messages.email_ids, other, ((1, 9),)) == [(1, ids[1])]
+    for text in (ids[0].upper(), "N" + ids[0][1:], ids[0][:-1], "M" + " ".join(ids[0][1:]), "Mx"):
+        assert messages.octets_hash(text) != messages.octets_hash(ids[0])

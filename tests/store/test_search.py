@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from store.criteria import (
     KeywordIs,
     ModseqAtLeast,
     Not,
+    OctetsAre,
     Or,
     Received,
     Saved,
@@ -106,6 +108,10 @@ def filled() -> Filled:
     return Filled(bench, folder, facts)
 
 
+def email_id_of(octets: bytes) -> str:
+    return "M" + sha256(octets).hexdigest()
+
+
 def holds(criterion: Criterion, facts: Facts) -> bool:
     """What the criterion means, one message at a time."""
     row, message = facts.row, facts.new.message
@@ -145,6 +151,8 @@ def holds(criterion: Criterion, facts: Facts) -> bool:
             return Plain().body(message.octets, text)
         case TextContains(text):
             return Plain().text(message.octets, text)
+        case OctetsAre(email_id):
+            return email_id == email_id_of(message.octets)
         case ModseqAtLeast(modseq):
             return row.modseq >= modseq
         case And(parts):
@@ -186,6 +194,7 @@ leaves = st.one_of(
     st.builds(BodyContains, words),
     st.builds(TextContains, words),
     st.builds(ModseqAtLeast, st.integers(0, 50) | st.just(1 << 80)),
+    st.builds(OctetsAre, st.sampled_from([email_id_of(letter(3, 130, subject="naïve", from_="").octets), "M12", "M", "x", ""])),
 )
 criteria: st.SearchStrategy[Criterion] = st.recursive(
     leaves,

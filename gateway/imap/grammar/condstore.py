@@ -137,6 +137,6 @@ def _number(octets: bytes) -> int:
 def _known(octets: bytes) -> SequenceSet:
     """`known-uids = sequence-set`, without `*`, `$`; each slice upwards."""
     found = _inner(octets).whole(sequence_set)
-    if any(STAR in one for one in found.slices):
-        raise BadSyntax("expected known UIDs without *")
+    if not found.slices or any(STAR in one for one in found.slices):
+        raise BadSyntax("expected known UIDs without * or $")
     return SequenceSet(tuple((min(one), max(one)) for one in found.slices))

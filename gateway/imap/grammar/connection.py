@@ -30,6 +30,11 @@ class Logout:
 
 
 @dataclass(frozen=True, slots=True)
+class Unauthenticate:
+    """Back to before the login."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartTls:
     """TLS from here on."""
 
@@ -74,6 +79,12 @@ def logout(c: Cursor) -> Logout:
     """`command-any = "LOGOUT" / ...`"""
     nothing(c)
     return Logout()
+
+
+def unauthenticate(c: Cursor) -> Unauthenticate:
+    """`unauthenticate = "UNAUTHENTICATE"` (RFC 8437 section 6)"""
+    nothing(c)
+    return Unauthenticate()
 
 
 def starttls(c: Cursor) -> StartTls:

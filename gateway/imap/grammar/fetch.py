@@ -34,7 +34,7 @@ class FetchItem:
 @dataclass(frozen=True, slots=True)
 class Attribute(FetchItem):
     """An item that is all said by its name: FLAGS, UID, ENVELOPE, BODY, BODYSTRUCTURE, INTERNALDATE, RFC822, RFC822.SIZE,
-    RFC822.HEADER, RFC822.TEXT, MODSEQ.
+    RFC822.HEADER, RFC822.TEXT, MODSEQ, SAVEDATE, EMAILID, THREADID.
     """
 
 
@@ -232,6 +232,9 @@ ATTRIBUTES: Mapping[bytes, Attribute] = MappingProxyType(
             b"BODYSTRUCTURE",
             b"UID",
             b"MODSEQ",
+            b"SAVEDATE",
+            b"EMAILID",
+            b"THREADID",
         )
     }
 )

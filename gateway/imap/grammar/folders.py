@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.imap.grammar.cursor import Cursor
+from gateway.imap.grammar.cursor import BadSyntax, Cursor
 from gateway.imap.grammar.parameters import Parameter, parameters
 from gateway.imap.grammar.strings import mailbox
 
@@ -43,6 +43,20 @@ def create(c: Cursor) -> Create:
     c.sp()
     name = mailbox(c)
     return Create(name, parameters(c, "a parameter of CREATE") if c.skip(b" ") else ())
+
+
+def create_uses(found: tuple[Parameter, ...]) -> tuple[bytes, ...]:
+    """`create-param =/ "USE" SP "(" [use-attr *(SP use-attr)] ")"` (RFC 6154 section 6): the attributes as `\\Sent`, each once.
+    Raises BadSyntax for another parameter."""
+    uses: dict[bytes, None] = {}
+    for one in found:
+        if one.name != b"USE" or not isinstance(one.value, tuple):
+            raise BadSyntax("expected USE with a list of attributes as the parameter of CREATE")
+        for use in one.value:
+            if not isinstance(use, bytes) or not use.startswith(b"\\"):
+                raise BadSyntax("expected attributes like \\Sent in USE")
+            uses[use[:2].upper() + use[2:].lower()] = None
+    return tuple(uses)
 
 
 def delete(c: Cursor) -> Delete:

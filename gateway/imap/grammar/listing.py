@@ -25,8 +25,10 @@ def status_option(c: Cursor) -> Value:
 SELECTION_OPTIONS: ListOptions = MappingProxyType({b"SUBSCRIBED": None, b"REMOTE": None, b"RECURSIVEMATCH": None, b"SPECIAL-USE": None})
 """RFC 5258 section 3, RFC 6154 section 5.2. An extension adds a row."""
 
-RETURN_OPTIONS: ListOptions = MappingProxyType({b"SUBSCRIBED": None, b"CHILDREN": None, b"SPECIAL-USE": None, b"STATUS": status_option})
-"""RFC 5258 section 3, RFC 6154 section 5.2, RFC 5819. An extension (MYRIGHTS, METADATA) adds a row."""
+RETURN_OPTIONS: ListOptions = MappingProxyType(
+    {b"SUBSCRIBED": None, b"CHILDREN": None, b"SPECIAL-USE": None, b"STATUS": status_option, b"MYRIGHTS": None}
+)
+"""RFC 5258 section 3, RFC 6154 section 5.2, RFC 5819, RFC 8440. An extension (METADATA) adds a row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,16 @@ STAR = 0
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """Slices (first, last) as they were written, STAR for `*`; `4:*` and `*:4` mean the same, and so do `2:4` and `4:2`."""
+    """Slices (first, last) as they were written, STAR for `*`; `4:*` and `*:4` mean the same, and so do `2:4` and `4:2`.
+
+    None at all: SAVED.
+    """
 
     slices: tuple[tuple[int, int], ...]
+
+
+SAVED = SequenceSet(())
+"""`$`: what the last SEARCH with RETURN (SAVE) found (RFC 5182 section 2.1)."""
 
 
 def number(c: Cursor) -> int:
@@ -50,8 +57,10 @@ def number64(c: Cursor) -> int:
 
 def sequence_set(c: Cursor) -> SequenceSet:
     """`sequence-set = (seq-number / seq-range) *("," sequence-set)`, `seq-number = nz-number / "*"`,
-    `seq-range = seq-number ":" seq-number`
+    `seq-range = seq-number ":" seq-number`, `sequence-set =/ seq-last-command`, `seq-last-command = "$"` (RFC 5182 section 4)
     """
+    if c.skip(b"$"):
+        return SAVED
     members = c.expect(_SET, "message numbers").split(b",")
     if len(members) > MAX_MEMBERS:
         c.fail(f"expected at most {MAX_MEMBERS} members in a set of messages")

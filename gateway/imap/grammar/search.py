@@ -9,13 +9,14 @@ from types import MappingProxyType
 from gateway.imap.grammar.cursor import BadCharset, Cursor, atom
 from gateway.imap.grammar.dates import date
 from gateway.imap.grammar.flags import MAX_KEYWORD
-from gateway.imap.grammar.numbers import SequenceSet, number, number64, sequence_set
+from gateway.imap.grammar.numbers import SequenceSet, number, number64, nz_number, sequence_set
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.strings import astring, string
 
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9.-]{0,40}")
 _ENTRY_TYPE = re.compile(rb"(?i:priv|shared|all)(?= )")
-_SET_BEGINS = frozenset(b"0123456789*")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}(?![A-Za-z0-9_-])")
+_SET_BEGINS = frozenset(b"0123456789*$")
 _FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,998}\Z")
 # Deep enough for clients that write a long "or" as OR a OR b OR c ...; far from Python's own limit for who walks the tree.
 MAX_DEPTH = 50
@@ -71,7 +72,9 @@ class HeaderContains(SearchKey):
 
 @dataclass(frozen=True, slots=True)
 class Dated(SearchKey):
-    """BEFORE, ON, SINCE (internal date), SENTBEFORE, SENTON, SENTSINCE (Date field); time and zone disregarded."""
+    """BEFORE, ON, SINCE (internal date), SENTBEFORE, SENTON, SENTSINCE (Date field), SAVEDBEFORE, SAVEDON, SAVEDSINCE (when it came
+    into the folder); time and zone disregarded.
+    """
 
     relation: bytes
     date: datetime.date
@@ -83,6 +86,22 @@ class Sized(SearchKey):
 
     relation: bytes
     octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aged(SearchKey):
+    """YOUNGER: its internal date is within so many seconds before now; OLDER: it is not."""
+
+    relation: bytes
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class HasObjectId(SearchKey):
+    """EMAILID or THREADID is this one."""
+
+    kind: bytes
+    object_id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +159,8 @@ SearchKeys = Mapping[bytes, Callable[[Cursor, bytes, str], SearchKey]]
 SearchOptions = Mapping[bytes, Callable[[Cursor], bytes] | None]
 """Return option in upper case to the rule for its value, None where it has none."""
 
-RETURN_OPTIONS: SearchOptions = MappingProxyType({b"MIN": None, b"MAX": None, b"ALL": None, b"COUNT": None})
-"""RFC 4731 section 3.1. An extension (SAVE, PARTIAL, CONTEXT) adds a row."""
+RETURN_OPTIONS: SearchOptions = MappingProxyType({b"MIN": None, b"MAX": None, b"ALL": None, b"COUNT": None, b"SAVE": None})
+"""RFC 4731 section 3.1, RFC 5182 section 2.1. An extension (PARTIAL, CONTEXT) adds a row."""
 
 
 def search(c: Cursor, *, by_uid: bool, keys: SearchKeys | None = None, options: SearchOptions = RETURN_OPTIONS) -> Search:
@@ -269,7 +288,7 @@ def _leaf_or_open(c: Cursor, known: SearchKeys, charset: str, opened: list[_Open
 
 
 def everything(c: Cursor, name: bytes, charset: str) -> SearchKey:
-    """`"ALL"`"""
+    """`"ALL"`; `"SAVEDATESUPPORTED"`, which holds in every folder (RFC 8514 section 4.3)"""
     return Everything()
 
 
@@ -304,9 +323,23 @@ def header(c: Cursor, name: bytes, charset: str) -> SearchKey:
 
 
 def dated(c: Cursor, name: bytes, charset: str) -> SearchKey:
-    """`"BEFORE" SP date / "ON" SP date / "SINCE" SP date / "SENTBEFORE" SP date / "SENTON" SP date / "SENTSINCE" SP date`"""
+    """`"BEFORE" SP date / "ON" SP date / "SINCE" SP date / "SENTBEFORE" SP date / "SENTON" SP date / "SENTSINCE" SP date`, and
+    `"SAVEDBEFORE" SP date / "SAVEDON" SP date / "SAVEDSINCE" SP date` (RFC 8514 section 6)
+    """
     c.sp()
     return Dated(name, date(c))
+
+
+def aged(c: Cursor, name: bytes, charset: str) -> SearchKey:
+    """`"OLDER" SP nz-number / "YOUNGER" SP nz-number` (RFC 5032 section 3)"""
+    c.sp()
+    return Aged(name, nz_number(c))
+
+
+def object_id(c: Cursor, name: bytes, charset: str) -> SearchKey:
+    """`"EMAILID" SP objectid / "THREADID" SP objectid` (RFC 8474 section 7)"""
+    c.sp()
+    return HasObjectId(name, c.expect(_OBJECT_ID, "the id of an object"))
 
 
 def sized(c: Cursor, name: bytes, charset: str) -> SearchKey:
@@ -374,6 +407,10 @@ SEARCH_KEYS: SearchKeys = MappingProxyType(
         b"HEADER": header,
         **dict.fromkeys((b"BEFORE", b"ON", b"SINCE", b"SENTBEFORE", b"SENTON", b"SENTSINCE"), dated),
         **dict.fromkeys((b"LARGER", b"SMALLER"), sized),
+        **dict.fromkeys((b"OLDER", b"YOUNGER"), aged),
+        **dict.fromkeys((b"SAVEDBEFORE", b"SAVEDON", b"SAVEDSINCE"), dated),
+        b"SAVEDATESUPPORTED": everything,
+        **dict.fromkeys((b"EMAILID", b"THREADID"), object_id),
         b"UID": uid,
         b"MODSEQ": modseq_key,
     }

@@ -9,8 +9,11 @@ RFC_3501_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", 
 STATUS_ITEMS = RFC_3501_ITEMS | {
     b"DELETED-STORAGE",  # RFC 9208
     b"HIGHESTMODSEQ",  # RFC 7162
+    b"SIZE",  # RFC 8438
+    b"MAILBOXID",  # RFC 8474
+    b"APPENDLIMIT",  # RFC 7889
 }
-"""What can be asked for. An extension adds a row: SIZE, DELETED, MAILBOXID, APPENDLIMIT."""
+"""What can be asked for. An extension adds a row: DELETED."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.changes import News
-from gateway.imap.grammar.connection import Capability, Enable, Identify, Idle, Logout, Noop, StartTls
+from gateway.imap.grammar.connection import Capability, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
 from gateway.imap.responses import Capabilities, Condition, Continuation, Enabled, Identification, Status
 from gateway.imap.session import Answer, Bad, No, Output, Session
 
@@ -24,6 +24,12 @@ async def logout(session: Session, command: Logout, emit: Output) -> Answer:
     """BYE, OK, end."""
     emit.say(Status(Condition.BYE, "goodbye"))
     session.deselect()
+    return Answer()
+
+
+async def unauthenticate(session: Session, command: Unauthenticate, emit: Output) -> Answer:
+    """RFC 8437: whoever comes next on this connection comes as to a new one, but for TLS, which stays."""
+    session.withdraw()
     return Answer()
 
 

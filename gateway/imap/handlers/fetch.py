@@ -39,6 +39,7 @@ class _Batch:
     envelopes: dict[int, bytes] = field(default_factory=dict)
     structures: dict[int, bytes] = field(default_factory=dict)
     bodies: dict[int, bytes] = field(default_factory=dict)
+    email_ids: dict[int, bytes] = field(default_factory=dict)
 
 
 class _Octets:
@@ -74,24 +75,31 @@ def _flags(selected: Selected, uid: int, at: int) -> bytes:
     return selected.view.state.spell_flags(selected.view.state.flags[at], recent=selected.view.is_recent(uid))
 
 
-def internal_date(received: int) -> bytes:
+def date_time(moment: int) -> bytes:
     """`date-time`, in UTC."""
     try:
-        at = _EPOCH + timedelta(microseconds=received)
+        at = _EPOCH + timedelta(microseconds=moment)
     except OverflowError:
         at = _EPOCH
-    return b'INTERNALDATE "%2d-%b-%04d %02d:%02d:%02d +0000"' % (at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second)
+    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second)
 
 
 # What each item that is all said by its name makes of a batch. An extension adds a row.
 _OF_ROW: Mapping[bytes, Callable[[MessageRow], bytes]] = MappingProxyType(
-    {b"INTERNALDATE": lambda row: internal_date(row.received), b"RFC822.SIZE": lambda row: b"RFC822.SIZE %d" % row.size}
+    {
+        b"INTERNALDATE": lambda row: b"INTERNALDATE " + date_time(row.received),
+        b"RFC822.SIZE": lambda row: b"RFC822.SIZE %d" % row.size,
+        b"SAVEDATE": lambda row: b"SAVEDATE " + date_time(row.saved),
+        # RFC 8474 section 5.2: a server that keeps no threads says NIL.
+        b"THREADID": lambda row: b"THREADID NIL",
+    }
 )
 _PREPARED: Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Awaitable[list[tuple[int, bytes]]]]]] = MappingProxyType(
     {
         b"ENVELOPE": ("envelopes", OpenFolder.envelopes),
         b"BODYSTRUCTURE": ("structures", OpenFolder.structures),
         b"BODY": ("bodies", OpenFolder.bodies),
+        b"EMAILID": ("email_ids", OpenFolder.email_ids),
     }
 )
 _OLD_SECTIONS: Mapping[bytes, BodySection] = MappingProxyType(

@@ -1,16 +1,46 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: folders as such."""
 
+from types import MappingProxyType
+from typing import Final
+
 from gateway.folders import Place
-from gateway.imap.grammar.folders import Create, Delete, Rename, Subscribe
-from gateway.imap.responses import CANNOT
-from gateway.imap.session import Bad, No, Output, Session
+from gateway.imap.grammar.folders import Create, Delete, Rename, Subscribe, create_uses
+from gateway.imap.responses import CANNOT, USEATTR, mailboxid
+from gateway.imap.session import Answer, No, Output, Session, mailbox_id
+from policy.folders import SpecialUse
+
+USES: Final = MappingProxyType(
+    {
+        b"\\Drafts": SpecialUse.DRAFTS,
+        b"\\Sent": SpecialUse.SENT,
+        b"\\Trash": SpecialUse.TRASH,
+        b"\\Junk": SpecialUse.JUNK,
+        b"\\Archive": SpecialUse.ARCHIVE,
+    }
+)
+"""What a folder may be for (RFC 6154 section 2)."""
 
 
-async def create(session: Session, command: Create, emit: Output) -> None:
-    """RFC 3501 section 6.3.3; a separator at the end of the name says nothing that matters here."""
-    if command.parameters:
-        raise Bad("there is no such parameter of CREATE here")
-    await session.services.folders.create(session.acting, _folder(session, command.mailbox, to_create=True))
+async def create(session: Session, command: Create, emit: Output) -> Answer:
+    """RFC 3501 section 6.3.3, RFC 6154 section 5.3; a separator at the end of the name says nothing that matters here."""
+    uses = create_uses(command.parameters)
+    place = _folder(session, command.mailbox, to_create=True)
+    use = await _special_use(session, place, uses) if uses else None
+    row = await session.services.folders.create(session.acting, place, use)
+    return Answer(code=mailboxid(mailbox_id(row)))
+
+
+async def _special_use(session: Session, place: Place, uses: tuple[bytes, ...]) -> SpecialUse:
+    """Raises No where the folder cannot serve so: what a folder is for is its owner's to say, and each has one purpose."""
+    use = USES.get(uses[0])
+    if len(uses) > 1 or use is None:
+        raise No("a folder has one special use, of \\Archive, \\Drafts, \\Junk, \\Sent and \\Trash", USEATTR)
+    if place.owner is not None:
+        raise No("what a folder is for is its owner's to say", USEATTR)
+    own = await session.services.folders.listing(session.acting)
+    if any(one.row.special_use is use for one in own.folders):
+        raise No("there is a folder for this already", USEATTR)
+    return use
 
 
 async def delete(session: Session, command: Delete, emit: Output) -> None:

@@ -8,20 +8,15 @@ from gateway.folders import Figures
 from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
+from gateway.imap.handlers.folders import USES
 from gateway.imap.handlers.status import of as status_of
 from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner
-from gateway.imap.responses import Listed, Namespaces, childinfo
+from gateway.imap.responses import Listed, Namespaces, OwnRights, childinfo
 from gateway.imap.session import Output, Session
-from policy.folders import SpecialUse
 from policy.identity import Address
+from policy.rights import spell_rfc
 
-_USES: Final = {
-    SpecialUse.DRAFTS: b"\\Drafts",
-    SpecialUse.SENT: b"\\Sent",
-    SpecialUse.TRASH: b"\\Trash",
-    SpecialUse.JUNK: b"\\Junk",
-    SpecialUse.ARCHIVE: b"\\Archive",
-}
+_ATTRIBUTES: Final = {use: attribute for attribute, use in USES.items()}
 
 
 @dataclass(slots=True)
@@ -37,7 +32,7 @@ class _Name:
 
     @property
     def use(self) -> bytes | None:
-        return None if self.folder is None or self.folder.row.special_use is None else _USES.get(self.folder.row.special_use)
+        return None if self.folder is None or self.folder.row.special_use is None else _ATTRIBUTES.get(self.folder.row.special_use)
 
 
 class _Asked:
@@ -99,11 +94,14 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
             continue
         extended = (childinfo(sorted(one.below)),) if recursive and one.below else ()
         emit.say(Listed(_attributes(one, tells_subscribed=tells_subscribed), spelled, extended))
+        if command.returns(b"MYRIGHTS") is not None and one.folder is not None:
+            # RFC 8440; a name that is no folder has no rights.
+            emit.say(OwnRights(spelled, spell_rfc(one.folder.held)))
         if figures is not None and one.folder is not None and one.folder.figures:
             items = figures.value
             assert isinstance(items, tuple)
             counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
-            emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted))
+            emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted, session.services))
         await emit.breathe()
 
 

@@ -1,5 +1,6 @@
 """SEARCH and UID SEARCH: which messages match?"""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from gateway.imap.grammar import search as syntax
 from gateway.imap.grammar.search import Search, SearchKey
 from gateway.imap.responses import Found, FoundExtended, search_data
 from gateway.imap.session import Output, Selected, Session, runs_of
+from gateway.imap.view import BadSequence
 from gateway.message.text import fold
 from store import criteria
 from store.criteria import Criterion
@@ -37,7 +39,19 @@ _Test = Callable[[int, int], bool]
 
 
 async def search(session: Session, command: Search, emit: Output) -> None:
-    """RFC 3501 section 6.4.4, RFC 4731. Numbers are those the client knows: what came since is not among them."""
+    """RFC 3501 section 6.4.4, RFC 4731, RFC 5182. Numbers are those the client knows: what came since is not among them."""
+    try:
+        await _search(session, command, emit)
+    except BadSequence:
+        raise
+    except Exception:
+        # RFC 5182 section 2.1: a search that is answered NO leaves nothing in `$`.
+        if command.returns(b"SAVE") and session.selected is not None:
+            session.selected.view.save(())
+        raise
+
+
+async def _search(session: Session, command: Search, emit: Output) -> None:
     selected = await session.refresh()
     test = _by_state(command.key, selected)
     if test is not None and selected.view.current:
@@ -62,10 +76,15 @@ async def search(session: Session, command: Search, emit: Output) -> None:
     else:
         options = [option.name for option in command.returning]
         data = search_data(found, options)
+        # RFC 4731 section 3.2, RFC 5182 section 2.4: with MIN and MAX alone, one or two are returned, and one or two are saved.
+        ends = [found[0]] * (b"MIN" in options) + [found[-1]] * (b"MAX" in options) if found else []
+        counted = found if not ends or {b"ALL", b"COUNT"} & set(options) else sorted(set(ends))
+        if b"SAVE" in options:
+            view = selected.view
+            view.save(counted if command.by_uid else [view.uids[number - 1] for number in counted])
+            if options == [b"SAVE"]:
+                return
         if by_modseq and found:
-            # RFC 4731 section 3.2: of what is returned; MIN and MAX alone return one or two.
-            ends = [found[0]] * (b"MIN" in options) + [found[-1]] * (b"MAX" in options)
-            counted = found if not ends or {b"ALL", b"COUNT"} & set(options) else ends
             data = (*data, (b"MODSEQ", b"%d" % _highest(selected, counted, by_uid=command.by_uid)))
         emit.say(FoundExtended(emit.tag, command.by_uid, data))
 
@@ -157,6 +176,14 @@ def criterion(key: SearchKey, selected: Selected) -> Criterion:
             return criteria.SizeSmaller(octets)
         case syntax.Among(messages, by_uid):
             return criteria.Uids(tuple(runs_of(selected.view, selected.view.spans(messages, by_uid=by_uid, lenient=True))))
+        case syntax.Aged(relation, seconds):
+            moment = time.time_ns() // 1000 - seconds * 1_000_000
+            return criteria.Received(moment, None) if relation == b"YOUNGER" else criteria.Received(None, moment)
+        case syntax.HasObjectId(b"EMAILID", object_id):
+            return criteria.OctetsAre(object_id.decode("ascii"))
+        case syntax.HasObjectId():
+            # Messages belong to no thread here: THREADID is NIL for all of them.
+            return criteria.Or(())
         case syntax.ModseqAtLeast(modseq):
             return criteria.ModseqAtLeast(modseq)
         case syntax.Not(inner):
@@ -179,8 +206,8 @@ def _field(name: bytes, text: str) -> Criterion:
 def _dated(relation: bytes, day: date) -> Criterion:
     number = day.toordinal() - _EPOCH
     unit = 1 if relation.startswith(b"SENT") else _DAY
-    kind = criteria.Sent if relation.startswith(b"SENT") else criteria.Received
-    match relation.removeprefix(b"SENT"):
+    kind = criteria.Sent if relation.startswith(b"SENT") else criteria.Saved if relation.startswith(b"SAVED") else criteria.Received
+    match relation.removeprefix(b"SENT").removeprefix(b"SAVED"):
         case b"BEFORE":
             return kind(None, number * unit)
         case b"ON":

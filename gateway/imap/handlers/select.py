@@ -14,13 +14,14 @@ from gateway.imap.responses import (
     Recent,
     Status,
     highestmodseq,
+    mailboxid,
     permanentflags,
     uidnext,
     uidvalidity,
     unseen,
     vanished,
 )
-from gateway.imap.session import Answer, Bad, Output, Selected, Session
+from gateway.imap.session import Answer, Bad, Output, Selected, Session, mailbox_id
 from gateway.refusal import Refused
 from policy.rights import Right
 from store.model import Flag
@@ -49,6 +50,7 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
         Status(Condition.OK, "UIDs are valid", uidvalidity(row.uidvalidity)),
         Status(Condition.OK, "the next UID", uidnext(max(row.uidnext, view.uids[-1] + 1 if view.exists else 1))),
         Status(Condition.OK, "the highest mod-sequence", highestmodseq(view.modseq)),
+        Status(Condition.OK, "the folder's id", mailboxid(mailbox_id(row))),
     )
     await emit.breathe()
     if wanted.resync is not None and wanted.resync.uidvalidity == row.uidvalidity:

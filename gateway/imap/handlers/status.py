@@ -6,17 +6,20 @@ from types import MappingProxyType
 from gateway.folders import Figures
 from gateway.imap.grammar.status import FolderStatus
 from gateway.imap.responses import StatusOf
-from gateway.imap.session import Output, Session
+from gateway.imap.session import Output, Services, Session, mailbox_id
 
-FIGURES: Mapping[bytes, Callable[[Figures], int]] = MappingProxyType(
+FIGURES: Mapping[bytes, Callable[[Figures, Services], int | bytes]] = MappingProxyType(
     {
-        b"MESSAGES": lambda figures: figures.row.exists,
-        b"RECENT": lambda figures: figures.recent,
-        b"UIDNEXT": lambda figures: figures.row.uidnext,
-        b"UIDVALIDITY": lambda figures: figures.row.uidvalidity,
-        b"UNSEEN": lambda figures: figures.unseen,
-        b"HIGHESTMODSEQ": lambda figures: figures.row.modseq,
-        b"DELETED-STORAGE": lambda figures: figures.deleted_size,
+        b"MESSAGES": lambda figures, _: figures.row.exists,
+        b"RECENT": lambda figures, _: figures.recent,
+        b"UIDNEXT": lambda figures, _: figures.row.uidnext,
+        b"UIDVALIDITY": lambda figures, _: figures.row.uidvalidity,
+        b"UNSEEN": lambda figures, _: figures.unseen,
+        b"HIGHESTMODSEQ": lambda figures, _: figures.row.modseq,
+        b"SIZE": lambda figures, _: figures.row.size,
+        b"MAILBOXID": lambda figures, _: mailbox_id(figures.row),
+        b"APPENDLIMIT": lambda figures, services: services.append_limit,
+        b"DELETED-STORAGE": lambda figures, _: figures.deleted_size,
     }
 )
 """What each item is. An extension adds a row."""
@@ -28,9 +31,9 @@ async def status(session: Session, command: FolderStatus, emit: Output) -> None:
         session.use_modseqs(emit)
     place = session.place(command.mailbox)
     figures = await session.services.folders.figures(session.acting, place, deleted_size=b"DELETED-STORAGE" in command.items)
-    emit.say(of(command.mailbox, command.items, figures))
+    emit.say(of(command.mailbox, command.items, figures, session.services))
 
 
-def of(mailbox: str, items: tuple[bytes, ...], figures: Figures) -> StatusOf:
+def of(mailbox: str, items: tuple[bytes, ...], figures: Figures, services: Services) -> StatusOf:
     """The response."""
-    return StatusOf(mailbox, tuple((item, FIGURES[item](figures)) for item in items))
+    return StatusOf(mailbox, tuple((item, FIGURES[item](figures, services)) for item in items))

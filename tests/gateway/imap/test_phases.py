@@ -8,6 +8,7 @@ from gateway.imap.phases import (
     DESELECTS,
     ENDS,
     LOGS_IN,
+    LOGS_OUT,
     NOT_AUTHENTICATED,
     SELECTED,
     SELECTS,
@@ -44,6 +45,8 @@ def test_commands_belong_to_phases(phases: Phases, allowed: set[Phase]) -> None:
         (OPEN, DESELECTS, False, OPEN),
         (OPEN, STAY, True, OPEN),
         (OPEN, ENDS, True, OVER),
+        (OPEN, LOGS_OUT, True, FRESH),
+        (IN, LOGS_OUT, True, FRESH),
         (OVER, LOGS_IN, True, OVER),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.grammar.numbers import SAVED, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Vanished
 from gateway.imap.view import LOG_LIMIT, BadSequence, FolderState, View
 
@@ -233,6 +233,7 @@ class Sessions(RuleBasedStateMachine):
         self.next_uid = count + 1
         self.modseq = 1
         self.clients = [Client(self.state, quick=number == 1) for number in range(3)]
+        self.saved: list[list[int]] = [[], [], []]
         self.expunged: dict[int, int] = {}
         self.changed: dict[int, int] = {}
 
@@ -332,12 +333,20 @@ class Sessions(RuleBasedStateMachine):
             else:
                 assert numbers_exist
 
+    @rule(who=st.integers(0, 2), picks=st.sets(st.integers(0, 12)))
+    def save(self, who: int, picks: set[int]) -> None:
+        client = self.clients[who]
+        self.saved[who] = [uid for number, uid in enumerate(client.uids) if number in picks]
+        client.view.save(self.saved[who])
+
     @invariant()
     def views_agree_with_their_clients(self) -> None:
         assert list(self.state.uids) == list(self.truth)
         assert list(self.state.flags) == list(self.truth.values())
-        for client in self.clients:
+        for client, saved in zip(self.clients, self.saved, strict=True):
             view = client.view
+            for by_uid in (False, True):
+                assert list(view.resolve(SAVED, by_uid=by_uid)) == [uid for uid in saved if uid in client.uids]
             assert list(view.uids[: view.exists]) == client.uids
             assert view.gone() == [uid for uid in client.uids if uid not in self.truth]
             for number, uid in enumerate(client.uids, 1):

@@ -46,6 +46,7 @@ def test_parameters_of_select_are_read(octets: bytes, value: Selecting) -> None:
         b"(QRESYNC (1 99999999999999999999))",
         b"(QRESYNC (1 2 1:*))",
         b"(QRESYNC (1 2 x))",
+        b"(QRESYNC (1 2 $))",
         b"(QRESYNC (1 2 1:4 5))",
         b"(QRESYNC (1 2 1:4 (1)))",
         b"(QRESYNC (1 2 1:4 (1 1:2)))",

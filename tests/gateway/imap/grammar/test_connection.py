@@ -19,6 +19,7 @@ from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refu
         (connection.noop, connection.Noop),
         (connection.logout, connection.Logout),
         (connection.starttls, connection.StartTls),
+        (connection.unauthenticate, connection.Unauthenticate),
         (connection.idle, connection.Idle),
         (connection.namespace, connection.NamespaceQuery),
     ],

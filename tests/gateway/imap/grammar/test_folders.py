@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 
 from gateway.imap.framing import Frame
-from gateway.imap.grammar.folders import Create, Delete, Rename, Subscribe, create, delete, rename, subscribe
+from gateway.imap.grammar.cursor import BadSyntax
+from gateway.imap.grammar.folders import Create, Delete, Rename, Subscribe, create, create_uses, delete, rename, subscribe
 from gateway.imap.grammar.parameters import Parameter
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused
 
@@ -24,6 +25,27 @@ def test_they_are_read() -> None:
 def test_what_is_none_is_refused(arguments: bytes) -> None:
     for rule in (create, delete, rename, partial(subscribe, subscribed=True)):
         refused(rule, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "uses"),
+    [
+        (b" a", ()),
+        (b" a (USE ())", ()),
+        (b" a (use (\\sent))", (b"\\Sent",)),
+        (b" a (USE (\\Sent \\SENT \\All))", (b"\\Sent", b"\\All")),
+        (b" a (USE)", None),
+        (b" a (USE \\Sent)", None),
+        (b" a (USE (Sent))", None),
+        (b" a (USE ((\\Sent)))", None),
+        (b" a (FOO (\\Sent))", None),
+    ],
+)
+def test_what_a_folder_is_made_for(arguments: bytes, uses: tuple[bytes, ...] | None) -> None:
+    try:
+        assert create_uses(read(create, arguments).parameters) == uses
+    except BadSyntax:
+        assert uses is None
 
 
 def test_a_nul_in_a_name_is_refused() -> None:

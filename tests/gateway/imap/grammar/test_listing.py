@@ -46,6 +46,7 @@ def test_list_is_read(arguments: bytes, value: List) -> None:
         b' (RECURSIVEMATCH REMOTE) "" *',
         b' "" * RETURN',
         b' "" * RETURN (FOO)',
+        b' "" * RETURN (MYRIGHTS ())',
         b' "" * RETURN (STATUS)',
         b' "" * RETURN (STATUS ())',
         b' "" * RETURN (STATUS (FOO))',

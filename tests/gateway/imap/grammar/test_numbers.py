@@ -22,6 +22,7 @@ from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refu
         (b"2,4:7,9,12:*", ((2, 2), (4, 7), (9, 9), (12, STAR))),
         (b"5:1", ((5, 1),)),
         (b"1:4294967295", ((1, 4294967295),)),
+        (b"$", ()),
         (b"007", ((7, 7),)),
     ],
 )
@@ -31,7 +32,25 @@ def test_sets_are_read_as_written(octets: bytes, slices: tuple[tuple[int, int], 
 
 @pytest.mark.parametrize(
     "octets",
-    [b"", b"0", b"1:0", b",1", b"1,", b"1,,2", b"1:", b":1", b"1:2:3", b"4294967296", b"9" * 5000, b"1:" + b"9" * 5000, b"$", b"-1", b"1 "],
+    [
+        b"",
+        b"0",
+        b"1:0",
+        b",1",
+        b"1,",
+        b"1,,2",
+        b"1:",
+        b":1",
+        b"1:2:3",
+        b"4294967296",
+        b"9" * 5000,
+        b"1:" + b"9" * 5000,
+        b"$,1",
+        b"1,$",
+        b"$:2",
+        b"-1",
+        b"1 ",
+    ],
 )
 def test_what_is_no_set_is_refused(octets: bytes) -> None:
     refused(spaced(sequence_set), b" " + octets)

@@ -10,18 +10,20 @@ from hypothesis import strategies as st
 
 from gateway.imap.framing import Frame
 from gateway.imap.grammar.cursor import BadCharset, Cursor
-from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.grammar.numbers import SAVED, SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import (
     MAX_DEPTH,
     MAX_KEYS,
     SEARCH_KEYS,
+    Aged,
     Among,
     And,
     Contains,
     Dated,
     Everything,
     HasFlag,
+    HasObjectId,
     HeaderContains,
     ModseqAtLeast,
     Not,
@@ -73,6 +75,17 @@ SEEN, UNSEEN = HasFlag(b"\\Seen", True), HasFlag(b"\\Seen", False)
         (b"SENTSINCE 1-Feb-2024", Dated(b"SENTSINCE", date(2024, 2, 1))),
         (b"LARGER 100", Sized(b"LARGER", 100)),
         (b"SMALLER 100", Sized(b"SMALLER", 100)),
+        (b"$", Among(SAVED, False)),
+        (b"UID $", Among(SAVED, True)),
+        (b"OR $ 1,3000:3021", Or(Among(SAVED, False), Among(SequenceSet(((1, 1), (3000, 3021))), False))),
+        (b"OLDER 60", Aged(b"OLDER", 60)),
+        (b"younger 4294967295", Aged(b"YOUNGER", 4294967295)),
+        (b"SAVEDON 2-Feb-2024", Dated(b"SAVEDON", date(2024, 2, 2))),
+        (b"SAVEDBEFORE 2-Feb-2024", Dated(b"SAVEDBEFORE", date(2024, 2, 2))),
+        (b"SAVEDSINCE 2-Feb-2024", Dated(b"SAVEDSINCE", date(2024, 2, 2))),
+        (b"SAVEDATESUPPORTED", Everything()),
+        (b"EMAILID M6d99ac3275bb4e", HasObjectId(b"EMAILID", b"M6d99ac3275bb4e")),
+        (b"THREADID T-_1", HasObjectId(b"THREADID", b"T-_1")),
         (b"2,4:*", Among(SequenceSet(((2, 2), (4, 0))), False)),
         (b"*", Among(SequenceSet(((0, 0),)), False)),
         (b"UID 4:*", Among(SequenceSet(((4, 0),)), True)),
@@ -124,6 +137,7 @@ def test_latin1_is_decoded_and_what_is_not_known_named() -> None:
         (b" RETURN () ALL", [b"ALL"]),
         (b" return (min MAX) ALL", [b"MIN", b"MAX"]),
         (b" RETURN (COUNT ALL) ALL", [b"COUNT", b"ALL"]),
+        (b" RETURN (SAVE) ALL", [b"SAVE"]),
     ],
 )
 def test_return_options_are_read(arguments: bytes, options: list[bytes] | None) -> None:
@@ -162,6 +176,13 @@ def test_return_options_are_read(arguments: bytes, options: list[bytes] | None) 
         b" LARGER -1",
         b" LARGER 4294967296",
         b" UID x",
+        b" $,1",
+        b" OLDER 0",
+        b" YOUNGER x",
+        b" SAVEDON x",
+        b" EMAILID",
+        b" EMAILID a+b",
+        b" THREADID " + b"x" * 256,
         b" MODSEQ",
         b" MODSEQ x",
         b' MODSEQ "/flags/x" 7',
@@ -174,7 +195,7 @@ def test_return_options_are_read(arguments: bytes, options: list[bytes] | None) 
         b" RETURN ALL",
         b" RETURN (MIN)",
         b" CHARSET UTF-8 RETURN (MIN) ALL",
-        b" YOUNGER 5",
+        b" NEWEST 5",
     ],
 )
 def test_search_that_is_none_is_refused(arguments: bytes) -> None:

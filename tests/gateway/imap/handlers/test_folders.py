@@ -83,4 +83,4 @@ async def test_special_folders_are_the_owners_own(house: House, bruno: Client) -
 
 
 async def test_a_parameter_that_is_not_there_is_bad(anna: Client) -> None:
-    assert (await anna.do("CREATE X (USE (\\Drafts))")).tagged.startswith(b"BAD")
+    assert (await anna.do("CREATE X (FOR (\\Drafts))")).tagged.startswith(b"BAD")
