@@ -406,6 +406,7 @@ class Inbound:
             except (Stale, NotFound):
                 continue
             except (Busy, OverQuota) as fault:
+                log.error("delivery", extra={"fields": {"queue_id": key, "outcome": "put off", "reason": str(fault)}})
                 raise Refused(Defer(Reason.BUSY)) from fault
         raise Refused(Defer(Reason.BUSY))
 
