@@ -284,8 +284,13 @@ class View:
         self._saved = saved
 
     def go_on(self, before: View) -> None:
-        """This view takes the place of one that knew the same messages."""
+        """This view takes the place of one that knew the same messages; what changed since is told by their mod-sequences, as to a
+        view that is behind the log."""
         self.claims = before.claims
+        self.modseq = before.modseq
+        self._place = -1
+        self._told = before._told
+        self._flags_told = before._flags_told
         self._recent = before._recent
         self._saved = before._saved
 

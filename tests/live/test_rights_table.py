@@ -190,7 +190,7 @@ class Play:
             assert any(line.endswith(self.name().encode()) for line in everything) is there
         self.ask("SUBSCRIBE", "SUBSCRIBE {}")
         self.ask("MYRIGHTS", "MYRIGHTS {}")
-        self.ask("STATUS", "STATUS {} (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)")
+        self.ask("STATUS", "STATUS {} (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE MAILBOXID)")
 
     def reading(self) -> None:
         self.ask("EXAMINE", "EXAMINE {}")

@@ -9,7 +9,7 @@ from gateway.imap.grammar.numbers import STAR, SequenceSet, number64, nz_number,
 from gateway.imap.grammar.parameters import Parameter, Value
 
 # More than any client picks; every one of them costs two numbers.
-_MOST_MATCHES = 100_000
+_MOST_MATCHES = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,20 @@ def test_the_modseq_stays_below_an_expunge_that_is_held_back() -> None:
     assert view.modseq == 6
 
 
+def test_a_view_that_goes_on_with_another_state_tells_what_changed_meanwhile() -> None:
+    old = folder(1, 2, 3)
+    before = View(old, claims=False)
+    before.save([2, 3])
+    old.change([1], [4], 5)
+    before.told(5)
+    new = FolderState([1, 2, 3], [4, 1, 0], [5, 6, 1], modseq=6)
+    view = View(new, claims=False)
+    view.go_on(before)
+    assert view.announce(expunge_allowed=False) == [FetchData(2, (b"FLAGS (\\Seen \\Recent)",))]
+    assert (view.modseq, view.announce(expunge_allowed=True)) == (6, [])
+    assert list(view.resolve(SAVED, by_uid=False)) == [2, 3]
+
+
 @given(
     uids=st.sets(st.integers(1, 40)),
     runs=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda pair: (min(pair), max(pair))), max_size=5),

@@ -140,11 +140,13 @@ async def test_private_seen_has_mod_sequences_of_its_own(house: House, anna: Cli
     (line,) = (await bruno.do(f"FETCH 1:2 FLAGS (CHANGEDSINCE {known})")).untagged
     assert b"* 1 FETCH (FLAGS (\\Seen" in line
     assert b"[MODIFIED 1]" in (await bruno.do(f"STORE 1 (UNCHANGEDSINCE {known}) +FLAGS (\\Flagged)")).tagged
-    # Who left with this mod-sequence hears of the end of private marks.
+    # Who is there, and who left with this mod-sequence, hears of the end of private marks.
     known = code(await bruno.do(f"SELECT {SHARED}"), "HIGHESTMODSEQ")
     await house.store.do(stored.SwitchFolder(await house.folder("anna"), seen_private=False))
-    bruno2 = await bruno.do(f"SELECT {SHARED}")
-    assert code(bruno2, "HIGHESTMODSEQ") > known
+    (told,) = (await bruno.do("NOOP")).having("FETCH")
+    assert b"\\Seen" not in told
+    assert modseq_of(told) > known
+    assert code(await bruno.do(f"SELECT {SHARED}"), "HIGHESTMODSEQ") > known
     (line,) = (await bruno.do(f"FETCH 1:2 FLAGS (CHANGEDSINCE {known})")).untagged
     assert b"\\Seen" not in line
 
