@@ -526,7 +526,10 @@ class Session:
 
 
 def mailbox_id(row: FolderRow) -> bytes:
-    """The folder's MAILBOXID in its parentheses: the same whatever it is called, never given twice (RFC 8474 section 4)."""
+    """The folder's MAILBOXID in its parentheses: the same whatever it is called, no other folder's ever (RFC 8474 section 4).
+
+    A name that was deleted above other folders, and is made a folder again, is the same one with another UIDVALIDITY.
+    """
     return b"(F%d)" % row.id
 
 

@@ -109,6 +109,8 @@ def _asks_modseq(key: SearchKey) -> bool:
 def _highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:
     """The highest mod-sequence of these messages; 1, which no message is below, where all went meanwhile."""
     view, state = selected.view, selected.view.state
+    if view.current and not by_uid:
+        return max((state.modseqs[number - 1] for number in found), default=1)
     places = (state.index(one if by_uid else view.uids[one - 1]) for one in found)
     return max((state.modseqs[at] for at in places if at is not None), default=1)
 

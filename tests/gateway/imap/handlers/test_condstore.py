@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 
@@ -321,3 +322,82 @@ async def _something(house: House, anna: Client, chance: random.Random) -> None:
             await anna.do(f"STORE {chance.randrange(1, exists + 1)} +FLAGS (\\Deleted)")
             await anna.do("EXPUNGE")
     await anna.do("NOOP")
+
+
+class Numbered:
+    """An online client with QRESYNC: it numbers its UIDs by what it is told, and every number it hears has to agree."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.uids: list[int | None] = []
+        self.flags: dict[int, bytes] = {}
+
+    def place(self, uid: int) -> int:
+        """Where this UID stands; one that was never fetched stands where none is known, behind the lower ones."""
+        if uid in self.uids:
+            return self.uids.index(uid)
+        lower = max((at for at, one in enumerate(self.uids) if one is not None and one < uid), default=-1)
+        assert self.uids[lower + 1] is None, (uid, self.uids)
+        return lower + 1
+
+    async def do(self, command: str) -> None:
+        said = await self.client.do(command)
+        assert said.ok, said
+        for line in said.untagged:
+            if vanished := re.fullmatch(rb"\* VANISHED ([\d:,]+)", line):
+                for run in vanished[1].split(b","):
+                    low, _, high = run.partition(b":")
+                    for uid in range(int(low), int(high or low) + 1):
+                        del self.uids[self.place(uid)]
+            elif exists := re.fullmatch(rb"\* (\d+) EXISTS", line):
+                assert int(exists[1]) >= len(self.uids), line
+                self.uids += [None] * (int(exists[1]) - len(self.uids))
+            elif fetched := re.match(rb"\* (\d+) FETCH \(UID (\d+) FLAGS \(([^)]*)\)", line):
+                number, uid = int(fetched[1]) - 1, int(fetched[2])
+                assert self.uids[number] in (None, uid), (line, self.uids)
+                self.uids[number] = uid
+                self.flags[uid] = b" ".join(sorted(set(fetched[3].split()) - {b"\\Recent"}))
+            else:
+                assert b"EXPUNGE" not in line, line
+                assert b" FETCH " not in line, line
+        if None in self.uids:
+            await self.do("UID FETCH 1:* (FLAGS)")
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_numbers_hold_while_several_write_at_once(house: House, port: int, seed: int) -> None:
+    chance = random.Random(seed)
+    await house.put("anna", "/INBOX", 6)
+    sessions = [Numbered(await house.client(port, "anna")) for _ in range(3)]
+    for session in sessions:
+        await session.do("ENABLE QRESYNC")
+        await session.do("SELECT INBOX")
+
+    async def work(session: Numbered) -> None:
+        for _ in range(12):
+            some = chance.choice(session.uids or [1])
+            await session.do(
+                chance.choice(
+                    [
+                        "NOOP",
+                        "SEARCH ALL",
+                        "FETCH 1:* (UID FLAGS)" if session.uids else "NOOP",
+                        f"UID STORE {some} FLAGS (\\Flagged)",
+                        f"UID STORE {some} FLAGS ($A)",
+                        f"UID STORE {some} +FLAGS (\\Deleted)",
+                        "EXPUNGE",
+                        f"UID MOVE {some} Trash",
+                        f"UID COPY {some} INBOX",
+                        f"UID COPY {some} INBOX",
+                    ]
+                )
+            )
+
+    await asyncio.gather(*map(work, sessions))
+    for session in sessions:
+        await session.do("NOOP")
+    truth = Numbered(await house.client(port, "anna"))
+    await truth.do("SELECT INBOX")
+    assert len({tuple(session.uids) for session in (truth, *sessions)}) == 1
+    for session in sessions:
+        assert {uid: session.flags[uid] for uid in truth.flags} == truth.flags
