@@ -111,6 +111,7 @@ class Listed:
     figures: bool = False
     unseen: int = 0
     recent: int = 0
+    deleted_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +132,21 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What STATUS tells. `unseen` by the \\Seen that counts for the actor."""
+    """What STATUS tells. `unseen` by the \\Seen that counts for the actor; `deleted_size`: octets of what is \\Deleted, where asked for."""
 
     row: FolderRow
     unseen: int
     recent: int
+    deleted_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The room of an owner, who is known by the primary address: octets in use and octets allowed."""
+
+    root: str
+    used: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,15 +440,38 @@ class Folders:
         self._note(visit, stand, op, decision)
         return OpenFolder(self, visit, stand)
 
-    async def figures(self, visit: Visit, place: Place) -> Figures:
-        """STATUS."""
+    async def figures(self, visit: Visit, place: Place, *, deleted_size: bool = False) -> Figures:
+        """STATUS. `deleted_size`: that is asked for, which costs a look at every message."""
         async with self._snapshot() as snapshot:
             stand = await self._standing_at(snapshot, visit, place, selectable=True)
             decision = self._require(visit, stand, FolderOp.READ, snapshot.now)
             assert stand.row is not None
             unseen, recent = await snapshot.work(_counted, stand.row, visit.actor.account)
+            size = await snapshot.work(messages.deleted_size, stand.row) if deleted_size else 0
         self._note(visit, stand, FolderOp.READ, decision)
-        return Figures(stand.row, unseen, recent)
+        return Figures(stand.row, unseen, recent, size)
+
+    async def quota_of(self, visit: Visit, place: Place) -> Quota | None:
+        """GETQUOTAROOT: the room of the folder's owner; None: it has no limit."""
+        async with self._snapshot() as snapshot:
+            stand = await self._standing_at(snapshot, visit, place, selectable=False)
+            decision = self._require(visit, stand, FolderOp.QUOTA, snapshot.now)
+        self._note(visit, stand, FolderOp.QUOTA, decision)
+        return _quota(stand.owner)
+
+    async def quota(self, visit: Visit, root: str) -> Quota | None:
+        """GETQUOTA: the room of an owner one of whose folders the actor may read; None: no limit, no such owner, or none to be seen."""
+        try:
+            address = read_address(root)
+        except BadAddress:
+            return None
+        async with self._snapshot() as snapshot:
+            found = await snapshot.work(_for_quota, visit.actor.account, address)
+            if found is None:
+                return None
+            decision = self._require(visit, found, FolderOp.QUOTA, snapshot.now)
+        self._note(visit, found, FolderOp.QUOTA, decision)
+        return _quota(found.owner)
 
     async def rights(self, visit: Visit, place: Place) -> Right:
         """MYRIGHTS."""
@@ -503,11 +537,17 @@ class Folders:
     # --- lists of folders
 
     async def listing(
-        self, visit: Visit, wanted: Callable[[Address], bool] | None = None, *, own: bool = True, figures: bool = False
+        self,
+        visit: Visit,
+        wanted: Callable[[Address], bool] | None = None,
+        *,
+        own: bool = True,
+        figures: bool = False,
+        deleted_size: bool = False,
     ) -> Listing:
         """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's."""
         async with self._snapshot() as snapshot:
-            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures)
+            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size)
         for stand, decision in acts:
             self._note(visit, stand, FolderOp.READ, decision)
         return listing
@@ -1056,7 +1096,7 @@ def _counted(tx: Tx, row: FolderRow, actor: AccountId) -> tuple[int, int]:
 
 
 def _list(
-    tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, own: bool, figures: bool
+    tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, own: bool, figures: bool, deleted_size: bool
 ) -> tuple[Listing, list[tuple[_Standpoint, Decision]]]:
     standing = lists.standing(tx, actor)
     if standing is None:
@@ -1084,22 +1124,51 @@ def _list(
             held = rights_on(facts, tx.now)
             if Right.LOOKUP not in held:
                 continue
-            unseen = recent = 0
+            unseen = recent = size = 0
             shows = False
             if figures and not row.noselect:
                 decision = judge_folder(FolderOp.READ, facts, tx.now)
                 shows = decision.allowed
                 if shows:
                     unseen, recent = _counted(tx, row, actor)
+                    size = messages.deleted_size(tx, row) if deleted_size else 0
                     acts.append((_Standpoint(facts, owner, row, Witness(), held), decision))
             subscribed = chosen.get((owner_id, row.path), not row.noselect and _computed(row, actor))
-            found.append(Listed(owner_id, owner.address, row, held, subscribed, shows, unseen, recent))
+            found.append(Listed(owner_id, owner.address, row, held, subscribed, shows, unseen, recent, size))
     vanished = [
         Subscribed(owner_id, path)
         for (owner_id, path), is_wanted in chosen.items()
         if is_wanted and own and owner_id == actor and (owner_id, path) not in there
     ]
     return Listing(tuple(found), tuple(vanished)), acts
+
+
+def _quota(owner: AccountRow) -> Quota | None:
+    limit = owner.values.quota
+    return Quota(str(owner.address), owner.used, limit) if limit else None
+
+
+def _for_quota(tx: Tx, actor: AccountId, address: Address) -> _Standpoint | None:
+    """The folder of this owner that lets the actor ask, else the first one that may be seen."""
+    standing = lists.standing(tx, actor)
+    resolved = addresses.resolve(tx, address)
+    if standing is None or resolved is None or resolved.kind is not addresses.ObjectKind.ACCOUNT or resolved.tag_cut:
+        return None
+    owner = accounts.by_id(tx, AccountId(resolved.id))
+    if owner is None or (owner.id != actor and owner.id not in grants.owners_granting(tx, standing)):
+        return None
+    seen: _Standpoint | None = None
+    levels = grants.mailbox_levels(tx, owner.id)
+    for row in folders.of_owner(tx, owner.id):
+        if row.special_use is SpecialUse.CALENDAR:
+            continue
+        facts = _facts(standing, owner, row.path, [levels[step] for step in grants.way_up(row.path) if step in levels], row)
+        decision = judge_folder(FolderOp.QUOTA, facts, tx.now)
+        if decision.refusal is None or (seen is None and decision.refusal.reason is not Reason.FOLDER_UNKNOWN):
+            seen = _Standpoint(facts, owner, row, Witness(), rights_on(facts, tx.now))
+        if decision.refusal is None:
+            break
+    return seen
 
 
 def _readable(tx: Tx, actor: AccountId) -> tuple[list[FolderId], list[AccountId], int | None]:

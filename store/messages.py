@@ -118,6 +118,14 @@ def octets(tx: Tx, folder: FolderId, uid: int, files: Files) -> bytes | None:
     return bytes(inline) if inline is not None else files.read(place)
 
 
+def deleted_size(tx: Tx, folder: FolderRow) -> int:
+    """Octets that EXPUNGE would free; through `work`, since it looks at every message."""
+    if not folder.deleted:
+        return 0
+    low, high = span(folder.id)
+    return sum(size for _, _, size, _ in tx.all("messages.marked_deleted", low=low, high=high))
+
+
 def keywords(tx: Tx, folder: FolderId) -> list[tuple[int, str]]:
     """(bit number, name), by bit; the flag is 1 << bit number."""
     return [(bit, name) for bit, name, _ in tx.all("messages.keywords", folder=folder)]

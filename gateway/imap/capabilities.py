@@ -8,11 +8,12 @@ from gateway.imap.grammar import fetch as fetch_syntax
 from gateway.imap.grammar import folders as folders_syntax
 from gateway.imap.grammar import listing as listing_syntax
 from gateway.imap.grammar import login as login_syntax
+from gateway.imap.grammar import quota as quota_syntax
 from gateway.imap.grammar import search as search_syntax
 from gateway.imap.grammar import select as select_syntax
 from gateway.imap.grammar import status as status_syntax
 from gateway.imap.grammar import store as store_syntax
-from gateway.imap.handlers import acl, append, connection, copy, expunge, fetch, folders, listing, login, search, select, status, store
+from gateway.imap.handlers import acl, append, connection, copy, expunge, fetch, folders, listing, login, quota, search, select, status, store
 from gateway.imap.phases import (
     ANY,
     AUTHENTICATED,
@@ -53,7 +54,7 @@ IMAP4REV1 = Capability(
         command(b"LIST", listing_syntax.list_command, listing.list_folders, AUTHENTICATED),
         command(b"LSUB", listing_syntax.lsub, listing.lsub, AUTHENTICATED),
         command(b"STATUS", status_syntax.status, status.status, AUTHENTICATED),
-        command(b"APPEND", append_syntax.append, append.append, AUTHENTICATED),
+        command(b"APPEND", lambda c: append_syntax.append(c, several=True), append.append, AUTHENTICATED),
         command(b"CHECK", select_syntax.check, select.check, SELECTED),
         command(b"CLOSE", select_syntax.close, select.close, SELECTED, leads=DESELECTS),
         command(b"EXPUNGE", copy_syntax.expunge, expunge.expunge, SELECTED),
@@ -68,7 +69,7 @@ IMAP4REV1 = Capability(
     ),
     fetch_items=frozenset({*fetch_syntax.FETCH_ITEMS}),
     search_keys=frozenset({*search_syntax.SEARCH_KEYS}),
-    status_items=status_syntax.STATUS_ITEMS,
+    status_items=status_syntax.RFC_3501_ITEMS,
 )
 
 # The order is that of the CAPABILITY response.
@@ -123,6 +124,16 @@ ROWS: tuple[Capability, ...] = (
     ),
     Capability(b"LIST-STATUS", announced=after_login, list_returns=frozenset({b"STATUS"})),  # RFC 5819
     Capability(b"ESEARCH", announced=after_login, search_options=frozenset({*search_syntax.RETURN_OPTIONS})),  # RFC 4731
+    Capability(b"MULTIAPPEND", announced=after_login),  # RFC 3502: APPEND's own row reads them
+    Capability(  # RFC 9208
+        b"QUOTA",
+        (
+            command(b"GETQUOTA", quota_syntax.getquota, quota.getquota, AUTHENTICATED),
+            command(b"GETQUOTAROOT", quota_syntax.getquotaroot, quota.getquotaroot, AUTHENTICATED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"QUOTA=RES-STORAGE", announced=after_login, status_items=frozenset({b"DELETED-STORAGE"})),  # RFC 9208 section 5.1
 )
 
 REGISTRY: Registry = build(ROWS)

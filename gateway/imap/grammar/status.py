@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from gateway.imap.grammar.cursor import Cursor, atom
 from gateway.imap.grammar.strings import mailbox
 
-STATUS_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN"})
+RFC_3501_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN"})
+STATUS_ITEMS = RFC_3501_ITEMS | {
+    b"DELETED-STORAGE",  # RFC 9208
+}
 """What can be asked for. An extension adds a row: HIGHESTMODSEQ, SIZE, DELETED, MAILBOXID, APPENDLIMIT."""
 
 

@@ -6,14 +6,16 @@ from gateway.folders import NewItem
 from gateway.imap.grammar.append import Append, AppendMessage
 from gateway.imap.handlers.store import sorted_out
 from gateway.imap.responses import appenduid
-from gateway.imap.session import Answer, Output, Session
+from gateway.imap.session import Answer, No, Output, Session
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def append(session: Session, command: Append, emit: Output) -> Answer:
-    """RFC 3501 section 6.3.11, RFC 4315 section 3. In place of a copy that the server filed itself: delegation.md section 6."""
+    """RFC 3501 section 6.3.11, RFC 4315 section 3, RFC 3502. In place of a copy that the server filed itself: delegation.md section 6."""
     place = session.place(command.mailbox)
+    if len(command.messages) > 1 and not all(message.octets for message in command.messages):
+        raise No("nothing was appended: a message without an octet among several ends them all")
     _, done = await session.services.folders.append(session.acting, place, [_item(message) for message in command.messages])
     return Answer(code=appenduid(done.uidvalidity, done.uids))
 

@@ -78,7 +78,8 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         return
     asked = [_Asked(command.reference, pattern, session.names) for pattern in command.patterns if command.reference + pattern]
     figures = command.returns(b"STATUS")
-    names = await _names(session, asked, figures=figures is not None)
+    sizes = figures is not None and isinstance(figures.value, tuple) and b"DELETED-STORAGE" in figures.value
+    names = await _names(session, asked, figures=figures is not None, deleted_size=sizes)
     only_subscribed = command.selects(b"SUBSCRIBED")
     only_special = command.selects(b"SPECIAL-USE")
     recursive = command.selects(b"RECURSIVEMATCH")
@@ -99,7 +100,7 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if figures is not None and one.folder is not None and one.folder.figures:
             items = figures.value
             assert isinstance(items, tuple)
-            counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent)
+            counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
             emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted))
         await emit.breathe()
 
@@ -134,7 +135,7 @@ async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> 
     emit.say(Namespaces((("", SEPARATOR),), ((session.names.prefix, SEPARATOR),)))
 
 
-async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool) -> dict[str, _Name]:
+async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool, deleted_size: bool = False) -> dict[str, _Name]:
     """Every name that could be listed, with the nodes above them."""
     names = session.names
     patterns = list(asked)
@@ -146,7 +147,8 @@ async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool) ->
         return any(pattern.wants(node) or pattern.matches(names.node) for pattern in patterns)
 
     own = not all(pattern.is_elsewhere for pattern in patterns)
-    listing = await session.services.folders.listing(session.acting, wanted if others else None, own=own, figures=figures)
+    service = session.services.folders
+    listing = await service.listing(session.acting, wanted if others else None, own=own, figures=figures, deleted_size=deleted_size)
     found: dict[str, _Name] = {}
     for folder in listing.folders:
         name = session.name_of(folder.owner_address, folder.row.path)

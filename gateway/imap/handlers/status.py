@@ -15,6 +15,7 @@ FIGURES: Mapping[bytes, Callable[[Figures], int]] = MappingProxyType(
         b"UIDNEXT": lambda figures: figures.row.uidnext,
         b"UIDVALIDITY": lambda figures: figures.row.uidvalidity,
         b"UNSEEN": lambda figures: figures.unseen,
+        b"DELETED-STORAGE": lambda figures: figures.deleted_size,
     }
 )
 """What each item is. An extension adds a row."""
@@ -22,7 +23,8 @@ FIGURES: Mapping[bytes, Callable[[Figures], int]] = MappingProxyType(
 
 async def status(session: Session, command: FolderStatus, emit: Output) -> None:
     """RFC 3501 section 6.3.10."""
-    figures = await session.services.folders.figures(session.acting, session.place(command.mailbox))
+    place = session.place(command.mailbox)
+    figures = await session.services.folders.figures(session.acting, place, deleted_size=b"DELETED-STORAGE" in command.items)
     emit.say(of(command.mailbox, command.items, figures))
 
 

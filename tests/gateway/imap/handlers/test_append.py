@@ -2,7 +2,9 @@
 
 import pytest
 
+from gateway.arrival import arrived
 from store import accounts
+from store.queue import AcceptMessage, Filing
 from tests.gateway.imap.handlers.house import Client, House, message
 
 SHARED = '"Other Users/anna/INBOX"'
@@ -71,3 +73,50 @@ async def test_octets_of_any_kind_are_stored_as_they_are(anna: Client) -> None:
 
 async def test_nul_is_refused(anna: Client) -> None:
     assert (await anna.do("APPEND INBOX {}", b"a\0b")).tagged.startswith(b"BAD")
+
+
+async def test_several_messages_at_once(anna: Client) -> None:
+    said = await anna.do('APPEND INBOX (\\Seen) {} () "17-Jul-1996 02:44:25 -0700" {} {}', message(1), message(2), message(3))
+    assert said.tagged.startswith(b"OK [APPENDUID ")
+    assert said.tagged.split(b"]")[0].endswith(b" 1:3")
+    await anna.do("EXAMINE INBOX")
+    said = await anna.do("FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])")
+    for number, one in enumerate(said.untagged, 1):
+        assert message(number) in one
+        assert (b"\\Seen" in one) is (number == 1)
+        assert (b'"17-Jul-1996 09:44:25 +0000"' in one) is (number == 2)
+
+
+async def test_several_messages_are_all_there_or_none(house: House, bruno: Client, anna: Client) -> None:
+    await house.share("anna", "/INBOX", "bruno", "ri")
+    size = len(message(1))
+    await house.store.do(accounts.ModifyAccount(house.ids["anna"], values={"quota": str(2 * size + 10)}))
+    said = await bruno.do(f"APPEND {SHARED} {{}} {{}} {{}}", message(1), message(2), message(3))
+    assert said.tagged.startswith(b"NO [OVERQUOTA]")
+    assert (await anna.do("STATUS INBOX (MESSAGES)")).untagged == [b'* STATUS "INBOX" (MESSAGES 0)']
+    assert (await bruno.do(f"APPEND {SHARED} {{}} {{}}", message(1), message(2))).ok
+    assert (await bruno.do(f"APPEND {SHARED} {{}} {{}}", message(1), b"a\0b")).tagged.startswith(b"BAD")
+    assert (await anna.do("STATUS INBOX (MESSAGES UIDNEXT)")).untagged == [b'* STATUS "INBOX" (MESSAGES 2 UIDNEXT 3)']
+
+
+@pytest.mark.parametrize("octets", [(b"one", b""), (b"", b"two"), (b"one", b"", b"three")])
+async def test_an_empty_one_among_several_ends_them_all(anna: Client, octets: tuple[bytes, ...]) -> None:
+    assert (await anna.do("APPEND INBOX" + " {}" * len(octets), *octets)).tagged.startswith(b"NO ")
+    assert (await anna.do("STATUS INBOX (MESSAGES)")).untagged == [b'* STATUS "INBOX" (MESSAGES 0)']
+
+
+async def test_each_literal_waits_for_its_go_ahead(anna: Client) -> None:
+    anna.send(b"x APPEND INBOX {3}\r\n")
+    assert (await anna.line()).startswith(b"+ ")
+    anna.send(b"one (\\Flagged) {3}\r\n")
+    assert (await anna.line()).startswith(b"+ ")
+    anna.send(b"two\r\n")
+    assert (await anna.until("x")).tagged.split(b"]")[0].endswith(b" 1:2")
+
+
+async def test_one_of_several_takes_the_place_of_the_filed_copy(house: House, anna: Client) -> None:
+    await house.store.do(AcceptMessage("key", filing=(Filing(arrived(message(1)), house.ids["anna"], sender=True),)))
+    await house.store.do(accounts.ModifyAccount(house.ids["anna"], values={"quota": str(2 * len(message(1)) + 1)}))
+    said = await anna.do("APPEND Sent {} {}", message(1), message(2))
+    assert said.ok, said
+    assert (await anna.do("STATUS Sent (MESSAGES UIDNEXT)")).untagged == [b'* STATUS "Sent" (MESSAGES 2 UIDNEXT 4)']

@@ -6,12 +6,12 @@ from tests.gateway.imap.handlers.house import Client, House
 async def test_capability(house: House, port: int, anna: Client) -> None:
     stranger = await house.client(port)
     assert (await stranger.do("CAPABILITY")).untagged == [b"* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID AUTH=PLAIN"]
-    assert (await anna.do("capability")).untagged == [
-        (
-            b"* CAPABILITY IMAP4rev1 LITERAL+ ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS "
-            b"MOVE ACL RIGHTS=kxte SPECIAL-USE LIST-EXTENDED LIST-STATUS ESEARCH"
-        )
-    ]
+    (said,) = (await anna.do("capability")).untagged
+    # What else is announced: test_capabilities.py.
+    assert said.startswith(
+        b"* CAPABILITY IMAP4rev1 LITERAL+ ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS "
+        b"MOVE ACL RIGHTS=kxte SPECIAL-USE LIST-EXTENDED LIST-STATUS ESEARCH "
+    )
 
 
 async def test_enable_passes_over_what_is_unknown(anna: Client) -> None:
