@@ -13,7 +13,22 @@ from gateway.imap.grammar import search as search_syntax
 from gateway.imap.grammar import select as select_syntax
 from gateway.imap.grammar import status as status_syntax
 from gateway.imap.grammar import store as store_syntax
-from gateway.imap.handlers import acl, append, connection, copy, expunge, fetch, folders, listing, login, quota, search, select, status, store
+from gateway.imap.handlers import (
+    acl,
+    append,
+    connection,
+    copy,
+    expunge,
+    fetch,
+    folders,
+    listing,
+    login,
+    quota,
+    search,
+    select,
+    status,
+    store,
+)
 from gateway.imap.phases import (
     ANY,
     AUTHENTICATED,
