@@ -305,7 +305,7 @@ class Folders:
         """What would be decided, with its trace; nothing is done and nothing recorded. Raises Refused when there is no such owner."""
         async with self._snapshot() as snapshot:
             stand = await self._stand(snapshot, actor.account, place)
-            if stand is None:
+            if stand is None or stand.owner.id == _NOBODY:
                 raise Refused(_UNKNOWN)
             return judge_folder(op, stand.facts, snapshot.now)
 
@@ -328,7 +328,7 @@ class Folders:
             raise Refused(_BUSY) from None
 
     async def _stand(self, snapshot: Snapshot, actor: AccountId, where: Place | FolderId) -> _Standpoint | None:
-        """None: there is no such owner (or no such folder by its id)."""
+        """None: the actor is gone (or there is no such folder by its id). An owner that there is not is _NOBODY, who shows nothing."""
         if isinstance(where, Place):
             owner: AccountId | Address = actor
             if where.owner is not None:
@@ -1049,8 +1049,11 @@ def _look_by_path(tx: Tx, actor: AccountId, owner: AccountId | Address, path: st
         resolved = addresses.resolve(tx, owner)
         known = resolved is not None and resolved.kind is addresses.ObjectKind.ACCOUNT and not resolved.tag_cut
         owner = AccountId(resolved.id) if resolved is not None and known else _NOBODY
-    # For an owner that there is not the same questions are asked, so that it takes as long.
     row = accounts.by_id(tx, owner)
+    if row is None:
+        # An owner that there is not is judged as one who shows the actor nothing: so it takes as long, and the words are the same.
+        own = accounts.by_id(tx, actor)
+        row = None if own is None else replace(own, id=_NOBODY)
     levels = grants.levels(tx, owner, path)
     folder = folders.by_path(tx, owner, path)
     return None if standing is None else _Look(standing, row, folder, levels, path)

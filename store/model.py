@@ -226,7 +226,7 @@ class QueueRow:
     """One recipient of one message. `accepted` is the idempotency key under which the message came, the queue id that people see.
 
     `reverse_path` "" is the empty one; `sender` the account that submitted it, if one did; `parameters` JSON of ESMTP parameters
-    for the next hop. `due`: see QueueState.
+    for the next hop. `due`: see QueueState. `last_attempt`: when the last one that failed ended.
     """
 
     id: QueueId

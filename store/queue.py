@@ -324,18 +324,18 @@ def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
     ids = [number for (number,) in tx.all("queue.expired", now=tx.now, limit=deed.limit)]
     if len(ids) < deed.limit:
         ids += [number for (number,) in tx.all("queue.claimable", now=tx.now, limit=deed.limit - len(ids))]
-    tx.many("queue.claim", [{"id": number, "until": deed.until, "lease": deed.lease, "now": tx.now} for number in ids])
+    tx.many("queue.claim", [{"id": number, "until": deed.until, "lease": deed.lease} for number in ids])
     return tuple(row for row in (queued_one(tx, QueueId(number)) for number in ids) if row is not None)
 
 
 def _reschedule(tx: Tx, deed: Reschedule) -> None:
-    if not tx.run("queue.reschedule", id=deed.id, lease=deed.lease, due=deed.due, reply=deed.reply[:MAX_REPLY]):
+    if not tx.run("queue.reschedule", id=deed.id, lease=deed.lease, due=deed.due, now=tx.now, reply=deed.reply[:MAX_REPLY]):
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
     tx.wake(QueueChanged())
 
 
 def _hold_again(tx: Tx, deed: HoldAgain) -> None:
-    if not tx.run("queue.hold", id=deed.id, lease=deed.lease, account=deed.account, reply=deed.reply[:MAX_REPLY]):
+    if not tx.run("queue.hold", id=deed.id, lease=deed.lease, account=deed.account, now=tx.now, reply=deed.reply[:MAX_REPLY]):
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
     tx.wake(QueueChanged())
 

@@ -26,7 +26,7 @@ SELECT id FROM queue WHERE state <> 'held' AND due <= :now ORDER BY due LIMIT :l
 SELECT id FROM queue WHERE state = 'held' AND expires <= :now ORDER BY expires LIMIT :limit
 
 -- claim
-UPDATE queue SET state = 'leased', due = :until, lease = :lease, attempts = attempts + 1, last_attempt = :now WHERE id = :id
+UPDATE queue SET state = 'leased', due = :until, lease = :lease, attempts = attempts + 1 WHERE id = :id
 
 -- by_id
 SELECT id, accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
@@ -39,10 +39,11 @@ SELECT id, accepted, kind, state, due, lease, recipient, account, sender, revers
 FROM queue WHERE id > :after ORDER BY id LIMIT :limit
 
 -- reschedule
-UPDATE queue SET state = 'due', due = :due, lease = '', last_reply = :reply WHERE id = :id AND state = 'leased' AND lease = :lease
+UPDATE queue SET state = 'due', due = :due, lease = '', last_attempt = :now, last_reply = :reply
+WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- hold
-UPDATE queue SET state = 'held', kind = 'held', account = :account, lease = '', last_reply = :reply
+UPDATE queue SET state = 'held', kind = 'held', account = :account, lease = '', last_attempt = :now, last_reply = :reply
 WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- leased_blob

@@ -35,7 +35,13 @@ class Play:
         (directory / "home").mkdir(exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PROCURA_")}
         # A setting of whoever starts it must not get in: this one would make every start fail.
-        environment = {**kept, "PYTHONPATH": str(ROOT), "HOME": str(directory / "home"), "PROCURA_LISTEN__IMAP": "nonsense"}
+        environment = {
+            **kept,
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(directory / "home"),
+            "PROCURA_LISTEN__IMAP": "nonsense",
+            "COLUMNS": "120",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "demo", *arguments],
             cwd=directory,

@@ -23,9 +23,10 @@ GROWTH = 96 << 20
 class Raw:
     """A socket that sends what it is told, in the pieces it is told."""
 
-    def __init__(self, port: int, *, tls: bool = False, seconds: float = 20.0, receive_buffer: int | None = None) -> None:
+    def __init__(self, port: int, *, tls: bool = False, seconds: float = 20.0, receive_buffer: int | None = None, source: str = "") -> None:
         self.seconds = seconds
         self.socket = socket.socket()
+        self.socket.bind((source or "127.0.0.1", 0))
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)

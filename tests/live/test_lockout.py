@@ -269,7 +269,7 @@ def test_it_outlasts_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None
 
 def test_nothing_tells_an_unknown_account_a_wrong_password_and_a_lockout_apart(tmp_path_factory: pytest.TempPathFactory) -> None:
     # Passwords that cost something to look at: so a login that does not look at one shows.
-    with Server(tmp_path_factory.mktemp("alike"), {"password.memory": 8 << 20, "password.passes": 2}) as server:
+    with Server(tmp_path_factory.mktemp("alike"), {"password.memory": 64 << 20, "password.passes": 2}) as server:
         server.people("plain", "locked")
         server.prov("modifyAccount plain@acme.test lockoutMaxFailures 1000", "modifyAccount locked@acme.test lockoutMaxFailures 2")
         fail(server, "locked@acme.test", "a", "b", source=AWAY)
@@ -283,7 +283,7 @@ def test_nothing_tells_an_unknown_account_a_wrong_password_and_a_lockout_apart(t
         }
         took: dict[str, list[float]] = {what: [] for what in tries}
         answers = set()
-        for number in range(8):
+        for number in range(5):
             for what, (name, password) in tries.items():
                 with Talk(server.ports["imap"]) as session:
                     begun = time.perf_counter()
@@ -303,4 +303,4 @@ def test_nothing_tells_an_unknown_account_a_wrong_password_and_a_lockout_apart(t
     fastest = {what: min(times) for what, times in took.items()}
     usual = statistics.median(fastest.values())
     far = {what: f"{one * 1000:.1f} ms" for what, one in fastest.items()}
-    assert all(usual / 2 < one < usual * 2 for one in fastest.values()), str(far)
+    assert all(usual * 0.65 < one < usual * 1.5 for one in fastest.values()), str(far)

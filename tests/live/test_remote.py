@@ -64,7 +64,7 @@ def hop() -> Iterator[NextHop]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, hop: NextHop) -> Iterator[Server]:
-    settings = {"relay": f"smtp://127.0.0.1:{hop.port}", "queue.retries": ["0.3s"], "queue.delay": "0s"}
+    settings = {"relay": f"smtp://127.0.0.1:{hop.port}", "queue.retries": ["0.1s"], "queue.delay": "0s"}
     with prepared(Server(tmp_path_factory.mktemp("open"), settings)) as server:
         yield server
 
@@ -172,7 +172,7 @@ def test_whatever_may_pass_is_tried_again(clients: Clients, hop: NextHop, at: st
     hop.answers = {at: [answer]}
     assert submit(clients["anna@acme.test"], "anna@acme.test", "x@elsewhere.test", compose("anna@acme.test", "x")).accepted
     hop.wait()
-    time.sleep(0.5)
+    time.sleep(0.25)
     assert len(hop.taken) == 1
 
 
@@ -288,7 +288,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_the_queue_survives_a_restart(tmp_path_factory: pytest.TempPathFactory, how: str) -> None:
     port = free_port()  # nobody listens there yet
-    settings = {"relay": f"smtp://127.0.0.1:{port}", "queue.retries": ["0.3s"], "queue.delay": "0s"}
+    settings = {"relay": f"smtp://127.0.0.1:{port}", "queue.retries": ["0.1s"], "queue.delay": "0s"}
     server = prepared(Server(tmp_path_factory.mktemp("restart"), settings))
     server.prov("modifyAccount resting@acme.test status maintenance")
     with server:

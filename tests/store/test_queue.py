@@ -192,7 +192,7 @@ def test_several_owners_each_have_their_copy(bench: Bench) -> None:
 def test_what_is_due_is_claimed_by_one(bench: Bench) -> None:
     bench.do(AcceptMessage("q", queued=(relay(1), relay(2, START + DAY), held(bench))))
     row = claimed(bench)
-    assert (row.state, row.lease, row.attempts, row.last_attempt, row.due) == (QueueState.LEASED, "me", 1, START, START + DAY)
+    assert (row.state, row.lease, row.attempts, row.last_attempt, row.due) == (QueueState.LEASED, "me", 1, None, START + DAY)
     assert json.loads(row.parameters) == {"body": 8}
     assert bench.do(ClaimDue("you", START + DAY)) == ()
     bench.now += DAY
