@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from gateway.arrival import arrived
+from gateway.arrival import arrived, sorting_of
 from gateway.message import envelope as rendering
 from gateway.message.canonical import read_address
 from gateway.message.split import read_header, unfolded
 from gateway.message.structure import parse
-from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
+from gateway.message.text import SORT_VERSION, body_texts, decode_header, fold, header_text, message_texts
 from gateway.refusal import Refused
 from policy.cos import DelegatedTrash
 from policy.decision import Decision, Witness
@@ -43,8 +43,9 @@ from store.deeds import Audited
 from store.errors import Busy, Conflict, LimitReached, NotFound, OverQuota, Stale, StoreError
 from store.messages import Appended, Copied, Expunged, FlagsChanged
 from store.messages import FlagMode as FlagMode
-from store.model import AccountRow, Flag, FolderRow, MessageRow, NewMessage, Run
+from store.model import AccountRow, Flag, FolderRow, MessageRow, NewMessage, Run, Sorting, SortRow, Uid
 from store.port import DIRECTORY, Deed, Snapshot, Store, Tx
+from store.runs import runs_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -58,6 +59,10 @@ BATCH: Final = 512
 """Messages whose prepared items are read in one go: some 200 KiB of ENVELOPE."""
 KEPT: Final = 64 << 20
 """Octets of large messages remembered while clients fetch them in pieces."""
+SORTED_AT_ONCE: Final = 10_000
+"""Messages whose sort keys are read in one snapshot."""
+SORTED_OCTETS: Final = 8 << 20
+"""Octets read in one snapshot to make the sort keys of messages that have none."""
 RECORDS: Final = 10_000
 """Records of reading that may wait for the disk; when there are more, delegated reading is refused rather than unrecorded."""
 _NO_FLAGS: Final = Flag(0)
@@ -964,6 +969,32 @@ class OpenFolder:
                 return found
             after = part.after
 
+    async def sorting(self, uids: Sequence[int]) -> list[SortRow]:
+        """What SORT and THREAD compare, for ascending UIDs, in slices, each in a snapshot of its own. What was stored before it was
+        made at delivery is made now, and kept."""
+        found: list[SortRow] = []
+        for start in range(0, len(uids), SORTED_AT_ONCE):
+            runs = runs_of(uids[start : start + SORTED_AT_ONCE])
+            async with self._reading() as snapshot:
+                rows = await snapshot.work(messages.sorting, self.row.id, runs)
+            old = [row.uid for row in rows if row.version != SORT_VERSION]
+            if old:
+                made = await self._sorted_again(old)
+                rows = [_with_sorting(row, made[row.uid]) if row.uid in made else row for row in rows]
+            found.extend(rows)
+        return found
+
+    async def _sorted_again(self, uids: Sequence[int]) -> dict[int, Sorting]:
+        made: dict[int, Sorting] = {}
+        while uids:
+            async with self._reading() as snapshot:
+                part, looked_at = await snapshot.work(_sorting_of, self.row.id, uids, self._folders._files)
+            made.update(part)
+            uids = uids[looked_at:]
+            if part:
+                self._folders._recorder.put(messages.SetSorting(self.row.id, tuple((Uid(uid), one) for uid, one in part)))
+        return made
+
     # --- changing
 
     async def change_flags(
@@ -1209,6 +1240,36 @@ def _rendered_again(
     tx: Tx, folder: FolderId, uids: Sequence[int], files: Files, item: Callable[[rendering.Rendered], bytes]
 ) -> dict[int, bytes]:
     return {uid: item(rendering.render(octets)) for uid, octets in _octets_of(tx, folder, uids, files)}
+
+
+def _sorting_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> tuple[list[tuple[int, Sorting]], int]:
+    """Of as many of these as have a few MiB together; and how many that were."""
+    made: list[tuple[int, Sorting]] = []
+    spent = 0
+    for looked_at, uid in enumerate(uids, 1):
+        octets = messages.octets(tx, folder, uid, files)
+        if octets is not None:
+            made.append((uid, sorting_of(octets, read_header(octets))))
+            spent += len(octets)
+        if spent >= SORTED_OCTETS or looked_at >= SORTED_AT_ONCE:
+            return made, looked_at
+    return made, len(uids)
+
+
+def _with_sorting(row: SortRow, made: Sorting) -> SortRow:
+    return SortRow(
+        *row[:4],
+        made.version,
+        made.from_,
+        made.to,
+        made.cc,
+        made.shown_from,
+        made.shown_to,
+        made.subject,
+        made.is_reply,
+        row.message_id,
+        made.ancestors,
+    )
 
 
 def _mask(allowed: FlagChange) -> int:

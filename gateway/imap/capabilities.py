@@ -11,6 +11,7 @@ from gateway.imap.grammar import login as login_syntax
 from gateway.imap.grammar import quota as quota_syntax
 from gateway.imap.grammar import search as search_syntax
 from gateway.imap.grammar import select as select_syntax
+from gateway.imap.grammar import sort as sort_syntax
 from gateway.imap.grammar import status as status_syntax
 from gateway.imap.grammar import store as store_syntax
 from gateway.imap.handlers import (
@@ -26,6 +27,7 @@ from gateway.imap.handlers import (
     quota,
     search,
     select,
+    sort,
     status,
     store,
 )
@@ -149,6 +151,25 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"QUOTA=RES-STORAGE", announced=after_login, status_items=frozenset({b"DELETED-STORAGE"})),  # RFC 9208 section 5.1
+    Capability(  # RFC 5256
+        b"SORT",
+        (
+            command(b"SORT", lambda c: sort_syntax.sort(c, by_uid=False), sort.sort, SELECTED, keeps_numbers=True),
+            command(b"UID SORT", lambda c: sort_syntax.sort(c, by_uid=True), sort.sort, SELECTED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"SORT=DISPLAY", announced=after_login),  # RFC 5957
+    Capability(b"ESORT", announced=after_login),  # RFC 5267 section 3
+    Capability(  # RFC 5256
+        b"THREAD=ORDEREDSUBJECT",
+        (
+            command(b"THREAD", lambda c: sort_syntax.thread(c, by_uid=False), sort.thread, SELECTED, keeps_numbers=True),
+            command(b"UID THREAD", lambda c: sort_syntax.thread(c, by_uid=True), sort.thread, SELECTED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"THREAD=REFERENCES", announced=after_login),  # RFC 5256
 )
 
 REGISTRY: Registry = build(ROWS)

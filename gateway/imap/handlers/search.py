@@ -61,6 +61,22 @@ async def search(session: Session, command: Search, emit: Output) -> None:
         emit.say(FoundExtended(emit.tag, command.by_uid, data))
 
 
+async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tuple[int, int]]:
+    """(message number, UID) of what matches among the messages the client knows, ascending. For who does more with it than to name it."""
+    view = selected.view
+    test = _by_state(key, selected)
+    if test is None or not view.current:
+        return [(number, uid) for uid in await selected.folder.search(criterion(key, selected)) if (number := view.number(uid)) is not None]
+    exists = view.exists
+    uids, flags = view.uids[:exists], view.state.flags[:exists]
+    found: list[tuple[int, int]] = []
+    for start in range(0, exists, _SLICE):
+        part = zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True)
+        found.extend((number, uid) for number, (uid, bits) in enumerate(part, start + 1) if test(uid, bits))
+        await emit.breathe()
+    return found
+
+
 def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
     """What the folder's state alone can answer; None: the store has to be asked."""
     view = selected.view
