@@ -101,6 +101,8 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
             yield _error(other_name, same if name == other_name else f"{same}: also in {name}")
     for name, address in listeners:
         match address:
+            case UnixAddress() if name in ("listen.imap", "listen.imaps"):
+                yield _error(name, f"{address}: IMAP is spoken on TCP only")
             case UnixAddress(path) if len(os.fsencode(path)) > _UNIX_PATH_MAX:
                 yield _error(name, f"{address} is longer than the {_UNIX_PATH_MAX} octets a socket's path may have")
             case UnixAddress(path) if not Path(path).parent.is_dir():

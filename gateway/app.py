@@ -10,7 +10,7 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,7 @@ from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
 from store.blobs import Files
 from store.connect import connect
+from store.errors import Unusable
 from store.port import Store
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,10 @@ class App:
 async def opened(settings: Settings) -> AsyncIterator[App]:
     """The store taken and migrated, the services built on it. Raises store.errors.InUse, store.errors.Unusable, OSError."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
     store = await connect(settings.store_url, settings.data)
     try:
         app = App(settings, store, Files(settings.data / "messages"))
@@ -161,7 +165,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
     async with opened(settings) as app, AsyncExitStack() as stack:
         certificate = Certificate(*_certificate_files(settings))
         bound: Bound = {}
-        for door in (_smtp_doors(app, certificate, bound), _imap_doors(app, certificate, bound), _control_door(app)):
+        for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
         watching = [app.store.watch(app.sessions.told), app.store.watch(app.queue.told)]
         async with asyncio.TaskGroup() as group:
@@ -222,11 +226,26 @@ def _certificate_files(settings: Settings) -> tuple[Path, Path]:
 
 
 @asynccontextmanager
-async def _smtp_doors(app: App, certificate: Certificate, bound: Bound) -> AsyncIterator[None]:
+async def _mail_doors(app: App, certificate: Certificate, bound: Bound) -> AsyncIterator[None]:
+    """All mail listeners. They close side by side, so that peers who neither read nor leave cost limits.stop_timeout once."""
+    connections = ConnectionLimits(
+        app.settings.limits.connections, app.settings.limits.connections_per_source, app.settings.limits.exempt_networks
+    )
+    entered: list[AbstractAsyncContextManager[None]] = []
+    try:
+        for door in (_smtp_doors(app, certificate, bound, connections), _imap_doors(app, certificate, bound, connections)):
+            await door.__aenter__()
+            entered.append(door)
+        yield
+    finally:
+        await asyncio.gather(*(door.__aexit__(None, None, None) for door in entered))
+
+
+@asynccontextmanager
+async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
-    connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks)
     neighbours = Neighbours(settings.lmtp_networks, connections)
     intake = Intake()
     ours = Limits(
@@ -282,7 +301,7 @@ async def _smtp_doors(app: App, certificate: Certificate, bound: Bound) -> Async
 
 
 @asynccontextmanager
-async def _imap_doors(app: App, certificate: Certificate, bound: Bound) -> AsyncIterator[None]:
+async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
@@ -293,14 +312,12 @@ async def _imap_doors(app: App, certificate: Certificate, bound: Bound) -> Async
         app.sessions,
         changes,
         wheel,
+        connections,
         hostname=settings.hostname,
         tls=lambda: certificate.context,
         shared_prefix=settings.imap.shared_prefix,
         plaintext_login=settings.auth.plaintext,
         limits=ImapLimits(
-            connections=limits.connections,
-            connections_per_source=limits.connections_per_source,
-            exempt=limits.exempt_networks,
             line=limits.imap_line,
             line_before_login=limits.imap_line_before_login,
             literal=limits.imap_literal,

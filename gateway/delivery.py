@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -31,8 +32,10 @@ from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue,
 
 log = logging.getLogger(__name__)
 
-JUDGED_AT_MOST: Final = 3
-"""How often a message is judged again because something it rests on changed meanwhile, before it is told "later"."""
+JUDGED_FOR: Final = 2.0
+"""Seconds for which a message is judged again and again because something it rests on changed meanwhile, before it is told "later".
+By time and not by number: while a long batch changes the directory, every commit of it makes what was judged before it stale."""
+_PAUSE: Final = 0.1
 
 _LIST_FIELDS: Final = (
     *(b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-owner", b"list-archive"),
@@ -65,13 +68,13 @@ class Addressee:
 class Plan:
     """What will be done with one message: `outcomes` has each recipient's refusal, or None where it goes on its way.
 
-    `addressees` says of each of `copies` whose it is; `bounces` which members of lists cannot have it, by the list's bounce address.
+    `addressees` says of each of `copies` whose it is, of all who share it; `bounces` which members of lists cannot have it, by the list's bounce address.
     """
 
     copies: list[IntoMailbox] = field(default_factory=list)
     queued: list[OntoQueue] = field(default_factory=list)
     outcomes: list[Verdict | None] = field(default_factory=list)
-    addressees: list["Addressee"] = field(default_factory=list)
+    addressees: list[list["Addressee"]] = field(default_factory=list)
     refused_lists: list[Address] = field(default_factory=list)
     bounces: dict[Address, list[Failed]] = field(default_factory=dict)
 
@@ -105,12 +108,19 @@ class Delivery:
             raise Refused(verdict)
 
     async def plan(
-        self, routing: Routing, recipients: Sequence[Address], octets: bytes, reverse_path: Address | None, sender: AccountId | None = None
+        self,
+        routing: Routing,
+        recipients: Sequence[Address],
+        octets: bytes,
+        reverse_path: Address | None,
+        sender: AccountId | None = None,
+        *,
+        ours: bool = False,
     ) -> Plan:
         """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path."""
         header = read_header(octets)
         now = routing.snapshot.now
-        work = _Work(self, routing, octets, header, reverse_path, sender, now)
+        work = _Work(self, routing, octets, header, reverse_path, sender, now, ours)
         for index, recipient in enumerate(recipients):
             work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
         return work.plan
@@ -143,16 +153,17 @@ class Delivery:
 
     async def _from_us(self, snapshot: Snapshot, to: Address, octets: bytes) -> AcceptMessage:
         routing = self.routing(snapshot, Door.QUEUE, Poster(None, empty_path=True))
-        plan = await self.plan(routing, (to,), octets, None)
+        plan = await self.plan(routing, (to,), octets, None, ours=True)
         if plan.everything_refused() is not None:
             log.warning("report", extra={"fields": {"account": str(to), "outcome": "nobody takes it"}})
-        # A report that finds no room must not undo what it reports on.
-        copies = tuple(replace(one, when_full=WhenFull.IGNORE) for one in plan.copies)
-        return AcceptMessage("", copies, tuple(plan.queued))
+        return AcceptMessage("", tuple(plan.copies), tuple(plan.queued))
 
-    def judge(self, row: AccountRow, door: Door, size: int) -> Hold | Refuse | Defer | None:
-        """Does this account take a message of `size` octets (0: not known yet) at this door? None: yes."""
-        quota = QuotaFacts(row.used, row.values.quota, size, self.rules.quota_rejects)
+    def judge(self, row: AccountRow, door: Door, size: int, *, ours: bool = False) -> Hold | Refuse | Defer | None:
+        """Does this account take a message of `size` octets (0: not known yet) at this door? None: yes.
+
+        `ours`: it is a report or notice, which finds room in a full mailbox too: that it is full may be the news.
+        """
+        quota = None if ours else QuotaFacts(row.used, row.values.quota, size, self.rules.quota_rejects)
         verdict = judge_recipient(row.status, door, quota)
         return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
 
@@ -166,12 +177,20 @@ class Delivery:
             copies += one.copies
             queued += one.queued
         deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
-        return await self._store.do(await self._spooled(deed), witness)
+        spooled = await self._spooled(deed)
+        try:
+            return await self._store.do(spooled, witness)
+        except Stale:
+            # Nothing was done, and the next judgement may write other octets: of a large message there would soon be many.
+            places = {one.spooled.place for one in _messages(spooled) if one.spooled is not None}
+            if places:
+                with suppress(OSError):
+                    await asyncio.to_thread(self._files.remove, places)
+            raise
 
     async def _spooled(self, deed: AcceptMessage) -> AcceptMessage:
         """Large octets go to their files before the deed, so that the writer, which everybody waits for, need not write them."""
-        messages = [one.message for one in deed.copies] + [one.message for one in deed.queued] + [one.message for one in deed.filing]
-        large = {id(message): message for message in messages if message.size > IN_ROW}
+        large = {id(message): message for message in _messages(deed) if message.size > IN_ROW}
         if not large:
             return deed
         try:
@@ -188,8 +207,9 @@ class Delivery:
     def skipped(self, plan: Plan, accepted: Accepted) -> list[int]:
         """Which recipients got nothing since their mailboxes turned out to be full in the very transaction, by number."""
         own = list(zip(plan.addressees, accepted.placed, strict=False))  # what reports placed comes after
-        served = {addressee.index for addressee, placed in own if placed is not None}
-        return sorted({one.index for one, placed in own if placed is None and one.index is not None and one.index not in served})
+        served = {one.index for sharing, placed in own if placed is not None for one in sharing}
+        full = {one.index for sharing, placed in own if placed is None for one in sharing if one.index is not None}
+        return sorted(full - served)
 
     async def report_skipped(
         self, plan: Plan, accepted: Accepted, recipients: Sequence[Address], to: Address | None, original: bytes
@@ -198,9 +218,10 @@ class Delivery:
         members. Raises nothing: what was accepted stays accepted."""
         full = Refuse(Reason.RECIPIENT_OVER_QUOTA)
         hears: dict[Address | None, list[Failed]] = {to: [failed(one, full) for one in recipients]}
-        for addressee, placed in zip(plan.addressees, accepted.placed, strict=False):
-            if placed is None and addressee.bounces is not None:
-                hears.setdefault(addressee.bounces, []).append(failed(addressee.address, full))
+        for sharing, placed in zip(plan.addressees, accepted.placed, strict=False):
+            for one in sharing:
+                if placed is None and one.bounces is not None:
+                    hears.setdefault(one.bounces, []).append(failed(one.address, full))
         for who, failures in hears.items():
             if failures:
                 try:
@@ -227,6 +248,7 @@ class _Work:
         reverse_path: Address | None,
         sender: AccountId | None,
         now: int,
+        ours: bool,
     ) -> None:
         self.plan = Plan()
         self._delivery = delivery
@@ -235,10 +257,11 @@ class _Work:
         self._header = header
         self._reverse_path = reverse_path
         self._sender = sender
+        self._ours = ours
         self._expires = now + delivery.rules.lifetime
         self._local: NewMessage | None = None
         self._onward: NewMessage | None = None
-        self._served: set[AccountId] = set()
+        self._served: dict[AccountId, list[Addressee]] = {}
         self._sent_on: set[Address] = set()
 
     def outcomes_of(self, index: int, recipient: Address, route: Route | Refuse | Defer) -> None:
@@ -271,19 +294,22 @@ class _Work:
         return self._onward
 
     def _into_mailbox(self, account: AccountRow, addressee: Addressee, message: NewMessage, path: str, door: Door) -> Verdict | None:
-        if account.id in self._served:
+        sharing = self._served.get(account.id)
+        if sharing is not None:
+            sharing.append(addressee)
             return None
-        verdict = self._delivery.judge(account, door, message.size)
+        verdict = self._delivery.judge(account, door, message.size, ours=self._ours)
         if isinstance(verdict, Refuse | Defer):
             return verdict
-        self._served.add(account.id)
+        sharing = self._served[account.id] = [addressee]
         if isinstance(verdict, Hold):
             self.plan.queued.append(
                 OntoQueue(QueueKind.HELD, str(addressee.address), message, path, self._expires, account=account.id, sender=self._sender)
             )
         else:
-            self.plan.addressees.append(addressee)
-            self.plan.copies.append(IntoMailbox(account.id, message, account.values.quota, when_full=WhenFull.SKIP))
+            self.plan.addressees.append(sharing)
+            when_full = WhenFull.IGNORE if self._ours else WhenFull.SKIP
+            self.plan.copies.append(IntoMailbox(account.id, message, account.values.quota, when_full=when_full))
         return None
 
     def _onto_relay(self, address: Address, message: NewMessage, path: str) -> None:
@@ -372,7 +398,8 @@ class Inbound:
         if len(fields_named(header, (b"received",))) > self._delivery.rules.hops:
             raise Refused(Refuse(Reason.MAIL_LOOP, "too many Received fields"))
         key = queue_id()
-        for _ in range(JUDGED_AT_MOST):
+        for pause in pauses(asyncio.get_running_loop().time):
+            await asyncio.sleep(pause)
             try:
                 return await self._try(octets, header, key)
             except (Stale, NotFound):
@@ -430,6 +457,21 @@ class Inbound:
             if row is not None:
                 standing = await snapshot.ask(lists.standing, row.id)
         return Poster(standing, self._reverse_path is None)
+
+
+def pauses(clock: Callable[[], float]) -> Iterator[float]:
+    """Seconds to wait before each judgement of one message, the first of them 0; it ends when JUDGED_FOR is over. `clock`: seconds."""
+    end = clock() + JUDGED_FOR
+    yield 0.0
+    pause = 0.002
+    while clock() < end:
+        # Not in step with others who wait for the same.
+        yield pause * (0.5 + secrets.randbelow(1000) / 1000)
+        pause = min(2 * pause, _PAUSE)
+
+
+def _messages(deed: AcceptMessage) -> list[NewMessage]:
+    return [one.message for one in deed.copies] + [one.message for one in deed.queued] + [one.message for one in deed.filing]
 
 
 def queue_id() -> str:

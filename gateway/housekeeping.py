@@ -36,6 +36,8 @@ class Housekeeping:
                 await self.round()
             except (StoreError, OSError) as fault:
                 log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
+            except Exception:
+                log.exception("housekeeping failed")
             await asyncio.sleep(EVERY)
 
     async def round(self) -> None:
@@ -46,8 +48,10 @@ class Housekeeping:
         await self._store.do(ForgetAccepted(now - FORGET_AFTER), bulk=True)
         for folder, _ in long:
             await self._store.do(PruneChanges(folder), bulk=True)
-        await self._store.do(blobs.SweepBlobs(), bulk=True)
-        aged = await asyncio.to_thread(self._files.aged, now - FILE_AGE)
+        # A file may be old when its row goes, and a snapshot of this moment still names it: its turn is the next round, which
+        # finds it among those that no row names.
+        swept = frozenset(await self._store.do(blobs.SweepBlobs(), bulk=True))
+        aged = [one for one in await asyncio.to_thread(self._files.aged, now - FILE_AGE) if one not in swept]
         async with self._store.snapshot() as snapshot:
             orphans = await snapshot.work(blobs.orphans, aged)
         await asyncio.to_thread(self._files.remove, orphans)

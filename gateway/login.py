@@ -5,7 +5,9 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,11 +15,12 @@ from gateway.message.canonical import read_address_octets
 from gateway.passwords import Passwords
 from gateway.refusal import Refused
 from gateway.sending import may_send
+from gateway.sessions import Confirmed
 from gateway.sources import FailingSources, network_of
 from policy.decision import Decision
 from policy.grants import SendRight
 from policy.identity import AccountId, Actor, Address, BadAddress
-from policy.login import Failure, FailureHistory, is_locked_out, judge_login
+from policy.login import Admit, Failure, FailureHistory, is_locked_out, judge_login
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import login_after_password
 from store import accounts, addresses, lists
@@ -34,8 +37,8 @@ REMEMBER_EVERY = 3600.0
 """Seconds: last login and known source are noted down at most this often for one account and network (architecture.md section 9)."""
 MOST_NOTED = 50_000
 FAILURE_PAUSE = 0.05
-"""Seconds between looking at a password and saying that it was wrong. A failure of an account that exists is written to disk
-meanwhile; without the pause the time of that writing would tell it from one that does not."""
+"""Seconds between looking at a password and saying that it was wrong. Something is written to disk meanwhile, whether there is a
+failure to record or not; the pause covers what is left between the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Login:
         self._passwords = passwords
         self._sources = sources
         self._noted: OrderedDict[tuple[AccountId, str], float] = OrderedDict()
+        self._failing: Counter[AccountId] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.lockout_began: list[asyncio.Queue[LockoutBegan]] = []
 
@@ -84,19 +88,23 @@ class Login:
         right = await self._passwords.verify("" if row is None else row.verifier, credentials.password, recall=not locked_out)
         answer_at = asyncio.get_running_loop().time() + FAILURE_PAUSE
         if row is None:
-            self._failed(peer, credentials.authcid, "unknown account")
+            # What was typed may be a password in the wrong field: it is not logged.
+            self._failed(peer, "", "unknown account")
+            await self._done(login_store.PretendFailure())
             await _until(answer_at)
             raise Refused(Refuse(Reason.BAD_CREDENTIALS))
-        verdict = judge_login(row.status, right, row.must_change_password, history, row.values, source, now)
-        if isinstance(verdict, Refuse | Defer):
-            self._failed(peer, str(row.address), "refused" if right else "wrong password", counts=verdict.reason is Reason.BAD_CREDENTIALS)
-            if not right:
-                await self._record_failure(row, source, credentials.password, now, peer)
-            if verdict.reason is Reason.BAD_CREDENTIALS:
-                await _until(answer_at)
-            raise Refused(verdict)
-        if verdict.clear_source:
-            await self._done(login_store.ClearFailures(row.id, source))
+        with self._counted(row.id, failing=not right):
+            row, verdict = await self._judged(row, right, source)
+            if isinstance(verdict, Refuse | Defer):
+                bad = verdict.reason is Reason.BAD_CREDENTIALS
+                self._failed(peer, str(row.address), "refused" if right else "wrong password", counts=bad)
+                if not right:
+                    await self._record_failure(row, source, credentials.password, now, peer)
+                elif bad:
+                    await self._done(login_store.PretendFailure())
+                if bad:
+                    await _until(answer_at)
+                raise Refused(verdict)
         self._note(row.id, source)
         actor = _actor(row)
         if credentials.authzid:
@@ -107,28 +115,32 @@ class Login:
         )
         return actor
 
-    async def confirm(self, actor: Actor) -> Refuse | Defer | None:
-        """May the session of this actor stay open? None: yes. Lockout ends no session (delegation.md section 3)."""
+    async def confirm(self, actors: Collection[Actor]) -> Mapping[Actor, Confirmed]:
+        """May the sessions of these actors stay open? Lockout ends none (delegation.md section 3). Raises StoreError."""
         async with self._store.snapshot() as snapshot:
-            person = await snapshot.ask(accounts.by_id, actor.person)
-            if person is None:
-                return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
-            refusal = login_after_password(person.status)
-            if refusal is not None:
-                return _ended(refusal, person)
-            if _proof(person) != actor.proof:
-                return Refuse(Reason.SESSION_ENDED, "the password was changed")
-            if actor.via is None:
-                return None
-            owner = await snapshot.ask(accounts.by_id, actor.account)
-            if owner is None:
-                return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
-            refusal = login_after_password(owner.status)
-            if refusal is not None:
-                return _ended(refusal, owner)
-            if not (await self._may_log_in_as(snapshot, person.id, owner.id)).allowed:
-                return Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended")
-            return None
+            return {actor: await self._confirm(snapshot, actor) for actor in actors}
+
+    async def _confirm(self, snapshot: Snapshot, actor: Actor) -> Confirmed:
+        person = await snapshot.ask(accounts.by_id, actor.person)
+        if person is None:
+            return Confirmed(Refuse(Reason.SESSION_ENDED, "the account no longer exists"))
+        refusal = login_after_password(person.status)
+        if refusal is not None:
+            return Confirmed(_ended(refusal, person))
+        if _proof(person) != actor.proof:
+            return Confirmed(Refuse(Reason.SESSION_ENDED, "the password was changed"))
+        if actor.via is None:
+            return Confirmed()
+        owner = await snapshot.ask(accounts.by_id, actor.account)
+        if owner is None:
+            return Confirmed(Refuse(Reason.SESSION_ENDED, "the account no longer exists"))
+        refusal = login_after_password(owner.status)
+        if refusal is not None:
+            return Confirmed(_ended(refusal, owner))
+        decision = await self._may_log_in_as(snapshot, person.id, owner.id)
+        if not decision.allowed:
+            return Confirmed(Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended"))
+        return Confirmed(None, decision.valid_until)
 
     async def idle(self) -> None:
         """Until what was noted unawaited is written; for closing and for tests."""
@@ -142,6 +154,44 @@ class Login:
             if row is None:
                 return None, FailureHistory(), snapshot.now
             return row, await snapshot.ask(login_store.history, row.id), snapshot.now
+
+    async def _judged(self, row: AccountRow, right: bool, source: str) -> tuple[AccountRow, Admit | Refuse | Defer]:
+        """The verdict on what is known now: while the password was looked at, others may have been tried.
+
+        Where failures are on record or on their way to it, it is judged once more in the transaction that comes after theirs:
+        however many guesses are made at once, a right one among them is no better off than if they had come one after the other.
+        """
+        async with self._store.snapshot() as snapshot:
+            fresh = await snapshot.ask(accounts.by_id, row.id)
+            history = await snapshot.ask(login_store.history, row.id)
+            now = snapshot.now
+        if fresh is None:
+            return row, Refuse(Reason.BAD_CREDENTIALS)
+        right = right and fresh.verifier == row.verifier
+        verdict = judge_login(fresh.status, right, fresh.must_change_password, history, fresh.values, source, now)
+        suspect = history.failures or history.locked_until is not None or self._failing[row.id]
+        if right and suspect and not _is_bad(verdict):
+            forget = isinstance(verdict, Admit) and verdict.clear_source
+            try:
+                if not await self._done(login_store.AdmitUnlessLocked(row.id, source, row.verifier, forget)):
+                    verdict = Refuse(Reason.BAD_CREDENTIALS)
+            except NotFound:
+                verdict = Refuse(Reason.BAD_CREDENTIALS)
+        return fresh, verdict
+
+    @contextmanager
+    def _counted(self, account: AccountId, *, failing: bool) -> Iterator[None]:
+        """A wrong password counts from the moment in which it was found out, not only when it is on record."""
+        if not failing:
+            yield
+            return
+        self._failing[account] += 1
+        try:
+            yield
+        finally:
+            self._failing[account] -= 1
+            if not self._failing[account]:
+                del self._failing[account]
 
     async def _by_name(self, snapshot: Snapshot, name: str) -> AccountRow | None:
         try:
@@ -163,6 +213,7 @@ class Login:
         try:
             recorded = await self._done(login_store.RecordFailure(row.id, failure))
         except NotFound:
+            await self._done(login_store.PretendFailure())
             return
         if recorded.began:
             began = LockoutBegan(row.id, row.address, recorded.history, peer.protocol)
@@ -203,11 +254,8 @@ class Login:
             owner = await self._by_name(snapshot, authzid)
             if owner is not None and owner.id == row.id:
                 return actor
-            refusal = Refuse(Reason.AUTHORIZATION_REFUSED)
-            if owner is None:
-                raise Refused(refusal)
-            decision = await self._may_log_in_as(snapshot, row.id, owner.id)
-            allowed = decision.allowed and login_after_password(owner.status) is None
+            decision = await self._may_log_in_as(snapshot, row.id, _NOBODY if owner is None else owner.id)
+            allowed = owner is not None and decision.allowed and login_after_password(owner.status) is None
         number = f"d-{secrets.token_hex(4)}"
         entry = AuditEntry(
             decision=number,
@@ -215,15 +263,15 @@ class Login:
             allowed=allowed,
             actor=row.id,
             actor_address=str(row.address),
-            principal=owner.id,
-            principal_address=str(owner.address),
+            principal=None if owner is None else owner.id,
+            principal_address="" if owner is None else str(owner.address),
             right=SendRight.LOGIN_AS,
             because=decision.because,
             protocol=peer.protocol,
             source=peer.address,
         )
         await self._done(RecordAudit((entry,)))
-        if not allowed:
+        if owner is None or not allowed:
             raise Refused(Refuse(Reason.AUTHORIZATION_REFUSED, decision=number))
         return Actor(owner.id, owner.address, owner.display_name, row.id, row.address, actor.proof)
 
@@ -242,6 +290,14 @@ class LockoutBegan:
     address: Address
     history: FailureHistory
     protocol: str
+
+
+_NOBODY = AccountId(0)
+"""Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
+
+
+def _is_bad(verdict: Admit | Refuse | Defer) -> bool:
+    return isinstance(verdict, Refuse) and verdict.reason is Reason.BAD_CREDENTIALS
 
 
 async def _until(moment: float) -> None:

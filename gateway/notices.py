@@ -32,6 +32,8 @@ class Notices:
                 await self._store.do(deed)
             except StoreError as fault:
                 log.warning("notice", extra={"fields": {"account": str(began.address), "outcome": "not written", "reason": repr(fault)}})
+            except Exception:
+                log.exception("notice failed", extra={"fields": {"account": str(began.address)}})
 
 
 def _lockout(began: LockoutBegan) -> str:

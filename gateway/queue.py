@@ -34,6 +34,8 @@ LEASE: Final = 15 * 60 * 1_000_000
 """Microseconds a claimed row is ours: longer than one dialogue with the next hop may last."""
 SLOW_POLL: Final = 30.0
 """Seconds: nothing that was missed waits longer."""
+AFTER_FAULT: Final = 1.0
+"""Seconds until the next round where the store could not be asked."""
 ROUND: Final = 50
 IN_HAND: Final = 500
 """Rows: more are not claimed while so many are being tried."""
@@ -77,19 +79,22 @@ class Queue:
 
     async def run(self) -> None:
         """Until it is cancelled; whatever goes wrong in one round is logged, and the next one comes."""
-        await self._store.do(FreeLeases())
+        freed = False
         async with asyncio.TaskGroup() as attempts:
             while True:
                 self._wake.clear()
                 try:
+                    if not freed:
+                        await self._store.do(FreeLeases())
+                        freed = True
                     more = await self.round(attempts)
+                    if not more:
+                        await self._sleep()
                 except (Busy, Stale):
-                    more = False
+                    await asyncio.sleep(AFTER_FAULT)
                 except Exception:
                     log.exception("queue round failed")
-                    more = False
-                if not more:
-                    await self._sleep()
+                    await asyncio.sleep(AFTER_FAULT)
 
     async def round(self, attempts: asyncio.TaskGroup) -> bool:
         """Begins to try what is due now; True: there may be more. Released are first those held whose account takes mail again.

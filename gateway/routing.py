@@ -116,7 +116,7 @@ class Routing:
         if not expand:
             return Posting(group, address, (), (), ())
         refused: dict[ListId, Address] = {}
-        for inner in await self.snapshot.ask(lists.nested, group):
+        for inner in await self.snapshot.work(lists.nested, group):
             self.scopes.add(inner)
             if inner != group and not await self._may_post(inner):
                 row = await self.snapshot.ask(lists.by_id, inner)

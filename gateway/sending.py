@@ -7,7 +7,7 @@ from policy.decision import Decision
 from policy.grants import SendRight, Standing, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
 from policy.reasons import Reason, Refuse
-from policy.status import owner_sending
+from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
 from store import accounts, addresses, domains, grants, lists
 from store.addresses import ObjectKind, Resolved
@@ -17,10 +17,11 @@ from store.port import Snapshot
 
 @dataclass(slots=True)
 class Gathered:
-    """Sender facts, and the scopes that they rest on, for the witness."""
+    """Sender facts, and the scopes that they rest on and the time until which they hold, for the witness."""
 
     facts: SenderFacts
     scopes: set[int] = field(default_factory=set)
+    valid_until: int | None = None
 
 
 async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: SendRight) -> Decision:
@@ -42,16 +43,24 @@ async def may_send_as_address(snapshot: Snapshot, standing: Standing, found: Res
 
 
 async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> Gathered | Refuse:
-    """What the directory says about the actor and every address that the message names. Refuse: the actor's account is gone."""
+    """What the directory says about the actor and every address that the message names.
+
+    Refuse: whoever sends may not be logged in any more. A message that was under way when its session ended is not accepted.
+    """
     row = await snapshot.ask(accounts.by_id, actor.account)
     standing = await snapshot.ask(lists.standing, actor.account)
     if row is None or standing is None:
         return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+    if login_after_password(row.status) is not None:
+        return Refuse(Reason.SESSION_ENDED, f"account is {row.status}")
+    acting = await _acting(snapshot, actor)
+    if isinstance(acting, Refuse):
+        return acting
     own = {one.folded() for one in await snapshot.ask(addresses.of, actor.account)} | {row.address.folded()}
     delimiters: dict[str, str] = {}
     principals: dict[Address, Principal] = {}
     exists: set[Address] = set()
-    scopes = {int(actor.account)}
+    scopes = {int(actor.account), int(actor.person)}
     for address in {row.address, *named}:
         domain = await snapshot.ask(domains.serving, address.domain)
         if domain is None:
@@ -71,7 +80,21 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
             scopes.add(found.id)
             principals[known_as] = await _principal(snapshot, standing, found, known_as)
     facts = SenderFacts(standing, row.address, row.display_name, frozenset(own), delimiters, principals, frozenset(exists), row.values)
-    return Gathered(facts, scopes)
+    return Gathered(facts, scopes, None if acting is None else acting.valid_until)
+
+
+async def _acting(snapshot: Snapshot, actor: Actor) -> Decision | Refuse | None:
+    """By which loginAs the session is another's; None: it is the actor's own."""
+    if actor.via is None:
+        return None
+    person = await snapshot.ask(accounts.by_id, actor.via)
+    standing = await snapshot.ask(lists.standing, actor.via)
+    if person is None or standing is None:
+        return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+    if login_after_password(person.status) is not None:
+        return Refuse(Reason.SESSION_ENDED, f"account is {person.status}")
+    decision = await may_send(snapshot, standing, actor.account, SendRight.LOGIN_AS)
+    return decision if decision.allowed else Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended")
 
 
 async def _principal(snapshot: Snapshot, standing: Standing, found: Resolved, known_as: Address) -> Principal:
@@ -82,6 +105,7 @@ async def _principal(snapshot: Snapshot, standing: Standing, found: Resolved, kn
     row = await snapshot.ask(accounts.by_id, AccountId(found.id))
     if row is None:
         return Principal(found.id, known_as, found.address, False, send_as, on_behalf)
+    holds_any = send_as.allowed or on_behalf.allowed
     sending = owner_sending(row.status, row.values.delegation_when_locked)
     if sending is not None:
         sending = replace(sending, detail=str(row.status))
@@ -94,6 +118,7 @@ async def _principal(snapshot: Snapshot, standing: Standing, found: Resolved, kn
         narrowed(send_as, found.matched, listed),
         narrowed(on_behalf, found.matched, listed),
         sending,
+        holds_any,
     )
 
 

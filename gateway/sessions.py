@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from policy.identity import AccountId, Actor
 from policy.reasons import Defer, Reason, Refuse
@@ -16,8 +18,22 @@ log = logging.getLogger(__name__)
 End = Callable[[Refuse | Defer], None]
 """Tells a session, on the loop and without waiting, that it is over and why."""
 
-Confirm = Callable[[Actor], Awaitable[Refuse | Defer | None]]
-"""Login.confirm: why this actor may not stay logged in, or None."""
+AT_ONCE: Final = 50
+"""Sessions looked at in one snapshot, which has to be short; between two of them others get their turn."""
+LONGEST_WAIT: Final = 3600.0
+"""Seconds until a right that ends by the clock is looked at again at the latest: the clock may be set meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """`refusal`: why an actor may not stay logged in, or None; `valid_until`: as in Witness."""
+
+    refusal: Refuse | Defer | None = None
+    valid_until: int | None = None
+
+
+Confirm = Callable[[Collection[Actor]], Awaitable[Mapping[Actor, Confirmed]]]
+"""Login.confirm."""
 
 
 @dataclass(eq=False, slots=True)
@@ -28,6 +44,8 @@ class _Open:
     since: float
     end: End
     number: int = field(default=0)
+    open: bool = field(default=True)
+    timer: asyncio.TimerHandle | None = field(default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +61,31 @@ class SessionRow:
 
 
 class Sessions:
-    """Every door adds its sessions after login. When what a login rests on changes, each of the accounts is looked at again."""
+    """Every door adds its sessions after login. When what a login rests on changes, each of the accounts is looked at again,
+    and when the clock ends the right to act as another.
 
-    def __init__(self, confirm: Confirm, per_account: int, exempt: Callable[[str], bool]) -> None:
+    What is to be looked at waits in one place and is looked at by one task: a thousand changes of the directory in a row cost
+    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        confirm: Confirm,
+        per_account: int,
+        exempt: Callable[[str], bool],
+        *,
+        wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
         self._confirm = confirm
         self._per_account = per_account
         self._exempt = exempt
         self._open: dict[AccountId, set[_Open]] = {}
         self._numbers = itertools.count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._wall_clock = wall_clock
+        # Dictionaries for their order; those whom a change names come before those whom it may concern.
+        self._pressing: dict[_Open, None] = {}
+        self._pending: dict[_Open, None] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     def add(self, actor: Actor, protocol: str, peer: str, end: End) -> Callable[[], None] | None:
         """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
@@ -62,9 +96,13 @@ class Sessions:
         for account in accounts:
             self._open.setdefault(account, set()).add(one)
         # The account may have changed between the login's snapshot and this line.
-        self._look_again((one,))
+        self._look_again((one,), self._pressing)
 
         def remove() -> None:
+            self._pressing.pop(one, None)
+            self._pending.pop(one, None)
+            self._watch_clock(one, None)
+            one.open = False
             for account in accounts:
                 there = self._open.get(account)
                 if there is not None:
@@ -83,9 +121,8 @@ class Sessions:
         if not scopes:
             return
         if DIRECTORY in scopes:  # a domain's status, for instance: everybody may be concerned
-            self._look_again({one for there in self._open.values() for one in there})
-        else:
-            self._look_again({one for scope in scopes for one in self._open.get(AccountId(scope), ())})
+            self._look_again((one for there in self._open.values() for one in there), self._pending)
+        self._look_again((one for scope in scopes for one in self._open.get(AccountId(scope), ())), self._pressing)
 
     def rows(self) -> list[SessionRow]:
         """The oldest first."""
@@ -103,26 +140,57 @@ class Sessions:
 
     async def idle(self) -> None:
         """Until everything that was started here has ended; for tests and for closing."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._looking is not None:
+            await asyncio.wait((self._looking,))
 
-    def _look_again(self, some: Iterable[_Open]) -> None:
-        waiting = list(some)
-        if waiting:
-            task = asyncio.get_running_loop().create_task(self._confirm_each(waiting))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _look_again(self, some: Iterable[_Open], where: dict[_Open, None]) -> None:
+        # What waits already waits for a snapshot that is still to be taken: it need not wait twice.
+        where.update(dict.fromkeys(some))
+        if where and self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
 
-    async def _confirm_each(self, some: Sequence[_Open]) -> None:
-        verdicts: dict[Actor, Refuse | Defer | None] = {}
+    async def _look(self) -> None:
+        try:
+            while self._pressing or self._pending:
+                await self._confirm_some(self._taken())
+                await asyncio.sleep(0)
+        finally:
+            self._looking = None
+
+    def _taken(self) -> list[_Open]:
+        taken: list[_Open] = []
+        for where in (self._pressing, self._pending):
+            some = [*itertools.islice(where, AT_ONCE - len(taken))]
+            for one in some:
+                del where[one]
+            taken += some
+        return taken
+
+    async def _confirm_some(self, some: Sequence[_Open]) -> None:
+        confirmed: Mapping[Actor, Confirmed]
+        try:
+            confirmed = await self._confirm({one.actor for one in some})
+        except Exception as fault:
+            # Not known to be allowed any more: closed rather than left open.
+            log.error(
+                "sessions not confirmed",
+                exc_info=not isinstance(fault, StoreError),
+                extra={"fields": {"outcome": f"{len(some)} ended", "reason": repr(fault)}},
+            )
+            confirmed = {one.actor: Confirmed(Defer(Reason.BUSY)) for one in some}
         for one in some:
-            if one.actor not in verdicts:
-                try:
-                    verdicts[one.actor] = await self._confirm(one.actor)
-                except StoreError as fault:
-                    # Not known to be allowed any more: closed rather than left open.
-                    log.error("session not confirmed", extra={"fields": {"account": str(one.actor.address), "reason": repr(fault)}})
-                    verdicts[one.actor] = Defer(Reason.BUSY)
-            verdict = verdicts[one.actor]
-            if verdict is not None:
-                one.end(verdict)
+            if not one.open:
+                continue
+            found = confirmed[one.actor]
+            if found.refusal is not None:
+                one.end(found.refusal)
+            else:
+                self._watch_clock(one, found.valid_until)
+
+    def _watch_clock(self, one: _Open, valid_until: int | None) -> None:
+        if one.timer is not None:
+            one.timer.cancel()
+            one.timer = None
+        if valid_until is not None:
+            wait = min(max(0.001, (valid_until - self._wall_clock()) / 1_000_000), LONGEST_WAIT)
+            one.timer = asyncio.get_running_loop().call_later(wait, self._look_again, (one,), self._pressing)

@@ -1,14 +1,16 @@
 """One submitted message: who it is from is judged, it is rewritten or refused, and accepted whole in one deed."""
 
+import asyncio
 import logging
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from gateway.arrival import arrived
-from gateway.delivery import JUDGED_AT_MOST, Delivery, Plan, queue_id
+from gateway.delivery import Delivery, Plan, pauses, queue_id
 from gateway.folders import Folders, Place
 from gateway.message import headers
 from gateway.message.calendar import Calendar, MalformedCalendar, add_sent_by, calendars, mentions_calendar
@@ -25,6 +27,7 @@ from policy.cos import DelegatedSent
 from policy.decision import Decision, Witness
 from policy.delivery import Door
 from policy.folders import FolderOp, SpecialUse
+from policy.grants import SendRight, earliest
 from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.submission import (
@@ -49,6 +52,18 @@ from store.queue import AcceptMessage, Filing
 
 log = logging.getLogger(__name__)
 
+_TO_SEND: Final = f"{SendRight.SEND_AS} or {SendRight.SEND_ON_BEHALF_OF}"
+_MISSING: Final[Mapping[Reason, str]] = {
+    Reason.SENDER_NOT_PERMITTED: _TO_SEND,
+    Reason.REVERSE_PATH_NOT_PERMITTED: _TO_SEND,
+    Reason.PRINCIPAL_STATUS: _TO_SEND,
+    Reason.PRINCIPAL_MAINTENANCE: _TO_SEND,
+    Reason.INVITATION_NOT_PERMITTED: "x",
+    Reason.POSTING_NOT_PERMITTED: SendRight.SEND_TO_LIST,
+}
+"""The right that was asked for, as a refusal is recorded."""
+_POSTING: Final = Reason.POSTING_NOT_PERMITTED
+
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRules:
@@ -67,22 +82,56 @@ class Submission:
         self._folders = folders
         self._rules = rules
 
-    async def begin(self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "") -> "Transaction":
-        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record.
+    async def begin(
+        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+    ) -> "Transaction":
+        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: it came by TLS.
         Raises Refused (REVERSE_PATH_NOT_PERMITTED) for a path that no From could justify."""
         act = Act(actor, source)
         async with self._store.snapshot() as snapshot:
             gathered = await _gathered(snapshot, actor, () if reverse_path is None else (reverse_path,))
         verdict = judge_reverse_path(reverse_path, gathered.facts)
+        if reverse_path is not None and verdict != reverse_path and await self._may_answer_for(actor, reverse_path):
+            # The From of an invitation's answer may justify it (section 7): what the message is shows at the end of DATA.
+            verdict = reverse_path
         if isinstance(verdict, Refuse | Defer):
             raise await self.refused(act, verdict, "")
-        return Transaction(self, act, verdict, smtputf8)
+        return Transaction(self, act, verdict, _protocol(smtputf8=smtputf8, secured=secured), smtputf8)
 
-    async def refused(self, act: "Act", verdict: Verdict, message_id: str) -> Refused:
+    async def accepts(self, actor: Actor, attendee: Address) -> tuple[AccountId | None, Decision, Witness]:
+        """The local account that an attendee is, whether the actor holds `x` there, and what that rests on."""
+        async with self._store.snapshot() as snapshot:
+            found = await snapshot.ask(addresses.resolve, attendee)
+            if found is None or found.kind is not ObjectKind.ACCOUNT:
+                return None, Decision(None), Witness()
+            calendar = await snapshot.ask(folders.by_special_use, AccountId(found.id), SpecialUse.CALENDAR)
+            # Taken before the question is asked: a change in between makes the deed stale.
+            resting_on = await snapshot.witness(found.id, actor.account)
+        place = Place(str(found.address), "/" if calendar is None else calendar.path)
+        decision = await self._folders.may(actor, FolderOp.ACCEPT, place)
+        return AccountId(found.id), decision, resting_on.joined(Witness(valid_until=decision.valid_until))
+
+    async def _may_answer_for(self, actor: Actor, attendee: Address) -> bool:
+        """Maintenance is told only to who holds the right: it counts as held here, as with send rights."""
+        account, decision, _ = await self.accepts(actor, attendee)
+        return account is not None and not isinstance(decision.refusal, Refuse)
+
+    async def refused(self, act: "Act", verdict: Verdict, message_id: str, event: str = "send") -> Refused:
         """The refusal, on record under its decision id. Where even that cannot be written, "later" takes its place."""
         decision = decision_id()
-        entry = act.entry(decision, "send", allowed=False, because=verdict.detail or verdict.reason, message_id=message_id)
         try:
+            async with self._store.snapshot() as snapshot:
+                address = None if verdict.principal is None else await _address_of(snapshot, verdict.principal)
+            entry = act.entry(
+                decision,
+                event,
+                allowed=False,
+                because=verdict.detail or verdict.reason,
+                principal=verdict.principal,
+                principal_address=str(address or ""),
+                right=_MISSING.get(verdict.reason, ""),
+                message_id=message_id,
+            )
             await self._store.do(RecordAudit((entry,)))
         except Busy:
             return Refused(Defer(Reason.BUSY))
@@ -157,20 +206,34 @@ class _Answered:
 class Transaction:
     """From MAIL to the end of DATA."""
 
-    def __init__(self, service: Submission, act: Act, reverse_path: Address | None, smtputf8: bool) -> None:
+    def __init__(self, service: Submission, act: Act, reverse_path: Address | None, protocol: str, smtputf8: bool) -> None:
         self._service = service
         self._act = act
         self._reverse_path = reverse_path
+        self._protocol = protocol
         self._smtputf8 = smtputf8
         self._recipients: list[Address] = []
 
     async def add(self, recipient: Address) -> None:
         """RCPT. Raises Refused."""
         service = self._service
-        async with service._store.snapshot() as snapshot:
-            standing = await snapshot.ask(lists.standing, self._act.actor.account)
-            await service._delivery.takes(snapshot, Door.SUBMISSION, recipient, Poster(standing, self._reverse_path is None))
+        try:
+            async with service._store.snapshot() as snapshot:
+                standing = await snapshot.ask(lists.standing, self._act.actor.account)
+                await service._delivery.takes(snapshot, Door.SUBMISSION, recipient, Poster(standing, self._reverse_path is None))
+        except Refused as refused:
+            raise await self._posting_refused(refused, recipient, "") from None
         self._recipients.append(recipient)
+
+    async def _posting_refused(self, refused: Refused, recipient: Address, message_id: str) -> Refused:
+        """What a list refuses is a decision about the actor, and so on record; every other refusal only says how things are."""
+        if refused.verdict.reason is not _POSTING:
+            return refused
+        service = self._service
+        async with service._store.snapshot() as snapshot:
+            group = await snapshot.ask(addresses.resolve, recipient)
+        verdict = Refuse(_POSTING, refused.verdict.detail, principal=None if group is None else group.id)
+        return await service.refused(self._act, verdict, message_id, "post")
 
     async def commit(self, octets: bytes) -> str:
         """Judges, rewrites and accepts; returns the queue id when all of it is durable. Raises Refused, and nothing was done."""
@@ -184,12 +247,15 @@ class Transaction:
         if len(headers.fields_named(read.header, (b"received",))) > service._delivery.rules.hops:
             raise Refused(Refuse(Reason.MAIL_LOOP, "too many Received fields"))
         key = queue_id()
-        for _ in range(JUDGED_AT_MOST):
+        for pause in pauses(asyncio.get_running_loop().time):
+            await asyncio.sleep(pause)
             try:
                 done = await self._try(read, key)
                 if isinstance(done, str):
                     return done
                 raise await service.refused(self._act, done, read.message_id)
+            except Refused as refused:
+                raise await self._posting_refused(refused, self._recipients[0], read.message_id) from None
             except (Stale, NotFound):
                 continue
             except (Busy, OverQuota) as fault:
@@ -228,7 +294,9 @@ class Transaction:
             extra = await self._reports(snapshot, plan, reverse_path, final)
             filing, audit = await self._on_record(snapshot, verdict, final, key, message_id)
             audit += [self._answer_entry(one, key, message_id) for one in answered]
-            witness = await snapshot.witness(*gathered.scopes, *routing.scopes, valid_until=routing.valid_until)
+            audit += await self._posts_entries(snapshot, plan, key, message_id)
+            valid_until = earliest((gathered.valid_until, routing.valid_until))
+            witness = await snapshot.witness(*gathered.scopes, *routing.scopes, valid_until=valid_until)
         witness = witness.joined(Witness(valid_until=verdict.valid_until)).joined(resting_on).joined(resends)
         accepted = await delivery.accept(plan, witness, key, filing, audit, extra)
         skipped = [self._recipients[index] for index in delivery.skipped(plan, accepted)]
@@ -256,22 +324,12 @@ class Transaction:
 
     async def _may_accept(self, read: _Read) -> tuple[Mapping[Address, tuple[AccountId | None, Decision]], Witness]:
         """For each attendee that the message answers for: the local account it is, and whether the actor holds `x` there."""
-        service = self._service
         accepts: dict[Address, tuple[AccountId | None, Decision]] = {}
         resting_on = Witness()
         for invitation, _ in _answers(read):
-            async with service._store.snapshot() as snapshot:
-                found = await snapshot.ask(addresses.resolve, invitation.attendee)
-                if found is None or found.kind is not ObjectKind.ACCOUNT:
-                    accepts[invitation.attendee] = (None, Decision(None))
-                    continue
-                calendar = await snapshot.ask(folders.by_special_use, AccountId(found.id), SpecialUse.CALENDAR)
-                # Taken before the question is asked: a change in between makes the deed stale.
-                resting_on = resting_on.joined(await snapshot.witness(found.id, self._act.actor.account))
-            place = Place(str(found.address), "/" if calendar is None else calendar.path)
-            decision = await service._folders.may(self._act.actor, FolderOp.ACCEPT, place)
-            resting_on = resting_on.joined(Witness(valid_until=decision.valid_until))
-            accepts[invitation.attendee] = (AccountId(found.id), decision)
+            account, decision, one = await self._service.accepts(self._act.actor, invitation.attendee)
+            accepts[invitation.attendee] = (account, decision)
+            resting_on = resting_on.joined(one)
         return accepts, resting_on
 
     def _judge(
@@ -306,12 +364,33 @@ class Transaction:
         """Received names nobody (5.8): neither login nor client address nor what it said in EHLO."""
         rules = self._service._delivery.rules
         at = datetime.fromtimestamp(routing.snapshot.now / 1_000_000, UTC)
-        received = headers.received_field(by=rules.hostname, protocol="ESMTPSA", identifier=key, at=at)
+        received = headers.received_field(by=rules.hostname, protocol=self._protocol, identifier=key, at=at)
         plan = await self._service._delivery.plan(routing, self._recipients, received + final, reverse_path, self._act.actor.account)
         nobody = plan.everything_refused()
         if nobody is not None:
             raise Refused(nobody)
         return plan
+
+    async def _posts_entries(self, snapshot: Snapshot, plan: Plan, key: str, message_id: str) -> list[AuditEntry]:
+        """One record for every list that the others were not kept from: nested ones, and those that have been restricted since RCPT."""
+        refused = [one for one, verdict in zip(self._recipients, plan.outcomes, strict=True) if verdict and verdict.reason is _POSTING]
+        entries = []
+        for address in dict.fromkeys([*plan.refused_lists, *refused]):
+            group = await snapshot.ask(addresses.resolve, address)
+            entries.append(
+                self._act.entry(
+                    decision_id(),
+                    "post",
+                    allowed=False,
+                    because=str(address),
+                    principal=None if group is None else group.id,
+                    principal_address=str(address if group is None else group.address),
+                    right=_MISSING[_POSTING],
+                    message_id=message_id,
+                    queue_id=key,
+                )
+            )
+        return entries
 
     async def _reports(self, snapshot: Snapshot, plan: Plan, reverse_path: Address | None, final: bytes) -> list[AcceptMessage]:
         delivery = self._service._delivery
@@ -365,7 +444,20 @@ class Transaction:
         if verdict.new_from is not None and verdict.decisions[len(verdict.principals) :]:
             # From was another's, and `unauthorisedFrom = rewrite` made it the actor's.
             because = verdict.decisions[-1].because
-            audit.append(self._act.entry(decision_id(), "rewrite", allowed=False, because=because, message_id=message_id, queue_id=key))
+            address = None if verdict.rewritten_from is None else await _address_of(snapshot, verdict.rewritten_from)
+            audit.append(
+                self._act.entry(
+                    decision_id(),
+                    "rewrite",
+                    allowed=False,
+                    because=because,
+                    principal=verdict.rewritten_from,
+                    principal_address=str(address or ""),
+                    right=_TO_SEND,
+                    message_id=message_id,
+                    queue_id=key,
+                )
+            )
         if not owners and not sender:
             return [], audit
         return [Filing(arrived(final), self._act.actor.account, tuple(owners), sender)], audit
@@ -389,6 +481,16 @@ async def _gathered(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) 
     if isinstance(gathered, Refuse):
         raise Refused(gathered)
     return gathered
+
+
+async def _address_of(snapshot: Snapshot, principal: int) -> Address | None:
+    row = await principal_row(snapshot, principal)
+    return await list_address(snapshot, principal) if row is None else row.address
+
+
+def _protocol(*, smtputf8: bool, secured: bool) -> str:
+    """The word of Received's `with` for mail after a login (RFC 3848, RFC 6531 section 4.3)."""
+    return ("UTF8SMTP" if smtputf8 else "ESMTP") + ("SA" if secured else "A")
 
 
 def decision_id() -> str:

@@ -1,6 +1,6 @@
 """The closed list of reasons for which procura says no, or later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -48,20 +48,22 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Final: 5xx, NO."""
+    """Final: 5xx, NO. `principal`: the account or list in whose name it was, for the record; nobody is told."""
 
     reason: Reason
     detail: str = ""
     decision: str = ""  # the decision id under which it is on record, e.g. "d-7f3a91"
+    principal: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Later: 4xx, the queue, NO [UNAVAILABLE]."""
+    """Later: 4xx, the queue, NO [UNAVAILABLE]. `principal` as in Refuse."""
 
     reason: Reason
     detail: str = ""
     decision: str = ""
+    principal: int | None = field(default=None, compare=False)
 
 
 Verdict = Refuse | Defer

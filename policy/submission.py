@@ -27,6 +27,7 @@ class Principal:
     `address` is the one that was named (canonical, folded); `send_as` and `on_behalf` are Decisions of
     policy.grants.judge_send_right, already narrowed by the principal's `delegated_sender_addresses`;
     `sending` is policy.status.owner_sending of its effective status (None for lists).
+    `holds_any`: one of the two rights is held on the principal, whether or not it covers this address.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Principal:
     send_as: Decision
     on_behalf: Decision
     sending: Refuse | Defer | None = None
+    holds_any: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class SenderVerdict:
     bounce address takes its place.
     `kinds`: one per principal (or SELF); `principals`: ids in whose name it goes out, empty for self.
     `decisions`: what goes on record. `valid_until`: as in Witness, over every right that was asked about.
+    `rewritten_from`: the principal in whose name it would have gone out without `rewrite`, for the record.
     """
 
     kinds: tuple[Kind, ...]
@@ -101,6 +104,7 @@ class SenderVerdict:
     keep_resent_sender: bool = False
     bounce_list: int | None = None
     valid_until: int | None = None
+    rewritten_from: int | None = None
 
 
 def is_own(address: Address, facts: SenderFacts) -> bool:
@@ -205,18 +209,24 @@ def _rewrites(facts: SenderFacts) -> bool:
 def _unpermitted(address: Address, facts: SenderFacts) -> Refuse:
     """5.11: what would be needed. A local address is told in the same words whether it exists or not."""
     needed = "sendAs or sendOnBehalfOf grant" if address.domain in facts.delimiters else "allowFromAddresses entry"
-    return Refuse(Reason.SENDER_NOT_PERMITTED, f"{facts.primary} may not send as {address}: no {needed}")
+    found = _principal(address, facts)
+    return Refuse(
+        Reason.SENDER_NOT_PERMITTED,
+        f"{facts.primary} may not send as {address}: no {needed}",
+        principal=None if found is None else found.id,
+    )
 
 
 def judge_reverse_path(path: Address | None, facts: SenderFacts) -> Address | Refuse | Defer | None:
     """At MAIL: refuses 553 what no From could justify; returns the path to use (rewrite: U's primary); None is the empty path.
 
-    The status of the principal is not asked here: the From at the end of DATA is what it is asked about.
+    The status of the principal is not asked here: the From at the end of DATA is what it is asked about. Nor whether the right
+    covers this very address of the principal: any of them may be the envelope sender of a From that it does cover (5.6).
     """
     if path is None or _speaks_as_self(path, facts):
         return path
     found = _principal(path, facts)
-    if found is not None and _may_send(found):
+    if found is not None and (_may_send(found) or found.holds_any):
         return path
     return facts.primary if _rewrites(facts) else _unpermitted_path(path, facts)
 
@@ -248,7 +258,7 @@ def _judge_pair(from_: Sequence[Address], sender: Address | None, facts: SenderF
         found.setdefault(principal.id, (principal, address))
     for principal, address in found.values():
         if principal.sending is not None:
-            return _by_status(principal.sending, address)
+            return _by_status(principal.sending, principal.id, address)
     spoken_for = tuple(principal for principal, _ in found.values())
     own_sender = sender is not None and is_own(sender, facts)
     writes_actor = _Judged(
@@ -274,10 +284,10 @@ def _self_kind(from_: Sequence[Address], facts: SenderFacts) -> Kind:
     return Kind.SELF_FOREIGN if foreign else Kind.SELF
 
 
-def _by_status(sending: Refuse | Defer, address: Address) -> Refuse | Defer:
+def _by_status(sending: Refuse | Defer, principal: int, address: Address) -> Refuse | Defer:
     """The principal's status in words: asked only after the right, so it tells nobody who holds none."""
     state = "in maintenance" if sending.reason is Reason.PRINCIPAL_MAINTENANCE else sending.detail or "not active"
-    return replace(sending, detail=f"the account {address} is {state}")
+    return replace(sending, detail=f"the account {address} is {state}", principal=principal)
 
 
 def judge_originators(
@@ -292,6 +302,7 @@ def judge_originators(
     if isinstance(resent, Refuse | Defer):
         return resent
     new_from: Address | None = None
+    rewritten_from: int | None = None
     extra: tuple[Decision, ...] = ()
     if resent is not None and facts.values.allow_resend and may_resend and claimed.from_:
         author = _Judged(resent.kinds, (), keep_sender=True)
@@ -305,7 +316,7 @@ def judge_originators(
         if isinstance(judged, Refuse) and judged.reason is Reason.SENDER_NOT_PERMITTED and _rewrites(facts):
             missing = step(judged.detail)
             extra = (Decision(None, (missing, step("unauthorisedFrom = rewrite: it goes out as From: the actor", decided=True))),)
-            new_from = facts.primary
+            new_from, rewritten_from = facts.primary, judged.principal
             judged = _judge_pair((new_from,), sender, facts)
         if not isinstance(judged, _Judged):
             return judged
@@ -328,6 +339,7 @@ def judge_originators(
         keep_resent_sender=resent is not None and resent.keep_sender,
         bounce_list=lists.id if lists is not None and lists.is_list else None,
         valid_until=earliest(one.valid_until for who in facts.principals.values() for one in (who.send_as, who.on_behalf)),
+        rewritten_from=rewritten_from,
     )
 
 
@@ -429,22 +441,22 @@ def judge_invitation(
         return None
     attendee = invitation.attendee
     if isinstance(accept.refusal, Defer):
-        return Defer(Reason.PRINCIPAL_MAINTENANCE, f"the account {attendee} is in maintenance")
+        return Defer(Reason.PRINCIPAL_MAINTENANCE, f"the account {attendee} is in maintenance", principal=attendee_id)
     if accept.refusal is not None:
-        return _uninvited(f"{facts.primary} may not answer for {attendee}: no 'x' (accept invitations) on the Calendar")
+        return _uninvited(f"{facts.primary} may not answer for {attendee}: no 'x' (accept invitations) on the Calendar", attendee_id)
     if invitation.sent_by is not None and not is_own(invitation.sent_by, facts):
-        return _uninvited(f"SENT-BY of the ATTENDEE {attendee} must name {facts.primary}")
+        return _uninvited(f"SENT-BY of the ATTENDEE {attendee} must name {facts.primary}", attendee_id)
     if all(is_own(address, facts) for address in from_):
         if invitation.sent_by is None:
-            return _uninvited(f"an answer for {attendee} from {facts.primary} needs SENT-BY in its ATTENDEE")
+            return _uninvited(f"an answer for {attendee} from {facts.primary} needs SENT-BY in its ATTENDEE", attendee_id)
         return InvitationVerdict(on_behalf=False, add_sent_by=False, decision=accept)
     author = _principal(from_[0], facts) if len(from_) == 1 else None
     if len(from_) != 1 or not (_same(from_[0], attendee, facts) or (author is not None and author.id == attendee_id)):
-        return _uninvited(f"an answer for {attendee} must come from that address, or from {facts.primary} with SENT-BY")
+        return _uninvited(f"an answer for {attendee} must come from that address, or from {facts.primary} with SENT-BY", attendee_id)
     on_behalf = author is None or _goes_on_behalf(author, from_[0], sender, facts)
     add_sent_by = on_behalf and invitation.sent_by is None
     if add_sent_by and invitation.signed:
-        return _uninvited(f"an answer for {attendee} needs SENT-BY, which cannot be added to a signed or encrypted message")
+        return _uninvited(f"an answer for {attendee} needs SENT-BY, which cannot be added to a signed or encrypted message", attendee_id)
     return InvitationVerdict(on_behalf, add_sent_by, accept)
 
 
@@ -455,5 +467,5 @@ def _goes_on_behalf(author: Principal, from_: Address, sender: Address | None, f
     return author.on_behalf.allowed and sender is not None and not _same(sender, from_, facts)
 
 
-def _uninvited(detail: str) -> Refuse:
-    return Refuse(Reason.INVITATION_NOT_PERMITTED, detail)
+def _uninvited(detail: str, attendee: int) -> Refuse:
+    return Refuse(Reason.INVITATION_NOT_PERMITTED, detail, principal=attendee)

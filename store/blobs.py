@@ -3,9 +3,10 @@
 import os
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from store.errors import NotFound
@@ -25,15 +26,15 @@ class Files:
     """The directory of the octets that lie in files. Every method blocks: call it in a thread."""
 
     directory: Path
+    _durable: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def spool(self, octets: bytes) -> Spooled:
         """Durable when it returns: written, fsynced, renamed, the directory fsynced. Raises OSError."""
         name = secrets.token_hex(16)
         place = f"{name[:2]}/{name}"
         target = self.directory / place
-        if not target.parent.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sync(self.directory)
+        self._make(target.parent)
         unfinished = target.with_name(name + _UNFINISHED)
         try:
             with open(unfinished, "xb", buffering=0, opener=_private) as file:
@@ -47,6 +48,17 @@ class Files:
             raise
         _sync(target.parent)
         return Spooled(place, sha256(octets).digest(), len(octets))
+
+    def _make(self, shelf: Path) -> None:
+        """A file is durable only when every directory above it is: whoever finds one that is just being made waits for it."""
+        with self._making:
+            if shelf.name in self._durable and shelf.is_dir():
+                return
+            missing = [one for one in (self.directory, *self.directory.parents) if not one.is_dir()]
+            shelf.mkdir(parents=True, exist_ok=True)
+            for made in (shelf, *missing):
+                _sync(made.parent)
+            self._durable.add(shelf.name)
 
     def keep(self, message: NewMessage) -> NewMessage:
         """The message with its octets spooled where they are large: call it before the deed, so that the writer need not write

@@ -311,6 +311,7 @@ def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
         if there.special_use is not None:
             raise Conflict(f"{path} serves as {there.special_use.value}")
         tx.run("folders.set_special_use", id=there.id, special_use=use.value)
+        tx.touch(owner)
         made = existing(tx, there.id)
     tx.wake(FoldersChanged(owner))
     return made
@@ -368,6 +369,8 @@ def _make_at(tx: Tx, owner: AccountId, path: str, missing: Sequence[str], use: S
     if there is None:
         return _insert(tx, owner, path, use)
     tx.run("folders.revive", id=there.id, uidvalidity=_draw(tx, owner), special_use=None if use is None else use.value)
+    if use is not there.special_use:
+        tx.touch(owner)
     return existing(tx, there.id)
 
 

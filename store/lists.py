@@ -1,7 +1,7 @@
 """Lists, which are groups too: their members, and through which of them an account is in which."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -143,13 +143,17 @@ def memberships(tx: Tx, holder: int) -> Sequence[Membership]:
 
 
 def nested(tx: Tx, list_id: ListId, leave_out: Collection[ListId] = ()) -> Mapping[ListId, tuple[ListId, ...]]:
-    """The list and every list in it, with the path that leads there from it; what is only reached through `leave_out` is not there."""
+    """The list and every list that gets what is sent to it, with the path that leads there from it; what is only reached through
+    `leave_out` is not there. A kept address that leads to a list of ours now is followed like a member.
+
+    Ask by `work`: a list may have any number of members.
+    """
     paths: dict[ListId, tuple[ListId, ...]] = {list_id: (list_id,)} if list_id not in leave_out else {}
     waiting = [*paths]
     while waiting:
         following: dict[ListId, None] = {}
         for one in waiting:
-            for (inner,) in tx.all("lists.inner", list=one):
+            for inner in (*(found for (found,) in tx.all("lists.inner", list=one)), *_lists_kept(tx, one)):
                 if inner not in paths and inner not in leave_out:
                     paths[inner] = _longer(paths[one], inner)
                     following[inner] = None
@@ -165,35 +169,29 @@ def expand(tx: Tx, list_id: ListId, leave_out: Collection[ListId] = ()) -> Seque
     """
     found: dict[Address, ListRecipient] = {}
     seen: set[int] = set()
-    refused = set(leave_out)
-    paths = nested(tx, list_id, refused)
-    waiting = [*paths]
-    while waiting:
-        more: dict[ListId, tuple[ListId, ...]] = {}
-        for one in waiting:
-            through = paths[one]
-            for number, kind, local, domain in tx.all("lists.members", list=one):
-                if kind == addresses.ObjectKind.ACCOUNT and number not in seen:
-                    seen.add(number)
-                    address = Address(local, domain)
-                    found[address] = ListRecipient(address, AccountId(number), through)
-            for local, domain in tx.all("lists.externals", list=one):
+    for one, through in nested(tx, list_id, leave_out).items():
+        for number, kind, local, domain in tx.all("lists.members", list=one):
+            if kind == addresses.ObjectKind.ACCOUNT and number not in seen:
+                seen.add(number)
                 address = Address(local, domain)
-                lead = addresses.resolve(tx, address)
-                if lead is None:
-                    found.setdefault(address, ListRecipient(address, None, through))
-                elif lead.kind is addresses.ObjectKind.ACCOUNT:
-                    if lead.id not in seen:
-                        seen.add(lead.id)
-                        found[address] = ListRecipient(address, AccountId(lead.id), through)
-                else:
-                    # Was external when it was added, is a list of ours now.
-                    for inner, path in nested(tx, ListId(lead.id), refused).items():
-                        if inner not in paths and inner not in more:
-                            more[inner] = (*through, *path)[-NESTING:]
-        paths = {**paths, **more}
-        waiting = [*more]
+                found[address] = ListRecipient(address, AccountId(number), through)
+        for local, domain in tx.all("lists.externals", list=one):
+            address = Address(local, domain)
+            lead = addresses.resolve(tx, address)
+            if lead is None:
+                found.setdefault(address, ListRecipient(address, None, through))
+            elif lead.kind is addresses.ObjectKind.ACCOUNT and lead.id not in seen:
+                seen.add(lead.id)
+                found[address] = ListRecipient(address, AccountId(lead.id), through)
     return [*found.values()]
+
+
+def _lists_kept(tx: Tx, list_id: ListId) -> Iterator[ListId]:
+    """Lists to which an address leads that was kept as it was written: one with a tag, or one that came later."""
+    for local, domain in tx.all("lists.externals", list=list_id):
+        lead = addresses.resolve(tx, Address(local, domain))
+        if lead is not None and lead.kind is addresses.ObjectKind.LIST:
+            yield ListId(lead.id)
 
 
 def _longer(path: tuple[ListId, ...], step: ListId) -> tuple[ListId, ...]:
@@ -318,6 +316,7 @@ def _add_members(tx: Tx, deed: AddMembers) -> Sequence[Address]:
     _there(tx, deed.list)
     above: int | None = None
     added = []
+    standings = False
     for address in deed.members:
         found = addresses.resolve(tx, address)
         if found is None or found.tag_cut:
@@ -332,28 +331,35 @@ def _add_members(tx: Tx, deed: AddMembers) -> Sequence[Address]:
             if above + 1 + below >= NESTING:
                 raise LimitReached(f"lists may be nested {NESTING} deep")
         if tx.run("lists.add_member", list=deed.list, member=found.id):
+            standings = True
             added.append(address)
-    if added:
-        tx.touch(DIRECTORY, deed.list)
+    _touch(tx, deed.list, changed=bool(added), standings=standings)
     return added
 
 
 def _remove_members(tx: Tx, deed: RemoveMembers) -> Sequence[Address]:
     _there(tx, deed.list)
     removed = []
+    standings = False
     for address in deed.members:
         found = addresses.resolve(tx, address)
         count = 0
         if found is not None and not found.tag_cut:
             count = tx.run("lists.remove_member", list=deed.list, member=found.id)
+            standings = standings or count > 0
         folded = address.folded()
         for kept in {address, folded}:
             count += tx.run("lists.remove_external", list=deed.list, local=kept.local, domain=kept.domain)
         if count:
             removed.append(address)
-    if removed:
-        tx.touch(DIRECTORY, deed.list)
+    _touch(tx, deed.list, changed=bool(removed), standings=standings)
     return removed
+
+
+def _touch(tx: Tx, list_id: ListId, *, changed: bool, standings: bool) -> None:
+    """Who only gets the mail holds nothing by it: then nothing rests on it but what is sent to the list (`standings` False)."""
+    if changed:
+        tx.touch(*((DIRECTORY,) if standings else ()), list_id)
 
 
 DEEDS = (

@@ -7,13 +7,15 @@ from typing import Final
 
 from policy.cos import ServiceValues
 from policy.identity import AccountId
-from policy.login import Failure, FailureHistory, after_failure
+from policy.login import Failure, FailureHistory, after_failure, is_locked_out
 from store import cos
 from store.errors import NotFound
 from store.port import Deed, Tx
 
 KNOWN_FOR: Final = 30 * 86400 * 1_000_000
 """Microseconds: how long a network from which the account logged in well is known (delegation.md section 8)."""
+NOBODYS: Final = -1
+"""A scope that no object has and no witness names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,27 @@ class RecordFailure(Deed[FailureRecorded]):
 
 
 @dataclass(frozen=True, slots=True)
+class PretendFailure(Deed[None]):
+    """Takes as long as RecordFailure where there is nothing to record: what it writes says nothing, but has to become durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitUnlessLocked(Deed[bool]):
+    """A right password, judged where failures are counted: False when they have locked this network out by now, or the password
+    is another (`verifier` is the one it was right for). Else, with `forget`, the failures from this network are forgotten.
+
+    Raises NotFound when the account is gone.
+    """
+
+    account: AccountId
+    source: str
+    verifier: str
+    forget: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ClearFailures(Deed[None]):
-    """`source`: only those from this network (a good login); None: all, and the lockout ends (an administrator)."""
+    """`source`: only those from this network; None: all, and the lockout ends (an administrator)."""
 
     account: AccountId
     source: str | None = None
@@ -84,6 +105,8 @@ def _record(tx: Tx, deed: RecordFailure) -> FailureRecorded:
     before = history(tx, deed.account)
     after = after_failure(before, deed.failure, rules, tx.now)
     if after == before:
+        # What does not count takes as long as what does: nobody is to hear whether the account is locked out.
+        tx.run("login.pretend", scope=NOBODYS)
         return FailureRecorded(before, False)
     _keep(tx, deed.account, after.failures)
     if after.locked_until is None:
@@ -92,6 +115,22 @@ def _record(tx: Tx, deed: RecordFailure) -> FailureRecorded:
         tx.run("login.set_lockout", account=deed.account, until=after.locked_until)
     locked_before = before.locked_until is not None and tx.now < before.locked_until
     return FailureRecorded(after, after.locked_until is not None and tx.now < after.locked_until and not locked_before)
+
+
+def _pretend(tx: Tx, _deed: PretendFailure) -> None:
+    tx.run("login.pretend", scope=NOBODYS)
+
+
+def _admit(tx: Tx, deed: AdmitUnlessLocked) -> bool:
+    rules = _rules(tx, deed.account)
+    verifier = tx.one("login.verifier", account=deed.account)
+    if verifier is None or verifier[0] != deed.verifier:
+        return False
+    if is_locked_out(history(tx, deed.account), rules, deed.source, tx.now):
+        return False
+    if deed.forget:
+        tx.run("login.delete_failures_of_source", account=deed.account, source=deed.source)
+    return True
 
 
 def _keep(tx: Tx, account: AccountId, failures: Sequence[Failure]) -> None:
@@ -119,4 +158,10 @@ def _remember(tx: Tx, deed: RememberSource) -> None:
         tx.run("login.forget_sources", account=deed.account, before=tx.now - KNOWN_FOR)
 
 
-DEEDS = ((RecordFailure, _record), (ClearFailures, _clear), (RememberSource, _remember))
+DEEDS = (
+    (RecordFailure, _record),
+    (PretendFailure, _pretend),
+    (AdmitUnlessLocked, _admit),
+    (ClearFailures, _clear),
+    (RememberSource, _remember),
+)

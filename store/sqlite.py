@@ -3,6 +3,7 @@
 # ruff: noqa: D102 - what the methods of transactions, snapshots, engine and store promise stands in store/port.py and store/writer.py
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,12 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 import aiosqlite
 
 from policy.decision import Witness
-from store.errors import Busy, Conflict, LimitReached
+from store.errors import Broken, Busy, LimitReached
 from store.lock import Lock
 from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
 from store.writer import Bounds, Fault, Functions, Writer, ended
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -53,7 +55,9 @@ _PASSING: Final = frozenset(
 def translated(error: sqlite3.Error) -> Exception:
     """What a failure of SQLite means for a deed or a question; the error itself where it is a mistake of ours."""
     if isinstance(error, sqlite3.IntegrityError):
-        return Conflict(str(error))
+        # A deed looks before it writes, and says Conflict itself: what the schema has to forbid is nobody's final answer.
+        log.error("a constraint of the database was broken", exc_info=error)
+        return Broken(f"{error} ({getattr(error, 'sqlite_errorname', 'constraint')})")
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return error

@@ -1,14 +1,13 @@
 """How does one connection become commands and answers? Carrier, framing, command, handler, response."""
 
 import asyncio
-import ipaddress
 import logging
 import secrets
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.carrier import OUTPUT_BACKLOG, OUTPUT_TIMEOUT, Carrier, Reading, Wheel, use_small_tls_buffers
 from gateway.changes import Changes, News
@@ -31,8 +30,6 @@ from store.errors import Busy, StoreError
 
 log = logging.getLogger(__name__)
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 QUEUED: Final = 65_536
 """Octets of commands that may wait behind a running one; then the peer is read no further."""
 LATE_BYE: Final = "Autologout; idle for too long"
@@ -47,14 +44,8 @@ class TlsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one peer may use up (config/settings.py has the reasons). Octets and seconds.
+    """What one peer may use up (config/settings.py has the reasons). Octets and seconds."""
 
-    `exempt`: networks to which the limit per source does not apply.
-    """
-
-    connections: int = 10_000
-    connections_per_source: int = 100
-    exempt: Sequence[Network] = ()
     line: int = 65_536
     line_before_login: int = 8_192
     literal: int = 131_072
@@ -68,6 +59,16 @@ class Limits:
     data_timeout: float = 1_800
     output_backlog: int = OUTPUT_BACKLOG
     output_timeout: float = OUTPUT_TIMEOUT
+
+
+class Admission(Protocol):
+    """Who may connect; shared with the other doors."""
+
+    def enter(self, address: str) -> str | None:
+        """None: welcome, and `leave` will be called. Otherwise why not."""
+
+    def leave(self, address: str) -> None:
+        """A connection that was welcome has ended."""
 
 
 class _Framer(Framer):
@@ -477,6 +478,7 @@ class ImapListener:
         sessions: Sessions,
         changes: Changes,
         wheel: Wheel,
+        admission: Admission | None = None,
         *,
         hostname: str,
         tls: Callable[[], ssl.SSLContext | None],
@@ -494,7 +496,8 @@ class ImapListener:
         self._reading = Reading()
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
-        self._sources: dict[str, int] = {}
+        self._admission = admission
+        self._admitted: dict[Connection, str] = {}
         self._all_gone: asyncio.Future[None] | None = None
 
     async def start(self, host: str, port: int, tls_mode: TlsMode = TlsMode.STARTTLS) -> tuple[str, int]:
@@ -545,45 +548,23 @@ class ImapListener:
 
     def admit(self, connection: Connection) -> bool:
         """Counts a new connection. True: there are too many, it has to go again."""
-        source = _source(connection.peer)
-        too_many = len(self._connections) >= self.limits.connections
-        if self._sources.get(source, 0) >= self.limits.connections_per_source and not self._is_exempt(connection.peer):
-            too_many = True
         self._connections.add(connection)
-        self._sources[source] = self._sources.get(source, 0) + 1
-        return too_many or self.stopping
+        if self.stopping:
+            return True
+        if self._admission is None:
+            return False
+        address = connection.peer.partition("%")[0].removeprefix("::ffff:")
+        if self._admission.enter(address) is not None:
+            return True
+        self._admitted[connection] = address
+        return False
 
     def gone(self, connection: Connection) -> None:
         """Counts it no longer."""
-        if connection not in self._connections:
-            return
         self._connections.discard(connection)
-        if not self._connections and self._all_gone is not None and not self._all_gone.done():
-            self._all_gone.set_result(None)
-        source = _source(connection.peer)
-        self._sources[source] -= 1
-        if not self._sources[source]:
-            del self._sources[source]
-
-    def _is_exempt(self, peer: str) -> bool:
-        try:
-            address = ipaddress.ip_address(peer.partition("%")[0])
-        except ValueError:
-            return True
-        return any(address in network for network in self.limits.exempt if network.version == address.version)
-
-
-def _source(peer: str) -> str:
-    """An IPv4 address, or the /64 of an IPv6 one: what one customer of a provider has."""
-    if ":" not in peer:
-        return peer
-    try:
-        address = ipaddress.IPv6Address(peer.partition("%")[0])
-    except ValueError:
-        return peer
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
+        address = self._admitted.pop(connection, None)
+        if address is not None and self._admission is not None:
+            self._admission.leave(address)
 
 
 def _fault() -> str:

@@ -20,6 +20,7 @@ _ENCODE = re.compile(r"&|[^\x20-\x7e]+")
 # RFC 5198 and RFC 9051 section 5.1: no controls, no line or paragraph separators.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BASE64 = re.compile(rb"[A-Za-z0-9+,]+\Z")
+_FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
 class BadName(Exception):
@@ -102,6 +103,11 @@ def fold_inbox(name: str) -> str:
     return name
 
 
+def fold_owner(owner: str) -> str:
+    """An owner in the form in which local addresses are compared: A to Z as a to z and nothing else (delegation.md section 1)."""
+    return owner.translate(_FOLD)
+
+
 @dataclass(frozen=True, slots=True)
 class FolderName:
     """A folder: `owner` is None for the actor's own, else the owner's address; `path` below the owner's mailbox root.
@@ -168,7 +174,7 @@ class Namespace:
         if below:
             check_path(path)
         owner = shown if "@" in shown else f"{shown}@{self.domain}"
-        return FolderName(owner.lower(), fold_inbox(path))
+        return FolderName(fold_owner(owner), fold_inbox(path))
 
     def spell(self, name: FolderName) -> str:
         """The mailbox name that LIST shows for a folder: owners of the actor's own domain by local part."""

@@ -277,8 +277,8 @@ class Selected:
         self.permanent = self.permanent_flags()
 
     def permanent_flags(self) -> tuple[bytes, ...]:
-        """Exactly the flags this actor may change."""
-        if self.examined or not self.folder.writable:
+        """Exactly the flags this actor may change; an own \\Seen is one of them where the folder is read-only otherwise (RFC 4314 5.1)."""
+        if self.examined or not self.folder.available:
             return ()
         allowed = self.folder.permitted
         names = self.view.state.names

@@ -69,7 +69,9 @@ class SubmissionHooks:
         assert self._actor is not None  # MAIL is answered with 530 before AUTH
         try:
             reverse_path = _reverse_path(path)
-            self._transaction = await self._submission.begin(self._actor, reverse_path, envelope.smtp_utf8, server.address)
+            self._transaction = await self._submission.begin(
+                self._actor, reverse_path, envelope.smtp_utf8, server.address, secured=server.secured
+            )
         except BadAddress as bad:
             return _bad_sender(bad)
         except Refused as refused:

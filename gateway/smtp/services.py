@@ -30,8 +30,10 @@ class Transaction(Protocol):
 class Submission(Protocol):
     """The submission service."""
 
-    async def begin(self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "") -> Transaction:
-        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record. Raises Refused."""
+    async def begin(
+        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+    ) -> Transaction:
+        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: by TLS. Raises Refused."""
         ...
 
 

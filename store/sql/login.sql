@@ -18,6 +18,12 @@ JOIN domain d ON d.id = o.domain
 JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
 WHERE o.id = :account;
 
+-- verifier
+SELECT verifier FROM account WHERE id = :account;
+
+-- pretend
+INSERT INTO epoch (scope, value) VALUES (:scope, 1) ON CONFLICT (scope) DO UPDATE SET value = value + 1;
+
 -- insert_failure
 INSERT INTO login_failure (account, at, source, digest) VALUES (:account, :at, :source, :digest);
 

@@ -15,9 +15,9 @@ SOLE_CALLER = {
     "judge_originators": "gateway/submission.py",
     "judge_invitation": "gateway/submission.py",
     "judge_recipient": "gateway/delivery.py",
-    "judge_folder": "gateway/folders.py",
-    "permitted_flags": "gateway/folders.py",
-    "judge_grant_change": "gateway/folders.py",
+    "judge_folder": "gateway/folders/standpoint.py",
+    "permitted_flags": "gateway/folders/standpoint.py",
+    "judge_grant_change": "gateway/folders/standpoint.py",
     "judge_send_right": "gateway/sending.py",
 }
 

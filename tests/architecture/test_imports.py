@@ -47,6 +47,11 @@ PLANTED = {
         ("gateway.refusal", "import gateway.login"),
         ("gateway.app", "import gateway.cli"),
     ],
+    "folders": [
+        ("gateway.folders.standpoint", "import gateway.folders.judging"),
+        ("gateway.folders.entries", "import gateway.folders.opened"),
+        ("gateway.folders.opened", "import gateway.folders.service"),
+    ],
     "imap": [
         ("gateway.imap.grammar.fetch", "import gateway.imap.session"),
         ("gateway.imap.handlers.fetch", "import gateway.imap.capabilities"),

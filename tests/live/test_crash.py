@@ -14,7 +14,7 @@ import pytest
 
 from tests.live import ledger as books
 from tests.live.ledger import Flags, Ledger, Load
-from tests.live.server import Server
+from tests.live.server import PASSWORD, Server
 from tests.live.talk import Mail, Talk
 
 ROUNDS = 20
@@ -26,9 +26,14 @@ START = 10.0
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path)
-    made.people("worker", "sink", "second", "held", "sender")
-    made.prov("createDistributionList team@acme.test", "addDistributionListMember team@acme.test sink@acme.test second@acme.test")
-    made.prov("modifyAccount held@acme.test status maintenance", "modifyAccount sender@acme.test delegatedSent none")
+    made.prov(
+        "createDomain acme.test",
+        *(f"createAccount {name}@acme.test '{PASSWORD}'" for name in ("worker", "sink", "second", "held", "sender")),
+        "createDistributionList team@acme.test",
+        "addDistributionListMember team@acme.test sink@acme.test second@acme.test",
+        "modifyAccount held@acme.test status maintenance",
+        "modifyAccount sender@acme.test delegatedSent none",
+    )
     made.start()
     try:
         yield made

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import random
 import re
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -794,3 +796,31 @@ def test_octet_after_octet_is_a_command_too(server: Server) -> None:
         octets = b'a LIST "" {1+}\r\n*\r\n'
         raw.send(*(octets[at : at + 1] for at in range(len(octets))))
         assert raw.until(b"a").splitlines()[-1].startswith(b"a OK")
+
+
+PIECES = [
+    b"SELECT", b"FETCH", b"UID", b"STORE", b"SEARCH", b"APPEND", b"COPY", b"MOVE", b"LIST", b"STATUS", b"IDLE", b"DONE", b"EXPUNGE",
+    b"CLOSE", b"INBOX", b"Fuzz", b'"Other Users/owner@acme.test"', b"1", b"1:*", b"*", b"0", b"4294967295", b"(", b")", b"((", b'"',
+    b'""', b"{1+}\r\nx", b"{0+}\r\n", b"{3}", b"BODY[]", b"BODY.PEEK[1.MIME]<0.5>", b"BODYSTRUCTURE", b"ENVELOPE", b"FLAGS",
+    b"+FLAGS.SILENT", b"\\Seen", b"\\Deleted", b"NOT", b"OR", b"CHARSET", b"UTF-8", b"RETURN", b"(COUNT)", b"NIL", b"\r\n", b"\r",
+    b"\n", b"\x00", b"\xff", b"%", b"&", b"[", b"]", b"<", b" ", b"  ", b"AUTHENTICATE", b"PLAIN", b"=", b"LOGIN", b"CREATE", b"RENAME",
+    b"DELETE", b"SETACL", b"GETACL", b"MYRIGHTS", b"ENABLE", b"NOOP", b"ID", b"STARTTLS",
+]  # fmt: skip
+BEGINNINGS = [b"", b"s SELECT Fuzz\r\n", b"s EXAMINE Fuzz\r\n", b"i IDLE\r\n", b"p APPEND Fuzz {4}\r\n", b"a AUTHENTICATE PLAIN\r\n"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_dialogues_in_every_state_find_no_fault_of_ours(server: Server, seed: int) -> None:
+    chance = random.Random(seed)
+    with imap(server, USER) as raw:
+        raw.do(b"c", b"CREATE Fuzz")
+        append(raw, b"Subject: x\r\n\r\ny\r\n", b"Fuzz")
+    for _ in range(40):
+        with imap(server, USER if chance.random() < 0.8 else None) as raw:
+            raw.send(chance.choice(BEGINNINGS))
+            for number in range(chance.randrange(1, 25)):
+                words = [chance.choice(PIECES) for _ in range(chance.randrange(1, 9))]
+                raw.send(b"r%d " % number + chance.choice((b" ", b" ", b" ", b"")).join(words) + b"\r\n")
+            raw.send(b"\r\nDONE\r\nz LOGOUT\r\n")
+            raw.socket.shutdown(socket.SHUT_WR)
+            assert b"SERVERBUG" not in raw.rest()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import random
+import re
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -674,3 +677,37 @@ def test_locking_somebody_out_stops_neither_his_mail_nor_his_open_session(server
         assert session.do(b"c", b"NOOP").startswith(b"c OK")
         session.send(b"d SEARCH FROM elsewhere\r\n")
         assert session.until(b"d").startswith((b"* SEARCH 1\r\n", b"* SEARCH 2\r\n"))
+
+
+PIECES = [
+    b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"DATA", b"RSET", b"NOOP", b"QUIT", b"VRFY", b"AUTH", b"PLAIN", b"LOGIN",
+    b"=", b"*", b"<>", b"<a@b.test>", b"<victim@acme.test>", b"<mallory@acme.test>", b"<", b">", b"@", b'"', b"SIZE=5", b"SIZE=",
+    b"BODY=8BITMIME", b"SMTPUTF8", b"\r\n.\r\n", b"\r\n", b".", b"..", b"\r", b"\n", b"\x00", b"\xff", b"\xc3\xa4", b"x",
+    b"From: a@b.test", b":", b" ", b"\t", b"BDAT 3 LAST", b"STARTTLS",
+]  # fmt: skip
+BEGINNINGS = [
+    b"",
+    b"EHLO x\r\n",
+    b"EHLO x\r\nMAIL FROM:<a@elsewhere.test>\r\n",
+    b"EHLO x\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<victim@acme.test>\r\n",
+    b"EHLO x\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<victim@acme.test>\r\nDATA\r\n",
+    b"EHLO x\r\nAUTH PLAIN\r\n",
+    b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<victim@acme.test>\r\nRCPT TO:<quiet@acme.test>\r\nDATA\r\n",
+]
+
+
+@pytest.mark.parametrize("door", ["submission", "mx", "lmtp"])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_dialogues_in_every_state_find_no_fault_of_ours(server: Server, door: str, seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(40):
+        with Raw(server.ports[door]) as raw:
+            raw.send(chance.choice(BEGINNINGS))
+            for _ in range(chance.randrange(1, 25)):
+                words = [chance.choice(PIECES) for _ in range(chance.randrange(1, 7))]
+                raw.send(chance.choice((b" ", b"")).join(words) + b"\r\n")
+            raw.send(b"\r\n.\r\nQUIT\r\n")
+            raw.socket.shutdown(socket.SHUT_WR)
+            said = raw.rest()
+            assert b"451 4.3.0" not in said, said
+            assert re.fullmatch(rb"(?:[2-5]\d\d[ -][ -~]*\r\n)*", said), said

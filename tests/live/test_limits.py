@@ -33,7 +33,7 @@ SMALL = {
     "limits.bad_commands": 4,
     "limits.bad_commands_before_login": 2,
     "limits.failed_logins_per_source": 4,
-    "limits.failed_logins_window": "2s",
+    "limits.failed_logins_window": "5s",
 }
 
 
@@ -277,6 +277,25 @@ def test_failed_logins_per_source(server: Server) -> None:
         time.sleep(0.1)
 
 
+def test_a_flood_of_logins_is_put_off_and_holds_up_nobody_else(tmp_path_factory: pytest.TempPathFactory) -> None:
+    # One check takes about a tenth of a second, one is done at a time, three may wait.
+    dear = {"password.memory": "32MiB", "password.passes": 4, "password.threads": 1, "password.waiting": 3}
+    server = Server(tmp_path_factory.mktemp("dear"), dear)
+    server.people("user", "quiet")
+    with server, unharmed(server, "quiet@acme.test"), ExitStack() as there:
+        flood = [there.enter_context(smtp(server, "submission") if number % 2 else imap(server)) for number in range(40)]
+        for number, raw in enumerate(flood):
+            token = base64.b64encode(b"\0stranger%d@acme.test\0guess" % number)
+            raw.send(b"AUTH PLAIN " + token + b"\r\n" if number % 2 else b"a LOGIN stranger%d@acme.test guess\r\n" % number)
+        said = [raw.reply() if number % 2 else raw.until(b"a").decode() for number, raw in enumerate(flood)]
+        later = [one for one in said if one.startswith(("454 4.7.0", "451 4.3.2", "454 4.3.2", "a NO [UNAVAILABLE]"))]
+        wrong = [one for one in said if one.startswith(("535 5.7.8", "a NO [AUTHENTICATIONFAILED]"))]
+        assert len(later) + len(wrong) == 40, said
+        assert len(later) >= 20, said
+        assert len(wrong) >= 1, said
+        there.enter_context(imap(server, USER))
+
+
 # --- times
 
 HASTY = {
@@ -310,9 +329,10 @@ def chattering(door: str, command: bytes, every: float = 0.4) -> Callable[[Serve
         with Raw(server.ports[door], tls=door.endswith("s")) as raw:
             said = raw.line()
             end = time.monotonic() + 20
-            raw.socket.settimeout(every)
+            raw.socket.settimeout(0.01)
             while time.monotonic() < end:
                 raw.send(command)
+                time.sleep(every)
                 try:
                     if not raw.more():
                         return said + raw.buffer
@@ -360,12 +380,19 @@ def unread(server: Server) -> bytes:
         raise TimeoutError
 
 
+def _drip_tls(server: Server) -> bytes:
+    with Raw(server.ports["submissions"]) as raw:
+        if not drip(raw, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 500, 0.2, 20):
+            raise TimeoutError
+        return raw.buffer
+
+
 MAIL = b"MAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<user@acme.test>\r\nDATA\r\n"
 # What is done, after how many seconds it has to end, and what is said then.
 DEADLINES: dict[str, tuple[Callable[[Server], bytes], float, bytes]] = {
     "handshake, submissions": (silent("submissions"), 1, b""),
     "handshake, imaps": (silent("imaps"), 1, b""),
-    "a handshake drop by drop": (lambda server: _drip_tls(server), 1, b""),
+    "a handshake drop by drop": (_drip_tls, 1, b""),
     "login, imap, silent": (silent("imap"), 2, b"* BYE "),
     "login, imap, chattering": (chattering("imap", b"a NOOP\r\n"), 2, b"* BYE "),
     "login, imaps, chattering": (chattering("imaps", b"a NOOP\r\n"), 2, b"* BYE "),
@@ -384,13 +411,6 @@ DEADLINES: dict[str, tuple[Callable[[Server], bytes], float, bytes]] = {
     "session, mx, chattering": (chattering("mx", b"NOOP\r\n"), 6, b"\r\n421 4.4.2 "),
     "output, lmtp": (unread, 1, b""),
 }
-
-
-def _drip_tls(server: Server) -> bytes:
-    with Raw(server.ports["submissions"]) as raw:
-        if not drip(raw, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 500, 0.2, 20):
-            raise TimeoutError
-        return raw.buffer
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -626,6 +627,20 @@ def test_a_hidden_folder_answers_every_command_as_one_that_is_not_there(people: 
             assert len(set(answers.values())) == 1, (command, answers)
         session.ok("SELECT Own")
         assert session.ok("UID SEARCH ALL").lines[0] == b"* SEARCH 1", "nothing was moved to nowhere"
+
+
+def test_a_hidden_folder_takes_as_long_as_one_that_is_not_there(people: Server) -> None:
+    """Coarsely, each in turn so that whatever disturbs this machine disturbs them alike; an owner that there is not is no faster."""
+    people.prov("createAccount slow@acme.test 'correct horse 7'", "selectMailbox slow@acme.test createFolder /Hidden")
+    took: dict[str, list[float]] = {"slow/Hidden": [], "slow/Absent": [], "noby/Absent": []}
+    with Talk(people.ports["imap"], "one@acme.test") as session:
+        for _ in range(200):
+            for name, times in took.items():
+                begun = time.perf_counter()
+                session.do(f'STATUS "Other Users/{name}" (MESSAGES)')
+                times.append(time.perf_counter() - begun)
+    medians = {name: statistics.median(times) for name, times in took.items()}
+    assert max(medians.values()) < min(medians.values()) * 1.4, medians
 
 
 # --- granting over IMAP

@@ -15,7 +15,7 @@ from policy.identity import Address, DomainId
 from store import accounts, domains, sqlite
 from store.connect import connect
 from store.domains import CreateDomain, ModifyDomain
-from store.errors import Busy, Conflict, LimitReached
+from store.errors import Broken, Busy, LimitReached
 from store.port import Store, Tx
 from store.writer import Fault
 from tests.store.conftest import Clock, Directory
@@ -264,7 +264,7 @@ def test_other_failures_are_what_they_are() -> None:
     assert sqlite.translated(mistake) is mistake
     unnamed = sqlite3.ProgrammingError("bad binding")
     assert sqlite.translated(unnamed) is unnamed
-    assert isinstance(sqlite.translated(sqlite3.IntegrityError("UNIQUE constraint failed")), Conflict)
+    assert isinstance(sqlite.translated(sqlite3.IntegrityError("UNIQUE constraint failed")), Broken)
     assert isinstance(sqlite.translated(of_sqlite(sqlite3.SQLITE_TOOBIG, "SQLITE_TOOBIG")), LimitReached)
 
 

@@ -9,7 +9,7 @@ from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
 from gateway.imap.handlers.status import of as status_of
-from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern
+from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner
 from gateway.imap.responses import Listed, Namespaces, childinfo
 from gateway.imap.session import Output, Session
 from policy.folders import SpecialUse
@@ -52,7 +52,7 @@ class _Asked:
         if self.is_elsewhere:
             shown, _, _ = whole.removeprefix(names.prefix).partition(SEPARATOR)
             if "@" in shown and "*" not in shown and "%" not in shown:
-                canonical = names.owner_node(shown.lower())
+                canonical = names.owner_node(fold_owner(shown))
                 if canonical != names.prefix + shown:
                     self._written, self._canonical = names.prefix + shown, canonical
                     whole = canonical + whole[len(self._written) :]

@@ -105,7 +105,9 @@ class FakePlace:
 
 
 class FakeSubmission(FakePlace):
-    async def begin(self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "") -> FakeTransaction:
+    async def begin(
+        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+    ) -> FakeTransaction:
         self.began.append((actor, reverse_path, smtputf8))
         if reverse_path is not None and reverse_path.local == "stranger":
             raise Refused(Refuse(Reason.REVERSE_PATH_NOT_PERMITTED, f"{actor.address} may not send from {reverse_path}", "d-2"))

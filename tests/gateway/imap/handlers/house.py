@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway.carrier import Wheel
 from gateway.changes import Changes
 from gateway.folders import Folders, Visit
-from gateway.imap.listener import ImapListener, Limits, TlsMode
+from gateway.imap.listener import Admission, ImapListener, Limits, TlsMode
 from gateway.login import Login
 from gateway.passwords import PasswordCost, Passwords
 from gateway.sessions import Sessions
@@ -61,9 +61,16 @@ class House:
         for name, domain in (("anna", "acme.test"), ("bruno", "acme.test"), ("clara", "acme.test"), ("dora", "other.test")):
             self.ids[name] = await self.store.do(accounts.CreateAccount(Address(name, domain), name.title(), verifier))
 
-    async def listen(self, limits: Limits | None = None, mode: TlsMode = TlsMode.STARTTLS, *, plaintext: bool = True) -> int:
+    async def listen(
+        self,
+        limits: Limits | None = None,
+        mode: TlsMode = TlsMode.STARTTLS,
+        *,
+        plaintext: bool = True,
+        admission: Admission | None = None,
+    ) -> int:
         listener = ImapListener(
-            self.folders, self.login, self.sessions, self.changes, self.wheel,
+            self.folders, self.login, self.sessions, self.changes, self.wheel, admission,
             hostname="mail.acme.test", tls=lambda: self.tls, plaintext_login=plaintext, limits=limits,
         )  # fmt: skip
         self.listeners.append(listener)

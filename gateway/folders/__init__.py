@@ -1,0 +1,40 @@
+"""Folders: the only way from a protocol to stored mail. These names are for everybody; the files below are each other's."""
+
+from gateway.folders.octets import BATCH, IN_PLACE
+from gateway.folders.opened import OpenFolder
+from gateway.folders.service import Folders
+from gateway.folders.values import (
+    Figures,
+    Identified,
+    Listed,
+    Listing,
+    MissingTarget,
+    NewItem,
+    News,
+    Place,
+    Quota,
+    Subscribed,
+    UnknownRight,
+    Visit,
+)
+from store.messages import FlagMode
+
+__all__ = [
+    "BATCH",
+    "IN_PLACE",
+    "Figures",
+    "FlagMode",
+    "Folders",
+    "Identified",
+    "Listed",
+    "Listing",
+    "MissingTarget",
+    "NewItem",
+    "News",
+    "OpenFolder",
+    "Place",
+    "Quota",
+    "Subscribed",
+    "UnknownRight",
+    "Visit",
+]

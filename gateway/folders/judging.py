@@ -1,0 +1,198 @@
+"""Judged on a snapshot, done on its witness, on record: what everything that is done to folders has in common."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from gateway.folders.records import Recorder, entry_of, new_decision
+from gateway.folders.standpoint import NOBODY, Act, Judged, Standpoint, look_by_id, look_by_path, standpoint
+from gateway.folders.values import MissingTarget, Place, Visit
+from gateway.message.canonical import read_address
+from gateway.refusal import Refused
+from policy.decision import Decision
+from policy.folders import FolderOp
+from policy.identity import AccountId, Address, BadAddress, FolderId
+from policy.reasons import Defer, Reason, Refuse, Verdict
+from policy.rights import Right
+from store.audit import AuditEntry
+from store.deeds import Audited
+from store.errors import Busy, Conflict, LimitReached, NotFound, OverQuota, Stale
+from store.port import Deed, Snapshot, Store
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PATIENCE: Final = 2.0
+"""Seconds for which a judgement that went stale before its deed is judged again; then the answer is "later"."""
+FIRST_PAUSE: Final = 0.002
+LONGEST_PAUSE: Final = 0.1
+"""Seconds between two judgements of one act, twice as many each time: who changes a thousand grants is through meanwhile."""
+EXISTS: Final = Refuse(Reason.FOLDER_EXISTS)
+UNKNOWN: Final = Refuse(Reason.FOLDER_UNKNOWN)
+BUSY: Final = Defer(Reason.BUSY)
+IN_THE_WAY: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder of this name cannot be made")
+
+
+class Judging:
+    """Shared by the parts of the folders service. Every method raises Refused, and nothing else that is expected."""
+
+    __slots__ = ("_store", "recorder")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.recorder = Recorder(store)
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Raises Refused when no reader comes free."""
+        try:
+            async with self._store.snapshot() as snapshot:
+                yield snapshot
+        except Busy:
+            raise Refused(BUSY) from None
+
+    async def stand(self, snapshot: Snapshot, actor: AccountId, where: Place | FolderId) -> Standpoint | None:
+        """None: the actor is gone (or there is no such folder by its id). An owner that there is not is NOBODY, who shows nothing."""
+        if isinstance(where, Place):
+            owner: AccountId | Address = actor
+            if where.owner is not None:
+                try:
+                    owner = read_address(where.owner)
+                except BadAddress:
+                    owner = NOBODY
+            look = await snapshot.ask(look_by_path, actor, owner, where.path)
+        else:
+            look = await snapshot.ask(look_by_id, actor, where)
+        if look is None or look.owner is None:
+            return None
+        stand = standpoint(look.standing, look.owner, look.path, look.levels, look.row, snapshot.now)
+        valid_until = stand.judge(FolderOp.SEE, snapshot.now).valid_until
+        return replace(stand, witness=await snapshot.witness(actor, look.owner.id, valid_until=valid_until))
+
+    def require(self, visit: Visit, stand: Standpoint, op: FolderOp, now: int) -> Decision:
+        """The decision, which allows. Raises Refused, on record."""
+        decision = stand.judge(op, now)
+        if decision.refusal is not None:
+            raise self.refused(visit, stand, op.value, decision)
+        return decision
+
+    def refused(self, visit: Visit, stand: Standpoint, asked: str, decision: Decision) -> Refused:
+        """What to raise for a decision that refuses; it goes on record, unless the actor is the owner."""
+        assert decision.refusal is not None
+        if visit.actor.account == stand.facts.owner:
+            return Refused(decision.refusal)
+        number = new_decision()
+        # What is recorded and what is not must not be told apart by waiting: nobody waits.
+        if stand.row is not None and not self.recorder.put(entry_of(visit, stand, asked, number, decision)):
+            log.warning("a refusal could not be recorded", extra={"fields": {"decision": number, "actor": str(visit.actor.address)}})
+        return Refused(replace(decision.refusal, decision=number))
+
+    def note(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision) -> None:
+        """Delegated reading goes on record once per session and right, before anything is read. Raises Refused when that cannot be."""
+        if visit.actor.account == stand.facts.owner or stand.row is None:
+            return
+        key = (stand.row.id, op)
+        if key in visit.recorded:
+            return
+        if not self.recorder.put(entry_of(visit, stand, op.value, new_decision(), decision)):
+            raise Refused(BUSY)
+        visit.recorded.add(key)
+
+    def _riding(self, visit: Visit, acts: Sequence[Act]) -> tuple[tuple[AuditEntry, ...], list[tuple[int, FolderOp]]]:
+        """The records that ride in a deed, and what is on record when it is done."""
+        entries: list[AuditEntry] = []
+        keys: list[tuple[int, FolderOp]] = []
+        for stand, op, decision in acts:
+            if visit.actor.account == stand.facts.owner:
+                continue
+            key = (0 if stand.row is None else stand.row.id, op)
+            if stand.row is not None and key in visit.recorded:
+                continue
+            entries.append(entry_of(visit, stand, op.value, new_decision(), decision))
+            keys.append(key)
+        return tuple(entries), keys
+
+    async def act(
+        self,
+        visit: Visit,
+        judge: Callable[[Snapshot], Awaitable[Judged[T]]],
+        *,
+        conflict: Verdict = IN_THE_WAY,
+    ) -> T:
+        """Judge on a snapshot, do with its witness; when that went stale meanwhile, judge again.
+
+        `conflict`: what is said when the store finds something in the way that a second judgement does not see.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + PATIENCE
+        pause = FIRST_PAUSE
+        conflicts = 0
+        while True:
+            async with self.snapshot() as snapshot:
+                deed, witness, acts = await judge(snapshot)
+            entries, keys = self._riding(visit, acts)
+            try:
+                done: T = await self._store.do(Audited(deed, entries) if entries else deed, witness)
+            except Stale:
+                if loop.time() >= ends:
+                    raise Refused(BUSY) from None
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            except NotFound:
+                raise Refused(UNKNOWN) from None
+            except Conflict:
+                # Somebody else may have been faster; what is said about that is for judgement to say.
+                conflicts += 1
+                if conflicts > 1:
+                    raise Refused(conflict) from None
+                continue
+            except OverQuota:
+                raise Refused(Refuse(Reason.OVER_QUOTA, "the owner's mailbox is full")) from None
+            except LimitReached as error:
+                raise Refused(Refuse(Reason.LIMIT, str(error))) from None
+            except Busy:
+                raise Refused(BUSY) from None
+            visit.recorded.update(key for key in keys if key[0])
+            return done
+
+    async def standing_at(self, snapshot: Snapshot, visit: Visit, place: Place, *, selectable: bool) -> Standpoint:
+        """Raises Refused when there is no such folder (`selectable`: that can hold messages), or none that may be seen."""
+        stand = await self.stand(snapshot, visit.actor.account, place)
+        if stand is None:
+            raise Refused(UNKNOWN)
+        if Right.LOOKUP not in stand.held:
+            self.require(visit, stand, FolderOp.SEE, snapshot.now)
+        if stand.row is None or (selectable and (stand.row.noselect or stand.facts.is_root)):
+            raise Refused(UNKNOWN)
+        return stand
+
+    async def plain(self, deed: Deed[T]) -> T:
+        """A deed about the actor's own preferences, which rests on no judgement."""
+        try:
+            return await self._store.do(deed)
+        except Busy:
+            raise Refused(BUSY) from None
+        except LimitReached as error:
+            raise Refused(Refuse(Reason.LIMIT, str(error))) from None
+        except NotFound:
+            raise Refused(UNKNOWN) from None
+
+    async def target(self, snapshot: Snapshot, visit: Visit, place: Place) -> Standpoint:
+        """Where messages are to go. Raises MissingTarget where `standing_at` says that there is no such folder."""
+        try:
+            return await self.standing_at(snapshot, visit, place, selectable=True)
+        except Refused as refused:
+            if refused.verdict.reason is Reason.FOLDER_UNKNOWN:
+                raise MissingTarget(refused.verdict) from None
+            raise
+
+
+class Part:
+    """A part of the folders service."""
+
+    def __init__(self, judging: Judging) -> None:
+        self._judging = judging

@@ -1,0 +1,88 @@
+"""The octets of stored messages: read for a client, looked through for a search, remembered while they are fetched in pieces."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gateway.message import envelope as rendering
+from gateway.message.split import read_header, unfolded
+from gateway.message.structure import parse
+from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
+from policy.identity import FolderId
+from store import messages
+from store.blobs import Files
+from store.model import Run
+from store.port import Tx
+
+IN_PLACE: Final = 64 * 1024
+"""Octets read on the loop's own connection at most; more goes to the reader's thread."""
+BATCH: Final = 512
+"""Messages whose prepared items are read in one go: some 200 KiB of ENVELOPE."""
+KEPT: Final = 64 << 20
+"""Octets of large messages remembered while clients fetch them in pieces."""
+
+
+class Octets:
+    """Where large messages lie, and those of them that are being fetched piece by piece."""
+
+    __slots__ = ("_kept", "_size", "files")
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
+        self._size = 0
+
+    def keep(self, key: tuple[int, int, int], octets: bytes) -> None:
+        """Remember a message; what is stored never changes. `key`: folder, UIDVALIDITY, UID."""
+        if len(octets) <= KEPT and key not in self._kept:
+            self._kept[key] = octets
+            self._size += len(octets)
+            while self._size > KEPT:
+                _, oldest = self._kept.popitem(last=False)
+                self._size -= len(oldest)
+
+    def kept(self, key: tuple[int, int, int]) -> bytes | None:
+        """Whether it is still there and may still be read is the caller's to ask."""
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+
+class _Decoding:
+    """What search asks of a message's octets."""
+
+    __slots__ = ()
+
+    def header(self, octets: bytes, name: str, text: str) -> bool:
+        wanted = name.lower().encode("utf-8", "replace")
+        header = read_header(octets)
+        return any(text in fold(decode_header(unfolded(octets, field))) for field in header.fields if field.name == wanted)
+
+    def body(self, octets: bytes, text: str) -> bool:
+        return not text or any(text in fold(piece) for piece in body_texts(octets, parse(octets)))
+
+    def text(self, octets: bytes, text: str) -> bool:
+        if not text or text in fold(header_text(octets, read_header(octets))):
+            return True
+        return any(text in fold(piece) for piece in message_texts(octets, parse(octets)))
+
+
+DECODING: Final = _Decoding()
+
+
+def few(runs: Sequence[Run]) -> bool:
+    """So few messages that reading them in place is no burden on the loop."""
+    return sum(high - low + 1 for low, high in runs) <= 32
+
+
+def octets_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> list[tuple[int, bytes]]:
+    """(UID, the whole message) of those that are there."""
+    return [(uid, octets) for uid in uids if (octets := messages.octets(tx, folder, uid, files)) is not None]
+
+
+def rendered_again(
+    tx: Tx, folder: FolderId, uids: Sequence[int], files: Files, item: Callable[[rendering.Rendered], bytes]
+) -> dict[int, bytes]:
+    """The items that an older version rendered, by UID, as this one renders them."""
+    return {uid: item(rendering.render(octets)) for uid, octets in octets_of(tx, folder, uids, files)}

@@ -1,0 +1,313 @@
+"""A folder that was opened: its messages are read and changed, each time on a right that is confirmed."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+from gateway.folders.judging import UNKNOWN, Judging
+from gateway.folders.octets import DECODING, IN_PLACE, Octets, few, octets_of, rendered_again
+from gateway.folders.sorting import SORTED_AT_ONCE, made_again, with_sorting
+from gateway.folders.standpoint import Judged, Standpoint
+from gateway.folders.values import News, Visit
+from gateway.message import envelope as rendering
+from gateway.message.text import SORT_VERSION
+from gateway.refusal import Refused
+from policy.folders import FlagChange, FolderOp, selectable_for_writing
+from policy.identity import AccountId, Address, FolderId
+from policy.reasons import Defer, Reason, Refuse
+from policy.rights import Right
+from policy.status import Access
+from store import changes, folders, messages, search
+from store.criteria import Criterion
+from store.errors import LimitReached
+from store.messages import Expunged, FlagMode, FlagsChanged
+from store.model import Flag, FolderRow, MessageRow, Run, Sorting, SortRow, Uid
+from store.port import DIRECTORY, Snapshot, Tx
+from store.runs import runs_of
+
+OTHERS: Final = messages.EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
+
+
+def mask_of(allowed: FlagChange) -> int:
+    """The flags of such a change as bits."""
+    return (int(Flag.SEEN) if allowed.seen else 0) | (int(Flag.DELETED) if allowed.deleted else 0) | (OTHERS if allowed.others else 0)
+
+
+class OpenFolder:
+    """A folder that was opened; each method confirms or renews the right in the snapshot or deed that does the work."""
+
+    __slots__ = ("_allowed", "_judging", "_octets", "_stand", "visit")
+
+    def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint) -> None:
+        self._judging = judging
+        self._octets = octets
+        self._stand = stand
+        self._allowed: set[FolderOp] = set()
+        self.visit = visit
+
+    @property
+    def row(self) -> FolderRow:
+        """As it was when the right was last judged; the counters may be older than the messages."""
+        assert self._stand.row is not None
+        return self._stand.row
+
+    @property
+    def owner(self) -> Address:
+        """The owner's primary address."""
+        return self._stand.owner.address
+
+    @property
+    def owner_id(self) -> AccountId:
+        """Whose it is."""
+        return self._stand.owner.id
+
+    @property
+    def held(self) -> Right:
+        """The rights that count, as last judged."""
+        return self._stand.held
+
+    @property
+    def valid_until(self) -> int | None:
+        """Until when no clock alone changes what may be done here."""
+        return self._stand.witness.valid_until
+
+    @property
+    def scopes(self) -> tuple[int, ...]:
+        """Whose changes of policy concern it."""
+        return (DIRECTORY, self.visit.actor.account, self._stand.owner.id)
+
+    @property
+    def seen_of(self) -> AccountId | None:
+        """Whose own \\Seen counts here; None: the shared one."""
+        return self.visit.actor.account if self.row.seen_private else None
+
+    @property
+    def writable(self) -> bool:
+        """Is SELECT read-write? Not either while the owner is in maintenance."""
+        return self.available and selectable_for_writing(self.held, self.row.seen_private)
+
+    @property
+    def available(self) -> bool:
+        """Is the owner's mailbox there to be worked with?"""
+        return self._stand.facts.access is not Access.UNAVAILABLE
+
+    @property
+    def permitted(self) -> FlagChange:
+        """Which flags this actor may change."""
+        return self._stand.permits()
+
+    async def confirm(self, snapshot: Snapshot, op: FolderOp) -> Standpoint:
+        """The standpoint as it holds in this snapshot. Raises Refused when the operation is not allowed in it."""
+        if not await snapshot.confirms(self._stand.witness):
+            row = self.row
+            stand = await self._judging.stand(snapshot, self.visit.actor.account, row.id)
+            if stand is None or stand.row is None or stand.row.noselect or stand.row.uidvalidity != row.uidvalidity:
+                raise Refused(UNKNOWN)
+            self._stand = stand
+            self._allowed.clear()
+        if op not in self._allowed:
+            self._judging.require(self.visit, self._stand, op, snapshot.now)
+            self._allowed.add(op)
+        return self._stand
+
+    async def renew(self) -> None:
+        """May it still be read? Raises Refused when not; `held` is up to date afterwards."""
+        async with self._reading():
+            pass
+
+    @contextlib.asynccontextmanager
+    async def _reading(self, op: FolderOp = FolderOp.READ) -> AsyncIterator[Snapshot]:
+        async with self._judging.snapshot() as snapshot:
+            stand = await self.confirm(snapshot, op)
+            key = (stand.row.id if stand.row is not None else 0, op)
+            if key not in self.visit.recorded:
+                self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now))
+            yield snapshot
+
+    # --- reading
+
+    async def news(self, since: int | None) -> News:
+        """What happened after this mod-sequence; None: everything, as it is now."""
+        async with self._reading() as snapshot:
+            row = await snapshot.ask(folders.by_id, self.row.id)
+            if row is None:
+                raise Refused(UNKNOWN)
+            if since == row.modseq:
+                return News(row)
+            keywords = tuple(await snapshot.ask(messages.keywords, row.id))
+            if since is not None:
+                found = await snapshot.work(changes.since, row.id, since, self.seen_of)
+                if found is not None:
+                    return News(row, changes=found, keywords=keywords)
+            state = await snapshot.work(messages.state, row.id, self.seen_of)
+            return News(row, state=state, keywords=keywords)
+
+    async def rows(self, runs: Sequence[Run]) -> list[MessageRow]:
+        """Sizes, dates, flags; of messages that are there."""
+        async with self._reading() as snapshot:
+            read = snapshot.ask if few(runs) else snapshot.work
+            return await read(messages.rows, self.row.id, runs, self.seen_of)
+
+    async def envelopes(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+        """(UID, ENVELOPE as IMAP octets)."""
+        return await self._prepared(messages.envelopes, runs, lambda rendered: rendered.envelope)
+
+    async def structures(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+        """(UID, BODYSTRUCTURE as IMAP octets)."""
+        return await self._prepared(messages.structures, runs, lambda rendered: rendered.bodystructure)
+
+    async def bodies(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+        """(UID, BODY as IMAP octets)."""
+        return await self._prepared(messages.bodies, runs, lambda rendered: rendered.body)
+
+    async def _prepared(
+        self,
+        read: Callable[[Tx, FolderId, Sequence[Run]], list[tuple[int, bytes, int]]],
+        runs: Sequence[Run],
+        item: Callable[[rendering.Rendered], bytes],
+    ) -> list[tuple[int, bytes]]:
+        async with self._reading() as snapshot:
+            ask = snapshot.ask if few(runs) else snapshot.work
+            found = await ask(read, self.row.id, runs)
+            old = [uid for uid, _, version in found if version != rendering.VERSION]
+            if not old:
+                return [(uid, octets) for uid, octets, _ in found]
+            renewed = await snapshot.work(rendered_again, self.row.id, old, self._octets.files, item)
+        return [(uid, renewed.get(uid, octets)) for uid, octets, _ in found]
+
+    async def octets(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
+        """(UID, the whole message) for (UID, size): those that are there. The caller keeps the sum of sizes small, where it can."""
+        uids = [uid for uid, _ in sizes]
+        async with self._reading() as snapshot:
+            read = snapshot.ask if sum(size for _, size in sizes) <= IN_PLACE else snapshot.work
+            return await read(octets_of, self.row.id, uids, self._octets.files)
+
+    async def large(self, uid: int) -> bytes | None:
+        """A message of which a piece is wanted; more pieces will be. None: it is gone."""
+        key = (self.row.id, self.row.uidvalidity, uid)
+        async with self._reading() as snapshot:
+            kept = self._octets.kept(key)
+            if kept is not None:
+                # Still there? What was expunged is not given out.
+                return kept if await snapshot.ask(messages.rows, self.row.id, ((uid, uid),)) else None
+            found = await snapshot.work(octets_of, self.row.id, (uid,), self._octets.files)
+        for _, octets in found:
+            self._octets.keep(key, octets)
+            return octets
+        return None
+
+    async def search(self, criterion: Criterion) -> list[int]:
+        """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed."""
+        found: list[int] = []
+        after = 0
+        while True:
+            async with self._reading() as snapshot:
+                try:
+                    part = await snapshot.work(search.search, self.row.id, criterion, DECODING, self._octets.files, self.seen_of, after)
+                except LimitReached as error:
+                    raise Refused(Refuse(Reason.LIMIT, str(error))) from None
+            found.extend(part.uids)
+            if part.after is None:
+                return found
+            after = part.after
+
+    async def sorting(self, uids: Sequence[int]) -> list[SortRow]:
+        """What SORT and THREAD compare, for ascending UIDs, in slices, each in a snapshot of its own. What was stored before it was
+        made at delivery is made now, and kept."""
+        found: list[SortRow] = []
+        for start in range(0, len(uids), SORTED_AT_ONCE):
+            runs = runs_of(uids[start : start + SORTED_AT_ONCE])
+            async with self._reading() as snapshot:
+                rows = await snapshot.work(messages.sorting, self.row.id, runs)
+            old = [row.uid for row in rows if row.version != SORT_VERSION]
+            if old:
+                made = await self._sorted_again(old)
+                rows = [with_sorting(row, made[row.uid]) if row.uid in made else row for row in rows]
+            found.extend(rows)
+        return found
+
+    async def _sorted_again(self, uids: Sequence[int]) -> dict[int, Sorting]:
+        made: dict[int, Sorting] = {}
+        while uids:
+            async with self._reading() as snapshot:
+                part, looked_at = await snapshot.work(made_again, self.row.id, uids, self._octets.files)
+            made.update(part)
+            uids = uids[looked_at:]
+            if part:
+                self._judging.recorder.put(messages.SetSorting(self.row.id, tuple((Uid(uid), one) for uid, one in part)))
+        return made
+
+    # --- changing
+
+    async def change_flags(
+        self, runs: Sequence[Run], mode: FlagMode, flags: Flag, keywords: tuple[str, ...], unchanged_since: int | None = None
+    ) -> FlagsChanged:
+        """What is allowed of it is applied, the rest left alone; refused only when nothing is left (RFC 4314 section 4)."""
+        if mode is FlagMode.REPLACE:
+            touched = FlagChange(True, True, True)
+        else:
+            others = bool(flags & ~(Flag.SEEN | Flag.DELETED)) or bool(keywords)
+            touched = FlagChange(Flag.SEEN in flags, Flag.DELETED in flags, others)
+
+        async def judge(snapshot: Snapshot) -> Judged[FlagsChanged]:
+            stand = await self.confirm(snapshot, FolderOp.READ)
+            allowed = stand.permits(touched)
+            if not allowed:
+                needed = (
+                    FolderOp.CHANGE_FLAGS if not touched or mode is FlagMode.REPLACE
+                    else FolderOp.MARK if touched.others
+                    else FolderOp.MARK_DELETED if touched.deleted
+                    else FolderOp.MARK_SEEN
+                )  # fmt: skip
+                self._judging.require(self.visit, stand, needed, snapshot.now)
+            decision = self._judging.require(self.visit, stand, FolderOp.CHANGE_FLAGS, snapshot.now)
+            assert stand.row is not None
+            deed = messages.ChangeFlags(
+                stand.row.id,
+                tuple(runs),
+                mode,
+                flags & Flag(mask_of(allowed) & 31),
+                keywords if allowed.others else (),
+                mask_of(allowed),
+                unchanged_since,
+                self.seen_of,
+            )
+            return deed, stand.witness, ((stand, FolderOp.CHANGE_FLAGS, decision),)
+
+        return await self._judging.act(self.visit, judge)
+
+    async def mark_seen(self, runs: Sequence[Run]) -> FlagsChanged | None:
+        """The \\Seen of FETCH BODY[]. None: no right, no trace."""
+        if not self.permitted.seen:
+            return None
+
+        async def judge(snapshot: Snapshot) -> Judged[FlagsChanged]:
+            stand = await self.confirm(snapshot, FolderOp.READ)
+            decision = stand.judge(FolderOp.MARK_SEEN, snapshot.now)
+            if decision.refusal is not None:
+                raise Refused(decision.refusal)
+            assert stand.row is not None
+            return messages.MarkSeen(stand.row.id, tuple(runs), self.seen_of), stand.witness, ((stand, FolderOp.MARK_SEEN, decision),)
+
+        try:
+            return await self._judging.act(self.visit, judge)
+        except Refused as refused:
+            if isinstance(refused.verdict, Defer) or refused.verdict.reason is Reason.RIGHT_MISSING:
+                return None
+            raise
+
+    async def expunge(self, runs: Sequence[Run] | None = None) -> Expunged:
+        """Those marked \\Deleted, all or among these."""
+
+        async def judge(snapshot: Snapshot) -> Judged[Expunged]:
+            stand = await self.confirm(snapshot, FolderOp.EXPUNGE)
+            decision = stand.judge(FolderOp.EXPUNGE, snapshot.now)
+            assert stand.row is not None
+            deed = messages.Expunge(stand.row.id, None if runs is None else tuple(runs))
+            return deed, stand.witness, ((stand, FolderOp.EXPUNGE, decision),)
+
+        return await self._judging.act(self.visit, judge)
+
+    def claim_recent(self) -> None:
+        """No later session is told of these messages as \\Recent. Nobody waits for it: at worst one is told twice."""
+        self._judging.recorder.put(folders.ClaimRecent(self.row.id))

@@ -1,0 +1,273 @@
+"""May this actor do this to this folder, and if so, it is done: the only way from a protocol to stored mail."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
+
+from gateway.arrival import arrived
+from gateway.folders.entries import Entries
+from gateway.folders.judging import BUSY, EXISTS, IN_THE_WAY, UNKNOWN, Judging
+from gateway.folders.listing import Listings, counted, readable_by
+from gateway.folders.octets import IN_PLACE, Octets, octets_of
+from gateway.folders.opened import OTHERS, OpenFolder, mask_of
+from gateway.folders.quota import Quotas
+from gateway.folders.standpoint import NOBODY, Judged, Standpoint
+from gateway.folders.values import ROOT, Figures, NewItem, Place, Visit
+from gateway.refusal import Refused
+from policy.cos import DelegatedTrash
+from policy.decision import Decision, Witness
+from policy.folders import FolderOp, SpecialUse
+from policy.identity import AccountId, Actor
+from policy.reasons import Reason, Refuse
+from policy.rights import Right
+from store import folders, grants, messages
+from store.blobs import Files
+from store.messages import Appended, Copied
+from store.model import Flag, FolderRow, NewMessage, Run
+from store.port import Deed, Snapshot, Store, Tx
+
+log = logging.getLogger(__name__)
+
+
+class Folders(Entries, Listings, Quotas):
+    """The service. Every method raises Refused, and nothing else that is expected.
+
+    `files`: where large messages lie. Methods take the visit (who acts) first.
+    """
+
+    def __init__(self, store: Store, files: Files) -> None:
+        super().__init__(Judging(store))
+        self._octets = Octets(files)
+
+    async def close(self) -> None:
+        """Waits until what is to be recorded is on disk, a few seconds at most."""
+        await self._judging.recorder.close()
+
+    # --- judging
+
+    async def may(self, actor: Actor, op: FolderOp, place: Place) -> Decision:
+        """What would be decided, with its trace; nothing is done and nothing recorded. Raises Refused when there is no such owner."""
+        async with self._judging.snapshot() as snapshot:
+            stand = await self._judging.stand(snapshot, actor.account, place)
+            if stand is None or stand.owner.id == NOBODY:
+                raise Refused(UNKNOWN)
+            return stand.judge(op, snapshot.now)
+
+    async def originals(self, actor: Actor, message_id: str) -> tuple[list[bytes], Witness]:
+        """The octets of every message with this Message-ID in a folder that the actor may read, for what is resent (delegation.md
+        5.5), and what that rests on. Nothing is recorded."""
+        async with self._judging.snapshot() as snapshot:
+            readable, owners, valid_until = await snapshot.work(readable_by, actor.account)
+            witness = await snapshot.witness(actor.account, *owners, valid_until=valid_until)
+            found = await snapshot.work(messages.originals, readable, message_id)
+            octets = [one for folder, uid, _ in found for _, one in await snapshot.work(octets_of, folder, (uid,), self._octets.files)]
+        return octets, witness
+
+    # --- one folder
+
+    async def open(self, visit: Visit, place: Place, op: FolderOp = FolderOp.READ) -> OpenFolder:
+        """A folder that holds messages, for reading."""
+        async with self._judging.snapshot() as snapshot:
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
+            decision = self._judging.require(visit, stand, op, snapshot.now)
+        self._judging.note(visit, stand, op, decision)
+        return OpenFolder(self._judging, self._octets, visit, stand)
+
+    async def figures(self, visit: Visit, place: Place, *, deleted_size: bool = False) -> Figures:
+        """STATUS. `deleted_size`: that is asked for, which costs a look at every message."""
+        async with self._judging.snapshot() as snapshot:
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
+            decision = self._judging.require(visit, stand, FolderOp.READ, snapshot.now)
+            assert stand.row is not None
+            unseen, recent = await snapshot.work(counted, stand.row, visit.actor.account)
+            size = await snapshot.work(messages.deleted_size, stand.row) if deleted_size else 0
+        self._judging.note(visit, stand, FolderOp.READ, decision)
+        return Figures(stand.row, unseen, recent, size)
+
+    async def rights(self, visit: Visit, place: Place) -> Right:
+        """MYRIGHTS."""
+        async with self._judging.snapshot() as snapshot:
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            self._judging.require(visit, stand, FolderOp.SEE, snapshot.now)
+            return stand.held
+
+    async def create(self, visit: Visit, place: Place, special_use: SpecialUse | None = None) -> FolderRow:
+        """With the parents that are missing, each judged as the nearest folder there is."""
+
+        async def judge(snapshot: Snapshot) -> Judged[FolderRow]:
+            above = await self._judging.stand(snapshot, visit.actor.account, place.parent)
+            if above is None:
+                raise Refused(UNKNOWN)
+            here = await self._judging.stand(snapshot, visit.actor.account, place)
+            if here is not None and here.row is not None and not here.row.noselect:
+                self._taken(visit, here, above, snapshot.now)
+            decision = self._judging.require(visit, above, FolderOp.CREATE, snapshot.now)
+            missing = await snapshot.ask(_missing_parents, above.owner.id, place.path)
+            deed = folders.CreateFolder(above.owner.id, place.path, missing, special_use)
+            return deed, above.witness, ((above, FolderOp.CREATE, decision),)
+
+        return await self._judging.act(visit, judge)
+
+    def _taken(self, visit: Visit, there: Standpoint, above: Standpoint, now: int) -> NoReturn:
+        """A folder has the name that one was to get."""
+        if Right.LOOKUP in there.held:
+            raise Refused(EXISTS)
+        # One that may not be seen: the parent's right decides what is said.
+        self._judging.require(visit, above, FolderOp.CREATE, now)
+        raise Refused(IN_THE_WAY)
+
+    async def rename(self, visit: Visit, place: Place, to: Place) -> FolderRow:
+        """Within one mailbox, with everything below it."""
+
+        async def judge(snapshot: Snapshot) -> Judged[FolderRow]:
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            decision = self._judging.require(visit, stand, FolderOp.RENAME, snapshot.now)
+            above = await self._judging.stand(snapshot, visit.actor.account, to.parent)
+            if above is None:
+                raise Refused(UNKNOWN)
+            allowed = self._judging.require(visit, above, FolderOp.CREATE, snapshot.now)
+            if above.owner.id != stand.owner.id:
+                raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder cannot be renamed into another person's mailbox"))
+            if to.path == place.path or to.path.startswith(place.path + "/"):
+                raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder cannot be renamed to itself or into itself"))
+            there = await self._judging.stand(snapshot, visit.actor.account, to)
+            if there is not None and there.row is not None:
+                self._taken(visit, there, above, snapshot.now)
+            missing = await snapshot.ask(_missing_parents, above.owner.id, to.path)
+            assert stand.row is not None
+            deed = folders.RenameFolder(stand.row.id, to.path, missing)
+            return deed, stand.witness.joined(above.witness), ((stand, FolderOp.RENAME, decision), (above, FolderOp.CREATE, allowed))
+
+        return await self._judging.act(visit, judge)
+
+    async def delete(self, visit: Visit, place: Place) -> None:
+        """One with folders below it stays as a name. The owner's own special-use folders go too, INBOX never."""
+
+        async def judge(snapshot: Snapshot) -> Judged[None]:
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            decision = self._judging.require(visit, stand, FolderOp.DELETE, snapshot.now)
+            assert stand.row is not None
+            return folders.DeleteFolder(stand.row.id), stand.witness, ((stand, FolderOp.DELETE, decision),)
+
+        refusal = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
+        await self._judging.act(visit, judge, conflict=refusal)
+
+    # --- messages into folders
+
+    async def append(self, visit: Visit, place: Place, items: Sequence[NewItem]) -> tuple[FolderRow, Appended]:
+        """All or none, charged to the owner. Of the flags what the rights allow is kept (RFC 4314 section 4)."""
+        prepared = [await self._prepare(item.octets) for item in items]
+        row: FolderRow | None = None
+
+        async def judge(snapshot: Snapshot) -> Judged[Appended]:
+            nonlocal row
+            stand = await self._judging.target(snapshot, visit, place)
+            decision = self._judging.require(visit, stand, FolderOp.INSERT, snapshot.now)
+            assert stand.row is not None
+            row = stand.row
+            mask = mask_of(stand.permits())
+            new = tuple(
+                messages.NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+                for message, item in zip(prepared, items, strict=True)
+            )
+            seen_of = visit.actor.account if row.seen_private else None
+            deed = messages.AppendMessages(row.id, new, stand.owner.values.quota, actor=visit.actor.account, seen_of=seen_of)
+            return deed, stand.witness, ((stand, FolderOp.INSERT, decision),)
+
+        done = await self._judging.act(visit, judge)
+        assert row is not None
+        return row, done
+
+    async def _prepare(self, octets: bytes) -> NewMessage:
+        if len(octets) <= IN_PLACE:
+            return arrived(octets)
+        try:
+            return await asyncio.to_thread(lambda: self._octets.files.keep(arrived(octets)))
+        except OSError as fault:
+            log.error("octets could not be written", extra={"fields": {"fault": str(fault)}})
+            raise Refused(BUSY) from fault
+
+    async def copy(self, source: OpenFolder, place: Place, runs: Sequence[Run]) -> tuple[FolderRow, Copied]:
+        """Copies are full copies, charged to the target's owner."""
+        return await self._transfer(source, place, runs, moves=False)
+
+    async def move(self, source: OpenFolder, place: Place, runs: Sequence[Run]) -> tuple[FolderRow, Copied, bool]:
+        """In one transaction. True: by `delegated_trash` the messages went to the owner's Trash instead of the actor's."""
+        redirected = False
+
+        async def redirect(snapshot: Snapshot, stand: Standpoint, target: Standpoint) -> Standpoint | None:
+            nonlocal redirected
+            redirected = False
+            visit = source.visit
+            if (
+                stand.owner.id == visit.actor.account
+                or target.owner.id != visit.actor.account
+                or target.row is None
+                or target.row.special_use is not SpecialUse.TRASH
+                or stand.owner.values.delegated_trash is not DelegatedTrash.OWNER
+            ):
+                return None
+            trash = await snapshot.ask(folders.by_special_use, stand.owner.id, SpecialUse.TRASH)
+            if trash is None:
+                return None
+            instead = await self._judging.stand(snapshot, visit.actor.account, trash.id)
+            if instead is None or not instead.judge(FolderOp.READ, snapshot.now).allowed:
+                return None
+            redirected = True
+            return instead
+
+        row, done = await self._transfer(source, place, runs, moves=True, redirect=redirect)
+        return row, done, redirected
+
+    async def _transfer(
+        self,
+        source: OpenFolder,
+        place: Place,
+        runs: Sequence[Run],
+        *,
+        moves: bool,
+        redirect: Callable[[Snapshot, Standpoint, Standpoint], Awaitable[Standpoint | None]] | None = None,
+    ) -> tuple[FolderRow, Copied]:
+        visit = source.visit
+        row: FolderRow | None = None
+        taking = FolderOp.TAKE_OUT if moves else FolderOp.READ
+
+        async def judge(snapshot: Snapshot) -> Judged[Copied]:
+            nonlocal row
+            stand = await source.confirm(snapshot, taking)
+            leaving = stand.judge(taking, snapshot.now)
+            acts = [(stand, taking, leaving)]
+            target = await self._judging.target(snapshot, visit, place)
+            instead = None if redirect is None else await redirect(snapshot, stand, target)
+            mask = messages.EVERY_FLAG
+            if instead is None:
+                acts.append((target, FolderOp.INSERT, self._judging.require(visit, target, FolderOp.INSERT, snapshot.now)))
+                mask = mask_of(target.permits())
+            else:
+                target = instead
+            assert target.row is not None
+            assert stand.row is not None
+            row = target.row
+            if row.id == stand.row.id and moves:
+                raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "the messages are in this folder already"))
+            deed_type = messages.MoveMessages if moves else messages.CopyMessages
+            deed: Deed[Copied] = deed_type(
+                stand.row.id,
+                row.id,
+                tuple(runs),
+                target.owner.values.quota,
+                mask,
+                visit.actor.account if stand.row.seen_private else None,
+                visit.actor.account if row.seen_private else None,
+            )
+            return deed, stand.witness.joined(target.witness), tuple(acts)
+
+        done = await self._judging.act(visit, judge)
+        assert row is not None
+        return row, done
+
+
+def _missing_parents(tx: Tx, owner: AccountId, path: str) -> tuple[str, ...]:
+    found = {row.path for row in folders.up_to_root(tx, owner, path)}
+    return tuple(step for step in grants.way_up(path)[1:] if step != ROOT and step not in found)

@@ -1,0 +1,103 @@
+"""May this actor do this to this folder? Everything that the answer rests on, and the only place where policy is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from gateway.folders.values import ROOT
+from policy.decision import Decision, Witness
+from policy.folders import FlagChange, FolderFacts, FolderOp, judge_folder, judge_grant_change, permitted_flags, rights_on
+from policy.grants import Level, Standing
+from policy.identity import AccountId, Address, FolderId
+from policy.rights import Right
+from policy.status import owner_access
+from store import accounts, addresses, folders, grants, lists
+from store.model import AccountRow, FolderRow
+from store.port import Deed, Tx
+
+T = TypeVar("T")
+
+NOBODY: Final = AccountId(0)
+EVERY_FLAG: Final = FlagChange(True, True, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """All that judgements about one folder rest on, as one snapshot had it."""
+
+    facts: FolderFacts
+    owner: AccountRow
+    row: FolderRow | None
+    witness: Witness
+    held: Right
+
+    def judge(self, op: FolderOp, now: int) -> Decision:
+        """May the actor do this here? `now`: of the snapshot."""
+        return judge_folder(op, self.facts, now)
+
+    def judge_grant(self, given: Right, taken: Right, now: int) -> Decision:
+        """May the actor give and take these rights here?"""
+        return judge_grant_change(self.facts, given, taken, now)
+
+    def permits(self, change: FlagChange = EVERY_FLAG) -> FlagChange:
+        """What is left of a change of flags by the rights held."""
+        return permitted_flags(change, self.held)
+
+
+Act = tuple[Standpoint, FolderOp, Decision]
+Judged = tuple[Deed[T], Witness, tuple[Act, ...]]
+"""What is to be done, what its judgement rests on, and what of it goes on record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the store found about a place. `owner` None: gone."""
+
+    standing: Standing
+    owner: AccountRow | None
+    row: FolderRow | None
+    levels: Sequence[Level]
+    path: str
+
+
+def look_by_path(tx: Tx, actor: AccountId, owner: AccountId | Address, path: str) -> Look | None:
+    """None: the actor is gone."""
+    standing = lists.standing(tx, actor)
+    if isinstance(owner, Address):
+        resolved = addresses.resolve(tx, owner)
+        known = resolved is not None and resolved.kind is addresses.ObjectKind.ACCOUNT and not resolved.tag_cut
+        owner = AccountId(resolved.id) if resolved is not None and known else NOBODY
+    row = accounts.by_id(tx, owner)
+    if row is None:
+        # An owner that there is not is judged as one who shows the actor nothing: so it takes as long, and the words are the same.
+        own = accounts.by_id(tx, actor)
+        row = None if own is None else replace(own, id=NOBODY)
+    levels = grants.levels(tx, owner, path)
+    folder = folders.by_path(tx, owner, path)
+    return None if standing is None else Look(standing, row, folder, levels, path)
+
+
+def look_by_id(tx: Tx, actor: AccountId, folder: FolderId) -> Look | None:
+    """None: the folder is gone, or the actor is."""
+    row = folders.by_id(tx, folder)
+    standing = lists.standing(tx, actor)
+    if row is None or standing is None:
+        return None
+    return Look(standing, accounts.by_id(tx, row.owner), row, grants.levels(tx, row.owner, row.path), row.path)
+
+
+def standpoint(standing: Standing, owner: AccountRow, path: str, levels: Sequence[Level], row: FolderRow | None, now: int) -> Standpoint:
+    """Without a witness yet. `levels`: from the place up to the root."""
+    access, read_only = owner_access(owner.status, owner.values.delegation_when_locked)
+    facts = FolderFacts(
+        actor=standing,
+        owner=owner.id,
+        owner_address=str(owner.address),
+        access=access,
+        read_only=read_only,
+        levels=levels,
+        special_use=None if row is None else row.special_use,
+        is_root=path == ROOT,
+        seen_private=row is not None and row.seen_private,
+    )
+    return Standpoint(facts, owner, row, Witness(), rights_on(facts, now))

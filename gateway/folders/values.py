@@ -1,0 +1,128 @@
+"""What is said to the folders service and what it answers: places, visits, and what was found there."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.refusal import Refused
+from policy.folders import FolderOp
+from policy.identity import AccountId, Actor, Address
+from policy.rights import Right
+from store.changes import Changes
+from store.messages import State
+from store.model import Flag, FolderRow
+
+ROOT: Final = "/"
+_NO_FLAGS: Final = Flag(0)
+
+
+class UnknownRight(Exception):
+    """A letter that RFC 4314 does not have: a protocol calls it a syntax error. The message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder as a protocol names it: `owner` None for the actor's own mailbox, else an address as written; `path` from the
+    mailbox root, "/INBOX". It may be no folder at all."""
+
+    owner: str | None
+    path: str
+
+    @property
+    def parent(self) -> "Place":
+        """The folder above it, the root in the end."""
+        return Place(self.owner, self.path[: self.path.rfind("/")] or ROOT)
+
+
+class Visit:
+    """One session's dealings with folders: who acts, through which protocol, from where, and what of it is on record already."""
+
+    __slots__ = ("actor", "protocol", "recorded", "source")
+
+    def __init__(self, actor: Actor, protocol: str, source: str) -> None:
+        self.actor = actor
+        self.protocol = protocol
+        self.source = source
+        self.recorded: set[tuple[int, FolderOp]] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A folder the actor may see. `children`: of the folders below it, some may be seen. `figures`: the actor may be told its counters;
+    `unseen` then agrees with the actor's own \\Seen."""
+
+    owner: AccountId
+    owner_address: Address
+    row: FolderRow
+    held: Right
+    subscribed: bool
+    figures: bool = False
+    unseen: int = 0
+    recent: int = 0
+    deleted_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """A name the actor subscribed to that is no folder now."""
+
+    owner: AccountId
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the actor may see, in order of path, own folders first, then owner by owner."""
+
+    folders: tuple[Listed, ...]
+    vanished: tuple[Subscribed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What STATUS tells. `unseen` by the \\Seen that counts for the actor; `deleted_size`: octets of what is \\Deleted, where asked for."""
+
+    row: FolderRow
+    unseen: int
+    recent: int
+    deleted_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The room of an owner, who is known by the primary address: octets in use and octets allowed."""
+
+    root: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What happened since a mod-sequence: `changes`, or the whole `state` where the log does not reach back or nothing was known."""
+
+    row: FolderRow
+    changes: Changes | None = None
+    state: State | None = None
+    keywords: tuple[tuple[int, str], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """A message to be appended. `received`: microseconds, None: now."""
+
+    octets: bytes
+    flags: Flag = _NO_FLAGS
+    keywords: tuple[str, ...] = ()
+    received: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """An entry as IMAP shows it: who and which letters."""
+
+    identifier: str
+    rights: str
+
+
+class MissingTarget(Refused):
+    """Where messages were to go is no folder (or none that may be seen)."""

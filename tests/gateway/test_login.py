@@ -1,0 +1,264 @@
+"""Credentials become an actor, or are refused in words that tell nothing. Through sockets: tests/live/test_lockout.py."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.login import Credentials, Login, Peer
+from gateway.refusal import Refused
+from gateway.sources import FailingSources
+from policy.grants import SendRight
+from policy.identity import Actor
+from policy.reasons import Defer, Reason, Refuse
+from policy.status import AccountStatus
+from store import login as login_store
+from store.accounts import DeleteAccount, SetMustChangePassword, SetVerifier
+from store.addresses import AddAlias
+from store.errors import Busy
+from tests.gateway.house import SECOND, House, address, opened
+
+WORD = "correct horse 7"
+WRONG = Refuse(Reason.BAD_CREDENTIALS)
+
+
+class Door:
+    """A house and its login."""
+
+    def __init__(self, house: House, limit: int = 1000) -> None:
+        self.house = house
+        self.login = Login(house.store, house.passwords, FailingSources(limit, 600, []))
+
+    async def come(self, name: str, word: str = WORD, source: str = "192.0.2.1", authzid: str = "") -> object:
+        """The address of the actor, or the verdict."""
+        credentials = Credentials("PLAIN", name if "@" in name or not name else f"{name}@acme.test", authzid, word.encode())
+        try:
+            return str((await self.login.authenticate(credentials, Peer(source, "imap", tls=True))).address)
+        except Refused as refused:
+            return refused.verdict
+
+    async def confirm(self, actor: Actor) -> Refuse | Defer | None:
+        """Why its session may not stay open."""
+        return (await self.login.confirm([actor]))[actor].refusal
+
+    async def history(self, name: str) -> int:
+        return len((await self.house.ask(login_store.history, self.house.ids[name])).failures)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with opened(tmp_path) as house:
+        for name in ("anna", "bruno"):
+            await house.account(name, password=WORD, lockout_max_failures="3", lockout_duration="600")
+        yield house
+
+
+@pytest.fixture
+async def door(house: House) -> AsyncIterator[Door]:
+    door = Door(house)
+    yield door
+    await door.login.idle()
+
+
+async def test_who_may_come_in_and_under_which_names(door: Door) -> None:
+    await door.house.store.do(AddAlias(door.house.ids["anna"], address("boss")))
+    await door.house.group("team", "anna")
+    assert await door.come("anna") == "anna@acme.test"
+    assert await door.come("ANNA@Acme.Test") == "anna@acme.test"
+    assert await door.come("boss") == "anna@acme.test"
+    for name in ("anna+tag", "team", "nobody", "anna@elsewhere.test", "", "@", "anna@", "\udcff@acme.test", "a" * 5000):
+        assert await door.come(name) == WRONG, name
+
+
+async def test_every_refusal_of_a_wrong_password_is_the_same(door: Door) -> None:
+    for status in AccountStatus:
+        await door.house.account(status.value, password=WORD, status=status)
+        assert await door.come(status.value, "wrong") == WRONG
+    await door.house.account("empty")
+    assert await door.come("empty", "") == WRONG
+    assert await door.come("nobody", "wrong") == WRONG
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (AccountStatus.ACTIVE, "x@acme.test"),
+        (AccountStatus.LOCKED, Refuse(Reason.ACCOUNT_STATUS, "locked")),
+        (AccountStatus.CLOSED, Refuse(Reason.ACCOUNT_STATUS, "closed")),
+        (AccountStatus.PENDING, Refuse(Reason.ACCOUNT_STATUS, "pending")),
+        (AccountStatus.MAINTENANCE, Defer(Reason.ACCOUNT_MAINTENANCE, "maintenance")),
+    ],
+)
+async def test_a_right_password_is_told_the_status(door: Door, status: AccountStatus, expected: object) -> None:
+    await door.house.account("x", password=WORD, status=status)
+    assert await door.come("x") == expected
+
+
+async def test_who_must_change_the_password(door: Door) -> None:
+    await door.house.store.do(SetMustChangePassword(door.house.ids["anna"], True))
+    verdict = await door.come("anna")
+    assert isinstance(verdict, Refuse)
+    assert verdict.reason is Reason.PASSWORD_EXPIRED
+    assert await door.come("anna", "wrong") == WRONG
+
+
+async def test_lockout_begins_ends_and_tells_once(door: Door) -> None:
+    told: asyncio.Queue[object] = asyncio.Queue()
+    door.login.lockout_began.append(told)  # type: ignore[arg-type]
+    for word in ("one", "one", "two", "two"):
+        assert await door.come("anna", word, "198.51.100.1") == WRONG
+    assert await door.history("anna") == 2, "the same wrong password counts once"
+    assert await door.come("anna", "three", "198.51.100.1") == WRONG
+    assert told.qsize() == 1
+    assert await door.come("anna") == WRONG, "the right one, during lockout"
+    assert await door.come("anna", "four") == WRONG
+    assert told.qsize() == 1
+    assert await door.come("bruno") == "bruno@acme.test"
+    door.house.clock.turn(601)
+    assert await door.come("anna") == "anna@acme.test"
+
+
+async def test_a_known_source_is_spared(door: Door) -> None:
+    assert await door.come("anna", source="192.0.2.1") == "anna@acme.test"
+    await door.login.idle()
+    for word in ("one", "two", "three"):
+        await door.come("anna", word, "198.51.100.1")
+    assert await door.come("anna", source="198.51.100.1") == WRONG
+    assert await door.come("anna", source="203.0.113.1") == WRONG
+    assert await door.come("anna", source="192.0.2.77") == "anna@acme.test"
+
+
+async def test_a_good_login_clears_its_own_source_only(door: Door) -> None:
+    await door.come("anna", "one", "192.0.2.1")
+    await door.come("anna", "two", "198.51.100.1")
+    assert await door.come("anna", source="192.0.2.1") == "anna@acme.test"
+    assert await door.history("anna") == 1
+
+
+async def test_concurrent_guesses_each_count(door: Door) -> None:
+    found = await asyncio.gather(*(door.come("anna", f"guess {number}") for number in range(10)))
+    assert set(map(str, found)) == {str(WRONG)}
+    assert await door.history("anna") == 3
+    assert await door.come("anna") == WRONG
+
+
+async def test_a_source_that_fails_too_often_is_refused_unheard(house: House) -> None:
+    door = Door(house, limit=3)
+    for name in ("nobody", "no-one", "none"):
+        assert await door.come(name, source="198.51.100.1") == WRONG
+    verdict = await door.come("anna", source="198.51.100.99")
+    assert isinstance(verdict, Refuse)
+    assert verdict.reason is Reason.TOO_MANY_FAILURES
+    assert await door.come("anna", source="192.0.2.1") == "anna@acme.test"
+    await door.login.idle()
+
+
+async def test_a_fault_is_later_and_lets_nobody_guess_unseen(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise Busy("no room on the disk")
+
+    monkeypatch.setattr(door.house.store, "do", full)
+    assert await door.come("anna", "wrong") == Defer(Reason.BUSY)
+    assert await door.come("anna") == "anna@acme.test", "nothing has to be written for a good one"
+
+
+async def test_an_account_that_is_deleted_while_its_password_is_checked(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    through = door.house.passwords.verify
+
+    async def slow(*arguments: object, **options: object) -> bool:
+        right = await through(*arguments, **options)  # type: ignore[arg-type]
+        await door.house.store.do(DeleteAccount(door.house.ids["anna"]))
+        return right
+
+    monkeypatch.setattr(door.house.passwords, "verify", slow)
+    assert await door.come("anna", "wrong") == WRONG
+
+
+# --- acting as another (section 10)
+
+
+async def test_an_authzid_of_ones_own_is_nothing_special(door: Door) -> None:
+    await door.house.store.do(AddAlias(door.house.ids["anna"], address("boss")))
+    for authzid in ("anna@acme.test", "boss@acme.test", "ANNA@acme.test"):
+        assert await door.come("anna", authzid=authzid) == "anna@acme.test"
+    assert await door.house.records() == []
+
+
+async def test_any_other_needs_login_as(door: Door) -> None:
+    house = door.house
+    verdict = await door.come("bruno", authzid="anna@acme.test")
+    assert isinstance(verdict, Refuse)
+    assert verdict.reason is Reason.AUTHORIZATION_REFUSED
+    (row,) = await house.records()
+    assert (row.entry.event, row.entry.allowed, row.entry.decision) == ("login as", False, verdict.decision)
+    await house.grant("anna", "bruno", SendRight.LOGIN_AS)
+    assert await door.come("bruno", authzid="anna@acme.test") == "anna@acme.test"
+    assert (await house.records())[-1].entry.allowed is True
+    assert await door.come("anna", authzid="bruno@acme.test") != "bruno@acme.test"
+    await house.status("anna", AccountStatus.LOCKED)
+    verdict = await door.come("bruno", authzid="anna@acme.test")
+    assert isinstance(verdict, Refuse)
+    assert verdict.reason is Reason.AUTHORIZATION_REFUSED
+    for nobody in ("nobody@acme.test", "nonsense", "x@elsewhere.test"):
+        verdict = await door.come("bruno", authzid=nobody)
+        assert isinstance(verdict, Refuse)
+        assert verdict.reason is Reason.AUTHORIZATION_REFUSED
+
+
+# --- may the session stay?
+
+
+async def test_what_ends_a_session(door: Door) -> None:
+    house = door.house
+    actor = await door.login.authenticate(Credentials("PLAIN", "anna@acme.test", "", WORD.encode()), Peer("192.0.2.1", "imap", tls=True))
+    assert await door.confirm(actor) is None
+    for word in ("one", "two", "three"):
+        await door.come("anna", word, "198.51.100.1")
+    assert await door.confirm(actor) is None, "lockout ends no session"
+    await house.status("anna", AccountStatus.MAINTENANCE)
+    assert await door.confirm(actor) == Defer(Reason.ACCOUNT_MAINTENANCE, "account is maintenance")
+    await house.status("anna", AccountStatus.LOCKED)
+    assert await door.confirm(actor) == Refuse(Reason.SESSION_ENDED, "account is locked")
+    await house.status("anna", AccountStatus.ACTIVE)
+    assert await door.confirm(actor) is None
+    await house.store.do(SetVerifier(house.ids["anna"], house.passwords.verifier_now("new")))
+    assert await door.confirm(actor) == Refuse(Reason.SESSION_ENDED, "the password was changed")
+    await house.store.do(DeleteAccount(house.ids["anna"]))
+    assert await door.confirm(actor) == Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+
+
+async def test_what_ends_a_session_as_another(door: Door) -> None:
+    house = door.house
+    await house.grant("anna", "bruno", SendRight.LOGIN_AS, expires=house.clock.at + 60 * SECOND)
+    credentials = Credentials("PLAIN", "bruno@acme.test", "anna@acme.test", WORD.encode())
+    actor = await door.login.authenticate(credentials, Peer("192.0.2.1", "imap", tls=True))
+    assert (str(actor.address), str(actor.via_address)) == ("anna@acme.test", "bruno@acme.test")
+    assert await door.confirm(actor) is None
+    await house.status("anna", AccountStatus.CLOSED)
+    assert await door.confirm(actor) is not None
+    await house.status("anna", AccountStatus.ACTIVE)
+    await house.status("bruno", AccountStatus.CLOSED)
+    assert await door.confirm(actor) is not None
+    await house.status("bruno", AccountStatus.ACTIVE)
+    assert await door.confirm(actor) is None
+    house.clock.turn(60)
+    assert await door.confirm(actor) is not None
+
+
+async def test_what_is_noted_is_noted_unawaited_and_at_most_hourly(door: Door) -> None:
+    await door.come("anna")
+    await door.login.idle()
+    first = await door.house.ask(login_store.seen, door.house.ids["anna"], "192.0.2.0/24")
+    assert first == door.house.clock.at
+    door.house.clock.turn(60)
+    await door.come("anna")
+    await door.login.idle()
+    assert await door.house.ask(login_store.seen, door.house.ids["anna"], "192.0.2.0/24") == first
+    await door.come("anna", source="203.0.113.1")
+    await door.login.idle()
+    assert await door.house.ask(login_store.seen, door.house.ids["anna"], "203.0.113.0/24") == door.house.clock.at
+
+
+def test_credentials_have_no_repr_of_the_password() -> None:
+    assert "secret" not in repr(Credentials("PLAIN", "a", "", b"secret"))

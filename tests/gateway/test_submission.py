@@ -1,0 +1,265 @@
+"""What sockets cannot show of a submission: what it rests on when it is accepted, what goes on record, what a fault leaves behind.
+
+The table of who may send as whom is played through the submission door in tests/live/test_sender_table.py.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.arrival import arrived
+from gateway.refusal import Refused
+from policy.delivery import Door
+from policy.grants import SendRight
+from policy.identity import Actor
+from policy.reasons import Defer, Reason, Refuse
+from policy.rights import Right
+from policy.status import AccountStatus
+from store.accounts import DeleteAccount
+from store.domains import CreateDomain
+from store.errors import Busy
+from store.queue import AcceptMessage, IntoMailbox
+from tests.gateway.house import SECOND, House, address, letter, opened
+
+AS, BEHALF = SendRight.SEND_AS, SendRight.SEND_ON_BEHALF_OF
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with opened(tmp_path, "anna", "bruno", "dora", "olga") as house:
+        yield house
+
+
+async def refusal(house: House, name: str, path: str, recipients: str, octets: bytes) -> Refuse | Defer:
+    with pytest.raises(Refused) as refused:
+        await house.submit(name, path, recipients, octets)
+    return refused.value.verdict
+
+
+# --- rights are those of the transaction that accepts
+
+
+async def test_a_right_revoked_between_the_judgement_and_the_commit_is_gone(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    house.store.before = [lambda: house.revoke("olga", "dora", AS)]
+    verdict = await refusal(house, "dora", "", "bruno", letter("olga@acme.test"))
+    assert verdict.reason is Reason.SENDER_NOT_PERMITTED
+    assert house.store.accepts == 1, "it was judged again, and refused"
+    assert await house.mail("bruno") == []
+    assert await house.mail("olga", "/Sent") == []
+
+
+async def test_a_grant_that_ends_between_the_judgement_and_the_commit_is_gone(house: House) -> None:
+    await house.grant("olga", "dora", AS, expires=house.clock.at + 10 * SECOND)
+
+    async def wait() -> None:
+        house.clock.turn(11)
+
+    house.store.before = [wait]
+    verdict = await refusal(house, "dora", "", "bruno", letter("olga@acme.test"))
+    assert verdict.reason is Reason.SENDER_NOT_PERMITTED
+    assert await house.mail("bruno") == []
+
+
+async def test_send_as_that_becomes_on_behalf_meanwhile_goes_out_on_behalf(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    await house.grant("olga", "dora", BEHALF)
+    house.store.before = [lambda: house.revoke("olga", "dora", AS)]
+    await house.submit("dora", "dora", "bruno", letter("olga@acme.test"))
+    (octets,) = await house.mail("bruno")
+    assert b"Sender: Dora <dora@acme.test>\r\n" in octets
+
+
+async def test_a_foreign_domain_that_becomes_ours_meanwhile_is_no_longer_free(house: House) -> None:
+    await house.values("dora", allow_any_from="TRUE")
+    house.store.before = [lambda: house.store.do(CreateDomain("elsewhere.test"))]
+    verdict = await refusal(house, "dora", "dora", "bruno", letter("press@elsewhere.test"))
+    assert verdict.reason is Reason.SENDER_NOT_PERMITTED
+
+
+async def test_an_owner_who_is_locked_meanwhile_is_not_sent_for(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    house.store.before = [lambda: house.status("olga", AccountStatus.LOCKED)]
+    verdict = await refusal(house, "dora", "", "bruno", letter("olga@acme.test"))
+    assert verdict.reason is Reason.PRINCIPAL_STATUS
+
+
+async def test_a_recipient_who_is_closed_meanwhile_gets_nothing(house: House) -> None:
+    house.store.before = [lambda: house.status("bruno", AccountStatus.CLOSED)]
+    verdict = await refusal(house, "anna", "anna", "bruno", letter())
+    assert verdict == Refuse(Reason.RECIPIENT_CLOSED, "closed")
+
+
+async def test_one_of_two_recipients_who_is_closed_meanwhile_is_reported(house: House) -> None:
+    house.store.before = [lambda: house.status("bruno", AccountStatus.CLOSED)]
+    await house.submit("anna", "anna", ["olga", "bruno"], letter())
+    assert len(await house.mail("olga")) == 1
+    (report,) = await house.mail("anna")
+    assert b"Final-Recipient: rfc822; bruno@acme.test" in report
+    assert b"Status: 5.2.1" in report
+
+
+async def test_what_changes_every_time_is_told_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.delivery.JUDGED_FOR", 0.1)
+    house.store.before = [lambda: house.values("bruno", quota="0")] * 10_000
+    verdict = await refusal(house, "anna", "anna", "bruno", letter())
+    assert verdict == Defer(Reason.BUSY)
+    assert house.store.accepts > 1
+    assert await house.mail("bruno") == []
+
+
+async def test_an_unrelated_change_costs_no_second_judgement(house: House) -> None:
+    house.store.before = [lambda: house.values("olga", quota="0")]
+    await house.submit("anna", "anna", "bruno", letter())
+    assert house.store.accepts == 1
+
+
+@pytest.mark.parametrize("what", ["x", "right to read"])
+async def test_x_and_the_right_to_read_are_witnessed_too(house: House, what: str) -> None:
+    if what == "x":
+        await house.share("olga", "/Calendar", "dora", Right.ACTION)
+        octets = letter(
+            "dora@acme.test",
+            "bruno@acme.test",
+            "MIME-Version: 1.0",
+            "Content-Type: text/calendar; method=REPLY",
+            text="BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\n"
+            'ATTENDEE;SENT-BY="mailto:dora@acme.test":mailto:olga@acme.test\r\nEND:VEVENT\r\nEND:VCALENDAR',
+        )
+        path, taken, reason = "/Calendar", Right.NONE, Reason.INVITATION_NOT_PERMITTED
+    else:
+        await house.values("dora", allow_resend="TRUE")
+        original = letter("stan@elsewhere.test", "olga@acme.test", "Message-ID: <1@elsewhere.test>", "Date: x")
+        await house.bring(Door.LMTP, "stan@elsewhere.test", ["olga"], original)
+        await house.share("olga", "/INBOX", "dora", Right.LOOKUP | Right.READ)
+        octets = b"Resent-From: dora@acme.test\r\n" + original
+        path, taken, reason = "/INBOX", Right.NONE, Reason.SENDER_NOT_PERMITTED
+    house.store.before = [lambda: house.share("olga", path, "dora", taken)]
+    verdict = await refusal(house, "dora", "", "bruno", octets)
+    assert verdict.reason is reason
+    await house.share("olga", path, "dora", Right.ACTION if what == "x" else Right.LOOKUP | Right.READ)
+    await house.submit("dora", "", "bruno", octets)
+    assert len(await house.mail("bruno")) == 1
+
+
+async def test_who_is_deleted_in_the_middle_sends_nothing(house: House) -> None:
+    house.store.before = [lambda: house.store.do(DeleteAccount(house.ids["anna"]))]
+    verdict = await refusal(house, "anna", "anna", "bruno", letter())
+    assert verdict.reason is Reason.SESSION_ENDED
+    assert await house.mail("bruno") == []
+
+
+# --- the record (section 11)
+
+
+async def test_send_as_and_on_behalf_are_on_record(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    await house.grant("anna", "dora", BEHALF)
+    key = await house.submit("dora", "dora", "bruno", letter("olga@acme.test", "x", "Message-ID: <1@x>"))
+    await house.submit("dora", "dora", "bruno", letter("anna@acme.test"))
+    first, second = (row.entry for row in await house.records())
+    assert (first.event, first.right, first.allowed) == ("send-as", "send-as", True)
+    assert (first.actor_address, first.principal_address) == ("dora@acme.test", "olga@acme.test")
+    assert (first.actor, first.principal) == (house.ids["dora"], house.ids["olga"])
+    assert (first.protocol, first.source, first.message_id, first.queue_id) == ("smtp", "192.0.2.7", "<1@x>", key)
+    assert "sendAs" in first.because
+    assert first.decision.startswith("d-")
+    assert (second.event, second.principal_address) == ("on-behalf", "anna@acme.test")
+    assert second.message_id.endswith("@acme.test>"), "ours, where the client wrote none"
+
+
+async def test_own_mail_leaves_no_record(house: House) -> None:
+    await house.submit("anna", "anna", "bruno", letter())
+    assert await house.records() == []
+
+
+async def test_a_refusal_is_on_record_under_the_decision_that_was_quoted(house: House) -> None:
+    verdict = await refusal(house, "dora", "", "bruno", letter("olga@acme.test", "x", "Message-ID: <1@x>"))
+    (row,) = await house.records()
+    assert verdict.decision == row.entry.decision
+    assert row.entry.allowed is False
+    assert row.entry.message_id == "<1@x>"
+    assert "olga@acme.test" in row.entry.because
+    at_mail = await refusal(house, "dora", "olga", "bruno", letter())
+    assert at_mail.reason is Reason.REVERSE_PATH_NOT_PERMITTED
+    assert (await house.records())[-1].entry.decision == at_mail.decision
+
+
+async def test_who_really_acts_is_on_record(house: House) -> None:
+    await house.grant("olga", "anna", AS)
+    await house.grant("anna", "dora", SendRight.LOGIN_AS)
+    as_anna = Actor(house.ids["anna"], address("anna"), "Anna", house.ids["dora"], address("dora"))
+    transaction = await house.submission.begin(as_anna, None, smtputf8=False)
+    await transaction.add(address("bruno"))
+    await transaction.commit(letter("olga@acme.test"))
+    (row,) = await house.records()
+    assert (row.entry.actor_address, row.entry.person_address, row.entry.person) == ("anna@acme.test", "dora@acme.test", house.ids["dora"])
+
+
+async def test_a_rewritten_from_is_on_record(house: House) -> None:
+    await house.values("dora", unauthorised_from="rewrite")
+    await house.submit("dora", "dora", "bruno", letter("olga@acme.test"))
+    (row,) = await house.records()
+    assert (row.entry.event, row.entry.allowed) == ("rewrite", False)
+
+
+async def test_an_answered_invitation_is_on_record(house: House) -> None:
+    await house.share("olga", "/Calendar", "dora", Right.ACTION)
+    text = (
+        "BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\n"
+        'ATTENDEE;SENT-BY="mailto:dora@acme.test":mailto:olga@acme.test\r\nEND:VEVENT\r\nEND:VCALENDAR'
+    )
+    await house.submit("dora", "dora", "bruno", letter("dora@acme.test", "x", "Content-Type: text/calendar; method=REPLY", text=text))
+    (row,) = await house.records()
+    assert (row.entry.event, row.entry.right, row.entry.principal_address) == ("answer invitation", "x", "olga@acme.test")
+
+
+# --- faults
+
+
+async def test_a_fault_of_the_store_is_later_and_leaves_nothing(house: House) -> None:
+    async def fail() -> None:
+        raise Busy("no room on the disk")
+
+    house.store.before = [fail]
+    assert await refusal(house, "anna", "anna", "bruno", letter()) == Defer(Reason.BUSY)
+    assert await house.mail("bruno") == []
+
+
+async def test_a_refusal_that_cannot_be_recorded_is_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise Busy("no room on the disk")
+
+    monkeypatch.setattr(house.store, "do", full)
+    assert await refusal(house, "dora", "", "bruno", letter("olga@acme.test")) == Defer(Reason.BUSY)
+
+
+async def test_a_header_over_the_limits_is_malformed(house: House) -> None:
+    verdict = await refusal(house, "anna", "anna", "bruno", b"From: anna@acme.test\r\n" + b"X: y\r\n" * 600 + b"\r\n")
+    assert verdict.reason is Reason.MALFORMED_MESSAGE
+    verdict = await refusal(house, "anna", "anna", "bruno", b"From: anna@acme.test\r\nX: " + b"y" * 70_000 + b"\r\n\r\n")
+    assert verdict.reason is Reason.MALFORMED_MESSAGE
+
+
+async def test_a_message_is_accepted_once_however_often_it_is_judged(house: House) -> None:
+    house.store.before = [lambda: house.values("bruno", quota="0")]
+    await house.submit("anna", "anna", "bruno", letter())
+    assert house.store.accepts == 2
+    assert len(await house.mail("bruno")) == 1
+
+
+async def test_a_full_mailbox_found_out_in_the_transaction_is_reported(house: House) -> None:
+    await house.values("bruno", quota="500")
+
+    async def fill() -> None:
+        filling = IntoMailbox(house.ids["bruno"], arrived(letter(text="y" * 300)), 0)
+        await house.store.do(AcceptMessage("", (filling,)))
+
+    house.store.before = [fill]
+    await house.submit("anna", "anna", ["olga", "bruno"], letter(text="x" * 200))
+    assert len(await house.mail("olga")) == 1
+    assert len(await house.mail("bruno")) == 1
+    (report,) = await house.mail("anna")
+    assert b"bruno@acme.test" in report
+    assert b"Status: 5.2.2" in report
