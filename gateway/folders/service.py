@@ -9,6 +9,7 @@ from gateway.arrival import arrived
 from gateway.folders.entries import Entries
 from gateway.folders.judging import BUSY, EXISTS, IN_THE_WAY, UNKNOWN, Judging
 from gateway.folders.listing import Listings, counted, readable_by
+from gateway.folders.metadata import Metadata
 from gateway.folders.octets import IN_PLACE, Octets, octets_of
 from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
@@ -30,7 +31,7 @@ from store.port import Deed, Snapshot, Store, Tx
 log = logging.getLogger(__name__)
 
 
-class Folders(Entries, Listings, Quotas):
+class Folders(Entries, Listings, Quotas, Metadata):
     """The service. Every method raises Refused, and nothing else that is expected.
 
     `files`: where large messages lie. Methods take the visit (who acts) first.

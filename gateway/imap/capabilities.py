@@ -8,6 +8,7 @@ from gateway.imap.grammar import fetch as fetch_syntax
 from gateway.imap.grammar import folders as folders_syntax
 from gateway.imap.grammar import listing as listing_syntax
 from gateway.imap.grammar import login as login_syntax
+from gateway.imap.grammar import metadata as metadata_syntax
 from gateway.imap.grammar import quota as quota_syntax
 from gateway.imap.grammar import search as search_syntax
 from gateway.imap.grammar import select as select_syntax
@@ -24,6 +25,7 @@ from gateway.imap.handlers import (
     folders,
     listing,
     login,
+    metadata,
     quota,
     search,
     select,
@@ -170,6 +172,15 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"THREAD=REFERENCES", announced=after_login),  # RFC 5256
+    Capability(  # RFC 5464
+        b"METADATA",
+        (
+            command(b"GETMETADATA", metadata_syntax.getmetadata, metadata.getmetadata, AUTHENTICATED),
+            command(b"SETMETADATA", metadata_syntax.setmetadata, metadata.setmetadata, AUTHENTICATED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"LIST-METADATA", announced=after_login, list_returns=frozenset({b"METADATA"})),  # RFC 9590
 )
 
 REGISTRY: Registry = build(ROWS)
