@@ -284,11 +284,13 @@ async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connecti
     def lmtp() -> LmtpHooks:
         return LmtpHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply)
 
+    starttls, implicit = terms("submission", login=True), terms("submissions", login=True, implicit=True)
+    strangers, trusted = House(wheel, connections, intake), House(wheel, neighbours, intake)
     doors: tuple[tuple[Sequence[ListenAddress], Listener], ...] = (
-        (settings.listen.submission, Listener(HardenedSMTP, terms("submission", login=True), House(wheel, connections, intake), client)),
-        (settings.listen.submissions, Listener(HardenedSMTP, terms("submissions", login=True, implicit=True), House(wheel, connections, intake), client)),
-        (settings.listen.mx, Listener(HardenedSMTP, terms("mx", login=False), House(wheel, connections, intake), mx)),
-        (settings.listen.lmtp, Listener(HardenedLMTP, terms("lmtp", login=False, tls=False), House(wheel, neighbours, intake), lmtp)),
+        (settings.listen.submission, Listener(HardenedSMTP, starttls, House(wheel, connections, intake), client)),
+        (settings.listen.submissions, Listener(HardenedSMTP, implicit, House(wheel, connections, intake), client)),
+        (settings.listen.mx, Listener(HardenedSMTP, terms("mx", login=False), strangers, mx)),
+        (settings.listen.lmtp, Listener(HardenedLMTP, terms("lmtp", login=False, tls=False), trusted, lmtp)),
     )
     started: list[Listener] = []
     try:

@@ -68,7 +68,8 @@ class Addressee:
 class Plan:
     """What will be done with one message: `outcomes` has each recipient's refusal, or None where it goes on its way.
 
-    `addressees` says of each of `copies` whose it is, of all who share it; `bounces` which members of lists cannot have it, by the list's bounce address.
+    `addressees` says of each of `copies` whose it is, of all who share it; `bounces` which members of lists cannot have it, by the
+    list's bounce address.
     """
 
     copies: list[IntoMailbox] = field(default_factory=list)
@@ -405,6 +406,7 @@ class Inbound:
             except (Stale, NotFound):
                 continue
             except (Busy, OverQuota) as fault:
+                log.error("delivery", extra={"fields": {"queue_id": key, "outcome": "put off", "reason": str(fault)}})
                 raise Refused(Defer(Reason.BUSY)) from fault
         raise Refused(Defer(Reason.BUSY))
 

@@ -29,8 +29,10 @@ class Housekeeping:
     def __init__(self, store: Store, files: Files) -> None:
         self._store = store
         self._files = files
+        self._orphans: frozenset[str] = frozenset()
 
     async def run(self) -> None:
+        """Until it is cancelled; begins with a round."""
         while True:
             try:
                 await self.round()
@@ -48,10 +50,12 @@ class Housekeeping:
         await self._store.do(ForgetAccepted(now - FORGET_AFTER), bulk=True)
         for folder, _ in long:
             await self._store.do(PruneChanges(folder), bulk=True)
-        # A file may be old when its row goes, and a snapshot of this moment still names it: its turn is the next round, which
-        # finds it among those that no row names.
-        swept = frozenset(await self._store.do(blobs.SweepBlobs(), bulk=True))
-        aged = [one for one in await asyncio.to_thread(self._files.aged, now - FILE_AGE) if one not in swept]
+        await self._store.do(blobs.SweepBlobs(), bulk=True)
+        aged = await asyncio.to_thread(self._files.aged, now - FILE_AGE)
         async with self._store.snapshot() as snapshot:
             orphans = await snapshot.work(blobs.orphans, aged)
-        await asyncio.to_thread(self._files.remove, orphans)
+        # A file may be old when its row goes, and a snapshot of that moment still names it: it goes when the last round found it
+        # without a row too.
+        due = [one for one in orphans if one in self._orphans]
+        await asyncio.to_thread(self._files.remove, due)
+        self._orphans = frozenset(orphans).difference(due)

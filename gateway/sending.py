@@ -11,7 +11,7 @@ from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
 from store import accounts, addresses, domains, grants, lists
 from store.addresses import ObjectKind, Resolved
-from store.model import AccountRow
+from store.model import AccountRow, DomainRow
 from store.port import Snapshot
 
 
@@ -61,11 +61,17 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
     principals: dict[Address, Principal] = {}
     exists: set[Address] = set()
     scopes = {int(actor.account), int(actor.person)}
+    serving: dict[str, DomainRow | None] = {}
     for address in {row.address, *named}:
-        domain = await snapshot.ask(domains.serving, address.domain)
+        if address.domain not in serving:
+            serving[address.domain] = await snapshot.ask(domains.serving, address.domain)
+        domain = serving[address.domain]
         if domain is None:
             continue
         delimiters[address.domain] = domain.delimiter
+        if address.folded() in own:  # nearly every message: nothing more to be asked
+            exists.add(address.folded())
+            continue
         found = await snapshot.ask(addresses.resolve, address)
         if found is None:
             continue

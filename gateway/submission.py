@@ -259,6 +259,7 @@ class Transaction:
             except (Stale, NotFound):
                 continue
             except (Busy, OverQuota) as fault:
+                log.error("submission", extra={"fields": {"queue_id": key, "outcome": "put off", "reason": str(fault)}})
                 raise Refused(Defer(Reason.BUSY)) from fault
         raise Refused(Defer(Reason.BUSY))
 

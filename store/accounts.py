@@ -65,15 +65,6 @@ class SetVerifier(Deed[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class RenewVerifier(Deed[bool]):
-    """The same password under better parameters: nothing else changes. False: the verifier is no longer the old one."""
-
-    account: AccountId
-    old: str = field(repr=False)
-    new: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class SetMustChangePassword(Deed[None]):
     """Raises NotFound."""
 
@@ -249,10 +240,6 @@ def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
     tx.touch(deed.account)
 
 
-def _renew_verifier(tx: Tx, deed: RenewVerifier) -> bool:
-    return bool(tx.run("accounts.renew_verifier", id=deed.account, old=deed.old, new=deed.new))
-
-
 def _set_must_change(tx: Tx, deed: SetMustChangePassword) -> None:
     _there(tx, deed.account)
     tx.run("accounts.set_must_change", id=deed.account, must_change=int(deed.must_change_password))
@@ -304,7 +291,6 @@ DEEDS = (
     (SetAccountCos, _set_cos),
     (SetAccountStatus, _set_status),
     (SetVerifier, _set_verifier),
-    (RenewVerifier, _renew_verifier),
     (SetMustChangePassword, _set_must_change),
     (SetGlobalAdministrator, _set_global_administrator),
     (RenameAccount, _rename),

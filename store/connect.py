@@ -49,9 +49,7 @@ async def connect(
             raise Unusable(f"{url}: no such kind of store; there is sqlite:///PATH")
 
 
-async def _sqlite(
-    path: Path, data: Path, now: Callable[[], int], readers: int, bounds: Bounds, functions: Functions
-) -> SqliteStore:
+async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, bounds: Bounds, functions: Functions) -> SqliteStore:
     try:
         for directory in (data, path.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)

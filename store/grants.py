@@ -89,7 +89,7 @@ def levels(tx: Tx, owner: AccountId, path: str) -> list[Level]:
 
 
 def way_up(path: str) -> list[str]:
-    """"/Posta/2026" → "/Posta/2026", "/Posta", "/"."""
+    """ "/Posta/2026" → "/Posta/2026", "/Posta", "/"."""
     steps = []
     while path not in ("/", ""):
         steps.append(path)
@@ -154,8 +154,7 @@ def send_grants_to(tx: Tx, grantee: Grantee) -> Sequence[SendGrant]:
 def holds_any(tx: Tx, standing: Standing) -> bool:
     """Is any right to send (sendAs, sendOnBehalfOf) in force now for this actor, on anybody? Denials are not looked at."""
     return any(
-        tx.one("grants.holds_any", kind=grantee.kind, grantee=grantee.id, now=tx.now) is not None
-        for grantee in grantees_of(standing)
+        tx.one("grants.holds_any", kind=grantee.kind, grantee=grantee.id, now=tx.now) is not None for grantee in grantees_of(standing)
     )
 
 

@@ -232,9 +232,7 @@ def _row(tx: Tx, found: Any) -> ListRow | None:
         return None
     number, local, domain_name, display_name, domain, note, attributes, created = found
     owners = tuple(AccountId(owner) for (owner,) in tx.all("lists.owners", list=number))
-    return ListRow(
-        ListId(number), Address(local, domain_name), display_name, DomainId(domain), note, owners, _unpack(attributes), created
-    )
+    return ListRow(ListId(number), Address(local, domain_name), display_name, DomainId(domain), note, owners, _unpack(attributes), created)
 
 
 def _there(tx: Tx, list_id: ListId) -> None:

@@ -117,7 +117,7 @@ def _record(tx: Tx, deed: RecordFailure) -> FailureRecorded:
     return FailureRecorded(after, after.locked_until is not None and tx.now < after.locked_until and not locked_before)
 
 
-def _pretend(tx: Tx, _deed: PretendFailure) -> None:
+def _pretend(tx: Tx, deed: PretendFailure) -> None:
     tx.run("login.pretend", scope=NOBODYS)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gateway.folders.judging import Part
-from gateway.folders.standpoint import NOBODY, Act, standpoint
+from gateway.folders.standpoint import Act, standpoint
 from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Visit
 from policy.folders import FolderOp, SpecialUse
 from policy.identity import AccountId, Address, FolderId
@@ -46,7 +46,7 @@ class Listings(Part):
         """Always possible, for names that are no folders too: so it tells nothing about what there is."""
         async with self._judging.snapshot() as snapshot:
             stand = await self._judging.stand(snapshot, visit.actor.account, place)
-            if stand is None or stand.owner.id == NOBODY:
+            if stand is None:
                 return
         computed = stand.row is not None and Right.LOOKUP in stand.held and is_subscribed_unasked(stand.row, visit.actor.account)
         await self._judging.plain(subscriptions.Unsubscribe(visit.actor.account, stand.owner.id, place.path, computed))

@@ -103,6 +103,7 @@ ROWS: tuple[Capability, ...] = (
     ),
     Capability(b"LOGINDISABLED", announced=may_not_log_in),  # RFC 3501 6.2.3
     Capability(b"AUTH=PLAIN", announced=may_log_in),  # RFC 4616
+    Capability(b"AUTH=LOGIN", announced=may_log_in),  # draft-murchison-sasl-login
     Capability(b"IDLE", (command(b"IDLE", connection_syntax.idle, connection.idle, AUTHENTICATED),), announced=after_login),  # RFC 2177
     Capability(  # RFC 2342
         b"NAMESPACE", (command(b"NAMESPACE", connection_syntax.namespace, listing.namespace, AUTHENTICATED),), announced=after_login

@@ -562,6 +562,8 @@ class ImapListener:
     def gone(self, connection: Connection) -> None:
         """Counts it no longer."""
         self._connections.discard(connection)
+        if not self._connections and self._all_gone is not None and not self._all_gone.done():
+            self._all_gone.set_result(None)
         address = self._admitted.pop(connection, None)
         if address is not None and self._admission is not None:
             self._admission.leave(address)

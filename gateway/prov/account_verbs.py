@@ -121,8 +121,19 @@ async def _quota_usage(desk: Desk, arguments: Sequence[str]) -> Answer:
     return Answer(lines(told), data)
 
 
+_SEEN = "others see what is typed after a command: give passwords by -f -"
+
 VERBS = (
-    Verb("createAccount", "ca", "NAME PASSWORD [attr value ...]", "an account; PASSWORD '' : nobody logs in", 2, None, _create, password=1),
+    Verb(
+        "createAccount",
+        "ca",
+        "NAME PASSWORD [attr value ...]",
+        f"an account; PASSWORD '': nobody logs in; {_SEEN}",
+        2,
+        None,
+        _create,
+        password=1,
+    ),
     Verb("getAccount", "ga", "[-e] NAME [attr ...]", "what is set on an account; -e tells what is only inherited", 1, None, _get),
     Verb("getAllAccounts", "gaa", "[-v] [DOMAIN]", "every account", 0, 2, _all),
     Verb("modifyAccount", "ma", "NAME attr value [attr value ...]", "change values; '' restores what is inherited", 3, None, _modify),
@@ -130,7 +141,7 @@ VERBS = (
     Verb("deleteAccount", "da", "NAME", "with its mail and every grant to it and on it", 1, 1, _delete),
     Verb("addAccountAlias", "aaa", "NAME ALIAS", "one more address", 2, 2, _add_alias),
     Verb("removeAccountAlias", "raa", "NAME ALIAS", "one address less", 2, 2, _remove_alias),
-    Verb("setPassword", "sp", "NAME PASSWORD", "open sessions end, failures are forgotten", 2, 2, _set_password, password=1),
+    Verb("setPassword", "sp", "NAME PASSWORD", f"open sessions end, failures are forgotten; {_SEEN}", 2, 2, _set_password, password=1),
     Verb("setAccountCos", "sac", "NAME COS", "COS '': by its domain, else default", 2, 2, _set_cos),
     Verb("getAccountMembership", "gam", "[-i] NAME", "the lists it is in, directly or through others", 1, 2, _membership),
     Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota (0: unlimited) and octets used of every account", 0, 1, _quota_usage),

@@ -56,9 +56,6 @@ UPDATE account SET status = :status WHERE id = :id;
 -- set_verifier
 UPDATE account SET verifier = :verifier, must_change_password = :must_change WHERE id = :id;
 
--- renew_verifier
-UPDATE account SET verifier = :new WHERE id = :id AND verifier = :old;
-
 -- set_must_change
 UPDATE account SET must_change_password = :must_change WHERE id = :id;
 

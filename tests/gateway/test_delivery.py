@@ -128,6 +128,32 @@ async def test_a_full_mailbox_found_out_in_the_transaction(house: House) -> None
     assert b"Status: 5.2.2" in (await house.mail("bruno"))[-1]
 
 
+async def test_whoever_shares_a_copy_that_found_no_room_hears_of_it(house: House) -> None:
+    """One copy for three addresses: none of them may be told that it has arrived."""
+    await house.values("anna", quota="1100")
+    house.store.before = [lambda: filled(house, "anna")]
+    outcomes = await house.bring(Door.LMTP, STRANGER, ["anna", "bruno", "anna+tag", "ANNA"], MAIL)
+    assert [is_id(one) for one in outcomes] == [False, True, False, False]
+    assert outcomes[2] == Defer(Reason.RECIPIENT_OVER_QUOTA)
+    await house.values("carla", quota="1100")
+    house.store.before = [lambda: filled(house, "carla")]
+    await house.bring(Door.MX, "bruno@acme.test", ["carla+tag", "bruno", "carla"], MAIL)
+    report = (await house.mail("bruno"))[-1]
+    assert report.count(b"Status: 5.2.2") == 2
+    assert b"rfc822; carla@acme.test" in report
+    assert b"rfc822; carla+tag@acme.test" in report
+
+
+async def test_a_member_who_is_a_recipient_too_is_missed_by_both(house: House) -> None:
+    await house.group("team", "anna", "carla", owners=["carla"])
+    await house.values("anna", quota="1100")
+    house.store.before = [lambda: filled(house, "anna")]
+    await house.bring(Door.MX, "bruno@acme.test", ["anna", "team"], MAIL)
+    (report,) = await house.mail("bruno")
+    assert report.count(b"Status: 5.2.2") == 1
+    assert any(b"rfc822; anna@acme.test" in octets for octets in await house.mail("carla")), "the list's owners hear of their member"
+
+
 async def test_one_account_by_two_addresses_gets_one_copy(house: House) -> None:
     outcomes = await house.bring(Door.LMTP, STRANGER, ["anna", "anna+tag", "ANNA"], MAIL)
     assert len(set(map(str, outcomes))) == 1

@@ -1,8 +1,11 @@
 """Credentials become an actor, or are refused in words that tell nothing. Through sockets: tests/live/test_lockout.py."""
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +146,111 @@ async def test_concurrent_guesses_each_count(door: Door) -> None:
     assert await door.come("anna") == WRONG
 
 
+@pytest.mark.parametrize("right_at", [6, 15, 39])
+async def test_a_right_guess_among_many_at_once_comes_after_the_wrong_ones(door: Door, right_at: int) -> None:
+    """Forty connections guess at once, and three failures lock out: whichever of the later ones is right, it is too late.
+
+    (Two passwords are looked at side by side, so the fourth may well come before the third.)
+    """
+    words = [WORD if number == right_at else f"guess {number}" for number in range(40)]
+    found = await asyncio.gather(*(door.come("anna", word, f"198.51.100.{number}") for number, word in enumerate(words)))
+    assert {str(one) for one in found} == {str(WRONG)}
+    assert await door.history("anna") == 3
+
+
+async def test_failures_that_are_still_being_written_count(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is slow, and so the history that a right guess finds is still clean: it is judged behind them."""
+    through = door.house.store.do
+    goes_on = asyncio.Event()
+    waiting = 0
+
+    async def slow(deed: Any, *rest: Any, **options: Any) -> Any:
+        nonlocal waiting
+        if isinstance(deed, login_store.RecordFailure):
+            waiting += 1
+            await goes_on.wait()
+            recorded = await through(deed, *rest, **options)
+            waiting -= 1
+            return recorded
+        if isinstance(deed, login_store.AdmitUnlessLocked):
+            goes_on.set()
+            while waiting:
+                await asyncio.sleep(0.01)
+        return await through(deed, *rest, **options)
+
+    monkeypatch.setattr(door.house.store, "do", slow)
+    guesses = [asyncio.ensure_future(door.come("anna", f"guess {number}", "198.51.100.1")) for number in range(3)]
+    while waiting < 3:
+        await asyncio.sleep(0.01)
+    found = await door.come("anna")
+    goes_on.set()
+    assert set(map(str, await asyncio.gather(*guesses))) == {str(WRONG)}
+    assert found == WRONG
+
+
+async def test_a_password_that_is_changed_while_it_is_looked_at_is_wrong(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    through = door.house.passwords.verify
+
+    async def slow(*arguments: object, **options: object) -> bool:
+        right = await through(*arguments, **options)  # type: ignore[arg-type]
+        await door.house.store.do(SetVerifier(door.house.ids["anna"], door.house.passwords.verifier_now("new")))
+        return right
+
+    monkeypatch.setattr(door.house.passwords, "verify", slow)
+    assert await door.come("anna") == WRONG
+
+
+async def test_a_good_login_with_a_clean_history_writes_nothing_on_its_path(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    await door.come("anna")
+    await door.login.idle()
+
+    async def full(*_: object, **__: object) -> None:
+        raise Busy("no room on the disk")
+
+    monkeypatch.setattr(door.house.store, "do", full)
+    assert await door.come("anna") == "anna@acme.test"
+
+
+async def test_every_wrong_password_costs_one_durable_write(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever measures how long a refusal takes learns nothing from what is written for it."""
+    await door.house.account("locked", password=WORD, lockout_max_failures="1")
+    await door.come("locked", "wrong")
+    await door.house.account("careless", password=WORD, lockout_enabled="FALSE")
+    deeds: list[object] = []
+    through = door.house.store.do
+
+    async def noted(deed: Any, *rest: Any, **options: Any) -> Any:
+        deeds.append(deed)
+        return await through(deed, *rest, **options)
+
+    monkeypatch.setattr(door.house.store, "do", noted)
+    watching = sqlite3.connect(next(tmp_path.rglob("procura.db")))
+    tries = {
+        "unknown": ("nobody", "x"),
+        "unknown domain": ("x@elsewhere.test", "x"),
+        "no address": ("nonsense@", "x"),
+        "wrong": ("anna", "x"),
+        "wrong again": ("anna", "x"),
+        "locked out": ("locked", "y"),
+        "locked out, right": ("locked", WORD),
+        "not counted": ("careless", "x"),
+    }
+    for what, (name, word) in tries.items():
+        before = watching.execute("PRAGMA data_version").fetchone()
+        deeds.clear()
+        assert await door.come(name, word) == WRONG
+        assert len(deeds) == 1, what
+        assert watching.execute("PRAGMA data_version").fetchone() != before, f"{what}: nothing was committed"
+    watching.close()
+
+
+async def test_what_was_typed_as_an_unknown_name_is_not_logged(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert await door.come("My-Secret-Password") == WRONG
+    assert "unknown account" in str([vars(record) for record in caplog.records])
+    assert "secret" not in str([vars(record) for record in caplog.records]).lower()
+
+
 async def test_a_source_that_fails_too_often_is_refused_unheard(house: House) -> None:
     door = Door(house, limit=3)
     for name in ("nobody", "no-one", "none"):
@@ -201,9 +309,15 @@ async def test_any_other_needs_login_as(door: Door) -> None:
     assert isinstance(verdict, Refuse)
     assert verdict.reason is Reason.AUTHORIZATION_REFUSED
     for nobody in ("nobody@acme.test", "nonsense", "x@elsewhere.test"):
+        before = len(await house.records())
         verdict = await door.come("bruno", authzid=nobody)
         assert isinstance(verdict, Refuse)
         assert verdict.reason is Reason.AUTHORIZATION_REFUSED
+        # With a decision id and a record like any other, or it would tell that there is no such account.
+        (row,) = (await house.records())[before:]
+        assert (row.entry.event, row.entry.allowed, row.entry.decision) == ("login as", False, verdict.decision)
+        assert verdict.decision
+        assert row.entry.principal is None
 
 
 # --- may the session stay?

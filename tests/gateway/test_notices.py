@@ -2,11 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from gateway.login import LockoutBegan, Login
 from gateway.notices import Notices
 from gateway.sources import FailingSources
 from policy.login import FOREVER, Failure, FailureHistory
+from store.errors import Busy
 from tests.gateway.house import SECOND, START, House, address, opened
 
 
@@ -34,6 +38,32 @@ async def test_it_tells_sources_times_and_the_end(tmp_path: Path) -> None:
     assert b"2027-01-15 08:00:00 UTC  from 192.0.2.0/24" in octets
     assert b"2027-01-15 08:01:00 UTC  from 198.51.100.0/24" in octets
     assert b"ends by itself at 2027-01-15 09:00:00 UTC" in octets
+
+
+@pytest.mark.parametrize("fault", [Busy("no reader"), RuntimeError("a fault of ours")])
+async def test_one_that_cannot_be_written_does_not_stop_the_next(tmp_path: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = iter([fault])
+    async with opened(tmp_path, "anna") as house:
+        through = house.delivery.notice
+
+        async def faulty(*arguments: Any) -> Any:
+            for one in faults:
+                raise one
+            return await through(*arguments)
+
+        monkeypatch.setattr(house.delivery, "notice", faulty)
+        histories = (FailureHistory((), FOREVER), FailureHistory((Failure(START, "192.0.2.0/24", None),), FOREVER))
+        login = Login(house.store, house.passwords, FailingSources(50, 600, []))
+        task = asyncio.ensure_future(Notices(house.store, house.delivery, login).run())
+        for history in histories:
+            for queue in login.lockout_began:
+                queue.put_nowait(LockoutBegan(house.ids["anna"], address("anna"), history, "imap"))
+        while not await house.mail("anna"):
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        task.cancel()
+        (octets,) = await house.mail("anna")
+    assert b"from 192.0.2.0/24" in octets
 
 
 async def test_one_that_does_not_end_by_itself_says_so(tmp_path: Path) -> None:

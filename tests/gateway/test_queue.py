@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway import queue as service
 from gateway.queue import Queue, QueueRules
 from gateway.relay import NextHop, Relay
 from policy.delivery import Door
 from policy.status import AccountStatus
 from store.accounts import CreateAccount, DeleteAccount
 from store.domains import CreateDomain
+from store.errors import Busy
 from store.model import QueueState
-from store.queue import ClaimDue
+from store.queue import ClaimDue, FreeLeases
 from tests.gateway.house import SECOND, House, address, letter, opened
 from tests.live.next_hop import NextHop as Sink
 from tests.live.next_hop import next_hop as listening
@@ -294,6 +297,39 @@ async def test_it_wakes_for_a_status_that_changes(house: House) -> None:
                 return
             await asyncio.sleep(0.02)
     raise AssertionError("nothing came")
+
+
+@pytest.mark.parametrize("fault", [Busy("too much is waiting to be written"), RuntimeError("a fault of ours")])
+@pytest.mark.parametrize("where", ["_sleep", "_release", "FreeLeases"])
+async def test_a_busy_moment_does_not_end_it(
+    house: House, sink: Sink, where: str, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a task among the doors: if it ended, they all would."""
+    monkeypatch.setattr(service, "AFTER_FAULT", 0.05)
+    faults = [fault, fault]
+    if where == "FreeLeases":
+        do = house.store.do
+
+        async def faulty_do(deed: Any, *rest: Any, **options: Any) -> Any:
+            if isinstance(deed, FreeLeases) and faults:
+                raise faults.pop()
+            return await do(deed, *rest, **options)
+
+        monkeypatch.setattr(house.store, "do", faulty_do)
+    else:
+        through = getattr(Queue, where)
+
+        async def faulty(self: Queue) -> None:
+            if faults:
+                raise faults.pop()
+            await through(self)
+
+        monkeypatch.setattr(Queue, where, faulty)
+    async with running(house, sink):
+        while faults:
+            await asyncio.sleep(0.01)
+        await send(house, ["x@elsewhere.test"])
+        await asyncio.to_thread(sink.wait, 1)
 
 
 async def test_a_fault_in_one_attempt_does_not_stop_it(house: House, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:

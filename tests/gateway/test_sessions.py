@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
-from gateway.sessions import Confirmed, Sessions
+from gateway.sessions import AT_ONCE, Confirmed, Sessions
 from policy.identity import AccountId, Actor, Address
 from policy.reasons import Defer, Reason, Refuse
 from store.errors import Busy
@@ -132,6 +132,66 @@ async def test_a_thousand_changes_in_a_row_cost_few_questions(judge: Judge) -> N
         sessions.told([PolicyChanged(frozenset({DIRECTORY}))])
     await sessions.idle()
     assert judge.rounds <= 2
+
+
+async def test_everybody_is_looked_at_once_in_few_snapshots(judge: Judge) -> None:
+    sessions = opened(judge)
+    for number in range(1, 201):
+        sessions.add(actor(number), "imap", "192.0.2.1", lambda _: None)
+    await sessions.idle()
+    judge.asked.clear()
+    judge.rounds = 0
+    for _ in range(300):
+        sessions.told([PolicyChanged(frozenset({DIRECTORY}))])
+    await sessions.idle()
+    assert sorted(judge.asked) == [*range(1, 201)]
+    assert judge.rounds == 200 // AT_ONCE
+
+
+async def test_who_is_named_does_not_wait_for_everybody(judge: Judge) -> None:
+    sessions = opened(judge)
+    ends: list[int] = []
+    for number in range(1, 201):
+        sessions.add(actor(number), "imap", "192.0.2.1", lambda _, number=number: ends.append(number))
+    await sessions.idle()
+    judge.asked.clear()
+    sessions.told([PolicyChanged(frozenset({DIRECTORY}))])
+    sessions.told([PolicyChanged(frozenset({150}))])
+    await sessions.idle()
+    assert 150 in judge.asked[:AT_ONCE]
+
+
+async def test_what_changes_while_it_is_looked_at_is_looked_at_again(judge: Judge) -> None:
+    sessions = opened(judge)
+    sessions.add(actor(1), "imap", "192.0.2.1", lambda _: None)
+    while not judge.rounds:
+        await asyncio.sleep(0)
+    sessions.told([PolicyChanged(frozenset({1}))])
+    await sessions.idle()
+    assert judge.asked == [1, 1]
+
+
+async def test_nobody_is_looked_at_by_the_clock_after_he_left(judge: Judge) -> None:
+    judge.until = {1: 50_000}
+    sessions = opened(judge)
+    leave = sessions.add(actor(1, via=2), "imap", "192.0.2.1", lambda _: None)
+    assert leave is not None
+    await sessions.idle()
+    leave()
+    await asyncio.sleep(0.1)
+    assert judge.asked == [1]
+
+
+async def test_after_a_fault_the_next_change_is_looked_at(judge: Judge) -> None:
+    judge.out = {1: RuntimeError("a fault of ours")}
+    ends: list[Refuse | Defer] = []
+    sessions = opened(judge)
+    sessions.add(actor(1), "imap", "192.0.2.1", ends.append)
+    await sessions.idle()
+    judge.out = {1: ENDED}
+    sessions.told([PolicyChanged(frozenset({1}))])
+    await sessions.idle()
+    assert ends == [Defer(Reason.BUSY), ENDED]
 
 
 async def test_an_account_has_so_many_sessions_and_no_more(judge: Judge) -> None:

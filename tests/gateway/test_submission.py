@@ -16,12 +16,20 @@ from policy.identity import Actor
 from policy.reasons import Defer, Reason, Refuse
 from policy.rights import Right
 from policy.status import AccountStatus
+from store import audit
 from store.accounts import DeleteAccount
+from store.addresses import AddAlias
 from store.domains import CreateDomain
 from store.errors import Busy
 from store.queue import AcceptMessage, IntoMailbox
 from tests.gateway.house import SECOND, House, address, letter, opened
 
+ANSWER = letter(
+    "olga@acme.test",
+    "bruno@acme.test",
+    "Content-Type: text/calendar; method=REPLY",
+    text="BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\nATTENDEE:mailto:olga@acme.test\r\nEND:VEVENT\r\nEND:VCALENDAR",
+)
 AS, BEHALF = SendRight.SEND_AS, SendRight.SEND_ON_BEHALF_OF
 
 
@@ -109,6 +117,23 @@ async def test_what_changes_every_time_is_told_later(house: House, monkeypatch: 
     assert await house.mail("bruno") == []
 
 
+async def test_a_batch_of_changes_does_not_put_off_a_message(house: House) -> None:
+    """A line of the batch between each judgement and its deed, for a good second or until the batch ends."""
+    house.store.before = [lambda: house.values("bruno", quota="0")] * 12
+    await house.submit("anna", "anna", "bruno", letter())
+    assert house.store.accepts == 13
+    assert len(await house.mail("bruno")) == 1
+    house.store.before = [lambda: house.values("bruno", quota="0")] * 12
+    assert len(await house.bring(Door.LMTP, "stan@elsewhere.test", ["bruno"], letter("stan@elsewhere.test"))) == 1
+    assert len(await house.mail("bruno")) == 2
+
+
+async def test_octets_of_what_was_judged_in_vain_are_not_left_behind(house: House) -> None:
+    house.store.before = [lambda: house.values("bruno", quota="0")] * 3
+    await house.submit("anna", "anna", "bruno", letter(text="x" * 200_000))
+    assert len(house.files.aged(2 << 60)) == 1
+
+
 async def test_an_unrelated_change_costs_no_second_judgement(house: House) -> None:
     house.store.before = [lambda: house.values("olga", quota="0")]
     await house.submit("anna", "anna", "bruno", letter())
@@ -181,9 +206,70 @@ async def test_a_refusal_is_on_record_under_the_decision_that_was_quoted(house: 
     assert row.entry.allowed is False
     assert row.entry.message_id == "<1@x>"
     assert "olga@acme.test" in row.entry.because
+    assert (row.entry.principal, row.entry.principal_address) == (house.ids["olga"], "olga@acme.test")
+    assert row.entry.right == "sendAs or sendOnBehalfOf"
     at_mail = await refusal(house, "dora", "olga", "bruno", letter())
     assert at_mail.reason is Reason.REVERSE_PATH_NOT_PERMITTED
-    assert (await house.records())[-1].entry.decision == at_mail.decision
+    entry = (await house.records())[-1].entry
+    assert entry.decision == at_mail.decision
+    assert (entry.principal, entry.right) == (house.ids["olga"], "sendAs or sendOnBehalfOf")
+    owners_part = await house.ask(audit.of_owner, house.ids["olga"])
+    assert [one.entry.decision for one in owners_part] == [at_mail.decision, verdict.decision]
+
+
+async def test_a_refusal_about_nobodys_address_names_no_principal(house: House) -> None:
+    verdict = await refusal(house, "dora", "", "bruno", letter("nobody@acme.test"))
+    (row,) = await house.records()
+    assert (row.entry.decision, row.entry.principal, row.entry.principal_address) == (verdict.decision, None, "")
+
+
+async def test_a_refusal_by_the_owners_status_is_on_the_owners_record(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    await house.status("olga", AccountStatus.LOCKED)
+    verdict = await refusal(house, "dora", "", "bruno", letter("olga@acme.test"))
+    (row,) = await house.ask(audit.of_owner, house.ids["olga"])
+    assert (row.entry.decision, row.entry.allowed) == (verdict.decision, False)
+
+
+async def test_an_answer_that_is_refused_is_on_the_owners_record(house: House) -> None:
+    verdict = await refusal(house, "dora", "", "bruno", ANSWER)
+    assert verdict.reason is Reason.INVITATION_NOT_PERMITTED
+    (row,) = await house.ask(audit.of_owner, house.ids["olga"])
+    assert (row.entry.decision, row.entry.allowed, row.entry.right) == (verdict.decision, False, "x")
+
+
+async def test_a_refused_post_is_on_record(house: House) -> None:
+    group = await house.group("team", "bruno")
+    await house.grant("team", "anna", SendRight.SEND_TO_LIST)
+    transaction = await house.submission.begin(house.actor("dora"), address("dora"), smtputf8=False)
+    with pytest.raises(Refused) as refused:
+        await transaction.add(address("team"))
+    (row,) = await house.records()
+    assert refused.value.verdict == Refuse(Reason.POSTING_NOT_PERMITTED, "team@acme.test", row.entry.decision)
+    assert (row.entry.event, row.entry.allowed, row.entry.right) == ("post", False, "sendToDistList")
+    assert (row.entry.principal, row.entry.principal_address) == (group, "team@acme.test")
+
+
+@pytest.mark.parametrize("others", [False, True])
+async def test_a_post_that_is_refused_at_the_end_is_on_record(house: House, others: bool) -> None:
+    group = await house.group("team", "bruno")
+    house.store.before = [lambda: house.grant("team", "anna", SendRight.SEND_TO_LIST)]
+    if others:
+        await house.submit("dora", "dora", ["team", "olga"], letter("dora@acme.test"))
+    else:
+        verdict = await refusal(house, "dora", "dora", "team", letter("dora@acme.test"))
+        assert verdict.decision == (await house.records())[0].entry.decision
+    (row,) = await house.records()
+    assert (row.entry.event, row.entry.allowed, row.entry.principal) == ("post", False, group)
+
+
+async def test_a_nested_list_that_gets_no_copy_is_on_record(house: House) -> None:
+    inner = await house.group("inner", "bruno")
+    await house.group("outer", "inner", "olga")
+    await house.grant("inner", "anna", SendRight.SEND_TO_LIST)
+    key = await house.submit("dora", "dora", "outer", letter("dora@acme.test"))
+    (row,) = await house.records()
+    assert (row.entry.event, row.entry.allowed, row.entry.principal, row.entry.queue_id) == ("post", False, inner, key)
 
 
 async def test_who_really_acts_is_on_record(house: House) -> None:
@@ -202,6 +288,82 @@ async def test_a_rewritten_from_is_on_record(house: House) -> None:
     await house.submit("dora", "dora", "bruno", letter("olga@acme.test"))
     (row,) = await house.records()
     assert (row.entry.event, row.entry.allowed) == ("rewrite", False)
+    assert (row.entry.principal, row.entry.principal_address) == (house.ids["olga"], "olga@acme.test")
+
+
+# --- MAIL FROM (5.6)
+
+
+async def test_an_address_that_the_right_does_not_cover_may_be_the_envelope_sender(house: House) -> None:
+    await house.store.do(AddAlias(house.ids["olga"], address("press")))
+    await house.values("olga", delegated_sender_addresses="olga@acme.test")
+    await house.grant("olga", "dora", BEHALF)
+    await house.submit("dora", "press", "bruno", letter("olga@acme.test"))
+    (octets,) = await house.mail("bruno")
+    assert octets.startswith(b"Return-Path: <press@acme.test>\r\n")
+    verdict = await refusal(house, "dora", "press", "bruno", letter("press@acme.test"))
+    assert verdict.reason is Reason.SENDER_NOT_PERMITTED, "the From is another matter"
+
+
+async def test_who_may_only_answer_invitations_may_do_so_from_the_owners_envelope_sender(house: House) -> None:
+    assert (await refusal(house, "dora", "olga", "bruno", ANSWER)).reason is Reason.REVERSE_PATH_NOT_PERMITTED
+    await house.share("olga", "/Calendar", "dora", Right.ACTION)
+    await house.submit("dora", "olga", "bruno", ANSWER)
+    (octets,) = await house.mail("bruno")
+    assert octets.startswith(b"Return-Path: <olga@acme.test>\r\n")
+    verdict = await refusal(house, "dora", "olga", "bruno", letter("olga@acme.test"))
+    assert verdict.reason is Reason.SENDER_NOT_PERMITTED, "no answer to an invitation"
+    verdict = await refusal(house, "dora", "olga", "bruno", letter("dora@acme.test"))
+    assert verdict.reason is Reason.REVERSE_PATH_NOT_PERMITTED
+
+
+# --- whose session has ended sends nothing, not even what was under way
+
+
+@pytest.mark.parametrize("status", [AccountStatus.LOCKED, AccountStatus.CLOSED, AccountStatus.MAINTENANCE])
+async def test_who_is_not_active_any_more_sends_nothing(house: House, status: AccountStatus) -> None:
+    house.store.before = [lambda: house.status("anna", status)]
+    assert (await refusal(house, "anna", "anna", "bruno", letter())).reason is Reason.SESSION_ENDED
+    assert await house.mail("bruno") == []
+
+
+@pytest.mark.parametrize("how", ["revoked", "over", "locked"])
+async def test_who_may_not_act_as_another_any_more_sends_nothing_as_such(house: House, how: str) -> None:
+    await house.grant("anna", "dora", SendRight.LOGIN_AS, expires=house.clock.at + 10 * SECOND)
+    as_anna = Actor(house.ids["anna"], address("anna"), "Anna", house.ids["dora"], address("dora"))
+
+    async def end() -> None:
+        match how:
+            case "revoked":
+                await house.revoke("anna", "dora", SendRight.LOGIN_AS)
+            case "over":
+                house.clock.turn(11)
+            case _:
+                await house.status("dora", AccountStatus.LOCKED)
+
+    transaction = await house.submission.begin(as_anna, None, smtputf8=False)
+    await transaction.add(address("bruno"))
+    house.store.before = [end]
+    with pytest.raises(Refused) as refused:
+        await transaction.commit(letter())
+    assert refused.value.verdict.reason is Reason.SESSION_ENDED
+    assert await house.mail("bruno") == []
+
+
+# --- the trace
+
+
+@pytest.mark.parametrize(
+    ("smtputf8", "secured", "word"),
+    [(False, True, b"ESMTPSA"), (False, False, b"ESMTPA"), (True, True, b"UTF8SMTPSA"), (True, False, b"UTF8SMTPA")],
+)
+async def test_received_says_how_it_came(house: House, smtputf8: bool, secured: bool, word: bytes) -> None:
+    transaction = await house.submission.begin(house.actor("anna"), None, smtputf8, "192.0.2.7", secured=secured)
+    await transaction.add(address("bruno"))
+    await transaction.commit(letter())
+    (octets,) = await house.mail("bruno")
+    assert b"Received: by mx.acme.test with " + word + b" id " in octets
+    assert b"192.0.2.7" not in octets
 
 
 async def test_an_answered_invitation_is_on_record(house: House) -> None:

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.live.server import PASSWORD, Server, trusting
@@ -52,6 +52,11 @@ class Raw:
                 self.socket.sendall(piece)
             except (BrokenPipeError, ConnectionResetError):
                 return
+
+    def finish(self) -> None:
+        """Nothing more will be sent; that the server has gone already is no fault."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
 
     def more(self) -> bool:
         """False at the end. TimeoutError when nothing comes."""

@@ -86,6 +86,7 @@ def visible(ledger: Ledger) -> Ledger:
     return shown
 
 
+@pytest.mark.timeout(300)
 def test_nothing_acknowledged_is_lost_or_doubled_by_killing_the_server_again_and_again(server: Server) -> None:
     ledger = Ledger()
     flagged = prepare(server, ledger)
@@ -214,6 +215,7 @@ def settle(sink: Sink, sent: int) -> None:
             quiet, since = len(sink.got), time.monotonic()
 
 
+@pytest.mark.timeout(300)
 def test_a_crash_between_the_next_hops_250_and_the_end_of_the_row_doubles_at_most_once(tmp_path: Path) -> None:
     sink = Sink()
     server = Server(tmp_path, {"relay": f"smtp://127.0.0.1:{sink.port}", "queue.retries": ["1s"]})

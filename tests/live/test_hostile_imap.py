@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import random
 import re
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -822,5 +821,5 @@ def test_random_dialogues_in_every_state_find_no_fault_of_ours(server: Server, s
                 words = [chance.choice(PIECES) for _ in range(chance.randrange(1, 9))]
                 raw.send(b"r%d " % number + chance.choice((b" ", b" ", b" ", b"")).join(words) + b"\r\n")
             raw.send(b"\r\nDONE\r\nz LOGOUT\r\n")
-            raw.socket.shutdown(socket.SHUT_WR)
+            raw.finish()
             assert b"SERVERBUG" not in raw.rest()

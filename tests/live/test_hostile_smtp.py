@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import random
 import re
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -707,7 +706,7 @@ def test_random_dialogues_in_every_state_find_no_fault_of_ours(server: Server, d
                 words = [chance.choice(PIECES) for _ in range(chance.randrange(1, 7))]
                 raw.send(chance.choice((b" ", b"")).join(words) + b"\r\n")
             raw.send(b"\r\n.\r\nQUIT\r\n")
-            raw.socket.shutdown(socket.SHUT_WR)
+            raw.finish()
             said = raw.rest()
             assert b"451 4.3.0" not in said, said
             assert re.fullmatch(rb"(?:[2-5]\d\d[ -][ -~]*\r\n)*", said), said

@@ -200,12 +200,15 @@ def test_an_alias_of_the_attendee(clients: Clients, rita: Postbox) -> None:
     assert rita.the_one().one("Sender") == DORA
 
 
-def test_the_envelope_sender_may_be_the_attendees_only_with_the_from(clients: Clients, rita: Postbox) -> None:
-    octets = answer("x-behalf@acme.test", calendar("x-behalf@acme.test"))
-    assert submit(clients["dora@acme.test"], "x-behalf@acme.test", "rita@other.test", octets).accepted
-    assert rita.the_one().one("Return-Path") == "<x-behalf@acme.test>"
-    # no send right: MAIL cannot know yet that an invitation comes
-    said = submit(clients["dora@acme.test"], "x@acme.test", "rita@other.test", octets)
+def test_the_envelope_sender_may_be_the_attendees(clients: Clients, rita: Postbox) -> None:
+    for name in ("x-behalf", "x"):  # with a send right, and with `x` alone
+        octets = answer(f"{name}@acme.test", calendar(f"{name}@acme.test"))
+        assert submit(clients["dora@acme.test"], f"{name}@acme.test", "rita@other.test", octets).accepted
+        assert rita.the_one().one("Return-Path") == f"<{name}@acme.test>"
+    # but only with a From of the attendee, and not without `x`
+    said = submit(clients["dora@acme.test"], "x@acme.test", "rita@other.test", answer("dora@acme.test", calendar("dora@acme.test")))
+    assert (said.enhanced, said.at) == ("553 5.7.1", "DATA")
+    said = submit(clients["dora@acme.test"], "plain@acme.test", "rita@other.test", answer("plain@acme.test", calendar("plain@acme.test")))
     assert (said.enhanced, said.at) == ("553 5.7.1", "MAIL")
 
 

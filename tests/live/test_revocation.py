@@ -271,6 +271,24 @@ def test_the_right_to_log_in_as_somebody_ends_with_the_grant(server: Server) -> 
         assert session.do(f"AUTHENTICATE PLAIN {plain}").kind == "NO AUTHORIZATIONFAILED"
 
 
+def test_the_right_to_log_in_as_somebody_ends_with_its_time(server: Server) -> None:
+    server.people("lent", create=False)
+    until = time.time() + 4
+    spelled = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))  # cut to the second
+    server.prov(f"grantRight account lent@acme.test usr {DELEGATE} loginAs --until {spelled}")
+    plain = base64.b64encode(f"lent@acme.test\0{DELEGATE}\0{PASSWORD}".encode()).decode()
+    with Talk(server.ports["imap"]) as session, Mail(server.ports["submission"]) as smtp:
+        session.ok(f"AUTHENTICATE PLAIN {plain}")
+        session.ok("SELECT INBOX")
+        session.idle()
+        assert smtp.say(f"AUTH PLAIN {plain}").startswith("235")
+        assert session.farewell(until + SECOND - time.time()).startswith(b"* BYE ")
+        assert time.time() >= int(until), "not before its time"
+        assert smtp.reply(SECOND).startswith("421 4.3.2")
+    with Talk(server.ports["imap"]) as session:
+        assert session.do(f"AUTHENTICATE PLAIN {plain}").kind == "NO AUTHORIZATIONFAILED"
+
+
 # --- the owner's account
 
 

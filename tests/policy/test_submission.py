@@ -678,6 +678,46 @@ def test_x_lends_no_right_on_others_and_changes_no_right_that_is_there() -> None
     assert verdict.kinds == (Kind.SEND_AS,)
 
 
+@pytest.mark.parametrize("rewrite", [False, True])
+def test_at_mail_any_address_of_a_principal_will_do_at_data_only_covered_ones(rewrite: bool) -> None:
+    """The right is held, but `delegatedSenderAddresses` does not name this alias."""
+    known = facts("sendAs", **(REWRITE if rewrite else {}))
+    known = replace(known, principals={**known.principals, OWNER_ALIAS: Principal(OWNER_ID, OWNER_ALIAS, OWNER, False, NO, NO, None, True)})
+    assert judge_reverse_path(OWNER_ALIAS, known) == OWNER_ALIAS
+    verdict = sent(OWNER, None, known, path=OWNER_ALIAS)
+    assert isinstance(verdict, SenderVerdict)
+    assert verdict.reverse_path == OWNER_ALIAS
+    from_alias = sent(OWNER_ALIAS, None, known, path=OWNER_ALIAS)
+    if rewrite:
+        assert isinstance(from_alias, SenderVerdict)
+        assert (from_alias.new_from, from_alias.rewritten_from) == (U, OWNER_ID)
+    else:
+        assert from_alias == unpermitted(OWNER_ALIAS)
+
+
+def named(verdict: object) -> int | None:
+    assert isinstance(verdict, Refuse | Defer), verdict
+    return verdict.principal
+
+
+def test_a_refusal_says_for_the_record_whose_name_it_was() -> None:
+    locked = Refuse(Reason.PRINCIPAL_STATUS, "locked")
+    assert named(sent(OWNER, None, facts())) == OWNER_ID
+    assert named(sent((U, SECOND), None, facts())) == SECOND_ID
+    assert named(sent(OWNER, None, facts("sendAs", locked))) == OWNER_ID
+    assert named(judge_reverse_path(STRANGER, facts())) == STRANGER_ID
+    assert named(sent(U, None, facts(), path=STRANGER)) == STRANGER_ID
+    assert named(answered((OWNER,), accept=NO_ACCEPT)) == OWNER_ID
+    for nobodys in (NOBODY, FAR):
+        assert named(sent(nobodys, None, facts())) is None
+
+
+def test_two_refusals_are_the_same_whosever_name_it_was() -> None:
+    """What is said to the client does not depend on it."""
+    assert Refuse(Reason.SENDER_NOT_PERMITTED, "x", principal=1) == Refuse(Reason.SENDER_NOT_PERMITTED, "x")
+    assert Defer(Reason.PRINCIPAL_MAINTENANCE, principal=1) == Defer(Reason.PRINCIPAL_MAINTENANCE)
+
+
 def test_x_does_not_outweigh_the_attendees_status() -> None:
     locked = Refuse(Reason.PRINCIPAL_STATUS, "locked")
     assert isinstance(sent(OWNER, None, may_answer(facts("neither", locked), OWNER, ACCEPT)), Refuse)

@@ -1,4 +1,6 @@
 import os
+import secrets
+import threading
 import time
 from dataclasses import replace
 from hashlib import sha256
@@ -168,3 +170,57 @@ def test_octets_by_blob(bench: Bench, files: Files) -> None:
     assert bench.ask(blobs.octets, row.blob, files) == letter(1).octets
     with pytest.raises(NotFound):
         bench.ask(blobs.octets, type(row.blob)(999), files)
+
+
+def test_a_file_is_durable_with_every_directory_above_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    flush = os.fsync
+
+    def noting(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(secrets, "token_hex", lambda octets: "ab" * octets)
+    top = tmp_path / "data" / "octets"
+    Files(top).spool(b"x")
+    assert {tmp_path, tmp_path / "data", top, top / "ab"} <= set(synced)
+    # A shelf that an earlier process made may not have come to the disk yet; one of this process has.
+    (top / "ab" / ("ab" * 16)).unlink()
+    again = Files(top)
+    synced.clear()
+    again.spool(b"x")
+    assert top in synced
+    (top / "ab" / ("ab" * 16)).unlink()
+    synced.clear()
+    again.spool(b"x")
+    assert top not in synced
+    assert top / "ab" in synced
+
+
+def test_who_finds_a_shelf_that_is_just_being_made_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Files(tmp_path)
+    begun, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+    flush = os.fsync
+
+    def slow(handle: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{handle}")) == tmp_path and not begun.is_set():
+            begun.set()
+            assert go_on.wait(10)
+            order.append("the shelf is on disk")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    names = iter(("ab" * 16, "ab" + "cd" * 15))
+    monkeypatch.setattr(secrets, "token_hex", lambda octets: next(names))
+    first = threading.Thread(target=files.spool, args=(b"1",))
+    second = threading.Thread(target=lambda: (files.spool(b"2"), order.append("the second is spooled")))
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    second.join(0.1)
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert order == ["the shelf is on disk", "the second is spooled"]

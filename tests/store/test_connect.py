@@ -49,9 +49,7 @@ async def test_one_at_a_time(tmp_path: Path) -> None:
         "asyncio.run(connect(sys.argv[1], Path(sys.argv[2])))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    other = subprocess.run(
-        [sys.executable, "-c", script, URL, str(tmp_path)], cwd=ROOT, capture_output=True, env=environment, timeout=30
-    )
+    other = subprocess.run([sys.executable, "-c", script, URL, str(tmp_path)], cwd=ROOT, capture_output=True, env=environment, timeout=30)
     assert other.returncode != 0
     assert b"InUse" in other.stderr
     await store.close()

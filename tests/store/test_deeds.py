@@ -45,9 +45,7 @@ def test_a_deed_is_a_frozen_value_and_its_function_takes_it(kind: type[Deed[Any]
 
 
 async def test_several_are_done_all_or_none(directory: Directory) -> None:
-    done = await directory.store.do(
-        Several((ModifyDomain(directory.acme, note="x"), CreateAccount(Address("carla", "acme.test"))))
-    )
+    done = await directory.store.do(Several((ModifyDomain(directory.acme, note="x"), CreateAccount(Address("carla", "acme.test")))))
     assert done[0] is None
     row = await directory.ask(accounts.by_id, done[1])
     assert row is not None

@@ -293,3 +293,16 @@ def test_an_account_leaves_nothing_behind(bench: Bench) -> None:
         assert bench.raw.execute(f"SELECT count(*) FROM {table} WHERE {column} = ?", (anna,)).fetchone() == (0,), table
     assert bench.raw.execute("SELECT count(*) FROM message").fetchone() == (1,)
     bench.check()
+
+
+@pytest.mark.parametrize("adopted", ["/Archive", "/Archive/2026"])
+def test_a_folder_that_comes_to_serve_as_something_is_judged_anew(bench: Bench, adopted: str) -> None:
+    """A plain folder of the usual name is taken; a \\Noselect one comes back to life."""
+    archive = bench.folder(bench.anna, "/Archive")
+    bench.do(SetSpecialUse(archive.id, None))
+    if adopted != "/Archive":
+        bench.do(CreateFolder(bench.anna, adopted))
+        bench.do(DeleteFolder(archive.id))
+    found = bench.within(folders.special_folder, bench.anna, SpecialUse.ARCHIVE)
+    assert (found.id, found.special_use, found.noselect) == (archive.id, SpecialUse.ARCHIVE, False)
+    assert PolicyChanged(frozenset({bench.anna})) in bench.events

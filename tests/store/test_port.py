@@ -6,9 +6,7 @@ from store.port import DIRECTORY, Deed, Snapshot, Store, Tx
 from store.sqlite import SqliteSnapshot, SqliteStore, SqliteTx, SqliteWritingTx
 
 
-@pytest.mark.parametrize(
-    ("port", "engine"), [(Tx, SqliteTx), (Tx, SqliteWritingTx), (Snapshot, SqliteSnapshot), (Store, SqliteStore)]
-)
+@pytest.mark.parametrize(("port", "engine"), [(Tx, SqliteTx), (Tx, SqliteWritingTx), (Snapshot, SqliteSnapshot), (Store, SqliteStore)])
 def test_the_engine_takes_what_the_port_says(port: type, engine: type) -> None:
     asked = {name: member for name, member in vars(port).items() if inspect.isfunction(member) and not name.startswith("_")}
     assert asked

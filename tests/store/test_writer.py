@@ -115,9 +115,7 @@ async def test_one_that_brings_more_than_a_group_takes_goes_alone(opening: Open)
 async def test_a_deed_that_fails_is_undone_alone(opening: Open, error: Exception) -> None:
     store = await opening()
     told = groups_of(store)
-    answers = await asyncio.gather(
-        store.do(Note(1)), store.do(Note(2, raising(error))), store.do(Note(3)), return_exceptions=True
-    )
+    answers = await asyncio.gather(store.do(Note(1)), store.do(Note(2, raising(error))), store.do(Note(3)), return_exceptions=True)
     assert (answers[0], type(answers[1]), answers[2]) == (1, type(error), 3)
     assert await all_noted(store) == [1, 3]
     assert [event for group in told for event in group] == [
@@ -226,9 +224,7 @@ async def test_what_is_bulk_is_overtaken_but_gets_on(opening: Open) -> None:
     async def do(number: int, *, bulk: bool) -> None:
         order.append(await store.do(Note(number), bulk=bulk))
 
-    await asyncio.gather(
-        *(do(number, bulk=True) for number in range(100, 106)), *(do(number, bulk=False) for number in range(12))
-    )
+    await asyncio.gather(*(do(number, bulk=True) for number in range(100, 106)), *(do(number, bulk=False) for number in range(12)))
     assert set(order[:3]) == {0, 1, 2}, "the interactive ones come first"
     assert 100 in order[:4], "one place is kept"
     assert [number for number in order if number >= 100] == [*range(100, 106)]
@@ -300,9 +296,7 @@ async def test_a_commit_that_fails_fails_the_whole_group(opening: Open) -> None:
         tx.composed("INSERT INTO list_member (list, member) VALUES (98, 99)")
 
     told = groups_of(store)
-    answers = await asyncio.gather(
-        store.do(Note(1)), store.do(Note(2, broken_at_the_end)), store.do(Note(3)), return_exceptions=True
-    )
+    answers = await asyncio.gather(store.do(Note(1)), store.do(Note(2, broken_at_the_end)), store.do(Note(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Busy] * 3
     assert (told, await all_noted(store), store.fault) == ([], [], None)
     assert await store.do(Note(4)) == 4

@@ -1,5 +1,7 @@
 """LOGIN and AUTHENTICATE: from what a client says to somebody who acts."""
 
+from binascii import b2a_base64
+
 from gateway.imap.framing import FramingError
 from gateway.imap.grammar.cursor import BadSyntax
 from gateway.imap.grammar.login import Authenticate, Login, sasl_answer
@@ -15,19 +17,30 @@ async def login(session: Session, command: Login, emit: Output) -> Answer:
 
 
 async def authenticate(session: Session, command: Authenticate, emit: Output) -> Answer:
-    """RFC 3501 section 6.2.2, RFC 4616 (PLAIN)."""
-    if command.mechanism != b"PLAIN":
+    """RFC 3501 section 6.2.2, with RFC 4959's initial response: PLAIN (RFC 4616), and LOGIN, which some clients still prefer."""
+    if command.mechanism not in (b"PLAIN", b"LOGIN"):
         raise No("this mechanism is not offered", CANNOT)
     _require_privacy(session)
-    message = command.initial
-    if message is None:
-        try:
-            message = sasl_answer(await session.wire.ask(b""))
-        except (BadSyntax, FramingError) as error:
-            raise Bad(error.message) from None
-        if message is None:
-            raise Bad("AUTHENTICATE cancelled")
-    return await _enter(session, plain(message))
+    first = command.initial
+    if command.mechanism == b"PLAIN":
+        return await _enter(session, plain(await _answer(session, b"") if first is None else first))
+    user = await _answer(session, b"Username:") if first is None else first
+    try:
+        name = user.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Bad("expected UTF-8") from None
+    return await _enter(session, Credentials("LOGIN", name, "", await _answer(session, b"Password:")))
+
+
+async def _answer(session: Session, challenge: bytes) -> bytes:
+    """What the client answers to a challenge. Raises Bad: cancelled with `*`, or no base64."""
+    try:
+        answer = sasl_answer(await session.wire.ask(b2a_base64(challenge, newline=False)))
+    except (BadSyntax, FramingError) as error:
+        raise Bad(error.message) from None
+    if answer is None:
+        raise Bad("AUTHENTICATE cancelled")
+    return answer
 
 
 def plain(message: bytes) -> Credentials:

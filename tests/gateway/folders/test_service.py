@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.arrival import arrived
-from gateway.folders import FlagMode, Folders, NewItem, Place, judging
+from gateway.folders import FlagMode, Folders, NewItem, Place
 from gateway.folders import records as recording
 from gateway.refusal import Refused
 from policy.folders import FolderOp
@@ -20,8 +20,8 @@ from policy.status import AccountStatus
 from store import accounts, audit, folders, grants, messages
 from store.blobs import Files
 from store.model import Flag
-from store.port import Deed, Store
 from store.queue import AcceptMessage, Filing
+from tests.gateway.folders.meddler import Meddler
 from tests.gateway.imap.handlers.house import House, housed, message
 
 INBOX = Place("anna@acme.test", "/INBOX")
@@ -34,24 +34,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         await found.make("anna", "/Posta")
         await found.put("anna", "/INBOX", 3)
         yield found
-
-
-class Meddler:
-    """A store in which somebody else is always a moment faster: `meddle` is done between judgement and deed."""
-
-    def __init__(self, store: Store, meddle: Callable[[], Awaitable[None]], times: int = 1) -> None:
-        self._store = store
-        self._meddle = meddle
-        self.left = times
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def do(self, deed: Deed[Any], witness: Any = None, **options: Any) -> Any:
-        if witness is not None and self.left:
-            self.left -= 1
-            await self._meddle()
-        return await self._store.do(deed, witness, **options)
 
 
 async def reason_of(act: Awaitable[Any]) -> Reason:
@@ -136,31 +118,6 @@ async def test_an_owner_who_is_closed_meanwhile(house: House, act: Callable[[Fol
     await house.share("anna", "/", "bruno", "rwixda")
     meddler = Meddler(house.store, lambda: house.status("anna", AccountStatus.CLOSED))
     assert await reason_of(act(Folders(meddler, Files(house.directory / "octets")), house)) is Reason.FOLDER_UNKNOWN  # type: ignore[arg-type]
-
-
-async def test_who_is_always_overtaken_is_told_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    await house.share("anna", "/", "bruno", "ri")
-
-    async def meddle() -> None:
-        await house.share("anna", "/Posta", "clara", "r")
-
-    monkeypatch.setattr(judging, "PATIENCE", 0.05)
-    meddler = Meddler(house.store, meddle, times=999)
-    with pytest.raises(Refused) as caught:
-        await append(Folders(meddler, Files(house.directory / "octets")), house)  # type: ignore[arg-type]
-    assert caught.value.verdict == Defer(Reason.BUSY)
-    assert meddler.left < 998
-
-
-async def test_a_batch_of_changes_meanwhile_is_waited_for(house: House) -> None:
-    await house.share("anna", "/", "bruno", "ri")
-
-    async def meddle() -> None:
-        await house.share("anna", "/Posta", "clara", "r")
-
-    meddler = Meddler(house.store, meddle, times=8)
-    await append(Folders(meddler, Files(house.directory / "octets")), house)  # type: ignore[arg-type]
-    assert meddler.left == 0
 
 
 async def test_reading_confirms_the_right_every_time(house: House) -> None:
@@ -326,3 +283,46 @@ async def test_a_grant_to_everybody(house: House) -> None:
     await house.store.do(grants.SetFolderEntry(await house.folder("anna"), entry))
     for who in ("bruno", "clara", "dora"):
         await house.folders.open(house.visit(who), INBOX)
+
+
+@pytest.mark.parametrize("to", ["/Hidden", "/Sent"])
+async def test_no_more_is_said_about_a_name_by_rename_than_by_create(house: House, to: str) -> None:
+    await house.make("anna", "/Hidden")
+    await house.share("anna", "/", "bruno", "rwixd")
+    await house.share("anna", "/Hidden", "bruno", "")
+    said = []
+    for act in (house.folders.create, house.folders.rename):
+        places = (Place("anna@acme.test", to),) if act == house.folders.create else (POSTA, Place("anna@acme.test", to))
+        with pytest.raises(Refused) as caught:
+            await act(house.visit("bruno"), *places)
+        said.append(caught.value.verdict)
+    assert said[0] == said[1]
+    assert said[0].reason is (Reason.NOT_ALLOWED_ON_THIS_FOLDER if to == "/Hidden" else Reason.FOLDER_EXISTS)
+
+
+async def test_a_name_that_is_taken_meanwhile_is_judged_like_one_that_was(house: House) -> None:
+    await house.share("anna", "/", "bruno", "rwixd")
+
+    async def hidden() -> None:
+        await house.make("anna", "/Neu")
+        await house.share("anna", "/Neu", "bruno", "")
+
+    async def seen() -> None:
+        await house.make("anna", "/Posta/Neu")
+
+    for meddle, act in ((hidden, rename), (seen, create)):
+        meddler = Meddler(house.store, meddle)
+        expected = Reason.NOT_ALLOWED_ON_THIS_FOLDER if meddle is hidden else Reason.FOLDER_EXISTS
+        assert await reason_of(act(Folders(meddler, Files(house.directory / "octets")), house)) is expected  # type: ignore[arg-type]
+
+
+async def test_an_append_that_the_disk_does_not_take_is_for_later(house: House) -> None:
+    (house.directory / "octets").write_text("in the way")
+    large = NewItem(message(1, "y" * 200_000))
+    with pytest.raises(Refused) as caught:
+        await house.folders.append(house.visit("anna"), Place(None, "/INBOX"), [large])
+    assert caught.value.verdict == Defer(Reason.BUSY)
+
+
+async def test_a_name_in_a_mailbox_that_there_is_not_can_be_unsubscribed(house: House) -> None:
+    await house.folders.unsubscribe(house.visit("bruno"), Place("nobody@acme.test", "/INBOX"))

@@ -73,8 +73,8 @@ AFTER = BEFORE | {
     [
         (Phase.NOT_AUTHENTICATED, False, True, False, BEFORE | {"STARTTLS", "LOGINDISABLED"}),
         (Phase.NOT_AUTHENTICATED, False, False, False, BEFORE | {"LOGINDISABLED"}),
-        (Phase.NOT_AUTHENTICATED, True, False, False, BEFORE | {"SASL-IR", "AUTH=PLAIN"}),
-        (Phase.NOT_AUTHENTICATED, False, True, True, BEFORE | {"STARTTLS", "SASL-IR", "AUTH=PLAIN"}),
+        (Phase.NOT_AUTHENTICATED, True, False, False, BEFORE | {"SASL-IR", "AUTH=PLAIN", "AUTH=LOGIN"}),
+        (Phase.NOT_AUTHENTICATED, False, True, True, BEFORE | {"STARTTLS", "SASL-IR", "AUTH=PLAIN", "AUTH=LOGIN"}),
         (Phase.AUTHENTICATED, True, False, False, AFTER),
         (Phase.SELECTED, False, True, True, AFTER),
     ],

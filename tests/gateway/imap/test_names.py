@@ -85,6 +85,7 @@ def test_any_octets_are_a_name_with_this_one_spelling_or_refused(octets: bytes) 
         ("Other Users/anna", "anna@acme.test", ""),
         ("Other Users/anna/inbox", "anna@acme.test", "INBOX"),
         ("Other Users/Anna/Sent", "anna@acme.test", "Sent"),
+        ("Other Users/ÄNNE/Sent", "Änne@acme.test", "Sent"),
         ("Other Users/anna@acme.test/Sent", "anna@acme.test", "Sent"),
         ("Other Users/b.o@other.test/A/B", "b.o@other.test", "A/B"),
     ],

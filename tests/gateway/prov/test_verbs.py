@@ -622,6 +622,8 @@ def test_the_overview_has_them_all() -> None:
 async def test_help_of_a_verb(office: Office) -> None:
     assert (await office.prov("ga --help")).out.startswith("usage: procura prov getAccount (ga) [-e] NAME")
     assert "modifyFolderGrant (mfg) PATH" in (await office.prov("sm x@y mfg --help")).out
+    for verb in ("createAccount", "setPassword"):
+        assert "-f -" in (await office.prov(f"{verb} --help")).out, "how to keep a password out of the list of processes"
 
 
 async def test_an_unknown_verb_is_told_the_nearest(office: Office) -> None:

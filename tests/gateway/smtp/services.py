@@ -102,6 +102,7 @@ class FakePlace:
         self.begun = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.began: list[tuple[object, ...]] = []
+        self.secured: list[bool] = []
 
 
 class FakeSubmission(FakePlace):
@@ -109,6 +110,7 @@ class FakeSubmission(FakePlace):
         self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
     ) -> FakeTransaction:
         self.began.append((actor, reverse_path, smtputf8))
+        self.secured.append(secured)
         if reverse_path is not None and reverse_path.local == "stranger":
             raise Refused(Refuse(Reason.REVERSE_PATH_NOT_PERMITTED, f"{actor.address} may not send from {reverse_path}", "d-2"))
         return FakeTransaction(self, reverse_path)

@@ -22,6 +22,14 @@ async def test_submission_is_told_who_and_from_where(serve: Serve) -> None:
         assert place.submission.began == [(ANNA, Address("Anna", "acme.test"), True), (ANNA, None, False)]
 
 
+@pytest.mark.parametrize(("kind", "secured"), [("submission", False), ("submissions", True)])
+async def test_submission_is_told_whether_it_came_by_tls(kind: str, secured: bool, serve: Serve) -> None:
+    async with serve(kind) as place:
+        client = await place.connect(tls=secured)
+        await client.ask("EHLO there", "AUTH PLAIN AGFubmFAYWNtZS50ZXN0AGNvcnJlY3QgaG9yc2U=", "MAIL FROM:<anna@acme.test>")
+        assert place.submission.secured == [secured]
+
+
 @pytest.mark.parametrize(("kind", "door", "hello"), [("mx", Door.MX, "EHLO x"), ("lmtp", Door.LMTP, "LHLO x")])
 async def test_delivery_is_told_the_door_and_the_peer(kind: str, door: Door, hello: str, serve: Serve) -> None:
     async with serve(kind) as place:

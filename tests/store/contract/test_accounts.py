@@ -14,7 +14,6 @@ from store.accounts import (
     DeleteAccount,
     ModifyAccount,
     RenameAccount,
-    RenewVerifier,
     SetAccountCos,
     SetAccountStatus,
     SetGlobalAdministrator,
@@ -110,21 +109,8 @@ async def test_a_new_password_or_active_forgets_failures_and_lockout(directory: 
     assert (row.verifier, row.must_change_password) == ("new", False)
 
 
-async def test_a_verifier_is_renewed_only_in_the_place_of_the_one_that_was_checked(directory: Directory) -> None:
-    await directory.store.do(SetVerifier(directory.anna, "old", must_change_password=True))
-    async with directory.store.snapshot() as snapshot:
-        before = await snapshot.witness(directory.anna)
-    assert await directory.store.do(RenewVerifier(directory.anna, "older", "stolen")) is False
-    assert await directory.store.do(RenewVerifier(directory.anna, "old", "better")) is True
-    row = await row_of(directory, directory.anna)
-    assert (row.verifier, row.must_change_password) == ("better", True)
-    async with directory.store.snapshot() as snapshot:
-        assert await snapshot.confirms(before), "the same password: no session has to end"
-
-
 async def test_verifiers_are_in_no_repr() -> None:
     assert "secret" not in repr(SetVerifier(GONE, "secret")) + repr(CreateAccount(Address("a", "b"), verifier="secret"))
-    assert "secret" not in repr(RenewVerifier(GONE, "secret", "secret"))
 
 
 async def test_renaming_keeps_everything_but_the_address(directory: Directory) -> None:

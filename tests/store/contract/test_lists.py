@@ -13,6 +13,7 @@ from store.domains import CreateDomain
 from store.errors import Conflict, LimitReached, NotFound
 from store.lists import NESTING, AddMembers, CreateList, DeleteList, ListRecipient, ModifyList, RemoveMembers, RenameList
 from store.model import Member
+from store.port import DIRECTORY
 from tests.store.conftest import Directory
 
 
@@ -208,3 +209,31 @@ async def test_membership_bumps_the_directory(directory: Directory) -> None:
             assert not await snapshot.confirms(before)
     with pytest.raises(NotFound):
         await directory.store.do(AddMembers(team, at_acme("anna")))
+
+
+async def test_an_address_that_was_kept_and_leads_to_a_list_is_followed_like_a_member(directory: Directory) -> None:
+    """Who is not asked whether the poster may is not sent to: what `expand` follows, `nested` names."""
+    team = await make(directory, "team", "secret+x", "later", "anna")
+    later = await make(directory, "later", "bruno", "team+y")
+    secret = await make(directory, "secret", "deep")
+    deep = await make(directory, "deep")
+    carla = await directory.account("carla")
+    await directory.store.do(AddMembers(deep, at_acme("carla")))
+    assert dict(await directory.ask(lists.nested, team)) == {
+        team: (team,), later: (team, later), secret: (team, secret), deep: (team, secret, deep),
+    }  # fmt: skip
+    assert {one.account for one in await directory.ask(lists.expand, team)} == {directory.anna, directory.bruno, carla}
+    assert dict(await directory.ask(lists.nested, team, {secret})) == {team: (team,), later: (team, later)}
+    assert {one.account for one in await directory.ask(lists.expand, team, {secret})} == {directory.anna, directory.bruno}
+
+
+async def test_addresses_that_only_get_the_mail_leave_the_directory_alone(directory: Directory) -> None:
+    team = await make(directory, "team")
+    written = [Address("x", "elsewhere.test"), *at_acme("nobody", "anna+tag")]
+    for deed in (AddMembers(team, written), RemoveMembers(team, written)):
+        async with directory.store.snapshot() as snapshot:
+            before = dict((await snapshot.witness(team)).epochs)
+        assert len(await directory.store.do(deed)) == 3
+        async with directory.store.snapshot() as snapshot:
+            after = dict((await snapshot.witness(team)).epochs)
+        assert (after[DIRECTORY] - before[DIRECTORY], after[team] - before[team]) == (0, 1)

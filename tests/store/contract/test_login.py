@@ -1,10 +1,14 @@
 import asyncio
 
+import pytest
+
 from policy.cos import ServiceValues
+from policy.identity import AccountId
 from policy.login import Failure, FailureHistory, is_locked_out
 from store import accounts, login
-from store.accounts import ModifyAccount
-from store.login import KNOWN_FOR, ClearFailures, RecordFailure, RememberSource
+from store.accounts import ModifyAccount, SetVerifier
+from store.errors import NotFound
+from store.login import KNOWN_FOR, AdmitUnlessLocked, ClearFailures, PretendFailure, RecordFailure, RememberSource
 from tests.store.conftest import SECOND, Clock, Directory
 
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
@@ -68,6 +72,46 @@ async def test_a_good_login_clears_its_own_network_only_an_administrator_all(dir
     assert (await history(directory)).locked_until is not None
     await directory.store.do(ClearFailures(directory.anna))
     assert await history(directory) == FailureHistory()
+
+
+async def test_a_right_password_is_judged_after_the_failures_before_it(directory: Directory, clock: Clock) -> None:
+    await directory.store.do(SetVerifier(directory.anna, "right"))
+    admit = AdmitUnlessLocked(directory.anna, HERE, "right", forget=True)
+    wrong = [RecordFailure(directory.anna, Failure(clock(), HERE, digest)) for digest in range(10)]
+    done = await asyncio.gather(*map(directory.store.do, wrong[:9]), directory.store.do(admit), *map(directory.store.do, wrong))
+    assert done[9] is True, "nine are not ten"
+    assert [one.began for one in done[10:]] == [False] * 9 + [True], "and they were forgotten"  # type: ignore[union-attr]
+    locked = await history(directory)
+    assert await directory.store.do(admit) is False
+    assert await history(directory) == locked, "during lockout nothing changes"
+    clock.turn(3600)
+    assert await directory.store.do(admit) is True
+
+
+async def test_a_right_password_forgets_only_where_it_is_said(directory: Directory, clock: Clock) -> None:
+    await directory.store.do(SetVerifier(directory.anna, "right"))
+    await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, 1)))
+    await directory.store.do(RecordFailure(directory.anna, Failure(clock(), THERE, 2)))
+    assert await directory.store.do(AdmitUnlessLocked(directory.anna, HERE, "right", forget=False))
+    assert len((await history(directory)).failures) == 2
+    assert await directory.store.do(AdmitUnlessLocked(directory.anna, HERE, "right", forget=True))
+    assert [failure.source for failure in (await history(directory)).failures] == [THERE]
+    assert not await directory.store.do(AdmitUnlessLocked(directory.anna, HERE, "another", forget=True))
+    with pytest.raises(NotFound):
+        await directory.store.do(AdmitUnlessLocked(AccountId(999), HERE, "right", forget=True))
+
+
+async def test_what_only_pretends_ends_no_judgement_and_wakes_nobody(directory: Directory) -> None:
+    async with directory.store.snapshot() as snapshot:
+        witness = await snapshot.witness(directory.anna)
+    told: list[object] = []
+    unwatch = directory.store.watch(told.extend)
+    await directory.store.do(PretendFailure())
+    await directory.store.do(PretendFailure())
+    unwatch()
+    assert told == []
+    async with directory.store.snapshot() as snapshot:
+        assert await snapshot.confirms(witness)
 
 
 async def test_good_networks_are_known_for_thirty_days(directory: Directory, clock: Clock) -> None:

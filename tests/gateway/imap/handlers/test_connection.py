@@ -5,7 +5,7 @@ from tests.gateway.imap.handlers.house import Client, House
 
 async def test_capability(house: House, port: int, anna: Client) -> None:
     stranger = await house.client(port)
-    assert (await stranger.do("CAPABILITY")).untagged == [b"* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID AUTH=PLAIN"]
+    assert (await stranger.do("CAPABILITY")).untagged == [b"* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID AUTH=PLAIN AUTH=LOGIN"]
     (said,) = (await anna.do("capability")).untagged
     # What else is announced: test_capabilities.py.
     assert said.startswith(

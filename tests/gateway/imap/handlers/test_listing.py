@@ -3,6 +3,7 @@
 import pytest
 
 from policy.grants import Grantee, GranteeKind
+from policy.identity import Address
 from policy.status import AccountStatus
 from store import accounts
 from store.model import Flag  # noqa: F401
@@ -168,3 +169,15 @@ async def test_names_beyond_ascii(anna: Client) -> None:
     assert (await anna.do('CREATE "&ZeVnLIqe-"')).ok
     assert b'* LIST (\\HasNoChildren) "/" "&ZeVnLIqe-"' in (await anna.do('LIST "" "*"')).untagged
     assert (await anna.do('CREATE "&A-"')).tagged.startswith(b"BAD")
+
+
+async def test_an_owner_whose_name_has_capitals_that_are_not_ascii(house: House, bruno: Client) -> None:
+    """Of an address A to Z are folded and nothing else, in names as in the directory."""
+    await house.store.do(accounts.RenameAccount(house.ids["anna"], Address("Änne", "acme.test")))
+    await house.share("anna", "/INBOX", "bruno", "r")
+    shown = '"Other Users/&AMQ-nne/INBOX"'
+    assert shown in names((await bruno.do('LIST "" *')).untagged)
+    for written in (shown, '"Other Users/&AMQ-NNE/INBOX"', '"Other Users/&AMQ-NNE@Acme.test/INBOX"'):
+        assert (await bruno.do(f"SELECT {written}")).ok, written
+    written = '"Other Users/&AMQ-NNE@acme.test/INBOX"'
+    assert names((await bruno.do(f'LIST "" {written}')).untagged) == {written}

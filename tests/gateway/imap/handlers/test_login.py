@@ -1,5 +1,7 @@
 """LOGIN and AUTHENTICATE beyond what the listener's tests show."""
 
+from base64 import b64encode
+
 import pytest
 
 from gateway.imap.handlers.login import plain
@@ -7,7 +9,7 @@ from gateway.imap.session import Bad
 from gateway.login import Credentials
 from policy.status import AccountStatus
 from store import accounts
-from tests.gateway.imap.handlers.house import House
+from tests.gateway.imap.handlers.house import PASSWORD, House
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,28 @@ async def test_sessions_of_one_account_are_counted(house: House, port: int) -> N
     for _ in range(2):
         await house.client(port, "bruno")
     assert (await (await house.client(port)).do("LOGIN bruno@acme.test secret")).tagged.startswith(b"NO [LIMIT]")
+
+
+@pytest.mark.parametrize("initial", [False, True])
+async def test_authenticate_login(house: House, port: int, initial: bool) -> None:
+    client = await house.client(port)
+    user, password = b64encode(b"bruno@acme.test"), b64encode(PASSWORD.encode())
+    client.writer.write(b"a AUTHENTICATE LOGIN" + (b" " + user if initial else b"") + b"\r\n")
+    if not initial:
+        assert await client.line() == b"+ " + b64encode(b"Username:")
+        client.writer.write(user + b"\r\n")
+    assert await client.line() == b"+ " + b64encode(b"Password:")
+    client.writer.write(password + b"\r\n")
+    assert (await client.until("a")).ok
+
+
+async def test_authenticate_login_refused_and_cancelled(house: House, port: int) -> None:
+    client = await house.client(port)
+    client.writer.write(b"a AUTHENTICATE LOGIN " + b64encode(b"bruno@acme.test") + b"\r\n")
+    await client.line()
+    client.writer.write(b64encode(b"wrong") + b"\r\n")
+    assert (await client.until("a")).tagged.startswith(b"NO [AUTHENTICATIONFAILED]")
+    client.writer.write(b"b AUTHENTICATE LOGIN\r\n")
+    await client.line()
+    client.writer.write(b"*\r\n")
+    assert (await client.until("b")).tagged.startswith(b"BAD")

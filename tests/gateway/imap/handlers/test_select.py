@@ -2,6 +2,7 @@
 
 import pytest
 
+from store import folders
 from tests.gateway.imap.handlers.house import Client, House
 
 SHARED = '"Other Users/anna/INBOX"'
@@ -44,6 +45,17 @@ async def test_permanent_flags_are_exactly_what_may_be_changed(
         permanent = b""
     assert said.having("[PERMANENTFLAGS (" + permanent.decode() + ")]"), said
     assert b"[READ-ONLY]" in (await bruno.do(f"EXAMINE {SHARED}")).tagged
+
+
+async def test_an_own_seen_may_be_changed_where_all_else_is_only_read(house: House, bruno: Client) -> None:
+    await house.share("anna", "/INBOX", "bruno", "lrs", rfc=True)
+    await house.store.do(folders.SwitchFolder(await house.folder("anna"), seen_private=True))
+    await house.put("anna", "/INBOX")
+    said = await bruno.do(f"SELECT {SHARED}")
+    assert said.tagged.startswith(b"OK [READ-ONLY]")
+    assert said.having("[PERMANENTFLAGS (\\Seen)]"), said
+    assert (await bruno.do("STORE 1 +FLAGS (\\Seen)")).having("\\Seen")
+    assert (await bruno.do(f"EXAMINE {SHARED}")).having("[PERMANENTFLAGS ()]")
 
 
 @pytest.mark.parametrize("name", ['"Other Users/clara/INBOX"', '"Other Users/nobody/INBOX"', '"Other Users/anna/Nope"',

@@ -1,0 +1,112 @@
+"""What is put away, when, and what survives until nobody can be reading it any more."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gateway import housekeeping
+from gateway.housekeeping import Housekeeping
+from policy.delivery import Door
+from store.accounts import DeleteAccount
+from store.blobs import IN_ROW, Files
+from store.errors import Busy
+from store.queue import AcceptMessage
+from tests.gateway.house import House, letter, opened
+
+LARGE = letter("stan@elsewhere.test", "anna@acme.test", text="x" * (IN_ROW + 1))
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with opened(tmp_path, "anna", "bruno") as house:
+        house.clock.at = time.time_ns() // 1000  # files have their times from the system
+        yield house
+
+
+def files(house: House) -> list[Path]:
+    return [path for path in house.files.directory.rglob("*") if path.is_file()]
+
+
+def age(house: House, hours: float) -> None:
+    """As if the files had been written so long ago."""
+    for path in files(house):
+        os.utime(path, (time.time() - hours * 3600,) * 2)
+
+
+async def test_a_file_outlives_its_row_by_a_round_however_old_it_is(house: House) -> None:
+    await house.bring(Door.LMTP, "stan@elsewhere.test", ["anna"], LARGE)
+    age(house, 24)
+    keeping = Housekeeping(house.store, house.files)
+    await keeping.round()
+    assert len(files(house)) == 1
+    async with house.store.snapshot() as reader:
+        # A reader of this moment has found the message, and comes for its octets a little later.
+        await house.store.do(DeleteAccount(house.ids["anna"]))
+        await keeping.round()
+        assert len(files(house)) == 1
+        assert reader.now
+    await keeping.round()
+    assert files(house) == []
+
+
+async def test_a_young_file_that_no_row_names_waits_for_its_deed(house: House) -> None:
+    await asyncio.to_thread(house.files.spool, LARGE)
+    keeping = Housekeeping(house.store, house.files)
+    await keeping.round()
+    await keeping.round()
+    assert len(files(house)) == 1
+    age(house, 1.1)
+    await keeping.round()
+    assert len(files(house)) == 1
+    await keeping.round()
+    assert files(house) == []
+
+
+async def test_a_file_that_another_owner_still_has_stays(house: House) -> None:
+    await house.bring(Door.LMTP, "stan@elsewhere.test", ["anna", "bruno"], LARGE)
+    age(house, 24)
+    await house.store.do(DeleteAccount(house.ids["anna"]))
+    keeping = Housekeeping(house.store, house.files)
+    await keeping.round()
+    await keeping.round()
+    (stored,) = await house.mail("bruno")
+    assert stored.endswith(LARGE)
+
+
+async def test_an_acceptance_is_forgotten_after_a_day(house: House) -> None:
+    again = AcceptMessage("key", ())
+    assert not (await house.store.do(again)).repeated
+    keeping = Housekeeping(house.store, house.files)
+    await keeping.round()
+    assert (await house.store.do(again)).repeated
+    house.clock.turn(24 * 3600 + 1)
+    await keeping.round()
+    assert not (await house.store.do(again)).repeated
+
+
+@pytest.mark.parametrize("fault", [Busy("no reader"), OSError("input/output error"), RuntimeError("a fault of ours")])
+async def test_no_fault_ends_it(house: House, fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(housekeeping, "EVERY", 0.01)
+    caplog.set_level(logging.WARNING)
+    rounds = 0
+
+    async def faulty(_: Housekeeping) -> None:
+        nonlocal rounds
+        rounds += 1
+        raise fault
+
+    monkeypatch.setattr(Housekeeping, "round", faulty)
+    task = asyncio.ensure_future(Housekeeping(house.store, Files(house.files.directory)).run())
+    while rounds < 3:
+        assert not task.done()
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert len([record for record in caplog.records if record.name == "gateway.housekeeping"]) >= 2
