@@ -10,6 +10,7 @@ from gateway.imap.grammar import listing as listing_syntax
 from gateway.imap.grammar import login as login_syntax
 from gateway.imap.grammar import metadata as metadata_syntax
 from gateway.imap.grammar import quota as quota_syntax
+from gateway.imap.grammar import replace as replace_syntax
 from gateway.imap.grammar import search as search_syntax
 from gateway.imap.grammar import select as select_syntax
 from gateway.imap.grammar import sort as sort_syntax
@@ -27,6 +28,7 @@ from gateway.imap.handlers import (
     login,
     metadata,
     quota,
+    replace,
     search,
     select,
     sort,
@@ -182,6 +184,14 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"LIST-METADATA", announced=after_login, list_returns=frozenset({b"METADATA"})),  # RFC 9590
+    Capability(  # RFC 8508
+        b"REPLACE",
+        (
+            command(b"REPLACE", lambda c: replace_syntax.replace(c, by_uid=False), replace.replace, SELECTED),
+            command(b"UID REPLACE", lambda c: replace_syntax.replace(c, by_uid=True), replace.replace, SELECTED),
+        ),
+        announced=after_login,
+    ),
 )
 
 REGISTRY: Registry = build(ROWS)
