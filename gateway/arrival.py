@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.message.envelope import render_part
+from gateway.message.preview import preview
 from gateway.message.split import Header
 from gateway.message.structure import parse
 from gateway.message.text import SORT_VERSION, columns, sort_keys
@@ -38,6 +39,7 @@ def arrived(octets: bytes) -> NewMessage:
         sent=sent,
         sent_day=sent_day,
         sorting=sorting_of(octets, root.header),
+        preview=preview(octets, root).encode("utf-8", "replace"),
     )
 
 

@@ -112,6 +112,11 @@ def heads(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[HeadRow]:
     return [HeadRow(*row) for row in _within(tx, "messages.heads", folder, runs)]
 
 
+def previews(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[tuple[int, bytes | None]]:
+    """(uid, the first words in UTF-8) in UID order; None: they were not made yet."""
+    return [(uid, None if words is None else bytes(words)) for uid, words in _within(tx, "messages.previews", folder, runs)]
+
+
 def sorting(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[SortRow]:
     """For SORT and THREAD; through `work`. A row whose `version` is not the one wanted has to be made again from the octets."""
     return [SortRow._make(row) for row in _within(tx, "messages.sorting", folder, runs)]
@@ -323,6 +328,14 @@ class SetSorting(Deed[None]):
     rows: tuple[tuple[Uid, Sorting], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SetPreviews(Deed[None]):
+    """The first words, UTF-8, of messages that were stored before; those that are gone are left out."""
+
+    folder: FolderId
+    rows: tuple[tuple[Uid, bytes], ...]
+
+
 def _append(tx: Tx, deed: AppendMessages, freed: int = 0) -> Appended:
     folder = existing(tx, deed.folder)
     replaced = [] if deed.actor is None else _filed_copies(tx, folder, deed.actor, deed.items)
@@ -481,6 +494,10 @@ def _rerendered(tx: Tx, deed: Rerendered) -> None:
     )
 
 
+def _set_previews(tx: Tx, deed: SetPreviews) -> None:
+    tx.many("messages.set_preview", [{"key": key(deed.folder, uid), "preview": words} for uid, words in deed.rows])
+
+
 def _set_sorting(tx: Tx, deed: SetSorting) -> None:
     tx.many("messages.set_sorting", [{"key": key(deed.folder, uid), **_sorting(made)} for uid, made in deed.rows])
 
@@ -540,6 +557,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
                 "envelope": message.envelope,
                 "structure": message.structure,
                 "body": message.body,
+                "preview": message.preview,
             }
         )
         day = message.sent_day
@@ -766,5 +784,6 @@ DEEDS: Final = (
     (CopyMessages, _copy),
     (MoveMessages, _move),
     (Rerendered, _rerendered),
+    (SetPreviews, _set_previews),
     (SetSorting, _set_sorting),
 )

@@ -204,6 +204,7 @@ class NewMessage:
     sent_day: int | None = None  # days since 1970-01-01 as the Date field writes its date, whatever its zone; None: that of `sent`
     spooled: "Spooled | None" = None  # the octets lie in a file already (store/blobs.py); `octets` is empty then
     sorting: Sorting | None = None  # None: it is made when it is first asked for
+    preview: bytes | None = None  # the first words, UTF-8; None: they are made when they are first asked for
 
     @property
     def size(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from gateway.folders.judging import UNKNOWN, Judging
-from gateway.folders.octets import DECODING, IN_PLACE, Octets, few, octets_of, rendered_again
+from gateway.folders.octets import DECODING, IN_PLACE, Octets, few, octets_of, previews_of, rendered_again
 from gateway.folders.sorting import SORTED_AT_ONCE, made_again, with_sorting
 from gateway.folders.standpoint import Judged, Standpoint
 from gateway.folders.values import News, Visit
@@ -25,6 +25,8 @@ from store.model import Flag, FolderRow, MessageRow, Run, Sorting, SortRow, Uid
 from store.port import DIRECTORY, Snapshot, Tx
 from store.runs import runs_of
 
+PREVIEWED_AT_ONCE: Final = 16
+"""Messages whose octets are read in one snapshot to make their previews."""
 OTHERS: Final = messages.EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
 
 
@@ -174,6 +176,19 @@ class OpenFolder:
                 return [(uid, octets) for uid, octets, _ in found]
             renewed = await snapshot.work(rendered_again, self.row.id, old, self._octets.files, item)
         return [(uid, renewed.get(uid, octets)) for uid, octets, _ in found]
+
+    async def previews(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+        """(UID, the first words in UTF-8). What was stored before they were made at delivery is made now, a few at a time, and kept."""
+        async with self._reading() as snapshot:
+            ask = snapshot.ask if few(runs) else snapshot.work
+            found = dict(await ask(messages.previews, self.row.id, runs))
+        old = [uid for uid, words in found.items() if words is None]
+        for start in range(0, len(old), PREVIEWED_AT_ONCE):
+            async with self._reading() as snapshot:
+                made = await snapshot.work(previews_of, self.row.id, old[start : start + PREVIEWED_AT_ONCE], self._octets.files)
+            found.update(made)
+            self._judging.recorder.put(messages.SetPreviews(self.row.id, tuple((Uid(uid), words) for uid, words in made)))
+        return [(uid, words) for uid, words in found.items() if words is not None]
 
     async def octets(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
         """(UID, the whole message) for (UID, size): those that are there. The caller keeps the sum of sizes small, where it can."""

@@ -88,7 +88,7 @@ IMAP4REV1 = Capability(
         command(b"COPY", lambda c: copy_syntax.copy(c, by_uid=False), copy.copy, SELECTED),
         command(b"UID COPY", lambda c: copy_syntax.copy(c, by_uid=True), copy.copy, SELECTED),
     ),
-    fetch_items=frozenset({*fetch_syntax.FETCH_ITEMS}),
+    fetch_items=frozenset({*fetch_syntax.FETCH_ITEMS}) - {b"PREVIEW"},
     search_keys=frozenset({*search_syntax.SEARCH_KEYS}),
     status_items=status_syntax.RFC_3501_ITEMS,
 )
@@ -192,6 +192,7 @@ ROWS: tuple[Capability, ...] = (
         ),
         announced=after_login,
     ),
+    Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
 )
 
 REGISTRY: Registry = build(ROWS)

@@ -55,7 +55,8 @@ INSERT INTO message (key, blob, size, received, saved, flags, modseq)
 VALUES (:key, :blob, :size, :received, :saved, :flags, :modseq)
 
 -- insert_wire
-INSERT INTO wire (key, rendering, envelope, structure, body) VALUES (:key, :rendering, :envelope, :structure, :body)
+INSERT INTO wire (key, rendering, envelope, structure, body, preview)
+VALUES (:key, :rendering, :envelope, :structure, :body, :preview)
 
 -- insert_head
 INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id,
@@ -67,8 +68,8 @@ VALUES (:key, :sent, :sent_day, :sender, :recipient, :copied, :subject, :message
 INSERT INTO seen (actor, key, is_seen, modseq) VALUES (:actor, :key, :is_seen, :modseq)
 
 -- copy_wire
-INSERT INTO wire (key, rendering, envelope, structure, body)
-SELECT key + :shift, rendering, envelope, structure, body FROM wire WHERE key BETWEEN :low AND :high
+INSERT INTO wire (key, rendering, envelope, structure, body, preview)
+SELECT key + :shift, rendering, envelope, structure, body, preview FROM wire WHERE key BETWEEN :low AND :high
 
 -- copy_head
 INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id,
@@ -157,3 +158,9 @@ UPDATE head SET sort_version = :sort_version, sort_from = :sort_from, sort_to = 
                 sort_shown_from = :sort_shown_from, sort_shown_to = :sort_shown_to, sort_subject = :sort_subject,
                 is_reply = :is_reply, ancestors = :ancestors
 WHERE key = :key
+
+-- previews
+SELECT key & 4294967295, preview FROM wire WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- set_preview
+UPDATE wire SET preview = :preview WHERE key = :key

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.changes import News
 from gateway.folders import BATCH, IN_PLACE, OpenFolder
 from gateway.imap.grammar.fetch import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
-from gateway.imap.responses import EXPUNGEISSUED
+from gateway.imap.responses import EXPUNGEISSUED, spell_string
 from gateway.imap.sections import cut, section
 from gateway.imap.session import Answer, Bad, Output, Selected, Session
 from gateway.imap.view import Span
@@ -36,6 +36,7 @@ class _Batch:
     envelopes: dict[int, bytes] = field(default_factory=dict)
     structures: dict[int, bytes] = field(default_factory=dict)
     bodies: dict[int, bytes] = field(default_factory=dict)
+    previews: dict[int, bytes] = field(default_factory=dict)
 
 
 class _Octets:
@@ -80,6 +81,11 @@ def internal_date(received: int) -> bytes:
     return b'INTERNALDATE "%2d-%b-%04d %02d:%02d:%02d +0000"' % (at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second)
 
 
+async def _previews(folder: OpenFolder, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+    """RFC 8970: `"PREVIEW" SP nstring`, in UTF-8."""
+    return [(uid, spell_string(words)) for uid, words in await folder.previews(runs)]
+
+
 # What each item that is all said by its name makes of a batch. An extension adds a row.
 _OF_ROW: Mapping[bytes, Callable[[MessageRow], bytes]] = MappingProxyType(
     {b"INTERNALDATE": lambda row: internal_date(row.received), b"RFC822.SIZE": lambda row: b"RFC822.SIZE %d" % row.size}
@@ -89,6 +95,7 @@ _PREPARED: Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Await
         b"ENVELOPE": ("envelopes", OpenFolder.envelopes),
         b"BODYSTRUCTURE": ("structures", OpenFolder.structures),
         b"BODY": ("bodies", OpenFolder.bodies),
+        b"PREVIEW": ("previews", _previews),
     }
 )
 _OLD_SECTIONS: Mapping[bytes, BodySection] = MappingProxyType(
