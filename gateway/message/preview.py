@@ -39,7 +39,10 @@ def preview(octets: bytes, root: Part) -> str:
     text = part_text(octets, found, _LOOKED_AT)
     if found.subtype == b"html":
         text = unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text)))
-    text = _BLANKS.sub(" ", text[: 4 * MAX_CHARACTERS + 1_000].lstrip() if found.subtype == b"plain" else text).strip()
+    text = text.lstrip()
+    start = _BLANKS.sub(" ", text[: 2 * MAX_CHARACTERS]).strip()
+    # Seldom is half of a text blank.
+    text = start if len(start) > MAX_CHARACTERS or len(text) <= 2 * MAX_CHARACTERS else _BLANKS.sub(" ", text).strip()
     if len(text) <= MAX_CHARACTERS:
         return text
     words = text[:MAX_CHARACTERS].rpartition(" ")[0]
