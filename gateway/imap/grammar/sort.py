@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gateway.imap.grammar.cursor import Cursor, atom
 from gateway.imap.grammar.parameters import Parameter
-from gateway.imap.grammar.search import SearchKey, charset_name, returning, search_keys
+from gateway.imap.grammar.search import SearchKey, SearchOptions, charset_name, returning, search_keys
 
 SORT_KEYS = frozenset({b"ARRIVAL", b"CC", b"DATE", b"DISPLAYFROM", b"DISPLAYTO", b"FROM", b"SIZE", b"SUBJECT", b"TO"})
 """RFC 5256 section 3, RFC 5957."""
 ALGORITHMS = frozenset({b"ORDEREDSUBJECT", b"REFERENCES"})
+RETURN_OPTIONS: SearchOptions = MappingProxyType({b"MIN": None, b"MAX": None, b"ALL": None, b"COUNT": None})
+"""RFC 5267 section 3; what SEARCH gains besides is not SORT's for that."""
 MAX_CRITERIA = 32
 _REVERSE = re.compile(rb"REVERSE ", re.IGNORECASE)
 
@@ -46,7 +49,7 @@ def sort(c: Cursor, *, by_uid: bool) -> Sort:
     `search-criteria = charset 1*(SP search-key)` (RFC 5256 section 5, RFC 5267 section 6). Raises BadSyntax, BadCharset.
     """
     c.sp()
-    wanted = returning(c)
+    wanted = returning(c, RETURN_OPTIONS)
     criteria = _sort_criteria(c)
     c.sp()
     return Sort(criteria, _search_criteria(c), by_uid, wanted)
