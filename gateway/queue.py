@@ -112,11 +112,17 @@ class Queue:
         rows = tuple(row for row in rows if row.id not in self._in_hand)
         batches: dict[tuple[int, str], _Batch] = defaultdict(_Batch)
         local: list[QueueRow] = []
-        for row in rows:
-            if await self._is_local(row):
-                local.append(row)
-            else:
-                batches[(row.blob, row.reverse_path)].rows.append(row)
+        try:
+            for row in rows:
+                if await self._is_local(row):
+                    local.append(row)
+                else:
+                    batches[(row.blob, row.reverse_path)].rows.append(row)
+        except StoreError:
+            # Nothing was begun: given back, since their lease would keep them waiting for a quarter of an hour.
+            for row in rows:
+                await self._later(row, "4.3.0 a fault of this server", soon=True)
+            raise
         self._in_hand |= {row.id for row in rows}
         for row in local:
             attempts.create_task(self._guarded([row], self._deliver(row)))

@@ -204,7 +204,7 @@ def test_a_password_may_look_like_an_option(procura: Command) -> None:
         (("check", "--limits.recipients", "many"), 1, "ERROR: limits.recipients: must be a whole number (from command line)"),
         (("prov", "--config", "nowhere.toml", "gad"), 1, "ERROR: config: there is no file"),
         (("serve", "--workers", "2"), 1, "ERROR: workers: "),
-        (("prov", "--data", "/dev/null/x", "gad"), 1, "ERROR: /dev/null"),
+        (("prov", "--data", "/dev/null/x", "gad"), 1, "ERROR: data: /dev/null/x cannot be made"),
         (("prov", "--store", "mysql://x/y", "gad"), 1, "ERROR: "),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
 
@@ -90,10 +91,10 @@ async def test_addresses_beyond_ascii_need_smtputf8(sink: Sink) -> None:
 
 
 async def test_nobody_listens() -> None:
-    with listening() as sink:
-        unused = sink.port
-    hop = NextHop("127.0.0.1", unused, implicit_tls=False, starttls=False)
-    assert (await Relay(hop, "mx.acme.test", 2).send(ANNA, [A], MAIL))[A].fate is Fate.LATER
+    with socket.socket() as bound:  # taken, so that nobody else can listen there, but not listening
+        bound.bind(("127.0.0.1", 0))
+        hop = NextHop("127.0.0.1", bound.getsockname()[1], implicit_tls=False, starttls=False)
+        assert (await Relay(hop, "mx.acme.test", 2).send(ANNA, [A], MAIL))[A].fate is Fate.LATER
 
 
 async def test_a_next_hop_that_says_nothing_is_given_up(sink: Sink) -> None:
