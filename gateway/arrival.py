@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.message.envelope import render_part
+from gateway.message.preview import preview
+from gateway.message.split import Header
 from gateway.message.structure import parse
-from gateway.message.text import columns
-from store.model import NewMessage
+from gateway.message.text import SORT_VERSION, columns, sort_keys
+from store.model import NewMessage, Sorting
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,4 +38,22 @@ def arrived(octets: bytes) -> NewMessage:
         else found.message_id.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode(),
         sent=sent,
         sent_day=sent_day,
+        sorting=sorting_of(octets, root.header),
+        preview=preview(octets, root).encode("utf-8", "replace"),
+    )
+
+
+def sorting_of(octets: bytes, header: Header) -> Sorting:
+    """What SORT and THREAD compare of a message. Never raises."""
+    found = sort_keys(octets, header)
+    return Sorting(
+        SORT_VERSION,
+        found.from_,
+        found.to,
+        found.cc,
+        found.shown_from,
+        found.shown_to,
+        found.subject,
+        found.is_reply,
+        " ".join(found.ancestors),
     )

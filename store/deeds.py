@@ -8,7 +8,23 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from store import accounts, addresses, audit, blobs, changes, cos, domains, folders, grants, lists, login, messages, queue, subscriptions
+from store import (
+    accounts,
+    addresses,
+    annotations,
+    audit,
+    blobs,
+    changes,
+    cos,
+    domains,
+    folders,
+    grants,
+    lists,
+    login,
+    messages,
+    queue,
+    subscriptions,
+)
 from store.audit import AuditEntry
 from store.port import Deed, Tx
 
@@ -65,6 +81,7 @@ FUNCTIONS = _merge(
     ((Audited, _audited), (Several, _several)),
     accounts.DEEDS,
     addresses.DEEDS,
+    annotations.DEEDS,
     audit.DEEDS,
     cos.DEEDS,
     domains.DEEDS,

@@ -203,6 +203,7 @@ def _rename_inbox(tx: Tx, inbox: FolderRow, deed: RenameFolder) -> FolderRow:
     tx.run("folders.delete_filed", low=low, high=high)
     tx.run("folders.delete_keywords", folder=made.id)
     tx.run("folders.copy_keywords", source=inbox.id, target=made.id)
+    tx.run("folders.copy_annotations", source=inbox.id, target=made.id)
     tx.run(
         "folders.take_over",
         id=made.id,
@@ -332,6 +333,7 @@ def delete_everything(tx: Tx, account: AccountId) -> None:
         "forget_filed",
         "forget_held",
         "forget_blobs",
+        "forget_annotations",
         "forget_folders",
         "forget_mailbox",
     ):
@@ -418,6 +420,7 @@ def _remove_messages(tx: Tx, folder: FolderRow) -> None:
         tx.run(f"folders.{statement}", low=low, high=high)
     tx.run("folders.delete_keywords", folder=folder.id)
     tx.run("folders.delete_changes", folder=folder.id)
+    tx.run("folders.delete_annotations", folder=folder.id)
 
 
 def _hollow(tx: Tx, folder: FolderRow) -> None:

@@ -21,6 +21,8 @@ from store.model import (
     MessageRow,
     NewMessage,
     Run,
+    Sorting,
+    SortRow,
     Uid,
     WireRow,
 )
@@ -43,6 +45,7 @@ FILED_FOR: Final = 15 * 60 * 1_000_000
 """How long the client's own APPEND may take the place of the copy that the server filed (delegation.md section 6)."""
 
 _DAY: Final = 86_400_000_000
+_UNSORTED: Final = Sorting(0, "", "", "", "", "", "", False, "")
 
 
 # --- reading
@@ -121,6 +124,16 @@ def wires(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[WireRow]:
 def heads(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[HeadRow]:
     """The lowered columns, for SORT and THREAD."""
     return [HeadRow(*row) for row in _within(tx, "messages.heads", folder, runs)]
+
+
+def previews(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[tuple[int, bytes | None]]:
+    """(uid, the first words in UTF-8) in UID order; None: they were not made yet."""
+    return [(uid, None if words is None else bytes(words)) for uid, words in _within(tx, "messages.previews", folder, runs)]
+
+
+def sorting(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[SortRow]:
+    """For SORT and THREAD; through `work`. A row whose `version` is not the one wanted has to be made again from the octets."""
+    return [SortRow._make(row) for row in _within(tx, "messages.sorting", folder, runs)]
 
 
 def octets(tx: Tx, folder: FolderId, uid: int, files: Files) -> bytes | None:
@@ -321,6 +334,22 @@ class Rerendered(Deed[None]):
     rows: tuple[WireRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SetSorting(Deed[None]):
+    """What SORT and THREAD compare, made of octets that were stored before; messages that are gone are left out."""
+
+    folder: FolderId
+    rows: tuple[tuple[Uid, Sorting], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPreviews(Deed[None]):
+    """The first words, UTF-8, of messages that were stored before; those that are gone are left out."""
+
+    folder: FolderId
+    rows: tuple[tuple[Uid, bytes], ...]
+
+
 def _append(tx: Tx, deed: AppendMessages, freed: int = 0) -> Appended:
     folder = existing(tx, deed.folder)
     replaced = [] if deed.actor is None else _filed_copies(tx, folder, deed.actor, deed.items)
@@ -479,6 +508,28 @@ def _rerendered(tx: Tx, deed: Rerendered) -> None:
     )
 
 
+def _set_previews(tx: Tx, deed: SetPreviews) -> None:
+    tx.many("messages.set_preview", [{"key": key(deed.folder, uid), "preview": words} for uid, words in deed.rows])
+
+
+def _set_sorting(tx: Tx, deed: SetSorting) -> None:
+    tx.many("messages.set_sorting", [{"key": key(deed.folder, uid), **_sorting(made)} for uid, made in deed.rows])
+
+
+def _sorting(made: Sorting) -> dict[str, Any]:
+    return {
+        "sort_version": made.version,
+        "sort_from": storable(made.from_),
+        "sort_to": storable(made.to),
+        "sort_cc": storable(made.cc),
+        "sort_shown_from": storable(made.shown_from),
+        "sort_shown_to": storable(made.shown_to),
+        "sort_subject": storable(made.subject),
+        "is_reply": made.is_reply,
+        "ancestors": storable(made.ancestors),
+    }
+
+
 # --- for other deeds
 
 
@@ -520,6 +571,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
                 "envelope": message.envelope,
                 "structure": message.structure,
                 "body": message.body,
+                "preview": message.preview,
             }
         )
         day = message.sent_day
@@ -533,6 +585,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
                 "copied": storable(message.cc),
                 "subject": storable(message.subject),
                 "message_id": storable(message.message_id),
+                **_sorting(message.sorting or _UNSORTED),
             }
         )
     for statement, made in (
@@ -745,4 +798,6 @@ DEEDS: Final = (
     (CopyMessages, _copy),
     (MoveMessages, _move),
     (Rerendered, _rerendered),
+    (SetPreviews, _set_previews),
+    (SetSorting, _set_sorting),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from policy.cos import ServiceValues
 from policy.folders import SpecialUse
@@ -145,6 +145,44 @@ class MessageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Sorting:
+    """What SORT and THREAD compare, collated, made by `version` of the gateway's maker. `ancestors`: Message-IDs without quotes, a
+    blank between."""
+
+    version: int
+    from_: str
+    to: str
+    cc: str
+    shown_from: str
+    shown_to: str
+    subject: str
+    is_reply: bool
+    ancestors: str
+
+
+class SortRow(NamedTuple):
+    """One message as SORT and THREAD look at it, a tuple since there are many. `version` 0: nothing behind it was made yet.
+
+    `sent`: the Date header, else INTERNALDATE. `message_id` is as NewMessage has it.
+    """
+
+    uid: int
+    received: int
+    size: int
+    sent: int
+    version: int
+    from_: str
+    to: str
+    cc: str
+    shown_from: str
+    shown_to: str
+    subject: str
+    is_reply: int
+    message_id: str
+    ancestors: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
     """A message on its way into the store, parsed once by the gateway (gateway/message).
 
@@ -165,6 +203,8 @@ class NewMessage:
     sent: int | None
     sent_day: int | None = None  # days since 1970-01-01 as the Date field writes its date, whatever its zone; None: that of `sent`
     spooled: "Spooled | None" = None  # the octets lie in a file already (store/blobs.py); `octets` is empty then
+    sorting: Sorting | None = None  # None: it is made when it is first asked for
+    preview: bytes | None = None  # the first words, UTF-8; None: they are made when they are first asked for
 
     @property
     def size(self) -> int:

@@ -1,16 +1,15 @@
 """Which folders are there for this actor, and which of them does he follow?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway.folders.judging import Part
-from gateway.folders.standpoint import Standpoint, standpoint
+from gateway.folders.standpoint import Act, standpoint
 from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Visit
-from policy.decision import Decision
 from policy.folders import FolderOp, SpecialUse
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right
 from policy.status import Access, owner_access
-from store import accounts, folders, grants, lists, messages, subscriptions
+from store import accounts, annotations, folders, grants, lists, messages, subscriptions
 from store.model import FolderRow
 from store.port import Tx
 
@@ -26,12 +25,14 @@ class Listings(Part):
         own: bool = True,
         figures: bool = False,
         deleted_size: bool = False,
+        metadata: Sequence[str] = (),
     ) -> Listing:
-        """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's."""
+        """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's. `metadata`:
+        entries, in lower case."""
         async with self._judging.snapshot() as snapshot:
-            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size)
-        for stand, decision in acts:
-            self._judging.note(visit, stand, FolderOp.READ, decision)
+            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size, metadata)
+        for stand, op, decision in acts:
+            self._judging.note(visit, stand, op, decision)
         return listing
 
     async def subscribe(self, visit: Visit, place: Place) -> None:
@@ -64,14 +65,20 @@ def counted(tx: Tx, row: FolderRow, actor: AccountId) -> tuple[int, int]:
 
 
 def _list(
-    tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, own: bool, figures: bool, deleted_size: bool
-) -> tuple[Listing, list[tuple[Standpoint, Decision]]]:
+    tx: Tx,
+    actor: AccountId,
+    wanted: Callable[[Address], bool] | None,
+    own: bool,
+    figures: bool,
+    deleted_size: bool,
+    metadata: Sequence[str],
+) -> tuple[Listing, list[Act]]:
     standing = lists.standing(tx, actor)
     if standing is None:
         return Listing(()), []
     chosen = subscriptions.of_subscriber(tx, actor)
     found: list[Listed] = []
-    acts: list[tuple[Standpoint, Decision]] = []
+    acts: list[Act] = []
     owners: list[AccountId] = [actor] if own else []
     if wanted is not None:
         owners.extend(grants.owners_granting(tx, standing))
@@ -100,9 +107,15 @@ def _list(
                 if shows:
                     unseen, recent = counted(tx, row, actor)
                     size = messages.deleted_size(tx, row) if deleted_size else 0
-                    acts.append((stand, decision))
+                    acts.append((stand, FolderOp.READ, decision))
+            values: tuple[tuple[str, bytes | None], ...] = ()
+            if metadata and not row.noselect:
+                decision = stand.judge(FolderOp.GET_METADATA, tx.now)
+                if decision.allowed:
+                    values = tuple(annotations.values(tx, owner_id, actor, row.id, metadata))
+                    acts.append((stand, FolderOp.GET_METADATA, decision))
             subscribed = chosen.get((owner_id, row.path), not row.noselect and is_subscribed_unasked(row, actor))
-            found.append(Listed(owner_id, owner.address, row, stand.held, subscribed, shows, unseen, recent, size))
+            found.append(Listed(owner_id, owner.address, row, stand.held, subscribed, shows, unseen, recent, size, values))
     vanished = [
         Subscribed(owner_id, path)
         for (owner_id, path), is_wanted in chosen.items()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.message import envelope as rendering
+from gateway.message.preview import preview
 from gateway.message.split import read_header, unfolded
 from gateway.message.structure import parse
 from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
@@ -86,3 +87,8 @@ def rendered_again(
 ) -> dict[int, bytes]:
     """The items that an older version rendered, by UID, as this one renders them."""
     return {uid: item(rendering.render(octets)) for uid, octets in octets_of(tx, folder, uids, files)}
+
+
+def previews_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> list[tuple[int, bytes]]:
+    """(UID, the first words) of those that are there, made of their octets."""
+    return [(uid, preview(octets, parse(octets)).encode("utf-8", "replace")) for uid, octets in octets_of(tx, folder, uids, files)]

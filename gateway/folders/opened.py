@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from gateway.folders.judging import UNKNOWN, Judging
-from gateway.folders.octets import DECODING, IN_PLACE, Octets, few, octets_of, rendered_again
+from gateway.folders.octets import DECODING, IN_PLACE, Octets, few, octets_of, previews_of, rendered_again
+from gateway.folders.sorting import SORTED_AT_ONCE, made_again, with_sorting
 from gateway.folders.standpoint import Judged, Standpoint
 from gateway.folders.values import News, Visit
 from gateway.message import envelope as rendering
+from gateway.message.text import SORT_VERSION
 from gateway.refusal import Refused
 from policy.folders import FlagChange, FolderOp, selectable_for_writing
 from policy.identity import AccountId, Address, FolderId
@@ -19,10 +21,12 @@ from store import changes, folders, messages, search
 from store.criteria import Criterion
 from store.errors import LimitReached
 from store.messages import Expunged, FlagMode, FlagsChanged
-from store.model import Flag, FolderRow, MessageRow, Run
+from store.model import Flag, FolderRow, MessageRow, Run, Sorting, SortRow, Uid
 from store.port import DIRECTORY, Snapshot, Tx
-from store.runs import common, merged
+from store.runs import common, merged, runs_of
 
+PREVIEWED_AT_ONCE: Final = 16
+"""Messages whose octets are read in one snapshot to make their previews."""
 OTHERS: Final = messages.EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
 
 
@@ -194,6 +198,19 @@ class OpenFolder:
             renewed = await snapshot.work(rendered_again, self.row.id, old, self._octets.files, item)
         return [(uid, renewed.get(uid, octets)) for uid, octets, _ in found]
 
+    async def previews(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+        """(UID, the first words in UTF-8). What was stored before they were made at delivery is made now, a few at a time, and kept."""
+        async with self._reading() as snapshot:
+            ask = snapshot.ask if few(runs) else snapshot.work
+            found = dict(await ask(messages.previews, self.row.id, runs))
+        old = [uid for uid, words in found.items() if words is None]
+        for start in range(0, len(old), PREVIEWED_AT_ONCE):
+            async with self._reading() as snapshot:
+                made = await snapshot.work(previews_of, self.row.id, old[start : start + PREVIEWED_AT_ONCE], self._octets.files)
+            found.update(made)
+            self._judging.recorder.put(messages.SetPreviews(self.row.id, tuple((Uid(uid), words) for uid, words in made)))
+        return [(uid, words) for uid, words in found.items() if words is not None]
+
     async def octets(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
         """(UID, the whole message) for (UID, size): those that are there. The caller keeps the sum of sizes small, where it can."""
         uids = [uid for uid, _ in sizes]
@@ -229,6 +246,32 @@ class OpenFolder:
             if part.after is None:
                 return found
             after = part.after
+
+    async def sorting(self, uids: Sequence[int]) -> list[SortRow]:
+        """What SORT and THREAD compare, for ascending UIDs, in slices, each in a snapshot of its own. What was stored before it was
+        made at delivery is made now, and kept."""
+        found: list[SortRow] = []
+        for start in range(0, len(uids), SORTED_AT_ONCE):
+            runs = runs_of(uids[start : start + SORTED_AT_ONCE])
+            async with self._reading() as snapshot:
+                rows = await snapshot.work(messages.sorting, self.row.id, runs)
+            old = [row.uid for row in rows if row.version != SORT_VERSION]
+            if old:
+                made = await self._sorted_again(old)
+                rows = [with_sorting(row, made[row.uid]) if row.uid in made else row for row in rows]
+            found.extend(rows)
+        return found
+
+    async def _sorted_again(self, uids: Sequence[int]) -> dict[int, Sorting]:
+        made: dict[int, Sorting] = {}
+        while uids:
+            async with self._reading() as snapshot:
+                part, looked_at = await snapshot.work(made_again, self.row.id, uids, self._octets.files)
+            made.update(part)
+            uids = uids[looked_at:]
+            if part:
+                self._judging.recorder.put(messages.SetSorting(self.row.id, tuple((Uid(uid), one) for uid, one in part)))
+        return made
 
     # --- changing
 

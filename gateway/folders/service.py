@@ -9,6 +9,7 @@ from gateway.arrival import arrived
 from gateway.folders.entries import Entries
 from gateway.folders.judging import BUSY, EXISTS, IN_THE_WAY, UNKNOWN, Judging
 from gateway.folders.listing import Listings, counted, readable_by
+from gateway.folders.metadata import Metadata
 from gateway.folders.octets import IN_PLACE, Octets, octets_of
 from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
@@ -24,13 +25,17 @@ from policy.rights import Right
 from store import folders, grants, messages
 from store.blobs import Files
 from store.messages import Appended, Copied
-from store.model import Flag, FolderRow, NewMessage, Run
+from store.model import Flag, FolderRow, NewMessage, Run, Uid
 from store.port import Deed, Snapshot, Store, Tx
 
 log = logging.getLogger(__name__)
 
 
-class Folders(Entries, Listings, Quotas):
+class _Gone(Exception):
+    """The message that was to be replaced is not there any more."""
+
+
+class Folders(Entries, Listings, Quotas, Metadata):
     """The service. Every method raises Refused, and nothing else that is expected.
 
     `files`: where large messages lie. Methods take the visit (who acts) first.
@@ -187,6 +192,37 @@ class Folders(Entries, Listings, Quotas):
         except OSError as fault:
             log.error("octets could not be written", extra={"fields": {"fault": str(fault)}})
             raise Refused(BUSY) from fault
+
+    async def replace(self, source: OpenFolder, uid: int, place: Place, item: NewItem) -> Appended | None:
+        """A message in place of one of the open folder, in one transaction (RFC 8508). None: that one is gone, and nothing was done.
+
+        `i` on the target and `r t e` on the source; within a \\Drafts folder `r w` is enough (delegation.md section 2).
+        """
+        visit = source.visit
+        prepared = await self._prepare(item.octets)
+
+        async def judge(snapshot: Snapshot) -> Judged[Appended]:
+            stand = await source.confirm(snapshot, FolderOp.READ)
+            target = await self._judging.target(snapshot, visit, place)
+            assert stand.row is not None
+            assert target.row is not None
+            if stand.row.id == target.row.id:
+                acts = [(stand, FolderOp.REPLACE_DRAFT)]
+            else:
+                acts = [(stand, FolderOp.TAKE_OUT), (target, FolderOp.INSERT)]
+            judged = tuple((one, op, self._judging.require(visit, one, op, snapshot.now)) for one, op in acts)
+            if not await snapshot.ask(messages.rows, stand.row.id, ((uid, uid),)):
+                raise _Gone
+            mask = mask_of(target.permits())
+            new = messages.NewInFolder(prepared, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+            seen_of = visit.actor.account if target.row.seen_private else None
+            append = messages.AppendMessages(target.row.id, (new,), target.owner.values.quota, visit.actor.account, seen_of)
+            return messages.ReplaceMessage(stand.row.id, Uid(uid), append), stand.witness.joined(target.witness), judged
+
+        try:
+            return await self._judging.act(visit, judge)
+        except _Gone:
+            return None
 
     async def copy(self, source: OpenFolder, place: Place, runs: Sequence[Run]) -> tuple[FolderRow, Copied]:
         """Copies are full copies, charged to the target's owner."""

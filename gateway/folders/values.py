@@ -48,7 +48,7 @@ class Visit:
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A folder the actor may see. `children`: of the folders below it, some may be seen. `figures`: the actor may be told its counters;
-    `unseen` then agrees with the actor's own \\Seen."""
+    `unseen` then agrees with the actor's own \\Seen. `metadata`: the entries asked for, empty where they may not be read."""
 
     owner: AccountId
     owner_address: Address
@@ -59,6 +59,7 @@ class Listed:
     unseen: int = 0
     recent: int = 0
     deleted_size: int = 0
+    metadata: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from gateway.imap.grammar import fetch as fetch_syntax
 from gateway.imap.grammar import folders as folders_syntax
 from gateway.imap.grammar import listing as listing_syntax
 from gateway.imap.grammar import login as login_syntax
+from gateway.imap.grammar import metadata as metadata_syntax
 from gateway.imap.grammar import quota as quota_syntax
+from gateway.imap.grammar import replace as replace_syntax
 from gateway.imap.grammar import search as search_syntax
 from gateway.imap.grammar import select as select_syntax
+from gateway.imap.grammar import sort as sort_syntax
 from gateway.imap.grammar import status as status_syntax
 from gateway.imap.grammar import store as store_syntax
 from gateway.imap.handlers import (
@@ -23,9 +26,12 @@ from gateway.imap.handlers import (
     folders,
     listing,
     login,
+    metadata,
     quota,
+    replace,
     search,
     select,
+    sort,
     status,
     store,
 )
@@ -52,7 +58,19 @@ from gateway.imap.registry import (
 )
 
 _OF_EXTENSIONS = frozenset(
-    {b"MODSEQ", b"OLDER", b"YOUNGER", b"SAVEDATE", b"SAVEDBEFORE", b"SAVEDON", b"SAVEDSINCE", b"SAVEDATESUPPORTED", b"EMAILID", b"THREADID"}
+    {
+        b"MODSEQ",
+        b"OLDER",
+        b"YOUNGER",
+        b"SAVEDATE",
+        b"SAVEDBEFORE",
+        b"SAVEDON",
+        b"SAVEDSINCE",
+        b"SAVEDATESUPPORTED",
+        b"EMAILID",
+        b"THREADID",
+        b"PREVIEW",
+    }
 )
 # RFC 3501, whole.
 IMAP4REV1 = Capability(
@@ -196,6 +214,43 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"QUOTA=RES-STORAGE", announced=after_login, status_items=frozenset({b"DELETED-STORAGE"})),  # RFC 9208 section 5.1
+    Capability(  # RFC 5256
+        b"SORT",
+        (
+            command(b"SORT", lambda c: sort_syntax.sort(c, by_uid=False), sort.sort, SELECTED, keeps_numbers=True),
+            command(b"UID SORT", lambda c: sort_syntax.sort(c, by_uid=True), sort.sort, SELECTED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"SORT=DISPLAY", announced=after_login),  # RFC 5957
+    Capability(b"ESORT", announced=after_login),  # RFC 5267 section 3
+    Capability(  # RFC 5256
+        b"THREAD=ORDEREDSUBJECT",
+        (
+            command(b"THREAD", lambda c: sort_syntax.thread(c, by_uid=False), sort.thread, SELECTED, keeps_numbers=True),
+            command(b"UID THREAD", lambda c: sort_syntax.thread(c, by_uid=True), sort.thread, SELECTED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"THREAD=REFERENCES", announced=after_login),  # RFC 5256
+    Capability(  # RFC 5464
+        b"METADATA",
+        (
+            command(b"GETMETADATA", metadata_syntax.getmetadata, metadata.getmetadata, AUTHENTICATED),
+            command(b"SETMETADATA", metadata_syntax.setmetadata, metadata.setmetadata, AUTHENTICATED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"LIST-METADATA", announced=after_login, list_returns=frozenset({b"METADATA"})),  # RFC 9590
+    Capability(  # RFC 8508
+        b"REPLACE",
+        (
+            command(b"REPLACE", lambda c: replace_syntax.replace(c, by_uid=False), replace.replace, SELECTED),
+            command(b"UID REPLACE", lambda c: replace_syntax.replace(c, by_uid=True), replace.replace, SELECTED),
+        ),
+        announced=after_login,
+    ),
+    Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
 )
 
 REGISTRY: Registry = build(ROWS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from encodings.aliases import aliases
 from typing import Final
+from unicodedata import normalize
 
 from gateway.message.addresses import Mailbox, addresses
 from gateway.message.dates import parse_date
@@ -257,6 +258,78 @@ class Columns:
 
 
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}+>")
+
+SORT_VERSION: Final = 1
+"""Of `sort_keys`: what an older one made is made again."""
+_MAX_ANCESTORS: Final = 100
+_MAX_ANCESTRY: Final = 8192
+_MAX_SORT_KEY: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SortKeys:
+    """What SORT and THREAD compare of one message (RFC 5256, RFC 5957), texts collated. `ancestors`: Message-IDs, the oldest first."""
+
+    from_: str
+    to: str
+    cc: str
+    shown_from: str
+    shown_to: str
+    subject: str
+    is_reply: bool
+    ancestors: tuple[str, ...]
+
+
+def collated(text: str) -> str:
+    """The form in which texts are ordered: i;unicode-casemap (RFC 5051), title case and decomposed. At most 1,024 characters."""
+    text = text[:_MAX_SORT_KEY]
+    if text.isascii():
+        return text.upper()
+    return normalize("NFKD", "".join([title if len(title := one.title()) == 1 else one for one in text]))
+
+
+def sort_keys(octets: bytes, header: Header) -> SortKeys:
+    """The keys of one message; never raises."""
+    values: dict[bytes, bytes] = {}
+    for field in header.fields:
+        if field.name in _SORTED and field.name not in values:
+            values[field.name] = unfolded(octets, field)
+    base = base_subject(decode_header(values.get(b"subject", b"")))
+    from_, shown_from = _first_address(values.get(b"from"))
+    to, shown_to = _first_address(values.get(b"to"))
+    ancestors = _identifiers(values.get(b"references", b""), _MAX_ANCESTORS)
+    return SortKeys(
+        from_=from_,
+        to=to,
+        cc=_first_address(values.get(b"cc"))[0],
+        shown_from=shown_from,
+        shown_to=shown_to,
+        subject=collated(base.text),
+        is_reply=base.is_reply,
+        # RFC 5256 section 3: the first identifier of In-Reply-To where there are no references.
+        ancestors=ancestors or _identifiers(values.get(b"in-reply-to", b"")[:_MAX_ANCESTRY], 0)[:1],
+    )
+
+
+_SORTED: Final = frozenset((b"from", b"to", b"cc", b"subject", b"references", b"in-reply-to"))
+
+
+def _first_address(value: bytes | None) -> tuple[str, str]:
+    """The local part of the first address; its display name, or where it has none, local part and domain (RFC 5957)."""
+    for entry in addresses(value, limit=2) if value else ():
+        if isinstance(entry, Mailbox):
+            local = decode_octets(entry.local or b"", None)
+            shown = decode_header(entry.display or b"").strip()
+            if not shown:
+                shown = f"{local}@{decode_octets(entry.domain, None)}" if entry.domain else local
+            return collated(local), collated(shown)
+    return "", ""
+
+
+def _identifiers(value: bytes, count: int) -> tuple[str, ...]:
+    """The last `count` identifiers (0: all) within the last 8 KiB, without quotes, which make no difference (RFC 5256 section 3)."""
+    found = _MESSAGE_ID.findall(value[-_MAX_ANCESTRY:])
+    return tuple([one.replace(b'"', b"").decode("utf-8", "replace") for one in found[-count:]])
 
 
 def columns(octets: bytes, header: Header) -> Columns:

@@ -183,3 +183,13 @@ DELETE FROM folder WHERE owner = :account
 
 -- forget_mailbox
 DELETE FROM mailbox WHERE owner = :account
+
+-- delete_annotations
+DELETE FROM annotation WHERE folder = :folder
+
+-- copy_annotations
+INSERT INTO annotation (owner, actor, folder, entry, value)
+SELECT owner, actor, :target, entry, value FROM annotation WHERE folder = :source
+
+-- forget_annotations
+DELETE FROM annotation WHERE owner = :account OR actor = :account

@@ -59,22 +59,28 @@ INSERT INTO message (key, blob, size, received, saved, flags, modseq)
 VALUES (:key, :blob, :size, :received, :saved, :flags, :modseq)
 
 -- insert_wire
-INSERT INTO wire (key, rendering, envelope, structure, body) VALUES (:key, :rendering, :envelope, :structure, :body)
+INSERT INTO wire (key, rendering, envelope, structure, body, preview)
+VALUES (:key, :rendering, :envelope, :structure, :body, :preview)
 
 -- insert_head
-INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id)
-VALUES (:key, :sent, :sent_day, :sender, :recipient, :copied, :subject, :message_id)
+INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id,
+                  sort_version, sort_from, sort_to, sort_cc, sort_shown_from, sort_shown_to, sort_subject, is_reply, ancestors)
+VALUES (:key, :sent, :sent_day, :sender, :recipient, :copied, :subject, :message_id,
+        :sort_version, :sort_from, :sort_to, :sort_cc, :sort_shown_from, :sort_shown_to, :sort_subject, :is_reply, :ancestors)
 
 -- insert_seen
 INSERT INTO seen (actor, key, is_seen, modseq) VALUES (:actor, :key, :is_seen, :modseq)
 
 -- copy_wire
-INSERT INTO wire (key, rendering, envelope, structure, body)
-SELECT key + :shift, rendering, envelope, structure, body FROM wire WHERE key BETWEEN :low AND :high
+INSERT INTO wire (key, rendering, envelope, structure, body, preview)
+SELECT key + :shift, rendering, envelope, structure, body, preview FROM wire WHERE key BETWEEN :low AND :high
 
 -- copy_head
-INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id)
-SELECT key + :shift, sent, sent_day, sender, recipient, copied, subject, message_id FROM head WHERE key BETWEEN :low AND :high
+INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id,
+                  sort_version, sort_from, sort_to, sort_cc, sort_shown_from, sort_shown_to, sort_subject, is_reply, ancestors)
+SELECT key + :shift, sent, sent_day, sender, recipient, copied, subject, message_id,
+       sort_version, sort_from, sort_to, sort_cc, sort_shown_from, sort_shown_to, sort_subject, is_reply, ancestors
+FROM head WHERE key BETWEEN :low AND :high
 
 -- grow
 UPDATE folder SET uidnext = :uidnext, modseq = :modseq, messages = messages + :messages, unseen = unseen + :unseen,
@@ -144,3 +150,21 @@ ORDER BY filed.key
 
 -- set_wire
 UPDATE wire SET rendering = :rendering, envelope = :envelope, structure = :structure, body = :body WHERE key = :key
+
+-- sorting
+SELECT message.key & 4294967295, message.received, message.size, coalesce(head.sent, message.received), head.sort_version,
+       head.sort_from, head.sort_to, head.sort_cc, head.sort_shown_from, head.sort_shown_to, head.sort_subject, head.is_reply,
+       head.message_id, head.ancestors
+FROM message JOIN head ON head.key = message.key WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
+-- set_sorting
+UPDATE head SET sort_version = :sort_version, sort_from = :sort_from, sort_to = :sort_to, sort_cc = :sort_cc,
+                sort_shown_from = :sort_shown_from, sort_shown_to = :sort_shown_to, sort_subject = :sort_subject,
+                is_reply = :is_reply, ancestors = :ancestors
+WHERE key = :key
+
+-- previews
+SELECT key & 4294967295, preview FROM wire WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- set_preview
+UPDATE wire SET preview = :preview WHERE key = :key

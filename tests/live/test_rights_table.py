@@ -101,6 +101,7 @@ PLACES = {
     "all away": "\\Seen \\Deleted \\Flagged Work",
     "copy": "",
     "move": "",
+    "replace": "",
 }
 UID = {what: number for number, what in enumerate(PLACES, 1)}
 
@@ -191,6 +192,11 @@ class Play:
         self.ask("SUBSCRIBE", "SUBSCRIBE {}")
         self.ask("MYRIGHTS", "MYRIGHTS {}")
         self.ask("STATUS", "STATUS {} (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE MAILBOXID)")
+        self.ask("GETQUOTAROOT", "GETQUOTAROOT {}")
+        self.ask("GETMETADATA", "GETMETADATA {} (/shared/colour /private/colour)")
+        self.ask("SETMETADATA", f'SETMETADATA {{}} (/shared/colour "{self.folder}" /private/colour "mine")')
+        told = self.owner.ok(f"GETMETADATA {self.folder} (/shared/colour /private/colour)").lines[0]
+        assert (self.folder.encode() + b'" /private/colour NIL)' in told) is (self.found["SETMETADATA"] == "+")
 
     def reading(self) -> None:
         self.ask("EXAMINE", "EXAMINE {}")
@@ -203,7 +209,7 @@ class Play:
         # Exactly these: one class of flags is there as a whole or not at all.
         assert ("\\Flagged" in permanent) == ("\\*" in permanent)
         if self.found["SELECT"] != "+":
-            self.closed("FETCH FLAGS", "FETCH BODY.PEEK[]", "FETCH BODY[]", "FETCH BODY[] sets \\Seen", "SEARCH")
+            self.closed("FETCH FLAGS", "FETCH BODY.PEEK[]", "FETCH BODY[]", "FETCH BODY[] sets \\Seen", "SEARCH", "SORT", "THREAD")
             return
         self.inside("FETCH FLAGS", f"UID FETCH {UID['look']} (FLAGS)")
         peeked = self.inside("FETCH BODY.PEEK[]", f"UID FETCH {UID['look']} (BODY.PEEK[])")
@@ -214,6 +220,8 @@ class Play:
         assert flags["1"] == set(), "PEEK leaves no trace"
         self.effect("FETCH BODY[] sets \\Seen", "\\Seen" in flags[str(UID["body"])], "SELECT")
         assert self.inside("SEARCH", "UID SEARCH SUBJECT one").lines[0].startswith(b"* SEARCH 1 2 3")
+        assert self.inside("SORT", "UID SORT (ARRIVAL) UTF-8 SUBJECT one").lines[0].startswith(b"* SORT 1 2 3")
+        assert self.inside("THREAD", "UID THREAD ORDEREDSUBJECT UTF-8 SUBJECT one").lines[0].startswith(b"* THREAD (1 (2)(3)")
 
     def closed(self, *rows: str) -> None:
         """What needs the folder selected ends with SELECT."""
@@ -295,7 +303,7 @@ class Play:
 
     def leaving(self) -> None:
         if self.found["SELECT"] != "+":
-            self.closed("COPY out of it", "MOVE out of it")
+            self.closed("COPY out of it", "MOVE out of it", "REPLACE in it")
             return
         self.actor.ok("CREATE Kept")
         self.actor.ok(f"SELECT {self.name()}")
@@ -303,6 +311,8 @@ class Play:
         self.inside("MOVE out of it", f"UID MOVE {UID['move']} Kept")
         moved = self.found["MOVE out of it"] == "+"
         assert (str(UID["move"]) not in self.flags()) is moved
+        self.found["REPLACE in it"], _ = self.answer(f"UID REPLACE {UID['replace']} {{}}", MESSAGE)
+        assert (str(UID["replace"]) not in self.flags()) is (self.found["REPLACE in it"] == "+")
         self.actor.ok("UNSELECT")
         assert len(self.actor.flags("Kept")) == 1 + moved
         self.actor.ok("UNSELECT")

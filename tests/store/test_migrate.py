@@ -107,6 +107,18 @@ def test_our_own_steps_are_numbered_one_by_one_and_whole(tmp_path: Path) -> None
     connection.close()
 
 
+def test_messages_from_before_sorting_are_there_and_unsorted(tmp_path: Path) -> None:
+    connection = opened(tmp_path)
+    migrate(connection, steps()[:2], lambda: 0)
+    connection.execute(
+        "INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id) VALUES (7, 1, 0, 's', 'r', 'c', 'x', '<i>')"
+    )
+    migrate(connection, steps(), lambda: 0)
+    row = connection.execute("SELECT sender, message_id, sort_version, sort_from, is_reply, ancestors FROM head WHERE key = 7").fetchone()
+    assert row == ("s", "<i>", 0, "", 0, "")
+    connection.close()
+
+
 @pytest.mark.parametrize("names", [["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["0002_a.sql"], ["1_a.sql"]])
 def test_numbers_with_gaps_or_twice_are_refused(tmp_path: Path, names: list[str]) -> None:
     (tmp_path / "sqlite").mkdir()

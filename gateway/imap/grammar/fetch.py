@@ -14,6 +14,7 @@ from gateway.imap.grammar.strings import astring
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9.-]{0,40}")
 _PATH = re.compile(rb"[0-9]{1,10}(?:\.[0-9]{1,10})*+")
 _TEXT = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
+_LAZY = re.compile(rb" \(LAZY(?: LAZY)*+\)", re.IGNORECASE)
 _FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]+\Z")
 _ATOMIC = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+\Z")
 MAX_ITEMS = 256
@@ -138,6 +139,12 @@ def attribute(c: Cursor, name: bytes) -> FetchItem:
     return ATTRIBUTES.get(name) or Attribute(name)
 
 
+def preview(c: Cursor, name: bytes) -> FetchItem:
+    """`"PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]`, `preview-mod = "LAZY"` (RFC 8970 section 6). What is lazy is made too."""
+    c.match(_LAZY)
+    return Attribute(name)
+
+
 def body(c: Cursor, name: bytes) -> FetchItem:
     """`"BODY"`, or with a section."""
     if c.peek() != b"[":
@@ -239,7 +246,14 @@ ATTRIBUTES: Mapping[bytes, Attribute] = MappingProxyType(
     }
 )
 
-FETCH_ITEMS: FetchItems = MappingProxyType({**dict.fromkeys(ATTRIBUTES, attribute), b"BODY": body, b"BODY.PEEK": body_peek})
+FETCH_ITEMS: FetchItems = MappingProxyType(
+    {
+        **dict.fromkeys(ATTRIBUTES, attribute),
+        b"BODY": body,
+        b"BODY.PEEK": body_peek,
+        b"PREVIEW": preview,
+    }
+)
 """What can be fetched. An extension adds a row."""
 
 _FAST = (ATTRIBUTES[b"FLAGS"], ATTRIBUTES[b"INTERNALDATE"], ATTRIBUTES[b"RFC822.SIZE"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway.imap.grammar.cursor import Cursor, atom
+from gateway.imap.grammar.metadata import entries
 from gateway.imap.grammar.parameters import Parameter, Value
 from gateway.imap.grammar.status import status_items
 from gateway.imap.grammar.strings import list_mailbox, reference
@@ -22,13 +23,26 @@ def status_option(c: Cursor) -> Value:
     return status_items(c)
 
 
+def metadata_option(c: Cursor) -> Value:
+    """`"METADATA" SP "(" entry *(SP entry) ")"` (RFC 9590 section 4), after the name."""
+    c.sp()
+    return tuple(entry.encode("ascii") for entry in entries(c))
+
+
 SELECTION_OPTIONS: ListOptions = MappingProxyType({b"SUBSCRIBED": None, b"REMOTE": None, b"RECURSIVEMATCH": None, b"SPECIAL-USE": None})
 """RFC 5258 section 3, RFC 6154 section 5.2. An extension adds a row."""
 
 RETURN_OPTIONS: ListOptions = MappingProxyType(
-    {b"SUBSCRIBED": None, b"CHILDREN": None, b"SPECIAL-USE": None, b"STATUS": status_option, b"MYRIGHTS": None}
+    {
+        b"SUBSCRIBED": None,
+        b"CHILDREN": None,
+        b"SPECIAL-USE": None,
+        b"STATUS": status_option,
+        b"METADATA": metadata_option,
+        b"MYRIGHTS": None,
+    }
 )
-"""RFC 5258 section 3, RFC 6154 section 5.2, RFC 5819, RFC 8440. An extension (METADATA) adds a row."""
+"""RFC 5258 section 3, RFC 6154 section 5.2, RFC 5819, RFC 8440, RFC 9590. An extension adds a row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,16 @@ def search(c: Cursor, *, by_uid: bool, keys: SearchKeys | None = None, options: 
     return Search(search_keys(c, charset, keys), by_uid, returning)
 
 
+def returning(c: Cursor, options: SearchOptions = RETURN_OPTIONS) -> tuple[Parameter, ...] | None:
+    """`["RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP]`, as SORT has it too (RFC 5267 section 3)."""
+    if not _skip_word(c, b"RETURN"):
+        return None
+    c.sp()
+    found = _search_return_opts(c, options)
+    c.sp()
+    return found
+
+
 def _skip_word(c: Cursor, word: bytes) -> bool:
     start = c.position
     if (c.match(_WORD) or b"").upper() == word:

@@ -16,11 +16,12 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     place = session.place(command.mailbox)
     if len(command.messages) > 1 and not all(message.octets for message in command.messages):
         raise No("nothing was appended: a message without an octet among several ends them all")
-    _, done = await session.services.folders.append(session.acting, place, [_item(message) for message in command.messages])
+    _, done = await session.services.folders.append(session.acting, place, [item_of(message) for message in command.messages])
     return Answer(code=appenduid(done.uidvalidity, done.uids))
 
 
-def _item(message: AppendMessage) -> NewItem:
+def item_of(message: AppendMessage) -> NewItem:
+    """What the client said of a message, in the service's terms."""
     flags, keywords = sorted_out(message.flags)
     received = None if message.internal_date is None else int((message.internal_date - _EPOCH).total_seconds() * 1_000_000)
     return NewItem(message.octets, flags, keywords, received)

@@ -12,7 +12,7 @@ from gateway.folders import BATCH, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
-from gateway.imap.responses import EXPUNGEISSUED, vanished
+from gateway.imap.responses import EXPUNGEISSUED, spell_string, vanished
 from gateway.imap.sections import cut, section
 from gateway.imap.session import Answer, Bad, Output, Selected, Session
 from gateway.imap.view import Span
@@ -40,6 +40,7 @@ class _Batch:
     structures: dict[int, bytes] = field(default_factory=dict)
     bodies: dict[int, bytes] = field(default_factory=dict)
     email_ids: dict[int, bytes] = field(default_factory=dict)
+    previews: dict[int, bytes] = field(default_factory=dict)
 
 
 class _Octets:
@@ -84,6 +85,11 @@ def date_time(moment: int) -> bytes:
     return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second)
 
 
+async def _previews(folder: OpenFolder, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+    """RFC 8970: `"PREVIEW" SP nstring`, in UTF-8."""
+    return [(uid, spell_string(words)) for uid, words in await folder.previews(runs)]
+
+
 # What each item that is all said by its name makes of a batch. An extension adds a row.
 _OF_ROW: Mapping[bytes, Callable[[MessageRow], bytes]] = MappingProxyType(
     {
@@ -100,6 +106,7 @@ _PREPARED: Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Await
         b"BODYSTRUCTURE": ("structures", OpenFolder.structures),
         b"BODY": ("bodies", OpenFolder.bodies),
         b"EMAILID": ("email_ids", OpenFolder.email_ids),
+        b"PREVIEW": ("previews", _previews),
     }
 )
 _OLD_SECTIONS: Mapping[bytes, BodySection] = MappingProxyType(

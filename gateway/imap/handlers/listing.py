@@ -1,6 +1,6 @@
 """LIST, LSUB, NAMESPACE: which folders are there for this actor?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,6 +9,7 @@ from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
 from gateway.imap.handlers.folders import USES
+from gateway.imap.handlers.metadata import MetadataOf
 from gateway.imap.handlers.status import of as status_of
 from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner
 from gateway.imap.responses import Listed, Namespaces, OwnRights, childinfo
@@ -76,7 +77,11 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
     asked_figures = figures.value if figures is not None and isinstance(figures.value, tuple) else ()
     if b"HIGHESTMODSEQ" in asked_figures:
         session.use_modseqs(emit)
-    names = await _names(session, asked, figures=figures is not None, deleted_size=b"DELETED-STORAGE" in asked_figures)
+    metadata = command.returns(b"METADATA")
+    wanted = metadata.value if metadata is not None and isinstance(metadata.value, tuple) else ()
+    entries = [entry.decode("ascii") for entry in wanted if isinstance(entry, bytes)]
+    sizes = b"DELETED-STORAGE" in asked_figures
+    names = await _names(session, asked, figures=figures is not None, deleted_size=sizes, metadata=entries)
     only_subscribed = command.selects(b"SUBSCRIBED")
     only_special = command.selects(b"SPECIAL-USE")
     recursive = command.selects(b"RECURSIVEMATCH")
@@ -102,6 +107,8 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
             assert isinstance(items, tuple)
             counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
             emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted, session.services))
+        if one.folder is not None and one.folder.metadata:
+            emit.say(MetadataOf(spelled, one.folder.metadata))
         await emit.breathe()
 
 
@@ -135,7 +142,9 @@ async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> 
     emit.say(Namespaces((("", SEPARATOR),), ((session.names.prefix, SEPARATOR),)))
 
 
-async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool, deleted_size: bool = False) -> dict[str, _Name]:
+async def _names(
+    session: Session, asked: Iterable[_Asked], *, figures: bool, deleted_size: bool = False, metadata: Sequence[str] = ()
+) -> dict[str, _Name]:
     """Every name that could be listed, with the nodes above them."""
     names = session.names
     patterns = list(asked)
@@ -148,7 +157,9 @@ async def _names(session: Session, asked: Iterable[_Asked], *, figures: bool, de
 
     own = not all(pattern.is_elsewhere for pattern in patterns)
     service = session.services.folders
-    listing = await service.listing(session.acting, wanted if others else None, own=own, figures=figures, deleted_size=deleted_size)
+    listing = await service.listing(
+        session.acting, wanted if others else None, own=own, figures=figures, deleted_size=deleted_size, metadata=metadata
+    )
     found: dict[str, _Name] = {}
     for folder in listing.folders:
         name = session.name_of(folder.owner_address, folder.row.path)

@@ -53,26 +53,13 @@ async def search(session: Session, command: Search, emit: Output) -> None:
 
 async def _search(session: Session, command: Search, emit: Output) -> None:
     selected = await session.refresh()
-    test = _by_state(command.key, selected)
-    if test is not None and selected.view.current:
-        exists = selected.view.exists
-        # Copies: others may change the state while this one lets them run.
-        uids, flags = selected.view.uids[:exists], selected.view.state.flags[:exists]
-        numbers: list[int] = []
-        for start in range(0, exists, _SLICE):
-            part = zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True)
-            numbers.extend(number for number, (uid, bits) in enumerate(part, start + 1) if test(uid, bits))
-            await emit.breathe()
-        found: Sequence[int] = [uids[number - 1] for number in numbers] if command.by_uid else numbers
-    else:
-        matching = await selected.folder.search(criterion(command.key, selected))
-        known = [(number, uid) for uid in matching if (number := selected.view.number(uid)) is not None]
-        found = [uid if command.by_uid else number for number, uid in known]
-    by_modseq = _asks_modseq(command.key)
+    pairs = await matching(selected, command.key, emit)
+    found: Sequence[int] = [uid if command.by_uid else number for number, uid in pairs]
+    by_modseq = asks_modseq(command.key)
     if by_modseq:
         session.use_modseqs(emit)
     if command.returning is None:
-        emit.say(Found(found, _highest(selected, found, by_uid=command.by_uid) if by_modseq else None))
+        emit.say(Found(found, highest(selected, found, by_uid=command.by_uid) if by_modseq else None))
     else:
         options = [option.name for option in command.returning]
         data = search_data(found, options)
@@ -85,11 +72,12 @@ async def _search(session: Session, command: Search, emit: Output) -> None:
             if options == [b"SAVE"]:
                 return
         if by_modseq and found:
-            data = (*data, (b"MODSEQ", b"%d" % _highest(selected, counted, by_uid=command.by_uid)))
+            data = (*data, (b"MODSEQ", b"%d" % highest(selected, counted, by_uid=command.by_uid)))
         emit.say(FoundExtended(emit.tag, command.by_uid, data))
 
 
-def _asks_modseq(key: SearchKey) -> bool:
+def asks_modseq(key: SearchKey) -> bool:
+    """Whether MODSEQ is among the keys (RFC 7162 section 3.1.5): then the answer names the highest, in SEARCH and SORT alike."""
     waiting = [key]
     while waiting:
         match waiting.pop():
@@ -106,13 +94,29 @@ def _asks_modseq(key: SearchKey) -> bool:
     return False
 
 
-def _highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:
+def highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:
     """The highest mod-sequence of these messages; 1, which no message is below, where all went meanwhile."""
     view, state = selected.view, selected.view.state
     if view.current and not by_uid:
         return max((state.modseqs[number - 1] for number in found), default=1)
     places = (state.index(one if by_uid else view.uids[one - 1]) for one in found)
     return max((state.modseqs[at] for at in places if at is not None), default=1)
+
+
+async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tuple[int, int]]:
+    """(message number, UID) of what matches among the messages the client knows, ascending. For who does more with it than to name it."""
+    view = selected.view
+    test = _by_state(key, selected)
+    if test is None or not view.current:
+        return [(number, uid) for uid in await selected.folder.search(criterion(key, selected)) if (number := view.number(uid)) is not None]
+    exists = view.exists
+    uids, flags = view.uids[:exists], view.state.flags[:exists]
+    found: list[tuple[int, int]] = []
+    for start in range(0, exists, _SLICE):
+        part = zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True)
+        found.extend((number, uid) for number, (uid, bits) in enumerate(part, start + 1) if test(uid, bits))
+        await emit.breathe()
+    return found
 
 
 def _by_state(key: SearchKey, selected: Selected) -> _Test | None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from gateway.message.split import read_header
 from gateway.message.structure import parse
 from gateway.message.text import (
+    SortKeys,
     base_subject,
     body_texts,
     charset_codec,
+    collated,
     columns,
     decode_header,
     decode_octets,
@@ -21,6 +23,7 @@ from gateway.message.text import (
     header_text,
     message_texts,
     part_text,
+    sort_keys,
     transfer_decoded,
 )
 
@@ -213,3 +216,47 @@ def test_bombs_take_little_time(value: bytes) -> None:
     base_subject(value.decode())
     decode_header(value, limit=1 << 30)
     assert time.perf_counter() - begin < 2.5
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (b"", SortKeys("", "", "", "", "", "", False, ())),
+        (
+            b"From: Zoe <a.b@x.test>\r\nTo: c@y.test, d@y.test\r\nCc: E <e@z.test>\r\nSubject: Re: [l] Hallo  du\r\n",
+            SortKeys("A.B", "C", "E", "ZOE", "C@Y.TEST", "HALLO DU", True, ()),
+        ),
+        (b'From: "" <a@x.test>\r\n', SortKeys("A", "", "", "A@X.TEST", "", "", False, ())),
+        (b"From: =?utf-8?q?J=C3=BCrgen?= <j@x.test>\r\n", SortKeys("J", "", "", "JU\N{COMBINING DIAERESIS}RGEN", "", "", False, ())),
+        (
+            b"References: <1@a> <2@a>\r\n <3@a>\r\nIn-Reply-To: <9@a>\r\n",
+            SortKeys("", "", "", "", "", "", False, ("<1@a>", "<2@a>", "<3@a>")),
+        ),
+        (b"In-Reply-To: <9@a> <8@a>\r\n", SortKeys("", "", "", "", "", "", False, ("<9@a>",))),
+        (b"References: none\r\nIn-Reply-To: Your message of yesterday <9@a>\r\n", SortKeys("", "", "", "", "", "", False, ("<9@a>",))),
+        (b'References: <"1"@a>\r\n', SortKeys("", "", "", "", "", "", False, ("<1@a>",))),
+    ],
+)
+def test_sort_keys(header: bytes, expected: SortKeys) -> None:
+    assert sort_keys(header + b"\r\n", read_header(header + b"\r\n")) == expected
+
+
+def test_of_many_references_the_last_ones_count() -> None:
+    octets = b"References:" + b"".join(b"\r\n <%d@a>" % number for number in range(500)) + b"\r\n\r\n"
+    assert sort_keys(octets, read_header(octets)).ancestors == tuple(f"<{number}@a>" for number in range(400, 500))
+    octets = b"References: " + b" ".join(b"<%b%d@a>" % (b"x" * 900, number) for number in range(50)) + b"\r\n\r\n"
+    assert 1 < len(sort_keys(octets, read_header(octets)).ancestors) < 10
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [("a", "B"), ("ab", "a_"), ("z", "_"), ("a", "\u00e4"), ("\u00e4", "b"), ("", "a"), ("1", "a"), ("Z", "\u00df")]
+)
+def test_texts_are_ordered_by_title_case(low: str, high: str) -> None:
+    assert collated(low) < collated(high)
+    assert collated(low) == collated(low.upper()) or not low.isascii()
+
+
+@given(st.binary(max_size=300))
+def test_sort_keys_of_anything(octets: bytes) -> None:
+    found = sort_keys(octets, read_header(octets))
+    assert all(" " not in identifier for identifier in found.ancestors)

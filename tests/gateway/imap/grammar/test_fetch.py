@@ -139,3 +139,15 @@ def test_a_section_that_is_spelled_is_read_back(wanted: Section) -> None:
 def test_any_frame_is_read_or_refused(found: Frame) -> None:
     never_crashes(by_number, found)
     never_crashes(by_number, Frame((b" 1 BODY[HEADER.FIELDS (" + found.parts[0], *found.parts[1:])))
+
+
+@pytest.mark.parametrize(
+    "arguments", [b" 1 PREVIEW", b" 1 (preview)", b" 1 PREVIEW (LAZY)", b" 1 (PREVIEW (lazy LAZY))", b" 1 (PREVIEW PREVIEW (LAZY))"]
+)
+def test_preview_is_read(arguments: bytes) -> None:
+    assert read(partial(fetch, by_uid=False), arguments).items == (Attribute(b"PREVIEW"),)
+
+
+@pytest.mark.parametrize("arguments", [b" 1 (PREVIEW (EAGER))", b" 1 (PREVIEW ())", b" 1 (PREVIEW (LAZY)FLAGS)", b" 1 PREVIEW(LAZY)"])
+def test_preview_that_is_none_is_refused(arguments: bytes) -> None:
+    refused(partial(fetch, by_uid=False), arguments)

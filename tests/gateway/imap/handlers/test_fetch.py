@@ -1,7 +1,11 @@
 """FETCH: every item, over sockets, against a real store."""
 
+from dataclasses import replace
+
 import pytest
 
+from gateway.arrival import arrived
+from store import messages
 from tests.gateway.imap.handlers.house import Client, House, message
 
 
@@ -130,3 +134,24 @@ async def test_a_large_message_in_pieces(house: House, anna: Client) -> None:
     assert got == whole
     said = await anna.do("UID FETCH 1 (BODY.PEEK[])")
     assert whole in said.untagged[0]
+
+
+async def test_preview(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    made = arrived(message(3, "zw\u00f6lf"))
+    await house.store.do(messages.AppendMessages(await house.folder("anna"), (messages.NewInFolder(replace(made, preview=None)),), 0))
+    await anna.do("SELECT INBOX")
+    for wanted in ("PREVIEW", "(PREVIEW)", "preview (lazy)", "(PREVIEW (LAZY))"):
+        assert (await anna.do(f"FETCH 1 {wanted}")).untagged == [b'* 1 FETCH (PREVIEW "Hello 1")']
+    said = await anna.do("FETCH 1:3 (UID PREVIEW (LAZY) RFC822.SIZE)")
+    assert said.untagged[1].startswith(b'* 2 FETCH (UID 2 PREVIEW "Hello 2" RFC822.SIZE ')
+    assert b"PREVIEW {8}\r\nzw\xc3\xb6lf 3 " in said.untagged[2]
+    assert not (await anna.do("FETCH 1:3 FLAGS")).having("Seen")
+    assert (await anna.do("FETCH 1 PREVIEW (EAGER)")).tagged.startswith(b"BAD")
+    await house.folders.close()
+    async with house.store.snapshot() as snapshot:
+        found = await snapshot.ask(messages.previews, await house.folder("anna"), ((3, 3),))
+    assert found == [(3, "zw\u00f6lf 3".encode())]
+    await anna.do("COPY 3 Sent")
+    await anna.do("EXAMINE Sent")
+    assert b"zw\xc3\xb6lf 3" in (await anna.do("FETCH 1 PREVIEW")).all

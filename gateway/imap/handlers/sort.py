@@ -1,0 +1,119 @@
+"""SORT and THREAD: matching messages in an order, or in conversations (RFC 5256)."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Final
+
+from gateway.imap.grammar.sort import Sort, SortKey, Thread
+from gateway.imap.handlers.search import asks_modseq, highest, matching
+from gateway.imap.responses import FoundExtended, search_data
+from gateway.imap.session import Output, Selected, Session
+from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
+from store.model import SortRow
+
+_IN_PLACE: Final = 2_000
+"""Messages that are sorted on the loop; more go to a thread."""
+
+KEYS: Mapping[bytes, Callable[[SortRow], Any]] = MappingProxyType(
+    {
+        b"ARRIVAL": attrgetter("received"),
+        b"CC": attrgetter("cc"),
+        b"DATE": attrgetter("sent"),
+        b"DISPLAYFROM": attrgetter("shown_from"),
+        b"DISPLAYTO": attrgetter("shown_to"),
+        b"FROM": attrgetter("from_"),
+        b"SIZE": attrgetter("size"),
+        b"SUBJECT": attrgetter("subject"),
+        b"TO": attrgetter("to"),
+    }
+)
+"""What each criterion compares."""
+_ALGORITHMS: Mapping[bytes, Callable[[Sequence[Letter]], Forest]] = MappingProxyType(
+    {b"ORDEREDSUBJECT": by_subject, b"REFERENCES": by_references}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SortedNumbers:
+    """`sort-data = "SORT" *(SP nz-number) [SP search-sort-mod-seq]`: message numbers or UIDs in their order, and the highest
+    mod-sequence where that was searched by (RFC 7162 section 3.1.6)."""
+
+    numbers: Sequence[int]
+    modseq: int | None = None
+
+    def spell(self, *, utf8: bool = False) -> bytes:
+        """`* SORT ...`"""
+        end = b"" if self.modseq is None or not self.numbers else b" (MODSEQ %d)" % self.modseq
+        return b"* SORT%b%b\r\n" % ("".join([f" {number}" for number in self.numbers]).encode("ascii"), end)
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """`thread-data = "THREAD" [SP 1*thread-list]`, the lists already spelled."""
+
+    lists: bytes
+
+    def spell(self, *, utf8: bool = False) -> bytes:
+        """`* THREAD ...`"""
+        return b"* THREAD %b\r\n" % self.lists if self.lists else b"* THREAD\r\n"
+
+
+async def sort(session: Session, command: Sort, emit: Output) -> None:
+    """RFC 5256 section 3, RFC 5957, and with RETURN RFC 5267 section 3: MIN is the first in the order, MAX the last."""
+    rows, numbers = await _matching(session, command, emit)
+    await _off_the_loop(len(rows), lambda: ordered(rows, command.criteria))
+    found = [row.uid for row in rows] if command.by_uid else [numbers[row.uid] for row in rows]
+    modseq = None
+    if asks_modseq(command.key):
+        session.use_modseqs(emit)
+        modseq = highest(session.here, found, by_uid=command.by_uid) if found else None
+    if command.returning is None:
+        emit.say(SortedNumbers(found, modseq))
+        return
+    data = search_data(found, [option.name for option in command.returning])
+    if modseq is not None:
+        data = (*data, (b"MODSEQ", b"%d" % modseq))
+    emit.say(FoundExtended(emit.tag, command.by_uid, data))
+
+
+async def thread(session: Session, command: Thread, emit: Output) -> None:
+    """RFC 5256 section 3."""
+    rows, numbers = await _matching(session, command, emit)
+
+    def threads() -> bytes:
+        letters = [
+            Letter(
+                row.uid if command.by_uid else numbers[row.uid],
+                row.sent,
+                row.subject,
+                bool(row.is_reply),
+                row.message_id.replace('"', ""),
+                tuple(row.ancestors.split(" ")) if row.ancestors else (),
+            )
+            for row in rows
+        ]
+        return spell(_ALGORITHMS[command.algorithm](letters))
+
+    emit.say(Threads(await _off_the_loop(len(rows), threads)))
+
+
+def ordered(rows: list[SortRow], criteria: Sequence[SortKey]) -> None:
+    """Sorts rows that are in the folder's order in place; where all criteria are equal, that order stays, under REVERSE too."""
+    for criterion in reversed(criteria):
+        rows.sort(key=KEYS[criterion.name], reverse=criterion.reverse)
+
+
+async def _matching(session: Session, command: Sort | Thread, emit: Output) -> tuple[list[SortRow], dict[int, int]]:
+    """What matches, in the folder's order, and the message number of each UID."""
+    selected: Selected = await session.refresh()
+    numbers = {uid: number for number, uid in await matching(selected, command.key, emit)}
+    rows = await selected.folder.sorting(list(numbers))
+    await emit.breathe()
+    return rows, numbers
+
+
+async def _off_the_loop(count: int, work: Callable[[], Any]) -> Any:
+    return work() if count <= _IN_PLACE else await asyncio.to_thread(work)
