@@ -454,7 +454,7 @@ def _row(row: Any) -> FolderRow | None:
 
 def _made(row: Any) -> FolderRow:
     folder, owner, path, uidvalidity, uidnext, modseq, exists, unseen, deleted, size, recent_from, use, *switches = row
-    no_inherit, seen_private, subscribe_auto, noselect = switches
+    no_inherit, seen_private, subscribe_auto, noselect, born = switches
     return FolderRow(
         folder,
         owner,
@@ -472,6 +472,7 @@ def _made(row: Any) -> FolderRow:
         seen_private == 1,
         subscribe_auto == 1,
         noselect == 1,
+        born,
     )
 
 

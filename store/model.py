@@ -110,7 +110,8 @@ class FolderRow:
     """`path` "/" is the mailbox root, "/INBOX", "/Posta/2026" below it. The root holds no messages and is never listed.
 
     `modseq`: the folder's highest; `recent_from`: the first UID no session has been told of as \\Recent.
-    `unseen`, `deleted`: counts by shared flags. `noselect`: deleted while it had children.
+    `unseen`, `deleted`: counts by shared flags. `noselect`: deleted while it had children; `born` tells its lives apart when it
+    is made again (0: the first).
     """
 
     id: FolderId
@@ -129,6 +130,7 @@ class FolderRow:
     seen_private: bool
     subscribe_auto: bool
     noselect: bool
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True)

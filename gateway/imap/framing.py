@@ -66,10 +66,10 @@ class FramingError(Exception):
         self.ends = ends
 
 
-def tag_of(text: bytes) -> bytes | None:
-    """The tag a command begins with, if it has a sane one."""
+def tag_of(text: bytes, *, whole: bool = True) -> bytes | None:
+    """The tag a command begins with, if it has a sane one. Where the text is cut off (`whole` False), only a blank ends a tag."""
     found = _TAG.match(text)
-    return found[0] if found else None
+    return found[0] if found and (whole or found.end() < len(text)) else None
 
 
 def carries_message(parts: tuple[bytes, ...]) -> bool:
@@ -145,23 +145,24 @@ def _skip_line(inbox: Inbox, max_line: int, start: bytes) -> Generator[Want, Non
     """Use up a line that is too long, keeping only its tail, and raise."""
     tail = b""
     used = 0
+    known = len(start) or _TAIL  # the same octets, however the line arrives
     while used < max_line * _PATIENCE:
         count = inbox.find_line_end(0)
         piece = inbox.take(count if count > 0 else len(inbox))
-        start = start or piece[:_TAIL]
+        start += piece[: known - len(start)]
         used += len(piece)
         tail = (tail + piece[-_TAIL:])[-_TAIL:]
         if count > 0:
-            raise _refusal(start, tail, f"a line may have {max_line} octets", too_big=True)
+            raise _refusal(start, tail, f"a line may have {max_line} octets", too_big=True, whole=False)
         yield Want.MORE
     inbox.clear()
-    raise FramingError(f"a line may have {max_line} octets", tag=tag_of(start), too_big=True, ends=True)
+    raise FramingError(f"a line may have {max_line} octets", tag=tag_of(start, whole=False), too_big=True, ends=True)
 
 
-def _refusal(start: bytes, line: bytes, message: str, *, too_big: bool = False) -> FramingError:
+def _refusal(start: bytes, line: bytes, message: str, *, too_big: bool = False, whole: bool = True) -> FramingError:
     # A literal that the client sends without asking would be read as commands: then the connection cannot go on.
     marker = _LITERAL.search(line.rstrip(b"\r\n"))
-    return FramingError(message, tag=tag_of(start), too_big=too_big, ends=marker is not None and marker[2] == b"+")
+    return FramingError(message, tag=tag_of(start, whole=whole), too_big=too_big, ends=marker is not None and marker[2] == b"+")
 
 
 def read_line(inbox: Inbox, max_line: int) -> Generator[Want, None, bytes]:

@@ -526,11 +526,8 @@ class Session:
 
 
 def mailbox_id(row: FolderRow) -> bytes:
-    """The folder's MAILBOXID in its parentheses: the same whatever it is called, no other folder's ever (RFC 8474 section 4).
-
-    A name that was deleted above other folders, and is made a folder again, is the same one with another UIDVALIDITY.
-    """
-    return b"(F%d)" % row.id
+    """The folder's MAILBOXID in its parentheses: the same whatever it is called, no other folder's ever (RFC 8474 section 4)."""
+    return b"(F%d-%d)" % (row.id, row.born) if row.born else b"(F%d)" % row.id
 
 
 def runs_of(view: View, spans: Iterable[Span]) -> list[Run]:

@@ -1,26 +1,26 @@
 -- by_id
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
-       no_inherit, seen_private, subscribe_auto, noselect
+       no_inherit, seen_private, subscribe_auto, noselect, born
 FROM folder WHERE id = :id
 
 -- by_path
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
-       no_inherit, seen_private, subscribe_auto, noselect
+       no_inherit, seen_private, subscribe_auto, noselect, born
 FROM folder WHERE owner = :owner AND path = :path
 
 -- by_special_use
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
-       no_inherit, seen_private, subscribe_auto, noselect
+       no_inherit, seen_private, subscribe_auto, noselect, born
 FROM folder WHERE owner = :owner AND special_use = :special_use
 
 -- of_owner
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
-       no_inherit, seen_private, subscribe_auto, noselect
+       no_inherit, seen_private, subscribe_auto, noselect, born
 FROM folder WHERE owner = :owner ORDER BY path
 
 -- below
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
-       no_inherit, seen_private, subscribe_auto, noselect
+       no_inherit, seen_private, subscribe_auto, noselect, born
 FROM folder WHERE owner = :owner AND path >= :first AND path < :last ORDER BY path
 
 -- one_below
@@ -62,7 +62,7 @@ DELETE FROM former WHERE owner = :owner
 UPDATE mailbox SET forgotten = uidvalidity WHERE owner = :owner
 
 -- revive
-UPDATE folder SET noselect = 0, uidvalidity = :uidvalidity, uidnext = 1, recent_from = 1, special_use = :special_use,
+UPDATE folder SET noselect = 0, uidvalidity = :uidvalidity, born = :uidvalidity, uidnext = 1, recent_from = 1, special_use = :special_use,
                   modseq = modseq + 1, changes_from = modseq + 1
 WHERE id = :id
 

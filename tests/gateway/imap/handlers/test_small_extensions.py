@@ -228,3 +228,14 @@ async def test_a_connection_that_was_left_has_to_log_in_in_time(house: House) ->
     anna = await house.client(port, "anna")
     await anna.do("UNAUTHENTICATE")
     assert (await anna.line(5)).startswith(b"* BYE")
+
+
+async def test_a_name_deleted_above_others_and_made_again_is_another_mailbox(house: House, port: int) -> None:
+    anna = await house.client(port, "anna")
+    first = one([(await anna.do("CREATE Lettere")).tagged], rb"\[MAILBOXID \((\S+)\)\]")
+    assert (await anna.do("CREATE Lettere/2026")).ok
+    assert (await anna.do("DELETE Lettere")).ok  # stays as a name, for what is below it
+    again = one([(await anna.do("CREATE Lettere")).tagged], rb"\[MAILBOXID \((\S+)\)\]")
+    assert again != first
+    assert (await anna.do("RENAME Lettere Briefe")).ok
+    assert one((await anna.do("STATUS Briefe (MAILBOXID)")).untagged, rb"MAILBOXID \((\S+)\)\)") == again

@@ -170,3 +170,17 @@ def test_equal_ones_stay_in_the_folders_order() -> None:
         got = list(rows)
         ordered(got, (SortKey(b"SUBJECT"), SortKey(b"SIZE", reverse)))
         assert got == sorted(rows, key=lambda row: (row.subject, -row.size if reverse else row.size, row.uid))
+
+
+async def test_sorting_by_modseq_names_the_highest(house: House, port: int) -> None:
+    """RFC 7162 section 3.1.6, and RFC 4731 section 3.2 with RETURN."""
+    await house.put("anna", "/INBOX", 2)
+    anna = await house.client(port, "anna")
+    await anna.do("SELECT INBOX (CONDSTORE)")
+    changed = (await anna.do("STORE 2 +FLAGS (\\Flagged)")).untagged[-1]
+    modseq = changed.partition(b"MODSEQ (")[2].partition(b")")[0]
+    assert modseq.isdigit()
+    assert (await anna.do(f"SORT (ARRIVAL) UTF-8 MODSEQ {modseq.decode()}")).untagged == [b"* SORT 2 (MODSEQ %b)" % modseq]
+    extended = (await anna.do(f"SORT RETURN (ALL) (ARRIVAL) UTF-8 MODSEQ {modseq.decode()}")).untagged[0]
+    assert extended.endswith(b"ALL 2 MODSEQ %b" % modseq)
+    assert (await anna.do(f"SORT (ARRIVAL) UTF-8 MODSEQ {int(modseq) + 1}")).untagged == [b"* SORT"]
