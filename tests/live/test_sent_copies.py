@@ -294,8 +294,6 @@ def test_both_copies_have_their_place_taken_separately(server: Server, clients: 
 
 
 def test_several_in_one_append_take_the_places_of_several(desk: Desk, server: Server) -> None:
-    if "MULTIAPPEND" not in desk.imap.capabilities:
-        pytest.skip("MULTIAPPEND is not offered")
     first, second = desk.message("multi1"), desk.message("multi2")
     desk.send(first)
     desk.send(second)
