@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
 
 from gateway.arrival import arrived
@@ -18,11 +19,9 @@ from gateway.reports import Failed, delivery_report, failed, notice
 from gateway.routing import Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
-from policy.grants import Standing
 from policy.identity import AccountId, Address
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
-from store import accounts, lists
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
@@ -119,9 +118,7 @@ class Delivery:
         ours: bool = False,
     ) -> Plan:
         """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path."""
-        header = read_header(octets)
-        now = routing.snapshot.now
-        work = _Work(self, routing, octets, header, reverse_path, sender, now, ours)
+        work = _Work(self, routing, octets, reverse_path, sender, ours)
         for index, recipient in enumerate(recipients):
             work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
         return work.plan
@@ -245,21 +242,18 @@ class _Work:
         delivery: Delivery,
         routing: Routing,
         octets: bytes,
-        header: Header,
         reverse_path: Address | None,
         sender: AccountId | None,
-        now: int,
         ours: bool,
     ) -> None:
         self.plan = Plan()
         self._delivery = delivery
         self._routing = routing
         self._octets = octets
-        self._header = header
         self._reverse_path = reverse_path
         self._sender = sender
         self._ours = ours
-        self._expires = now + delivery.rules.lifetime
+        self._expires = routing.snapshot.now + delivery.rules.lifetime
         self._local: NewMessage | None = None
         self._onward: NewMessage | None = None
         self._served: dict[AccountId, list[Addressee]] = {}
@@ -286,8 +280,13 @@ class _Work:
 
     def _direct(self) -> NewMessage:
         if self._local is None:
-            self._local = arrived(rewrite(self._octets, self._header, top=(return_path_field(self._path()),)))
+            self._local = arrived(return_path_field(self._path()) + self._octets)
         return self._local
+
+    @cached_property
+    def _header(self) -> Header:
+        """Only lists ask for it."""
+        return read_header(self._octets)
 
     def _undelivered(self) -> NewMessage:
         if self._onward is None:
@@ -335,7 +334,7 @@ class _Work:
         local: NewMessage | None = None
         for member in posting.members:
             if local is None:
-                local = arrived(rewrite(octets, read_header(octets), top=(return_path_field(str(bounces)),)))
+                local = arrived(return_path_field(str(bounces)) + octets)
             addressee = Addressee(member.address, bounces=bounces)
             verdict = self._into_mailbox(member, addressee, local, str(bounces), self._members_door())
             if verdict is not None and verdict.reason is Reason.RECIPIENT_OVER_QUOTA:
@@ -386,7 +385,7 @@ class Inbound:
     async def add(self, recipient: Address) -> None:
         """Raises Refused."""
         async with self._delivery._store.snapshot() as snapshot:
-            await self._delivery.takes(snapshot, self._door, recipient, await self._poster(snapshot))
+            await self._delivery.takes(snapshot, self._door, recipient, self._poster())
         self._recipients.append(recipient)
 
     async def commit(self, octets: bytes) -> list[str | Refuse | Defer]:
@@ -400,7 +399,8 @@ class Inbound:
             raise Refused(Refuse(Reason.MAIL_LOOP, "too many Received fields"))
         key = queue_id()
         for pause in pauses(asyncio.get_running_loop().time):
-            await asyncio.sleep(pause)
+            if pause:
+                await asyncio.sleep(pause)
             try:
                 return await self._try(octets, header, key)
             except (Stale, NotFound):
@@ -423,7 +423,7 @@ class Inbound:
             )
             stale_paths = fields_named(header, (b"return-path",))
             whole = rewrite(octets, header, remove=stale_paths, top=(received,))
-            routing = delivery.routing(snapshot, self._door, await self._poster(snapshot))
+            routing = delivery.routing(snapshot, self._door, self._poster())
             plan = await delivery.plan(routing, self._recipients, whole, self._reverse_path)
             extra = await delivery.bounces(snapshot, plan, octets)
             if not lmtp:
@@ -451,14 +451,9 @@ class Inbound:
         log.info("delivery", extra={"fields": {"queue_id": key, "protocol": str(self._door), "source": self._peer_ip, "outcome": outcome}})
         return outcomes
 
-    async def _poster(self, snapshot: Snapshot) -> Poster:
+    def _poster(self) -> Poster:
         """From `lmtp_networks` a MAIL FROM in a local domain counts as that person; at MX it satisfies no grant (delegation.md 9)."""
-        standing: Standing | None = None
-        if self._door is Door.LMTP and self._reverse_path is not None:
-            row = await snapshot.ask(accounts.by_address, self._reverse_path)
-            if row is not None:
-                standing = await snapshot.ask(lists.standing, row.id)
-        return Poster(standing, self._reverse_path is None)
+        return Poster(None, self._reverse_path is None, self._reverse_path if self._door is Door.LMTP else None)
 
 
 def pauses(clock: Callable[[], float]) -> Iterator[float]:

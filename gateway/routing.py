@@ -58,13 +58,15 @@ Route = Mailbox | Elsewhere | Posting | ToOwners
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """Who sends, as far as lists may ask. `standing` None: nobody we know; such a poster satisfies no grant.
+    """Who sends, as far as lists may ask. `standing` None: nobody who logged in; then `known_as`, where the neighbour is trusted, is
+    the address of the account that counts, and who has neither satisfies no grant.
 
     `empty_path`: the envelope sender is `<>`.
     """
 
     standing: Standing | None
     empty_path: bool
+    known_as: Address | None = None
 
 
 @dataclass(slots=True)
@@ -133,12 +135,23 @@ class Routing:
         return Posting(group, address, tuple(refused.values()), tuple(members), tuple(externals), tuple(lost))
 
     async def _may_post(self, group: ListId) -> bool:
-        if self.poster.standing is None:
+        standing = await self._standing()
+        if standing is None:
             return not await self.snapshot.ask(grants.send_grants_on, group, SendRight.SEND_TO_LIST)
-        decision = await may_send(self.snapshot, self.poster.standing, group, SendRight.SEND_TO_LIST)
+        decision = await may_send(self.snapshot, standing, group, SendRight.SEND_TO_LIST)
         if decision.valid_until is not None:
             self.valid_until = decision.valid_until if self.valid_until is None else min(self.valid_until, decision.valid_until)
         return decision.allowed
+
+    async def _standing(self) -> Standing | None:
+        """Looked up only where a list asks: most mail goes to people."""
+        if self.poster.standing is not None or self.poster.known_as is None:
+            return self.poster.standing
+        row = await self.snapshot.ask(accounts.by_address, self.poster.known_as)
+        if row is None:
+            return None
+        self.scopes.add(row.id)
+        return await self.snapshot.ask(lists.standing, row.id)
 
     async def _rows(self, some: Iterable[AccountId]) -> list[AccountRow]:
         found = []
