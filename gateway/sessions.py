@@ -133,11 +133,6 @@ class Sessions:
             for one in sorted(every, key=lambda one: one.number)
         ]
 
-    def end_all(self, verdict: Refuse | Defer) -> None:
-        """For all of them the same reason."""
-        for one in {one for there in self._open.values() for one in there}:
-            one.end(verdict)
-
     async def idle(self) -> None:
         """Until everything that was started here has ended; for tests and for closing."""
         while self._looking is not None:

@@ -257,11 +257,6 @@ def childinfo(options: Iterable[bytes]) -> Extended:
     return Extended(b'"CHILDINFO"', spell_list(b'"%b"' % option for option in options))
 
 
-def oldname(name: str, *, utf8: bool = False) -> Extended:
-    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 9051 section 6.3.9.7)"""
-    return Extended(b'"OLDNAME"', spell_list((spell_mailbox(name, utf8=utf8),)))
-
-
 @dataclass(frozen=True, slots=True)
 class Listed:
     """`"LIST" SP mailbox-list`; attributes with their backslash (`\\Noselect`, `\\HasChildren`, `\\Sent`)."""
@@ -421,19 +416,6 @@ class FetchData:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* n FETCH (...)`"""
         return b"* %d FETCH (%b)\r\n" % (self.number, b" ".join(self.items))
-
-
-def fetch_item(label: bytes, octets: bytes | None) -> bytes:
-    """`"BODY" section ["<" number ">"] SP nstring` and its kin: a label and stored octets, always as a literal; NIL for None."""
-    return b"%b NIL" % label if octets is None else b"%b {%d}\r\n%b" % (label, len(octets), octets)
-
-
-def fetch_many(items: Sequence[bytes], rows: Iterable[tuple[object, ...]]) -> bytes:
-    """FETCH responses of many messages in one go. `items` are labels with their `%`-places (`UID %d`, `FLAGS (%b)`); a row has the
-    message number and then one value per place, in order. The fastest way to say UID and FLAGS of a whole folder.
-    """
-    template = b"* %d FETCH (" + b" ".join(items) + b")\r\n"
-    return b"".join([template % row for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,11 +173,6 @@ def read_submitted_header(octets: bytes, *, max_octets: int = MAX_HEADER_OCTETS,
     return Header(0, tuple(fields), fields_end, body)
 
 
-def raw_value(octets: bytes, field: Field) -> bytes:
-    """The field's value as it stands, without the blank after the colon and the last line ending."""
-    return octets[field.value : field.end].strip(b" \t\r\n")
-
-
 def unfolded(octets: bytes, field: Field) -> bytes:
     """The field's value with folding removed (RFC 5322 2.2.3) and without blanks around it."""
     value = octets[field.value : field.end].strip(b" \t\r\n")

@@ -1,7 +1,6 @@
 """The parameters and modifiers that extensions hang on SELECT, FETCH, STORE, STATUS and their kin."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, Union
 
@@ -91,8 +90,3 @@ def _simple(c: Cursor) -> bytes:
         return found[0]
     # RFC 6154 section 5.3: USE (\Sent) has attributes, which RFC 4466 forgot.
     return c.match(_ATTRIBUTE) or astring(c, "a value")
-
-
-def names_in(found: tuple[Parameter, ...]) -> Iterator[bytes]:
-    """The names alone."""
-    return (parameter.name for parameter in found)

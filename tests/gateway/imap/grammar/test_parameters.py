@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from gateway.imap.framing import Frame
-from gateway.imap.grammar.parameters import MAX_DEPTH, Parameter, names_in, parameters
+from gateway.imap.grammar.parameters import MAX_DEPTH, Parameter, parameters
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused, spaced
 
 
@@ -43,10 +43,6 @@ def test_depth_and_number_are_bounded() -> None:
     assert "parentheses" in refused(spaced(partial(parameters, wanted="one")), b" (X " + b"(" * (MAX_DEPTH + 1) + b"1").message
     assert "values" in refused(spaced(partial(parameters, wanted="one")), b" (X (" + b"1 " * 2000).message
     assert "parameters" in refused(spaced(partial(parameters, wanted="one")), b" (" + b" ".join(b"X%d" % at for at in range(40))).message
-
-
-def test_names_alone() -> None:
-    assert list(names_in((Parameter(b"A"), Parameter(b"B", b"1")))) == [b"A", b"B"]
 
 
 @given(frames)
