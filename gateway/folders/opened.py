@@ -232,8 +232,10 @@ class OpenFolder:
             return octets
         return None
 
-    async def search(self, criterion: Criterion) -> list[int]:
-        """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed."""
+    async def search(self, criterion: Criterion, looked_at: Callable[[int], None] | None = None) -> list[int]:
+        """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed. `looked_at` is told after
+        each up to which UID messages were looked at.
+        """
         found: list[int] = []
         after = 0
         while True:
@@ -246,6 +248,8 @@ class OpenFolder:
             if part.after is None:
                 return found
             after = part.after
+            if looked_at is not None:
+                looked_at(after)
 
     async def sorting(self, uids: Sequence[int]) -> list[SortRow]:
         """What SORT and THREAD compare, for ascending UIDs, in slices, each in a snapshot of its own. What was stored before it was

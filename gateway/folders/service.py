@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from gateway.arrival import arrived
 from gateway.folders.entries import Entries
-from gateway.folders.judging import BUSY, EXISTS, IN_THE_WAY, UNKNOWN, Judging
+from gateway.folders.judging import BUSY, EXISTS, HAS_CHILDREN, IN_THE_WAY, UNKNOWN, Judging
 from gateway.folders.listing import Listings, counted, readable_by
 from gateway.folders.metadata import Metadata
 from gateway.folders.octets import IN_PLACE, Octets, octets_of
@@ -155,8 +155,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert stand.row is not None
             return folders.DeleteFolder(stand.row.id), stand.witness, ((stand, FolderOp.DELETE, decision),)
 
-        refusal = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
-        await self._judging.act(visit, judge, conflict=refusal)
+        await self._judging.act(visit, judge, conflict=HAS_CHILDREN)
 
     # --- messages into folders
 

@@ -7,7 +7,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from gateway.imap.grammar.cursor import Cursor
-from gateway.imap.grammar.numbers import SequenceSet, number, nz_number, sequence_set
+from gateway.imap.grammar.numbers import SequenceSet, number64, nz_number64, sequence_set
 from gateway.imap.grammar.parameters import Parameter, parameters
 from gateway.imap.grammar.strings import astring
 
@@ -125,7 +125,7 @@ def fetch(c: Cursor, *, by_uid: bool, items: FetchItems | None = None) -> Fetch:
 
 def fetch_att(c: Cursor, items: FetchItems) -> FetchItem:
     """`fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] / "BODY" ["STRUCTURE"] /
-    "UID" / "BODY" section ["<" number "." nz-number ">"] / "BODY.PEEK" section ["<" number "." nz-number ">"]`
+    "UID" / "BODY" section [partial] / "BODY.PEEK" section [partial]`, `partial = "<" number64 "." nz-number64 ">"` (RFC 9051)
     """
     name = c.expect(_NAME, "something to fetch").upper()
     rule = items.get(name)
@@ -153,7 +153,7 @@ def body(c: Cursor, name: bytes) -> FetchItem:
 
 
 def body_peek(c: Cursor, name: bytes) -> FetchItem:
-    """`"BODY.PEEK" section ["<" number "." nz-number ">"]`"""
+    """`"BODY.PEEK" section [partial]`"""
     return _body_section(c, peek=True)
 
 
@@ -162,9 +162,9 @@ def _body_section(c: Cursor, *, peek: bool) -> BodySection:
     partial: tuple[int, int] | None = None
     label = b"BODY[" + found.spell() + b"]"
     if c.skip(b"<"):
-        first = number(c)
+        first = number64(c)
         c.need(b".", "a dot and a count")
-        partial = first, nz_number(c)
+        partial = first, nz_number64(c)
         c.need(b">", ">")
         label += b"<%d>" % first
     return BodySection(label, found, peek, partial)
