@@ -254,7 +254,7 @@ ROWS: tuple[Capability, ...] = (
     Capability(b"UTF8=ACCEPT", announced=after_login, enabled_by_enable=True),  # RFC 6855
     Capability(b"INPROGRESS", announced=after_login),  # RFC 9585
     # RFC 9051, with the FETCH items of RFC 3516 in it.
-    Capability(b"IMAP4REV2", status_items=frozenset({b"DELETED"}), enabled_by_enable=True, needs=frozenset({b"BINARY"})),
+    Capability(b"IMAP4REV2", status_items=frozenset({b"DELETED"}), enabled_by_enable=True, needs=frozenset()),
 )
 
 REGISTRY: Registry = build(ROWS)
