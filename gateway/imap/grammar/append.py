@@ -31,18 +31,18 @@ class Append:
     messages: tuple[AppendMessage, ...]
 
 
-def append(c: Cursor, *, several: bool = False, binary: bool = False) -> Append:
+def append(c: Cursor, *, several: bool = False) -> Append:
     """`append = "APPEND" SP mailbox 1*append-message`, `append-message = append-opts SP append-data`,
     `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8 / utf8-literal`,
     `utf8-literal = "UTF8" SP "(" literal8 ")"` (RFC 3501, RFC 4466, RFC 3502, RFC 3516, RFC 6855 section 4).
 
-    `several`: MULTIAPPEND is announced; `binary`: BINARY is.
+    `several`: MULTIAPPEND is announced.
     """
     c.sp()
     name = mailbox(c)
     messages: list[AppendMessage] = []
     while True:
-        messages.append(_append_message(c, binary))
+        messages.append(_append_message(c))
         if c.at_end():
             return Append(name, tuple(messages))
         if not several:
@@ -51,7 +51,7 @@ def append(c: Cursor, *, several: bool = False, binary: bool = False) -> Append:
             c.fail(f"expected at most {MAX_MESSAGES} messages")
 
 
-def _append_message(c: Cursor, binary: bool) -> AppendMessage:
+def _append_message(c: Cursor) -> AppendMessage:
     c.sp()
     flags: tuple[bytes, ...] = ()
     when: datetime | None = None
@@ -62,15 +62,13 @@ def _append_message(c: Cursor, binary: bool) -> AppendMessage:
         when = date_time(c)
         c.sp()
     as_utf8 = c.match(_UTF8) is not None
-    as_binary = (binary or as_utf8) and c.at_literal8()
+    as_binary = c.at_literal8()
     if as_binary:
         c.skip(b"~")
     if not c.at_literal() or (as_utf8 and not as_binary):
         c.fail("expected flags, a time or the message as a literal")
     octets = c.take_literal()
     if as_utf8:
-        # It is UTF-8 that is meant by this literal8, not binary.
-        as_binary = False
         c.need(b")", ") behind the message")
     if not as_binary and b"\0" in octets:
         c.fail("a literal has no NUL")

@@ -111,8 +111,9 @@ async def test_append_utf8_that_is_none(utf8: Client, arguments: str) -> None:
     assert (await utf8.do("NOOP")).ok
 
 
-async def test_append_utf8_has_no_nul(utf8: Client) -> None:
-    assert (await utf8.do("APPEND INBOX UTF8 (~{})", b"Subject: \0\r\n\r\n")).tagged.startswith(b"BAD")
+async def test_append_utf8_with_nul_is_as_in_binary(utf8: Client) -> None:
+    assert (await utf8.do("APPEND INBOX UTF8 (~{})", b"Subject: \0\r\n\r\n")).tagged.startswith(b"NO [UNKNOWN-CTE]")
+    assert (await utf8.do("APPEND INBOX UTF8 (~{})", "Subject: ü\r\n\r\na\0b\r\n".encode())).ok
 
 
 async def test_the_go_ahead_is_waited_for(utf8: Client) -> None:
