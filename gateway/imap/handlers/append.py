@@ -25,7 +25,7 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     row, done = await session.services.folders.append(session.acting, place, items)
     if session.is_rev2 and session.names.canonical(command.mailbox) != command.mailbox:
         emit.say(await listed(session, command.mailbox, row))
-    return Answer(code=appenduid(done.uidvalidity, done.uids))
+    return Answer(code=appenduid(done.uidvalidity, done.uids) if done.uids else None)
 
 
 async def item_of(session: Session, message: AppendMessage) -> NewItem:
