@@ -142,6 +142,8 @@ UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
 # RFC 3516 section 4.3.
 UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
+# RFC 4978 section 3.
+COMPRESSIONACTIVE: Final = Code(b"COMPRESSIONACTIVE")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
 

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-from gateway.carrier import Carrier
 from gateway.changes import Changes, Interest, News
 from gateway.folders import Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
@@ -76,13 +75,23 @@ class Ended(Exception):
     """The session is over; the farewell is said already or nobody is there to hear it."""
 
 
+class Outlet(Protocol):
+    """Where what is said goes out."""
+
+    def write(self, octets: bytes) -> None:
+        """Send."""
+
+    async def deliver(self, octets: bytes) -> None:
+        """Send, and wait for a peer that does not read. Once begun all of it is sent. Raises ConnectionError."""
+
+
 class Output:
     """What a command says, collected and sent in pieces."""
 
-    __slots__ = ("_carrier", "_parts", "_since", "_size", "tag", "utf8")
+    __slots__ = ("_outlet", "_parts", "_since", "_size", "tag", "utf8")
 
-    def __init__(self, carrier: Carrier, tag: bytes | None = None) -> None:
-        self._carrier = carrier
+    def __init__(self, outlet: Outlet, tag: bytes | None = None) -> None:
+        self._outlet = outlet
         self._parts: list[bytes] = []
         self._size = 0
         self._since = time.monotonic()
@@ -102,9 +111,12 @@ class Output:
     def flush(self) -> None:
         """Send what was collected."""
         if self._parts:
-            parts, self._parts = self._parts, []
-            self._size = 0
-            self._carrier.write(parts[0] if len(parts) == 1 else b"".join(parts))
+            self._outlet.write(self._collected())
+
+    def _collected(self) -> bytes:
+        parts, self._parts = self._parts, []
+        self._size = 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def breathe(self) -> None:
         """To be awaited between messages: sends when there is enough, waits for a slow peer, lets others run.
@@ -112,8 +124,7 @@ class Output:
         Raises ConnectionError when the peer is gone.
         """
         if self._size >= FLUSH:
-            self.flush()
-            await self._carrier.drain()
+            await self._outlet.deliver(self._collected())
         now = time.monotonic()
         if now - self._since > SLICE:
             await asyncio.sleep(0)
@@ -134,6 +145,20 @@ class Wire(Protocol):
 
     async def secure(self) -> None:
         """TLS from here on. Raises ConnectionError."""
+
+    @property
+    def compressed(self) -> bool:
+        """Is what is said deflated?"""
+
+    @property
+    def pending(self) -> int:
+        """Octets that came behind the command."""
+
+    async def compress(self) -> None:
+        """DEFLATE from here on, in both directions (RFC 4978). Raises ConnectionError."""
+
+    async def expand(self) -> None:
+        """No longer (RFC 8437 section 4.1)."""
 
     def end(self, verdict: Refuse | Defer) -> None:
         """Say BYE and why, now."""
