@@ -254,6 +254,7 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    Capability(b"CATENATE", announced=after_login),  # RFC 4469: APPEND's and REPLACE's own rows read it
     Capability(  # RFC 4978
         b"COMPRESS=DEFLATE",
         (command(b"COMPRESS", connection_syntax.compress, connection.compress, AUTHENTICATED),),

@@ -1,24 +1,39 @@
 """APPEND: messages for a folder."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.imap.grammar.cursor import Cursor
 from gateway.imap.grammar.dates import date_time
 from gateway.imap.grammar.flags import flag_list
-from gateway.imap.grammar.strings import mailbox
+from gateway.imap.grammar.strings import astring, literal, mailbox
+from gateway.imap.grammar.url import MAX_URL
 
 MAX_MESSAGES = 1000
+MAX_PARTS = 1000
+_CATENATE = re.compile(rb"CATENATE \(", re.IGNORECASE)
+_TEXT = re.compile(rb"TEXT ", re.IGNORECASE)
+_URL = re.compile(rb"URL ", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A part of a message that is stored already, by its URL as sent."""
+
+    url: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class AppendMessage:
-    """One message: its octets as sent. `binary` when it came as literal8 (RFC 3516), only then may it hold NUL."""
+    """One message: its octets as sent. `binary` when it came as literal8 (RFC 3516), only then may it hold NUL. `parts`: of which it
+    is to be made (RFC 4469), instead."""
 
     flags: tuple[bytes, ...]
     internal_date: datetime | None
     octets: bytes = field(repr=False)
     binary: bool = False
+    parts: tuple[bytes | Url, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +46,8 @@ class Append:
 
 def append(c: Cursor, *, several: bool = False) -> Append:
     """`append = "APPEND" SP mailbox 1*append-message`, `append-message = append-opts SP append-data`,
-    `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8` (RFC 3501, RFC 4466, RFC 3502, RFC 3516).
+    `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8 / "CATENATE" SP "(" cat-part *(SP cat-part) ")"`
+    (RFC 3501, RFC 4466, RFC 3502, RFC 3516, RFC 4469).
 
     `several`: MULTIAPPEND is announced.
     """
@@ -58,12 +74,35 @@ def _append_message(c: Cursor) -> AppendMessage:
     if c.peek() == b'"':
         when = date_time(c)
         c.sp()
+    if c.match(_CATENATE):
+        return AppendMessage(flags, when, b"", parts=_parts(c))
     as_binary = c.at_literal8()
     if as_binary:
         c.skip(b"~")
     if not c.at_literal():
         c.fail("expected flags, a time or the message as a literal")
-    octets = c.take_literal()
-    if not as_binary and b"\0" in octets:
-        c.fail("a literal has no NUL")
-    return AppendMessage(flags, when, octets, as_binary)
+    return AppendMessage(flags, when, c.take_literal() if as_binary else literal(c), as_binary)
+
+
+def _parts(c: Cursor) -> tuple[bytes | Url, ...]:
+    parts: list[bytes | Url] = []
+    while True:
+        parts.append(_cat_part(c))
+        if c.skip(b")"):
+            return tuple(parts)
+        if len(parts) == MAX_PARTS:
+            c.fail(f"expected at most {MAX_PARTS} parts")
+        c.sp()
+
+
+def _cat_part(c: Cursor) -> bytes | Url:
+    """`cat-part = text-literal / url`, `text-literal = "TEXT" SP literal`, `url = "URL" SP astring`"""
+    if c.match(_TEXT):
+        if not c.at_literal():
+            c.fail("expected a literal")
+        return literal(c)
+    c.expect(_URL, "TEXT or URL")
+    url = astring(c, "a URL")
+    if len(url) > MAX_URL:
+        c.fail(f"expected a URL of at most {MAX_URL} octets before this place")
+    return Url(url)
