@@ -15,6 +15,7 @@ MAX_PARTS = 1000
 _CATENATE = re.compile(rb"CATENATE \(", re.IGNORECASE)
 _TEXT = re.compile(rb"TEXT ", re.IGNORECASE)
 _URL = re.compile(rb"URL ", re.IGNORECASE)
+_UTF8 = re.compile(rb"UTF8 \(", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Append:
 
 def append(c: Cursor, *, several: bool = False) -> Append:
     """`append = "APPEND" SP mailbox 1*append-message`, `append-message = append-opts SP append-data`,
-    `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8 / "CATENATE" SP "(" cat-part *(SP cat-part) ")"`
-    (RFC 3501, RFC 4466, RFC 3502, RFC 3516, RFC 4469).
+    `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8 / utf8-literal /
+    "CATENATE" SP "(" cat-part *(SP cat-part) ")"` (RFC 3501, RFC 4466, RFC 3502, RFC 3516, RFC 6855, RFC 4469).
 
     `several`: MULTIAPPEND is announced.
     """
@@ -75,7 +76,10 @@ def _append_message(c: Cursor) -> AppendMessage:
         when = date_time(c)
         c.sp()
     if c.match(_CATENATE):
-        return AppendMessage(flags, when, b"", parts=_parts(c))
+        parts, as_binary = _parts(c)
+        return AppendMessage(flags, when, b"", as_binary, parts)
+    if c.match(_UTF8):
+        return AppendMessage(flags, when, _utf8_literal(c), binary=True)
     as_binary = c.at_literal8()
     if as_binary:
         c.skip(b"~")
@@ -84,19 +88,35 @@ def _append_message(c: Cursor) -> AppendMessage:
     return AppendMessage(flags, when, c.take_literal() if as_binary else literal(c), as_binary)
 
 
-def _parts(c: Cursor) -> tuple[bytes | Url, ...]:
+def _utf8_literal(c: Cursor) -> bytes:
+    """`utf8-literal = "UTF8" SP "(" literal8 ")"` (RFC 6855 section 4), behind its first parenthesis."""
+    if not c.at_literal8():
+        c.fail("expected a literal8")
+    c.skip(b"~")
+    octets = c.take_literal()
+    c.need(b")", ") behind the message")
+    return octets
+
+
+def _parts(c: Cursor) -> tuple[tuple[bytes | Url, ...], bool]:
+    """The parts, and whether one of them may hold NUL."""
     parts: list[bytes | Url] = []
+    as_binary = False
     while True:
-        parts.append(_cat_part(c))
+        if c.match(_UTF8):
+            as_binary = True
+            parts.append(_utf8_literal(c))
+        else:
+            parts.append(_cat_part(c))
         if c.skip(b")"):
-            return tuple(parts)
+            return tuple(parts), as_binary
         if len(parts) == MAX_PARTS:
             c.fail(f"expected at most {MAX_PARTS} parts")
         c.sp()
 
 
 def _cat_part(c: Cursor) -> bytes | Url:
-    """`cat-part = text-literal / url`, `text-literal = "TEXT" SP literal`, `url = "URL" SP astring`"""
+    """`cat-part = text-literal / url / utf8-literal`, `text-literal = "TEXT" SP literal`, `url = "URL" SP astring`"""
     if c.match(_TEXT):
         if not c.at_literal():
             c.fail("expected a literal")
