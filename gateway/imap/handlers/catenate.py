@@ -1,5 +1,8 @@
 """CATENATE: a message of new octets and of such as are stored already (RFC 4469)."""
 
+from collections.abc import Callable
+from functools import partial
+
 from gateway.folders import IN_PLACE, OpenFolder
 from gateway.imap.grammar.append import Url
 from gateway.imap.grammar.url import BadUrl, MessageUrl, message_url
@@ -7,7 +10,7 @@ from gateway.imap.refusals import refusal
 from gateway.imap.responses import LIMIT, TOOBIG, badurl
 from gateway.imap.sections import cut, section
 from gateway.imap.session import No, Session
-from gateway.message.structure import Part, parse
+from gateway.message.structure import Part
 from gateway.refusal import Refused
 from policy.reasons import Defer, Reason
 
@@ -19,16 +22,17 @@ _GONE = "there is no such message, or no such part of it"
 class _Source:
     """A stored message that parts are taken of."""
 
-    __slots__ = ("_part", "key", "octets")
+    __slots__ = ("_find", "_part", "key", "octets")
 
-    def __init__(self, key: tuple[str, int], octets: bytes) -> None:
+    def __init__(self, key: tuple[str, int], octets: bytes, find: Callable[[bytes], Part]) -> None:
         self.key = key
         self.octets = octets
+        self._find = find
         self._part: Part | None = None
 
     def structure(self) -> Part:
         if self._part is None:
-            self._part = parse(self.octets)
+            self._part = self._find(self.octets)
         return self._part
 
 
@@ -106,5 +110,5 @@ class Catenation:
             octets = dict(await folder.octets(((wanted.uid, size),))).get(wanted.uid)
         if octets is None:
             return None
-        self._source = _Source(key, octets)
+        self._source = _Source(key, octets, partial(folder.structure, wanted.uid))
         return self._source

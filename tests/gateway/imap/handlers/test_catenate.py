@@ -200,6 +200,19 @@ async def test_quota_is_the_owners(house: House, bruno: Client) -> None:
     assert (await catenate(bruno, f'URL "{HIDDEN}"')).ok
 
 
+async def test_a_part_in_utf8(drafting: Client) -> None:
+    """RFC 6855 section 4: such a part is a literal8, and may have a NUL as well."""
+    parts = 'UTF8 (~{}) URL "/Drafts/;UID=1/;SECTION=1"'
+    head = "Subject: sch\u00f6n\r\n\r\n\0".encode()
+    assert (await catenate(drafting, parts, head)).tagged.startswith(b"NO the header of the message has UTF-8 in it")
+    assert (await drafting.do("ENABLE UTF8=ACCEPT")).ok
+    assert (await catenate(drafting, parts, head)).ok
+    await drafting.do("EXAMINE Drafts")
+    (one,) = (await drafting.do("FETCH 2 (BODY.PEEK[HEADER.FIELDS (Subject)] BINARY.PEEK[1])")).untagged
+    assert "Subject: sch\u00f6n\r\n".encode() in one
+    assert b"BINARY[1] ~{6}\r\n\0Hello" in one
+
+
 async def test_several_messages(drafting: Client) -> None:
     url = 'CATENATE (URL "/Drafts/;UID=1/;SECTION=1")'
     said = await drafting.do(f"APPEND Drafts {url} (\\Flagged) {url} {{}} ~{{}}", b"third", b"fourth")

@@ -243,3 +243,16 @@ def random_text(seed: int) -> bytes:
     from random import Random
 
     return b64encode(Random(seed).randbytes(2_000_000))
+
+
+async def test_no_response_is_broken_into_by_news_of_progress(house: House) -> None:
+    port = await house.listen(Limits(progress_interval=0.01))
+    anna = await house.client(port, "anna")
+    octets = b"\r\n" + random_text(1) * 6
+    assert (await anna.do("APPEND INBOX {}", octets, seconds=20)).ok
+    await anna.do("SELECT INBOX")
+    await deflated(anna)
+    said = await anna.do("FETCH 1 BODY.PEEK[]", seconds=30)
+    assert said.ok
+    (one,) = said.having("FETCH")
+    assert one == b"* 1 FETCH (BODY[] {%d}\r\n%b)" % (len(octets), octets)
