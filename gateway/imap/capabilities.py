@@ -256,6 +256,12 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    Capability(b"CATENATE", announced=after_login),  # RFC 4469: APPEND's and REPLACE's own rows read it
+    Capability(  # RFC 4978
+        b"COMPRESS=DEFLATE",
+        (command(b"COMPRESS", connection_syntax.compress, connection.compress, AUTHENTICATED),),
+        announced=after_login,
+    ),
     # RFC 3516: APPEND's own row reads literal8.
     Capability(b"BINARY", announced=after_login, fetch_items=frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})),
     Capability(b"UTF8=ACCEPT", announced=after_login, enabled_by_enable=True),  # RFC 6855
