@@ -74,6 +74,9 @@ _OF_EXTENSIONS = frozenset(
         b"EMAILID",
         b"THREADID",
         b"PREVIEW",
+        b"BINARY",
+        b"BINARY.PEEK",
+        b"BINARY.SIZE",
     }
 )
 # RFC 3501, whole.
@@ -268,6 +271,8 @@ ROWS: tuple[Capability, ...] = (
     Capability(  # RFC 7377
         b"MULTISEARCH", (command(b"ESEARCH", esearch_syntax.esearch, esearch.esearch, AUTHENTICATED),), announced=after_login
     ),
+    # RFC 3516: APPEND's own row reads literal8.
+    Capability(b"BINARY", announced=after_login, fetch_items=frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})),
 )
 
 REGISTRY: Registry = build(ROWS)

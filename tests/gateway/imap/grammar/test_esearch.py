@@ -45,7 +45,12 @@ def test_what_is_searched_for_and_returned() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "selected", "only"),
-    [(b" ALL", True, True), (b" IN (selected) ALL", True, True), (b" IN (selected personal) ALL", True, False), (b" IN (inboxes) ALL", False, False)],
+    [
+        (b" ALL", True, True),
+        (b" IN (selected) ALL", True, True),
+        (b" IN (selected personal) ALL", True, False),
+        (b" IN (inboxes) ALL", False, False),
+    ],
 )
 def test_what_concerns_the_selected_mailbox(arguments: bytes, selected: bool, only: bool) -> None:
     found = read(esearch, arguments)

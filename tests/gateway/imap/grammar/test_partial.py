@@ -32,7 +32,8 @@ def test_ranges_are_read_and_repeated(octets: bytes, value: PartialRange) -> Non
 
 
 @pytest.mark.parametrize(
-    "octets", [b"", b"1", b"*", b"1:*", b"0:4", b"4:0", b"-1:4", b"1:-4", b"-0:-1", b"1:4294967296", b"1:99999999999", b"1,2", b"--1:-2", b"1: 2"]
+    "octets",
+    [b"", b"1", b"*", b"1:*", b"0:4", b"4:0", b"-1:4", b"1:-4", b"-0:-1", b"1:4294967296", b"1:99999999999", b"1,2", b"--1:-2", b"1: 2"],
 )
 def test_what_is_no_range_is_refused(octets: bytes) -> None:
     refused(spaced(partial_range), b" " + octets)
@@ -74,7 +75,8 @@ def test_a_return_option_of_search_and_sort() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [b"PARTIAL", b"PARTIAL 1", b"PARTIAL 1:2 PARTIAL 3:4", b"PARTIAL 1:2 ALL", b"ALL PARTIAL 1:2", b"PARTIAL (1:2)", b'PARTIAL "1:2"']
+    "options",
+    [b"PARTIAL", b"PARTIAL 1", b"PARTIAL 1:2 PARTIAL 3:4", b"PARTIAL 1:2 ALL", b"ALL PARTIAL 1:2", b"PARTIAL (1:2)", b'PARTIAL "1:2"'],
 )
 def test_one_partial_with_a_range_and_not_beside_all(options: bytes) -> None:
     refused(lambda c: search(c, by_uid=True), b" RETURN (%b) ALL" % options)

@@ -110,7 +110,7 @@ async def test_while_idling(house: House, anna: Client, other: Client) -> None:
 
 async def test_a_tag_is_followed_once_and_free_again_after_cancelupdate(house: House, anna: Client) -> None:
     await both_selected(house, 1, anna)
-    anna.send(b'B01 UID SEARCH RETURN (UPDATE COUNT) UNSEEN\r\nB01 SORT RETURN (UPDATE COUNT) (DATE) UTF-8 ALL\r\nB01 SEARCH ALL\r\n')
+    anna.send(b"B01 UID SEARCH RETURN (UPDATE COUNT) UNSEEN\r\nB01 SORT RETURN (UPDATE COUNT) (DATE) UTF-8 ALL\r\nB01 SEARCH ALL\r\n")
     assert (await anna.until("B01")).untagged == [b'* ESEARCH (TAG "B01") UID COUNT 1']
     refused = await anna.until("B01")
     assert (refused.untagged, refused.tagged[:3]) == ([], b"BAD")
@@ -317,7 +317,11 @@ class Followed:
 
     def again(self, *, by_uid: bool) -> str:
         verb = "UID " if by_uid else ""
-        return f"{verb}SEARCH RETURN (ALL) {self.fresh}" if self.criteria is None else f"{verb}SORT RETURN (ALL) ({self.criteria}) UTF-8 {self.fresh}"
+        return (
+            f"{verb}SEARCH RETURN (ALL) {self.fresh}"
+            if self.criteria is None
+            else f"{verb}SORT RETURN (ALL) ({self.criteria}) UTF-8 {self.fresh}"
+        )
 
 
 class Follower:
@@ -397,7 +401,17 @@ class Follower:
             assert self.answer(await self.do(command), tag) == before, command
 
 
-KEYS = ("UNSEEN", "DELETED", "OR FLAGGED KEYWORD $Work", "SUBJECT 3", "BODY Hello UNFLAGGED", "UID 3:*", "UID *", "NOT (SEEN SUBJECT 2)", "RECENT")
+KEYS = (
+    "UNSEEN",
+    "DELETED",
+    "OR FLAGGED KEYWORD $Work",
+    "SUBJECT 3",
+    "BODY Hello UNFLAGGED",
+    "UID 3:*",
+    "UID *",
+    "NOT (SEEN SUBJECT 2)",
+    "RECENT",
+)
 CRITERIA = ("REVERSE SUBJECT", "SIZE REVERSE ARRIVAL", "SUBJECT REVERSE DATE", "ARRIVAL", "REVERSE FROM TO")
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "$Work")
 
@@ -420,7 +434,9 @@ steps = st.one_of(
     st.lists(steps, min_size=5, max_size=24),
     st.sampled_from(("plain", "qresync", "private")),
 )
-def test_the_client_has_what_a_fresh_search_finds(wanted: list[tuple[str, str | None, bool]], play: list[tuple[object, ...]], how: str) -> None:
+def test_the_client_has_what_a_fresh_search_finds(
+    wanted: list[tuple[str, str | None, bool]], play: list[tuple[object, ...]], how: str
+) -> None:
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(played(Path(directory), wanted, play, how))
 

@@ -87,7 +87,10 @@ async def test_options_and_criteria_count_for_each_mailbox(house: House, tree: C
         assert found(await tree.do(f"{both} UNSEEN")) == {"INBOX": "ALL 1:2", "Other": "ALL 1,3:4"}, select
         assert found(await tree.do(f"{both} RETURN () UNSEEN")) == {"INBOX": "ALL 1:2", "Other": "ALL 1,3:4"}
         assert found(await tree.do(f"{both} RETURN (MIN MAX COUNT) SEEN")) == {"Other": "MIN 2 MAX 5 COUNT 2"}
-        assert found(await tree.do(f"{both} RETURN (PARTIAL -1:-2) ALL")) == {"INBOX": "PARTIAL (-1:-2 1:2)", "Other": "PARTIAL (-1:-2 4:5)"}
+        assert found(await tree.do(f"{both} RETURN (PARTIAL -1:-2) ALL")) == {
+            "INBOX": "PARTIAL (-1:-2 1:2)",
+            "Other": "PARTIAL (-1:-2 4:5)",
+        }
         assert found(await tree.do(f"{both} RETURN (PARTIAL 3:9 COUNT) ALL")) == {
             "INBOX": "COUNT 2 PARTIAL (3:9 NIL)",
             "Other": "COUNT 5 PARTIAL (3:9 3:5)",
@@ -116,7 +119,12 @@ async def test_mod_sequences_are_those_of_each_mailbox(tree: Client) -> None:
 
 
 async def test_the_selected_mailbox(house: House, tree: Client) -> None:
-    for command in ("ESEARCH ALL", "ESEARCH IN (selected) ALL", "ESEARCH IN (personal selected) ALL", "ESEARCH IN (personal) RETURN (UPDATE) ALL"):
+    for command in (
+        "ESEARCH ALL",
+        "ESEARCH IN (selected) ALL",
+        "ESEARCH IN (personal selected) ALL",
+        "ESEARCH IN (personal) RETURN (UPDATE) ALL",
+    ):
         assert (await tree.do(command)).tagged.startswith(b"BAD"), command
     await tree.do("SELECT Work/Deep")
     for command in ("ESEARCH ALL", "ESEARCH IN (selected) ALL", "ESEARCH IN (selected selected) RETURN () ALL"):

@@ -142,7 +142,12 @@ async def test_partial_of_nothing(searching: Client) -> None:
 async def test_the_mod_sequence_of_a_part_is_that_of_what_is_returned(house: House, searching: Client) -> None:
     await searching.do("SELECT INBOX")
     await searching.do("STORE 3 +FLAGS (\\Seen)")
-    for options, numbers in (("PARTIAL 1:2", (1, 2)), ("PARTIAL -1:-1", (3,)), ("PARTIAL 1:1 COUNT", (1, 2, 3)), ("PARTIAL 1:1 MAX", (1, 3))):
+    for options, numbers in (
+        ("PARTIAL 1:2", (1, 2)),
+        ("PARTIAL -1:-1", (3,)),
+        ("PARTIAL 1:1 COUNT", (1, 2, 3)),
+        ("PARTIAL 1:1 MAX", (1, 3)),
+    ):
         (*_, line) = (await searching.do(f"SEARCH RETURN ({options}) MODSEQ 1")).having("ESEARCH")
         told = (await searching.do(f"FETCH {','.join(map(str, numbers))} (MODSEQ)")).untagged
         assert int(line.rpartition(b"MODSEQ ")[2]) == max(int(one.partition(b"MODSEQ (")[2].rstrip(b")")) for one in told), options
