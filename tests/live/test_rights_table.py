@@ -656,7 +656,7 @@ def test_a_hidden_folder_answers_every_command_as_one_that_is_not_there(people: 
         ("UID COPY 1 {}", None),
         ("UID MOVE 1 {}", None),
         ("ESEARCH IN (mailboxes {}) ALL", None),
-        ("ESEARCH IN (mailboxes (Own {}) subtree-one {}) RETURN (MIN COUNT) ALL", None),
+        ("ESEARCH IN (mailboxes (Else {}) subtree-one {}) RETURN (MIN COUNT) ALL", None),
         ("ESEARCH IN (subtree {}) RETURN (PARTIAL 1:10) TEXT hello", None),
     ]
     # As long as each other and only once a word, so that the name can be masked in what is echoed.

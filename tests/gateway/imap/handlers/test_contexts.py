@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import tempfile
 import time
@@ -337,16 +338,18 @@ class Follower:
         assert said.ok, (command, said)
         for line in said.untagged:
             self.hear(line)
-        if len(self.uids) != self.count:
-            for line in (await self.client.do(f"UID FETCH {(self.uids or [0])[-1] + 1}:* (UID)")).untagged:
-                self.hear(line)
+        if 0 in self.uids and command != "FETCH 1:* (UID)":
+            await self.do("FETCH 1:* (UID)")
         return said
 
-    count = 0
+    @property
+    def count(self) -> int:
+        return len(self.uids)
 
     def hear(self, line: bytes) -> None:
         if (exists := re.fullmatch(rb"\* (\d+) EXISTS", line)) is not None:
-            self.count = int(exists[1])
+            # 0: not known yet.
+            self.uids += [0] * (int(exists[1]) - len(self.uids))
         elif (gone := re.fullmatch(rb"\* (\d+) EXPUNGE", line)) is not None:
             self.expunged(int(gone[1]))
         elif (vanished := re.fullmatch(rb"\* VANISHED ([0-9:,]+)", line)) is not None:
@@ -354,9 +357,8 @@ class Follower:
                 self.expunged(self.uids.index(uid) + 1)
         elif (fetched := re.match(rb"\* (\d+) FETCH .*\bUID (\d+)", line)) is not None:
             number, uid = int(fetched[1]), int(fetched[2])
-            if number == len(self.uids) + 1:
-                self.uids.append(uid)
-            assert self.uids[number - 1] == uid
+            assert self.uids[number - 1] in (0, uid)
+            self.uids[number - 1] = uid
         elif (update := re.fullmatch(rb'\* ESEARCH \(TAG "([^"]*)"\)( UID)? (ADDTO|REMOVEFROM) (\(.*\))', line)) is not None:
             one = self.followed[update[1]]
             assert one.by_uid is bool(update[2])
@@ -366,7 +368,6 @@ class Follower:
 
     def expunged(self, number: int) -> None:
         del self.uids[number - 1]
-        self.count -= 1
         for one in self.followed.values():
             if not one.by_uid:
                 assert number not in one.results, "REMOVEFROM has to come before EXPUNGE"
@@ -509,3 +510,40 @@ async def one_step(house: House, follower: Follower, other: Client, posta: Clien
             await follower.compare(quietly=bool(quietly))
         case _:
             raise AssertionError(step)
+
+
+async def test_several_write_at_once_and_the_client_keeps_up(house: House, port: int) -> None:
+    """Nobody waits for anybody here: what changes while an update is worked out is told with the next one."""
+    await house.make("anna", "/Posta")
+    await house.put("anna", "/INBOX", 30)
+    follower = Follower(await house.client(port, "anna"))
+    await follower.do("SELECT INBOX")
+    for key in ("UNSEEN", "TEXT Hello UNFLAGGED", "NOT DELETED"):
+        for criteria in (None, "REVERSE SUBJECT"):
+            await follower.follow(key, key, criteria, criteria is None)
+    ends = time.monotonic() + 2
+
+    async def write(seed: int) -> None:
+        chance = random.Random(seed)
+        client = await house.client(port, "anna")
+        await client.do("SELECT INBOX")
+        while time.monotonic() < ends:
+            said = await client.do("UID SEARCH ALL")
+            assert said.ok, said
+            uids = said.having("SEARCH")[0].split()[2:] or [b"1"]
+            some = b",".join(chance.choices(uids, k=3)).decode()
+            sign, flag = chance.choice("+-"), chance.choice(FLAGS)
+            await client.do(
+                chance.choice(
+                    (f"UID STORE {some} {sign}FLAGS ({flag})", f"UID COPY {some} INBOX", "EXPUNGE", f"UID STORE {some} +FLAGS ({flag})")
+                )
+            )
+
+    writers = [asyncio.create_task(write(seed)) for seed in range(3)]
+    while not all(writer.done() for writer in writers):
+        await follower.do("NOOP")
+        if follower.count:
+            await follower.do("FETCH 1 (FLAGS)")
+    await asyncio.gather(*writers)
+    await follower.compare(quietly=True)
+    await follower.compare(quietly=False)
