@@ -1,5 +1,6 @@
 """CANCELUPDATE, and the searches that a client follows: when messages come, go and change, its results are kept right (RFC 5267)."""
 
+import asyncio
 import time
 from array import array
 from bisect import bisect_left, bisect_right
@@ -19,6 +20,8 @@ MOST: Final = 10
 MOST_RESULTS: Final = 500_000
 """Results that are remembered for them, beyond those of the first, which RFC 5267 section 4.3.1 promises: 2 MB."""
 _SECOND: Final = 1_000_000
+_SLICE: Final = 512
+"""Comparisons before others may run."""
 
 Matching = Callable[[Selected, Sequence[int], Output], Awaitable[Collection[int]]]
 """Which of these messages match now; all of them known to the client."""
@@ -27,11 +30,20 @@ Placing = Callable[[Selected, Sequence[int], Collection[int]], Awaitable[list[tu
 
 
 @dataclass(frozen=True, slots=True)
+class Alters:
+    """When does it change whether a message matches, once it is there? `with_flags`: it may when its flags do. `with_last`: when another
+    message becomes the last one, since there is a `*` among UIDs. `ages`: when it becomes so many seconds old (OLDER, YOUNGER)."""
+
+    with_flags: bool = False
+    with_last: bool = False
+    ages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """One search that is followed. `placing` None: its results have the mailbox's order.
 
-    `ages`: seconds of OLDER and YOUNGER, by which messages match or not without anything happening to them; `last`: it speaks of `*`
-    among UIDs, which is another message when mail comes. `mailbox`: as FoundExtended has it.
+    `alters`: when it changes whether a message matches that is there. `mailbox`: as FoundExtended has it.
     """
 
     tag: bytes
@@ -39,8 +51,7 @@ class Context:
     results: Results
     matching: Matching
     placing: Placing | None = None
-    ages: tuple[int, ...] = ()
-    last: bool = False
+    alters: Alters = Alters()
     mailbox: tuple[str, int] | None = None
 
 
@@ -103,19 +114,21 @@ class Contexts:
         view, before = selected.view, self._mark
         mark = _mark(view)
         if self._by_tag:
-            touched = _touched(view, before)
-            if not touched and mark.moment - before.moment < _SECOND:
+            fresh = set(view.uids[bisect_right(view.uids, before.last, 0, view.exists) : view.exists])
+            changed = _changed(view, before)
+            if not fresh and not changed and mark.moment - before.moment < _SECOND:
                 # What grows older is looked for once in a second, not with every command.
                 mark = replace(mark, moment=before.moment)
             for context in list(self._by_tag.values()):
+                touched = fresh | changed if context.alters.with_flags else fresh
                 await self._look(context, selected, touched, before, mark, emit)
         self._mark = mark
 
     async def _look(self, context: Context, selected: Selected, touched: set[int], before: _Mark, mark: _Mark, emit: Output) -> None:
         view = selected.view
-        if context.last and before.last != mark.last:
+        if context.alters.with_last and before.last != mark.last:
             touched = touched | {before.last, mark.last}
-        if context.ages and mark.moment != before.moment:
+        if context.alters.ages and mark.moment != before.moment:
             touched = touched | await _crossing(context, selected, before.moment, mark.moment)
         uids = sorted(uid for uid in touched if view.number(uid) is not None)
         if not uids:
@@ -132,24 +145,23 @@ class Contexts:
         await emit.breathe()
 
 
-def _touched(view: View, before: _Mark) -> set[int]:
-    """Messages that may match otherwise than when they were last looked at."""
+def _changed(view: View, before: _Mark) -> set[int]:
+    """Messages whose flags may be others than when they were last looked at."""
     state = view.state
     if state is not before.state:
         return set(view.uids[: view.exists])
-    found = set(view.uids[bisect_right(view.uids, before.last, 0, view.exists) : view.exists])
     changes = state.changed_since(before.log_end)
     if changes is None:
-        found.update(uid for uid, modseq in zip(state.uids, state.modseqs, strict=True) if modseq > before.modseq)
-    else:
-        for _, uids in changes:
-            found.update(uids)
+        return {uid for uid, modseq in zip(state.uids, state.modseqs, strict=True) if modseq > before.modseq}
+    found: set[int] = set()
+    for _, uids in changes:
+        found.update(uids)
     return found
 
 
 async def _crossing(context: Context, selected: Selected, since: int, until: int) -> set[int]:
     """Messages that became as old as the search asks for between two moments."""
-    spans = tuple(criteria.Received(since - age * _SECOND, until - age * _SECOND + 1) for age in context.ages)
+    spans = tuple(criteria.Received(since - age * _SECOND, until - age * _SECOND + 1) for age in context.alters.ages)
     return set(await selected.folder.search(criteria.Or(spans)))
 
 
@@ -219,6 +231,14 @@ async def place_among(
 
     if len(fresh) * 64 > len(order):
         await ask(order)
+        place = 0
+        for uid in fresh:
+            while place < len(order) and (order[place] not in known or not is_before(uid, order[place])):
+                place += 1
+                if place % _SLICE == 0:
+                    await asyncio.sleep(0)
+            found.append((place, uid))
+        return found
     low = 0
     for uid in fresh:
         high = len(order)

@@ -12,7 +12,7 @@ from gateway.imap.grammar import search as syntax
 from gateway.imap.grammar.numbers import STAR, SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import Search, SearchKey
-from gateway.imap.handlers.contexts import Context, Matching, contexts_of, following, refuse
+from gateway.imap.handlers.contexts import Alters, Context, Matching, contexts_of, following, refuse
 from gateway.imap.responses import Found, FoundExtended, search_data, spell_set
 from gateway.imap.session import Output, Selected, Session, runs_of
 from gateway.imap.view import BadSequence, View, neighbours
@@ -118,9 +118,8 @@ def _context(tag: bytes, command: Search, selected: Selected, uids: list[int], m
     key = frozen(command.key, selected.view)
     if not may_be_followed(key, selected):
         return None
-    ages, last = changing(key)
     results = Results(uids, is_sorted=False)
-    return Context(tag, command.by_uid, results, matching_among(key), ages=ages, last=last, mailbox=mailbox)
+    return Context(tag, command.by_uid, results, matching_among(key), alters=alters(key), mailbox=mailbox)
 
 
 def frozen(key: SearchKey, view: View) -> SearchKey:
@@ -139,19 +138,21 @@ def frozen(key: SearchKey, view: View) -> SearchKey:
             return key
 
 
-def changing(key: SearchKey) -> tuple[tuple[int, ...], bool]:
-    """What makes messages match or not without a change to them: seconds of OLDER and YOUNGER; is there a `*` among UIDs?"""
+def alters(key: SearchKey) -> Alters:
+    """When does it change whether a message matches?"""
     ages: set[int] = set()
-    last = False
+    with_flags = with_last = False
     for leaf in _leaves(key):
         match leaf:
             case syntax.Aged(_, seconds):
                 ages.add(seconds)
             case syntax.Among(messages):
-                last = last or any(STAR in one for one in messages.slices)
+                with_last = with_last or any(STAR in one for one in messages.slices)
+            case syntax.HasFlag() | syntax.ModseqAtLeast():
+                with_flags = True
             case _:
                 pass
-    return tuple(sorted(ages)), last
+    return Alters(with_flags, with_last, tuple(sorted(ages)))
 
 
 def may_be_followed(key: SearchKey, selected: Selected) -> bool:

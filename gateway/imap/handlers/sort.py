@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.imap.contexts import Results
 from gateway.imap.grammar.sort import Sort, SortKey, Thread
 from gateway.imap.handlers.contexts import Context, Contexts, Placing, contexts_of, following, place_among, refuse
-from gateway.imap.handlers.search import asks_modseq, changing, frozen, highest, matching, matching_among, may_be_followed, part_of
+from gateway.imap.handlers.search import alters, asks_modseq, frozen, highest, matching, matching_among, may_be_followed, part_of
 from gateway.imap.responses import FoundExtended, search_data
 from gateway.imap.session import Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
@@ -96,9 +96,8 @@ def _follow(contexts: Contexts, tag: bytes, command: Sort, selected: Selected, u
     if not may_be_followed(key, selected):
         refuse(tag, "that search is too long to be followed", emit)
         return
-    ages, last = changing(key)
     results = Results(uids, is_sorted=True)
-    contexts.follow(Context(tag, command.by_uid, results, matching_among(key), _placing(command.criteria), ages, last), emit)
+    contexts.follow(Context(tag, command.by_uid, results, matching_among(key), _placing(command.criteria), alters(key)), emit)
 
 
 def _placing(criteria: Sequence[SortKey]) -> Placing:
@@ -106,7 +105,7 @@ def _placing(criteria: Sequence[SortKey]) -> Placing:
 
     async def placing(selected: Selected, order: Sequence[int], fresh: Collection[int]) -> list[tuple[int, int]]:
         coming = await selected.folder.sorting(sorted(fresh))
-        ordered(coming, criteria)
+        await _off_the_loop(len(coming), lambda: ordered(coming, criteria))
         rows: dict[int, SortRow] = {row.uid: row for row in coming}
 
         async def learn(uids: Collection[int]) -> Collection[int]:

@@ -269,6 +269,8 @@ async def test_one_change_costs_a_look_at_one_message(house: House, anna: Client
     await both_selected(house, 60, anna, other)
     await anna.do("UID SEARCH RETURN (UPDATE) TEXT Hello UNSEEN")
     await anna.do("UID SORT RETURN (UPDATE) (SUBJECT) UTF-8 TEXT Hello UNSEEN")
+    # What flags have no part in is not looked at for them.
+    await anna.do("UID SEARCH RETURN (UPDATE) TEXT Hello")
     read: list[int] = []
     octets = messages.octets
 
@@ -280,7 +282,7 @@ async def test_one_change_costs_a_look_at_one_message(house: House, anna: Client
     await other.do("STORE 30 +FLAGS (\\Flagged)")
     await other.do("STORE 40 +FLAGS (\\Seen)")
     assert len((await anna.do("NOOP")).having("REMOVEFROM")) == 2
-    assert set(read) <= {30, 40}
+    assert read == [30, 30]
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 31, 32, 33, 700, 5000])
