@@ -1,6 +1,6 @@
 """ESEARCH: what matches in several mailboxes, selected or not (RFC 7377)?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,7 +50,7 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> None:
         return
     if asks_modseq(wanted.key):
         session.use_modseqs(emit)
-    targets = await _targets(session, command.sources)
+    targets = await _targets(session, command.sources, emit)
     searched: set[int] = set()
     for target in targets:
         folder = await session.services.folders.find(session.acting, target.where)
@@ -87,44 +87,51 @@ async def _elsewhere(session: Session, name: str, folder: OpenFolder, wanted: Se
     emit.say(FoundExtended(emit.tag, True, data, (name, folder.row.uidvalidity)))
 
 
-async def _targets(session: Session, sources: Sequence[Source]) -> list[_Target]:
-    """In the client's order; a mailbox may be among them twice. Raises No where there are too many."""
+async def _targets(session: Session, sources: Sequence[Source], emit: Output) -> list[_Target]:
+    """In the client's order. Raises No where there are too many."""
     subtrees = {name: _canonical(session, name) for source in sources if source.kind.startswith(b"SUBTREE") for name in source.mailboxes}
     kinds = {source.kind for source in sources}
     listed = await _listed(session, [name for name in subtrees.values() if name is not None], kinds)
-    found: list[_Target] = []
-    for source in sources:
+    found: dict[Place | FolderId, str] = {}
+    for source in dict.fromkeys(sources):
         match source.kind:
             case b"SELECTED":
                 assert session.selected is not None
-                found.append(_Target(_own_name(session, session.selected), session.selected.folder.row.id))
+                found.setdefault(session.selected.folder.row.id, _own_name(session, session.selected))
             case b"INBOXES":
-                found.append(_Target(INBOX, Place(None, f"/{INBOX}")))
+                found.setdefault(Place(None, f"/{INBOX}"), INBOX)
             case b"PERSONAL":
-                own = [(name, one) for name, one in listed if one.owner == session.acting.actor.account]
-                found.extend(_Target(name, one.row.id) for name, one in own)
+                for name, one in listed:
+                    if one.owner == session.acting.actor.account:
+                        found.setdefault(one.row.id, name)
             case b"SUBSCRIBED":
-                found.extend(_Target(name, one.row.id) for name, one in listed if one.subscribed)
+                for name, one in listed:
+                    if one.subscribed:
+                        found.setdefault(one.row.id, name)
             case b"MAILBOXES":
-                found.extend(_Target(name, place) for name in source.mailboxes if (place := _place(session, name)) is not None)
+                for name in source.mailboxes:
+                    place = _place(session, name)
+                    if place is not None:
+                        found.setdefault(place, name)
             case _:
-                for written in source.mailboxes:
-                    found.extend(_below(written, subtrees[written], listed, one_level=source.kind == b"SUBTREE-ONE"))
-    if len(found) > MOST:
-        raise No(f"that is more than {MOST} mailboxes", LIMIT)
-    return found
+                for written in dict.fromkeys(source.mailboxes):
+                    for name, one in _below(written, subtrees[written], listed, one_level=source.kind == b"SUBTREE-ONE"):
+                        found.setdefault(one.row.id, name)
+                    await emit.breathe()
+        if len(found) > MOST:
+            raise No(f"that is more than {MOST} mailboxes", LIMIT)
+    return [_Target(name, where) for where, name in found.items()]
 
 
-def _below(written: str, top: str | None, listed: Sequence[tuple[str, Listed]], *, one_level: bool) -> list[_Target]:
+def _below(written: str, top: str | None, listed: Sequence[tuple[str, Listed]], *, one_level: bool) -> Iterator[tuple[str, Listed]]:
     """The mailbox of that name and what is below it, named as the client wrote its beginning."""
     if top is None:
-        return []
-    found: list[_Target] = []
+        return
     for name, one in listed:
-        below = name.removeprefix(top) if name == top or name.startswith(top + SEPARATOR) else None
-        if below is not None and not (one_level and SEPARATOR in below[1:]):
-            found.append(_Target(written + below, one.row.id))
-    return found
+        if name == top or name.startswith(top + SEPARATOR):
+            below = name.removeprefix(top)
+            if not (one_level and SEPARATOR in below[1:]):
+                yield written + below, one
 
 
 async def _listed(session: Session, tops: Sequence[str], kinds: set[bytes]) -> list[tuple[str, Listed]]:

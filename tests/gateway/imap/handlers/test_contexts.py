@@ -414,6 +414,8 @@ KEYS = (
     "UID *",
     "NOT (SEEN SUBJECT 2)",
     "RECENT",
+    "MODSEQ 5",
+    "OR MODSEQ 9 SUBJECT 1",
 )
 CRITERIA = ("REVERSE SUBJECT", "SIZE REVERSE ARRIVAL", "SUBJECT REVERSE DATE", "ARRIVAL", "REVERSE FROM TO")
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "$Work")
