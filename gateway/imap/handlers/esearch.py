@@ -52,7 +52,10 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> None:
         session.use_modseqs(emit)
     targets = await _targets(session, command.sources, emit)
     searched: set[int] = set()
-    for target in targets:
+    # How far it has come is told in mailboxes (RFC 9585).
+    emit.goal = len(targets)
+    for number, target in enumerate(targets):
+        emit.done = number
         folder = await session.services.folders.find(session.acting, target.where)
         if folder is None or folder.row.id in searched:
             continue
@@ -70,7 +73,8 @@ async def _elsewhere(session: Session, name: str, folder: OpenFolder, wanted: Se
     """One that is not selected: by what it is now, each message number a place in it."""
     try:
         if needs_numbers(wanted.key):
-            looked_at = Selected(folder, View(await session.services.states.current(folder), claims=False), examined=True)
+            state = await session.services.states.current(folder)
+            looked_at = Selected(folder, View(state, claims=False, tells_recent=not session.is_rev2), examined=True)
             found: Sequence[int] = [uid for _, uid in await matching(looked_at, wanted.key, emit)]
         else:
             looked_at = Selected(folder, View(FolderState(), claims=False), examined=True)

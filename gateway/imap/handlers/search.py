@@ -1,6 +1,7 @@
 """SEARCH and UID SEARCH: which messages match?"""
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
@@ -44,8 +45,9 @@ _Test = Callable[[int, int], bool]
 
 
 async def search(session: Session, command: Search, emit: Output, *, named: str | None = None) -> None:
-    """RFC 3501 section 6.4.4, RFC 4731, RFC 5182, RFC 5267, RFC 9394. Numbers are those the client knows: what came since is not among
-    them. `named`: in answer to ESEARCH, the mailbox's name, and nothing is said of it where nothing is found (RFC 7377 section 2.1).
+    """RFC 3501 section 6.4.4, RFC 4731, RFC 5182, RFC 5267, RFC 9394; with IMAP4rev2 the answer is always ESEARCH (RFC 9051 section
+    6.4.4). Numbers are those the client knows: what came since is not among them. `named`: in answer to ESEARCH, the mailbox's name,
+    and nothing is said of it where nothing is found (RFC 7377 section 2.1).
     """
     if command.returns(b"UPDATE"):
         following(session, emit.tag)
@@ -70,11 +72,13 @@ async def _search(session: Session, command: Search, emit: Output, *, named: str
     by_modseq = asks_modseq(command.key)
     if by_modseq:
         session.use_modseqs(emit)
-    if command.returning is None:
+    if command.returning is None and not session.is_rev2:
         emit.say(Found(found, highest(selected, found, by_uid=command.by_uid) if by_modseq else None))
     else:
-        options = [option.name for option in command.returning]
-        data, counted = returned(found, command.returning)
+        # RFC 9051 section 6.4.4: without options as with RETURN (ALL).
+        returning = (Parameter(b"ALL"),) if command.returning is None else command.returning
+        options = [option.name for option in returning]
+        data, counted = returned(found, returning)
         if b"SAVE" in options:
             view = selected.view
             view.save(counted if command.by_uid else [view.uids[number - 1] for number in counted])
@@ -226,7 +230,16 @@ async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tup
     view = selected.view
     test = _by_state(key, selected)
     if test is None or not view.current:
-        return [(number, uid) for uid in await selected.folder.search(criterion(key, view)) if (number := view.number(uid)) is not None]
+        counts = emit.goal is None
+        if counts:
+            emit.goal = view.exists
+
+        def looked_at(uid: int) -> None:
+            if counts:
+                emit.done = bisect_right(view.uids, uid, 0, view.exists)
+
+        hits = await selected.folder.search(criterion(key, view), looked_at)
+        return [(number, uid) for uid in hits if (number := view.number(uid)) is not None]
     exists = view.exists
     uids, flags = view.uids[:exists], view.state.flags[:exists]
     found: list[tuple[int, int]] = []

@@ -180,6 +180,21 @@ async def test_before_login_there_is_nothing_to_search(house: House, port: int) 
     assert (await client.do("ESEARCH IN (personal) ALL")).tagged.startswith(b"BAD")
 
 
+async def test_with_imap4rev2_names_are_utf_8(house: House, anna: Client) -> None:
+    await house.make("anna", "/Büro/Ablage")
+    await house.put("anna", "/Büro/Ablage", 2)
+    (line,) = (await anna.do("ESEARCH IN (subtree B&APw-ro) RETURN (COUNT) ALL")).untagged
+    assert b' MAILBOX "B&APw-ro/Ablage" ' in line
+    await anna.do("ENABLE IMAP4rev2")
+    for sources in ('subtree "Büro"', 'mailboxes "Büro/Ablage"', "personal"):
+        (line,) = (await anna.do(f"ESEARCH IN ({sources}) RETURN (COUNT) ALL")).untagged
+        assert ' MAILBOX "Büro/Ablage" '.encode() in line
+    await anna.do('SELECT "Büro/Ablage"')
+    assert (await anna.do("UID SEARCH UNSEEN")).untagged == [b'* ESEARCH (TAG "t8") UID ALL 1:2']
+    await anna.do("SEARCH RETURN (UPDATE) UNSEEN")
+    assert (await anna.do("STORE 1 +FLAGS.SILENT (\\Seen)")).having("ESEARCH") == [b'* ESEARCH (TAG "t9") REMOVEFROM (0 1)']
+
+
 # --- rights
 
 
