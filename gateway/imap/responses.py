@@ -219,6 +219,11 @@ def mailboxid(mailbox: bytes) -> Code:
     return Code(b"MAILBOXID", mailbox)
 
 
+def noupdate(tag: bytes) -> Code:
+    """`"NOUPDATE" SP quoted` (RFC 5267 section 5): the tag of the search that is not followed."""
+    return Code(b"NOUPDATE", spell_string(tag))
+
+
 def modified(numbers: Sequence[int]) -> Code:
     """`"MODIFIED" SP sequence-set` (RFC 7162 section 3.1.3): what changed since UNCHANGEDSINCE, by UID where the command named UIDs."""
     return Code(b"MODIFIED", spell_set(numbers))
@@ -342,18 +347,24 @@ class Found:
 class FoundExtended:
     """`esearch-response = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)` (RFC 4466 section 2.6.2, RFC 4731).
 
-    `data`: names and what they have, spelled, in order; build it with `search_data`.
+    `data`: names and what they have, spelled, in order; build it with `search_data`. `mailbox`: whose they are, with its UIDVALIDITY,
+    in answer to ESEARCH (RFC 7377 section 2.1).
     """
 
     tag: bytes | None
     by_uid: bool
     data: tuple[tuple[bytes, bytes], ...]
+    mailbox: tuple[str, int] | None = None
 
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* ESEARCH ...`"""
         pieces = [b"* ESEARCH"]
-        if self.tag is not None:
-            pieces.append(b"(TAG %b)" % spell_string(self.tag))
+        correlators = [] if self.tag is None else [b"TAG %b" % spell_string(self.tag)]
+        if self.mailbox is not None:
+            name, validity = self.mailbox
+            correlators.append(b"MAILBOX %b UIDVALIDITY %d" % (spell_mailbox(name, utf8=utf8), validity))
+        if correlators:
+            pieces.append(spell_list(correlators))
         if self.by_uid:
             pieces.append(b"UID")
         pieces.extend(b"%b %b" % item for item in self.data)

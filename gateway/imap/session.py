@@ -309,11 +309,21 @@ def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: 
     state.modseq = max(state.modseq, modseq)
 
 
+class Following(Protocol):
+    """Searches whose results the client is kept up to date with, as long as the folder is selected (RFC 5267)."""
+
+    def leave(self, view: View, emit: Output) -> None:
+        """Right before expunges are announced, or held back: what is gone. Waits for nothing, so that nothing else goes meanwhile."""
+
+    async def keep_up(self, selected: "Selected", emit: Output) -> None:
+        """After everything was announced: what came and what changed. Raises Refused."""
+
+
 class Selected:
     """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
     `reader`: the part that is being fetched piece by piece."""
 
-    __slots__ = ("examined", "folder", "permanent", "reader", "view", "writable")
+    __slots__ = ("contexts", "examined", "folder", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
@@ -322,6 +332,7 @@ class Selected:
         self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
         self.permanent = self.permanent_flags()
+        self.contexts: Following | None = None
 
     def permanent_flags(self) -> tuple[bytes, ...]:
         """Exactly the flags this actor may change; an own \\Seen is one of them where the folder is read-only otherwise (RFC 4314 5.1)."""
@@ -500,9 +511,15 @@ class Session:
             return
         if ask or self.news & News.FOLDER:
             selected = await self.refresh()
+        if selected.view.pending:
+            await self._announce(selected, output, expunge_allowed=expunge_allowed)
+        if selected.contexts is not None:
+            await selected.contexts.keep_up(selected, output)
+
+    async def _announce(self, selected: Selected, output: Output, *, expunge_allowed: bool) -> None:
         view = selected.view
-        if not view.pending:
-            return
+        if selected.contexts is not None:
+            selected.contexts.leave(view, output)
         quick = b"QRESYNC" in self.enabled
         item = self.flags_item if b"CONDSTORE" in self.enabled or self.is_rev2 else None
         for response in view.announce(expunge_allowed=expunge_allowed, vanished=quick, flags_item=item):

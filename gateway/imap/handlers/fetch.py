@@ -13,6 +13,7 @@ from gateway.folders import BATCH, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, spell_binary, spell_string, vanished
 from gateway.imap.sections import PartReader, cut, encoded, section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session
@@ -173,7 +174,8 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     """RFC 3501 section 6.4.5, RFC 3516 section 4. BODY[] and BINARY[] without PEEK set \\Seen where that is allowed, and leave no
     trace where it is not."""
-    since = fetch_modifiers(command.modifiers, by_uid=command.by_uid)
+    partial, modifiers = fetch_modifier(command.modifiers, by_uid=command.by_uid)
+    since = fetch_modifiers(modifiers, by_uid=command.by_uid)
     if since is not None and since.vanished and b"QRESYNC" not in session.enabled:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
@@ -181,9 +183,12 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2)
     if any(item.label == b"MODSEQ" for item in wanted.items):
         session.use_modseqs(emit)
+    if since is not None and since.vanished:
+        emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+    if partial is not None:
+        spans = _part(spans, partial)
     if since is not None:
-        if since.vanished:
-            emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+        # RFC 9394 section 3.4: first the part, then what changed of it, whatever was written first.
         spans = selected.view.changed(spans, since.modseq)
     if all(item.label in _STATE_ONLY for item in wanted.items):
         unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit))
@@ -197,6 +202,19 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         raise No("a part of a message has an encoding that is not known", UNKNOWN_CTE)
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
     return Answer(code=EXPUNGEISSUED) if unsaid.gone else Answer()
+
+
+def _part(spans: Sequence[Span], wanted: PartialRange) -> list[Span]:
+    """Of these places the first, or the last, as RFC 9394 section 3.3 counts them: the cost follows the spans, not the messages."""
+    low, high = wanted.within(sum(end - begin for begin, end in spans))
+    found: list[Span] = []
+    before = 0
+    for begin, end in spans:
+        first, last = max(low - before, 0), min(high - before, end - begin)
+        if first < last:
+            found.append((begin + first, begin + last))
+        before += end - begin
+    return found
 
 
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
