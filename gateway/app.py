@@ -97,7 +97,7 @@ class App:
         )
         self.notices = Notices(store, self.delivery, self.login)
         self.housekeeping = Housekeeping(store, files)
-        self.directory = Directory(store, self.folders, self.passwords.verifier)
+        self.directory = Directory(store, self.folders, self.passwords.verifiers)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from gateway.carrier import OUTPUT_BACKLOG, OUTPUT_TIMEOUT, Carrier, Reading, Wheel, use_small_tls_buffers
+from gateway.certificate import end_point_of
 from gateway.changes import Changes, News
 from gateway.folders import Folders, MissingTarget, UnknownRight
 from gateway.imap.capabilities import REGISTRY
@@ -88,6 +89,7 @@ class Connection:
         "_bad",
         "_begun",
         "_carrier",
+        "_end_point",
         "_farewell",
         "_framer",
         "_idling",
@@ -111,6 +113,7 @@ class Connection:
         self._bad = 0
         self._begun = False
         self._partial = False
+        self._end_point: bytes | None = None
         self.peer = ""
         self.session = Session(listener.services, self)
 
@@ -163,6 +166,11 @@ class Connection:
         secured = self._carrier.secured
         return secured, not secured and self._tls_mode is TlsMode.STARTTLS and self._listener.tls() is not None
 
+    @property
+    def end_point(self) -> bytes | None:
+        """What SCRAM is bound to: of the certificate that this connection's handshake had, whatever was read since."""
+        return self._end_point
+
     async def ask(self, prompt: bytes) -> bytes:
         """A continuation request and the line that answers it. Raises FramingError, ConnectionError."""
         self._carrier.write(Continuation(prompt).spell())
@@ -182,7 +190,11 @@ class Connection:
             self._carrier.abort()
             raise ConnectionResetError("octets in the clear behind STARTTLS")
         self._framer.clear()
+        await self._secure(context)
+
+    async def _secure(self, context: ssl.SSLContext) -> None:
         await self._carrier.secure(context, self._listener.limits.tls_timeout)
+        self._end_point = end_point_of(context)
 
     def end(self, verdict: Refuse | Defer) -> None:
         """The account may no longer be used: BYE now. A running command is broken off between two responses."""
@@ -456,7 +468,7 @@ class Connection:
         context = self._listener.tls()
         if context is None:
             raise ConnectionResetError("there is no certificate")
-        await self._carrier.secure(context, self._listener.limits.tls_timeout)
+        await self._secure(context)
         self._greet()
 
     def _bye(self, text: str, code: Code | None = None) -> None:
@@ -490,11 +502,12 @@ class ImapListener:
         shared_prefix: str = "Other Users/",
         plaintext_login: bool = False,
         limits: Limits | None = None,
+        mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
     ) -> None:
         use_small_tls_buffers()
         self.limits = limits or Limits()
         self.services = Services(
-            folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login, self.limits.message_size
+            folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login, self.limits.message_size, mechanisms
         )
         self.hostname = hostname
         self.tls = tls

@@ -5,9 +5,11 @@ from typing import Final
 
 from aiosmtpd.smtp import AuthResult, Envelope, Session
 
-from gateway.login import Credentials, Peer
+from gateway import mechanisms
+from gateway.login import Peer
 from gateway.message.canonical import UnstableAddress, read_address
 from gateway.refusal import Refused
+from gateway.sasl.exchange import Malformed
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.replies import ClosedReply, reply, spell
 from gateway.smtp.services import Delivery, Inbound, Login, Sessions, Submission, Transaction
@@ -34,28 +36,15 @@ class SubmissionHooks:
         self._transaction: Transaction | None = None
         self._leave: Callable[[], None] | None = None
 
-    async def auth_PLAIN(self, server: HardenedSMTP, words: list[str]) -> AuthResult:
-        """RFC 4616: `[authzid] NUL authcid NUL passwd`."""
-        parts = (await server.initial_response(words)).split(b"\0")
-        if len(parts) != 3 or not parts[1] or not parts[2]:
-            raise Rebuke("501 5.5.2 that is no PLAIN response")
-        return await self._authenticate(server, "PLAIN", parts[1], parts[0], parts[2])
-
-    async def auth_LOGIN(self, server: HardenedSMTP, words: list[str]) -> AuthResult:
-        """The older exchange: a user name, then a password."""
-        name = await server.initial_response(words, "Username:")
-        password = await server.challenge_auth("Password:")
-        if not name or not password or b"\0" in name or b"\0" in password:
-            raise Rebuke("501 5.5.2 that is no LOGIN response")
-        return await self._authenticate(server, "LOGIN", name, b"", password)
-
-    async def _authenticate(self, server: HardenedSMTP, mechanism: str, authcid: bytes, authzid: bytes, password: bytes) -> AuthResult:
+    async def authenticate(self, server: HardenedSMTP, mechanism: str, initial: bytes | None) -> AuthResult:
+        """One of the mechanisms that are offered; `initial` None: there was no initial response (RFC 4954 section 4)."""
+        peer = Peer(server.address, "smtp", server.secured, server.end_point)
         try:
-            credentials = Credentials(mechanism, authcid.decode(), authzid.decode(), password)
-        except UnicodeDecodeError:
-            raise Rebuke("501 5.5.2 a user name is UTF-8") from None
-        try:
-            actor = await self._login.authenticate(credentials, Peer(server.address, "smtp", server.secured))
+            actor = await mechanisms.authenticate(mechanism, initial, server.ask, self._login, peer)
+        except Malformed as malformed:
+            raise Rebuke(f"501 5.5.2 {malformed.message}") from None
+        except mechanisms.Cancelled:
+            raise Rebuke("501 5.7.0 cancelled") from None
         except Refused as refused:
             return AuthResult(success=False, handled=False, message=reply(refused.verdict))
         leave = self._sessions.add(actor, "smtp", server.address, server.end)

@@ -57,7 +57,7 @@ class House:
     async def furnish(self) -> None:
         for domain in ("acme.test", "other.test"):
             await self.store.do(domains.CreateDomain(domain))
-        verifier = await self.passwords.verifier(PASSWORD)
+        verifier = (await self.passwords.verifiers(PASSWORD)).argon2
         for name, domain in (("anna", "acme.test"), ("bruno", "acme.test"), ("clara", "acme.test"), ("dora", "other.test")):
             self.ids[name] = await self.store.do(accounts.CreateAccount(Address(name, domain), name.title(), verifier))
 
