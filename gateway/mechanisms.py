@@ -1,5 +1,6 @@
 """How does somebody prove who it is? A SASL mechanism by its name, stepped through with the client and judged by the login service."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -7,7 +8,7 @@ from typing import Final, Protocol
 from gateway.login import Peer, TokenRefused
 from gateway.refusal import Refused
 from gateway.sasl.bearer import Bearer, Hints
-from gateway.sasl.exchange import Challenge, Claim, Claimed, Exchange, KeysWanted, Malformed, Step, Unbound
+from gateway.sasl.exchange import Cancelled, Challenge, Claim, Claimed, Exchange, KeysWanted, Malformed, Step, Unbound
 from gateway.sasl.password import Login as LoginExchange
 from gateway.sasl.password import Plain
 from gateway.sasl.scram import Scram
@@ -15,12 +16,8 @@ from policy.identity import Actor
 from policy.reasons import Reason
 from store.model import ScramKeys
 
-Ask = Callable[[bytes], Awaitable[bytes | None]]
-"""Sends a challenge and waits for the response, decoded; None when the client cancels the exchange (RFC 4422 section 3.5)."""
-
-
-class Cancelled(Exception):
-    """The client does not want to go on."""
+Ask = Callable[[bytes], Awaitable[bytes]]
+"""Sends a challenge and waits for the response, decoded. Raises Cancelled."""
 
 
 class Login(Protocol):
@@ -73,7 +70,7 @@ async def authenticate(mechanism: str, initial: bytes | None, ask: Ask, login: L
     """
     exchange = _EXCHANGES[mechanism](mechanism, peer, login.hints)
     try:
-        step = exchange.take(await _answer(ask, exchange.prompt) if initial is None else initial)
+        step = exchange.take(await ask(exchange.prompt) if initial is None else initial)
         while not isinstance(step, Claimed):
             step = await _next(exchange, step, ask, login, peer)
     except Unbound as unbound:
@@ -83,22 +80,16 @@ async def authenticate(mechanism: str, initial: bytes | None, ask: Ask, login: L
     except Refused as refused:
         if step.rejection is not None and refused.verdict.reason is Reason.BAD_CREDENTIALS:
             # RFC 7628 section 3.2.3: what the client says to it, ^A or `*`, changes nothing.
-            await ask(step.rejection(refused.status if isinstance(refused, TokenRefused) else TokenRefused.INVALID))
+            with contextlib.suppress(Cancelled):
+                await ask(step.rejection(refused.status if isinstance(refused, TokenRefused) else TokenRefused.INVALID))
         raise
-    if step.welcome is not None and await _answer(ask, step.welcome):
+    if step.welcome is not None and await ask(step.welcome):
         raise Malformed("nothing is left to be said")
     return actor
 
 
 async def _next(exchange: Exchange, step: Challenge | KeysWanted, ask: Ask, login: Login, peer: Peer) -> Step:
     if isinstance(step, Challenge):
-        return exchange.take(await _answer(ask, step.octets))
+        return exchange.take(await ask(step.octets))
     assert isinstance(exchange, Scram)  # nobody else asks for keys
     return exchange.found(await login.scram_keys(step.authcid, peer))
-
-
-async def _answer(ask: Ask, challenge: bytes) -> bytes:
-    answer = await ask(challenge)
-    if answer is None:
-        raise Cancelled
-    return answer

@@ -16,6 +16,10 @@ class Malformed(Exception):
         self.message = message
 
 
+class Cancelled(Exception):
+    """The client does not want to go on (RFC 4422 section 3.5)."""
+
+
 class Unbound(Exception):
     """The exchange is not bound to this TLS channel as it should be: somebody may stand between us and the client."""
 

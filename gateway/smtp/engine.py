@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 from aiosmtpd.smtp import MISSING, AuthResult
 
 from gateway.mechanisms import offered
+from gateway.sasl.exchange import Cancelled
 from gateway.smtp import grammar
 from gateway.smtp.data import DataReader, Fault
 from gateway.smtp.terms import House, Terms
@@ -224,12 +225,15 @@ class HardenedSMTP(Wire):
         if self._failed >= self.terms.limits.failed_logins:
             raise Hangup("421 4.7.0 too many failed logins, goodbye")
 
-    async def ask(self, challenge: bytes) -> bytes | None:
-        """What the client answers, decoded; None where it cancels. Raises Rebuke where it is no base64; nothing of it is ever logged."""
-        self.say("334 " + base64.b64encode(challenge).decode("ascii"))
+    async def challenge_auth(self, challenge: str | bytes, encode_to_b64: bool = True, log_client_response: bool = False) -> bytes:
+        """What the client answers, decoded. Raises Cancelled, and Rebuke where it is no base64; nothing of it is ever logged."""
+        octets = challenge.encode() if isinstance(challenge, str) else challenge
+        self.say("334 " + (base64.b64encode(octets) if encode_to_b64 else octets).decode("ascii"))
         limits = self.terms.limits
         answer = await self.line(limits.auth_line, limits.command_timeout)
-        return None if answer == b"*" else _from_base64(answer)
+        if answer == b"*":
+            raise Cancelled
+        return _from_base64(answer)
 
     # the message
 

@@ -9,10 +9,10 @@ from gateway import mechanisms
 from gateway.login import Peer
 from gateway.message.canonical import UnstableAddress, read_address
 from gateway.refusal import Refused
-from gateway.sasl.exchange import Malformed
+from gateway.sasl.exchange import Cancelled, Malformed
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.replies import ClosedReply, reply, spell
-from gateway.smtp.services import Delivery, Inbound, Login, Sessions, Submission, Transaction
+from gateway.smtp.services import Delivery, Inbound, Sessions, Submission, Transaction
 from gateway.smtp.wire import Rebuke
 from policy.delivery import Door
 from policy.identity import Actor, Address, BadAddress
@@ -25,7 +25,7 @@ class SubmissionHooks:
     """A mail client: it logs in, then sends as somebody (RFC 6409, RFC 4954)."""
 
     def __init__(
-        self, login: Login, submission: Submission, sessions: Sessions, *, hostname: str, closed_reply: ClosedReply = "5.2.1"
+        self, login: mechanisms.Login, submission: Submission, sessions: Sessions, *, hostname: str, closed_reply: ClosedReply = "5.2.1"
     ) -> None:
         self._login = login
         self._submission = submission
@@ -40,10 +40,10 @@ class SubmissionHooks:
         """One of the mechanisms that are offered; `initial` None: there was no initial response (RFC 4954 section 4)."""
         peer = Peer(server.address, "smtp", server.secured, server.end_point)
         try:
-            actor = await mechanisms.authenticate(mechanism, initial, server.ask, self._login, peer)
+            actor = await mechanisms.authenticate(mechanism, initial, server.challenge_auth, self._login, peer)
         except Malformed as malformed:
             raise Rebuke(f"501 5.5.2 {malformed.message}") from None
-        except mechanisms.Cancelled:
+        except Cancelled:
             raise Rebuke("501 5.7.0 cancelled") from None
         except Refused as refused:
             return AuthResult(success=False, handled=False, message=reply(refused.verdict))

@@ -3,13 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gateway.mechanisms import Login
 from policy.delivery import Door
 from policy.identity import Actor, Address
 from policy.reasons import Defer, Refuse
-
-
-__all__ = ["Delivery", "Inbound", "Login", "Sessions", "Submission", "Transaction"]
 
 
 class Transaction(Protocol):

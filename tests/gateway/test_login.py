@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.login import Credentials, Login, Peer
+from gateway.login import Login, Peer
 from gateway.refusal import Refused
+from gateway.sasl.exchange import Credentials
 from gateway.sources import FailingSources
 from policy.grants import SendRight
 from policy.identity import Actor

@@ -9,7 +9,7 @@ from gateway.imap.grammar.login import Authenticate, Login, sasl_answer
 from gateway.imap.responses import CANNOT, PRIVACYREQUIRED
 from gateway.imap.session import Answer, Bad, No, Output, Session
 from gateway.login import Peer
-from gateway.sasl.exchange import Credentials, Malformed
+from gateway.sasl.exchange import Cancelled, Credentials, Malformed
 from policy.identity import Actor
 
 
@@ -29,17 +29,20 @@ async def authenticate(session: Session, command: Authenticate, emit: Output) ->
     if mechanism not in mechanisms.offered(session.services.mechanisms, session.wire.end_point):
         raise No("this mechanism is not offered", CANNOT)
 
-    async def ask(challenge: bytes) -> bytes | None:
+    async def ask(challenge: bytes) -> bytes:
         try:
-            return sasl_answer(await session.wire.ask(b2a_base64(challenge, newline=False)))
+            answer = sasl_answer(await session.wire.ask(b2a_base64(challenge, newline=False)))
         except (BadSyntax, FramingError) as error:
             raise Bad(error.message) from None
+        if answer is None:
+            raise Cancelled
+        return answer
 
     try:
         actor = await mechanisms.authenticate(mechanism, command.initial, ask, session.services.login, _peer(session))
     except Malformed as malformed:
         raise Bad(malformed.message) from None
-    except mechanisms.Cancelled:
+    except Cancelled:
         raise Bad("AUTHENTICATE cancelled") from None
     return _enter(session, actor)
 
