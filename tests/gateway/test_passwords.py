@@ -7,6 +7,7 @@ import pytest
 
 from gateway.passwords import PasswordCost, Passwords
 from gateway.refusal import Refused
+from gateway.sasl.scram import keys_of
 from policy.reasons import Defer, Reason
 
 CHEAP = PasswordCost(memory=8, time=1)
@@ -110,6 +111,43 @@ async def test_a_client_that_leaves_gives_its_place_back() -> None:
             except Refused:
                 await asyncio.sleep(0.005)
     narrow.close()
+
+
+async def test_scram_keys_are_made_of_the_password_beside_the_verifier(passwords: Passwords) -> None:
+    assert (await passwords.verifiers("right")).scram is None, "nobody asked for them"
+    assert await passwords.scram_keys(b"right") is None
+    assert not passwords.wants_scram_keys(None)
+    asked = Passwords(PasswordCost(memory=8, time=1, scram_iterations=4096), b"key")
+    stored = await asked.verifiers("right")
+    assert stored.scram is not None
+    assert stored.scram == keys_of("right", stored.scram.salt, 4096)
+    assert len(stored.scram.salt) == 16
+    other = await asked.scram_keys(b"right")
+    assert other is not None
+    assert other.salt != stored.scram.salt
+    assert not asked.wants_scram_keys(other)
+    assert asked.wants_scram_keys(None)
+    assert asked.wants_scram_keys(keys_of("right", b"salt", 5000))
+    for word in ("\x07", "a\U0001f600"):
+        assert (await asked.verifiers(word)).scram is None, "the password stays good for other mechanisms"
+    assert await asked.scram_keys(b"\xff") is None
+    asked.close()
+
+
+async def test_scram_keys_wait_in_the_same_queue() -> None:
+    narrow = Passwords(PasswordCost(memory=1024, time=1, threads=1, waiting=0, scram_iterations=4096), b"key")
+    found = await asyncio.gather(*(narrow.scram_keys(b"right") for _ in range(4)), return_exceptions=True)
+    assert [isinstance(one, Refused) for one in found] == [False, True, True, True]
+    narrow.close()
+
+
+def test_made_up_keys_are_under_a_key_of_the_server() -> None:
+    one, other = (Passwords(PasswordCost(memory=8, time=1, scram_iterations=5000), key) for key in (b"key", b"other"))
+    assert one.scram_keys_of_nobody("a@b.c") == one.scram_keys_of_nobody("a@b.c")
+    assert one.scram_keys_of_nobody("a@b.c").salt != other.scram_keys_of_nobody("a@b.c").salt
+    assert one.scram_keys_of_nobody("\udcff").iterations == 5000
+    one.close()
+    other.close()
 
 
 def test_a_digest_knows_the_same_password_of_the_same_account_again(passwords: Passwords) -> None:

@@ -102,7 +102,9 @@ class Issuer:
 
     def token(self, account: str, algorithm: str = "RS256", head: Mapping[str, Any] | None = None, **changes: Any) -> str:
         whole = {"alg": algorithm, "kid": KIDS[algorithm], "typ": "JWT", **(head or {})}
-        return signed({name: value for name, value in whole.items() if value is not None}, self.claims(account, **changes), self.keys.by(algorithm))
+        return signed(
+            {name: value for name, value in whole.items() if value is not None}, self.claims(account, **changes), self.keys.by(algorithm)
+        )
 
     def answer(self, path: str) -> tuple[int, bytes]:
         self.asked[path] = self.asked.get(path, 0) + 1

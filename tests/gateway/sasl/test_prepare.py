@@ -32,7 +32,9 @@ def test_prepared(text: str, prepared: str) -> None:
     assert saslprep(text, stored=False) == prepared
 
 
-@pytest.mark.parametrize("text", ["\x07", "a\x7f", "\x85", "\ue000", "\ufffe", "\ufffd", "\u2ff0", "\u202a", "\U000e0001", "\u06271", "a\u0627"])
+@pytest.mark.parametrize(
+    "text", ["\x07", "a\x7f", "\x85", "\ue000", "\ufffe", "\ufffd", "\u2ff0", "\u202a", "\U000e0001", "\u06271", "a\u0627"]
+)
 def test_prohibited(text: str) -> None:
     for stored in (True, False):
         with pytest.raises(Unprepared):

@@ -170,7 +170,24 @@ def test_extensions_are_signed_and_passed_over() -> None:
     assert not is_proved(step.claim), "the proof was for a message without it"
 
 
-PIECES = [b"n", b"y", b"p=", b"tls-server-end-point", b",", b"n=", b"r=", b"a=", b"c=", b"biws", b"m=x", b"=2C", b"=", b"\0", b"\xff", b"user"]
+PIECES = [
+    b"n",
+    b"y",
+    b"p=",
+    b"tls-server-end-point",
+    b",",
+    b"n=",
+    b"r=",
+    b"a=",
+    b"c=",
+    b"biws",
+    b"m=x",
+    b"=2C",
+    b"=",
+    b"\0",
+    b"\xff",
+    b"user",
+]
 
 
 @given(st.binary(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join))
