@@ -9,6 +9,7 @@ import statistics
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Door:
     def close(self) -> None:
         self.issuer.close()
 
-    async def talk(self, mechanism: str, initial: bytes | None, answer: Callable[[bytes], bytes], *, source: str = "192.0.2.1", end_point: bytes | None = END_POINT) -> Actor:  # fmt: skip
+    async def talk(self, mechanism: str, initial: bytes | None, answer: Callable[[bytes], bytes], *, source: str = "192.0.2.1") -> Actor:
         """Raises Refused."""
         self.asked.clear()
 
@@ -72,7 +73,7 @@ class Door:
             self.asked.append(challenge)
             return answer(challenge)
 
-        return await authenticate(mechanism, initial, ask, self.login, Peer(source, "imap", tls=True, end_point=end_point))
+        return await authenticate(mechanism, initial, ask, self.login, Peer(source, "imap", tls=True, end_point=END_POINT))
 
     async def actor(self, mechanism: str, name: str, word: str, *, authzid: str = "", source: str = "192.0.2.1") -> Actor:
         match mechanism.partition("-")[0]:
@@ -491,6 +492,7 @@ async def test_every_failure_costs_one_durable_write(door: Door, tmp_path: Path,
 async def test_nobody_takes_as_long_as_somebody(door: Door) -> None:
     """The salt, and the refusal, come after the same time; the pauses are what makes it so."""
     await door.house.values("anna", lockout_enabled="FALSE")
+    door.login._sources = FailingSources(1000, 600, [ip_network("192.0.2.0/24")])
     took: dict[str, list[float]] = {"anna": [], "nobody": []}
     for _ in range(12):
         for name, times in took.items():
@@ -597,8 +599,8 @@ async def test_without_an_issuer_no_token_is_good(house: House) -> None:
         assert json.loads(challenge) == {"status": "invalid_token"}
         return b"\x01"
 
+    message = f"n,,\x01auth=Bearer {SMALL.token('anna@acme.test')}\x01\x01".encode()
     with pytest.raises(Refused) as refused:
-        message = f"n,,\x01auth=Bearer {SMALL.token('anna@acme.test')}\x01\x01".encode()
         await authenticate("OAUTHBEARER", message, ask, login, Peer("192.0.2.1", "imap", tls=True))
     assert refused.value.verdict == WRONG
 

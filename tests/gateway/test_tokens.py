@@ -202,7 +202,12 @@ def test_suitable_keys_are_of_the_right_kind() -> None:
     assert [key.id for key in suitable(two, header(ISSUER.token(ANNA, head={"kid": None}), RULES))] == ["r", "r2"]
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["alg", "kid", "iss", "aud", "exp", "nbf", "email", "scope", "x"]), inner, max_size=5), max_leaves=12)  # fmt: skip
+NAMES = st.sampled_from(["alg", "kid", "iss", "aud", "exp", "nbf", "email", "scope", "x"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
 
 
 @given(head=JSON, claims=JSON)

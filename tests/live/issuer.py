@@ -137,7 +137,7 @@ def issuing() -> Iterator[Issuer]:
             self.end_headers()
             self.wfile.write(octets)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

@@ -136,7 +136,8 @@ def test_how_the_client_wants_to_be_bound(mechanism: str, flag: bytes, end_point
 @pytest.mark.parametrize(
     "final",
     [
-        b"", b"x", FINAL[:-1], FINAL + b",x=y", FINAL.replace(b"hvYD", b"hvYE"), FINAL.replace(b"c=biws,", b""), FINAL.replace(b"p=", b"P="),
+        b"", b"x", FINAL[:-1], FINAL + b",x=y",
+        FINAL.replace(b"hvYD", b"hvYE"), FINAL.replace(b"c=biws,", b""), FINAL.replace(b"p=", b"P="),
         FINAL.replace(b",r=", b",q="), FINAL.replace(b"VQ=", b"VQ"), FINAL + b"\n", b"r=rOprNGfwEbeRWgbNEkqO" + NONCE,
     ],
 )  # fmt: skip
