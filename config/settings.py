@@ -100,6 +100,11 @@ class Auth(Group):
         default=False,
         description="PLAIN and LOGIN without TLS; for tests and benchmarks on loopback listeners only.",
     )
+    channel_binding: bool = Field(
+        default=True,
+        description="SCRAM-SHA-256-PLUS, bound to our certificate (tls-server-end-point, RFC 5929). Clients that can only bind in "
+        "another way, as GNU SASL over TLS 1.3 (tls-exporter), choose it and fail: false where people use such.",
+    )
 
 
 class Oauth(Group):

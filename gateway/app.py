@@ -179,7 +179,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
     Raises what `opened` raises, and OSError where an address cannot be had.
     """
     async with opened(settings) as app, AsyncExitStack() as stack:
-        certificate = Certificate(*_certificate_files(settings))
+        certificate = Certificate(*_certificate_files(settings), binds=settings.auth.channel_binding)
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)

@@ -23,11 +23,15 @@ class ServerContext(ssl.SSLContext):
 
 
 class Certificate:
-    """Makes TLS contexts. `context` is the one for new connections; `reload` replaces it or raises and changes nothing."""
+    """Makes TLS contexts. `context` is the one for new connections; `reload` replaces it or raises and changes nothing.
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    `binds` False: SCRAM is not to be bound to the channels.
+    """
+
+    def __init__(self, certificate: Path, key: Path, *, binds: bool = True) -> None:
         self._certificate = certificate
         self._key = key
+        self._binds = binds
         self._context = self._read()
 
     @property
@@ -45,7 +49,7 @@ class Certificate:
         context.set_ciphers(CIPHERS)
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
         context.load_cert_chain(self._certificate, self._key)
-        context.end_point = end_point(self._certificate.read_bytes())
+        context.end_point = end_point(self._certificate.read_bytes()) if self._binds else None
         return context
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from gateway.sasl.exchange import BearerToken, Claimed, Malformed, Step, unescaped, utf8
 
 # client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep (RFC 7628 section 3.1); a binding to the channel it has none.
-_OAUTHBEARER: Final = re.compile(rb"[ny],(?:a=(?P<authzid>[^,\0\x01]+))?,\x01(?P<pairs>(?:[A-Za-z]+=[\x20-\x7e\t\r\n]*\x01)*)\x01")
+_OAUTHBEARER: Final = re.compile(rb"[ny],(?:a=(?P<authzid>[^,\0\x01]*))?,\x01(?P<pairs>(?:[A-Za-z]+=[\x20-\x7e\t\r\n]*\x01)*)\x01")
 _XOAUTH2: Final = re.compile(rb"user=(?P<authzid>[^\0\x01]*)\x01(?P<pairs>(?:[A-Za-z]+=[\x20-\x7e\t\r\n]*\x01)*)\x01")
 # RFC 6750 section 2.1: b64token; the scheme in any case (RFC 7235 section 2.1).
 _TOKEN: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")

@@ -19,7 +19,7 @@ BINDING: Final = b"tls-server-end-point"
 
 # client-first-message (RFC 5802 section 7). `m=` (reserved-mext) matches nothing here: a server that does not know it must refuse.
 _FIRST: Final = re.compile(
-    rb"(?P<header>(?P<flag>n|y|p=(?P<binding>[A-Za-z0-9.-]+)),(?:a=(?P<authzid>[^,\0]+))?,)"
+    rb"(?P<header>(?P<flag>n|y|p=(?P<binding>[A-Za-z0-9.-]+)),(?:a=(?P<authzid>[^,\0]*))?,)"
     rb"(?P<bare>n=(?P<name>[^,\0]+),r=(?P<nonce>[\x21-\x2b\x2d-\x7e]+)(?:,[A-Za-z]=[^,\0]+)*)"
 )
 # client-final-message: what is signed, and the proof.
@@ -77,7 +77,8 @@ class Scram:
         self._header = found["header"]
         self._bare = found["bare"]
         self._authcid = _name(found["name"])
-        self._authzid = "" if found["authzid"] is None else _name(found["authzid"])
+        # GNU SASL says `a=` where nobody in particular is meant.
+        self._authzid = _name(found["authzid"]) if found["authzid"] else ""
         self._nonce = found["nonce"] + self._nonce
         return KeysWanted(self._authcid)
 

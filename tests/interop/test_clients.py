@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.issuer import AUDIENCE, Issuer, issuing
 from tests.live.server import PASSWORD, Server, compose
 
 SHARED = "Other Users/owner/INBOX"
@@ -30,6 +31,7 @@ curl = pytest.mark.skipif(not _has("curl", "--version"), reason="curl is not ins
 swaks = pytest.mark.skipif(
     shutil.which("swaks") is None or not _has("perl", "-MNet::SSLeay", "-e", "1"), reason="swaks with Net::SSLeay is not installed"
 )
+gsasl = pytest.mark.skipif(not _has("gsasl", "--version"), reason="gsasl is not installed")
 mbsync = pytest.mark.skipif(not _has("mbsync", "--version"), reason="mbsync is not installed")
 neomutt = pytest.mark.skipif(not _has("neomutt", "-v"), reason="neomutt is not installed")
 
@@ -50,6 +52,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 "owner@acme.test", compose("Someone <someone@elsewhere.test>", "owner@acme.test", f"Letter {number}", f"text {number}")
             )
         yield running
+
+
+@pytest.fixture(scope="module")
+def issued(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Issuer]]:
+    """A server that takes tokens, and who gives them out."""
+    with issuing() as issuer:
+        settings = {"auth.plaintext": False, "oauth.issuer": issuer.url, "oauth.audience": AUDIENCE}
+        with Server(tmp_path_factory.mktemp("issued"), settings) as running:
+            running.people("reader")
+            yield running, issuer
 
 
 def run(server: Server, directory: Path, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -142,6 +154,57 @@ def test_curl_as_a_stranger_is_refused(server: Server, tmp_path: Path) -> None:
     done = curls(server, tmp_path, "stranger", url, *sending, stdin=letter)
     assert done.returncode != 0
     assert "< 550 5.7.1 stranger@acme.test may not send as owner@acme.test" in done.stderr
+
+
+# --- gsasl and curl, for what proves who somebody is
+
+
+def gsasls(server: Server, directory: Path, door: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """GNU SASL, whose only way to bind is by tls-unique and tls-exporter, so that it is told not to."""
+    there = ["--smtp"] if door == "submission" else ["--imap"]
+    tls = [f"--connect=localhost:{server.ports[door]}", f"--x509-ca-file={certificate(server)}", "--no-cb"]
+    return run(server, directory, "gsasl", "--verbose", *there, *tls, *arguments)
+
+
+@gsasl
+@pytest.mark.parametrize("door", ["imap", "submission"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN", "LOGIN"])
+def test_gsasl_logs_in(server: Server, tmp_path: Path, door: str, mechanism: str) -> None:
+    who = ["-a", "reader@acme.test", "-z", "", "-m", mechanism]
+    done = gsasls(server, tmp_path, door, *who, "-p", PASSWORD)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Client authentication finished (server trusted)" in done.stderr
+    wrong = gsasls(server, tmp_path, door, *who, "-p", "wrong")
+    assert wrong.returncode != 0
+    assert ("authentication failed" if door == "imap" else "535 5.7.8 authentication failed") in wrong.stdout + wrong.stderr
+
+
+@curl
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_curl_comes_with_a_token(issued: tuple[Server, Issuer], tmp_path: Path, mechanism: str) -> None:
+    server, issuer = issued
+    base = (
+        "curl",
+        "-sS",
+        "--cacert",
+        certificate(server),
+        "--ssl-reqd",
+        "--user",
+        "reader@acme.test",
+        "--login-options",
+        f"AUTH={mechanism}",
+    )
+    for ir in ((), ("--sasl-ir",)):
+        good = run(server, tmp_path, *base, *ir, "--oauth2-bearer", issuer.token("reader@acme.test"), imap_url(server, door="imaps"))
+        assert good.returncode == 0, good.stderr
+        assert "INBOX" in good.stdout
+        bad = run(server, tmp_path, *base, *ir, "--oauth2-bearer", issuer.token("reader@acme.test", exp=1), imap_url(server))
+        assert bad.returncode == 67, "curl's word for a login that was refused"
+    sending = ("--mail-from", "reader@acme.test", "--mail-rcpt", "reader@acme.test", "--upload-file", "-")
+    letter = "From: reader@acme.test\r\nTo: reader@acme.test\r\nSubject: by token\r\n\r\nhello\r\n"
+    url = f"smtp://localhost:{server.ports['submission']}"
+    done = run(server, tmp_path, *base, "--oauth2-bearer", issuer.token("reader@acme.test"), url, *sending, stdin=letter)
+    assert done.returncode == 0, done.stderr
 
 
 # --- swaks

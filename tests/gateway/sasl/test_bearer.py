@@ -24,13 +24,16 @@ def taken(mechanism: str, message: bytes) -> BearerToken:
     [
         # RFC 7628 section 4.1
         (
-            b"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01"
-            b"auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\x01\x01",
+            (
+                b"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01"
+                b"auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\x01\x01"
+            ),
             "user@example.com",
             "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==",
         ),
         (b"n,,\x01auth=Bearer a.b-c_d~e+f/g==\x01\x01", "", "a.b-c_d~e+f/g=="),
         (b"y,,\x01auth=bearer  x\x01\x01", "", "x"),
+        (b"n,a=,\x01auth=Bearer x\x01\x01", "", "x"),
         (b"n,a=b=2C=3D,\x01AUTH=BEARER x\x01\x01", "b,=", "x"),
         # Section 4.3: a client that wants to learn where to get a token.
         (b"n,a=user@example.com,\x01auth=\x01\x01", "user@example.com", ""),
@@ -62,7 +65,7 @@ def test_xoauth2(message: bytes, authzid: str, token: str) -> None:
     [
         *(("OAUTHBEARER", message) for message in (
             b"", b"\x01", b"n,,", b"n,,\x01", b"n,,\x01auth=Bearer x\x01", b"p=tls-unique,,\x01auth=Bearer x\x01\x01",
-            b"n,a=,\x01auth=Bearer x\x01\x01", b"n,a=\xff,\x01auth=Bearer x\x01\x01", b"n,a==,\x01auth=Bearer x\x01\x01",
+            b"n,a=\xff,\x01auth=Bearer x\x01\x01", b"n,a==,\x01auth=Bearer x\x01\x01",
             b"n,,\x01auth=Bearer x\x01auth=Bearer y\x01\x01", b"n,,\x01auth=Bearer \xff\x01\x01", b"n,,\x01auth=Bearer x\x01\x01\x01",
             b"n,,\x01=Bearer x\x01\x01", b"user=a\x01auth=Bearer x\x01\x01",
         )),

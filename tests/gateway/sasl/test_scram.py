@@ -83,6 +83,7 @@ def test_another_password_or_account_does_not_prove_this_one() -> None:
     [
         (b"n,a=boss@acme.test,n=anna@acme.test,r=x", "anna@acme.test", "boss@acme.test"),
         (b"y,,n=a=2Cb=3D,r=x", "a,b=", ""),
+        (b"n,a=,n=user,r=x", "user", ""),
         (b"n,a=a=3D,n=\xc3\xbc,r=x,x=extension,y=more", "ü", "a="),
         (b"n,,n=\xc2\xaa,r=x", "a", ""),
     ],
@@ -98,7 +99,7 @@ def test_first_messages(first: bytes, authcid: str, authzid: str) -> None:
     [
         b"", b"n", b"n,", b"n,,", b"n,,n=user", b"n,,r=x", b"n,,n=,r=x", b"n,,n=user,r=", b"n,,r=x,n=user", b"n,,m=ext,n=user,r=x",
         b"n,,n=us=er,r=x", b"n,,n=us=2cer,r=x", b"n,,n=user,r=a b", b"n,,n=user,r=x,", b"n,,n=user,r=x,ext", b"n,,n=\xff,r=x",
-        b"n,,n=a\0b,r=x", b"n,,n=a\x07b,r=x", b"n,,n=\xc2\xad,r=x", b"n,a=,n=user,r=x", b"n,a=\xff,n=user,r=x", b"x,,n=user,r=x",
+        b"n,,n=a\0b,r=x", b"n,,n=a\x07b,r=x", b"n,,n=\xc2\xad,r=x", b"n,a=\xff,n=user,r=x", b"x,,n=user,r=x",
         b"p=,,n=user,r=x", b"N,,n=user,r=x", b"n,,n=user,r=x\n", b"n,,n=user,r=" + b"x" * 600, b"n,,n=user,r=x\xff",
     ],
 )  # fmt: skip
