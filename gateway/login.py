@@ -83,12 +83,13 @@ class _Found:
 @dataclass(frozen=True, slots=True)
 class _Looked:
     """What came of looking at a claim. `counts`: a wrong one is a failure of the account's, not only of the source's; `digest`: of
-    the wrong password, None where it is not known; `until`: as in Actor."""
+    the wrong password, None where it is not known; `until`: as in Actor; `why_not`: for the log."""
 
     right: bool
     counts: bool = True
     digest: int | None = None
     until: int | None = None
+    why_not: str = "wrong password"
 
 
 class Login:
@@ -147,7 +148,7 @@ class Login:
             row, verdict = await self._judged(row, right, source)
             if isinstance(verdict, Refuse | Defer):
                 bad = verdict.reason is Reason.BAD_CREDENTIALS
-                self._failed(peer, str(row.address), "refused" if right else "wrong password", counts=bad)
+                self._failed(peer, str(row.address), "refused" if right else looked.why_not, counts=bad)
                 if not right and looked.counts:
                     await self._record_failure(row, Failure(found.now, source, looked.digest), peer)
                 elif bad:
@@ -256,7 +257,8 @@ class Login:
             case ScramProof(keys=keys):
                 # Who got made-up keys could not be right: that is no guess, and an account that has none yet is not locked out by it.
                 known = found.keys is not None and found.keys == keys
-                return _Looked(is_proved(claim) and known, counts=known)
+                why_not = "wrong password" if found.keys is not None else "no keys for SCRAM yet: a login by PLAIN makes them"
+                return _Looked(is_proved(claim) and known, counts=known, why_not=why_not)
             case BearerToken():
                 return _Looked(True, counts=False, until=None if bearer is None or not self._tokens_end_sessions else bearer.until)
 

@@ -28,6 +28,8 @@ _FINAL: Final = re.compile(
     rb",p=(?P<proof>[A-Za-z0-9+/]{43}=)"
 )
 _LONGEST_NONCE: Final = 512
+_LONGEST_NAME: Final = 320
+"""Octets: an address (RFC 5321 section 4.5.3.1). SASLprep looks at each character many times, and a stranger may ask for it."""
 
 
 class Scram:
@@ -122,6 +124,8 @@ def keys_of_nobody(secret: bytes, name: bytes, iterations: int) -> ScramKeys:
 
 def _name(octets: bytes) -> str:
     """`saslname`: `,` is `=2C` and `=` is `=3D`; then SASLprep (RFC 5802 section 5.1). Raises Malformed."""
+    if len(octets) > _LONGEST_NAME:
+        raise Malformed("the user name is too long")
     try:
         name = saslprep(utf8(unescaped(octets)), stored=False)
     except Unprepared:

@@ -337,12 +337,13 @@ async def test_nobody_gets_keys_like_everybody(door: Door) -> None:
     assert f"s={b64encode(keys.salt).decode()}" == nobody[0]
 
 
-async def test_an_older_account_gets_keys_at_its_next_plain_login(door: Door) -> None:
+async def test_an_older_account_gets_keys_at_its_next_plain_login(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     await door.house.store.do(SetVerifier(door.house.ids["anna"], door.house.passwords.verifiers_now(WORD).argon2))
     assert await door.keys("anna") is None
     for _ in range(4):
         assert await door.come("SCRAM-SHA-256", "anna") == WRONG
     assert await door.failures("anna") == 0, "nothing could be guessed: the account is not locked out by a client that tries SCRAM first"
+    assert "no keys for SCRAM yet" in str([vars(record) for record in caplog.records]), "who runs the server is told"
     actor = await door.actor("PLAIN", "anna@acme.test", WORD)
     await door.login.idle()
     keys = await door.keys("anna")

@@ -101,6 +101,7 @@ def test_first_messages(first: bytes, authcid: str, authzid: str) -> None:
         b"n,,n=us=er,r=x", b"n,,n=us=2cer,r=x", b"n,,n=user,r=a b", b"n,,n=user,r=x,", b"n,,n=user,r=x,ext", b"n,,n=\xff,r=x",
         b"n,,n=a\0b,r=x", b"n,,n=a\x07b,r=x", b"n,,n=\xc2\xad,r=x", b"n,a=\xff,n=user,r=x", b"x,,n=user,r=x",
         b"p=,,n=user,r=x", b"N,,n=user,r=x", b"n,,n=user,r=x\n", b"n,,n=user,r=" + b"x" * 600, b"n,,n=user,r=x\xff",
+        b"n,,n=" + b"x" * 321 + b",r=x",
     ],
 )  # fmt: skip
 def test_what_is_no_first_message(first: bytes) -> None:
