@@ -102,8 +102,8 @@ class Auth(Group):
     )
     channel_binding: bool = Field(
         default=True,
-        description="SCRAM-SHA-256-PLUS, bound to our certificate (tls-server-end-point, RFC 5929). Clients that can only bind in "
-        "another way, as GNU SASL over TLS 1.3 (tls-exporter), choose it and fail: false where people use such.",
+        description="SCRAM-SHA-256-PLUS, bound to our certificate (tls-server-end-point, RFC 5929). Clients that cannot bind in this "
+        "way, but take it wherever it is offered (neomutt with GNU SASL), fail: false where people use such.",
     )
 
 
