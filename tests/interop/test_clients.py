@@ -337,9 +337,7 @@ def test_mbsync_of_a_delegate_goes_both_ways(server: Server, tmp_path: Path) -> 
 # --- neomutt
 
 
-def neomutt_settings(
-    server: Server, directory: Path, user: str, more: str = 'set smtp_authenticators = "plain"'
-) -> list[str]:
+def neomutt_settings(server: Server, directory: Path, user: str, more: str = 'set smtp_authenticators = "plain"') -> list[str]:
     """GNU SASL in it takes SCRAM-SHA-256-PLUS wherever that is offered, without being able to do it: README.md says what to set."""
     (directory / "neomuttrc").write_text(
         f"""
