@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import IO, Any, Final
@@ -67,12 +67,12 @@ class Issuer:
         self._fetch = fetch or fetched
         self._now = now
         self._clock = clock
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="issuer")
         self._keys: Sequence[Key] = ()
         self._fetched_at = 0.0
         self._asked_at: float | None = None
         self._failed = False
         self._asking: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def configuration_url(self) -> str:
@@ -91,9 +91,9 @@ class Issuer:
 
     def close(self) -> None:
         """Nobody waits any more."""
+        self._closed = True
         if self._asking is not None:
             self._asking.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _suitable(self, wanted: Header) -> Sequence[Key]:
         self._forget_old_keys()
@@ -117,8 +117,8 @@ class Issuer:
             self._keys = ()
 
     def _ask(self) -> "asyncio.Task[None] | None":
-        """The question that is under way, or a new one; None: it was asked a moment ago."""
-        if self._asking is not None:
+        """The question that is under way, or a new one; None: it was asked a moment ago, or the server stops."""
+        if self._asking is not None or self._closed:
             return self._asking
         now = self._clock()
         if self._asked_at is not None and now - self._asked_at < self._rules.refresh:
@@ -129,12 +129,10 @@ class Issuer:
 
     async def _renew(self) -> None:
         try:
-            keys = await asyncio.get_running_loop().run_in_executor(self._pool, self._get)
+            keys = await _in_a_thread(self._get)
         except (Unreachable, BadKeys) as fault:
             self._failed = True
             log.warning("issuer", extra={"fields": {"outcome": "the keys were not renewed", "reason": str(fault)}})
-        except RuntimeError:
-            self._failed = True  # the pool is closed: the server stops
         else:
             self._keys, self._fetched_at, self._failed = keys, self._clock(), False
             log.info("issuer", extra={"fields": {"outcome": f"{len(keys)} keys"}})
@@ -157,6 +155,32 @@ class Issuer:
         if not isinstance(url, str) or not is_safe(url):
             raise Unreachable("its configuration has a jwks_uri without https")
         return url
+
+
+async def _in_a_thread(get: Callable[[], Sequence[Key]]) -> Sequence[Key]:
+    """Raises what it raises. A daemon, unlike those of a pool: a server that stops does not wait for a name server."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Sequence[Key]] = loop.create_future()
+
+    def done(keys: Sequence[Key] | None, fault: Exception | None) -> None:
+        if found.done():
+            return
+        if fault is not None:
+            found.set_exception(fault)
+        else:
+            found.set_result(keys or ())
+
+    def work() -> None:
+        keys, fault = None, None
+        try:
+            keys = get()
+        except Exception as raised:
+            fault = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(done, keys, fault)
+
+    threading.Thread(target=work, name="issuer", daemon=True).start()
+    return await found
 
 
 def configuration_url(issuer: str) -> str:
