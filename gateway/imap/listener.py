@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from gateway.carrier import OUTPUT_BACKLOG, OUTPUT_TIMEOUT, Carrier, Reading, Wheel, use_small_tls_buffers
+from gateway.certificate import end_point_of
 from gateway.changes import Changes, News
 from gateway.folders import Folders, MissingTarget, UnknownRight
 from gateway.imap.capabilities import REGISTRY
@@ -133,6 +134,7 @@ class Connection:
         "_carrier",
         "_deflater",
         "_delivering",
+        "_end_point",
         "_farewell",
         "_framer",
         "_idling",
@@ -161,6 +163,7 @@ class Connection:
         self._bad = 0
         self._begun = False
         self._partial = False
+        self._end_point: bytes | None = None
         self._progress: _Progress | None = None
         self.peer = ""
         self.session = Session(listener.services, self)
@@ -218,6 +221,11 @@ class Connection:
         secured = self._carrier.secured
         return secured, not secured and self._tls_mode is TlsMode.STARTTLS and self._listener.tls() is not None
 
+    @property
+    def end_point(self) -> bytes | None:
+        """What SCRAM is bound to: of the certificate that this connection's handshake had, whatever was read since."""
+        return self._end_point
+
     async def ask(self, prompt: bytes) -> bytes:
         """A continuation request and the line that answers it. Raises FramingError, ConnectionError."""
         self.write(Continuation(prompt).spell())
@@ -238,7 +246,11 @@ class Connection:
             raise ConnectionResetError("octets in the clear behind STARTTLS")
         self._framer.clear()
         self._inflater = None
+        await self._secure(context)
+
+    async def _secure(self, context: ssl.SSLContext) -> None:
         await self._carrier.secure(context, self._listener.limits.tls_timeout)
+        self._end_point = end_point_of(context)
 
     @property
     def compressed(self) -> bool:
@@ -617,7 +629,7 @@ class Connection:
         context = self._listener.tls()
         if context is None:
             raise ConnectionResetError("there is no certificate")
-        await self._carrier.secure(context, self._listener.limits.tls_timeout)
+        await self._secure(context)
         self._greet()
 
     def _bye(self, text: str, code: Code | None = None) -> None:
@@ -651,11 +663,12 @@ class ImapListener:
         shared_prefix: str = "Other Users/",
         plaintext_login: bool = False,
         limits: Limits | None = None,
+        mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
     ) -> None:
         use_small_tls_buffers()
         self.limits = limits or Limits()
         self.services = Services(
-            folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login, self.limits.message_size
+            folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login, self.limits.message_size, mechanisms
         )
         self.hostname = hostname
         self.tls = tls

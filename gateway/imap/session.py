@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
+from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
 from gateway.folders import Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
@@ -156,6 +157,10 @@ class Wire(Protocol):
     def circumstances_of_tls(self) -> tuple[bool, bool]:
         """(TLS is on, TLS can be switched on)."""
 
+    @property
+    def end_point(self) -> bytes | None:
+        """What SCRAM is bound to on this channel (RFC 5929 section 4), None where there is nothing."""
+
     async def ask(self, prompt: bytes) -> bytes:
         """A continuation request with this text, already spelled, and the line that answers it. Raises FramingError, ConnectionError."""
 
@@ -186,7 +191,7 @@ class Wire(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS;
-    `append_limit`: octets of one message."""
+    `append_limit`: octets of one message; `mechanisms`: of SASL."""
 
     folders: Folders
     login: Login
@@ -197,6 +202,7 @@ class Services:
     shared_prefix: str
     plaintext_login: bool
     append_limit: int
+    mechanisms: tuple[str, ...]
 
 
 class States:
@@ -419,7 +425,8 @@ class Session:
     def capabilities(self) -> tuple[bytes, ...]:
         """What is announced now."""
         secure, can_secure = self.wire.circumstances_of_tls
-        circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login)
+        offered = mechanisms.offered(self.services.mechanisms, self.wire.end_point)
+        circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login, offered)
         announced = self.services.registry.announce(circumstances)
         limit = b"APPENDLIMIT=%d" % self.services.append_limit
         return tuple(limit if name == b"APPENDLIMIT" else SPELLINGS.get(name, name) for name in announced)
