@@ -129,8 +129,9 @@ class Reading:
     def texts(self, owner: int, kind: Kind, blobs: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """(blob, text) of those that are kept, one after the other."""
         mask = (1 << _BLOB_BITS) - 1
+        first = _id(owner, 0, kind)
         try:
-            for number, text in self._connection.execute(_SQL["fulltext.texts"], {"ids": dumps([_id(owner, one, kind) for one in blobs])}):
+            for number, text in self._connection.execute(_SQL["fulltext.texts"], {"ids": dumps([first | blob << 1 for blob in blobs])}):
                 if text is not None:
                     yield number >> 1 & mask, text
         except sqlite3.Error as error:

@@ -145,14 +145,19 @@ def _found(plan: "_Plan", criterion: Criterion, files: Files, after: int, octets
         return Found([uid for (uid,) in tx.composed(sql, **plan.parameters, first=first, last=last)], None)
     columns = ("message.key & 4294967295", whole.must, "message.size", "message.blob", *plan.columns)
     sql = plan.select(columns, whole.may) + f" ORDER BY message.key LIMIT {ROWS_AT_ONCE}"
+    # One criterion on texts and nothing else: most of what it finds is known without looking at one message after the other.
+    leaf = whole.judge if isinstance(whole.judge, _Leaf) else None
     found: list[int] = []
     spent = 0
     while True:
         rows = tx.composed(sql, **plan.parameters, first=first, last=last)
         page = _Page([row[3] for row in rows if not row[1]])
+        answers = leaf.answers(page) if leaf is not None else {}
         for uid, certain, size, blob, *truths in rows:
-            if certain:
+            if certain or (answer := answers.get(blob)):
                 found.append(uid)
+                continue
+            if answer is False:
                 continue
             one = _Message(tx, folder, uid, blob, page, files, truths)
             if whole.judge(one, decoder):
@@ -256,26 +261,34 @@ class _Leaf:
         self._answers: dict[int, bool] = {}
 
     def __call__(self, one: _Message, decoder: Decoder) -> bool:
-        if one.page is not self._page:
-            self._page = one.page
-            self._answers = self._asked(one.page)
-        answer = self._answers.get(one.blob)
+        answer = self.answers(one.page).get(one.blob)
         return self._in_octets(one, decoder) if answer is None else answer
 
+    def answers(self, page: _Page) -> dict[int, bool]:
+        """By blob: True: a kept text has it; False: all texts are kept, and none has it; none: the octets decide."""
+        if page is not self._page:
+            self._page = page
+            self._answers = self._asked(page)
+        return self._answers
+
     def _asked(self, page: _Page) -> dict[int, bool]:
-        """True: a kept text has it; False: all texts are kept, and none has it."""
         kept = self._kept
-        asked = [blob for blob in dict.fromkeys(page.blobs) if blob <= kept.reading.mark and has_room(kept.owner, blob)]
+        mark = kept.reading.mark
+        asked = [blob for blob in dict.fromkeys(page.blobs) if blob <= mark]
+        if asked and not has_room(kept.owner, max(asked)):
+            return {}
         answers: dict[int, bool] = {}
         sure = frozenset(asked)
         for kind, test in self._tests:
             without = []
+            octets = 0
             for blob, text in kept.reading.texts(kept.owner, kind, asked) if asked else ():
-                page.octets += len(text)
+                octets += len(text)
                 if test(text):
                     answers[blob] = True
                 else:
                     without.append(blob)
+            page.octets += octets
             sure = sure.intersection(without)
             asked = [blob for blob in asked if blob not in answers]
         answers.update(dict.fromkeys(sure, False))
@@ -394,7 +407,8 @@ class _Plan:
 
         match criterion:
             case HeaderContains(name, text):
-                return Kind.HEADER, text, ((Kind.HEADER, lambda header: field(header, name, needle)),)
+                # A field's name alone is looked for as it begins the line.
+                return Kind.HEADER, text or f"{name.lower()}: ", ((Kind.HEADER, lambda header: field(header, name, needle)),)
             case BodyContains(text):
                 return Kind.BODY, text, ((Kind.BODY, contained),)
             case TextContains(text):
