@@ -35,8 +35,9 @@ BUSY: Final = 20
 PATIENCE: Final = 30.0
 """Seconds of waiting for a busy writer, after which every batch waits nine times as long as it took."""
 SHARE: Final = 9
-RETRY: Final = 60.0
-"""Seconds until a file that could not be written is tried again."""
+RETRY: Final = 1.0
+"""Seconds until a file that could not be written is tried again; then twice as long, and again, up to `RETRY_MOST`."""
+RETRY_MOST: Final = 60.0
 TIDY: Final = 900.0
 """Seconds between two looks for what is gone."""
 TIDIED: Final = 1000
@@ -55,6 +56,7 @@ class Indexing:
         self._mark = 0
         self._tidied = 0.0
         self._busy_since: float | None = None
+        self._retry = RETRY
 
     def told(self, events: Sequence[Event]) -> None:
         """After each commit."""
@@ -72,10 +74,10 @@ class Indexing:
                 await self._remade()
             except (Unwritable, StoreError, OSError) as fault:
                 log.warning("search index", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
-                await asyncio.sleep(RETRY)
+                await self._wait()
             except Exception:
                 log.exception("indexing failed")
-                await asyncio.sleep(RETRY)
+                await self._wait()
 
     async def _begin(self) -> None:
         """Opens the file; one that does not belong to this database is made anew. Raises Unwritable, StoreError."""
@@ -94,7 +96,11 @@ class Indexing:
             await _in_thread(self._index.remake)
         except Unwritable as fault:
             log.warning("search index", extra={"fields": {"outcome": "put off", "reason": str(fault)}})
-            await asyncio.sleep(RETRY)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._retry)
+        self._retry = min(2 * self._retry, RETRY_MOST)
 
     async def _follow(self) -> None:
         while True:
@@ -104,7 +110,7 @@ class Indexing:
                     await self.tidy()
                     self._tidied = perf_counter()
                 try:
-                    await asyncio.wait_for(self._woken.wait(), RETRY)
+                    await asyncio.wait_for(self._woken.wait(), RETRY_MOST)
                 except TimeoutError:
                     pass
                 else:
@@ -121,6 +127,7 @@ class Indexing:
             return False
         await _in_thread(partial(self._index.add, texts, standing))
         self._mark = standing.mark
+        self._retry = RETRY
         took = perf_counter() - started
         # One or two may come by chance.
         if self._commits - commits > 2 + BUSY * took:

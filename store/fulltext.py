@@ -186,8 +186,7 @@ class FullText:
         self.close()
         self._generation += 1
         try:
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self._remove()
             self._write()
         except (sqlite3.Error, OSError) as error:
             raise self._broken(error) from error
@@ -276,8 +275,15 @@ class FullText:
 
     # --- pieces
 
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
     def _write(self) -> sqlite3.Connection:
         if self._writer is None:
+            if not self._path.exists():
+                # A log that was left behind must not be played into a new file.
+                self._remove()
             # SQLite gives its other files the mode of this one.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             connection = _connected(self._path, writes=True)

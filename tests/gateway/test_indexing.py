@@ -321,6 +321,7 @@ async def test_a_file_of_another_database_is_made_anew(house: House, caplog: pyt
 
 async def test_damage_that_a_search_finds_is_mended(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexing, "RETRY", 0.05)
+    monkeypatch.setattr(indexing, "RETRY_MOST", 0.05)
     await bring(house, "ours")
     index = file(house)
     async with running(house, index):
@@ -340,6 +341,7 @@ async def test_what_cannot_be_written_is_tried_again(
 ) -> None:
     caplog.set_level(logging.WARNING)
     monkeypatch.setattr(indexing, "RETRY", 0.05)
+    monkeypatch.setattr(indexing, "RETRY_MOST", 0.05)
     real, refused = FullText.add, []
 
     def full(self: FullText, *arguments: object) -> None:

@@ -320,8 +320,9 @@ def test_a_long_look_at_kept_texts_stops_too(tmp_path: Path) -> None:
     done = bench.ask(search, folder, BodyContains("body"), Plain(), FILES, None, ROWS_AT_ONCE, 500, index=index)
     assert (done.uids, done.after) == (list(range(ROWS_AT_ONCE + 1, count + 1)), None)
     for criterion in (BodyContains("body"), And((BodyContains("body"), Not(BodyContains("none")), SizeLarger(1)))):
-        done = bench.ask(search, folder, criterion, Plain(), FILES, index=index, narrow=False)
-        assert (done.uids, done.after) == (list(range(1, count + 1)), None)
+        decoder = Plain()
+        done = bench.ask(search, folder, criterion, decoder, FILES, index=index, narrow=False)
+        assert (done.uids, done.after, decoder.asked) == (list(range(1, count + 1)), None, 0)
     index.close()
 
 
