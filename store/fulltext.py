@@ -4,7 +4,8 @@ How it is used. A task of the gateway (gateway/indexing.py) reads blobs behind t
 in which they were committed, and adds their texts together with the new mark in one transaction of this file. It is never part of a
 deed: a message is durable and can be found without it. A search asks for a `Reading`, which is one state of this file:
 
-* blobs up to its mark are decided by their kept texts, and narrowed by the trigrams where the text is long enough;
+* blobs up to its mark are decided by their kept texts, and narrowed by the trigrams where what is looked for is long enough. Keeping a
+  text is cheap, dividing it into trigrams takes four times as long: it comes after, and until then a text is looked into in any case;
 * blobs behind the mark, and texts too large to be kept, are decided by the octets, as if there were no index.
 
 So the index never decides what is in it: whatever it does not know is looked at. Blob ids are never given twice and octets never
@@ -122,9 +123,9 @@ class Reading:
         found = self._all("candidates", grams=query, kind=None if kind is None else int(kind), most=most + 1, **_range(owner))
         return None if len(found) > most else [blob for (blob,) in found]
 
-    def unkept(self, owner: int) -> list[int]:
-        """Blobs of the owner's up to the mark of which some text is not kept."""
-        return [blob for (blob,) in self._all("unkept", **_range(owner))]
+    def aside(self, owner: int) -> list[int]:
+        """Blobs of the owner's up to the mark of which `candidates` knows nothing: a text is not kept, or not divided yet."""
+        return [blob for (blob,) in self._all("aside", **_range(owner))]
 
     def texts(self, owner: int, kind: Kind, blobs: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """(blob, text) of those that are kept, one after the other."""
@@ -201,8 +202,22 @@ class FullText:
         ]
         with self._transaction() as connection:
             connection.executemany(_SQL["fulltext.keep"], [{"id": number, "text": text} for number, text in rows])
-            connection.executemany(_SQL["fulltext.divide"], [{"id": number, "text": text} for number, text in rows if text])
+            connection.executemany(_SQL["fulltext.leave"], [{"id": number} for number, text in rows if text])
             connection.execute(_SQL["fulltext.advance"], {"mark": standing.mark, "hash": standing.hash})
+
+    def divide(self, most: int, octets: int) -> int:
+        """Divides some of the kept texts into their trigrams, and tells how many; 0: all are. Raises Unwritable, Damaged."""
+        with self._transaction() as connection:
+            ids = []
+            for number, length in connection.execute(_SQL["fulltext.undivided"], {"most": most}).fetchall():
+                ids.append(number)
+                octets -= length or 0
+                if octets <= 0:
+                    break
+            if ids:
+                connection.execute(_SQL["fulltext.divide"], {"last": ids[-1]})
+                connection.execute(_SQL["fulltext.divided"], {"last": ids[-1]})
+        return len(ids)
 
     def after(self, place: int, most: int) -> list[tuple[int, int, int]]:
         """(place, owner, blob) of what is there, from this place on (0: the first), for `forget`. Raises Unwritable, Damaged."""
@@ -217,6 +232,7 @@ class FullText:
             for owner, blob in sorted(blobs):
                 ends = {"low": _id(owner, blob, 0), "high": _id(owner, blob, 1)}
                 connection.execute(_SQL["fulltext.undivide"], ends)
+                connection.execute(_SQL["fulltext.unleave"], ends)
                 connection.execute(_SQL["fulltext.forget"], ends)
 
     def close(self) -> None:

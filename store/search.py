@@ -227,7 +227,7 @@ class _Message:
 class _Kept:
     """The index as one search in one folder asks it."""
 
-    __slots__ = ("_most", "_narrowed", "narrows", "owner", "reading", "unkept")
+    __slots__ = ("_most", "_narrowed", "aside", "narrows", "owner", "reading")
 
     def __init__(self, tx: Tx, folder: FolderId, reading: Reading, *, narrow: bool) -> None:
         found = tx.composed("SELECT owner, messages FROM folder WHERE id = :folder", folder=folder)
@@ -236,16 +236,17 @@ class _Kept:
         self.owner, self._most = found[0] if found else (0, 0)
         self.reading = reading
         self.narrows = narrow and self._most >= NARROWED_FROM and has_room(self.owner, 1)
-        self.unkept = reading.unkept(self.owner) if self.narrows else []
+        self.aside = reading.aside(self.owner) if self.narrows else []
         self._narrowed = 0
 
     def candidates(self, kind: Kind | None, text: str) -> list[int] | None:
         """None: nothing is gained by asking."""
-        if not self.narrows or self._narrowed == NARROWING_LEAVES:
+        # More than half of what the folder has: looking at all of them is as quick.
+        most = self._most // 2 - len(self.aside)
+        if not self.narrows or self._narrowed == NARROWING_LEAVES or most < 0:
             return None
         self._narrowed += 1
-        # More than half of what the folder has: looking at all of them is as quick.
-        return self.reading.candidates(self.owner, kind, text, self._most // 2)
+        return self.reading.candidates(self.owner, kind, text, most)
 
 
 class _Leaf:
@@ -394,7 +395,7 @@ class _Plan:
         may = "1"
         candidates = kept.candidates(kind, text)
         if candidates is not None:
-            listed = self._bound(dumps([*candidates, *kept.unkept]))
+            listed = self._bound(dumps([*candidates, *kept.aside]))
             may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN (SELECT value FROM json_each({listed})))"
         return _Part(may, "0", _Leaf(kept, tests, in_octets), reads=True)
 

@@ -61,8 +61,8 @@ def all_found(server: Server, count: int) -> None:
 def mark(server: Server) -> int:
     try:
         with closing(sqlite3.connect(f"file:{server.data / 'search.db'}?mode=ro", uri=True)) as raw:
-            return int(raw.execute("SELECT mark FROM standing").fetchone()[0])
-    except sqlite3.Error:
+            return int(raw.execute("SELECT mark FROM standing WHERE NOT EXISTS (SELECT 1 FROM undivided)").fetchone()[0])
+    except (sqlite3.Error, TypeError):  # none, or none whose trigrams are all there
         return -1
 
 

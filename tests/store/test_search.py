@@ -224,8 +224,8 @@ def test_a_search_finds_what_looking_at_each_message_finds(filled: Filled, crite
     assert found(filled, criterion, octets) == naive(filled, criterion)
 
 
-def indexed(filled: Filled, directory: Path, upto: int, unkept: frozenset[int] = frozenset()) -> FullText:
-    """What Plain decides by, of the blobs up to one."""
+def indexed(filled: Filled, directory: Path, upto: int, unkept: frozenset[int] = frozenset(), divided: int = 1 << 20) -> FullText:
+    """What Plain decides by, of the blobs up to one; with so many trigrams."""
     index = FullText(directory / "search.db", "1")
     index.open()
     index.trust()
@@ -237,12 +237,13 @@ def indexed(filled: Filled, directory: Path, upto: int, unkept: frozenset[int] =
             Texts(blob, filled.bench.anna, None if blob in unkept else header.lower() + b"\r\n", None if blob - 1 in unkept else body)
         )
     index.add(texts, Standing(upto, b""))
+    index.divide(divided, 1 << 20)
     return index
 
 
 @pytest.fixture(scope="module")
 def partial(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullText]:
-    index = indexed(filled, tmp_path_factory.mktemp("partial"), 25, frozenset((4, 5, 11, 19)))
+    index = indexed(filled, tmp_path_factory.mktemp("partial"), 25, frozenset((4, 5, 11, 19)), 35)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("store.search.NARROWED_FROM", 0)
         yield index

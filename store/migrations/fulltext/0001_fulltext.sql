@@ -17,5 +17,10 @@ CREATE TABLE text (
 
 CREATE INDEX unkept ON text (id) WHERE text IS NULL;
 
+-- Texts whose trigrams are not in `gram` yet.
+CREATE TABLE undivided (
+    id INTEGER PRIMARY KEY
+);
+
 -- The texts are folded already. Which texts have a trigram is enough (detail = none): the texts themselves decide.
 CREATE VIRTUAL TABLE gram USING fts5 (text, content = '', columnsize = 0, detail = none, tokenize = 'trigram case_sensitive 1');

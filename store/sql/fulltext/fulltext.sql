@@ -12,12 +12,26 @@ UPDATE standing SET mark = :mark, hash = :hash
 -- keep
 INSERT INTO text (id, text) VALUES (:id, :text)
 
+-- leave
+INSERT INTO undivided (id) VALUES (:id)
+
+-- undivided
+SELECT undivided.id, length(text.text) FROM undivided JOIN text ON text.id = undivided.id ORDER BY undivided.id LIMIT :most
+
 -- divide
-INSERT INTO gram (rowid, text) VALUES (:id, CAST(:text AS TEXT))
+INSERT INTO gram (rowid, text)
+SELECT text.id, CAST(text.text AS TEXT) FROM undivided JOIN text ON text.id = undivided.id WHERE undivided.id <= :last ORDER BY undivided.id
+
+-- divided
+DELETE FROM undivided WHERE id <= :last
 
 -- undivide
 INSERT INTO gram (gram, rowid, text)
-SELECT 'delete', id, CAST(text AS TEXT) FROM text WHERE id BETWEEN :low AND :high AND text IS NOT NULL
+SELECT 'delete', id, CAST(text AS TEXT) FROM text
+WHERE id BETWEEN :low AND :high AND length(text) > 0 AND NOT EXISTS (SELECT 1 FROM undivided WHERE undivided.id = text.id)
+
+-- unleave
+DELETE FROM undivided WHERE id BETWEEN :low AND :high
 
 -- forget
 DELETE FROM text WHERE id BETWEEN :low AND :high
@@ -30,8 +44,10 @@ SELECT DISTINCT (rowid >> 1) & 2199023255551 FROM gram
 WHERE gram MATCH :grams AND rowid BETWEEN :low AND :high AND (:kind IS NULL OR rowid & 1 = :kind)
 LIMIT :most
 
--- unkept
-SELECT DISTINCT (id >> 1) & 2199023255551 FROM text WHERE id BETWEEN :low AND :high AND text IS NULL
+-- aside
+SELECT (id >> 1) & 2199023255551 FROM text WHERE id BETWEEN :low AND :high AND text IS NULL
+UNION
+SELECT (id >> 1) & 2199023255551 FROM undivided WHERE id BETWEEN :low AND :high
 
 -- texts
 SELECT text.id, text.text FROM json_each(:ids) AS wanted CROSS JOIN text ON text.id = wanted.value
