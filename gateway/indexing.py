@@ -39,6 +39,7 @@ BUSY: Final = 20
 PATIENCE: Final = 30.0
 """Seconds of waiting for a busy writer, after which every batch waits nine times as long as it took."""
 SHARE: Final = 9
+SHORTEST: Final = 0.01
 RETRY: Final = 1.0
 """Seconds until a file that could not be written is tried again; then twice as long, and again, up to `RETRY_MOST`."""
 RETRY_MOST: Final = 60.0
@@ -153,16 +154,16 @@ class Indexing:
     async def _rest(self, took: float) -> None:
         """Until the writer is not busy; when it has been for too long, for as long as the last batch's share asks."""
         while True:
+            impatient = self._busy_since is not None and perf_counter() - self._busy_since > PATIENCE
+            pause = max(took * SHARE, SHORTEST) if impatient else TICK
             commits = self._commits
-            await asyncio.sleep(TICK)
-            if self._commits - commits <= BUSY * TICK:
+            await asyncio.sleep(pause)
+            if self._commits - commits <= 1 + BUSY * pause:
                 self._busy_since = None
                 return
-            now = perf_counter()
             if self._busy_since is None:
-                self._busy_since = now
-            if now - self._busy_since > PATIENCE:
-                await asyncio.sleep(max(0.0, took * SHARE - TICK))
+                self._busy_since = perf_counter()
+            if impatient:
                 return
 
     async def tidy(self) -> None:
