@@ -28,9 +28,11 @@ from gateway.folders import Folders
 from gateway.housekeeping import Housekeeping
 from gateway.imap.listener import ImapListener, TlsMode
 from gateway.imap.listener import Limits as ImapLimits
+from gateway.indexing import Indexing
 from gateway.issuer import Issuer, IssuerRules
 from gateway.login import Login
 from gateway.mechanisms import mechanisms
+from gateway.message.kept import KEPT_VERSION
 from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.verb import Desk
@@ -48,6 +50,7 @@ from gateway.tokens import TokenRules
 from store.blobs import Files
 from store.connect import connect
 from store.errors import Unusable
+from store.fulltext import FullText
 from store.port import Store
 
 log = logging.getLogger(__name__)
@@ -81,7 +84,8 @@ class App:
         self.login = Login(store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions)
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
-        self.folders = Folders(store, files)
+        self.index = FullText(settings.data / "search.db", KEPT_VERSION)
+        self.folders = Folders(store, files, self.index)
         self.delivery = Delivery(
             store,
             files,
@@ -103,6 +107,7 @@ class App:
         )
         self.notices = Notices(store, self.delivery, self.login)
         self.housekeeping = Housekeeping(store, files)
+        self.indexing = Indexing(store, files, self.index)
         self.directory = Directory(store, self.folders, self.passwords.verifiers)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
@@ -132,6 +137,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             await app.sessions.idle()
             await app.folders.close()
             app.passwords.close()
+            app.index.close()
             if app.issuer is not None:
                 app.issuer.close()
     finally:
@@ -183,9 +189,10 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
-        watching = [app.store.watch(app.sessions.told), app.store.watch(app.queue.told)]
+        watching = [app.store.watch(app.sessions.told), app.store.watch(app.queue.told), app.store.watch(app.indexing.told)]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in (app.queue.run(), app.notices.run(), app.housekeeping.run())]
+            runs = (app.queue.run(), app.notices.run(), app.housekeeping.run(), app.indexing.run())
+            tasks = [group.create_task(work) for work in runs]
             try:
                 yield app, bound, certificate.reload
             finally:

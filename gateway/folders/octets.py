@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Final
 
 from gateway.message import envelope as rendering
+from gateway.message.kept import has_field, kept_needle
 from gateway.message.preview import preview
 from gateway.message.split import read_header, unfolded
 from gateway.message.structure import Part, parse
@@ -13,6 +14,7 @@ from gateway.message.text import body_texts, decode_header, fold, header_text, m
 from policy.identity import FolderId
 from store import messages
 from store.blobs import Files
+from store.fulltext import FullText
 from store.model import Run
 from store.port import Tx
 
@@ -27,12 +29,13 @@ FEW_PARTS: Final = 200
 
 
 class Octets:
-    """Where large messages lie, and those of them that are being fetched piece by piece."""
+    """Where large messages lie, and those of them that are being fetched piece by piece; and what searches ask instead of octets."""
 
-    __slots__ = ("_kept", "_parts", "_size", "files")
+    __slots__ = ("_kept", "_parts", "_size", "files", "index")
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, index: FullText | None = None) -> None:
         self.files = files
+        self.index = index
         self._parts: dict[tuple[int, int, int], Part] = {}
         self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self._size = 0
@@ -81,6 +84,12 @@ class _Decoding:
         if not text or text in fold(header_text(octets, read_header(octets))):
             return True
         return any(text in fold(piece) for piece in message_texts(octets, parse(octets)))
+
+    def needle(self, text: str, *, in_header: bool) -> bytes | None:
+        return kept_needle(text, in_header=in_header)
+
+    def field(self, header: bytes, name: str, needle: bytes) -> bool:
+        return has_field(header, name, needle)
 
 
 DECODING: Final = _Decoding()

@@ -224,6 +224,19 @@ class View:
         at = bisect_left(self.uids, uid, 0, self.exists)
         return at + 1 if at < self.exists and self.uids[at] == uid else None
 
+    def numbered(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """(message number, UID) of those ascending UIDs that the client was told of."""
+        exists = self.exists
+        if not exists or not uids:
+            return []
+        first, last = self.uids[0], self.uids[exists - 1]
+        if last - first + 1 == exists:
+            return [(uid - first + 1, uid) for uid in uids if first <= uid <= last]
+        if len(uids) * 16 < exists:
+            return [(number, uid) for uid in uids if (number := self.number(uid)) is not None]
+        numbers = dict(zip(self.uids[:exists], range(1, exists + 1), strict=True))
+        return [(numbers[uid], uid) for uid in uids if uid in numbers]
+
     @property
     def current(self) -> bool:
         """True while places in this view are places in the state's arrays: flags may be sliced like UIDs."""

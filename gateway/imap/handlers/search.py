@@ -238,16 +238,28 @@ async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tup
             if counts:
                 emit.done = bisect_right(view.uids, uid, 0, view.exists)
 
-        hits = await selected.folder.search(criterion(key, view), looked_at)
-        return [(number, uid) for uid in hits if (number := view.number(uid)) is not None]
+        return view.numbered(await selected.folder.search(criterion(key, view), looked_at))
     exists = view.exists
     uids, flags = view.uids[:exists], view.state.flags[:exists]
     found: list[tuple[int, int]] = []
     for start in range(0, exists, _SLICE):
-        part = zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True)
-        found.extend((number, uid) for number, (uid, bits) in enumerate(part, start + 1) if test(uid, bits))
+        part = enumerate(zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True), start + 1)
+        match key:
+            case syntax.HasFlag(flag, present) if flag != b"\\Recent":
+                # What every client asks for all the time: no call for each message.
+                bit = _bit(view, flag)
+                wanted = (bit or 1) if present else 0
+                found += [(number, uid) for number, (uid, bits) in part if bits & bit == wanted]
+            case _:
+                found += [(number, uid) for number, (uid, bits) in part if test(uid, bits)]
         await emit.breathe()
     return found
+
+
+def _bit(view: View, flag: bytes) -> int:
+    """0: no message of the folder has it."""
+    name = flag.lower()
+    return next((1 << at for at, known in enumerate(view.state.names) if known.lower() == name), 0)
 
 
 def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
@@ -259,8 +271,7 @@ def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
         case syntax.HasFlag(b"\\Recent", present):
             return lambda uid, flags: view.is_recent(uid) is present
         case syntax.HasFlag(flag, present):
-            wanted = flag.lower()
-            bit = next((1 << at for at, name in enumerate(view.state.names) if name.lower() == wanted), 0)
+            bit = _bit(view, flag)
             return lambda uid, flags: bool(flags & bit) is present
         case syntax.Among(messages, by_uid):
             runs = runs_of(view, view.spans(messages, by_uid=by_uid, lenient=True))
