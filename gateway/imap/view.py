@@ -284,8 +284,11 @@ class View:
         self._saved = saved
 
     def go_on(self, before: View) -> None:
-        """This view takes the place of one that knew the same messages; what changed since is told by their mod-sequences, as to a
-        view that is behind the log."""
+        """This view takes the place of one on another state of the folder; what changed since is told by mod-sequences, as to a view
+        that is behind the log, and what came or went as ever."""
+        if before.uids[: before.exists] != self.uids[: self.exists]:
+            self.uids = before.uids[: before.exists]
+            self.exists = before.exists
         self.claims = before.claims
         self.modseq = before.modseq
         self._place = -1
@@ -376,7 +379,7 @@ class View:
         return bool(self.exists) and bisect_right(alive, self.uids[self.exists - 1]) < self.exists
 
     def told(self, modseq: int) -> None:
-        """The client knows what the deed with this mod-sequence did to flags: it did it itself (STORE, FETCH that sets \\Seen)."""
+        """The client knows which flags the messages have that this deed changed: it did so itself, and was answered or knew them before."""
         if self._told is None:
             self._told = set()
         self._told.add(modseq)
