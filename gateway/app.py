@@ -33,6 +33,7 @@ from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
+from gateway.quota_warning import QuotaWarnings
 from gateway.relay import NextHop, Relay
 from gateway.sessions import Sessions
 from gateway.smtp.engine import HardenedSMTP
@@ -96,6 +97,7 @@ class App:
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency),
         )
         self.notices = Notices(store, self.delivery, self.login)
+        self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
         self.directory = Directory(store, self.folders, self.passwords.verifier)
         self.explain = Explain(store, self.folders)
@@ -167,9 +169,11 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
-        watching = [app.store.watch(app.sessions.told), app.store.watch(app.queue.told)]
+        watching = [app.store.watch(told) for told in (app.sessions.told, app.queue.told, app.quota_warnings.told)]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in (app.queue.run(), app.notices.run(), app.housekeeping.run())]
+            tasks = [
+                group.create_task(work) for work in (app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run())
+            ]
             try:
                 yield app, bound, certificate.reload
             finally:
