@@ -34,7 +34,7 @@ _FIELD: Final = re.compile(r"[!-9;-~]+:")
 
 
 class QuotaWarnings:
-    """`run` is a task of the application, `told` a watcher of the store. What cannot be written is logged, and tried at the next message."""
+    """`run` is a task of the application, `told` a watcher of the store. What cannot be written is tried at the next message."""
 
     def __init__(self, store: Store, delivery: Delivery, *, pause: float = PAUSE) -> None:
         self._store = store
