@@ -199,8 +199,9 @@ async def test_many_messages_and_one_warning(tmp_path: Path) -> None:
 
 
 CARBONIO = (
-    "From: Postmaster <postmaster@${RECIPIENT_DOMAIN}>${NEWLINE}To: ${RECIPIENT_NAME} <${RECIPIENT_ADDRESS}>"
-    "${NEWLINE}Subject: Quota warning${NEWLINE}Date: ${DATE}${NEWLINE}Content-Type: text/plain${NEWLINE}${NEWLINE}Over ${WARN_PERCENT}% of ${QUOTA_MB}MB.${NEWLINE}"
+    "From: Postmaster <postmaster@${RECIPIENT_DOMAIN}>${NEWLINE}To: ${RECIPIENT_NAME} <${RECIPIENT_ADDRESS}>${NEWLINE}"
+    "Subject: Quota warning${NEWLINE}Date: ${DATE}${NEWLINE}Content-Type: text/plain${NEWLINE}${NEWLINE}"
+    "Over ${WARN_PERCENT}% of ${QUOTA_MB}MB.${NEWLINE}"
 )
 
 
