@@ -145,6 +145,21 @@ def octets(tx: Tx, folder: FolderId, uid: int, files: Files) -> bytes | None:
     return bytes(inline) if inline is not None else files.read(place)
 
 
+def octets_within(tx: Tx, folder: FolderId, runs: Sequence[Run], files: Files) -> list[tuple[int, bytes]]:
+    """(uid, the whole message) in UID order. The caller keeps the sum of their sizes small."""
+    found = _within(tx, "messages.octets_within", folder, runs)
+    return [(uid, bytes(inline) if inline is not None else files.read(place)) for uid, inline, place in found]
+
+
+def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files: Files) -> list[tuple[int, bytes]]:
+    """(uid, the message's first `count` octets) in UID order."""
+    found: list[tuple[int, bytes]] = []
+    for low, high in merged(runs):
+        for uid, inline, place in tx.all("messages.beginnings", low=key(folder, low), high=key(folder, high), count=count):
+            found.append((uid, bytes(inline) if inline is not None else files.beginning(place, count)))
+    return found
+
+
 def deleted_size(tx: Tx, folder: FolderRow) -> int:
     """Octets that EXPUNGE would free; through `work`, since it looks at every message."""
     if not folder.deleted:

@@ -44,6 +44,14 @@ WHERE message.key BETWEEN :low AND :high ORDER BY message.key
 -- octets
 SELECT blob.octets, blob.place FROM message JOIN blob ON blob.id = message.blob WHERE message.key = :key
 
+-- octets_within
+SELECT message.key & 4294967295, blob.octets, blob.place FROM message JOIN blob ON blob.id = message.blob
+WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
+-- beginnings
+SELECT message.key & 4294967295, substr(blob.octets, 1, :count), blob.place FROM message JOIN blob ON blob.id = message.blob
+WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
 -- with_message_id
 SELECT head.key & 4294967295, message.blob FROM head JOIN message ON message.key = head.key
 WHERE head.key BETWEEN :low AND :high AND head.message_id = :message_id ORDER BY head.key
