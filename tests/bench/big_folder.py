@@ -99,7 +99,15 @@ class Neighbour(threading.Thread):
             time.sleep(0.001)
 
 
-def measure(server: Server, count: int) -> None:
+def resident(server: Server) -> float:
+    """Of the server process, in MiB."""
+    assert server.process is not None
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{server.process.pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def measure(server: Server) -> None:
     port = server.ports["imap"]
     neighbour = Neighbour(Client(port))
     neighbour.start()
@@ -132,6 +140,9 @@ def measure(server: Server, count: int) -> None:
     timed("FETCH 1:* FLAGS (CHANGEDSINCE 1)", two, "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)")
     timed("UID FETCH 1:* FLAGS (VANISHED, long ago)", two, "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)")
     timed("FETCH 1:* (UID FLAGS)", two, "FETCH 1:* (UID FLAGS)")
+    before = resident(server)
+    timed("FETCH 1:* (BODY.PEEK[])", two, "FETCH 1:* (BODY.PEEK[])")
+    print(f"the server's memory: {before:.1f} MiB before it, {resident(server):.1f} MiB after it")
     timed("UID SEARCH UNSEEN", two, "UID SEARCH UNSEEN")
     timed("UID SEARCH RETURN (SAVE) UNSEEN", two, "UID SEARCH RETURN (SAVE) UNSEEN")
     one.do("SELECT Big")
@@ -158,7 +169,7 @@ def main() -> None:
             asyncio.run(fill(server.data, count))
             print(f"{count} messages stored in {time.perf_counter() - before:.1f} s")
         with server:
-            measure(server, count)
+            measure(server)
 
 
 if __name__ == "__main__":

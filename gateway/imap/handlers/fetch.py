@@ -159,9 +159,8 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
     sections = tuple(item for item in found if isinstance(item, (BodySection, BinarySection, BinarySize)))
     names = {item.label for item in found if isinstance(item, Attribute)}
     header_only = all(isinstance(item, BodySection) and not item.section.path and item.section.text in _OF_HEADER for item in sections)
-    return _Wanted(
-        tuple(found), bool(names & _OF_ROW.keys()) or bool(sections), tuple(sorted(names & _PREPARED.keys())), sections, header_only
-    )
+    rows = bool(names & _OF_ROW.keys()) or bool(sections)
+    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:

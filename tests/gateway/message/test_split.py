@@ -137,12 +137,11 @@ def test_bombs_take_little_time(octets: bytes) -> None:
     assert time.perf_counter() - begin < 2
 
 
-LINES = st.lists(
-    st.sampled_from(
-        [b"From: a\r\n", b"FROM : b\n", b" folded\r\n", b"\tfrom: c\r\n", b"Fro: d\r\n", b"from-x: e\n", b"from\r\n", b":\r\n", b"To:\r\n"]
-    ),
-    max_size=8,
+HEADER_LINES = (
+    *(b"From: a\r\n", b"FROM : b\n", b" folded\r\n", b"\tfrom: c\r\n", b"Fro: d\r\n"),
+    *(b"from-x: e\n", b"from\r\n", b":\r\n", b"To:\r\n"),
 )
+LINES = st.lists(st.sampled_from(HEADER_LINES), max_size=8)
 
 
 @settings(max_examples=300, deadline=None)
