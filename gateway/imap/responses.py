@@ -26,7 +26,7 @@ class Response(Protocol):
     """Something the server says. An extension brings a class of its own."""
 
     def spell(self, *, utf8: bool = False) -> bytes:
-        """The octets, CRLF included. `utf8`: the client enabled UTF8=ACCEPT, names are spelled in UTF-8."""
+        """The octets, CRLF included. `utf8`: the client enabled UTF8=ACCEPT or IMAP4rev2, names are in UTF-8."""
         ...
 
 
@@ -142,6 +142,8 @@ UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
 # RFC 3516 section 4.3.
 UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
+# RFC 9051 section 7.1.
+HASCHILDREN: Final = Code(b"HASCHILDREN")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
 
@@ -189,6 +191,18 @@ def copyuid(validity: int, source: Sequence[int], target: Sequence[int]) -> Code
 def highestmodseq(modseq: int) -> Code:
     """`"HIGHESTMODSEQ" SP mod-sequence-value` (RFC 7162 section 3.1.2)"""
     return Code(b"HIGHESTMODSEQ", b"%d" % modseq)
+
+
+def inprogress(tag: bytes, done: int | None, goal: int | None) -> Code:
+    """`"INPROGRESS" [SP "(" (quoted / nil) SP (number / nil) SP (nz-number / nil) ")"]` (RFC 9585 section 4): of the command with
+    this tag so much is done, always less than the goal. A tag with a bracket would end the code too early.
+    """
+    name = _NIL if b"]" in tag else spell_string(tag)
+    if done is None:
+        return Code(b"INPROGRESS", b"(%b NIL NIL)" % name)
+    if goal is None:
+        return Code(b"INPROGRESS", b"(%b %d NIL)" % (name, done))
+    return Code(b"INPROGRESS", b"(%b %d %d)" % (name, min(done, max(goal, 1) - 1), max(goal, 1)))
 
 
 def mailboxid(mailbox: bytes) -> Code:
@@ -262,6 +276,11 @@ class Extended:
 def childinfo(options: Iterable[bytes]) -> Extended:
     """`childinfo-extended-item = "CHILDINFO" SP "(" list-select-base-opt-quoted *(SP ...) ")"` (RFC 5258 section 6)"""
     return Extended(b'"CHILDINFO"', spell_list(b'"%b"' % option for option in options))
+
+
+def oldname(mailbox: str) -> Extended:
+    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 9051 section 6.3.9.7), for who enabled that and with it UTF-8."""
+    return Extended(b'"OLDNAME"', b"(%b)" % spell_mailbox(mailbox, utf8=True))
 
 
 @dataclass(frozen=True, slots=True)

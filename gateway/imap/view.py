@@ -197,13 +197,15 @@ class View:
 
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
+    `tells_recent`: False for a client of IMAP4rev2, which has no \\Recent; for others the messages are recent no more all the same.
     """
 
-    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "uids")
+    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "tells_recent", "uids")
 
-    def __init__(self, state: FolderState, *, claims: bool = True) -> None:
+    def __init__(self, state: FolderState, *, claims: bool = True, tells_recent: bool = True) -> None:
         self.state = state
         self.claims = claims
+        self.tells_recent = tells_recent
         self.uids = state.uids
         self.exists = len(state.uids)
         self.modseq = state.modseq
@@ -297,6 +299,7 @@ class View:
         self.claims = before.claims
         self.modseq = before.modseq
         self._place = -1
+        self.tells_recent = before.tells_recent
         self._told = before._told
         self._flags_told = before._flags_told
         self._recent = before._recent
@@ -343,11 +346,18 @@ class View:
 
     def is_recent(self, uid: int) -> bool:
         """Was this session the first to be told of the message (RFC 3501 section 2.3.2)?"""
-        return any(low <= uid < high for low, high in self._recent)
+        return self.tells_recent and any(low <= uid < high for low, high in self._recent)
+
+    @property
+    def has_claimed(self) -> bool:
+        """Are there messages of which no later session is to be told as \\Recent?"""
+        return self.claims and bool(self._recent)
 
     @property
     def recent(self) -> int:
         """How many messages are \\Recent in this session."""
+        if not self.tells_recent:
+            return 0
         return sum(bisect_left(self.uids, high, 0, self.exists) - bisect_left(self.uids, low, 0, self.exists) for low, high in self._recent)
 
     def _claim(self, told: int) -> int:
@@ -440,7 +450,7 @@ class View:
         self._grow()
         if self.exists != before:
             exists = self.exists
-            is_new = self._claim(before)
+            is_new = self._claim(before) and self.tells_recent
             yield Exists(exists)
             if is_new:
                 yield Recent(self.recent)

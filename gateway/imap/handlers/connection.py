@@ -5,7 +5,7 @@ from typing import Final
 from gateway.changes import News
 from gateway.imap.grammar.connection import Capability, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
 from gateway.imap.responses import Capabilities, Condition, Continuation, Enabled, Identification, Status
-from gateway.imap.session import Answer, Bad, No, Output, Session
+from gateway.imap.session import SPELLINGS, Answer, Bad, No, Output, Session
 
 _OURSELVES: Final = (("name", "procura"), ("vendor", "procura"))
 
@@ -57,7 +57,8 @@ async def enable(session: Session, command: Enable, emit: Output) -> None:
         # RFC 7162 section 3.2.3: QRESYNC comes with all of CONDSTORE.
         session.use_modseqs(emit)
     session.enable(*enabled)
-    emit.say(Enabled(enabled))
+    emit.utf8 = session.takes_utf8
+    emit.say(Enabled(tuple(SPELLINGS.get(name, name) for name in enabled)))
 
 
 async def identify(session: Session, command: Identify, emit: Output) -> None:

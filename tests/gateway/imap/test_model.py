@@ -36,7 +36,8 @@ T = TypeVar("T")
 
 PEOPLE = ("anna", "bruno")
 EVERYBODY = ""
-MODES = ("plain", "condstore", "qresync")
+MODES = ("plain", "rev2", "condstore", "qresync")
+MODSEQS = ("condstore", "qresync")
 SYSTEM = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 FLAGS = (*SYSTEM, "$Work", "$Junk")
 RIGHTS = ("", "l", "lr", "lrs", "lrsw", "lrst", "lrwte", "lrsi", "lrste", "lrswite", "lrswite")
@@ -138,7 +139,7 @@ class Person:
 
     @property
     def items(self) -> str:
-        return "(UID FLAGS)" if self.mode == "plain" else "(UID FLAGS MODSEQ)"
+        return "(UID FLAGS)" if self.mode not in MODSEQS else "(UID FLAGS MODSEQ)"
 
 
 def spelled(numbers: Iterable[int]) -> str:
@@ -192,7 +193,7 @@ class Mailboxes(RuleBasedStateMachine):
     async def _arrive(self, who: str, mode: str) -> Person:
         client = await self.house.client(self.port, who)
         if mode != "plain":
-            assert (await client.do(f"ENABLE {mode.upper()}")).ok
+            assert (await client.do(f"ENABLE {'IMAP4rev2' if mode == 'rev2' else mode.upper()}")).ok
         return Person(who, mode, client)
 
     def teardown(self) -> None:
@@ -237,6 +238,7 @@ class Mailboxes(RuleBasedStateMachine):
                 break
             untagged.append(line)
             self._note(person, "S", line)
+            assert person.mode != "rev2" or (b"RECENT" not in line.upper())
             person.picture.hear(line, numbers_kept=kept, selecting=text.startswith(("SELECT", "EXAMINE")))
         self._note(person, "S", line)
         said = Said(untagged, line[len(tag) + 1 :])
@@ -280,7 +282,7 @@ class Mailboxes(RuleBasedStateMachine):
             flags, modseq = truth.messages[uid]
             assert slot.uid == uid
             assert slot.flags == flags, f"{person.who} ({person.mode}) believes {slot} of {uid}, it has {flags} at {modseq}"
-            if person.mode != "plain":
+            if person.mode in MODSEQS:
                 assert slot.modseq == modseq, f"{person.who} ({person.mode}) believes {slot}, it changed at {modseq}"
         assert picture.highest <= truth.highest
 
@@ -424,7 +426,7 @@ class Mailboxes(RuleBasedStateMachine):
             parameters += "))"
         elif person.mode == "condstore":
             parameters = " (CONDSTORE)"
-        person.picture = Picture(modseqs=person.mode != "plain", vanishes=person.mode == "qresync")
+        person.picture = Picture(modseqs=person.mode in MODSEQS, vanishes=person.mode == "qresync")
         said = await self._say(person, f"{verb} {box.name(person.who)}{parameters}")
         assert said.ok, said
         person.box, person.examined = box, examine
@@ -668,7 +670,7 @@ class Mailboxes(RuleBasedStateMachine):
         prefix, members, uids = chosen
         truth = box.truth[who]
         limit: int | None = None
-        if person.mode != "plain" and since < 4:
+        if person.mode in MODSEQS and since < 4:
             known = [slot.modseq for slot in person.picture.slots if slot.modseq is not None]
             limit = [person.picture.highest, 0, min(known, default=1), max(known, default=1)][since]
         modifier = "" if limit is None else f" (UNCHANGEDSINCE {limit})"
@@ -846,7 +848,7 @@ class Mailboxes(RuleBasedStateMachine):
 
     async def _fetch_changed(self, which: int, vanished: bool) -> None:
         person = await self._ready(which)
-        if person is None or person.box is None or person.mode == "plain" or not person.picture.highest:
+        if person is None or person.box is None or person.mode not in MODSEQS or not person.picture.highest:
             return
         vanished = vanished and person.mode == "qresync"
         said = await self._say(person, f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {person.picture.highest}{' VANISHED' * vanished})")
@@ -880,6 +882,10 @@ class Mailboxes(RuleBasedStateMachine):
             uids = numbers if by_uid else [known[number - 1] for number in numbers]
             return [uid for uid in uids if uid in sure]
 
+        if options is None and person.mode == "rev2":
+            # RFC 9051 section 6.4.4: always ESEARCH, with ALL where nothing else was asked for.
+            assert not said.having("* SEARCH")
+            options = "ALL"
         if options is None:
             (line,) = said.having("* SEARCH")
             assert meant([int(one) for one in line.partition(b"(")[0].split()[2:]]) == wanted, (said, wanted)
@@ -928,7 +934,7 @@ class Mailboxes(RuleBasedStateMachine):
     async def _status(self, which: int, box: Box) -> None:
         person = self.people[which % len(self.people)]
         await self._end_idling(person)
-        asked = "MESSAGES UNSEEN UIDNEXT" + (" HIGHESTMODSEQ" if person.mode != "plain" else "")
+        asked = "MESSAGES UNSEEN DELETED UIDNEXT" + (" HIGHESTMODSEQ" if person.mode in MODSEQS else "")
         said = await self._say(person, f"STATUS {box.name(person.who)} ({asked})")
         assert said.ok is box.may(person.who, "r"), said
         if not said.ok:
@@ -939,8 +945,9 @@ class Mailboxes(RuleBasedStateMachine):
         flags = [box.seen_by(person.who, kept) for kept in box.messages.values()]
         assert found["MESSAGES"] == len(flags)
         assert found["UNSEEN"] == sum("\\Seen" not in one for one in flags)
+        assert found["DELETED"] == sum("\\Deleted" in one for one in flags)
         assert found["UIDNEXT"] > max(box.messages, default=0)
-        if person.mode != "plain":
+        if person.mode in MODSEQS:
             assert found["HIGHESTMODSEQ"] == box.truth[person.who].highest
 
     @precondition(lambda self: self.mark < 20)
