@@ -103,6 +103,12 @@ FROM message WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :a
 UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq
 WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :added)
 
+-- flags_between
+SELECT key & 4294967295, flags FROM message WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- change_keys
+UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq WHERE key IN (SELECT value FROM json_each(:keys))
+
 -- mark_own
 INSERT INTO seen (actor, key, is_seen, modseq)
 SELECT :actor, message.key, :value, :modseq
