@@ -37,6 +37,7 @@ from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
+from gateway.quota_warning import QuotaWarnings
 from gateway.relay import NextHop, Relay
 from gateway.sessions import Sessions
 from gateway.smtp.engine import HardenedSMTP
@@ -106,6 +107,7 @@ class App:
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency),
         )
         self.notices = Notices(store, self.delivery, self.login)
+        self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
         self.directory = Directory(store, self.folders, self.passwords.verifiers)
@@ -189,9 +191,10 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
-        watching = [app.store.watch(app.sessions.told), app.store.watch(app.queue.told), app.store.watch(app.indexing.told)]
+        watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told)
+        watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
-            runs = (app.queue.run(), app.notices.run(), app.housekeeping.run(), app.indexing.run())
+            runs = (app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run())
             tasks = [group.create_task(work) for work in runs]
             try:
                 yield app, bound, certificate.reload

@@ -93,6 +93,13 @@ class RenameAccount(Deed[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class WarnedOfQuota(Deed[None]):
+    """The owner is being told that the mailbox is nearly full: now. Raises NotFound."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteAccount(Deed[bool]):
     """With its folders, messages, memberships, and every grant to it or on it. False: there was none (any more)."""
 
@@ -115,6 +122,17 @@ def of_domain(tx: Tx, domain: DomainId | None = None, after: AccountId | None = 
     # 0 stands for "all" and "from the start": ids begin at 1.
     found = tx.all("accounts.of_domain", domain=domain or 0, after=after or 0, limit=limit)
     return [row for one in found if (row := _row(one)) is not None]
+
+
+def quota_warned(tx: Tx, account: AccountId) -> int | None:
+    """When the owner was warned last of a mailbox that is nearly full; None: never."""
+    found = tx.one("accounts.quota_warned", id=account)
+    return None if found is None else int(found[0])
+
+
+def with_mail(tx: Tx, after: int, limit: int) -> list[AccountId]:
+    """Accounts above this id that use room at all, by id, so many at most."""
+    return [AccountId(one) for (one,) in tx.all("accounts.with_mail", after=after, limit=limit)]
 
 
 def _row(found: Any) -> AccountRow | None:
@@ -281,6 +299,11 @@ def rename_object(tx: Tx, holder: int, address: Address, check_room: Callable[[T
     tx.touch(DIRECTORY, holder)
 
 
+def _warned(tx: Tx, deed: WarnedOfQuota) -> None:
+    _there(tx, deed.account)
+    tx.run("accounts.set_quota_warned", id=deed.account, now=tx.now)
+
+
 def _delete(tx: Tx, deed: DeleteAccount) -> bool:
     if tx.one("accounts.exists", id=deed.account) is None:
         return False
@@ -300,5 +323,6 @@ DEEDS = (
     (SetMustChangePassword, _set_must_change),
     (SetGlobalAdministrator, _set_global_administrator),
     (RenameAccount, _rename),
+    (WarnedOfQuota, _warned),
     (DeleteAccount, _delete),
 )

@@ -75,6 +75,14 @@ class Files:
         except FileNotFoundError:
             raise NotFound(f"octets {place}") from None
 
+    def beginning(self, place: str, count: int) -> bytes:
+        """So many octets at most. Raises NotFound."""
+        try:
+            with (self.directory / place).open("rb") as file:
+                return file.read(count)
+        except FileNotFoundError:
+            raise NotFound(f"octets {place}") from None
+
     def remove(self, places: Iterable[str]) -> None:
         """Ask `orphans` about them in a fresh snapshot first. Files that are gone are no error."""
         for place in places:

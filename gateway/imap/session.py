@@ -226,7 +226,8 @@ class States:
             there = self._live.get(key)
             if news.state is not None:
                 state = self._whole(there, news)
-            elif there is None or (news.changes is None and there is not state):
+            elif there is None or there is not state:
+                # What was read is news to another state than this one.
                 continue
             else:
                 state = there
@@ -248,7 +249,8 @@ class States:
             return state
         if found.modseq > there.modseq:
             new = set(found.uids)
-            there.expunge([uid for uid in there.uids if uid not in new], found.modseq)
+            # At the modseq before: what changed since is told from it.
+            there.expunge([uid for uid in there.uids if uid not in new], there.modseq)
             _merge(there, list(zip(found.uids, found.flags, found.modseqs, strict=True)), found.modseq)
             there.learn(_names(news))
         return there
@@ -503,12 +505,9 @@ class Session:
         return selected
 
     def _rebase(self, selected: Selected, state: FolderState) -> None:
-        """The state is another object now (\\Seen became private, or it was not kept): go on with it where that is possible."""
-        view = selected.view
+        """The state is another object now (\\Seen became private, or shared): go on with it."""
         fresh = View(state, claims=False)
-        if view.uids[: view.exists] != fresh.uids[: fresh.exists]:
-            raise Ended("the folder changed in a way that cannot be told")
-        fresh.go_on(view)
+        fresh.go_on(selected.view)
         selected.view = fresh
 
     async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False) -> None:

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, spell_list
@@ -173,7 +173,12 @@ class FolderState:
 
 
 def _without(values: array[int], places: Sequence[int]) -> array[int]:
-    """A copy without these places (ascending), made of the runs between them."""
+    """A copy without these places (ascending): of what is left one by one where they are many, else of the runs between them."""
+    if len(places) * 16 > len(values):
+        stays = bytearray(b"\1") * len(values)
+        for place in places:
+            stays[place] = 0
+        return array(values.typecode, compress(values, stays))
     kept = array(values.typecode)
     start = 0
     for place in places:
@@ -299,8 +304,11 @@ class View:
         self._saved = saved
 
     def go_on(self, before: View) -> None:
-        """This view takes the place of one that knew the same messages; what changed since is told by their mod-sequences, as to a
-        view that is behind the log."""
+        """This view takes the place of one on another state of the folder; what changed since is told by mod-sequences, as to a view
+        that is behind the log, and what came or went as ever."""
+        if before.uids[: before.exists] != self.uids[: self.exists]:
+            self.uids = before.uids[: before.exists]
+            self.exists = before.exists
         self.claims = before.claims
         self.modseq = before.modseq
         self._place = -1
@@ -399,7 +407,7 @@ class View:
         return bool(self.exists) and bisect_right(alive, self.uids[self.exists - 1]) < self.exists
 
     def told(self, modseq: int) -> None:
-        """The client knows what the deed with this mod-sequence did to flags: it did it itself (STORE, FETCH that sets \\Seen)."""
+        """The client knows which flags the messages have that this deed changed: it did so itself, and was answered or knew them before."""
         if self._told is None:
             self._told = set()
         self._told.add(modseq)
@@ -430,31 +438,39 @@ class View:
         expunge_allowed: bool,
         vanished: bool = False,
         flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None,
-    ) -> list[Response]:
+    ) -> Iterator[Response]:
         """What happened since the client was last told, as responses in an order in which every number is right: EXPUNGE from the
         highest number down, then EXISTS and RECENT, then FLAGS if keywords were added, then FETCH with the flags that changed.
 
         RFC 3501 section 7.4.1: no EXPUNGE while a command runs whose answer names message numbers (`expunge_allowed` False); what
         is held back is told later, and what is new meanwhile is told all the same. `vanished`: one VANISHED instead of EXPUNGEs
         (RFC 7162 section 3.2.10). `flags_item(uid, flags, modseq, recent)`: what a FETCH contains, when more is wanted than FLAGS.
+
+        All of it has to be taken; between two responses the folder may change: what happens then is told next time, or now and
+        then again.
         """
-        if not self.pending:
-            self.modseq = self.state.modseq
-            return []
         state = self.state
-        said: list[Response] = []
+        modseq = state.modseq
+        if not self.pending:
+            self.modseq = modseq
+            return
         changed = self._changed_uids()
+        self._place = state.log_end
+        self._told = None
         if not self.current and expunge_allowed:
-            said.extend(self._expunge(vanished=vanished))
+            yield from self._expunge(vanished=vanished)
         before = self.exists
         self._grow()
         if self.exists != before:
-            said.append(Exists(self.exists))
-            if self._claim(before) and self.tells_recent:
-                said.append(Recent(self.recent))
-        if self._flags_told != state.names:
-            said.append(Flags(state.names))
-        self._flags_told = state.names
+            exists = self.exists
+            is_new = self._claim(before) and self.tells_recent
+            yield Exists(exists)
+            if is_new:
+                yield Recent(self.recent)
+        names = state.names
+        if self._flags_told != names:
+            yield Flags(names)
+        self._flags_told = names
         for uid in changed:
             number = self.number(uid)
             at = state.index(uid)
@@ -466,12 +482,9 @@ class View:
                 items: tuple[bytes, ...] = (state.spell_flags(flags, recent=recent),)
             else:
                 items = flags_item(uid, flags, state.modseqs[at], recent)
-            said.append(FetchData(number, items))
-        self._place = state.log_end
-        self._told = None
+            yield FetchData(number, items)
         if not self.withholds:
-            self.modseq = state.modseq
-        return said
+            self.modseq = modseq
 
     def _changed_uids(self) -> list[int]:
         state = self.state

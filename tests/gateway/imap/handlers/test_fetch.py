@@ -189,3 +189,19 @@ async def test_a_part_of_the_messages(house: House, anna: Client) -> None:
     # Only what is in the part is read.
     await anna.do("UID FETCH 1:* (BODY[]) (PARTIAL 1:1)")
     assert (await anna.do("UID SEARCH SEEN")).untagged == [b"* SEARCH 1"]
+
+
+@pytest.mark.parametrize("length", [100, 8_000, 8_192, 8_193, 70_000, 200_000])
+async def test_headers_of_any_length_are_told_whole(house: House, anna: Client, length: int) -> None:
+    """Of large messages no more is read than the header needs, and never less."""
+    head = b"Subject: a\r\nX-Long: " + b"x" * (length - 40) + b"\r\nTo: last@acme.test\r\n\r\n"
+    for body in (b"", b"\r\n".join([b"y" * 70] * 3_000)):
+        await anna.do("APPEND INBOX {}", head + body)
+    await anna.do("SELECT INBOX")
+    fields = b"To: last@acme.test\r\nSubject: a\r\n\r\n".splitlines(keepends=True)
+    wanted = fields[1] + fields[0] + fields[2]
+    said = await anna.do("FETCH 1:2 (BODY.PEEK[HEADER] BODY.PEEK[HEADER.FIELDS (TO SUBJECT)] BODY.PEEK[HEADER.FIELDS.NOT (X-LONG)]<0.5>)")
+    assert said.ok
+    for line in said.untagged:
+        assert b"BODY[HEADER] {%d}\r\n%b BODY[HEADER.FIELDS (TO SUBJECT)] {%d}\r\n%b BODY" % (len(head), head, len(wanted), wanted) in line
+        assert line.endswith(b"<0> {5}\r\nSubje)")

@@ -73,3 +73,16 @@ async def test_too_many_keywords_are_a_limit(house: House, anna: Client) -> None
     assert not said.having("PERMANENTFLAGS")[0].count(b"\\*")
     assert (await anna.do("STORE 1 +FLAGS (one-too-many)")).tagged.startswith(b"NO [LIMIT]")
     assert (await anna.do("NOOP")).ok
+
+
+async def test_silence_hides_only_what_the_client_did_itself(house: House, port: int, anna: Client) -> None:
+    """RFC 3501 section 6.4.6: somebody else's change of the same message is told, even if ours came before it was heard of."""
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    assert (await anna.do("STORE 1 +FLAGS.SILENT (\\Draft)")).untagged == []
+    await other.do("STORE 1 +FLAGS.SILENT (\\Flagged)")
+    assert (await anna.do("STORE 1:2 +FLAGS.SILENT (\\Seen)")).having("1 FETCH") == [
+        b"* 1 FETCH (FLAGS (\\Seen \\Flagged \\Draft \\Recent))"
+    ]
