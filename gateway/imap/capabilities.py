@@ -260,6 +260,12 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    Capability(b"CATENATE", announced=after_login),  # RFC 4469: APPEND's and REPLACE's own rows read it
+    Capability(  # RFC 4978
+        b"COMPRESS=DEFLATE",
+        (command(b"COMPRESS", connection_syntax.compress, connection.compress, AUTHENTICATED),),
+        announced=after_login,
+    ),
     Capability(  # RFC 5267 section 4
         b"CONTEXT=SEARCH",
         (command(b"CANCELUPDATE", contexts_syntax.cancelupdate, contexts.cancelupdate, SELECTED),),

@@ -14,6 +14,7 @@ _QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*\Z")
 _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*\Z")
 _ESCAPE = re.compile(rb"([\"\\])")
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f-\xff]+")
+_NO_URL = re.compile(rb"[^\x21-\x5c\x5e-\x7e]")
 _NIL: Final = b"NIL"
 # A longer quoted string would burst the line buffers of old clients; as a literal it is announced.
 MAX_QUOTED = 1000
@@ -142,10 +143,18 @@ UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
 # RFC 3516 section 4.3.
 UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
+# RFC 4978 section 3.
+COMPRESSIONACTIVE: Final = Code(b"COMPRESSIONACTIVE")
 # RFC 9051 section 7.1.
 HASCHILDREN: Final = Code(b"HASCHILDREN")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
+
+
+def badurl(url: bytes) -> Code:
+    """`"BADURL" SP url-resp-text` (RFC 4469 section 5): the URL as sent, but for octets that no URL has, which are spelled as URLs
+    spell them. It may not be empty."""
+    return Code(b"BADURL", _NO_URL.sub(lambda octet: b"%%%02X" % octet[0][0], url) or b'""')
 
 
 def badcharset(charsets: Iterable[bytes]) -> Code:

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-from gateway.carrier import Carrier
 from gateway.changes import Changes, Interest, News
 from gateway.folders import Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
@@ -77,15 +76,29 @@ class Ended(Exception):
     """The session is over; the farewell is said already or nobody is there to hear it."""
 
 
+class Outlet(Protocol):
+    """Where what is said goes out."""
+
+    def write(self, octets: bytes) -> None:
+        """Send."""
+
+    @property
+    def stalled(self) -> bool:
+        """Nothing more is to be said now."""
+
+    async def deliver(self, octets: bytes) -> None:
+        """Send, and wait for a peer that does not read. Once begun all of it is sent. Raises ConnectionError."""
+
+
 class Output:
     """What a command says, collected and sent in pieces. `utf8`: the client takes UTF-8 in names. `done` of `goal` is how far a
     command has come that takes its time, None: nobody knows; `sent`: when the client last heard of it (seconds, monotonic).
     """
 
-    __slots__ = ("_carrier", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
+    __slots__ = ("_outlet", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
 
-    def __init__(self, carrier: Carrier, tag: bytes | None = None, *, utf8: bool = False) -> None:
-        self._carrier = carrier
+    def __init__(self, outlet: Outlet, tag: bytes | None = None, *, utf8: bool = False) -> None:
+        self._outlet = outlet
         self._parts: list[bytes] = []
         self._size = 0
         self._since = self.sent = time.monotonic()
@@ -107,14 +120,17 @@ class Output:
     def flush(self) -> None:
         """Send what was collected."""
         if self._parts:
-            parts, self._parts = self._parts, []
-            self._size = 0
-            self._carrier.write(parts[0] if len(parts) == 1 else b"".join(parts))
-            self.sent = time.monotonic()
+            self._outlet.write(self._collected())
+
+    def _collected(self) -> bytes:
+        parts, self._parts = self._parts, []
+        self._size = 0
+        self.sent = time.monotonic()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def still_working(self) -> None:
         """Tell the client so, behind what was said so far (RFC 9585 section 4). Not to one that does not read what it has."""
-        if self.tag is not None and not self._carrier.stalled:
+        if self.tag is not None and not self._outlet.stalled:
             self.say(Status(Condition.OK, "still working", inprogress(self.tag, self.done, self.goal)))
             self.flush()
 
@@ -124,8 +140,7 @@ class Output:
         Raises ConnectionError when the peer is gone.
         """
         if self._size >= FLUSH:
-            self.flush()
-            await self._carrier.drain()
+            await self._outlet.deliver(self._collected())
         now = time.monotonic()
         if now - self._since > SLICE:
             await asyncio.sleep(0)
@@ -146,6 +161,20 @@ class Wire(Protocol):
 
     async def secure(self) -> None:
         """TLS from here on. Raises ConnectionError."""
+
+    @property
+    def compressed(self) -> bool:
+        """Is what is said deflated?"""
+
+    @property
+    def pending(self) -> int:
+        """Octets that came behind the command."""
+
+    async def compress(self) -> None:
+        """DEFLATE from here on, in both directions (RFC 4978). Raises ConnectionError."""
+
+    async def expand(self) -> None:
+        """No longer (RFC 8437 section 4.1)."""
 
     def end(self, verdict: Refuse | Defer) -> None:
         """Say BYE and why, now."""

@@ -177,6 +177,7 @@ class Play:
         self.reading()
         self.storing()
         self.arriving()
+        self.catenating()
         self.leaving()
         self.expunging()
         self.administering()
@@ -316,6 +317,27 @@ class Play:
                 self.effect(f"{keeps} {one}", one in last, row)
 
     arrived = 0
+
+    def catenating(self) -> None:
+        """CATENATE needs no folder selected; a folder that is not there and one that hides itself are told apart by their names alone."""
+        self.actor.ok("CREATE Joined")
+
+        def joined(folder: str) -> Answer:
+            return self.actor.do(f'APPEND Joined CATENATE (URL "/Other%20Users/owner/{folder}/;UID=1")')
+
+        answer = joined(self.folder)
+        absent = "n" + self.folder[1:]
+        if answer.kind.startswith("OK"):
+            self.found["CATENATE of it"] = "+"
+        elif "you need 'r'" in answer.tagged:
+            self.refusals.append("NO [NOPERM]" + answer.tagged.partition("]")[2])
+            self.found["CATENATE of it"] = "-"
+        else:
+            same = joined(absent).tagged == answer.tagged.replace(f"/{self.folder}/", f"/{absent}/")
+            self.found["CATENATE of it"] = "." if same else answer.tagged
+        assert len(self.actor.flags("Joined")) == (self.found["CATENATE of it"] == "+")
+        self.actor.ok("UNSELECT")
+        self.actor.ok("DELETE Joined")
 
     def leaving(self) -> None:
         if self.found["SELECT"] != "+":

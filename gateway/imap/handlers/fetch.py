@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
@@ -48,16 +49,17 @@ class _Batch:
 class _Octets:
     """One message's octets, taken apart when an item needs it, once."""
 
-    __slots__ = ("_head", "_part", "octets")
+    __slots__ = ("_head", "_part", "_structure", "octets")
 
-    def __init__(self, octets: bytes) -> None:
+    def __init__(self, octets: bytes, structure: Callable[[bytes], Part] = parse) -> None:
         self.octets = octets
+        self._structure = structure
         self._part: Part | None = None
         self._head: int | None = None
 
     def part(self) -> Part:
         if self._part is None:
-            self._part = parse(self.octets)
+            self._part = self._structure(self.octets)
         return self._part
 
     def section(self, wanted: Section) -> bytes | None:
@@ -305,16 +307,18 @@ async def _with_octets(
 ) -> None:
     """Messages whose octets are needed, some 64 KiB of them or one."""
     view = selected.view
+    structure = parse
     if len(places) == 1 and places[0][1] > IN_PLACE and wanted.in_pieces:
         uid = view.uids[places[0][0]]
         whole = await selected.folder.large(uid)
         found = {} if whole is None else {uid: whole}
+        structure = partial(selected.folder.structure, uid)
     else:
         found = dict(await selected.folder.octets([(view.uids[place], size) for place, size in places]))
     for place, _ in places:
         uid = view.uids[place]
         octets = found.get(uid)
-        message = None if octets is None else _Octets(octets)
+        message = None if octets is None else _Octets(octets, structure)
         binaries: dict[FetchItem, bytes | int | None] = {}
         if message is not None:
             try:
