@@ -285,8 +285,6 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert target.row is not None
             assert stand.row is not None
             row = target.row
-            if row.id == stand.row.id and moves:
-                raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "the messages are in this folder already"))
             deed_type = messages.MoveMessages if moves else messages.CopyMessages
             deed: Deed[Copied] = deed_type(
                 stand.row.id,

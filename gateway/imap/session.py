@@ -168,6 +168,11 @@ class States:
         self._octets = 0
         self._limit = limit
 
+    def claimed(self, row: FolderRow) -> int:
+        """How many messages sessions of this process were told of as \\Recent, that the row does not know of yet."""
+        state = self._live.get((row.id, row.uidvalidity, 0))
+        return 0 if state is None else state.claimed_since(row.recent_from)
+
     async def current(self, folder: OpenFolder) -> FolderState:
         """The state as the store has it now, the right to read confirmed in the snapshot that says so. Raises Refused."""
         while True:

@@ -105,6 +105,10 @@ class FolderState:
         at = bisect_left(self.uids, uid)
         return at if at < len(self.uids) and self.uids[at] == uid else None
 
+    def claimed_since(self, uid: int) -> int:
+        """How many messages from this UID on some session was told of as \\Recent."""
+        return max(0, bisect_left(self.uids, self.unclaimed) - bisect_left(self.uids, uid))
+
     def append(self, uids: Sequence[int], flags: Sequence[int], modseqs: Sequence[int]) -> None:
         """New messages, UIDs ascending and above all before. Raises ValueError otherwise."""
         fresh = array("I", uids)
@@ -381,6 +385,15 @@ class View:
             self._told = set()
         self._told.add(modseq)
 
+    def new_flags(self) -> list[Response]:
+        """FLAGS, if keywords were added that the client was not told of: to be said before a FETCH names them (RFC 3501 section
+        7.2.6)."""
+        names = self.state.names
+        if self._flags_told is names or self._flags_told == names:
+            return []
+        self._flags_told = names
+        return [Flags(names)]
+
     def gone(self) -> list[int]:
         """UIDs that the client believes in and that were expunged, ascending."""
         if self.current:
@@ -429,8 +442,7 @@ class View:
             said.append(Exists(self.exists))
             if self._claim(before):
                 said.append(Recent(self.recent))
-        if self._flags_told != state.names:
-            said.append(Flags(state.names))
+        said.extend(self.new_flags())
         self._flags_told = state.names
         for uid in changed:
             number = self.number(uid)

@@ -56,6 +56,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if command.silent and not counts:
         # What somebody else did to them meanwhile is told all the same: only our own change is known.
         return Answer()
+    emit.say(*view.new_flags())
     by_uid = command.by_uid or b"QRESYNC" in session.enabled
     refused: list[int] = []
     gone = False

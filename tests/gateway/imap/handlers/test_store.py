@@ -73,3 +73,25 @@ async def test_too_many_keywords_are_a_limit(house: House, anna: Client) -> None
     assert not said.having("PERMANENTFLAGS")[0].count(b"\\*")
     assert (await anna.do("STORE 1 +FLAGS (one-too-many)")).tagged.startswith(b"NO [LIMIT]")
     assert (await anna.do("NOOP")).ok
+
+
+async def test_a_new_keyword_is_announced_before_a_fetch_names_it(house: House, port: int, anna: Client) -> None:
+    """RFC 3501 section 7.2.6: clients know the flags of a folder from FLAGS."""
+    await house.put("anna", "/INBOX", 2)
+    other = await house.client(port, "anna")
+    for client in (anna, other):
+        await client.do("SELECT INBOX")
+    said = await anna.do("STORE 1 +FLAGS ($New)")
+    assert said.untagged[:2] == [
+        b"* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $New)",
+        b"* 1 FETCH (FLAGS ($New \\Recent))",
+    ]
+    for command in ("FETCH 1 (FLAGS)", "FETCH 1 (FLAGS RFC822.SIZE)"):
+        reader = await house.client(port, "anna")
+        await reader.do("SELECT INBOX")
+        keyword = command.replace(" ", "").replace("(", "").replace(")", "")
+        await anna.do(f"STORE 1 +FLAGS ({keyword})")
+        said = await reader.do(command)
+        first = next(one for one in said.untagged if keyword.encode() in one)
+        assert first.startswith(b"* FLAGS"), said
+        assert len([one for one in said.untagged if one.startswith(b"* FLAGS")]) == 1
