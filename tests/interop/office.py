@@ -56,7 +56,8 @@ class Office:
         return f"{self.prefix}/{folder}"
 
     @contextmanager
-    def _session(self, user: str) -> Iterator[imaplib.IMAP4]:
+    def session(self, user: str) -> Iterator[imaplib.IMAP4]:
+        """This user at the server, by Python's own library."""
         client = self.server.imap(user)
         try:
             yield client
@@ -65,10 +66,10 @@ class Office:
 
     def holds(self, user: str, folder: str) -> dict[str, set[str]]:
         """What a folder of this user's own holds, asked in another session: subject -> flags."""
-        with self._session(user) as client:
+        with self.session(user) as client:
             kind, _ = client.select(f'"{folder}"', readonly=True)
             assert kind == "OK", f"{user} has no {folder}"
-            _, found = client.fetch("1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+            _, found = client.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         held = {}
         for part in found:
             if isinstance(part, tuple):
@@ -87,14 +88,14 @@ class Office:
 
     def put(self, user: str, folder: str, *subjects: str) -> None:
         """Files messages into a folder of this user's own."""
-        with self._session(user) as client:
+        with self.session(user) as client:
             for subject in subjects:
                 kind, said = client.append(f'"{folder}"', "", None, letter(subject, user))  # type: ignore[arg-type]
                 assert kind == "OK", said
 
     def folders(self, user: str) -> set[str]:
         """The folders of this user's own."""
-        with self._session(user) as client:
+        with self.session(user) as client:
             _, listed = client.list('""', "*")
         names = (re.search(rb'"/" "?(.*?)"?$', line) for line in listed if isinstance(line, bytes))
         return {name[1].decode() for name in names if name and not name[1].startswith(b"Other Users")}
@@ -162,7 +163,9 @@ def surroundings(home: Path, **more: str) -> dict[str, str]:
 def run(home: Path, *command: str, stdin: str = "", seconds: float = SECONDS, **more: str) -> subprocess.CompletedProcess[str]:
     """A client that does its job and ends."""
     environment = surroundings(home, **more)
-    return subprocess.run(command, cwd=home, env=environment, input=stdin, capture_output=True, text=True, timeout=seconds)
+    done = subprocess.run(command, cwd=home, env=environment, input=stdin.encode(), capture_output=True, timeout=seconds)
+    said = [octets.decode("utf-8", "replace") for octets in (done.stdout, done.stderr)]
+    return subprocess.CompletedProcess(done.args, done.returncode, *said)
 
 
 def trusting(office: Office) -> ssl.SSLContext:

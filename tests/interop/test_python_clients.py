@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import threading
 from collections.abc import Iterator
 
@@ -61,7 +62,7 @@ def test_imapclient_works_in_a_folder(office: Office, client: imapclient.IMAPCli
     assert fetched[b"BODY[]"] == letter("Plan 1", user)
     assert fetched[b"BODY[1]"] == b"text of Plan 1\r\n"
     assert b"\\Seen" not in fetched[b"FLAGS"]
-    assert set(client.add_flags([first], [imapclient.FLAGGED, "$Todo"])[first]) == {b"\\Flagged", b"$Todo"}
+    assert set(client.add_flags([first], [imapclient.FLAGGED, "$Todo"])[first]) - {b"\\Recent"} == {b"\\Flagged", b"$Todo"}
     client.add_flags([second], [imapclient.SEEN])
     client.remove_flags([second], [imapclient.SEEN])
     assert client.sort("REVERSE SUBJECT") == [third, second, first]
@@ -94,7 +95,7 @@ def test_imapclient_makes_renames_and_deletes_folders(office: Office, client: im
 
 def test_imapclient_hears_of_mail_while_idle(office: Office, client: imapclient.IMAPClient) -> None:
     for named, recipient in (("INBOX", office.delegate), (office.shared("INBOX"), office.owner)):
-        there = client.select_folder(named)[b"EXISTS"]
+        there = client.select_folder(named, readonly=True)[b"EXISTS"]
         client.idle()
         office.server.deliver(recipient, letter("While idle", recipient))
         assert (there + 1, b"EXISTS") in client.idle_check(timeout=10)
@@ -104,19 +105,22 @@ def test_imapclient_hears_of_mail_while_idle(office: Office, client: imapclient.
 
 def test_imapclient_may_only_read_where_only_reading_is_granted(office: Office, client: imapclient.IMAPClient) -> None:
     named = office.shared(READING)
-    assert client.select_folder(named)[b"READ-ONLY"] is True
+    # Python's library takes [READ-ONLY] for an error unless that was asked for.
+    with pytest.raises(imaplib.IMAP4.readonly):
+        client.select_folder(named)
+    assert b"READ-ONLY" in client.select_folder(named, readonly=True)
     uid = by_subject(client, "Minute 1")
     assert client.fetch([uid], ["BODY[]"])[uid][b"BODY[]"] == letter("Minute 1", office.owner)
     with pytest.raises(imapclient.exceptions.IMAPClientError):
         client.add_flags([uid], [imapclient.DELETED])
-    for refused in (
-        lambda: client.expunge(),
-        lambda: client.move([uid], "Kept"),
-        lambda: client.append(named, letter("Sneaked in", office.owner)),
-        lambda: client.delete_folder(named),
+    for refused, arguments in (
+        (client.expunge, ()),
+        (client.move, ([uid], "Kept")),
+        (client.append, (named, letter("Sneaked in", office.owner))),
+        (client.delete_folder, (named,)),
     ):
         with pytest.raises(imapclient.exceptions.IMAPClientError):
-            refused()
+            refused(*arguments)
     client.copy([uid], "Kept")
     assert set(office.holds(office.delegate, "Kept")) == {"Minute 1"}
     office.unchanged()
@@ -180,7 +184,7 @@ def test_imap_tools_works_in_a_folder(office: Office, box: imap_tools.BaseMailBo
 
 
 def test_imap_tools_waits_for_mail_of_the_owner(office: Office, box: imap_tools.BaseMailBox) -> None:
-    box.folder.set(office.shared("INBOX"))
+    box.folder.set(office.shared("INBOX"), readonly=True)
     late = threading.Timer(0.3, office.server.deliver, (office.owner, letter("Late", office.owner)))
     late.start()
     assert b"* 3 EXISTS" in box.idle.wait(timeout=10)
@@ -189,7 +193,9 @@ def test_imap_tools_waits_for_mail_of_the_owner(office: Office, box: imap_tools.
 
 
 def test_imap_tools_leaves_no_trace_where_it_only_reads(office: Office, box: imap_tools.BaseMailBox) -> None:
-    box.folder.set(office.shared(READING))
+    with pytest.raises(imaplib.IMAP4.readonly):
+        box.folder.set(office.shared(READING))
+    box.folder.set(office.shared(READING), readonly=True)
     assert [message.subject for message in box.fetch(mark_seen=True)] == ["Minute 1", "Minute 2"]
     uids = box.uids()
     with pytest.raises(imap_tools.ImapToolsError):
