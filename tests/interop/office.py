@@ -26,7 +26,7 @@ import pytest
 
 from tests.live.server import PASSWORD, Server, compose
 
-SECONDS = 30.0
+SECONDS = 10.0
 # What the delegate is told of; `Hidden` stands for all of the owner's mailbox that she is not.
 FULL, READING = "Projects", "Minutes"
 
@@ -180,9 +180,9 @@ class Terminal:
         self.shown = b""
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
             os.chdir(home)
             os.execvpe(command[0], command, dict(environment))
-        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -213,7 +213,20 @@ class Terminal:
     @property
     def text(self) -> str:
         """What was shown so far, without the sequences that place it."""
-        return re.sub(r"\x1b(\[[0-9;?<>=!]*[ -/]*[@-~]|[()].|\][^\x07]*\x07|[=>78cDEHM])", " ", self.shown.decode(errors="replace"))
+        return re.sub(r"\x1b(\[[0-9;?<>=!]*[ -/]*[@-~]|[()].|\][^\x07\x1b]*(\x07|\x1b\\)|[=>78cDEHM])", " ", self.shown.decode(errors="replace"))
+
+    @property
+    def has_ended(self) -> bool:
+        """Did the program end?"""
+        return not self._reader.is_alive()
+
+    def settle(self, seconds: float = 0.3) -> None:
+        """Until the terminal has shown nothing new for a while: a program without a prompt has done what it was told."""
+        shown, since, end = len(self.shown), time.monotonic(), time.monotonic() + SECONDS
+        while time.monotonic() - since < seconds and time.monotonic() < end:
+            time.sleep(0.02)
+            if len(self.shown) != shown:
+                shown, since = len(self.shown), time.monotonic()
 
     def type(self, keys: str) -> None:
         """As if by hand."""
