@@ -273,15 +273,17 @@ def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: 
 
 
 class Selected:
-    """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told."""
+    """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
+    `names`: the flags that `permanent` was chosen from."""
 
-    __slots__ = ("examined", "folder", "permanent", "view", "writable")
+    __slots__ = ("examined", "folder", "names", "permanent", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
         self.view = view
         self.examined = examined
         self.writable = folder.writable and not examined
+        self.names = view.flags_told
         self.permanent = self.permanent_flags()
 
     def permanent_flags(self) -> tuple[bytes, ...]:
@@ -289,7 +291,7 @@ class Selected:
         if self.examined or not self.folder.available:
             return ()
         allowed = self.folder.permitted
-        names = self.view.state.names
+        names = self.view.flags_told
         found: list[bytes] = []
         if allowed.others:
             found.extend(name for name in names if name not in (b"\\Seen", b"\\Deleted"))
@@ -463,6 +465,8 @@ class Session:
             selected = await self.refresh()
         view = selected.view
         if not view.pending:
+            if view.flags_told is not selected.names:
+                self._permanent(selected, output)
             return
         quick = b"QRESYNC" in self.enabled
         item = self.flags_item if b"CONDSTORE" in self.enabled else None
@@ -524,6 +528,7 @@ class Session:
                 output.say(Status(Condition.OK, "the folder may no longer be changed", READ_ONLY))
 
     def _permanent(self, selected: Selected, output: Output) -> None:
+        selected.names = selected.view.flags_told
         flags = selected.permanent_flags()
         if flags != selected.permanent:
             selected.permanent = flags

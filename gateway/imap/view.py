@@ -196,9 +196,10 @@ class View:
 
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
+    `flags_told`: what the last FLAGS said.
     """
 
-    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "uids")
+    __slots__ = ("flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "uids")
 
     def __init__(self, state: FolderState, *, claims: bool = True) -> None:
         self.state = state
@@ -209,7 +210,7 @@ class View:
         self._place = state.log_end
         self._told: set[int] | None = None
         self._saved: list[tuple[int, int]] = []
-        self._flags_told = state.names
+        self.flags_told = state.names
         self._recent: list[Span] = []
         self._claim(0)
 
@@ -294,7 +295,7 @@ class View:
         self.modseq = before.modseq
         self._place = -1
         self._told = before._told
-        self._flags_told = before._flags_told
+        self.flags_told = before.flags_told
         self._recent = before._recent
         self._saved = before._saved
 
@@ -369,7 +370,7 @@ class View:
     def pending(self) -> bool:
         """Is there anything to announce?"""
         state = self.state
-        return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self._flags_told is not state.names
+        return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self.flags_told is not state.names
 
     @property
     def withholds(self) -> bool:
@@ -389,9 +390,9 @@ class View:
         """FLAGS, if keywords were added that the client was not told of: to be said before a FETCH names them (RFC 3501 section
         7.2.6)."""
         names = self.state.names
-        if self._flags_told is names or self._flags_told == names:
+        if self.flags_told is names or self.flags_told == names:
             return []
-        self._flags_told = names
+        self.flags_told = names
         return [Flags(names)]
 
     def gone(self) -> list[int]:
@@ -443,7 +444,7 @@ class View:
             if self._claim(before):
                 said.append(Recent(self.recent))
         said.extend(self.new_flags())
-        self._flags_told = state.names
+        self.flags_told = state.names
         for uid in changed:
             number = self.number(uid)
             at = state.index(uid)

@@ -26,7 +26,7 @@ import pytest
 
 from tests.live.server import PASSWORD, Server, compose
 
-SECONDS = 10.0
+SECONDS = 30.0
 # What the delegate is told of; `Hidden` stands for all of the owner's mailbox that she is not.
 FULL, READING = "Projects", "Minutes"
 

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
-from gateway.imap.responses import READ_ONLY, modified
+from gateway.imap.responses import EXPUNGEISSUED, READ_ONLY, modified
 from gateway.imap.session import Answer, No, Output, Session, runs_of
 from store.model import Flag, Run
 
@@ -81,7 +81,11 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
                 await emit.breathe()
     if refused:
         return Answer("conditional STORE failed for some", modified(refused))
-    return Answer("some messages are gone") if gone else Answer()
+    if gone and not command.by_uid and not command.silent:
+        # RFC 2180 section 4.2.3: who asked to be told the flags of each is told that some have none any more. UIDs that are not there
+        # are passed over (RFC 3501 section 6.4.8).
+        raise No("some messages are gone", EXPUNGEISSUED)
+    return Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
 
 
 def _among(uid: int, runs: tuple[Run, ...]) -> bool:
