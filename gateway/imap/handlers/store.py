@@ -81,10 +81,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
                 await emit.breathe()
     if refused:
         return Answer("conditional STORE failed for some", modified(refused))
-    if gone and not command.by_uid and not command.silent:
-        # RFC 2180 section 4.2.3: who asked to be told the flags of each is told that some have none any more. UIDs that are not there
-        # are passed over (RFC 3501 section 6.4.8).
-        raise No("some messages are gone", EXPUNGEISSUED)
+    # RFC 5530: what could not be changed was expunged; that is announced when it is allowed.
     return Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
 
 
