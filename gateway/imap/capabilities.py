@@ -70,6 +70,9 @@ _OF_EXTENSIONS = frozenset(
         b"EMAILID",
         b"THREADID",
         b"PREVIEW",
+        b"BINARY",
+        b"BINARY.PEEK",
+        b"BINARY.SIZE",
     }
 )
 # RFC 3501, whole.
@@ -251,6 +254,8 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    # RFC 3516: APPEND's own row reads literal8.
+    Capability(b"BINARY", announced=after_login, fetch_items=frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})),
 )
 
 REGISTRY: Registry = build(ROWS)

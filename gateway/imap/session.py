@@ -29,6 +29,7 @@ from gateway.imap.responses import (
     highestmodseq,
     permanentflags,
 )
+from gateway.imap.sections import PartReader
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused
@@ -274,14 +275,15 @@ def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: 
 
 class Selected:
     """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
-    `names`: the flags that `permanent` was chosen from."""
+    `names`: the flags that `permanent` was chosen from; `reader`: the part that is being fetched piece by piece."""
 
-    __slots__ = ("examined", "folder", "names", "permanent", "view", "writable")
+    __slots__ = ("examined", "folder", "names", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
         self.view = view
         self.examined = examined
+        self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
         self.names = view.flags_told
         self.permanent = self.permanent_flags()
