@@ -213,7 +213,9 @@ class Terminal:
     @property
     def text(self) -> str:
         """What was shown so far, without the sequences that place it."""
-        return re.sub(r"\x1b(\[[0-9;?<>=!]*[ -/]*[@-~]|[()].|\][^\x07\x1b]*(\x07|\x1b\\)|[=>78cDEHM])", " ", self.shown.decode(errors="replace"))
+        return re.sub(
+            r"\x1b(\[[0-9;?<>=!]*[ -/]*[@-~]|[()].|\][^\x07\x1b]*(\x07|\x1b\\)|[=>78cDEHM])", " ", self.shown.decode(errors="replace")
+        )
 
     @property
     def has_ended(self) -> bool:

@@ -8,8 +8,8 @@ from typing import Final
 
 from gateway.imap.grammar import search as syntax
 from gateway.imap.grammar.search import Search, SearchKey
-from gateway.imap.responses import Found, FoundExtended, search_data
-from gateway.imap.session import Output, Selected, Session, runs_of
+from gateway.imap.responses import EXPUNGEISSUED, Found, FoundExtended, search_data
+from gateway.imap.session import Answer, Output, Selected, Session, runs_of
 from gateway.imap.view import BadSequence
 from gateway.message.text import fold
 from store import criteria
@@ -38,10 +38,11 @@ _Test = Callable[[int, int], bool]
 """By UID and flags."""
 
 
-async def search(session: Session, command: Search, emit: Output) -> None:
+async def search(session: Session, command: Search, emit: Output) -> Answer:
     """RFC 3501 section 6.4.4, RFC 4731, RFC 5182. Numbers are those the client knows: what came since is not among them."""
     try:
         await _search(session, command, emit)
+        return await complete(session)
     except BadSequence:
         raise
     except Exception:
@@ -49,6 +50,12 @@ async def search(session: Session, command: Search, emit: Output) -> None:
         if command.returns(b"SAVE") and session.selected is not None:
             session.selected.view.save(())
         raise
+
+
+async def complete(session: Session) -> Answer:
+    """OK, with EXPUNGEISSUED where messages that the client believes in could not be looked at (RFC 5530 section 3)."""
+    selected = await session.refresh()
+    return Answer(code=EXPUNGEISSUED) if selected.view.withholds else Answer()
 
 
 async def _search(session: Session, command: Search, emit: Output) -> None:

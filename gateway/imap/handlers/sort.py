@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.imap.grammar.sort import Sort, SortKey, Thread
-from gateway.imap.handlers.search import asks_modseq, highest, matching
+from gateway.imap.handlers.search import asks_modseq, complete, highest, matching
 from gateway.imap.responses import FoundExtended, search_data
-from gateway.imap.session import Output, Selected, Session
+from gateway.imap.session import Answer, Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
 from store.model import SortRow
 
@@ -61,7 +61,7 @@ class Threads:
         return b"* THREAD %b\r\n" % self.lists if self.lists else b"* THREAD\r\n"
 
 
-async def sort(session: Session, command: Sort, emit: Output) -> None:
+async def sort(session: Session, command: Sort, emit: Output) -> Answer:
     """RFC 5256 section 3, RFC 5957, and with RETURN RFC 5267 section 3: MIN is the first in the order, MAX the last."""
     rows, numbers = await _matching(session, command, emit)
     await _off_the_loop(len(rows), lambda: ordered(rows, command.criteria))
@@ -72,14 +72,15 @@ async def sort(session: Session, command: Sort, emit: Output) -> None:
         modseq = highest(session.here, found, by_uid=command.by_uid) if found else None
     if command.returning is None:
         emit.say(SortedNumbers(found, modseq))
-        return
+        return await complete(session)
     data = search_data(found, [option.name for option in command.returning])
     if modseq is not None:
         data = (*data, (b"MODSEQ", b"%d" % modseq))
     emit.say(FoundExtended(emit.tag, command.by_uid, data))
+    return await complete(session)
 
 
-async def thread(session: Session, command: Thread, emit: Output) -> None:
+async def thread(session: Session, command: Thread, emit: Output) -> Answer:
     """RFC 5256 section 3."""
     rows, numbers = await _matching(session, command, emit)
 
@@ -98,6 +99,7 @@ async def thread(session: Session, command: Thread, emit: Output) -> None:
         return spell(_ALGORITHMS[command.algorithm](letters))
 
     emit.say(Threads(await _off_the_loop(len(rows), threads)))
+    return await complete(session)
 
 
 def ordered(rows: list[SortRow], criteria: Sequence[SortKey]) -> None:
