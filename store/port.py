@@ -94,7 +94,14 @@ class QueueChanged:
     """Something became due in the queue."""
 
 
-Event = PolicyChanged | FolderChanged | FoldersChanged | QueueChanged
+@dataclass(frozen=True, slots=True)
+class RoomTaken:
+    """The mailbox of this owner, who has a quota, has grown."""
+
+    owner: AccountId
+
+
+Event = PolicyChanged | FolderChanged | FoldersChanged | QueueChanged | RoomTaken
 
 
 class Snapshot(Protocol):

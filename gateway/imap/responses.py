@@ -14,6 +14,7 @@ _QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*\Z")
 _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*\Z")
 _ESCAPE = re.compile(rb"([\"\\])")
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f-\xff]+")
+_NO_URL = re.compile(rb"[^\x21-\x5c\x5e-\x7e]")
 _NIL: Final = b"NIL"
 # A longer quoted string would burst the line buffers of old clients; as a literal it is announced.
 MAX_QUOTED = 1000
@@ -26,7 +27,7 @@ class Response(Protocol):
     """Something the server says. An extension brings a class of its own."""
 
     def spell(self, *, utf8: bool = False) -> bytes:
-        """The octets, CRLF included. `utf8`: the client enabled UTF8=ACCEPT, names are spelled in UTF-8."""
+        """The octets, CRLF included. `utf8`: the client enabled UTF8=ACCEPT or IMAP4rev2, names are in UTF-8."""
         ...
 
 
@@ -142,8 +143,18 @@ UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
 # RFC 3516 section 4.3.
 UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
+# RFC 4978 section 3.
+COMPRESSIONACTIVE: Final = Code(b"COMPRESSIONACTIVE")
+# RFC 9051 section 7.1.
+HASCHILDREN: Final = Code(b"HASCHILDREN")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
+
+
+def badurl(url: bytes) -> Code:
+    """`"BADURL" SP url-resp-text` (RFC 4469 section 5): the URL as sent, but for octets that no URL has, which are spelled as URLs
+    spell them. It may not be empty."""
+    return Code(b"BADURL", _NO_URL.sub(lambda octet: b"%%%02X" % octet[0][0], url) or b'""')
 
 
 def badcharset(charsets: Iterable[bytes]) -> Code:
@@ -191,9 +202,26 @@ def highestmodseq(modseq: int) -> Code:
     return Code(b"HIGHESTMODSEQ", b"%d" % modseq)
 
 
+def inprogress(tag: bytes, done: int | None, goal: int | None) -> Code:
+    """`"INPROGRESS" [SP "(" (quoted / nil) SP (number / nil) SP (nz-number / nil) ")"]` (RFC 9585 section 4): of the command with
+    this tag so much is done, always less than the goal. A tag with a bracket would end the code too early.
+    """
+    name = _NIL if b"]" in tag else spell_string(tag)
+    if done is None:
+        return Code(b"INPROGRESS", b"(%b NIL NIL)" % name)
+    if goal is None:
+        return Code(b"INPROGRESS", b"(%b %d NIL)" % (name, done))
+    return Code(b"INPROGRESS", b"(%b %d %d)" % (name, min(done, max(goal, 1) - 1), max(goal, 1)))
+
+
 def mailboxid(mailbox: bytes) -> Code:
     """`"MAILBOXID" SP "(" objectid ")"` (RFC 8474 section 4), the id with its parentheses."""
     return Code(b"MAILBOXID", mailbox)
+
+
+def noupdate(tag: bytes) -> Code:
+    """`"NOUPDATE" SP quoted` (RFC 5267 section 5): the tag of the search that is not followed."""
+    return Code(b"NOUPDATE", spell_string(tag))
 
 
 def modified(numbers: Sequence[int]) -> Code:
@@ -264,6 +292,11 @@ def childinfo(options: Iterable[bytes]) -> Extended:
     return Extended(b'"CHILDINFO"', spell_list(b'"%b"' % option for option in options))
 
 
+def oldname(mailbox: str) -> Extended:
+    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 9051 section 6.3.9.7), for who enabled that and with it UTF-8."""
+    return Extended(b'"OLDNAME"', b"(%b)" % spell_mailbox(mailbox, utf8=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """`"LIST" SP mailbox-list`; attributes with their backslash (`\\Noselect`, `\\HasChildren`, `\\Sent`)."""
@@ -305,27 +338,33 @@ class Found:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* SEARCH ...`"""
         more = b"" if self.modseq is None or not self.numbers else b" (MODSEQ %d)" % self.modseq
-        # One conversion for all numbers: a tuple's text without its parentheses and commas.
-        numbers = "".join([f" {number}" for number in self.numbers]).encode("ascii")
-        return b"* SEARCH%b%b\r\n" % (numbers, more)
+        # One conversion for all numbers: a list's text without its brackets and commas.
+        numbers = f" {[*self.numbers]!r}"[:-1].replace("[", "").replace(",", "") if self.numbers else ""
+        return b"* SEARCH%b%b\r\n" % (numbers.encode("ascii"), more)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundExtended:
     """`esearch-response = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)` (RFC 4466 section 2.6.2, RFC 4731).
 
-    `data`: names and what they have, spelled, in order; build it with `search_data`.
+    `data`: names and what they have, spelled, in order; build it with `search_data`. `mailbox`: whose they are, with its UIDVALIDITY,
+    in answer to ESEARCH (RFC 7377 section 2.1).
     """
 
     tag: bytes | None
     by_uid: bool
     data: tuple[tuple[bytes, bytes], ...]
+    mailbox: tuple[str, int] | None = None
 
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* ESEARCH ...`"""
         pieces = [b"* ESEARCH"]
-        if self.tag is not None:
-            pieces.append(b"(TAG %b)" % spell_string(self.tag))
+        correlators = [] if self.tag is None else [b"TAG %b" % spell_string(self.tag)]
+        if self.mailbox is not None:
+            name, validity = self.mailbox
+            correlators.append(b"MAILBOX %b UIDVALIDITY %d" % (spell_mailbox(name, utf8=utf8), validity))
+        if correlators:
+            pieces.append(spell_list(correlators))
         if self.by_uid:
             pieces.append(b"UID")
         pieces.extend(b"%b %b" % item for item in self.data)

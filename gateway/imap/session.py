@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-from gateway.carrier import Carrier
+from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
 from gateway.folders import Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
-from gateway.imap.names import BadName, FolderName, Namespace, NoFolder
+from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, normalized
 from gateway.imap.phases import Phase
 from gateway.imap.refusals import farewell
 from gateway.imap.registry import Circumstances, Registry
@@ -27,6 +27,7 @@ from gateway.imap.responses import (
     Response,
     Status,
     highestmodseq,
+    inprogress,
     permanentflags,
 )
 from gateway.imap.sections import PartReader
@@ -44,7 +45,7 @@ SLICE: Final = 0.002
 """Seconds a command may keep the loop to itself."""
 STATES: Final = 64 << 20
 """Octets of folder states kept while no session uses them; a folder of 10,000 messages takes 200 KB."""
-SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"RIGHTS=KXTE": b"RIGHTS=kxte"})
+SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"IMAP4REV2": b"IMAP4rev2", b"RIGHTS=KXTE": b"RIGHTS=kxte"})
 """As the RFCs write them; the table has upper case."""
 SYSTEM_FLAGS: Final = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
 
@@ -76,18 +77,36 @@ class Ended(Exception):
     """The session is over; the farewell is said already or nobody is there to hear it."""
 
 
+class Outlet(Protocol):
+    """Where what is said goes out."""
+
+    def write(self, octets: bytes) -> None:
+        """Send."""
+
+    @property
+    def stalled(self) -> bool:
+        """Nothing more is to be said now."""
+
+    async def deliver(self, octets: bytes) -> None:
+        """Send, and wait for a peer that does not read. Once begun all of it is sent. Raises ConnectionError."""
+
+
 class Output:
-    """What a command says, collected and sent in pieces."""
+    """What a command says, collected and sent in pieces. `utf8`: the client takes UTF-8 in names. `done` of `goal` is how far a
+    command has come that takes its time, None: nobody knows; `sent`: when the client last heard of it (seconds, monotonic).
+    """
 
-    __slots__ = ("_carrier", "_parts", "_since", "_size", "tag", "utf8")
+    __slots__ = ("_outlet", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
 
-    def __init__(self, carrier: Carrier, tag: bytes | None = None) -> None:
-        self._carrier = carrier
+    def __init__(self, outlet: Outlet, tag: bytes | None = None, *, utf8: bool = False) -> None:
+        self._outlet = outlet
         self._parts: list[bytes] = []
         self._size = 0
-        self._since = time.monotonic()
-        self.utf8 = False
+        self._since = self.sent = time.monotonic()
+        self.utf8 = utf8
         self.tag = tag
+        self.done: int | None = None
+        self.goal: int | None = None
 
     def __call__(self, octets: bytes) -> None:
         """Octets of a response; only whole responses stand between two calls of `breathe`."""
@@ -102,9 +121,19 @@ class Output:
     def flush(self) -> None:
         """Send what was collected."""
         if self._parts:
-            parts, self._parts = self._parts, []
-            self._size = 0
-            self._carrier.write(parts[0] if len(parts) == 1 else b"".join(parts))
+            self._outlet.write(self._collected())
+
+    def _collected(self) -> bytes:
+        parts, self._parts = self._parts, []
+        self._size = 0
+        self.sent = time.monotonic()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def still_working(self) -> None:
+        """Tell the client so, behind what was said so far (RFC 9585 section 4). Not to one that does not read what it has."""
+        if self.tag is not None and not self._outlet.stalled:
+            self.say(Status(Condition.OK, "still working", inprogress(self.tag, self.done, self.goal)))
+            self.flush()
 
     async def breathe(self) -> None:
         """To be awaited between messages: sends when there is enough, waits for a slow peer, lets others run.
@@ -112,8 +141,7 @@ class Output:
         Raises ConnectionError when the peer is gone.
         """
         if self._size >= FLUSH:
-            self.flush()
-            await self._carrier.drain()
+            await self._outlet.deliver(self._collected())
         now = time.monotonic()
         if now - self._since > SLICE:
             await asyncio.sleep(0)
@@ -129,11 +157,29 @@ class Wire(Protocol):
     def circumstances_of_tls(self) -> tuple[bool, bool]:
         """(TLS is on, TLS can be switched on)."""
 
+    @property
+    def end_point(self) -> bytes | None:
+        """What SCRAM is bound to on this channel (RFC 5929 section 4), None where there is nothing."""
+
     async def ask(self, prompt: bytes) -> bytes:
         """A continuation request with this text, already spelled, and the line that answers it. Raises FramingError, ConnectionError."""
 
     async def secure(self) -> None:
         """TLS from here on. Raises ConnectionError."""
+
+    @property
+    def compressed(self) -> bool:
+        """Is what is said deflated?"""
+
+    @property
+    def pending(self) -> int:
+        """Octets that came behind the command."""
+
+    async def compress(self) -> None:
+        """DEFLATE from here on, in both directions (RFC 4978). Raises ConnectionError."""
+
+    async def expand(self) -> None:
+        """No longer (RFC 8437 section 4.1)."""
 
     def end(self, verdict: Refuse | Defer) -> None:
         """Say BYE and why, now."""
@@ -145,7 +191,7 @@ class Wire(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS;
-    `append_limit`: octets of one message."""
+    `append_limit`: octets of one message; `mechanisms`: of SASL."""
 
     folders: Folders
     login: Login
@@ -156,6 +202,7 @@ class Services:
     shared_prefix: str
     plaintext_login: bool
     append_limit: int
+    mechanisms: tuple[str, ...]
 
 
 class States:
@@ -184,7 +231,8 @@ class States:
             there = self._live.get(key)
             if news.state is not None:
                 state = self._whole(there, news)
-            elif there is None or (news.changes is None and there is not state):
+            elif there is None or there is not state:
+                # What was read is news to another state than this one.
                 continue
             else:
                 state = there
@@ -206,7 +254,8 @@ class States:
             return state
         if found.modseq > there.modseq:
             new = set(found.uids)
-            there.expunge([uid for uid in there.uids if uid not in new], found.modseq)
+            # At the modseq before: what changed since is told from it.
+            there.expunge([uid for uid in there.uids if uid not in new], there.modseq)
             _merge(there, list(zip(found.uids, found.flags, found.modseqs, strict=True)), found.modseq)
             there.learn(_names(news))
         return there
@@ -273,11 +322,21 @@ def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: 
     state.modseq = max(state.modseq, modseq)
 
 
+class Following(Protocol):
+    """Searches whose results the client is kept up to date with, as long as the folder is selected (RFC 5267)."""
+
+    def leave(self, view: View, emit: Output) -> None:
+        """Right before expunges are announced, or held back: what is gone. Waits for nothing, so that nothing else goes meanwhile."""
+
+    async def keep_up(self, selected: "Selected", emit: Output) -> None:
+        """After everything was announced: what came and what changed. Raises Refused."""
+
+
 class Selected:
     """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
     `names`: the flags that `permanent` was chosen from; `reader`: the part that is being fetched piece by piece."""
 
-    __slots__ = ("examined", "folder", "names", "permanent", "reader", "view", "writable")
+    __slots__ = ("contexts", "examined", "folder", "names", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
@@ -287,6 +346,7 @@ class Selected:
         self.writable = folder.writable and not examined
         self.names = view.flags_told
         self.permanent = self.permanent_flags()
+        self.contexts: Following | None = None
 
     def permanent_flags(self) -> tuple[bytes, ...]:
         """Exactly the flags this actor may change; an own \\Seen is one of them where the folder is read-only otherwise (RFC 4314 5.1)."""
@@ -335,7 +395,7 @@ class Session:
         self.interest = self.services.changes.register(self.wire)
         self.actor = actor
         self.visit = Visit(actor, "imap", self.wire.peer)
-        self.namespace = Namespace(self.services.shared_prefix, actor.address.domain)
+        self.namespace = Namespace(normalized(self.services.shared_prefix), actor.address.domain)
 
     def leave(self) -> None:
         """The session is over."""
@@ -373,7 +433,8 @@ class Session:
     def capabilities(self) -> tuple[bytes, ...]:
         """What is announced now."""
         secure, can_secure = self.wire.circumstances_of_tls
-        circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login)
+        offered = mechanisms.offered(self.services.mechanisms, self.wire.end_point)
+        circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login, offered)
         announced = self.services.registry.announce(circumstances)
         limit = b"APPENDLIMIT=%d" % self.services.append_limit
         return tuple(limit if name == b"APPENDLIMIT" else SPELLINGS.get(name, name) for name in announced)
@@ -412,7 +473,7 @@ class Session:
         state = await self.services.states.current(folder)
         claims = folder.writable and not examined
         unclaimed = state.unclaimed
-        view = View(state, claims=claims)
+        view = View(state, claims=claims, tells_recent=not self.is_rev2)
         self.selected = Selected(folder, view, examined=examined)
         self.phase = Phase.SELECTED
         self.news &= ~News.FOLDER
@@ -433,7 +494,7 @@ class Session:
             self.phase = Phase.AUTHENTICATED
         if selected is None:
             return
-        if selected.view.claims and selected.view.recent:
+        if selected.view.has_claimed:
             selected.folder.claim_recent()
         if self.interest is not None:
             self.interest.follow_folder(None)
@@ -450,12 +511,9 @@ class Session:
         return selected
 
     def _rebase(self, selected: Selected, state: FolderState) -> None:
-        """The state is another object now (\\Seen became private, or it was not kept): go on with it where that is possible."""
-        view = selected.view
+        """The state is another object now (\\Seen became private, or shared): go on with it."""
         fresh = View(state, claims=False)
-        if view.uids[: view.exists] != fresh.uids[: fresh.exists]:
-            raise Ended("the folder changed in a way that cannot be told")
-        fresh.go_on(view)
+        fresh.go_on(selected.view)
         selected.view = fresh
 
     async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False) -> None:
@@ -465,13 +523,19 @@ class Session:
             return
         if ask or self.news & News.FOLDER:
             selected = await self.refresh()
+        if selected.view.pending:
+            await self._announce(selected, output, expunge_allowed=expunge_allowed)
+        elif selected.view.flags_told is not selected.names:
+            self._permanent(selected, output)
+        if selected.contexts is not None:
+            await selected.contexts.keep_up(selected, output)
+
+    async def _announce(self, selected: Selected, output: Output, *, expunge_allowed: bool) -> None:
         view = selected.view
-        if not view.pending:
-            if view.flags_told is not selected.names:
-                self._permanent(selected, output)
-            return
+        if selected.contexts is not None:
+            selected.contexts.leave(view, output)
         quick = b"QRESYNC" in self.enabled
-        item = self.flags_item if b"CONDSTORE" in self.enabled else None
+        item = self.flags_item if b"CONDSTORE" in self.enabled or self.is_rev2 else None
         for response in view.announce(expunge_allowed=expunge_allowed, vanished=quick, flags_item=item):
             output.say(response)
             await output.breathe()
@@ -481,15 +545,31 @@ class Session:
         self._permanent(selected, output)
 
     def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> tuple[bytes, ...]:
-        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1); with QRESYNC the UID is part of it."""
-        spelled = self.here.view.state.spell_flags(flags, recent=recent)
-        if b"QRESYNC" in self.enabled:
-            return b"UID %d" % uid, spelled, b"MODSEQ (%d)" % modseq
-        return spelled, b"MODSEQ (%d)" % modseq
+        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1), or IMAP4rev2; with that or QRESYNC the UID
+        is part of it (RFC 9051 section 7.5.2).
+        """
+        items = [self.here.view.state.spell_flags(flags, recent=recent)]
+        if b"QRESYNC" in self.enabled or self.is_rev2:
+            items.insert(0, b"UID %d" % uid)
+        if b"CONDSTORE" in self.enabled:
+            items.append(b"MODSEQ (%d)" % modseq)
+        return tuple(items)
 
     def enable(self, *names: bytes) -> None:
         """Switch extensions on until the connection ends."""
         self.enabled |= frozenset(names)
+        if self.is_rev2 and self.selected is not None:
+            self.selected.view.tells_recent = False
+
+    @property
+    def is_rev2(self) -> bool:
+        """Did the client enable IMAP4rev2?"""
+        return b"IMAP4REV2" in self.enabled
+
+    @property
+    def takes_utf8(self) -> bool:
+        """Does the client want UTF-8 in names and quoted strings (RFC 6855 section 3, RFC 9051 section 4.3)?"""
+        return b"UTF8=ACCEPT" in self.enabled or b"IMAP4REV2" in self.enabled
 
     def use_modseqs(self, output: Output) -> None:
         """RFC 7162 section 3.1: the first command that shows knowledge of mod-sequences is answered with the folder's."""

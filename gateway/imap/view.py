@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, spell_list
@@ -177,7 +177,12 @@ class FolderState:
 
 
 def _without(values: array[int], places: Sequence[int]) -> array[int]:
-    """A copy without these places (ascending), made of the runs between them."""
+    """A copy without these places (ascending): of what is left one by one where they are many, else of the runs between them."""
+    if len(places) * 16 > len(values):
+        stays = bytearray(b"\1") * len(values)
+        for place in places:
+            stays[place] = 0
+        return array(values.typecode, compress(values, stays))
     kept = array(values.typecode)
     start = 0
     for place in places:
@@ -197,13 +202,15 @@ class View:
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
     `flags_told`: what the last FLAGS said.
+    `tells_recent`: False for a client of IMAP4rev2, which has no \\Recent; for others the messages are recent no more all the same.
     """
 
-    __slots__ = ("flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "uids")
+    __slots__ = ("_place", "_recent", "_saved", "_told", "claims", "exists", "flags_told", "modseq", "state", "tells_recent", "uids")
 
-    def __init__(self, state: FolderState, *, claims: bool = True) -> None:
+    def __init__(self, state: FolderState, *, claims: bool = True, tells_recent: bool = True) -> None:
         self.state = state
         self.claims = claims
+        self.tells_recent = tells_recent
         self.uids = state.uids
         self.exists = len(state.uids)
         self.modseq = state.modseq
@@ -226,6 +233,19 @@ class View:
         """The message number of a UID, None if the client was not told of it."""
         at = bisect_left(self.uids, uid, 0, self.exists)
         return at + 1 if at < self.exists and self.uids[at] == uid else None
+
+    def numbered(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """(message number, UID) of those ascending UIDs that the client was told of."""
+        exists = self.exists
+        if not exists or not uids:
+            return []
+        first, last = self.uids[0], self.uids[exists - 1]
+        if last - first + 1 == exists:
+            return [(uid - first + 1, uid) for uid in uids if first <= uid <= last]
+        if len(uids) * 16 < exists:
+            return [(number, uid) for uid in uids if (number := self.number(uid)) is not None]
+        numbers = dict(zip(self.uids[:exists], range(1, exists + 1), strict=True))
+        return [(numbers[uid], uid) for uid in uids if uid in numbers]
 
     @property
     def current(self) -> bool:
@@ -289,11 +309,15 @@ class View:
         self._saved = saved
 
     def go_on(self, before: View) -> None:
-        """This view takes the place of one that knew the same messages; what changed since is told by their mod-sequences, as to a
-        view that is behind the log."""
+        """This view takes the place of one on another state of the folder; what changed since is told by mod-sequences, as to a view
+        that is behind the log, and what came or went as ever."""
+        if before.uids[: before.exists] != self.uids[: self.exists]:
+            self.uids = before.uids[: before.exists]
+            self.exists = before.exists
         self.claims = before.claims
         self.modseq = before.modseq
         self._place = -1
+        self.tells_recent = before.tells_recent
         self._told = before._told
         self.flags_told = before.flags_told
         self._recent = before._recent
@@ -340,11 +364,18 @@ class View:
 
     def is_recent(self, uid: int) -> bool:
         """Was this session the first to be told of the message (RFC 3501 section 2.3.2)?"""
-        return any(low <= uid < high for low, high in self._recent)
+        return self.tells_recent and any(low <= uid < high for low, high in self._recent)
+
+    @property
+    def has_claimed(self) -> bool:
+        """Are there messages of which no later session is to be told as \\Recent?"""
+        return self.claims and bool(self._recent)
 
     @property
     def recent(self) -> int:
         """How many messages are \\Recent in this session."""
+        if not self.tells_recent:
+            return 0
         return sum(bisect_left(self.uids, high, 0, self.exists) - bisect_left(self.uids, low, 0, self.exists) for low, high in self._recent)
 
     def _claim(self, told: int) -> int:
@@ -381,7 +412,7 @@ class View:
         return bool(self.exists) and bisect_right(alive, self.uids[self.exists - 1]) < self.exists
 
     def told(self, modseq: int) -> None:
-        """The client knows what the deed with this mod-sequence did to flags: it did it itself (STORE, FETCH that sets \\Seen)."""
+        """The client knows which flags the messages have that this deed changed: it did so itself, and was answered or knew them before."""
         if self._told is None:
             self._told = set()
         self._told.add(modseq)
@@ -421,29 +452,36 @@ class View:
         expunge_allowed: bool,
         vanished: bool = False,
         flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None,
-    ) -> list[Response]:
+    ) -> Iterator[Response]:
         """What happened since the client was last told, as responses in an order in which every number is right: EXPUNGE from the
         highest number down, then EXISTS and RECENT, then FLAGS if keywords were added, then FETCH with the flags that changed.
 
         RFC 3501 section 7.4.1: no EXPUNGE while a command runs whose answer names message numbers (`expunge_allowed` False); what
         is held back is told later, and what is new meanwhile is told all the same. `vanished`: one VANISHED instead of EXPUNGEs
         (RFC 7162 section 3.2.10). `flags_item(uid, flags, modseq, recent)`: what a FETCH contains, when more is wanted than FLAGS.
+
+        All of it has to be taken; between two responses the folder may change: what happens then is told next time, or now and
+        then again.
         """
-        if not self.pending:
-            self.modseq = self.state.modseq
-            return []
         state = self.state
-        said: list[Response] = []
+        modseq = state.modseq
+        if not self.pending:
+            self.modseq = modseq
+            return
         changed = self._changed_uids()
+        self._place = state.log_end
+        self._told = None
         if not self.current and expunge_allowed:
-            said.extend(self._expunge(vanished=vanished))
+            yield from self._expunge(vanished=vanished)
         before = self.exists
         self._grow()
         if self.exists != before:
-            said.append(Exists(self.exists))
-            if self._claim(before):
-                said.append(Recent(self.recent))
-        said.extend(self.new_flags())
+            exists = self.exists
+            is_new = self._claim(before) and self.tells_recent
+            yield Exists(exists)
+            if is_new:
+                yield Recent(self.recent)
+        yield from self.new_flags()
         self.flags_told = state.names
         for uid in changed:
             number = self.number(uid)
@@ -456,12 +494,10 @@ class View:
                 items: tuple[bytes, ...] = (state.spell_flags(flags, recent=recent),)
             else:
                 items = flags_item(uid, flags, state.modseqs[at], recent)
-            said.append(FetchData(number, items))
-        self._place = state.log_end
-        self._told = None
+            yield from self.new_flags()
+            yield FetchData(number, items)
         if not self.withholds:
-            self.modseq = state.modseq
-        return said
+            self.modseq = modseq
 
     def _changed_uids(self) -> list[int]:
         state = self.state
@@ -484,7 +520,7 @@ class View:
         # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
         self.uids = self.state.uids
         if vanished:
-            return vanished_responses(_runs(lost))
+            return vanished_responses(neighbours(lost))
         return (Expunged(place + 1) for place in reversed(places))
 
     def _grow(self) -> None:
@@ -501,7 +537,7 @@ class View:
             self.exists = len(mine)
 
 
-def _runs(uids: Sequence[int]) -> list[tuple[int, int]]:
+def neighbours(uids: Sequence[int]) -> list[tuple[int, int]]:
     """Ascending UIDs as runs of neighbours."""
     found: list[tuple[int, int]] = []
     for uid in uids:

@@ -130,9 +130,7 @@ folderfilter = lambda name: name in {list(folders)!r}
 {extra}
 """.replace("maxage = 0\n", "")
     )
-    done = run(home, "offlineimap", "-o", "-c", str(home / "settings"), "-u", "basic", seconds=60)
-    # What it does not show by its status: it goes on with the next folder.
-    return done
+    return run(home, "offlineimap", "-o", "-c", str(home / "settings"), "-u", "basic", seconds=60)
 
 
 @offlineimap

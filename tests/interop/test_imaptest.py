@@ -1,8 +1,8 @@
 """Dovecot's imaptest as a judge, where somebody has it: twenty clients at once, and its scripted dialogues.
 
 `IMAPTEST` names the binary (default: `imaptest` on the PATH), `IMAPTEST_SCRIPTS` the directory of its scripted tests (none: only the
-stress test runs), `IMAPTEST_SECONDS` how long each stress test lasts. Its own_flags are left out: there it wants what no RFC demands (a FETCH after STORE for messages that another session
-expunged, a keyword made by taking it away).
+stress test runs), `IMAPTEST_SECONDS` how long each stress test lasts. Its own_flags are left out: there it wants what no RFC demands (a
+FETCH after STORE for messages that another session expunged, a keyword made by taking it away).
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def judge(server: Server, home: Path, *arguments: str) -> str:
     """What imaptest said, where it did not fall over."""
     assert BINARY is not None
     post = b"".join(
-        b"From someone Mon Oct  5 10:00:00 2026\r\n" + letter(f"Number {number}", "u@acme.test") + b"line\r\n" * (number * number % 900) + b"\r\n"
+        b"From someone Mon Oct  5 10:00:00 2026\r\n"
+        + letter(f"Number {number}", "u@acme.test")
+        + b"line\r\n" * (number * number % 900)
+        + b"\r\n"
         for number in range(100)
     )
     (home / "mbox").write_bytes(post)
@@ -63,7 +66,11 @@ def judge(server: Server, home: Path, *arguments: str) -> str:
         ("user=u3@acme.test", "no_pipelining"),
         ("user=u4@acme.test", "own_msgs"),
         ("user=u6@acme.test", "qresync"),
-        ("user=u7@acme.test", "copybox=Archive", *"search=50 sort=50 thread=50 copy=33 move=20 noop=20 disconnect=5 mcreate=20 mdelete=10".split()),
+        (
+            "user=u7@acme.test",
+            "copybox=Archive",
+            *["search=50", "sort=50", "thread=50", "copy=33", "move=20", "noop=20", "disconnect=5", "mcreate=20", "mdelete=10"],
+        ),
         ("user=u%d@acme.test", "users=2-9", "box=Other Users/u1/Pool"),
     ],
     ids=lambda manner: " ".join(manner[:3]),

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.interop.office import FULL, READING, Office, Terminal, installed, letter, run, surroundings
+from tests.interop.office import FULL, READING, Office, Terminal, installed, letter, surroundings
 from tests.live.server import PASSWORD
 
 neomutt = installed("neomutt", "-v")
@@ -102,7 +102,7 @@ def test_neomutt_changes_nothing_where_it_may_only_read(office: Office, tmp_path
     )
     command = [*mutts(office, tmp_path, office.shared(READING)), *keys]
     with on_terminal(office, tmp_path, command) as terminal:
-        terminal.wait(lambda: (tmp_path / "letter.txt").exists())
+        terminal.wait((tmp_path / "letter.txt").exists)
         terminal.wait(lambda: terminal.has_ended or bool(office.holds(office.delegate, "Kept")))
     assert "Subject: Minute 1" in (tmp_path / "letter.txt").read_text()
     assert "Minute 1" in office.holds(office.delegate, "Kept")

@@ -3,21 +3,23 @@
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
 from gateway.changes import News
-from gateway.folders import BATCH, IN_PLACE, OpenFolder
+from gateway.folders import BATCH, BEGINNING, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, spell_binary, spell_string, vanished
-from gateway.imap.sections import PartReader, cut, encoded, section
+from gateway.imap.sections import PartReader, cut, encoded, header_section, section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session
 from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
-from gateway.message.split import read_header
+from gateway.message.split import end_of_header
 from gateway.message.structure import Part, parse
 from store.model import Flag, MessageRow, Run
 
@@ -30,6 +32,7 @@ _CHUNK: Final = 1024
 _WHOLE: Final = Section()
 _HEADER: Final = Section(text=SectionText.HEADER)
 _TEXT: Final = Section(text=SectionText.TEXT)
+_OF_HEADER: Final = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
 
 
 @dataclass(slots=True)
@@ -47,16 +50,17 @@ class _Batch:
 class _Octets:
     """One message's octets, taken apart when an item needs it, once."""
 
-    __slots__ = ("_head", "_part", "octets")
+    __slots__ = ("_head", "_part", "_structure", "octets")
 
-    def __init__(self, octets: bytes) -> None:
+    def __init__(self, octets: bytes, structure: Callable[[bytes], Part] = parse) -> None:
         self.octets = octets
+        self._structure = structure
         self._part: Part | None = None
         self._head: int | None = None
 
     def part(self) -> Part:
         if self._part is None:
-            self._part = parse(self.octets)
+            self._part = self._structure(self.octets)
         return self._part
 
     def section(self, wanted: Section) -> bytes | None:
@@ -66,11 +70,11 @@ class _Octets:
             return self.octets
         # What concerns the message's own header needs no look at its parts.
         if self._head is None:
-            self._head = read_header(self.octets).body
+            end = end_of_header(self.octets)
+            self._head = len(self.octets) if end is None else end
         if wanted.text is SectionText.TEXT:
             return self.octets[self._head :]
-        head = self.octets[: self._head]
-        return head if wanted.text is SectionText.HEADER else section(head, wanted, lambda: parse(head))
+        return header_section(self.octets[: self._head], wanted)
 
 
 def _flags(selected: Selected, uid: int, at: int) -> bytes:
@@ -101,13 +105,21 @@ _OF_ROW: Mapping[bytes, Callable[[MessageRow], bytes]] = MappingProxyType(
         b"THREADID": lambda row: b"THREADID NIL",
     }
 )
-_PREPARED: Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Awaitable[list[tuple[int, bytes]]]]]] = MappingProxyType(
+_Prepared = Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Awaitable[list[tuple[int, bytes]]]]]]
+_PREPARED: _Prepared = MappingProxyType(
     {
         b"ENVELOPE": ("envelopes", OpenFolder.envelopes),
         b"BODYSTRUCTURE": ("structures", OpenFolder.structures),
         b"BODY": ("bodies", OpenFolder.bodies),
         b"EMAILID": ("email_ids", OpenFolder.email_ids),
         b"PREVIEW": ("previews", _previews),
+    }
+)
+# RFC 9051 section 7.5.2.
+_PREPARED_REV2: _Prepared = MappingProxyType(
+    {
+        b"BODYSTRUCTURE": ("structures", lambda folder, runs: folder.structures(runs, rev2=True)),
+        b"BODY": ("bodies", lambda folder, runs: folder.bodies(runs, rev2=True)),
     }
 )
 _OLD_SECTIONS: Mapping[bytes, BodySection] = MappingProxyType(
@@ -128,6 +140,9 @@ class _Wanted:
     prepared: tuple[bytes, ...]
     sections: tuple[BodySection | BinarySection | BinarySize, ...]
     """What needs the message's octets."""
+    header_only: bool
+    """Of the octets, the header is all that is needed."""
+    rev2: bool = False
 
     @property
     def sets_seen(self) -> bool:
@@ -147,7 +162,7 @@ class _Unsaid:
     unknown: set[int] = field(default_factory=set)
 
 
-def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False) -> _Wanted:
+def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, rev2: bool = False) -> _Wanted:
     found = [_OLD_SECTIONS.get(item.label, item) if isinstance(item, Attribute) else item for item in items]
     if by_uid and not any(item.label == b"UID" for item in found):
         found.insert(0, Attribute(b"UID"))
@@ -155,23 +170,29 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
         found.append(Attribute(b"MODSEQ"))
     sections = tuple(item for item in found if isinstance(item, (BodySection, BinarySection, BinarySize)))
     names = {item.label for item in found if isinstance(item, Attribute)}
-    return _Wanted(tuple(found), bool(names & _OF_ROW.keys()) or bool(sections), tuple(sorted(names & _PREPARED.keys())), sections)
+    header_only = all(isinstance(item, BodySection) and not item.section.path and item.section.text in _OF_HEADER for item in sections)
+    rows = bool(names & _OF_ROW.keys()) or bool(sections)
+    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only, rev2)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     """RFC 3501 section 6.4.5, RFC 3516 section 4. BODY[] and BINARY[] without PEEK set \\Seen where that is allowed, and leave no
     trace where it is not."""
-    since = fetch_modifiers(command.modifiers, by_uid=command.by_uid)
+    partial, modifiers = fetch_modifier(command.modifiers, by_uid=command.by_uid)
+    since = fetch_modifiers(modifiers, by_uid=command.by_uid)
     if since is not None and since.vanished and b"QRESYNC" not in session.enabled:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
     spans = selected.view.spans(command.messages, by_uid=command.by_uid)
-    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None)
+    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2)
     if any(item.label == b"MODSEQ" for item in wanted.items):
         session.use_modseqs(emit)
+    if since is not None and since.vanished:
+        emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+    if partial is not None:
+        spans = _part(spans, partial)
     if since is not None:
-        if since.vanished:
-            emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+        # RFC 9394 section 3.4: first the part, then what changed of it, whatever was written first.
         spans = selected.view.changed(spans, since.modseq)
     if all(item.label in _STATE_ONLY for item in wanted.items):
         unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit))
@@ -185,6 +206,19 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         raise No("a part of a message has an encoding that is not known", UNKNOWN_CTE)
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
     return Answer(code=EXPUNGEISSUED) if unsaid.gone else Answer()
+
+
+def _part(spans: Sequence[Span], wanted: PartialRange) -> list[Span]:
+    """Of these places the first, or the last, as RFC 9394 section 3.3 counts them: the cost follows the spans, not the messages."""
+    low, high = wanted.within(sum(end - begin for begin, end in spans))
+    found: list[Span] = []
+    before = 0
+    for begin, end in spans:
+        first, last = max(low - before, 0), min(high - before, end - begin)
+        if first < last:
+            found.append((begin + first, begin + last))
+        before += end - begin
+    return found
 
 
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
@@ -247,7 +281,7 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
         if wanted.rows:
             batch.rows = {row.uid: row for row in await folder.rows(runs)}
         for name in wanted.prepared:
-            place, read = _PREPARED[name]
+            place, read = (_PREPARED_REV2 if wanted.rev2 and name in _PREPARED_REV2 else _PREPARED)[name]
             found = dict(await read(folder, runs))
             setattr(batch, place, found)
             prepared.append(found)
@@ -266,11 +300,12 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
                     await emit.breathe()
                 continue
             assert row is not None
-            if waiting and size + row.size > IN_PLACE:
+            octets = min(row.size, BEGINNING) if wanted.header_only else row.size
+            if waiting and size + octets > IN_PLACE:
                 await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
                 waiting, size = [], 0
-            waiting.append((place_of, row.size))
-            size += row.size
+            waiting.append((place_of, octets))
+            size += octets
         if waiting:
             await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
         await emit.breathe()
@@ -282,16 +317,20 @@ async def _with_octets(
 ) -> None:
     """Messages whose octets are needed, some 64 KiB of them or one."""
     view = selected.view
+    structure = parse
     if len(places) == 1 and places[0][1] > IN_PLACE and wanted.in_pieces:
         uid = view.uids[places[0][0]]
         whole = await selected.folder.large(uid)
         found = {} if whole is None else {uid: whole}
+        structure = partial(selected.folder.structure, uid)
+    elif wanted.header_only:
+        found = dict(await selected.folder.beginnings([view.uids[place] for place, _ in places]))
     else:
         found = dict(await selected.folder.octets([(view.uids[place], size) for place, size in places]))
     for place, _ in places:
         uid = view.uids[place]
         octets = found.get(uid)
-        message = None if octets is None else _Octets(octets)
+        message = None if octets is None else _Octets(octets, structure)
         binaries: dict[FetchItem, bytes | int | None] = {}
         if message is not None:
             try:

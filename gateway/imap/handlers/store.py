@@ -47,14 +47,16 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if not spans:
         return Answer()
     flags, keywords = sorted_out(command.flags)
+    known = view.modseq
     done = await selected.folder.change_flags(runs_of(view, spans), _MODES[command.mode], flags, keywords, unchanged_since)
     selected = await session.refresh()
     view, state = selected.view, selected.view.state
-    if done.changed:
+    # Without an answer the client knows its own change only: what somebody else did to the same messages just before is told.
+    alone = done.modseq == known + 1 or (unchanged_since is not None and unchanged_since <= known)
+    if done.changed and (alone or not command.silent):
         view.told(done.modseq)
     counts = b"CONDSTORE" in session.enabled
     if command.silent and not counts:
-        # What somebody else did to them meanwhile is told all the same: only our own change is known.
         return Answer()
     emit.say(*view.new_flags())
     by_uid = command.by_uid or b"QRESYNC" in session.enabled

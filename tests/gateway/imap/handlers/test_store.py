@@ -109,3 +109,16 @@ async def test_what_is_gone_is_left_out_and_said_to_be_gone(house: House, port: 
     assert said.untagged == [b"* 1 FETCH (FLAGS (\\Seen \\Recent))", b"* 3 FETCH (FLAGS (\\Seen \\Recent))"]
     assert said.tagged.startswith(b"OK [EXPUNGEISSUED]")
     assert (await anna.do("NOOP")).untagged == [b"* 2 EXPUNGE"]
+
+
+async def test_silence_hides_only_what_the_client_did_itself(house: House, port: int, anna: Client) -> None:
+    """RFC 3501 section 6.4.6: somebody else's change of the same message is told, even if ours came before it was heard of."""
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    assert (await anna.do("STORE 1 +FLAGS.SILENT (\\Draft)")).untagged == []
+    await other.do("STORE 1 +FLAGS.SILENT (\\Flagged)")
+    assert (await anna.do("STORE 1:2 +FLAGS.SILENT (\\Seen)")).having("1 FETCH") == [
+        b"* 1 FETCH (FLAGS (\\Seen \\Flagged \\Draft \\Recent))"
+    ]
