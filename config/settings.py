@@ -259,9 +259,9 @@ class Limits(Group):
         description="One IMAP command without its literals; clients send long sets of UIDs, Dovecot takes 64 KiB.",
     )
     imap_line_before_login: Size = Field(
-        default=8_192,
+        default=32_768,
         ge=1_024,
-        description="The same before login; RFC 7162 section 4 asks for 8192, a stranger needs no more.",
+        description="The same before login; the longest that a stranger may need is ID with thirty values (RFC 2971).",
     )
     imap_literal: Size = Field(
         default=131_072,

@@ -308,8 +308,6 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert stand.row is not None
             row = target.row
             is_read = Right.READ in target.held
-            if row.id == stand.row.id and moves:
-                raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "the messages are in this folder already"))
             deed_type = messages.MoveMessages if moves else messages.CopyMessages
             deed: Deed[Copied] = deed_type(
                 stand.row.id,

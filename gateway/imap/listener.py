@@ -19,7 +19,7 @@ from gateway.imap.compression import DEFLATED, INFLATED, LEAST, BrokenStream, De
 from gateway.imap.framing import Allowance, Frame, Framer, FramingError, Want, carries_message
 from gateway.imap.grammar.cursor import BadCharset, BadSyntax, command_name
 from gateway.imap.grammar.search import CHARSETS
-from gateway.imap.phases import Phase, after, may_speak, wrong_phase
+from gateway.imap.phases import SELECTS, Phase, after, may_speak, wrong_phase
 from gateway.imap.refusals import farewell, refusal
 from gateway.imap.registry import Command
 from gateway.imap.responses import SERVERBUG, TOOBIG, UNAVAILABLE, Code, Condition, Continuation, Status, badcharset, capability_code
@@ -508,7 +508,8 @@ class Connection:
                 raise Bad(wrong_phase(session.phase, row.phases))
             wanted = cursor.whole(row.syntax)
             answer = await row.answer(session, wanted, output) or Answer()
-            if not answer.idles:
+            # What SELECT says is of one moment; what happened since is told from the next command on.
+            if not answer.idles and row.leads is not SELECTS:
                 await session.settle(output, expunge_allowed=not row.keeps_numbers)
             ended = Status(Condition.OK, answer.text or f"{name.decode('ascii')} completed", answer.code, tag)
             ok = True

@@ -216,6 +216,11 @@ class States:
         self._octets = 0
         self._limit = limit
 
+    def claimed(self, row: FolderRow) -> int:
+        """How many messages sessions of this process were told of as \\Recent, that the row does not know of yet."""
+        state = self._live.get((row.id, row.uidvalidity, 0))
+        return 0 if state is None else state.claimed_since(row.recent_from)
+
     async def current(self, folder: OpenFolder) -> FolderState:
         """The state as the store has it now, the right to read confirmed in the snapshot that says so. Raises Refused."""
         while True:
@@ -329,9 +334,9 @@ class Following(Protocol):
 
 class Selected:
     """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
-    `reader`: the part that is being fetched piece by piece."""
+    `names`: the flags that `permanent` was chosen from; `reader`: the part that is being fetched piece by piece."""
 
-    __slots__ = ("contexts", "examined", "folder", "permanent", "reader", "view", "writable")
+    __slots__ = ("contexts", "examined", "folder", "names", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
@@ -339,6 +344,7 @@ class Selected:
         self.examined = examined
         self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
+        self.names = view.flags_told
         self.permanent = self.permanent_flags()
         self.contexts: Following | None = None
 
@@ -347,7 +353,7 @@ class Selected:
         if self.examined or not self.folder.available:
             return ()
         allowed = self.folder.permitted
-        names = self.view.state.names
+        names = self.view.flags_told
         found: list[bytes] = []
         if allowed.others:
             found.extend(name for name in names if name not in (b"\\Seen", b"\\Deleted"))
@@ -519,6 +525,8 @@ class Session:
             selected = await self.refresh()
         if selected.view.pending:
             await self._announce(selected, output, expunge_allowed=expunge_allowed)
+        elif selected.view.flags_told is not selected.names:
+            self._permanent(selected, output)
         if selected.contexts is not None:
             await selected.contexts.keep_up(selected, output)
 
@@ -602,6 +610,7 @@ class Session:
                 output.say(Status(Condition.OK, "the folder may no longer be changed", READ_ONLY))
 
     def _permanent(self, selected: Selected, output: Output) -> None:
+        selected.names = selected.view.flags_told
         flags = selected.permanent_flags()
         if flags != selected.permanent:
             selected.permanent = flags

@@ -105,6 +105,10 @@ class FolderState:
         at = bisect_left(self.uids, uid)
         return at if at < len(self.uids) and self.uids[at] == uid else None
 
+    def claimed_since(self, uid: int) -> int:
+        """How many messages from this UID on some session was told of as \\Recent."""
+        return max(0, bisect_left(self.uids, self.unclaimed) - bisect_left(self.uids, uid))
+
     def append(self, uids: Sequence[int], flags: Sequence[int], modseqs: Sequence[int]) -> None:
         """New messages, UIDs ascending and above all before. Raises ValueError otherwise."""
         fresh = array("I", uids)
@@ -197,10 +201,11 @@ class View:
 
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
+    `flags_told`: what the last FLAGS said.
     `tells_recent`: False for a client of IMAP4rev2, which has no \\Recent; for others the messages are recent no more all the same.
     """
 
-    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "tells_recent", "uids")
+    __slots__ = ("_place", "_recent", "_saved", "_told", "claims", "exists", "flags_told", "modseq", "state", "tells_recent", "uids")
 
     def __init__(self, state: FolderState, *, claims: bool = True, tells_recent: bool = True) -> None:
         self.state = state
@@ -212,7 +217,7 @@ class View:
         self._place = state.log_end
         self._told: set[int] | None = None
         self._saved: list[tuple[int, int]] = []
-        self._flags_told = state.names
+        self.flags_told = state.names
         self._recent: list[Span] = []
         self._claim(0)
 
@@ -314,7 +319,7 @@ class View:
         self._place = -1
         self.tells_recent = before.tells_recent
         self._told = before._told
-        self._flags_told = before._flags_told
+        self.flags_told = before.flags_told
         self._recent = before._recent
         self._saved = before._saved
 
@@ -396,7 +401,7 @@ class View:
     def pending(self) -> bool:
         """Is there anything to announce?"""
         state = self.state
-        return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self._flags_told is not state.names
+        return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self.flags_told is not state.names
 
     @property
     def withholds(self) -> bool:
@@ -411,6 +416,15 @@ class View:
         if self._told is None:
             self._told = set()
         self._told.add(modseq)
+
+    def new_flags(self) -> list[Response]:
+        """FLAGS, if keywords were added that the client was not told of: to be said before a FETCH names them (RFC 3501 section
+        7.2.6)."""
+        names = self.state.names
+        if self.flags_told is names or self.flags_told == names:
+            return []
+        self.flags_told = names
+        return [Flags(names)]
 
     def gone(self) -> list[int]:
         """UIDs that the client believes in and that were expunged, ascending."""
@@ -467,10 +481,8 @@ class View:
             yield Exists(exists)
             if is_new:
                 yield Recent(self.recent)
-        names = state.names
-        if self._flags_told != names:
-            yield Flags(names)
-        self._flags_told = names
+        yield from self.new_flags()
+        self.flags_told = state.names
         for uid in changed:
             number = self.number(uid)
             at = state.index(uid)
@@ -482,6 +494,7 @@ class View:
                 items: tuple[bytes, ...] = (state.spell_flags(flags, recent=recent),)
             else:
                 items = flags_item(uid, flags, state.modseqs[at], recent)
+            yield from self.new_flags()
             yield FetchData(number, items)
         if not self.withholds:
             self.modseq = modseq

@@ -241,6 +241,7 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     view = selected.view
     plain = not view.recent
     for low, high in _chunks(spans, _CHUNK):
+        emit.say(*view.new_flags())
         state = view.state
         places: Sequence[int] = range(low, high)
         if view.current:
@@ -273,20 +274,24 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     unsaid = _Unsaid()
     folder, view = selected.folder, selected.view
     for low, high in _chunks(spans, 64 if wanted.sections else BATCH):
+        emit.say(*view.new_flags())
         runs = [(view.uids[low], view.uids[high - 1])]
         batch = _Batch()
+        prepared: list[dict[int, bytes]] = []
         if wanted.rows:
             batch.rows = {row.uid: row for row in await folder.rows(runs)}
         for name in wanted.prepared:
             place, read = (_PREPARED_REV2 if wanted.rev2 and name in _PREPARED_REV2 else _PREPARED)[name]
-            setattr(batch, place, dict(await read(folder, runs)))
+            found = dict(await read(folder, runs))
+            setattr(batch, place, found)
+            prepared.append(found)
         waiting: list[tuple[int, int]] = []
         size = 0
         for place_of in range(low, high):
             uid = view.uids[place_of]
             at = view.state.index(uid)
             row = batch.rows.get(uid)
-            if at is None or (wanted.rows and row is None):
+            if at is None or (wanted.rows and row is None) or any(uid not in one for one in prepared):
                 unsaid.gone = True
                 continue
             if not wanted.sections:
@@ -409,7 +414,7 @@ def _spell(
             pieces.append(_OF_ROW[label](batch.rows[uid]))
         else:
             prepared: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
-            pieces.append(b"%b %b" % (label, prepared.get(uid, b"NIL")))
+            pieces.append(b"%b %b" % (label, prepared[uid]))
     pieces.append(b")\r\n")
     return b"".join(pieces)
 

@@ -14,8 +14,8 @@ from gateway.imap.grammar.numbers import STAR, SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import Search, SearchKey
 from gateway.imap.handlers.contexts import Alters, Context, Matching, contexts_of, following, refuse
-from gateway.imap.responses import Found, FoundExtended, search_data, spell_set
-from gateway.imap.session import Output, Selected, Session, runs_of
+from gateway.imap.responses import EXPUNGEISSUED, Found, FoundExtended, search_data, spell_set
+from gateway.imap.session import Answer, Output, Selected, Session, runs_of
 from gateway.imap.view import BadSequence, View, neighbours
 from gateway.message.text import fold
 from store import criteria
@@ -44,7 +44,7 @@ _Test = Callable[[int, int], bool]
 """By UID and flags."""
 
 
-async def search(session: Session, command: Search, emit: Output, *, named: str | None = None) -> None:
+async def search(session: Session, command: Search, emit: Output, *, named: str | None = None) -> Answer:
     """RFC 3501 section 6.4.4, RFC 4731, RFC 5182, RFC 5267, RFC 9394; with IMAP4rev2 the answer is always ESEARCH (RFC 9051 section
     6.4.4). Numbers are those the client knows: what came since is not among them. `named`: in answer to ESEARCH, the mailbox's name,
     and nothing is said of it where nothing is found (RFC 7377 section 2.1).
@@ -53,6 +53,7 @@ async def search(session: Session, command: Search, emit: Output, *, named: str 
         following(session, emit.tag)
     try:
         await _search(session, command, emit, named=named)
+        return await complete(session)
     except BadSequence:
         raise
     except Exception:
@@ -60,6 +61,12 @@ async def search(session: Session, command: Search, emit: Output, *, named: str 
         if command.returns(b"SAVE") and session.selected is not None:
             session.selected.view.save(())
         raise
+
+
+async def complete(session: Session) -> Answer:
+    """OK, with EXPUNGEISSUED where messages that the client believes in could not be looked at (RFC 5530 section 3)."""
+    selected = await session.refresh()
+    return Answer(code=EXPUNGEISSUED) if selected.view.withholds else Answer()
 
 
 async def _search(session: Session, command: Search, emit: Output, *, named: str | None) -> None:

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
-from gateway.imap.responses import READ_ONLY, modified
+from gateway.imap.responses import EXPUNGEISSUED, READ_ONLY, modified
 from gateway.imap.session import Answer, No, Output, Session, runs_of
 from store.model import Flag, Run
 
@@ -58,6 +58,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     counts = b"CONDSTORE" in session.enabled
     if command.silent and not counts:
         return Answer()
+    emit.say(*view.new_flags())
     by_uid = command.by_uid or b"QRESYNC" in session.enabled
     refused: list[int] = []
     gone = False
@@ -82,7 +83,8 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
                 await emit.breathe()
     if refused:
         return Answer("conditional STORE failed for some", modified(refused))
-    return Answer("some messages are gone") if gone else Answer()
+    # RFC 5530: what could not be changed was expunged; that is announced when it is allowed.
+    return Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
 
 
 def _among(uid: int, runs: tuple[Run, ...]) -> bool:
