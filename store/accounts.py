@@ -9,14 +9,15 @@ from policy.identity import AccountId, Address, CosId, DomainId
 from policy.status import AccountStatus, DomainStatus, effective
 from store import addresses, cos, folders, grants, login, queue
 from store.errors import Conflict, LimitReached, NotFound
-from store.model import AccountRow
+from store.model import AccountRow, ScramKeys
 from store.port import DIRECTORY, Deed, Tx
 
 
 @dataclass(frozen=True, slots=True)
 class CreateAccount(Deed[AccountId]):
     """With its standard folders. Raises Conflict when the address is taken or a value cannot be, NotFound for domain or class
-    of service, LimitReached when the domain may have no more accounts. `verifier` "": nobody logs in."""
+    of service, LimitReached when the domain may have no more accounts. `verifier` "": nobody logs in; `scram`: of the same
+    password."""
 
     address: Address
     display_name: str = ""
@@ -27,6 +28,7 @@ class CreateAccount(Deed[AccountId]):
     must_change_password: bool = False
     is_global_administrator: bool = False
     note: str = ""
+    scram: ScramKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,12 @@ class SetAccountStatus(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class SetVerifier(Deed[None]):
-    """A new password: clears failures and lockout, and open sessions learn of it. Raises NotFound."""
+    """A new password, `scram` of the same: clears failures and lockout, and open sessions learn of it. Raises NotFound."""
 
     account: AccountId
     verifier: str = field(repr=False)
     must_change_password: bool = False
+    scram: ScramKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,8 @@ def _create(tx: Tx, deed: CreateAccount) -> AccountId:
         note=deed.note,
         now=tx.now,
     )
+    if deed.scram is not None:
+        login.set_scram_keys(tx, account, deed.scram)
     folders.make_standard_folders(tx, account)
     tx.touch(DIRECTORY, account)
     return account
@@ -254,6 +259,7 @@ def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
 def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
     _there(tx, deed.account)
     tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
+    login.set_scram_keys(tx, deed.account, deed.scram)
     login.forget(tx, deed.account)
     tx.touch(deed.account)
 

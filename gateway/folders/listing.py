@@ -26,11 +26,12 @@ class Listings(Part):
         figures: bool = False,
         deleted_size: bool = False,
         metadata: Sequence[str] = (),
+        top: str = ROOT,
     ) -> Listing:
         """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's. `metadata`:
-        entries, in lower case."""
+        entries, in lower case. `top`: only this folder and what is below it."""
         async with self._judging.snapshot() as snapshot:
-            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size, metadata)
+            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size, metadata, top)
         for stand, op, decision in acts:
             self._judging.note(visit, stand, op, decision)
         return listing
@@ -72,6 +73,7 @@ def _list(
     figures: bool,
     deleted_size: bool,
     metadata: Sequence[str],
+    top: str = ROOT,
 ) -> tuple[Listing, list[Act]]:
     standing = lists.standing(tx, actor)
     if standing is None:
@@ -91,7 +93,7 @@ def _list(
         if owner_id != actor and access is Access.HIDDEN:
             continue
         levels = grants.mailbox_levels(tx, owner_id)
-        for row in folders.of_owner(tx, owner_id):
+        for row in _subtree(tx, owner_id, top):
             there.add((owner_id, row.path))
             if row.path == ROOT or row.special_use is SpecialUse.CALENDAR:
                 continue
@@ -122,6 +124,13 @@ def _list(
         if is_wanted and own and owner_id == actor and (owner_id, path) not in there
     ]
     return Listing(tuple(found), tuple(vanished)), acts
+
+
+def _subtree(tx: Tx, owner: AccountId, top: str) -> list[FolderRow]:
+    if top == ROOT:
+        return folders.of_owner(tx, owner)
+    first = folders.by_path(tx, owner, top)
+    return [] if first is None else [first, *folders.below(tx, owner, top)]
 
 
 def readable_by(tx: Tx, actor: AccountId) -> tuple[list[FolderId], list[AccountId], int | None]:

@@ -2,16 +2,19 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from gateway.message import envelope as rendering
+from gateway.message.kept import has_field, kept_needle
 from gateway.message.preview import preview
 from gateway.message.split import end_of_header, read_header, unfolded
-from gateway.message.structure import parse
+from gateway.message.structure import Part, parse
 from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
 from policy.identity import FolderId
 from store import messages
 from store.blobs import Files
+from store.fulltext import FullText
 from store.model import Run
 from store.port import Tx
 from store.runs import runs_of
@@ -24,15 +27,19 @@ BATCH: Final = 512
 """Messages whose prepared items are read in one go: some 200 KiB of ENVELOPE."""
 KEPT: Final = 64 << 20
 """Octets of large messages remembered while clients fetch them in pieces."""
+FEW_PARTS: Final = 200
+"""Parts of a message that are remembered with its octets: some 100 KiB."""
 
 
 class Octets:
-    """Where large messages lie, and those of them that are being fetched piece by piece."""
+    """Where large messages lie, and those of them that are being fetched piece by piece; and what searches ask instead of octets."""
 
-    __slots__ = ("_kept", "_size", "files")
+    __slots__ = ("_kept", "_parts", "_size", "files", "index")
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, index: FullText | None = None) -> None:
         self.files = files
+        self.index = index
+        self._parts: dict[tuple[int, int, int], Part] = {}
         self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self._size = 0
 
@@ -42,7 +49,8 @@ class Octets:
             self._kept[key] = octets
             self._size += len(octets)
             while self._size > KEPT:
-                _, oldest = self._kept.popitem(last=False)
+                gone, oldest = self._kept.popitem(last=False)
+                self._parts.pop(gone, None)
                 self._size -= len(oldest)
 
     def kept(self, key: tuple[int, int, int]) -> bytes | None:
@@ -51,6 +59,15 @@ class Octets:
         if found is not None:
             self._kept.move_to_end(key)
         return found
+
+    def structure(self, key: tuple[int, int, int], octets: bytes) -> Part:
+        """The parts of a message with these octets; of one that is remembered they are found once, unless there are very many."""
+        part = self._parts.get(key)
+        if part is None:
+            part = parse(octets)
+            if key in self._kept and sum(1 for _ in islice(part.walk(), FEW_PARTS + 1)) <= FEW_PARTS:
+                self._parts[key] = part
+        return part
 
 
 class _Decoding:
@@ -70,6 +87,12 @@ class _Decoding:
         if not text or text in fold(header_text(octets, read_header(octets))):
             return True
         return any(text in fold(piece) for piece in message_texts(octets, parse(octets)))
+
+    def needle(self, text: str, *, in_header: bool) -> bytes | None:
+        return kept_needle(text, in_header=in_header)
+
+    def field(self, header: bytes, name: str, needle: bytes) -> bool:
+        return has_field(header, name, needle)
 
 
 DECODING: Final = _Decoding()

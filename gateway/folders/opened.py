@@ -10,6 +10,7 @@ from gateway.folders.sorting import SORTED_AT_ONCE, made_again, with_sorting
 from gateway.folders.standpoint import Judged, Standpoint
 from gateway.folders.values import News, Visit
 from gateway.message import envelope as rendering
+from gateway.message.structure import Part
 from gateway.message.text import SORT_VERSION
 from gateway.refusal import Refused
 from policy.folders import FlagChange, FolderOp, selectable_for_writing
@@ -257,16 +258,25 @@ class OpenFolder:
             return octets
         return None
 
+    def structure(self, uid: int, octets: bytes) -> Part:
+        """The parts of a message that `large` gave."""
+        return self._octets.structure((self.row.id, self.row.uidvalidity, uid), octets)
+
     async def search(self, criterion: Criterion, looked_at: Callable[[int], None] | None = None) -> list[int]:
         """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed. `looked_at` is told after
         each up to which UID messages were looked at.
         """
         found: list[int] = []
         after = 0
+        files, index = self._octets.files, self._octets.index
+        # What trigrams narrow takes time by all that the owner has, also in folders that others may not know of.
+        own = self.visit.actor.account == self.owner_id
         while True:
             async with self._reading() as snapshot:
                 try:
-                    part = await snapshot.work(search.search, self.row.id, criterion, DECODING, self._octets.files, self.seen_of, after)
+                    part = await snapshot.work(
+                        search.search, self.row.id, criterion, DECODING, files, self.seen_of, after, index=index, narrow=own
+                    )
                 except LimitReached as error:
                     raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             found.extend(part.uids)

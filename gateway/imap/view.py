@@ -229,6 +229,19 @@ class View:
         at = bisect_left(self.uids, uid, 0, self.exists)
         return at + 1 if at < self.exists and self.uids[at] == uid else None
 
+    def numbered(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """(message number, UID) of those ascending UIDs that the client was told of."""
+        exists = self.exists
+        if not exists or not uids:
+            return []
+        first, last = self.uids[0], self.uids[exists - 1]
+        if last - first + 1 == exists:
+            return [(uid - first + 1, uid) for uid in uids if first <= uid <= last]
+        if len(uids) * 16 < exists:
+            return [(number, uid) for uid in uids if (number := self.number(uid)) is not None]
+        numbers = dict(zip(self.uids[:exists], range(1, exists + 1), strict=True))
+        return [(numbers[uid], uid) for uid in uids if uid in numbers]
+
     @property
     def current(self) -> bool:
         """True while places in this view are places in the state's arrays: flags may be sliced like UIDs."""
@@ -494,7 +507,7 @@ class View:
         # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
         self.uids = self.state.uids
         if vanished:
-            return vanished_responses(_runs(lost))
+            return vanished_responses(neighbours(lost))
         return (Expunged(place + 1) for place in reversed(places))
 
     def _grow(self) -> None:
@@ -511,7 +524,7 @@ class View:
             self.exists = len(mine)
 
 
-def _runs(uids: Sequence[int]) -> list[tuple[int, int]]:
+def neighbours(uids: Sequence[int]) -> list[tuple[int, int]]:
     """Ascending UIDs as runs of neighbours."""
     found: list[tuple[int, int]] = []
     for uid in uids:

@@ -151,6 +151,16 @@ def test_an_append_too_big_is_refused_before_the_client_sends_it(server: Server)
         b"APPEND INBOX (" + b"(" * 30_000,
         b'SEARCH SUBJECT "' + b"\\\\" * 30_000,
         b"ENABLE " + b"X " * 20_000,
+        b"ESEARCH IN " + b"(" * 30_000,
+        b"ESEARCH IN (subtree (" + b"INBOX " * 900 + b"INBOX)) ALL",
+        b"ESEARCH IN (mailboxes (" + b"INBOX " * 9_000 + b"INBOX)) ALL",
+        b"ESEARCH IN (" + b"personal " * 900 + b"inboxes) ALL",
+        b"ESEARCH IN (" + b"subscribed " * 5_000 + b"inboxes) ALL",
+        b"CANCELUPDATE" + b' "a"' * 15_000,
+        b"SEARCH RETURN (" + b"PARTIAL 1:2 " * 5_000 + b") ALL",
+        b"SEARCH RETURN (PARTIAL " + b"1" * 30_000 + b":2) ALL",
+        b"UID SEARCH RETURN (UPDATE) UID " + b",".join([b"*:1"] * 15_000),
+        b"UID SORT RETURN (UPDATE PARTIAL -1:-4294967295) (DATE) UTF-8 " + b"OR ALL " * 9_000,
     ],
     ids=lambda command: command[:24].decode(),
 )
@@ -628,6 +638,15 @@ BAD_LOGINS = [
     b"AUTHENTICATE PLAIN\r\n!!!",
     b"AUTHENTICATE PLAIN\r\n",
     b"AUTHENTICATE PLAIN\r\n" + b"A" * 7_000,
+    b"AUTHENTICATE SCRAM-SHA-256 =",
+    b"AUTHENTICATE SCRAM-SHA-256 " + plain(b"n,,n=", b",r=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,m=x,n=owner@acme.test,r=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=" + b"\xef\xb7\xba" * 1_500 + b",r=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=owner@acme.test,r=x") + b"\r\n*",
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=owner@acme.test,r=x") + b"\r\n" + base64.b64encode(b"c=biws,r=x,p=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=nobody@acme.test,r=x") + b"\r\n",
+    b"AUTHENTICATE SCRAM-SHA-256-PLUS " + base64.b64encode(b"p=tls-unique,,n=owner@acme.test,r=x"),
+    b"AUTHENTICATE OAUTHBEARER " + base64.b64encode(b"n,,\x01auth=Bearer eyJhbGciOiJub25lIn0.e30.\x01\x01"),
 ]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
@@ -12,6 +13,7 @@ from gateway.folders import BATCH, BEGINNING, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, spell_binary, spell_string, vanished
 from gateway.imap.sections import PartReader, cut, encoded, header_section, section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session
@@ -48,16 +50,17 @@ class _Batch:
 class _Octets:
     """One message's octets, taken apart when an item needs it, once."""
 
-    __slots__ = ("_head", "_part", "octets")
+    __slots__ = ("_head", "_part", "_structure", "octets")
 
-    def __init__(self, octets: bytes) -> None:
+    def __init__(self, octets: bytes, structure: Callable[[bytes], Part] = parse) -> None:
         self.octets = octets
+        self._structure = structure
         self._part: Part | None = None
         self._head: int | None = None
 
     def part(self) -> Part:
         if self._part is None:
-            self._part = parse(self.octets)
+            self._part = self._structure(self.octets)
         return self._part
 
     def section(self, wanted: Section) -> bytes | None:
@@ -175,7 +178,8 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     """RFC 3501 section 6.4.5, RFC 3516 section 4. BODY[] and BINARY[] without PEEK set \\Seen where that is allowed, and leave no
     trace where it is not."""
-    since = fetch_modifiers(command.modifiers, by_uid=command.by_uid)
+    partial, modifiers = fetch_modifier(command.modifiers, by_uid=command.by_uid)
+    since = fetch_modifiers(modifiers, by_uid=command.by_uid)
     if since is not None and since.vanished and b"QRESYNC" not in session.enabled:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
@@ -183,9 +187,12 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2)
     if any(item.label == b"MODSEQ" for item in wanted.items):
         session.use_modseqs(emit)
+    if since is not None and since.vanished:
+        emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+    if partial is not None:
+        spans = _part(spans, partial)
     if since is not None:
-        if since.vanished:
-            emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+        # RFC 9394 section 3.4: first the part, then what changed of it, whatever was written first.
         spans = selected.view.changed(spans, since.modseq)
     if all(item.label in _STATE_ONLY for item in wanted.items):
         unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit))
@@ -199,6 +206,19 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         raise No("a part of a message has an encoding that is not known", UNKNOWN_CTE)
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
     return Answer(code=EXPUNGEISSUED) if unsaid.gone else Answer()
+
+
+def _part(spans: Sequence[Span], wanted: PartialRange) -> list[Span]:
+    """Of these places the first, or the last, as RFC 9394 section 3.3 counts them: the cost follows the spans, not the messages."""
+    low, high = wanted.within(sum(end - begin for begin, end in spans))
+    found: list[Span] = []
+    before = 0
+    for begin, end in spans:
+        first, last = max(low - before, 0), min(high - before, end - begin)
+        if first < last:
+            found.append((begin + first, begin + last))
+        before += end - begin
+    return found
 
 
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
@@ -292,10 +312,12 @@ async def _with_octets(
 ) -> None:
     """Messages whose octets are needed, some 64 KiB of them or one."""
     view = selected.view
+    structure = parse
     if len(places) == 1 and places[0][1] > IN_PLACE and wanted.in_pieces:
         uid = view.uids[places[0][0]]
         whole = await selected.folder.large(uid)
         found = {} if whole is None else {uid: whole}
+        structure = partial(selected.folder.structure, uid)
     elif wanted.header_only:
         found = dict(await selected.folder.beginnings([view.uids[place] for place, _ in places]))
     else:
@@ -303,7 +325,7 @@ async def _with_octets(
     for place, _ in places:
         uid = view.uids[place]
         octets = found.get(uid)
-        message = None if octets is None else _Octets(octets)
+        message = None if octets is None else _Octets(octets, structure)
         binaries: dict[FetchItem, bytes | int | None] = {}
         if message is not None:
             try:

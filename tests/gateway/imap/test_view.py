@@ -376,3 +376,13 @@ class Sessions(RuleBasedStateMachine):
 
 Sessions.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
 TestSessions = Sessions.TestCase
+
+
+@given(st.sets(st.integers(1, 60), max_size=40), st.sets(st.integers(1, 60), max_size=40), st.integers(0, 40))
+def test_numbers_of_many_uids_are_those_of_each(told: set[int], asked: set[int], hidden: int) -> None:
+    state = folder(*sorted(told))
+    view = View(state)
+    if hidden:
+        state.append(range(61, 61 + hidden), [0] * hidden, [99] * hidden)
+    expected = [(number, uid) for uid in sorted(asked | {61, 62}) if (number := view.number(uid)) is not None]
+    assert view.numbered(sorted(asked | {61, 62})) == expected
