@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.imap.grammar.numbers import SAVED, SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Vanished
+from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, Vanished
 from gateway.imap.view import LOG_LIMIT, BadSequence, FolderState, View
 
 NAMES = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
@@ -386,3 +386,36 @@ def test_numbers_of_many_uids_are_those_of_each(told: set[int], asked: set[int],
         state.append(range(61, 61 + hidden), [0] * hidden, [99] * hidden)
     expected = [(number, uid) for uid in sorted(asked | {61, 62}) if (number := view.number(uid)) is not None]
     assert view.numbered(sorted(asked | {61, 62})) == expected
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_what_happens_between_two_responses_is_told_too(after: int) -> None:
+    """The responses are taken one by one, and others may change the folder meanwhile: numbers stay right, nothing is left out."""
+    state = folder(1, 2, 3, 4, 5)
+    view = View(state, claims=False)
+    state.change([1, 4, 5], [1, 1, 1], 2)
+    state.expunge([2], 3)
+    state.append([6], [0], [4])
+    believed: dict[int, int] = dict.fromkeys((1, 2, 3, 4, 5), 0)
+
+    def hear(said: Response) -> None:
+        order = list(believed)
+        match said:
+            case Expunged(number):
+                del believed[order[number - 1]]
+            case Exists(count):
+                for uid in view.uids[len(order) : count]:
+                    believed[uid] = state.flags[state.index(uid) or 0]
+            case FetchData(number, items):
+                believed[order[number - 1]] = 1 if b"\\Seen" in items[0] else 4 if b"\\Flagged" in items[0] else 0
+
+    for place, said in enumerate(view.announce(expunge_allowed=True)):
+        hear(said)
+        if place == after:
+            state.expunge([1, 5], 5)
+            state.change([4], [4], 6)
+            state.append([7], [0], [7])
+    for said in view.announce(expunge_allowed=True):
+        hear(said)
+    assert believed == {3: 0, 4: 4, 6: 0, 7: 0}
+    assert view.modseq == state.modseq
