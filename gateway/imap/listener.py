@@ -19,7 +19,18 @@ from gateway.imap.grammar.search import CHARSETS
 from gateway.imap.phases import Phase, after, may_speak, wrong_phase
 from gateway.imap.refusals import farewell, refusal
 from gateway.imap.registry import Command
-from gateway.imap.responses import SERVERBUG, TOOBIG, UNAVAILABLE, Code, Condition, Continuation, Status, badcharset, capability_code
+from gateway.imap.responses import (
+    SERVERBUG,
+    TOOBIG,
+    UIDREQUIRED,
+    UNAVAILABLE,
+    Code,
+    Condition,
+    Continuation,
+    Status,
+    badcharset,
+    capability_code,
+)
 from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Session, States
 from gateway.imap.view import BadSequence
 from gateway.login import Login
@@ -351,6 +362,8 @@ class Connection:
                 raise Bad("there is no such command")
             if not may_speak(session.phase, row.phases):
                 raise Bad(wrong_phase(session.phase, row.phases))
+            if row.by_number and session.uid_only:
+                raise Bad("message numbers are not used once UIDONLY is enabled", UIDREQUIRED)
             wanted = cursor.whole(row.syntax)
             answer = await row.answer(session, wanted, output) or Answer()
             if not answer.idles:
@@ -361,7 +374,9 @@ class Connection:
             ended, ok = Status(Condition.NO, error.message, badcharset(_CHARSETS), tag), False
         except BadSyntax as error:
             ended, ok = Status(Condition.BAD, error.message, None, tag or error.tag), None
-        except (Bad, BadSequence, UnknownRight) as error:
+        except Bad as error:
+            ended, ok = Status(Condition.BAD, str(error), error.code, tag), None
+        except (BadSequence, UnknownRight) as error:
             ended, ok = Status(Condition.BAD, str(error), None, tag), None
         except No as error:
             ended, ok = Status(Condition.NO, error.text, error.code, tag), False

@@ -135,6 +135,8 @@ NONEXISTENT: Final = Code(b"NONEXISTENT")
 CLOSED: Final = Code(b"CLOSED")
 UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
+# RFC 9586 section 3.
+UIDREQUIRED: Final = Code(b"UIDREQUIRED")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
 
@@ -416,6 +418,18 @@ class FetchData:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* n FETCH (...)`"""
         return b"* %d FETCH (%b)\r\n" % (self.number, b" ".join(self.items))
+
+
+@dataclass(frozen=True, slots=True)
+class UidFetchData:
+    """`uidfetch-resp = uniqueid SP "UIDFETCH" SP msg-att` (RFC 9586 section 4): what FetchData is once UIDONLY is on."""
+
+    uid: int
+    items: tuple[bytes, ...]
+
+    def spell(self, *, utf8: bool = False) -> bytes:
+        """`* uid UIDFETCH (...)`"""
+        return b"* %d UIDFETCH (%b)\r\n" % (self.uid, b" ".join(self.items))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,10 @@ class No(Exception):
 class Bad(Exception):
     """A tagged BAD: the client asked for what cannot be asked for."""
 
+    def __init__(self, text: str, code: Code | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+
 
 class Ended(Exception):
     """The session is over; the farewell is said already or nobody is there to hear it."""
@@ -461,7 +465,10 @@ class Session:
             return
         quick = b"QRESYNC" in self.enabled
         item = self.flags_item if b"CONDSTORE" in self.enabled else None
-        for response in view.announce(expunge_allowed=expunge_allowed, vanished=quick, flags_item=item):
+        said = view.announce(
+            expunge_allowed=expunge_allowed, vanished=quick or self.uid_only, flags_item=item, uid_only=self.uid_only
+        )
+        for response in said:
             output.say(response)
             await output.breathe()
         if quick and view.withholds:
@@ -472,9 +479,14 @@ class Session:
     def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> tuple[bytes, ...]:
         """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1); with QRESYNC the UID is part of it."""
         spelled = self.here.view.state.spell_flags(flags, recent=recent)
-        if b"QRESYNC" in self.enabled:
+        if b"QRESYNC" in self.enabled and not self.uid_only:
             return b"UID %d" % uid, spelled, b"MODSEQ (%d)" % modseq
         return spelled, b"MODSEQ (%d)" % modseq
+
+    @property
+    def uid_only(self) -> bool:
+        """Messages are named by UIDs alone, in both directions (RFC 9586)."""
+        return b"UIDONLY" in self.enabled
 
     def enable(self, *names: bytes) -> None:
         """Switch extensions on until the connection ends."""

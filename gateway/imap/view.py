@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, spell_list
+from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, UidFetchData, spell_list
 from gateway.imap.responses import vanished as vanished_responses
 
 # Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead.
@@ -407,6 +407,9 @@ class View:
         expunge_allowed: bool,
         vanished: bool = False,
         flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None,
+        uid_only: bool = False,
+        messages: bool = True,
+        flags: bool = True,
     ) -> list[Response]:
         """What happened since the client was last told, as responses in an order in which every number is right: EXPUNGE from the
         highest number down, then EXISTS and RECENT, then FLAGS if keywords were added, then FETCH with the flags that changed.
@@ -414,17 +417,20 @@ class View:
         RFC 3501 section 7.4.1: no EXPUNGE while a command runs whose answer names message numbers (`expunge_allowed` False); what
         is held back is told later, and what is new meanwhile is told all the same. `vanished`: one VANISHED instead of EXPUNGEs
         (RFC 7162 section 3.2.10). `flags_item(uid, flags, modseq, recent)`: what a FETCH contains, when more is wanted than FLAGS.
+        `uid_only`: UIDFETCH instead of FETCH (RFC 9586 section 3.6). `messages`, `flags`: whether the client wants to hear of new
+        messages, and of changed flags (RFC 5465 section 3.1); what it does not hear of is told when it does again.
         """
         if not self.pending:
             self.modseq = self.state.modseq
             return []
         state = self.state
         said: list[Response] = []
-        changed = self._changed_uids()
+        changed = self._changed_uids() if flags else []
         if not self.current and expunge_allowed:
             said.extend(self._expunge(vanished=vanished))
         before = self.exists
-        self._grow()
+        if messages:
+            self._grow()
         if self.exists != before:
             said.append(Exists(self.exists))
             if self._claim(before):
@@ -438,15 +444,16 @@ class View:
             # What is new is fetched by the client anyway; what is gone has no flags.
             if number is None or number > before or at is None:
                 continue
-            flags, recent = state.flags[at], self.is_recent(uid)
+            bits, recent = state.flags[at], self.is_recent(uid)
             if flags_item is None:
-                items: tuple[bytes, ...] = (state.spell_flags(flags, recent=recent),)
+                items: tuple[bytes, ...] = (state.spell_flags(bits, recent=recent),)
             else:
-                items = flags_item(uid, flags, state.modseqs[at], recent)
-            said.append(FetchData(number, items))
-        self._place = state.log_end
+                items = flags_item(uid, bits, state.modseqs[at], recent)
+            said.append(UidFetchData(uid, items) if uid_only else FetchData(number, items))
+        # Behind the log: what changes unheard is found by its mod-sequence when it is asked for again.
+        self._place = state.log_end if flags else -1
         self._told = None
-        if not self.withholds:
+        if flags and self.exists == len(self.uids) and not self.withholds:
             self.modseq = state.modseq
         return said
 

@@ -126,21 +126,23 @@ class _Wanted:
     rows: bool
     prepared: tuple[bytes, ...]
     sections: tuple[BodySection, ...]
+    uid_only: bool = False
 
     @property
     def sets_seen(self) -> bool:
         return any(not item.peek for item in self.sections)
 
 
-def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False) -> _Wanted:
+def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, uid_only: bool = False) -> _Wanted:
     found = [_OLD_SECTIONS.get(item.label, item) if isinstance(item, Attribute) else item for item in items]
-    if by_uid and not any(item.label == b"UID" for item in found):
+    if by_uid and not uid_only and not any(item.label == b"UID" for item in found):
         found.insert(0, Attribute(b"UID"))
     if modseq and not any(item.label == b"MODSEQ" for item in found):
         found.append(Attribute(b"MODSEQ"))
     sections = tuple(item for item in found if isinstance(item, BodySection))
     names = {item.label for item in found if isinstance(item, Attribute)}
-    return _Wanted(tuple(found), bool(names & _OF_ROW.keys()) or bool(sections), tuple(sorted(names & _PREPARED.keys())), sections)
+    rows = bool(names & _OF_ROW.keys()) or bool(sections)
+    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, uid_only)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
@@ -150,7 +152,7 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
     spans = selected.view.spans(command.messages, by_uid=command.by_uid)
-    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None)
+    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, uid_only=session.uid_only)
     if any(item.label == b"MODSEQ" for item in wanted.items):
         session.use_modseqs(emit)
     if since is not None:
@@ -185,7 +187,7 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     """UID and FLAGS touch no table: one template for many messages, filled from slices of the arrays."""
     gone = False
     labels = [item.label for item in wanted.items]
-    template = b"* %d FETCH (" + b" ".join(_PLACES.get(label, b"%b") for label in labels) + b")\r\n"
+    template = (b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH (") + b" ".join(_PLACES.get(label, b"%b") for label in labels) + b")\r\n"
     view = selected.view
     plain = not view.recent
     for low, high in _chunks(spans, _CHUNK):
@@ -200,7 +202,7 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             uids = type(view.uids)("I", [view.uids[place] for place in places])
             flags = type(state.flags)("Q", [state.flags[at] for _, at in there])
             modseqs = type(state.modseqs)("Q", [state.modseqs[at] for _, at in there])
-        columns: list[Sequence[object]] = [[place + 1 for place in places]]
+        columns: list[Sequence[object]] = [uids if wanted.uid_only else [place + 1 for place in places]]
         for label in labels:
             if label == b"UID":
                 columns.append(uids)
@@ -277,7 +279,7 @@ async def _with_octets(selected: Selected, places: Sequence[tuple[int, int]], wa
 
 
 def _spell(selected: Selected, place: int, at: int, uid: int, wanted: _Wanted, batch: _Batch, message: _Octets | None) -> bytes:
-    pieces: list[bytes] = [b"* %d FETCH (" % (place + 1)]
+    pieces: list[bytes] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
     before = b""
     for item in wanted.items:
         label = item.label

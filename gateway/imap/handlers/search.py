@@ -1,15 +1,15 @@
 """SEARCH and UID SEARCH: which messages match?"""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
 from gateway.imap.grammar import search as syntax
 from gateway.imap.grammar.search import Search, SearchKey
-from gateway.imap.responses import Found, FoundExtended, search_data
-from gateway.imap.session import Output, Selected, Session, runs_of
+from gateway.imap.responses import UIDREQUIRED, Found, FoundExtended, search_data
+from gateway.imap.session import Bad, Output, Selected, Session, runs_of
 from gateway.imap.view import BadSequence
 from gateway.message.text import fold
 from store import criteria
@@ -52,6 +52,7 @@ async def search(session: Session, command: Search, emit: Output) -> None:
 
 
 async def _search(session: Session, command: Search, emit: Output) -> None:
+    require_uids(session, command.key)
     selected = await session.refresh()
     pairs = await matching(selected, command.key, emit)
     found: Sequence[int] = [uid if command.by_uid else number for number, uid in pairs]
@@ -78,11 +79,22 @@ async def _search(session: Session, command: Search, emit: Output) -> None:
 
 def asks_modseq(key: SearchKey) -> bool:
     """Whether MODSEQ is among the keys (RFC 7162 section 3.1.5): then the answer names the highest, in SEARCH and SORT alike."""
+    return any(isinstance(one, syntax.ModseqAtLeast) for one in _all_of(key))
+
+
+def require_uids(session: Session, key: SearchKey) -> None:
+    """Once UIDONLY is on, no key may name message numbers (RFC 9586 section 3.5); `$` names messages, not numbers. Raises Bad."""
+    if session.uid_only and any(isinstance(one, syntax.Among) and not one.by_uid and one.messages.slices for one in _all_of(key)):
+        raise Bad("message numbers are not used once UIDONLY is enabled", UIDREQUIRED)
+
+
+def _all_of(key: SearchKey) -> Iterator[SearchKey]:
+    """The key and all that is in it."""
     waiting = [key]
     while waiting:
-        match waiting.pop():
-            case syntax.ModseqAtLeast():
-                return True
+        one = waiting.pop()
+        yield one
+        match one:
             case syntax.Not(inner):
                 waiting.append(inner)
             case syntax.And(keys):
@@ -91,7 +103,6 @@ def asks_modseq(key: SearchKey) -> bool:
                 waiting.extend((first, second))
             case _:
                 pass
-    return False
 
 
 def highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:

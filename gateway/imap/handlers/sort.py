@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.imap.grammar.sort import Sort, SortKey, Thread
-from gateway.imap.handlers.search import asks_modseq, highest, matching
+from gateway.imap.handlers.search import asks_modseq, highest, matching, require_uids
 from gateway.imap.responses import FoundExtended, search_data
 from gateway.imap.session import Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
@@ -108,6 +108,7 @@ def ordered(rows: list[SortRow], criteria: Sequence[SortKey]) -> None:
 
 async def _matching(session: Session, command: Sort | Thread, emit: Output) -> tuple[list[SortRow], dict[int, int]]:
     """What matches, in the folder's order, and the message number of each UID."""
+    require_uids(session, command.key)
     selected: Selected = await session.refresh()
     numbers = {uid: number for number, uid in await matching(selected, command.key, emit)}
     rows = await selected.folder.sorting(list(numbers))

@@ -56,7 +56,8 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if command.silent and not counts:
         # What somebody else did to them meanwhile is told all the same: only our own change is known.
         return Answer()
-    by_uid = command.by_uid or b"QRESYNC" in session.enabled
+    uid_only = session.uid_only
+    by_uid = (command.by_uid or b"QRESYNC" in session.enabled) and not uid_only
     refused: list[int] = []
     gone = False
     for low, high in spans:
@@ -75,7 +76,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
                 pieces.append(state.spell_flags(state.flags[at], recent=view.is_recent(uid)))
             if counts:
                 pieces.append(b"MODSEQ (%d)" % state.modseqs[at])
-            emit(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(pieces)))
+            emit((b"* %d UIDFETCH (%b)\r\n" if uid_only else b"* %d FETCH (%b)\r\n") % (uid if uid_only else place + 1, b" ".join(pieces)))
             if place % 256 == 255:
                 await emit.breathe()
     if refused:
