@@ -70,6 +70,8 @@ _OF_EXTENSIONS = frozenset(
         b"EMAILID",
         b"THREADID",
         b"PREVIEW",
+        b"UIDAFTER",
+        b"UIDBEFORE",
     }
 )
 # RFC 3501, whole.
@@ -251,6 +253,7 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    Capability(b"MESSAGELIMIT", announced=after_login, search_keys=frozenset({b"UIDAFTER", b"UIDBEFORE"})),  # RFC 9738
     Capability(b"UIDONLY", announced=after_login, enabled_by_enable=True),  # RFC 9586
 )
 

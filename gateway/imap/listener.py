@@ -62,6 +62,8 @@ class Limits:
     literal: int = 131_072
     literal_before_login: int = 4_096
     message_size: int = 50 << 20
+    messages: int = 1_000_000
+    watched: int = 1_000
     bad_commands: int = 20
     bad_commands_before_login: int = 5
     tls_timeout: float = 30
@@ -509,7 +511,17 @@ class ImapListener:
         use_small_tls_buffers()
         self.limits = limits or Limits()
         self.services = Services(
-            folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login, self.limits.message_size
+            folders,
+            login,
+            sessions,
+            changes,
+            REGISTRY,
+            States(),
+            shared_prefix,
+            plaintext_login,
+            self.limits.message_size,
+            self.limits.messages,
+            self.limits.watched,
         )
         self.hostname = hostname
         self.tls = tls

@@ -186,6 +186,11 @@ def highestmodseq(modseq: int) -> Code:
     return Code(b"HIGHESTMODSEQ", b"%d" % modseq)
 
 
+def messagelimit(limit: int, lowest: int | None = None) -> Code:
+    """`"MESSAGELIMIT" SP message-limit [SP uniqueid]` (RFC 9738 section 5): the lowest UID that was worked on."""
+    return Code(b"MESSAGELIMIT", b"%d" % limit if lowest is None else b"%d %d" % (limit, lowest))
+
+
 def mailboxid(mailbox: bytes) -> Code:
     """`"MAILBOXID" SP "(" objectid ")"` (RFC 8474 section 4), the id with its parentheses."""
     return Code(b"MAILBOXID", mailbox)

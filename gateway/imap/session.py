@@ -27,6 +27,7 @@ from gateway.imap.responses import (
     Response,
     Status,
     highestmodseq,
+    messagelimit,
     permanentflags,
 )
 from gateway.imap.view import FolderState, Span, View
@@ -56,6 +57,26 @@ class Answer:
     code: Code | None = None
     then: Callable[[], Awaitable[None]] | None = None
     idles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A command was done for the newest messages only, as many as `limit` allows; `lowest` is the first of their UIDs."""
+
+    limit: int
+    lowest: int
+
+    @property
+    def code(self) -> Code:
+        """RFC 9738 section 3.1."""
+        return messagelimit(self.limit, self.lowest)
+
+    def tell(self, answer: Answer, emit: "Output") -> Answer:
+        """The answer with the code, which goes untagged where another has the place (RFC 9738 section 3.1)."""
+        if answer.code is None:
+            return Answer(f"done for the newest {self.limit} messages", self.code)
+        emit.say(Status(Condition.NO, f"done for the newest {self.limit} messages", self.code))
+        return answer
 
 
 class No(Exception):
@@ -148,7 +169,7 @@ class Wire(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS;
-    `append_limit`: octets of one message."""
+    `append_limit`: octets of one message; `message_limit`: messages of one command; `watch_limit`: folders that one session follows."""
 
     folders: Folders
     login: Login
@@ -159,6 +180,8 @@ class Services:
     shared_prefix: str
     plaintext_login: bool
     append_limit: int
+    message_limit: int = 1_000_000
+    watch_limit: int = 1_000
 
 
 class States:
@@ -370,8 +393,12 @@ class Session:
         secure, can_secure = self.wire.circumstances_of_tls
         circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login)
         announced = self.services.registry.announce(circumstances)
-        limit = b"APPENDLIMIT=%d" % self.services.append_limit
-        return tuple(limit if name == b"APPENDLIMIT" else SPELLINGS.get(name, name) for name in announced)
+        spellings = {
+            **SPELLINGS,
+            b"APPENDLIMIT": b"APPENDLIMIT=%d" % self.services.append_limit,
+            b"MESSAGELIMIT": b"MESSAGELIMIT=%d" % self.services.message_limit,
+        }
+        return tuple(spellings.get(name, name) for name in announced)
 
     # --- names of folders
 
@@ -535,6 +562,21 @@ class Session:
         if flags != selected.permanent:
             selected.permanent = flags
             output.say(Status(Condition.OK, "these flags may be changed", permanentflags(flags)))
+
+
+def cut(view: View, spans: list[Span], limit: int) -> tuple[list[Span], Cut | None]:
+    """The last of these places, no more than `limit`; None: it is all of them."""
+    left = limit
+    kept: list[Span] = []
+    for low, high in reversed(spans):
+        if not left:
+            return kept[::-1], Cut(limit, view.uids[kept[-1][0]])
+        first = max(low, high - left)
+        kept.append((first, high))
+        left -= high - first
+        if first > low:
+            return kept[::-1], Cut(limit, view.uids[first])
+    return spans, None
 
 
 def mailbox_id(row: FolderRow) -> bytes:

@@ -517,6 +517,21 @@ def _first_difference(mine: array[int], alive: array[int], low: int, high: int, 
     return low
 
 
+def overlap(left: Sequence[Span], right: Sequence[Span]) -> list[Span]:
+    """The places that are in both; each ascending and merged."""
+    found: list[Span] = []
+    here = there = 0
+    while here < len(left) and there < len(right):
+        low, high = max(left[here][0], right[there][0]), min(left[here][1], right[there][1])
+        if low < high:
+            found.append((low, high))
+        if left[here][1] < right[there][1]:
+            here += 1
+        else:
+            there += 1
+    return found
+
+
 def _merged(spans: list[Span]) -> list[Span]:
     """Overlapping and touching spans joined, ascending."""
     if len(spans) < 2:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from gateway.imap.grammar.cursor import BadCharset, Cursor, atom
 from gateway.imap.grammar.dates import date
 from gateway.imap.grammar.flags import MAX_KEYWORD
-from gateway.imap.grammar.numbers import SequenceSet, number, number64, nz_number, sequence_set
+from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet, number, number64, nz_number, sequence_set
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.strings import astring, string
 
@@ -364,6 +364,14 @@ def uid(c: Cursor, name: bytes, charset: str) -> SearchKey:
     return Among(sequence_set(c), by_uid=True)
 
 
+def beside(c: Cursor, name: bytes, charset: str) -> SearchKey:
+    """`"UIDAFTER" SP uniqueid / "UIDBEFORE" SP uniqueid` (RFC 9738 section 3.2): above it and below it, the last message or not."""
+    c.sp()
+    one = nz_number(c)
+    low, high = (one + 1, HIGHEST_UID) if name == b"UIDAFTER" else (1, one - 1)
+    return Among(SequenceSet(((low, high),)), by_uid=True) if low <= high else Not(Everything())
+
+
 def modseq_key(c: Cursor, name: bytes, charset: str) -> SearchKey:
     """`search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer`, `search-modseq-ext = SP entry-name SP entry-type-req`.
 
@@ -422,6 +430,7 @@ SEARCH_KEYS: SearchKeys = MappingProxyType(
         b"SAVEDATESUPPORTED": everything,
         **dict.fromkeys((b"EMAILID", b"THREADID"), object_id),
         b"UID": uid,
+        **dict.fromkeys((b"UIDAFTER", b"UIDBEFORE"), beside),
         b"MODSEQ": modseq_key,
     }
 )

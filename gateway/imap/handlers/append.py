@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from gateway.folders import NewItem
 from gateway.imap.grammar.append import Append, AppendMessage
 from gateway.imap.handlers.store import sorted_out
-from gateway.imap.responses import appenduid
+from gateway.imap.responses import appenduid, messagelimit
 from gateway.imap.session import Answer, No, Output, Session
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,6 +16,9 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     place = session.place(command.mailbox)
     if len(command.messages) > 1 and not all(message.octets for message in command.messages):
         raise No("nothing was appended: a message without an octet among several ends them all")
+    limit = session.services.message_limit
+    if len(command.messages) > limit:
+        raise No("too many messages in one APPEND, nothing was appended", messagelimit(limit))
     _, done = await session.services.folders.append(session.acting, place, [item_of(message) for message in command.messages])
     return Answer(code=appenduid(done.uidvalidity, done.uids))
 

@@ -13,8 +13,9 @@ from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
 from gateway.imap.responses import EXPUNGEISSUED, spell_string, vanished
-from gateway.imap.sections import cut, section
-from gateway.imap.session import Answer, Bad, Output, Selected, Session
+from gateway.imap.sections import cut as piece
+from gateway.imap.sections import section
+from gateway.imap.session import Answer, Bad, Output, Selected, Session, cut
 from gateway.imap.view import Span
 from gateway.message.split import read_header
 from gateway.message.structure import Part, parse
@@ -159,6 +160,7 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         if since.vanished:
             emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
         spans = selected.view.changed(spans, since.modseq)
+    spans, done = cut(selected.view, spans, session.services.message_limit)
     if all(item.label in _STATE_ONLY for item in wanted.items):
         gone = await _from_state(selected, spans, wanted, emit)
     else:
@@ -168,7 +170,8 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         if unseen and await selected.folder.mark_seen(unseen) is not None:
             session.news |= News.FOLDER
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
-    return Answer(code=EXPUNGEISSUED) if gone else Answer()
+    answer = Answer(code=EXPUNGEISSUED) if gone else Answer()
+    return answer if done is None else done.tell(answer, emit)
 
 
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
@@ -287,7 +290,7 @@ def _spell(selected: Selected, place: int, at: int, uid: int, wanted: _Wanted, b
         before = b" "
         if isinstance(item, BodySection):
             assert message is not None
-            octets = cut(message.section(item.section), item.partial)
+            octets = piece(message.section(item.section), item.partial)
             if octets is None:
                 pieces.append(b"%b NIL" % label)
             else:

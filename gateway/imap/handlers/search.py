@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.imap.grammar import search as syntax
+from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet
 from gateway.imap.grammar.search import Search, SearchKey
 from gateway.imap.responses import UIDREQUIRED, Found, FoundExtended, search_data
-from gateway.imap.session import Bad, Output, Selected, Session, runs_of
-from gateway.imap.view import BadSequence
+from gateway.imap.session import Answer, Bad, Cut, Output, Selected, Session, cut, runs_of
+from gateway.imap.view import BadSequence, Span, View, overlap
 from gateway.message.text import fold
 from store import criteria
 from store.criteria import Criterion
@@ -38,10 +39,11 @@ _Test = Callable[[int, int], bool]
 """By UID and flags."""
 
 
-async def search(session: Session, command: Search, emit: Output) -> None:
+async def search(session: Session, command: Search, emit: Output) -> Answer:
     """RFC 3501 section 6.4.4, RFC 4731, RFC 5182. Numbers are those the client knows: what came since is not among them."""
     try:
-        await _search(session, command, emit)
+        cutoff = await _search(session, command, emit)
+        return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
     except BadSequence:
         raise
     except Exception:
@@ -51,10 +53,11 @@ async def search(session: Session, command: Search, emit: Output) -> None:
         raise
 
 
-async def _search(session: Session, command: Search, emit: Output) -> None:
+async def _search(session: Session, command: Search, emit: Output) -> Cut | None:
     require_uids(session, command.key)
     selected = await session.refresh()
-    pairs = await matching(selected, command.key, emit)
+    key, cutoff = within_limit(selected, command.key, session.services.message_limit)
+    pairs = await matching(selected, key, emit)
     found: Sequence[int] = [uid if command.by_uid else number for number, uid in pairs]
     by_modseq = asks_modseq(command.key)
     if by_modseq:
@@ -71,10 +74,36 @@ async def _search(session: Session, command: Search, emit: Output) -> None:
             view = selected.view
             view.save(counted if command.by_uid else [view.uids[number - 1] for number in counted])
             if options == [b"SAVE"]:
-                return
+                return cutoff
         if by_modseq and found:
             data = (*data, (b"MODSEQ", b"%d" % highest(selected, counted, by_uid=command.by_uid)))
         emit.say(FoundExtended(emit.tag, command.by_uid, data))
+    return cutoff
+
+
+def within_limit(selected: Selected, key: SearchKey, limit: int) -> tuple[SearchKey, Cut | None]:
+    """The key for the newest messages only, where it would look at more than may be looked at (RFC 9738 section 3.1). What counts are
+    the messages that are searched, not those that are found: all, or those that the key names."""
+    view = selected.view
+    if view.exists <= limit:
+        return key, None
+    _, cutoff = cut(view, _searched(key, view), limit)
+    if cutoff is None:
+        return key, None
+    return syntax.And((syntax.Among(SequenceSet(((cutoff.lowest, HIGHEST_UID),)), by_uid=True), key)), cutoff
+
+
+def _searched(key: SearchKey, view: View) -> list[Span]:
+    match key:
+        case syntax.Among(messages, by_uid):
+            return view.spans(messages, by_uid=by_uid, lenient=True)
+        case syntax.And(keys):
+            spans: list[Span] = [(0, view.exists)]
+            for one in keys:
+                spans = overlap(spans, _searched(one, view))
+            return spans
+        case _:
+            return [(0, view.exists)]
 
 
 def asks_modseq(key: SearchKey) -> bool:

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.imap.grammar.sort import Sort, SortKey, Thread
-from gateway.imap.handlers.search import asks_modseq, highest, matching, require_uids
-from gateway.imap.responses import FoundExtended, search_data
-from gateway.imap.session import Output, Selected, Session
+from gateway.imap.handlers.search import asks_modseq, highest, matching, require_uids, within_limit
+from gateway.imap.responses import FoundExtended, messagelimit, search_data
+from gateway.imap.session import No, Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
 from store.model import SortRow
 
@@ -110,6 +110,10 @@ async def _matching(session: Session, command: Sort | Thread, emit: Output) -> t
     """What matches, in the folder's order, and the message number of each UID."""
     require_uids(session, command.key)
     selected: Selected = await session.refresh()
+    limit = session.services.message_limit
+    if within_limit(selected, command.key, limit)[1] is not None:
+        # RFC 9738 section 3.3: an order of a part is no order.
+        raise No("too many messages to be put in order", messagelimit(limit))
     numbers = {uid: number for number, uid in await matching(selected, command.key, emit)}
     rows = await selected.folder.sorting(list(numbers))
     await emit.breathe()

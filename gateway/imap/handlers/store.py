@@ -6,7 +6,7 @@ from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
 from gateway.imap.responses import READ_ONLY, modified
-from gateway.imap.session import Answer, No, Output, Session, runs_of
+from gateway.imap.session import Answer, No, Output, Session, cut, runs_of
 from store.model import Flag, Run
 
 _MODES = {StoreMode.REPLACE: FlagMode.REPLACE, StoreMode.ADD: FlagMode.ADD, StoreMode.REMOVE: FlagMode.REMOVE}
@@ -43,7 +43,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if selected.examined:
         raise No("the folder was opened to be looked at only", READ_ONLY)
     view = selected.view
-    spans = view.spans(command.messages, by_uid=command.by_uid)
+    spans, cutoff = cut(view, view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit)
     if not spans:
         return Answer()
     flags, keywords = sorted_out(command.flags)
@@ -55,7 +55,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     counts = b"CONDSTORE" in session.enabled
     if command.silent and not counts:
         # What somebody else did to them meanwhile is told all the same: only our own change is known.
-        return Answer()
+        return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
     uid_only = session.uid_only
     by_uid = (command.by_uid or b"QRESYNC" in session.enabled) and not uid_only
     refused: list[int] = []
@@ -80,8 +80,10 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
             if place % 256 == 255:
                 await emit.breathe()
     if refused:
-        return Answer("conditional STORE failed for some", modified(refused))
-    return Answer("some messages are gone") if gone else Answer()
+        answer = Answer("conditional STORE failed for some", modified(refused))
+    else:
+        answer = Answer("some messages are gone") if gone else Answer()
+    return answer if cutoff is None else cutoff.tell(answer, emit)
 
 
 def _among(uid: int, runs: tuple[Run, ...]) -> bool:
