@@ -90,11 +90,25 @@ class FoldersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataChanged:
+    """Entries of this folder (0: of the server) were set or taken away: this account's, or (`actor` 0) everybody's.
+
+    `origin`: who did it, as the deed says, so that it is not told to itself; 0: nobody in particular.
+    """
+
+    owner: AccountId
+    folder: FolderId
+    actor: AccountId
+    entries: tuple[str, ...]
+    origin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class QueueChanged:
     """Something became due in the queue."""
 
 
-Event = PolicyChanged | FolderChanged | FoldersChanged | QueueChanged
+Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged
 
 
 class Snapshot(Protocol):

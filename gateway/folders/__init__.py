@@ -14,6 +14,7 @@ from gateway.folders.values import (
     Place,
     Quota,
     Subscribed,
+    Survey,
     UnknownRight,
     Visit,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Place",
     "Quota",
     "Subscribed",
+    "Survey",
     "UnknownRight",
     "Visit",
 ]
