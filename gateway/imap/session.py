@@ -34,7 +34,7 @@ from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused
 from gateway.sessions import Sessions
-from policy.identity import Actor, Address
+from policy.identity import Actor, Address, FolderId
 from policy.reasons import Defer, Refuse
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
@@ -294,15 +294,53 @@ def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: 
     state.modseq = max(state.modseq, modseq)
 
 
-class Selected:
-    """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which changes of the selected folder a client hears of, and when (RFC 5465); by default all, while a command runs.
 
-    __slots__ = ("examined", "folder", "permanent", "view", "writable")
+    `messages`: new and expunged ones; `flags`: changed ones. `always`: between commands too, `expunges_always`: expunged ones
+    as well. `fetch_new`: what is to be said of new messages, called with their places.
+    """
+
+    messages: bool = True
+    flags: bool = True
+    always: bool = False
+    expunges_always: bool = False
+    fetch_new: Callable[["Session", Sequence[Span], Output], Awaitable[None]] | None = None
+
+
+class Watch(Protocol):
+    """Who looks beyond the selected folder for a session: NOTIFY, ENABLE METADATA."""
+
+    always: bool
+
+    async def tell(self, output: Output) -> None:
+        """What happened since it was last told. Raises ConnectionError."""
+
+    def did(self, *names: str) -> None:
+        """The client itself made, renamed, removed, subscribed to these names: no news to it."""
+
+    def added(self, folder: FolderId, modseq: int) -> None:
+        """The client itself put messages into this folder."""
+
+    def left(self, folder: FolderId, modseq: int) -> None:
+        """The folder is selected no more; up to this mod-sequence the client knows all of it."""
+
+    def end(self) -> None:
+        """No more."""
+
+
+class Selected:
+    """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told.
+    `own`: messages that it put there itself and that are still to be told."""
+
+    __slots__ = ("examined", "folder", "own", "permanent", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
         self.view = view
         self.examined = examined
+        self.own: set[int] = set()
         self.writable = folder.writable and not examined
         self.permanent = self.permanent_flags()
 
@@ -327,7 +365,21 @@ class Selected:
 class Session:
     """One client's session. Handlers read and change it; the listener drives it."""
 
-    __slots__ = ("_leave", "actor", "enabled", "interest", "namespace", "news", "phase", "selected", "services", "visit", "wire")
+    __slots__ = (
+        "_leave",
+        "actor",
+        "enabled",
+        "heard",
+        "interest",
+        "namespace",
+        "news",
+        "phase",
+        "selected",
+        "services",
+        "visit",
+        "watch",
+        "wire",
+    )
 
     def __init__(self, services: Services, wire: Wire) -> None:
         self.services = services
@@ -340,6 +392,8 @@ class Session:
         self.enabled: frozenset[bytes] = frozenset()
         self.interest: Interest | None = None
         self.news = News(0)
+        self.heard = Heard()
+        self.watch: Watch | None = None
         self._leave: Callable[[], None] | None = None
 
     # --- who
@@ -364,10 +418,12 @@ class Session:
         """Nobody acts any more, and nothing of who did is left (RFC 8437 section 3): no folder, no extension that was enabled."""
         self._end()
         self.enabled = frozenset()
+        self.heard = Heard()
         self.news = News(0)
         self.actor = self.visit = self.namespace = None
 
     def _end(self) -> None:
+        self.look_with(None)
         self.deselect()
         if self.interest is not None:
             self.interest.end()
@@ -375,6 +431,25 @@ class Session:
         if self._leave is not None:
             self._leave()
             self._leave = None
+
+    def look_with(self, watch: Watch | None) -> None:
+        """Somebody looks beyond the selected folder from here on, and whoever did so before does not."""
+        if self.watch is not None:
+            self.watch.end()
+        self.watch = watch
+        self.news &= ~News.ELSEWHERE
+
+    def added(self, folder: FolderRow, uids: Iterable[int], modseq: int) -> None:
+        """The client itself put these messages there: it is not told of them as if somebody else had (RFC 5465 sections 5 and 5.2)."""
+        if self.heard.fetch_new is not None and self.selected is not None and self.selected.folder.row.id == folder.id:
+            self.selected.own.update(uids)
+        if self.watch is not None:
+            self.watch.added(folder.id, modseq)
+
+    def did(self, *names: str) -> None:
+        """The client itself made, renamed, removed or subscribed to these names."""
+        if self.watch is not None:
+            self.watch.did(*names)
 
     @property
     def acting(self) -> Visit:
@@ -457,6 +532,8 @@ class Session:
             return
         if selected.view.claims and selected.view.recent:
             selected.folder.claim_recent()
+        if self.watch is not None:
+            self.watch.left(selected.folder.row.id, selected.view.modseq)
         if self.interest is not None:
             self.interest.follow_folder(None)
             self.interest.follow_scopes(())
@@ -480,8 +557,9 @@ class Session:
         fresh.go_on(view)
         selected.view = fresh
 
-    async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False) -> None:
-        """Before the tagged answer of a command and while idling: what happened in the folder. `ask`: even if nothing was heard."""
+    async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False, own: bool = False) -> None:
+        """Before the tagged answer of a command and while idling: what happened in the folder. `ask`: even if nothing was heard.
+        `own`: the client itself has just taken messages away, so that it hears of it whatever it wants to hear of."""
         selected = self.selected
         if selected is None:
             return
@@ -491,24 +569,54 @@ class Session:
         if not view.pending:
             return
         quick = b"QRESYNC" in self.enabled
-        item = self.flags_item if b"CONDSTORE" in self.enabled else None
+        heard = self.heard
+        # RFC 5465 section 5.1: who is told at any time is told by UID.
+        item = self.flags_item if b"CONDSTORE" in self.enabled or heard.always else None
         said = view.announce(
-            expunge_allowed=expunge_allowed, vanished=quick or self.uid_only, flags_item=item, uid_only=self.uid_only
+            expunge_allowed=expunge_allowed and (heard.messages or own),
+            vanished=quick or self.uid_only,
+            flags_item=item,
+            uid_only=self.uid_only,
+            messages=heard.messages,
+            flags=heard.flags,
         )
         for response in said:
             output.say(response)
             await output.breathe()
+        if heard.fetch_new is not None and view.fresh < view.exists:
+            await self._fetch_new(selected, heard.fetch_new, output)
+        if heard.expunges_always and not expunge_allowed and view.withholds:
+            self.news |= News.FOLDER
         if quick and view.withholds:
             # RFC 7162 section 3.2: mod-sequences above that of an expunge that is held back may have been told.
             output.say(Status(Condition.OK, "more is to be told", highestmodseq(view.modseq)))
         self._permanent(selected, output)
 
+    async def _fetch_new(
+        self, selected: Selected, fetch: Callable[["Session", Sequence[Span], Output], Awaitable[None]], output: Output
+    ) -> None:
+        view, own = selected.view, selected.own
+        selected.own = set()
+        spans: list[Span] = []
+        for place in range(view.fresh, view.exists):
+            if view.uids[place] in own:
+                continue
+            if spans and spans[-1][1] == place:
+                spans[-1] = (spans[-1][0], place + 1)
+            else:
+                spans.append((place, place + 1))
+        if spans:
+            await fetch(self, spans, output)
+
     def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> tuple[bytes, ...]:
-        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1); with QRESYNC the UID is part of it."""
-        spelled = self.here.view.state.spell_flags(flags, recent=recent)
-        if b"QRESYNC" in self.enabled and not self.uid_only:
-            return b"UID %d" % uid, spelled, b"MODSEQ (%d)" % modseq
-        return spelled, b"MODSEQ (%d)" % modseq
+        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1); with QRESYNC the UID is part of it, and
+        with NOTIFY."""
+        items = [self.here.view.state.spell_flags(flags, recent=recent)]
+        if (b"QRESYNC" in self.enabled or self.heard.always) and not self.uid_only:
+            items.insert(0, b"UID %d" % uid)
+        if b"CONDSTORE" in self.enabled:
+            items.append(b"MODSEQ (%d)" % modseq)
+        return tuple(items)
 
     @property
     def uid_only(self) -> bool:

@@ -190,17 +190,18 @@ class View:
     `uids[:exists]` are its messages in order. While nothing was expunged behind its back the array is the state's own; it has one
     of its own only from the moment it must tell of new messages before it may tell of expunged ones.
 
+    `fresh`: from this place on the messages are those that the last announcement brought.
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
     """
 
-    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "modseq", "state", "uids")
+    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "fresh", "modseq", "state", "uids")
 
     def __init__(self, state: FolderState, *, claims: bool = True) -> None:
         self.state = state
         self.claims = claims
         self.uids = state.uids
-        self.exists = len(state.uids)
+        self.exists = self.fresh = len(state.uids)
         self.modseq = state.modseq
         self._place = state.log_end
         self._told: set[int] | None = None
@@ -293,6 +294,7 @@ class View:
         self._flags_told = before._flags_told
         self._recent = before._recent
         self._saved = before._saved
+        self.fresh = self.exists
 
     def resolve(self, messages: SequenceSet, *, by_uid: bool, lenient: bool = False) -> array[int]:
         """The UIDs of a sequence set, ascending, each once. Raises BadSequence as `spans` does."""
@@ -420,6 +422,7 @@ class View:
         `uid_only`: UIDFETCH instead of FETCH (RFC 9586 section 3.6). `messages`, `flags`: whether the client wants to hear of new
         messages, and of changed flags (RFC 5465 section 3.1); what it does not hear of is told when it does again.
         """
+        self.fresh = self.exists
         if not self.pending:
             self.modseq = self.state.modseq
             return []
@@ -428,7 +431,7 @@ class View:
         changed = self._changed_uids() if flags else []
         if not self.current and expunge_allowed:
             said.extend(self._expunge(vanished=vanished))
-        before = self.exists
+        before = self.fresh = self.exists
         if messages:
             self._grow()
         if self.exists != before:

@@ -19,7 +19,8 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     limit = session.services.message_limit
     if len(command.messages) > limit:
         raise No("too many messages in one APPEND, nothing was appended", messagelimit(limit))
-    _, done = await session.services.folders.append(session.acting, place, [item_of(message) for message in command.messages])
+    row, done = await session.services.folders.append(session.acting, place, [item_of(message) for message in command.messages])
+    session.added(row, done.uids, done.modseq)
     return Answer(code=appenduid(done.uidvalidity, done.uids))
 
 

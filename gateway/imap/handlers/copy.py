@@ -18,7 +18,8 @@ async def copy(session: Session, command: Copy, emit: Output) -> Answer:
     if too_many is not None:
         # RFC 9738 section 3.1: all or none, so none.
         raise No("too many messages to copy at once", too_many.code)
-    _, done = await session.services.folders.copy(selected.folder, place, runs_of(selected.view, spans))
+    row, done = await session.services.folders.copy(selected.folder, place, runs_of(selected.view, spans))
+    session.added(row, done.targets, done.modseq)
     return Answer(code=copyuid(done.uidvalidity, done.sources, done.targets) if done.sources else None)
 
 
@@ -33,7 +34,8 @@ async def move(session: Session, command: Move, emit: Output) -> Answer:
     )
     if not spans:
         return Answer()
-    _, done, redirected = await session.services.folders.move(selected.folder, place, runs_of(selected.view, spans))
+    row, done, redirected = await session.services.folders.move(selected.folder, place, runs_of(selected.view, spans))
+    session.added(row, done.targets, done.modseq)
     if done.sources and not redirected:
         emit.say(Status(Condition.OK, "moved", copyuid(done.uidvalidity, done.sources, done.targets)))
     session.news |= News.FOLDER

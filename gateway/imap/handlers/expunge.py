@@ -49,7 +49,7 @@ def _newest_deleted(selected: Selected, runs: list[Run], limit: int) -> tuple[li
 
 async def told(session: Session, emit: Output) -> Answer:
     """What happened is told at once, so that with QRESYNC the tagged OK can say up to where (RFC 7162 section 3.2.7)."""
+    await session.settle(emit, expunge_allowed=True, own=True)
     if b"QRESYNC" not in session.enabled:
         return Answer()
-    await session.settle(emit, expunge_allowed=True)
     return Answer(code=highestmodseq(session.here.view.modseq))

@@ -174,6 +174,17 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     return answer if done is None else done.tell(answer, emit)
 
 
+def of_new(items: tuple[FetchItem, ...]) -> Callable[[Session, Sequence[Span], Output], Awaitable[None]]:
+    """What tells these items of new messages of the selected folder, unasked (RFC 5465 section 5.2); \\Seen stays as it is."""
+
+    async def tell(session: Session, spans: Sequence[Span], emit: Output) -> None:
+        wanted = _sort_out(items, by_uid=False, uid_only=session.uid_only)
+        from_state = all(item.label in _STATE_ONLY for item in wanted.items)
+        await (_from_state if from_state else _from_store)(session.here, spans, wanted, emit)
+
+    return tell
+
+
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
     """What of these UIDs is gone since, but for what the client is still to be told of. `*` is the last UID there ever was: nobody
     means to leave out the newest message because it is gone."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.folders import Place
 from gateway.imap.grammar.folders import Create, Delete, Rename, Subscribe, create_uses
+from gateway.imap.names import SEPARATOR
 from gateway.imap.responses import CANNOT, USEATTR, mailboxid
 from gateway.imap.session import Answer, No, Output, Session, mailbox_id
 from policy.folders import SpecialUse
@@ -27,6 +28,7 @@ async def create(session: Session, command: Create, emit: Output) -> Answer:
     place = _folder(session, command.mailbox, to_create=True)
     use = await _special_use(session, place, uses) if uses else None
     row = await session.services.folders.create(session.acting, place, use)
+    session.did(command.mailbox.rstrip(SEPARATOR))
     return Answer(code=mailboxid(mailbox_id(row)))
 
 
@@ -47,6 +49,7 @@ async def delete(session: Session, command: Delete, emit: Output) -> None:
     """RFC 3501 section 6.3.4."""
     place = _folder(session, command.mailbox)
     await session.services.folders.delete(session.acting, place)
+    session.did(command.mailbox)
     selected = session.selected
     if selected is None or selected.folder.row.path != place.path:
         return
@@ -59,6 +62,7 @@ async def delete(session: Session, command: Delete, emit: Output) -> None:
 async def rename(session: Session, command: Rename, emit: Output) -> None:
     """RFC 3501 section 6.3.5."""
     await session.services.folders.rename(session.acting, _folder(session, command.mailbox), _folder(session, command.new, to_create=True))
+    session.did(command.mailbox, command.new.rstrip(SEPARATOR))
 
 
 async def subscribe(session: Session, command: Subscribe, emit: Output) -> None:
@@ -68,6 +72,7 @@ async def subscribe(session: Session, command: Subscribe, emit: Output) -> None:
         await session.services.folders.subscribe(session.acting, place)
     else:
         await session.services.folders.unsubscribe(session.acting, place)
+    session.did(command.mailbox)
 
 
 def _folder(session: Session, mailbox: str, *, to_create: bool = False) -> Place:
