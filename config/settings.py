@@ -211,8 +211,8 @@ class Limits(Group):
     imap_messages: Count = Field(
         default=1_000_000,
         ge=1_000,
-        description="Messages one IMAP command works on (MESSAGELIMIT, RFC 9738): beyond it the newest, or for COPY none. Clients that do not "
-        "know the limit take what they get for the whole folder, so it stands above any folder that is in use.",
+        description="Messages one IMAP command works on (MESSAGELIMIT, RFC 9738): beyond it the newest, or for COPY none. Clients that do "
+        "not know the limit take what they get for the whole folder, so it stands above any folder that is in use.",
     )
     imap_watched: Count = Field(
         default=1_000,

@@ -46,6 +46,11 @@ class Listings(Part):
         async with self._judging.snapshot() as snapshot:
             return await snapshot.work(_survey, visit.actor.account, wanted, own)
 
+    async def scopes(self, visit: Visit) -> tuple[int, ...]:
+        """Whose changes concern the folders that the actor may see: everybody's who shares something."""
+        async with self._judging.snapshot() as snapshot:
+            return await snapshot.work(_scopes, visit.actor.account)
+
     async def glance(self, visit: Visit, wanted: Sequence[FolderId]) -> list[Listed]:
         """Those of these folders that the actor may see, with their figures where they may be read; in no order."""
         async with self._judging.snapshot() as snapshot:
@@ -153,9 +158,8 @@ def _is_subscribed(chosen: Mapping[tuple[AccountId, str], bool], row: FolderRow,
 def _vanished(
     chosen: Mapping[tuple[AccountId, str], bool], there: Container[tuple[AccountId, str]], actor: AccountId
 ) -> tuple[Subscribed, ...]:
-    return tuple(
-        Subscribed(owner, path) for (owner, path), is_wanted in chosen.items() if is_wanted and owner == actor and (owner, path) not in there
-    )
+    names = ((owner, path) for (owner, path), is_wanted in chosen.items() if is_wanted and owner == actor)
+    return tuple(Subscribed(owner, path) for owner, path in names if (owner, path) not in there)
 
 
 def _survey(tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, own: bool) -> Survey:
@@ -165,11 +169,14 @@ def _survey(tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, 
     chosen = subscriptions.of_subscriber(tx, actor)
     owners: list[AccountId] = [actor] if own else []
     if wanted is not None:
-        owners.extend(grants.owners_granting(tx, standing))
+        for one in grants.owners_granting(tx, standing):
+            owner = accounts.by_id(tx, one)
+            if owner is not None and wanted(owner.address):
+                owners.append(one)
     found: list[Listed] = []
     there: set[tuple[AccountId, str]] = set()
     ends: list[int] = []
-    for stand, row in _standpoints(tx, standing, owners, wanted):
+    for stand, row in _standpoints(tx, standing, owners, None):
         there.add((stand.owner.id, row.path))
         if row.path == ROOT or row.special_use is SpecialUse.CALENDAR:
             continue
@@ -183,6 +190,13 @@ def _survey(tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, 
         found.append(Listed(stand.owner.id, stand.owner.address, row, stand.held, _is_subscribed(chosen, row, actor), shows, unseen))
     listing = Listing(tuple(found), _vanished(chosen, there, actor) if own else ())
     return Survey(listing, (DIRECTORY, actor, *standing.groups, *owners), min(ends, default=None))
+
+
+def _scopes(tx: Tx, actor: AccountId) -> tuple[int, ...]:
+    standing = lists.standing(tx, actor)
+    if standing is None:
+        return DIRECTORY, actor
+    return (DIRECTORY, actor, *standing.groups, *grants.owners_granting(tx, standing))
 
 
 def _glance(tx: Tx, actor: AccountId, wanted: Sequence[FolderId]) -> tuple[list[Listed], list[Act]]:

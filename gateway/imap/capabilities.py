@@ -9,6 +9,7 @@ from gateway.imap.grammar import folders as folders_syntax
 from gateway.imap.grammar import listing as listing_syntax
 from gateway.imap.grammar import login as login_syntax
 from gateway.imap.grammar import metadata as metadata_syntax
+from gateway.imap.grammar import notify as notify_syntax
 from gateway.imap.grammar import quota as quota_syntax
 from gateway.imap.grammar import replace as replace_syntax
 from gateway.imap.grammar import search as search_syntax
@@ -27,6 +28,7 @@ from gateway.imap.handlers import (
     listing,
     login,
     metadata,
+    notify,
     quota,
     replace,
     search,
@@ -242,6 +244,7 @@ ROWS: tuple[Capability, ...] = (
             command(b"SETMETADATA", metadata_syntax.setmetadata, metadata.setmetadata, AUTHENTICATED),
         ),
         announced=after_login,
+        enabled_by_enable=True,
     ),
     Capability(b"LIST-METADATA", announced=after_login, list_returns=frozenset({b"METADATA"})),  # RFC 9590
     Capability(  # RFC 8508
@@ -253,6 +256,7 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    Capability(b"NOTIFY", (command(b"NOTIFY", notify_syntax.notify, notify.notify, AUTHENTICATED),), announced=after_login),  # RFC 5465
     Capability(b"MESSAGELIMIT", announced=after_login, search_keys=frozenset({b"UIDAFTER", b"UIDBEFORE"})),  # RFC 9738
     Capability(b"UIDONLY", announced=after_login, enabled_by_enable=True),  # RFC 9586
 )

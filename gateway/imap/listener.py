@@ -283,9 +283,12 @@ class Connection:
 
     def _has_to_tell(self) -> bool:
         session = self.session
+        idling = self._idling is not None
+        if session.news & News.ELSEWHERE and session.watch is not None:
+            return True
         if session.selected is None:
             return False
-        return bool(session.news & News.POLICY) or (self._idling is not None and bool(session.news & News.FOLDER))
+        return bool(session.news & News.POLICY) or ((idling or session.heard.always) and bool(session.news & News.FOLDER))
 
     def _advance(self) -> None:
         """Make of what came what can be made of it."""
@@ -370,6 +373,8 @@ class Connection:
             answer = await row.answer(session, wanted, output) or Answer()
             if not answer.idles:
                 await session.settle(output, expunge_allowed=not row.keeps_numbers)
+                if session.watch is not None and session.news & News.ELSEWHERE:
+                    await session.watch.tell(output)
             ended = Status(Condition.OK, answer.text or f"{name.decode('ascii')} completed", answer.code, tag)
             ok = True
         except BadCharset as error:
@@ -444,15 +449,18 @@ class Connection:
         output.flush()
 
     async def _tell(self) -> None:
-        """News while no command runs: of policy always, of messages while the client is idling."""
+        """News while no command runs: of policy always, of messages while the client is idling or wants them at any time."""
         await self._carrier.drain()
         output = Output(self._carrier)
         session = self.session
         try:
             if session.news & News.POLICY:
                 await session.renew(output)
-            if self._idling is not None and session.news & News.FOLDER:
-                await session.settle(output, expunge_allowed=True)
+            idling = self._idling is not None
+            if session.selected is not None and (idling or session.heard.always) and session.news & News.FOLDER:
+                await session.settle(output, expunge_allowed=idling or session.heard.expunges_always)
+            if session.watch is not None and session.news & News.ELSEWHERE:
+                await session.watch.tell(output)
             output.flush()
         except Refused as refused:
             if isinstance(refused.verdict, Defer):

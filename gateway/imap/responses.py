@@ -135,6 +135,8 @@ NONEXISTENT: Final = Code(b"NONEXISTENT")
 CLOSED: Final = Code(b"CLOSED")
 UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
+# RFC 5465 section 5.8.
+NOTIFICATIONOVERFLOW: Final = Code(b"NOTIFICATIONOVERFLOW")
 # RFC 9586 section 3.
 UIDREQUIRED: Final = Code(b"UIDREQUIRED")
 # RFC 6154 section 6.
@@ -189,6 +191,11 @@ def highestmodseq(modseq: int) -> Code:
 def messagelimit(limit: int, lowest: int | None = None) -> Code:
     """`"MESSAGELIMIT" SP message-limit [SP uniqueid]` (RFC 9738 section 5): the lowest UID that was worked on."""
     return Code(b"MESSAGELIMIT", b"%d" % limit if lowest is None else b"%d %d" % (limit, lowest))
+
+
+def badevent(events: Iterable[bytes]) -> Code:
+    """`"BADEVENT" SP "(" event-name *(SP event-name) ")"`: all that can be told (RFC 5465 sections 3.1 and 8)."""
+    return Code(b"BADEVENT", spell_list(events))
 
 
 def mailboxid(mailbox: bytes) -> Code:
@@ -262,6 +269,11 @@ class Extended:
 def childinfo(options: Iterable[bytes]) -> Extended:
     """`childinfo-extended-item = "CHILDINFO" SP "(" list-select-base-opt-quoted *(SP ...) ")"` (RFC 5258 section 6)"""
     return Extended(b'"CHILDINFO"', spell_list(b'"%b"' % option for option in options))
+
+
+def oldname(mailbox: str) -> Extended:
+    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 5465 section 8)"""
+    return Extended(b'"OLDNAME"', spell_list([spell_mailbox(mailbox)]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,9 +310,7 @@ class Heard:
 
 
 class Watch(Protocol):
-    """Who looks beyond the selected folder for a session: NOTIFY, ENABLE METADATA."""
-
-    always: bool
+    """Who looks beyond the selected folder for a session, and tells at any time: NOTIFY, ENABLE METADATA."""
 
     async def tell(self, output: Output) -> None:
         """What happened since it was last told. Raises ConnectionError."""
@@ -325,6 +323,9 @@ class Watch(Protocol):
 
     def left(self, folder: FolderId, modseq: int) -> None:
         """The folder is selected no more; up to this mod-sequence the client knows all of it."""
+
+    async def include_metadata(self) -> None:
+        """Entries of every folder are told as well. Raises Refused."""
 
     def end(self) -> None:
         """No more."""

@@ -113,7 +113,7 @@ def _events(c: Cursor, items: FetchItems) -> tuple[frozenset[bytes], tuple[Fetch
     """`events = "(" event *(SP event) ")" / "NONE"`, `"MessageNew" [SP "(" fetch-att *(SP fetch-att) ")"]`"""
     found: set[bytes] = set()
     attributes: dict[FetchItem, None] = {}
-    for _ in range(MAX_EVENTS):
+    while True:
         name = atom(c, "an event").upper()
         found.add(name)
         if name == MESSAGE_NEW and c.skip(b" ("):
@@ -126,8 +126,9 @@ def _events(c: Cursor, items: FetchItems) -> tuple[frozenset[bytes], tuple[Fetch
                 c.sp()
         if c.skip(b")"):
             return frozenset(found), tuple(attributes)
+        if len(found) == MAX_EVENTS:
+            c.fail(f"expected at most {MAX_EVENTS} events")
         c.sp()
-    c.fail(f"expected at most {MAX_EVENTS} events")
 
 
 def _fits(c: Cursor, which: bytes, events: frozenset[bytes], attributes: tuple[FetchItem, ...]) -> None:

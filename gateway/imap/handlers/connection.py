@@ -4,6 +4,7 @@ from typing import Final
 
 from gateway.changes import News
 from gateway.imap.grammar.connection import Capability, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
+from gateway.imap.handlers.notify import watch_metadata
 from gateway.imap.responses import Capabilities, Condition, Continuation, Enabled, Identification, Status
 from gateway.imap.session import Answer, Bad, No, Output, Session
 
@@ -56,6 +57,8 @@ async def enable(session: Session, command: Enable, emit: Output) -> None:
     if b"CONDSTORE" in enabled or b"QRESYNC" in enabled:
         # RFC 7162 section 3.2.3: QRESYNC comes with all of CONDSTORE.
         session.use_modseqs(emit)
+    if b"METADATA" in enabled and b"METADATA" not in session.enabled:
+        await watch_metadata(session, emit)
     session.enable(*enabled)
     emit.say(Enabled(enabled))
 

@@ -29,9 +29,7 @@ async def move(session: Session, command: Move, emit: Output) -> Answer:
     place = session.place(command.mailbox)
     if selected.examined:
         raise No("the folder was opened to be looked at only", READ_ONLY)
-    spans, cutoff = cut(
-        selected.view, selected.view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit
-    )
+    spans, cutoff = cut(selected.view, selected.view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit)
     if not spans:
         return Answer()
     row, done, redirected = await session.services.folders.move(selected.folder, place, runs_of(selected.view, spans))

@@ -201,7 +201,8 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     """UID and FLAGS touch no table: one template for many messages, filled from slices of the arrays."""
     gone = False
     labels = [item.label for item in wanted.items]
-    template = (b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH (") + b" ".join(_PLACES.get(label, b"%b") for label in labels) + b")\r\n"
+    head = b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH ("
+    template = head + b" ".join(_PLACES.get(label, b"%b") for label in labels) + b")\r\n"
     view = selected.view
     plain = not view.recent
     for low, high in _chunks(spans, _CHUNK):
