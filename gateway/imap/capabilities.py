@@ -72,6 +72,9 @@ _OF_EXTENSIONS = frozenset(
         b"EMAILID",
         b"THREADID",
         b"PREVIEW",
+        b"BINARY",
+        b"BINARY.PEEK",
+        b"BINARY.SIZE",
         b"UIDAFTER",
         b"UIDBEFORE",
     }
@@ -256,6 +259,8 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    # RFC 3516: APPEND's own row reads literal8.
+    Capability(b"BINARY", announced=after_login, fetch_items=frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})),
     Capability(b"NOTIFY", (command(b"NOTIFY", notify_syntax.notify, notify.notify, AUTHENTICATED),), announced=after_login),  # RFC 5465
     Capability(b"MESSAGELIMIT", announced=after_login, search_keys=frozenset({b"UIDAFTER", b"UIDBEFORE"})),  # RFC 9738
     Capability(b"UIDONLY", announced=after_login, enabled_by_enable=True),  # RFC 9586

@@ -54,6 +54,11 @@ def spell_literal(octets: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(octets), octets)
 
 
+def spell_binary(octets: bytes) -> bytes:
+    """`nstring / literal8`: a literal8 only where there is a NUL, so that clients need not look for one (RFC 3516 section 4.3)."""
+    return (b"~{%d}\r\n%b" if b"\0" in octets else b"{%d}\r\n%b") % (len(octets), octets)
+
+
 def spell_mailbox(name: str, *, utf8: bool = False) -> bytes:
     """`mailbox`: always quoted where possible, as every server clients know does it; modified UTF-7 unless `utf8`."""
     return spell_string(name.encode("utf-8") if utf8 else encode_utf7(name), utf8=utf8)
@@ -139,6 +144,8 @@ TOOBIG: Final = Code(b"TOOBIG")
 NOTIFICATIONOVERFLOW: Final = Code(b"NOTIFICATIONOVERFLOW")
 # RFC 9586 section 3.
 UIDREQUIRED: Final = Code(b"UIDREQUIRED")
+# RFC 3516 section 4.3.
+UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
 

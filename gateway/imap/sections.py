@@ -1,8 +1,9 @@
 """Which octets of a stored message does BODY[section] mean?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from gateway.imap.grammar.fetch import Section, SectionText
+from gateway.message.encoding import CHUNK, decoder
 from gateway.message.split import Field, Header, read_header
 from gateway.message.structure import Part
 
@@ -88,3 +89,60 @@ def cut(octets: bytes | None, partial: tuple[int, int] | None) -> bytes | None:
         return octets
     first, count = partial
     return octets[first : first + count]
+
+
+def encoded(octets: bytes, path: tuple[int, ...], structure: Structure) -> tuple[int, int, bytes] | None:
+    """Where the octets of BINARY[path] begin and end, and their encoding; None where the message has no such part.
+
+    Only leaves are encoded (RFC 9051 section 6.4.5.1); the whole message, and what has parts of its own, is as it is stored.
+    """
+    if not path:
+        return 0, len(octets), b"binary"
+    part = find_part(structure(), path)
+    if part is None:
+        return None
+    return part.body, part.end, b"binary" if part.children else part.encoding
+
+
+class PartReader:
+    """One part of one message on its way through its decoder, so that who reads it piece by piece pays once (RFC 3516 section 4.2).
+
+    Holds a few octets. Raises UnknownEncoding when it is made.
+    """
+
+    __slots__ = ("_at", "_decoder", "_ended", "_position", "encoding", "end", "key", "start")
+
+    def __init__(self, key: object, start: int, end: int, encoding: bytes) -> None:
+        self.key = key
+        self.start = start
+        self.end = end
+        self.encoding = encoding
+        self._decoder = decoder(encoding)
+        self._at = start
+        self._position = 0
+        self._ended = False
+
+    def reaches(self, first: int) -> bool:
+        """Is this decoded octet still to come?"""
+        return self._position <= first
+
+    def read(self, octets: bytes, first: int = 0, count: int | None = None) -> Iterator[bytes]:
+        """The decoded octets from `first`, in pieces, some of them empty: the caller may do something else after each."""
+        stop = None if count is None else first + count
+        while not self._ended and (stop is None or self._position < stop):
+            before = self._decoder.copy()
+            if self._at < self.end:
+                decoded = self._decoder.feed(octets[self._at : min(self._at + CHUNK, self.end)])
+            else:
+                decoded = self._decoder.finish()
+            after = self._position + len(decoded)
+            skipped = max(0, first - self._position)
+            if stop is not None and after > stop:
+                # Who reads on needs the rest of this piece again.
+                self._decoder = before
+                yield decoded[skipped : stop - self._position]
+                return
+            self._position = after
+            self._ended = self._at >= self.end
+            self._at = min(self._at + CHUNK, self.end)
+            yield decoded[skipped:]

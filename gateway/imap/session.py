@@ -30,6 +30,7 @@ from gateway.imap.responses import (
     messagelimit,
     permanentflags,
 )
+from gateway.imap.sections import PartReader
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused
@@ -332,16 +333,17 @@ class Watch(Protocol):
 
 
 class Selected:
-    """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told.
-    `own`: messages that it put there itself and that are still to be told."""
+    """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
+    `reader`: the part that is being fetched piece by piece; `own`: messages it put there itself that are still to be told."""
 
-    __slots__ = ("examined", "folder", "own", "permanent", "view", "writable")
+    __slots__ = ("examined", "folder", "own", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
         self.view = view
         self.examined = examined
         self.own: set[int] = set()
+        self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
         self.permanent = self.permanent_flags()
 
@@ -673,7 +675,7 @@ class Session:
             output.say(Status(Condition.OK, "these flags may be changed", permanentflags(flags)))
 
 
-def cut(view: View, spans: list[Span], limit: int) -> tuple[list[Span], Cut | None]:
+def newest(view: View, spans: list[Span], limit: int) -> tuple[list[Span], Cut | None]:
     """The last of these places, no more than `limit`; None: it is all of them."""
     left = limit
     kept: list[Span] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,8 @@ END = "<!-- conformance: end -->"
 PROTOCOLS = {"imap": "IMAP", "smtp": "SMTP and LMTP"}
 STATUSES = ("yes", "partial", "no")
 LATER = "a later version"
-MANY = 10
+MANY = 3
+WHOLE = 12
 BAR = "\\|"
 MARKS = {"yes": "✓", "partial": "partly"}
 
@@ -85,12 +87,18 @@ def spelled() -> str:
             groups.setdefault((row.name, row.rfc), []).append(row)
         for (name, rfc), group in groups.items():
             worst = max((row.status for row in group), key=STATUSES.index)
-            about = "; ".join(row.about for row in group) if len(group) < MANY else f"{len(group)} sections, every command among them"
+            about = _about(group)
             notes = "".join(f" ({row.note})" for row in group if row.note)
             lines.append(f"| {f'`{name}`' if name else ''} | {MARKS[worst]} | {rfc} | {(about + notes).replace('|', BAR)} |")
         missing = [_missing(row) for row in rows(protocol) if row.status == "no"]
         lines += ["", f"Not yet: {', '.join(missing)}.", ""]
     return "\n".join(lines)
+
+
+def _about(group: Sequence[Row]) -> str:
+    if len(group) >= WHOLE:
+        return f"{len(group)} sections, every command among them"
+    return "; ".join(row.about for row in group[:MANY]) + (f"; {len(group)} sections in all" if len(group) > MANY else "")
 
 
 def _missing(row: Row) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
+import tomllib
 
 import pytest
 
 from gateway.imap.capabilities import REGISTRY
-from tests.conformance.table import PROTOCOLS, README, Row, exists, faults, placed, rows
+from tests.conformance.table import HERE, PROTOCOLS, README, Row, exists, faults, placed, rows
 from tests.live.server import Server
 
 ALL = [row for protocol in PROTOCOLS for row in rows(protocol)]
@@ -21,6 +22,29 @@ def test_a_row_names_code_and_tests_that_exist(row: Row) -> None:
 def test_no_section_has_two_rows() -> None:
     keys = [(row.protocol, row.name, row.rfc, row.section) for row in ALL]
     assert len(keys) == len(set(keys))
+
+
+def sections() -> tuple[set[int], dict[int, list[str]]]:
+    found = tomllib.loads((HERE / "sections.toml").read_text())
+    return set(found["each"]), {int(rfc): names.split() for rfc, names in found["sections"].items()}
+
+
+EACH, SECTIONS = sections()
+
+
+@pytest.mark.parametrize("rfc", SECTIONS)
+def test_every_section_that_asks_something_has_a_row(rfc: int) -> None:
+    told = {row.section.split()[0] for row in rows("imap") if row.rfc == rfc}
+    missing = [
+        section
+        for section in SECTIONS[rfc]
+        if section not in told and (rfc in EACH or not any(section.startswith(f"{above}.") for above in told))
+    ]
+    assert not missing
+
+
+def test_every_rfc_with_a_row_has_its_sections() -> None:
+    assert {row.rfc for row in rows("imap") if row.status != "no"} <= set(SECTIONS)
 
 
 def test_what_imap_announces_is_what_the_rows_say() -> None:

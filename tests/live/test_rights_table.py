@@ -102,6 +102,7 @@ PLACES = {
     "copy": "",
     "move": "",
     "replace": "",
+    "binary": "",
 }
 UID = {what: number for number, what in enumerate(PLACES, 1)}
 
@@ -210,15 +211,18 @@ class Play:
         assert ("\\Flagged" in permanent) == ("\\*" in permanent)
         if self.found["SELECT"] != "+":
             self.closed("FETCH FLAGS", "FETCH BODY.PEEK[]", "FETCH BODY[]", "FETCH BODY[] sets \\Seen", "SEARCH", "SORT", "THREAD")
+            self.closed("FETCH BINARY[1]", "FETCH BINARY[1] sets \\Seen")
             return
         self.inside("FETCH FLAGS", f"UID FETCH {UID['look']} (FLAGS)")
         peeked = self.inside("FETCH BODY.PEEK[]", f"UID FETCH {UID['look']} (BODY.PEEK[])")
         assert MESSAGE in peeked.lines[0]
         read = self.inside("FETCH BODY[]", f"UID FETCH {UID['body']} (BODY[])")
         assert MESSAGE in read.lines[0]
+        assert b"BINARY[1] {" in self.inside("FETCH BINARY[1]", f"UID FETCH {UID['binary']} (BINARY[1])").lines[0]
         flags = self.flags()
         assert flags["1"] == set(), "PEEK leaves no trace"
         self.effect("FETCH BODY[] sets \\Seen", "\\Seen" in flags[str(UID["body"])], "SELECT")
+        self.effect("FETCH BINARY[1] sets \\Seen", "\\Seen" in flags[str(UID["binary"])], "SELECT")
         assert self.inside("SEARCH", "UID SEARCH SUBJECT one").lines[0].startswith(b"* SEARCH 1 2 3")
         assert self.inside("SORT", "UID SORT (ARRIVAL) UTF-8 SUBJECT one").lines[0].startswith(b"* SORT 1 2 3")
         assert self.inside("THREAD", "UID THREAD ORDEREDSUBJECT UTF-8 SUBJECT one").lines[0].startswith(b"* THREAD (1 (2)(3)")

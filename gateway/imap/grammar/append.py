@@ -29,17 +29,17 @@ class Append:
     messages: tuple[AppendMessage, ...]
 
 
-def append(c: Cursor, *, several: bool = False, binary: bool = False) -> Append:
+def append(c: Cursor, *, several: bool = False) -> Append:
     """`append = "APPEND" SP mailbox 1*append-message`, `append-message = append-opts SP append-data`,
     `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8` (RFC 3501, RFC 4466, RFC 3502, RFC 3516).
 
-    `several`: MULTIAPPEND is announced; `binary`: BINARY is.
+    `several`: MULTIAPPEND is announced.
     """
     c.sp()
     name = mailbox(c)
     messages: list[AppendMessage] = []
     while True:
-        messages.append(_append_message(c, binary))
+        messages.append(_append_message(c))
         if c.at_end():
             return Append(name, tuple(messages))
         if not several:
@@ -48,7 +48,7 @@ def append(c: Cursor, *, several: bool = False, binary: bool = False) -> Append:
             c.fail(f"expected at most {MAX_MESSAGES} messages")
 
 
-def _append_message(c: Cursor, binary: bool) -> AppendMessage:
+def _append_message(c: Cursor) -> AppendMessage:
     c.sp()
     flags: tuple[bytes, ...] = ()
     when: datetime | None = None
@@ -58,7 +58,7 @@ def _append_message(c: Cursor, binary: bool) -> AppendMessage:
     if c.peek() == b'"':
         when = date_time(c)
         c.sp()
-    as_binary = binary and c.at_literal8()
+    as_binary = c.at_literal8()
     if as_binary:
         c.skip(b"~")
     if not c.at_literal():

@@ -81,6 +81,22 @@ class BodySection(FetchItem):
 
 
 @dataclass(frozen=True, slots=True)
+class BinarySection(FetchItem):
+    """BINARY[part]<first.count> (RFC 3516 section 4.2): the part with its encoding undone, the partial counted in what that gives."""
+
+    path: tuple[int, ...] = ()
+    peek: bool = False
+    partial: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BinarySize(FetchItem):
+    """BINARY.SIZE[part]: how many octets BINARY[part] has."""
+
+    path: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """Messages and what is wanted of each, items in the client's order, each once."""
 
@@ -159,15 +175,44 @@ def body_peek(c: Cursor, name: bytes) -> FetchItem:
 
 def _body_section(c: Cursor, *, peek: bool) -> BodySection:
     found = section(c)
-    partial: tuple[int, int] | None = None
-    label = b"BODY[" + found.spell() + b"]"
-    if c.skip(b"<"):
-        first = number(c)
-        c.need(b".", "a dot and a count")
-        partial = first, nz_number(c)
-        c.need(b">", ">")
-        label += b"<%d>" % first
-    return BodySection(label, found, peek, partial)
+    partial = _partial(c)
+    return BodySection(_labelled(b"BODY", found.spell(), partial), found, peek, partial)
+
+
+def _partial(c: Cursor) -> tuple[int, int] | None:
+    """`partial = "<" number "." nz-number ">"`, if there is one."""
+    if not c.skip(b"<"):
+        return None
+    first = number(c)
+    c.need(b".", "a dot and a count")
+    found = first, nz_number(c)
+    c.need(b">", ">")
+    return found
+
+
+def _labelled(name: bytes, inside: bytes, partial: tuple[int, int] | None) -> bytes:
+    return b"%b[%b]" % (name, inside) if partial is None else b"%b[%b]<%d>" % (name, inside, partial[0])
+
+
+def binary(c: Cursor, name: bytes) -> FetchItem:
+    """`"BINARY" [".PEEK"] section-binary [partial]` (RFC 3516 section 7)"""
+    path = section_binary(c)
+    partial = _partial(c)
+    return BinarySection(_labelled(b"BINARY", Section(path).spell(), partial), path, name != b"BINARY", partial)
+
+
+def binary_size(c: Cursor, name: bytes) -> FetchItem:
+    """`"BINARY.SIZE" section-binary`"""
+    path = section_binary(c)
+    return BinarySize(_labelled(name, Section(path).spell(), None), path)
+
+
+def section_binary(c: Cursor) -> tuple[int, ...]:
+    """`section-binary = "[" [section-part] "]"`"""
+    c.need(b"[", "a section in brackets")
+    path = _section_part(c)
+    c.need(b"]", "part numbers and ]")
+    return path
 
 
 def section(c: Cursor) -> Section:
@@ -251,6 +296,9 @@ FETCH_ITEMS: FetchItems = MappingProxyType(
         **dict.fromkeys(ATTRIBUTES, attribute),
         b"BODY": body,
         b"BODY.PEEK": body_peek,
+        b"BINARY": binary,
+        b"BINARY.PEEK": binary,
+        b"BINARY.SIZE": binary_size,
         b"PREVIEW": preview,
     }
 )

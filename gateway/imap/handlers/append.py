@@ -1,12 +1,14 @@
 """APPEND: messages that the client brings."""
 
+import asyncio
 from datetime import UTC, datetime
 
-from gateway.folders import NewItem
+from gateway.folders import IN_PLACE, NewItem
 from gateway.imap.grammar.append import Append, AppendMessage
 from gateway.imap.handlers.store import sorted_out
-from gateway.imap.responses import appenduid, messagelimit
+from gateway.imap.responses import TOOBIG, UNKNOWN_CTE, appenduid, messagelimit
 from gateway.imap.session import Answer, No, Output, Session
+from gateway.message.binary import CannotKeep, without_nul
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -19,13 +21,22 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     limit = session.services.message_limit
     if len(command.messages) > limit:
         raise No("too many messages in one APPEND, nothing was appended", messagelimit(limit))
-    row, done = await session.services.folders.append(session.acting, place, [item_of(message) for message in command.messages])
+    items = [await item_of(session, message) for message in command.messages]
+    row, done = await session.services.folders.append(session.acting, place, items)
     session.added(row, done.uids, done.modseq)
     return Answer(code=appenduid(done.uidvalidity, done.uids))
 
 
-def item_of(message: AppendMessage) -> NewItem:
-    """What the client said of a message, in the service's terms."""
+async def item_of(session: Session, message: AppendMessage) -> NewItem:
+    """What the client said of a message, in the service's terms. Raises No for NULs that cannot be kept (RFC 3516 section 4.4)."""
     flags, keywords = sorted_out(message.flags)
     received = None if message.internal_date is None else int((message.internal_date - _EPOCH).total_seconds() * 1_000_000)
-    return NewItem(message.octets, flags, keywords, received)
+    octets = message.octets
+    if message.binary and b"\0" in octets:
+        try:
+            octets = without_nul(octets) if len(octets) <= IN_PLACE else await asyncio.to_thread(without_nul, octets)
+        except CannotKeep:
+            raise No("NUL octets can be kept in bodies that are not encoded, nowhere else", UNKNOWN_CTE) from None
+        if len(octets) > session.services.append_limit:
+            raise No("without its NUL octets the message is too big", TOOBIG)
+    return NewItem(octets, flags, keywords, received)

@@ -1,6 +1,6 @@
 """FETCH and UID FETCH: what the client wants to know of its messages."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -10,13 +10,13 @@ from typing import Final
 from gateway.changes import News
 from gateway.folders import BATCH, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
-from gateway.imap.grammar.fetch import Attribute, BodySection, Fetch, FetchItem, Section, SectionText
+from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
-from gateway.imap.responses import EXPUNGEISSUED, spell_string, vanished
-from gateway.imap.sections import cut as piece
-from gateway.imap.sections import section
-from gateway.imap.session import Answer, Bad, Output, Selected, Session, cut
+from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, spell_binary, spell_string, vanished
+from gateway.imap.sections import PartReader, cut, encoded, section
+from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.view import Span
+from gateway.message.encoding import IDENTITIES, UnknownEncoding
 from gateway.message.split import read_header
 from gateway.message.structure import Part, parse
 from store.model import Flag, MessageRow, Run
@@ -126,12 +126,26 @@ class _Wanted:
     items: tuple[FetchItem, ...]
     rows: bool
     prepared: tuple[bytes, ...]
-    sections: tuple[BodySection, ...]
+    sections: tuple[BodySection | BinarySection | BinarySize, ...]
+    """What needs the message's octets."""
     uid_only: bool = False
 
     @property
     def sets_seen(self) -> bool:
-        return any(not item.peek for item in self.sections)
+        return any(not isinstance(item, BinarySize) and not item.peek for item in self.sections)
+
+    @property
+    def in_pieces(self) -> bool:
+        """Only pieces are asked for, so that others will be."""
+        return all(not isinstance(item, BinarySize) and item.partial is not None for item in self.sections)
+
+
+@dataclass(slots=True)
+class _Unsaid:
+    """What could not be told: messages are gone, or (by UID) have parts whose encoding nobody knows."""
+
+    gone: bool = False
+    unknown: set[int] = field(default_factory=set)
 
 
 def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, uid_only: bool = False) -> _Wanted:
@@ -140,14 +154,15 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
         found.insert(0, Attribute(b"UID"))
     if modseq and not any(item.label == b"MODSEQ" for item in found):
         found.append(Attribute(b"MODSEQ"))
-    sections = tuple(item for item in found if isinstance(item, BodySection))
+    sections = tuple(item for item in found if isinstance(item, (BodySection, BinarySection, BinarySize)))
     names = {item.label for item in found if isinstance(item, Attribute)}
     rows = bool(names & _OF_ROW.keys()) or bool(sections)
     return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, uid_only)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
-    """RFC 3501 section 6.4.5. BODY[] without PEEK sets \\Seen where that is allowed, and leaves no trace where it is not."""
+    """RFC 3501 section 6.4.5, RFC 3516 section 4. BODY[] and BINARY[] without PEEK set \\Seen where that is allowed, and leave no
+    trace where it is not."""
     since = fetch_modifiers(command.modifiers, by_uid=command.by_uid)
     if since is not None and since.vanished and b"QRESYNC" not in session.enabled:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
@@ -160,17 +175,19 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         if since.vanished:
             emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
         spans = selected.view.changed(spans, since.modseq)
-    spans, done = cut(selected.view, spans, session.services.message_limit)
+    spans, done = newest(selected.view, spans, session.services.message_limit)
     if all(item.label in _STATE_ONLY for item in wanted.items):
-        gone = await _from_state(selected, spans, wanted, emit)
+        unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit))
     else:
-        gone = await _from_store(selected, spans, wanted, emit)
+        unsaid = await _from_store(selected, spans, wanted, emit)
     if wanted.sets_seen and not selected.examined:
-        unseen = _unseen_runs(selected, spans)
+        unseen = _unseen_runs(selected, spans, unsaid.unknown)
         if unseen and await selected.folder.mark_seen(unseen) is not None:
             session.news |= News.FOLDER
+    if unsaid.unknown:
+        raise No("a part of a message has an encoding that is not known", UNKNOWN_CTE)
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
-    answer = Answer(code=EXPUNGEISSUED) if gone else Answer()
+    answer = Answer(code=EXPUNGEISSUED) if unsaid.gone else Answer()
     return answer if done is None else done.tell(answer, emit)
 
 
@@ -234,8 +251,8 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     return gone
 
 
-async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> bool:
-    gone = False
+async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> _Unsaid:
+    unsaid = _Unsaid()
     folder, view = selected.folder, selected.view
     for low, high in _chunks(spans, 64 if wanted.sections else BATCH):
         runs = [(view.uids[low], view.uids[high - 1])]
@@ -252,48 +269,95 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             at = view.state.index(uid)
             row = batch.rows.get(uid)
             if at is None or (wanted.rows and row is None):
-                gone = True
+                unsaid.gone = True
                 continue
             if not wanted.sections:
-                emit(_spell(selected, place_of, at, uid, wanted, batch, None))
+                emit(_spell(selected, place_of, at, uid, wanted, batch, None, {}))
                 if place_of % 64 == 63:
                     await emit.breathe()
                 continue
             assert row is not None
             if waiting and size + row.size > IN_PLACE:
-                gone = await _with_octets(selected, waiting, wanted, batch, emit) or gone
+                await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
                 waiting, size = [], 0
             waiting.append((place_of, row.size))
             size += row.size
         if waiting:
-            gone = await _with_octets(selected, waiting, wanted, batch, emit) or gone
+            await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
         await emit.breathe()
-    return gone
+    return unsaid
 
 
-async def _with_octets(selected: Selected, places: Sequence[tuple[int, int]], wanted: _Wanted, batch: _Batch, emit: Output) -> bool:
+async def _with_octets(
+    selected: Selected, places: Sequence[tuple[int, int]], wanted: _Wanted, batch: _Batch, emit: Output, unsaid: _Unsaid
+) -> None:
     """Messages whose octets are needed, some 64 KiB of them or one."""
     view = selected.view
-    if len(places) == 1 and places[0][1] > IN_PLACE and all(item.partial is not None for item in wanted.sections):
+    if len(places) == 1 and places[0][1] > IN_PLACE and wanted.in_pieces:
         uid = view.uids[places[0][0]]
         whole = await selected.folder.large(uid)
         found = {} if whole is None else {uid: whole}
     else:
         found = dict(await selected.folder.octets([(view.uids[place], size) for place, size in places]))
-    gone = False
     for place, _ in places:
         uid = view.uids[place]
-        at = view.state.index(uid)
         octets = found.get(uid)
-        if octets is None or at is None:
-            gone = True
+        message = None if octets is None else _Octets(octets)
+        binaries: dict[FetchItem, bytes | int | None] = {}
+        if message is not None:
+            try:
+                binaries = {
+                    item: await _decoded(selected, uid, message, item, emit)
+                    for item in wanted.sections
+                    if not isinstance(item, BodySection)
+                }
+            except UnknownEncoding:
+                unsaid.unknown.add(uid)
+                continue
+        at = view.state.index(uid)
+        if message is None or at is None:
+            unsaid.gone = True
             continue
-        emit(_spell(selected, place, at, uid, wanted, batch, _Octets(octets)))
+        emit(_spell(selected, place, at, uid, wanted, batch, message, binaries))
         await emit.breathe()
-    return gone
 
 
-def _spell(selected: Selected, place: int, at: int, uid: int, wanted: _Wanted, batch: _Batch, message: _Octets | None) -> bytes:
+async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinarySection | BinarySize, emit: Output) -> bytes | int | None:
+    """What BINARY[...] or BINARY.SIZE[...] says of a message; None where it has no such part. Raises UnknownEncoding."""
+    key = (uid, item.path)
+    partial = item.partial if isinstance(item, BinarySection) else None
+    reader = selected.reader if partial is not None else None
+    if partial is None or reader is None or reader.key != key or not reader.reaches(partial[0]):
+        found = (reader.start, reader.end, reader.encoding) if reader is not None and reader.key == key else None
+        found = found or encoded(message.octets, item.path, message.part)
+        if found is None:
+            return 0 if isinstance(item, BinarySize) else None
+        reader = PartReader(key, *found)
+    if reader.encoding in IDENTITIES:
+        size = reader.end - reader.start
+        return size if isinstance(item, BinarySize) else cut(message.octets[reader.start : reader.end], partial)
+    if partial is not None:
+        selected.reader = reader
+    pieces: list[bytes] = []
+    size = 0
+    for piece in reader.read(message.octets, *(partial or ())):
+        size += len(piece)
+        if isinstance(item, BinarySection):
+            pieces.append(piece)
+        await emit.breathe()
+    return size if isinstance(item, BinarySize) else b"".join(pieces)
+
+
+def _spell(
+    selected: Selected,
+    place: int,
+    at: int,
+    uid: int,
+    wanted: _Wanted,
+    batch: _Batch,
+    message: _Octets | None,
+    binaries: Mapping[FetchItem, bytes | int | None],
+) -> bytes:
     pieces: list[bytes] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
     before = b""
     for item in wanted.items:
@@ -302,12 +366,16 @@ def _spell(selected: Selected, place: int, at: int, uid: int, wanted: _Wanted, b
         before = b" "
         if isinstance(item, BodySection):
             assert message is not None
-            octets = piece(message.section(item.section), item.partial)
+            octets = cut(message.section(item.section), item.partial)
             if octets is None:
                 pieces.append(b"%b NIL" % label)
             else:
                 pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
                 pieces.append(octets)
+        elif item in binaries:
+            said = binaries[item]
+            spelled = b"NIL" if said is None else b"%d" % said if isinstance(said, int) else spell_binary(said)
+            pieces.append(b"%b %b" % (label, spelled))
         elif label == b"UID":
             pieces.append(b"UID %d" % uid)
         elif label == b"FLAGS":
@@ -323,15 +391,15 @@ def _spell(selected: Selected, place: int, at: int, uid: int, wanted: _Wanted, b
     return b"".join(pieces)
 
 
-def _unseen_runs(selected: Selected, spans: Sequence[Span]) -> list[Run]:
-    """Runs of UIDs that lack \\Seen."""
+def _unseen_runs(selected: Selected, spans: Sequence[Span], without: Container[int]) -> list[Run]:
+    """Runs of UIDs that lack \\Seen, `without` those that were not told."""
     view, state = selected.view, selected.view.state
     found: list[Run] = []
     for low, high in spans:
         for place in range(low, high):
             uid = view.uids[place]
             at = state.index(uid)
-            if at is None or state.flags[at] & Flag.SEEN:
+            if at is None or state.flags[at] & Flag.SEEN or uid in without:
                 continue
             # Neighbours in the view with nothing stored between them: one run.
             if found and place > low and found[-1][1] == view.uids[place - 1]:

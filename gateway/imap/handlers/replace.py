@@ -16,7 +16,7 @@ async def replace(session: Session, command: Replace, emit: Output) -> None:
     uids = selected.view.resolve(command.message, by_uid=command.by_uid)
     if not uids:
         raise No("there is no such message", NONEXISTENT)
-    item = item_of(command.append.messages[0])
+    item = await item_of(session, command.append.messages[0])
     done = await session.services.folders.replace(selected.folder, uids[0], place, item)
     session.news |= News.FOLDER
     if done is None:

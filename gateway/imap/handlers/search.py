@@ -10,7 +10,7 @@ from gateway.imap.grammar import search as syntax
 from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet
 from gateway.imap.grammar.search import Search, SearchKey
 from gateway.imap.responses import UIDREQUIRED, Found, FoundExtended, search_data
-from gateway.imap.session import Answer, Bad, Cut, Output, Selected, Session, cut, runs_of
+from gateway.imap.session import Answer, Bad, Cut, Output, Selected, Session, newest, runs_of
 from gateway.imap.view import BadSequence, Span, View, overlap
 from gateway.message.text import fold
 from store import criteria
@@ -87,7 +87,7 @@ def within_limit(selected: Selected, key: SearchKey, limit: int) -> tuple[Search
     view = selected.view
     if view.exists <= limit:
         return key, None
-    _, cutoff = cut(view, _searched(key, view), limit)
+    _, cutoff = newest(view, _searched(key, view), limit)
     if cutoff is None:
         return key, None
     return syntax.And((syntax.Among(SequenceSet(((cutoff.lowest, HIGHEST_UID),)), by_uid=True), key)), cutoff

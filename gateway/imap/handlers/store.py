@@ -6,7 +6,7 @@ from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
 from gateway.imap.responses import READ_ONLY, modified
-from gateway.imap.session import Answer, No, Output, Session, cut, runs_of
+from gateway.imap.session import Answer, No, Output, Session, newest, runs_of
 from store.model import Flag, Run
 
 _MODES = {StoreMode.REPLACE: FlagMode.REPLACE, StoreMode.ADD: FlagMode.ADD, StoreMode.REMOVE: FlagMode.REMOVE}
@@ -43,7 +43,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if selected.examined:
         raise No("the folder was opened to be looked at only", READ_ONLY)
     view = selected.view
-    spans, cutoff = cut(view, view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit)
+    spans, cutoff = newest(view, view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit)
     if not spans:
         return Answer()
     flags, keywords = sorted_out(command.flags)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.imap.grammar.fetch import Section, SectionText
-from gateway.imap.sections import cut, find_part, section
+from gateway.imap.sections import PartReader, cut, encoded, find_part, section
+from gateway.message.encoding import CHUNK, UnknownEncoding
 from gateway.message.structure import parse
 
 PLAIN = b"From: a@b\r\nSubject: one\r\n two\r\nTo: c@d\r\n\r\nbody\r\n"
@@ -133,3 +134,70 @@ def test_part_numbers_find_parts() -> None:
     found = find_part(parse(MIXED), (2, 2))
     assert found is not None
     assert found.subtype == b"html"
+
+
+ENCODED = (
+    b"Content-Type: multipart/mixed; boundary=o\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    b"--o\r\nContent-Transfer-Encoding: Base64\r\n\r\nAAEC\r\nAw==\r\n"
+    b"--o\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nSubject: x\r\n\r\nHi\r\n"
+    b"--o\r\nContent-Transfer-Encoding: x-own\r\n\r\nA\r\n--o--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "octets"),
+    [((), ENCODED), ((1,), b"\0\1\2\3"), ((2,), b"Subject: x\r\n\r\nHi"), ((2, 1), b"Hi"), ((4,), None), ((1, 1), None)],
+)
+def test_binary_of_a_part(path: tuple[int, ...], octets: bytes | None) -> None:
+    found = encoded(ENCODED, path, lambda: parse(ENCODED))
+    if found is None:
+        assert octets is None
+    else:
+        assert b"".join(PartReader(path, *found).read(ENCODED)) == octets
+
+
+def test_binary_of_a_part_whose_encoding_is_unknown() -> None:
+    found = encoded(ENCODED, (3,), lambda: parse(ENCODED))
+    assert found is not None
+    with pytest.raises(UnknownEncoding):
+        PartReader(1, *found)
+
+
+@given(
+    st.sampled_from([b"base64", b"quoted-printable"]),
+    st.binary(max_size=60),
+    st.integers(0, CHUNK),
+    st.lists(st.tuples(st.integers(0, 3 * CHUNK), st.integers(1, 2 * CHUNK)), max_size=6),
+)
+def test_pieces_in_any_order_are_those_of_the_whole(encoding: bytes, end: bytes, filling: int, windows: list[tuple[int, int]]) -> None:
+    octets = b"AQID=41 \r\n" * (filling // 5) + end
+    whole = b"".join(PartReader(0, 0, len(octets), encoding).read(octets))
+    reader = PartReader(0, 0, len(octets), encoding)
+    for first, count in windows:
+        if not reader.reaches(first):
+            reader = PartReader(0, 0, len(octets), encoding)
+        assert b"".join(reader.read(octets, first, count)) == whole[first : first + count]
+
+
+def test_who_reads_on_pays_once() -> None:
+    octets = b"QUJD" * CHUNK
+    reader = PartReader(0, 0, len(octets), b"base64")
+    fed = 0
+    feed = reader._decoder.feed
+
+    class Counting:
+        def feed(self, piece: bytes) -> bytes:
+            nonlocal fed
+            fed += len(piece)
+            return feed(piece)
+
+        def finish(self) -> bytes:
+            return b""
+
+        def copy(self) -> "Counting":
+            return self
+
+    reader._decoder = Counting()
+    for first in range(0, 3 * CHUNK, CHUNK):
+        assert len(b"".join(reader.read(octets, first, CHUNK))) == CHUNK
+    assert fed <= len(octets) + 4 * CHUNK

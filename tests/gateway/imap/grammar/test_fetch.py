@@ -11,6 +11,8 @@ from gateway.imap.grammar.cursor import Cursor
 from gateway.imap.grammar.fetch import (
     FETCH_ITEMS,
     Attribute,
+    BinarySection,
+    BinarySize,
     BodySection,
     FetchItem,
     Section,
@@ -52,6 +54,13 @@ def body(text: bytes, *, label: bytes | None = None, peek: bool = False, part: t
             [Attribute(b"UID"), body(b"HEADER.FIELDS (DATE FROM TO)", peek=True)],
         ),
         (b"(UID UID)", [Attribute(b"UID")]),
+        (b"BINARY[]", [BinarySection(b"BINARY[]")]),
+        (b"binary.peek[1.2]", [BinarySection(b"BINARY[1.2]", (1, 2), peek=True)]),
+        (b"BINARY[2]<10.20>", [BinarySection(b"BINARY[2]<10>", (2,), partial=(10, 20))]),
+        (
+            b"(BINARY.SIZE[1] BINARY.PEEK[1]<0.5>)",
+            [BinarySize(b"BINARY.SIZE[1]", (1,)), BinarySection(b"BINARY[1]<0>", (1,), peek=True, partial=(0, 5))],
+        ),
     ],
 )
 def test_fetch_is_read(items: bytes, expected: list[FetchItem]) -> None:
@@ -151,3 +160,29 @@ def test_preview_is_read(arguments: bytes) -> None:
 @pytest.mark.parametrize("arguments", [b" 1 (PREVIEW (EAGER))", b" 1 (PREVIEW ())", b" 1 (PREVIEW (LAZY)FLAGS)", b" 1 PREVIEW(LAZY)"])
 def test_preview_that_is_none_is_refused(arguments: bytes) -> None:
     refused(partial(fetch, by_uid=False), arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            b" 1 BINARY",
+            b" 1 BINARY[HEADER]",
+            b" 1 BINARY[1.MIME]",
+            b" 1 BINARY[0]",
+            b" 1 BINARY[1",
+            b" 1 BINARY[1]<0>",
+            b" 1 BINARY[1]<0.0>",
+        ),
+        *(
+            b" 1 BINARY.SIZE",
+            b" 1 BINARY.SIZE[1]<0.1>",
+            b" 1 BINARY.SIZE[TEXT]",
+            b" 1 BINARY.PEEK",
+            b" 1 BINARY.PEEK [1]",
+            b" 1 BINARY[1.]",
+        ),
+    ],
+)
+def test_binary_that_is_none_is_refused(arguments: bytes) -> None:
+    refused(by_number, arguments)

@@ -41,7 +41,7 @@ async def test_into_another_folder(house: House, anna: Client) -> None:
         ("UID REPLACE 7 Drafts {}", b"NO [NONEXISTENT]"),
         ("REPLACE 7 Drafts {}", b"BAD"),
         ("REPLACE 1 Nope {}", b"NO [TRYCREATE]"),
-        ("REPLACE 1 Drafts ~{}", b"BAD"),
+        ("REPLACE 1 Drafts ~{} ~{}", b"BAD"),
     ],
 )
 async def test_what_does_not_work_changes_nothing(house: House, anna: Client, command: str, said: bytes) -> None:

@@ -1,0 +1,72 @@
+"""How is a message with NUL octets kept where BODY[] has to be able to say it (RFC 3516 section 4.4)?
+
+No literal but literal8 holds a NUL, and FETCH BODY answers with a literal (RFC 3501 section 4.3.1, RFC 9051 section 4.3.1). So bodies
+that have one are kept in base64, which BODYSTRUCTURE then says (RFC 3516 section 6); nothing else is touched, and FETCH BINARY gives
+back what came.
+"""
+
+from binascii import b2a_base64
+from typing import Final
+
+from gateway.message.encoding import IDENTITIES
+from gateway.message.structure import Part, parse
+
+_LINE: Final = 57
+"""Octets that make one line of 76 characters (RFC 2045 section 6.8)."""
+_NAME: Final = b"content-transfer-encoding"
+_FIELD: Final = b"Content-Transfer-Encoding: base64\r\n"
+_VERSION: Final = b"MIME-Version: 1.0\r\n"
+
+
+class CannotKeep(Exception):
+    """A NUL stands where no encoding can hide it: in a header, between parts, in a body that is encoded already."""
+
+
+def without_nul(octets: bytes) -> bytes:
+    """The same message with the bodies that hold a NUL in base64. Linear. Raises CannotKeep."""
+    if b"\0" not in octets:
+        return octets
+    root = parse(octets)
+    pieces: list[bytes] = []
+    at = 0
+    for part in root.walk():
+        if part.children or octets.find(b"\0", part.body, part.end) < 0:
+            continue
+        if part.encoding not in IDENTITIES or part.cut or not part.header.complete:
+            raise CannotKeep
+        pieces.append(octets[at : part.start])
+        pieces.append(_header(octets, part, part is root))
+        pieces.append(_base64(octets[part.body : part.end]))
+        at = part.end
+    pieces.append(octets[at:])
+    kept = b"".join(pieces)
+    if b"\0" in kept:
+        raise CannotKeep
+    return kept
+
+
+def _header(octets: bytes, part: Part, is_message: bool) -> bytes:
+    """The part's header, with its empty line, saying base64."""
+    header = part.header
+    pieces: list[bytes] = []
+    at = header.start
+    said = False
+    for field in header.fields:
+        if field.name == _NAME:
+            pieces.append(octets[at : field.start])
+            if not said:
+                pieces.append(_FIELD)
+            said = True
+            at = field.end
+    pieces.append(octets[at : header.end])
+    if not said:
+        pieces.append(_FIELD)
+        if is_message and header.first(b"mime-version") is None:
+            pieces.append(_VERSION)
+    pieces.append(octets[header.end : header.body])
+    return b"".join(pieces)
+
+
+def _base64(octets: bytes) -> bytes:
+    """In lines, without an end to the last: what follows is a delimiter with its own, or nothing."""
+    return b"\r\n".join([b2a_base64(octets[at : at + _LINE], newline=False) for at in range(0, len(octets), _LINE)])
