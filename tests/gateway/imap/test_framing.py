@@ -205,9 +205,9 @@ def test_octets_in_any_cut_give_the_same(octets: bytes, cuts: list[int]) -> None
 def test_a_batch_of_pipelined_commands_is_cut_quickly() -> None:
     reader = Framer(8192, small)
     reader.feed(b"a0001 NOOP\r\n" * 20000)
-    started = time.perf_counter()
+    started = time.process_time()
     count = 0
     while isinstance(reader.next_frame(), Frame):
         count += 1
     assert count == 20000
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

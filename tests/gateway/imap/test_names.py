@@ -197,12 +197,12 @@ def test_whether_anything_below_a_parent_can_match_is_known() -> None:
 
 
 def test_hostile_patterns_take_no_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for pattern in ("*a" * 900 + "b", "%a" * 900 + "b", "*%" * 1000, "*" * 100000):
         found = Pattern("", pattern)
         for _ in range(5):
             found.matches("a" * 1000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_inbox_has_one_spelling() -> None:

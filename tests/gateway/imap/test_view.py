@@ -65,9 +65,9 @@ def test_an_empty_folder_has_no_last_message() -> None:
 def test_a_set_of_thousands_of_huge_spans_is_resolved_at_once() -> None:
     view = View(folder(*range(1, 20001)))
     bomb = SequenceSet(tuple((at + 1, 4294967295) for at in range(2000)))
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(view.resolve(bomb, by_uid=True)) == 20000
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_expunges_are_told_from_the_highest_number_then_growth_then_flags() -> None:
@@ -164,9 +164,9 @@ def test_a_view_of_a_large_folder_finds_few_lost_messages_fast() -> None:
     state = folder(*range(1, 200001))
     view = View(state)
     state.expunge([7, 100000, 200000], 2)
-    started = time.perf_counter()
+    started = time.process_time()
     assert view.announce(expunge_allowed=True) == [Expunged(200000), Expunged(100000), Expunged(7)]
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 def test_expunges_are_one_vanished_for_who_asked_for_it() -> None:

@@ -271,9 +271,9 @@ def test_any_octets_are_a_calendar_or_malformed(body: bytes, encoding: bytes) ->
 )
 def test_bombs_take_little_time(body: bytes) -> None:
     octets = mail(body)
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         found(octets)
     except MalformedCalendar:
         pass
-    assert time.perf_counter() - begin < 2.5
+    assert time.process_time() - begin < 2.5

@@ -138,7 +138,7 @@ def test_any_octets_are_an_address_or_bad(octets: bytes) -> None:
     "text", ["a" * 1_000_000, "a." * 500_000 + "@", '"' + "\\a" * 500_000, "a@" + "b." * 500_000, "ä@" + "ä." * 500_000, "@" * 100_000]
 )
 def test_time_is_bounded(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadAddress):
         read_address(text)
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2

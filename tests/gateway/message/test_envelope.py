@@ -244,9 +244,9 @@ ADDRESS_BOMBS = {
 @pytest.mark.parametrize("name", ADDRESS_BOMBS)
 def test_an_address_bomb_takes_time_by_its_size(name: str) -> None:
     octets = b"To: " + ADDRESS_BOMBS[name] + b"\r\n\r\n"
-    begin = time.perf_counter()
+    begin = time.process_time()
     made = render(octets)
-    elapsed = time.perf_counter() - begin
+    elapsed = time.process_time() - begin
     assert elapsed < 2.5, f"{elapsed:.2f} s"
     read_wire(made.envelope)
 

@@ -326,10 +326,10 @@ def test_any_octets_are_mailboxes_or_malformed(value: bytes, smtputf8: bool) -> 
     ids=range(10),
 )
 def test_a_bomb_is_judged_in_little_time(value: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(MalformedHeader) if not value.endswith(b")a@b") else _nothing():
         read(b"From: " + value)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 class _nothing:

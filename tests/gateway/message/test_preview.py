@@ -60,6 +60,6 @@ def test_of_anything(octets: bytes, before: bytes) -> None:
 
 @pytest.mark.parametrize("piece", [b"<", b"<!--", b"<style", b"<style>", b"&", b"</style", b"<style></styl", b" ", b"\xe2\x80\x8b"])
 def test_it_takes_no_more_than_linear_time(piece: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     of(HTML + piece * 200_000)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

@@ -120,8 +120,8 @@ def test_both_readings_agree_where_both_read(octets: bytes) -> None:
     "octets", [b"\r\n" * 4_000_000, b"a" * 8_000_000, b"a\r\n" * 2_000_000, b"A: b\r\n " * 1_000_000, b"A:\r\n" * 2_000_000]
 )
 def test_bombs_take_little_time(octets: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     read_header(octets)
     with pytest.raises(MalformedHeader):
         read_submitted_header(octets)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2

@@ -285,9 +285,9 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_takes_time_by_its_size(name: str) -> None:
     octets = BOMBS[name]
-    begin = time.perf_counter()
+    begin = time.process_time()
     root = parse(octets)
-    elapsed = time.perf_counter() - begin
+    elapsed = time.process_time() - begin
     assert elapsed < 2.5, f"{name}: {elapsed:.2f} s for {len(octets)} octets"
     assert sum(1 for _ in root.walk()) <= 10_000
 
@@ -309,7 +309,7 @@ def test_an_ordinary_message_takes_well_below_half_a_millisecond() -> None:
     assert 12_000 < len(octets) < 13_000
     best = 1.0
     for _ in range(50):
-        begin = time.perf_counter()
+        begin = time.process_time()
         parse(octets)
-        best = min(best, time.perf_counter() - begin)
+        best = min(best, time.process_time() - begin)
     assert best < 0.0005

@@ -211,11 +211,11 @@ def test_a_base_subject_is_a_piece_of_the_subject_and_stays(subject: str) -> Non
 )
 def test_bombs_take_little_time(value: bytes) -> None:
     octets = b"Subject: " + value + b"\r\nDate: " + value + b"\r\n\r\n"
-    begin = time.perf_counter()
+    begin = time.process_time()
     columns(octets, read_header(octets, max_octets=1 << 30))
     base_subject(value.decode())
     decode_header(value, limit=1 << 30)
-    assert time.perf_counter() - begin < 2.5
+    assert time.process_time() - begin < 2.5
 
 
 @pytest.mark.parametrize(

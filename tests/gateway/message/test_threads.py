@@ -124,7 +124,7 @@ def test_every_message_is_in_exactly_one_place(found: list[Letter]) -> None:
     ids=["a chain", "a chain from its end", "a chain of missing ones", "one missing root", "one subject", "all refer forward"],
 )
 def test_it_takes_no_more_than_linear_time(many: list[Letter]) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(members(by_references(many))) == len(many)
     spell(by_references(many))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -97,7 +97,7 @@ def test_any_text_is_a_value_or_bad_syntax(text: str) -> None:
     "text", ['FROM:<"' + "\\a" * 6_000, "FROM:<" + '"a' * 6_000, "FROM:<a@b> " + "A" * 12_000 + "=", "FROM:" + " " * 12_000]
 )
 def test_time_is_linear(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadSyntax):
         mail(text, extended=True, auth=True)
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1

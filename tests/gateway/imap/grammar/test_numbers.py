@@ -57,10 +57,10 @@ def test_what_is_no_set_is_refused(octets: bytes) -> None:
 
 
 def test_members_are_capped() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(read(spaced(sequence_set), b" " + b",".join([b"1:*"] * MAX_MEMBERS)).slices) == MAX_MEMBERS
     refused(spaced(sequence_set), b" " + b",".join([b"1"] * (MAX_MEMBERS + 1)))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_numbers_are_bounded_before_they_are_numbers() -> None:

@@ -203,10 +203,10 @@ def test_search_that_is_none_is_refused(arguments: bytes) -> None:
 
 
 def test_bombs_are_refused_at_once() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for bomb in (b"(" * 150000, b"NOT " * 40000, b"OR " * 50000, b"(NOT OR " * 20000, b"SEEN " * 30000, b"(" * 50 + b"SEEN" + b")" * 60000):
         refused(plain, b" " + bomb)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_depth_and_count_are_allowed_up_to_their_limits() -> None:
