@@ -313,6 +313,10 @@ class Heard:
 class Watch(Protocol):
     """Who looks beyond the selected folder for a session, and tells at any time: NOTIFY, ENABLE METADATA."""
 
+    @property
+    def pending(self) -> bool:
+        """Is there something to look at?"""
+
     async def tell(self, output: Output) -> None:
         """What happened since it was last told. Raises ConnectionError."""
 

@@ -19,6 +19,8 @@ async def capability(session: Session, command: Capability, emit: Output) -> Non
 async def noop(session: Session, command: Noop, emit: Output) -> None:
     """What happened is told before the tagged answer."""
     session.news |= News.FOLDER
+    if session.watch is not None and session.watch.pending:
+        session.news |= News.ELSEWHERE
 
 
 async def logout(session: Session, command: Logout, emit: Output) -> Answer:

@@ -223,7 +223,9 @@ class Watching:
                 self._mine.add(self._session.names.spell(self._session.names.parse(written)))
             except BadName:
                 continue
-        self.wake(News.FOLDERS)
+        # At once, before somebody else does something to the same names.
+        self._news |= News.FOLDERS
+        self._session.wire.wake(News.ELSEWHERE)
 
     def added(self, folder: FolderId, modseq: int) -> None:
         """The client itself put messages into this folder; if nobody else did anything since it was told, it knows all."""
