@@ -1,5 +1,6 @@
 """Somebody's folders and who was given what on them: what `selectMailbox` does, with the administrator's authority."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -237,7 +238,9 @@ def read_path(text: str) -> str:
     parts = [part for part in text.split("/") if part]
     if parts and parts[0].upper() == "INBOX":
         parts[0] = "INBOX"
-    return "/" + "/".join(parts)
+    path = "/" + "/".join(parts)
+    # As IMAP does it (RFC 9051 section 5.1): otherwise nobody would find there what was made here.
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
 def _path(text: str) -> str:

@@ -1,5 +1,6 @@
 """Folders: the only way from a protocol to stored mail. These names are for everybody; the files below are each other's."""
 
+from gateway.folders.judging import HAS_CHILDREN
 from gateway.folders.octets import BATCH, IN_PLACE
 from gateway.folders.opened import OpenFolder
 from gateway.folders.service import Folders
@@ -22,6 +23,7 @@ from store.messages import FlagMode
 
 __all__ = [
     "BATCH",
+    "HAS_CHILDREN",
     "IN_PLACE",
     "Figures",
     "FlagMode",

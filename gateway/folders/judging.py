@@ -33,6 +33,7 @@ LONGEST_PAUSE: Final = 0.1
 EXISTS: Final = Refuse(Reason.FOLDER_EXISTS)
 UNKNOWN: Final = Refuse(Reason.FOLDER_UNKNOWN)
 BUSY: Final = Defer(Reason.BUSY)
+HAS_CHILDREN: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
 IN_THE_WAY: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder of this name cannot be made")
 
 

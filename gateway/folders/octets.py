@@ -83,10 +83,11 @@ def octets_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> li
 
 
 def rendered_again(
-    tx: Tx, folder: FolderId, uids: Sequence[int], files: Files, item: Callable[[rendering.Rendered], bytes]
+    tx: Tx, folder: FolderId, uids: Sequence[int], files: Files, item: Callable[[rendering.Rendered], bytes], rev2: bool = False
 ) -> dict[int, bytes]:
-    """The items that an older version rendered, by UID, as this one renders them."""
-    return {uid: item(rendering.render(octets)) for uid, octets in octets_of(tx, folder, uids, files)}
+    """The items that an older version rendered, or (`rev2`) the manner of IMAP4rev1, by UID, as they are wanted now."""
+    render = rendering.render_rev2 if rev2 else rendering.render
+    return {uid: item(render(octets)) for uid, octets in octets_of(tx, folder, uids, files)}
 
 
 def previews_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> list[tuple[int, bytes]]:

@@ -25,6 +25,8 @@ from store.model import Flag, FolderRow, MessageRow, Run, Sorting, SortRow, Uid
 from store.port import DIRECTORY, Snapshot, Tx
 from store.runs import common, merged, runs_of
 
+RENDERED_AT_ONCE: Final = 16
+"""Messages whose octets are read in one snapshot to render their structures for IMAP4rev2."""
 PREVIEWED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to make their previews."""
 OTHERS: Final = messages.EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
@@ -168,13 +170,13 @@ class OpenFolder:
         """(UID, ENVELOPE as IMAP octets)."""
         return await self._prepared(messages.envelopes, runs, lambda rendered: rendered.envelope)
 
-    async def structures(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
-        """(UID, BODYSTRUCTURE as IMAP octets)."""
-        return await self._prepared(messages.structures, runs, lambda rendered: rendered.bodystructure)
+    async def structures(self, runs: Sequence[Run], *, rev2: bool = False) -> list[tuple[int, bytes]]:
+        """(UID, BODYSTRUCTURE as IMAP octets). `rev2`: in the manner of IMAP4rev2."""
+        return await self._structured(messages.structures, runs, lambda rendered: rendered.bodystructure, rev2)
 
-    async def bodies(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
-        """(UID, BODY as IMAP octets)."""
-        return await self._prepared(messages.bodies, runs, lambda rendered: rendered.body)
+    async def bodies(self, runs: Sequence[Run], *, rev2: bool = False) -> list[tuple[int, bytes]]:
+        """(UID, BODY as IMAP octets). `rev2`: in the manner of IMAP4rev2."""
+        return await self._structured(messages.bodies, runs, lambda rendered: rendered.body, rev2)
 
     async def email_ids(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
         """(UID, EMAILID in its parentheses)."""
@@ -182,6 +184,23 @@ class OpenFolder:
             ask = snapshot.ask if few(runs) else snapshot.work
             found = await ask(messages.email_ids, self.row.id, runs)
         return [(uid, b"(%b)" % one.encode("ascii")) for uid, one in found]
+
+    async def _structured(
+        self,
+        read: Callable[[Tx, FolderId, Sequence[Run]], list[tuple[int, bytes, int]]],
+        runs: Sequence[Run],
+        item: Callable[[rendering.Rendered], bytes],
+        rev2: bool,
+    ) -> list[tuple[int, bytes]]:
+        """What is kept is in the manner of IMAP4rev1; the few that are otherwise in IMAP4rev2 are rendered from their octets."""
+        found = await self._prepared(read, runs, item)
+        others = [uid for uid, octets in found if rendering.may_differ_in_rev2(octets)] if rev2 else []
+        again: dict[int, bytes] = {}
+        for start in range(0, len(others), RENDERED_AT_ONCE):
+            async with self._reading() as snapshot:
+                some = others[start : start + RENDERED_AT_ONCE]
+                again.update(await snapshot.work(rendered_again, self.row.id, some, self._octets.files, item, rev2))
+        return [(uid, again.get(uid, octets)) for uid, octets in found] if again else found
 
     async def _prepared(
         self,
@@ -232,8 +251,10 @@ class OpenFolder:
             return octets
         return None
 
-    async def search(self, criterion: Criterion) -> list[int]:
-        """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed."""
+    async def search(self, criterion: Criterion, looked_at: Callable[[int], None] | None = None) -> list[int]:
+        """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed. `looked_at` is told after
+        each up to which UID messages were looked at.
+        """
         found: list[int] = []
         after = 0
         while True:
@@ -246,6 +267,8 @@ class OpenFolder:
             if part.after is None:
                 return found
             after = part.after
+            if looked_at is not None:
+                looked_at(after)
 
     async def sorting(self, uids: Sequence[int]) -> list[SortRow]:
         """What SORT and THREAD compare, for ascending UIDs, in slices, each in a snapshot of its own. What was stored before it was

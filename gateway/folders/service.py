@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from gateway.arrival import arrived
 from gateway.folders.entries import Entries
-from gateway.folders.judging import BUSY, EXISTS, IN_THE_WAY, UNKNOWN, Judging
+from gateway.folders.judging import BUSY, EXISTS, HAS_CHILDREN, IN_THE_WAY, UNKNOWN, Judging
 from gateway.folders.listing import Listings, counted, readable_by
 from gateway.folders.metadata import Metadata
 from gateway.folders.octets import IN_PLACE, Octets, octets_of
@@ -155,19 +156,21 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert stand.row is not None
             return folders.DeleteFolder(stand.row.id), stand.witness, ((stand, FolderOp.DELETE, decision),)
 
-        refusal = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
-        await self._judging.act(visit, judge, conflict=refusal)
+        await self._judging.act(visit, judge, conflict=HAS_CHILDREN)
 
     # --- messages into folders
 
     async def append(self, visit: Visit, place: Place, items: Sequence[NewItem]) -> tuple[FolderRow, Appended]:
-        """All or none, charged to the owner. Of the flags what the rights allow is kept (RFC 4314 section 4)."""
+        """All or none, charged to the owner. Of the flags what the rights allow is kept (RFC 4314 section 4). Who may not read there is
+        told no UIDs (RFC 4315 section 3)."""
         prepared = [await self._prepare(item.octets) for item in items]
         row: FolderRow | None = None
+        is_read = False
 
         async def judge(snapshot: Snapshot) -> Judged[Appended]:
-            nonlocal row
+            nonlocal row, is_read
             stand = await self._judging.target(snapshot, visit, place)
+            is_read = Right.READ in stand.held
             decision = self._judging.require(visit, stand, FolderOp.INSERT, snapshot.now)
             assert stand.row is not None
             row = stand.row
@@ -182,7 +185,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
 
         done = await self._judging.act(visit, judge)
         assert row is not None
-        return row, done
+        return row, done if is_read else replace(done, uids=())
 
     async def _prepare(self, octets: bytes) -> NewMessage:
         if len(octets) <= IN_PLACE:
@@ -200,10 +203,13 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """
         visit = source.visit
         prepared = await self._prepare(item.octets)
+        is_read = False
 
         async def judge(snapshot: Snapshot) -> Judged[Appended]:
+            nonlocal is_read
             stand = await source.confirm(snapshot, FolderOp.READ)
             target = await self._judging.target(snapshot, visit, place)
+            is_read = Right.READ in target.held
             assert stand.row is not None
             assert target.row is not None
             if stand.row.id == target.row.id:
@@ -220,9 +226,10 @@ class Folders(Entries, Listings, Quotas, Metadata):
             return messages.ReplaceMessage(stand.row.id, Uid(uid), append), stand.witness.joined(target.witness), judged
 
         try:
-            return await self._judging.act(visit, judge)
+            done = await self._judging.act(visit, judge)
         except _Gone:
             return None
+        return done if is_read else replace(done, uids=())
 
     async def copy(self, source: OpenFolder, place: Place, runs: Sequence[Run]) -> tuple[FolderRow, Copied]:
         """Copies are full copies, charged to the target's owner."""
@@ -267,10 +274,11 @@ class Folders(Entries, Listings, Quotas, Metadata):
     ) -> tuple[FolderRow, Copied]:
         visit = source.visit
         row: FolderRow | None = None
+        is_read = False
         taking = FolderOp.TAKE_OUT if moves else FolderOp.READ
 
         async def judge(snapshot: Snapshot) -> Judged[Copied]:
-            nonlocal row
+            nonlocal row, is_read
             stand = await source.confirm(snapshot, taking)
             leaving = stand.judge(taking, snapshot.now)
             acts = [(stand, taking, leaving)]
@@ -285,6 +293,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert target.row is not None
             assert stand.row is not None
             row = target.row
+            is_read = Right.READ in target.held
             if row.id == stand.row.id and moves:
                 raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "the messages are in this folder already"))
             deed_type = messages.MoveMessages if moves else messages.CopyMessages
@@ -301,7 +310,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
 
         done = await self._judging.act(visit, judge)
         assert row is not None
-        return row, done
+        return row, done if is_read else replace(done, sources=(), targets=())
 
 
 def _missing_parents(tx: Tx, owner: AccountId, path: str) -> tuple[str, ...]:

@@ -119,7 +119,9 @@ IMAP4REV1 = Capability(
 # The order is that of the CAPABILITY response.
 ROWS: tuple[Capability, ...] = (
     IMAP4REV1,
-    Capability(b"LITERAL+"),  # RFC 7888
+    # RFC 9051, with the FETCH items of RFC 3516 in it.
+    Capability(b"IMAP4REV2", status_items=frozenset({b"DELETED"}), enabled_by_enable=True, needs=frozenset({b"BINARY"})),
+    Capability(b"LITERAL+"),  # RFC 7888; never beside LITERAL-, which is less and part of IMAP4rev2
     Capability(b"SASL-IR", announced=may_log_in),  # RFC 4959
     Capability(b"ENABLE", (command(b"ENABLE", connection_syntax.enable, connection.enable, AUTHENTICATED),)),  # RFC 5161
     Capability(b"ID", (command(b"ID", connection_syntax.id_command, connection.identify, ANY),)),  # RFC 2971
@@ -261,6 +263,8 @@ ROWS: tuple[Capability, ...] = (
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
     # RFC 3516: APPEND's own row reads literal8.
     Capability(b"BINARY", announced=after_login, fetch_items=frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})),
+    Capability(b"UTF8=ACCEPT", announced=after_login, enabled_by_enable=True),  # RFC 6855
+    Capability(b"INPROGRESS", announced=after_login),  # RFC 9585
     Capability(b"NOTIFY", (command(b"NOTIFY", notify_syntax.notify, notify.notify, AUTHENTICATED),), announced=after_login),  # RFC 5465
     Capability(b"MESSAGELIMIT", announced=after_login, search_keys=frozenset({b"UIDAFTER", b"UIDBEFORE"})),  # RFC 9738
     Capability(b"UIDONLY", announced=after_login, enabled_by_enable=True),  # RFC 9586

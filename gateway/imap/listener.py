@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import secrets
 import ssl
 from collections.abc import Callable, Coroutine
@@ -72,6 +73,7 @@ class Limits:
     data_timeout: float = 1_800
     output_backlog: int = OUTPUT_BACKLOG
     output_timeout: float = OUTPUT_TIMEOUT
+    progress_interval: float = 10
 
 
 class Admission(Protocol):
@@ -93,6 +95,46 @@ class _Framer(Framer):
         self._max_line = max_line
 
 
+class _Progress:
+    """Sees to it that a client hears of a command that takes long, at most once in so many seconds and only where nothing else was
+    sent meanwhile (RFC 9585). Stays on the wheel between commands: one that is quick costs two assignments.
+    """
+
+    __slots__ = ("_interval", "_output", "_wheel", "deadline", "slot")
+
+    def __init__(self, wheel: Wheel, interval: float) -> None:
+        self._wheel = wheel
+        self._interval = interval
+        self._output: Output | None = None
+        self.deadline = math.inf
+        self.slot = 0
+
+    def begin(self, output: Output) -> None:
+        """A command runs."""
+        self._output = output
+        self.deadline = output.sent + self._interval
+        if not self.slot:
+            self._wheel.watch(self)
+
+    def end(self) -> None:
+        """It is over."""
+        self._output = None
+        self.deadline = math.inf
+
+    def late(self) -> None:
+        """The wheel's turn."""
+        output = self._output
+        if output is None:
+            return
+        now = asyncio.get_running_loop().time()
+        quiet_since = output.sent
+        if quiet_since + self._interval <= now:
+            output.still_working()
+            quiet_since = now
+        self.deadline = quiet_since + self._interval
+        self._wheel.watch(self)
+
+
 class Connection:
     """One client. A task exists only while a command runs or news are told; waiting and IDLE are states."""
 
@@ -106,6 +148,7 @@ class Connection:
         "_idling",
         "_listener",
         "_partial",
+        "_progress",
         "_task",
         "_tls_mode",
         "peer",
@@ -124,6 +167,7 @@ class Connection:
         self._bad = 0
         self._begun = False
         self._partial = False
+        self._progress: _Progress | None = None
         self.peer = ""
         self.session = Session(listener.services, self)
 
@@ -355,13 +399,15 @@ class Connection:
         """One command, to its tagged answer."""
         await self._carrier.drain()
         session = self.session
-        output = Output(self._carrier)
+        output = Output(self._carrier, utf8=session.takes_utf8)
         tag: bytes | None = None
         row: Command | None = None
         answer = Answer()
         try:
-            tag, name, cursor = command_name(frame)
+            tag, name, cursor = command_name(frame, utf8=output.utf8, charset_is_utf8=b"UTF8=ACCEPT" in session.enabled)
             output.tag = tag
+            if session.phase is not Phase.NOT_AUTHENTICATED:
+                self._progressing().begin(output)
             row = self._listener.services.registry.commands.get(name)
             if row is None:
                 raise Bad("there is no such command")
@@ -378,6 +424,8 @@ class Connection:
             ended = Status(Condition.OK, answer.text or f"{name.decode('ascii')} completed", answer.code, tag)
             ok = True
         except BadCharset as error:
+            if error.saves and session.selected is not None:
+                session.selected.view.save(())
             ended, ok = Status(Condition.NO, error.message, badcharset(_CHARSETS), tag), False
         except BadSyntax as error:
             ended, ok = Status(Condition.BAD, error.message, None, tag or error.tag), None
@@ -405,6 +453,9 @@ class Connection:
             fields = {"id": number, "command": None if row is None else row.name}
             log.log(level, "a command failed", exc_info=True, extra={"fields": fields})
             ended, ok = Status(Condition.NO, f"internal error ({number})", SERVERBUG, tag), False
+        finally:
+            if self._progress is not None:
+                self._progress.end()
         if ok is None:
             output.say(ended)
             output.flush()
@@ -432,8 +483,13 @@ class Connection:
         if ok and answer.then is not None:
             await answer.then()
 
+    def _progressing(self) -> _Progress:
+        if self._progress is None:
+            self._progress = _Progress(self._listener.wheel, self._listener.limits.progress_interval)
+        return self._progress
+
     async def _idled(self, tag: bytes, *, done: bool) -> None:
-        output = Output(self._carrier)
+        output = Output(self._carrier, utf8=self.session.takes_utf8)
         if not done:
             output.say(Status(Condition.BAD, "expected DONE", None, tag))
             output.flush()
@@ -451,8 +507,8 @@ class Connection:
     async def _tell(self) -> None:
         """News while no command runs: of policy always, of messages while the client is idling or wants them at any time."""
         await self._carrier.drain()
-        output = Output(self._carrier)
         session = self.session
+        output = Output(self._carrier, utf8=session.takes_utf8)
         try:
             if session.news & News.POLICY:
                 await session.renew(output)
@@ -534,7 +590,7 @@ class ImapListener:
         self.hostname = hostname
         self.tls = tls
         self.stopping = False
-        self._wheel = wheel
+        self.wheel = wheel
         self._reading = Reading()
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -547,7 +603,7 @@ class ImapListener:
 
         def carrier() -> Carrier:
             return Carrier(
-                self._wheel,
+                self.wheel,
                 self._reading,
                 lambda made: Connection(self, tls_mode, made),
                 output_backlog=self.limits.output_backlog,

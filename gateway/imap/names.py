@@ -1,6 +1,7 @@
 """Which folder of whose mailbox does an IMAP mailbox name mean, and which names does a LIST pattern mean?"""
 
 import re
+import unicodedata
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
@@ -13,12 +14,14 @@ MAX_NAME_OCTETS = 1000
 MAX_LEVELS = 30
 # A pattern longer than any name can only match by its wildcards; nobody types one.
 MAX_PATTERN = 2000
+# Normalizing takes time quadratic in a run of combining marks; a name that is too long in any form is left as it is, and refused.
+MAX_NORMALIZED = 3 * MAX_NAME_OCTETS
 
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*\Z")
 _SHIFTED = re.compile(rb"&([^-]*)(-?)")
 _ENCODE = re.compile(r"&|[^\x20-\x7e]+")
-# RFC 5198 and RFC 9051 section 5.1: no controls, no line or paragraph separators.
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# RFC 5198 section 2 and RFC 6855 section 3: no controls, no line or paragraph separators, no byte order mark.
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _BASE64 = re.compile(rb"[A-Za-z0-9+,]+\Z")
 _FOLD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
@@ -103,6 +106,13 @@ def fold_inbox(name: str) -> str:
     return name
 
 
+def normalized(name: str) -> str:
+    """The name in Normalization Form C: one folder for all that looks the same (RFC 9051 section 5.1, RFC 5198 section 2)."""
+    if name.isascii() or len(name) > MAX_NORMALIZED:
+        return name
+    return unicodedata.normalize("NFC", name)
+
+
 def fold_owner(owner: str) -> str:
     """An owner in the form in which local addresses are compared: A to Z as a to z and nothing else (delegation.md section 1)."""
     return owner.translate(_FOLD)
@@ -158,10 +168,12 @@ class Namespace:
 
     def parse(self, mailbox: str, *, to_create: bool = False) -> FolderName:
         """The folder a mailbox name means. Own folders have no prefix; the owner stands below the prefix by local part (same
-        domain) or by address. `to_create`: one separator at the end is allowed (RFC 3501 section 6.3.3).
+        domain) or by address. `to_create`: one separator at the end is allowed (RFC 3501 section 6.3.3). However the client spells
+        it, it is the name in Normalization Form C that counts.
 
         Raises BadName, NoFolder for the prefix itself.
         """
+        mailbox = normalized(mailbox)
         if to_create and len(mailbox) > 1 and mailbox.endswith(SEPARATOR):
             mailbox = mailbox[:-1]
         if mailbox == self.node or mailbox == self.prefix:
@@ -175,6 +187,16 @@ class Namespace:
             check_path(path)
         owner = shown if "@" in shown else f"{shown}@{self.domain}"
         return FolderName(fold_owner(owner), fold_inbox(path))
+
+    def canonical(self, mailbox: str) -> str:
+        """The mailbox name as it is listed, whatever its form was; the owner stays as written."""
+        mailbox = normalized(mailbox)
+        if len(mailbox) > 1:
+            mailbox = mailbox.removesuffix(SEPARATOR)
+        if not mailbox.startswith(self.prefix):
+            return fold_inbox(mailbox)
+        shown, below, path = mailbox.removeprefix(self.prefix).partition(SEPARATOR)
+        return f"{self.prefix}{shown}{below}{fold_inbox(path)}"
 
     def spell(self, name: FolderName) -> str:
         """The mailbox name that LIST shows for a folder: owners of the actor's own domain by local part."""

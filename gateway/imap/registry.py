@@ -94,6 +94,7 @@ def may_not_log_in(circumstances: Circumstances) -> bool:
 @dataclass(frozen=True, slots=True)
 class Capability:
     """One capability and all that it brings. `announced` decides by the circumstances; `enabled_by_enable`: ENABLE knows it.
+    `needs`: it is there only where these are in the table too.
 
     The names in the sets are those that the productions' own tables gained a row for: FETCH items, SEARCH keys, STATUS items,
     options of LIST, parameters and modifiers. They are stated here so that two extensions cannot bring the same.
@@ -112,6 +113,7 @@ class Capability:
     fetch_modifiers: frozenset[bytes] = frozenset()
     store_modifiers: frozenset[bytes] = frozenset()
     enabled_by_enable: bool = False
+    needs: frozenset[bytes] = frozenset()
 
 
 _PRODUCTIONS = (
@@ -138,11 +140,14 @@ class Registry:
 
     def announce(self, circumstances: Circumstances) -> tuple[bytes, ...]:
         """The names for a CAPABILITY response, in the table's order."""
-        return tuple(row.name for row in self.capabilities if row.announced(circumstances))
+        return tuple(row.name for row in self.capabilities if row.announced(circumstances) and self._is_whole(row))
 
     def enables(self, name: bytes) -> bool:
         """Is this the name (upper case) of something that ENABLE switches on?"""
-        return any(row.name == name and row.enabled_by_enable for row in self.capabilities)
+        return any(row.name == name and row.enabled_by_enable and self._is_whole(row) for row in self.capabilities)
+
+    def _is_whole(self, row: Capability) -> bool:
+        return all(("capabilities", name) in self.owners for name in row.needs)
 
 
 def build(capabilities: Iterable[Capability]) -> Registry:

@@ -26,7 +26,7 @@ class Response(Protocol):
     """Something the server says. An extension brings a class of its own."""
 
     def spell(self, *, utf8: bool = False) -> bytes:
-        """The octets, CRLF included. `utf8`: the client enabled UTF8=ACCEPT, names are spelled in UTF-8."""
+        """The octets, CRLF included. `utf8`: the client enabled UTF8=ACCEPT or IMAP4rev2, names are in UTF-8."""
         ...
 
 
@@ -146,6 +146,8 @@ NOTIFICATIONOVERFLOW: Final = Code(b"NOTIFICATIONOVERFLOW")
 UIDREQUIRED: Final = Code(b"UIDREQUIRED")
 # RFC 3516 section 4.3.
 UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
+# RFC 9051 section 7.1.
+HASCHILDREN: Final = Code(b"HASCHILDREN")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
 
@@ -203,6 +205,18 @@ def messagelimit(limit: int, lowest: int | None = None) -> Code:
 def badevent(events: Iterable[bytes]) -> Code:
     """`"BADEVENT" SP "(" event-name *(SP event-name) ")"`: all that can be told (RFC 5465 sections 3.1 and 8)."""
     return Code(b"BADEVENT", spell_list(events))
+
+
+def inprogress(tag: bytes, done: int | None, goal: int | None) -> Code:
+    """`"INPROGRESS" [SP "(" (quoted / nil) SP (number / nil) SP (nz-number / nil) ")"]` (RFC 9585 section 4): of the command with
+    this tag so much is done, always less than the goal. A tag with a bracket would end the code too early.
+    """
+    name = _NIL if b"]" in tag else spell_string(tag)
+    if done is None:
+        return Code(b"INPROGRESS", b"(%b NIL NIL)" % name)
+    if goal is None:
+        return Code(b"INPROGRESS", b"(%b %d NIL)" % (name, done))
+    return Code(b"INPROGRESS", b"(%b %d %d)" % (name, min(done, max(goal, 1) - 1), max(goal, 1)))
 
 
 def mailboxid(mailbox: bytes) -> Code:
@@ -278,9 +292,11 @@ def childinfo(options: Iterable[bytes]) -> Extended:
     return Extended(b'"CHILDINFO"', spell_list(b'"%b"' % option for option in options))
 
 
-def oldname(mailbox: str) -> Extended:
-    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 5465 section 8)"""
-    return Extended(b'"OLDNAME"', spell_list([spell_mailbox(mailbox)]))
+def oldname(mailbox: str, *, utf8: bool = True) -> Extended:
+    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 5465 section 8, RFC 9051 section 6.3.9.7); who enabled IMAP4rev2 has
+    enabled UTF-8 with it.
+    """
+    return Extended(b'"OLDNAME"', b"(%b)" % spell_mailbox(mailbox, utf8=utf8))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gateway.carrier import Carrier
 from gateway.changes import Changes, Interest, News
 from gateway.folders import Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
-from gateway.imap.names import BadName, FolderName, Namespace, NoFolder
+from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, normalized
 from gateway.imap.phases import Phase
 from gateway.imap.refusals import farewell
 from gateway.imap.registry import Circumstances, Registry
@@ -27,6 +27,7 @@ from gateway.imap.responses import (
     Response,
     Status,
     highestmodseq,
+    inprogress,
     messagelimit,
     permanentflags,
 )
@@ -45,7 +46,7 @@ SLICE: Final = 0.002
 """Seconds a command may keep the loop to itself."""
 STATES: Final = 64 << 20
 """Octets of folder states kept while no session uses them; a folder of 10,000 messages takes 200 KB."""
-SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"RIGHTS=KXTE": b"RIGHTS=kxte"})
+SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"IMAP4REV2": b"IMAP4rev2", b"RIGHTS=KXTE": b"RIGHTS=kxte"})
 """As the RFCs write them; the table has upper case."""
 SYSTEM_FLAGS: Final = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
 
@@ -102,17 +103,21 @@ class Ended(Exception):
 
 
 class Output:
-    """What a command says, collected and sent in pieces."""
+    """What a command says, collected and sent in pieces. `utf8`: the client takes UTF-8 in names. `done` of `goal` is how far a
+    command has come that takes its time, None: nobody knows; `sent`: when the client last heard of it (seconds, monotonic).
+    """
 
-    __slots__ = ("_carrier", "_parts", "_since", "_size", "tag", "utf8")
+    __slots__ = ("_carrier", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
 
-    def __init__(self, carrier: Carrier, tag: bytes | None = None) -> None:
+    def __init__(self, carrier: Carrier, tag: bytes | None = None, *, utf8: bool = False) -> None:
         self._carrier = carrier
         self._parts: list[bytes] = []
         self._size = 0
-        self._since = time.monotonic()
-        self.utf8 = False
+        self._since = self.sent = time.monotonic()
+        self.utf8 = utf8
         self.tag = tag
+        self.done: int | None = None
+        self.goal: int | None = None
 
     def __call__(self, octets: bytes) -> None:
         """Octets of a response; only whole responses stand between two calls of `breathe`."""
@@ -130,6 +135,13 @@ class Output:
             parts, self._parts = self._parts, []
             self._size = 0
             self._carrier.write(parts[0] if len(parts) == 1 else b"".join(parts))
+            self.sent = time.monotonic()
+
+    def still_working(self) -> None:
+        """Tell the client so, behind what was said so far (RFC 9585 section 4). Not to one that does not read what it has."""
+        if self.tag is not None and not self._carrier.stalled:
+            self.say(Status(Condition.OK, "still working", inprogress(self.tag, self.done, self.goal)))
+            self.flush()
 
     async def breathe(self) -> None:
         """To be awaited between messages: sends when there is enough, waits for a slow peer, lets others run.
@@ -414,7 +426,7 @@ class Session:
         self.interest = self.services.changes.register(self.wire)
         self.actor = actor
         self.visit = Visit(actor, "imap", self.wire.peer)
-        self.namespace = Namespace(self.services.shared_prefix, actor.address.domain)
+        self.namespace = Namespace(normalized(self.services.shared_prefix), actor.address.domain)
 
     def leave(self) -> None:
         """The session is over."""
@@ -516,7 +528,7 @@ class Session:
         state = await self.services.states.current(folder)
         claims = folder.writable and not examined
         unclaimed = state.unclaimed
-        view = View(state, claims=claims)
+        view = View(state, claims=claims, tells_recent=not self.is_rev2)
         self.selected = Selected(folder, view, examined=examined)
         self.phase = Phase.SELECTED
         self.news &= ~News.FOLDER
@@ -537,7 +549,7 @@ class Session:
             self.phase = Phase.AUTHENTICATED
         if selected is None:
             return
-        if selected.view.claims and selected.view.recent:
+        if selected.view.has_claimed:
             selected.folder.claim_recent()
         if self.watch is not None:
             self.watch.left(selected.folder.row.id, selected.view.modseq)
@@ -578,7 +590,7 @@ class Session:
         quick = b"QRESYNC" in self.enabled
         heard = self.heard
         # RFC 5465 section 5.1: who is told at any time is told by UID.
-        item = self.flags_item if b"CONDSTORE" in self.enabled or heard.always else None
+        item = self.flags_item if b"CONDSTORE" in self.enabled or heard.always or self.is_rev2 else None
         said = view.announce(
             expunge_allowed=expunge_allowed and (heard.messages or own),
             vanished=quick or self.uid_only,
@@ -616,10 +628,11 @@ class Session:
             await fetch(self, spans, output)
 
     def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> tuple[bytes, ...]:
-        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1); with QRESYNC the UID is part of it, and
-        with NOTIFY."""
+        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1), or IMAP4rev2; with that, QRESYNC or NOTIFY
+        the UID is part of it (RFC 9051 section 7.5.2).
+        """
         items = [self.here.view.state.spell_flags(flags, recent=recent)]
-        if (b"QRESYNC" in self.enabled or self.heard.always) and not self.uid_only:
+        if (b"QRESYNC" in self.enabled or self.heard.always or self.is_rev2) and not self.uid_only:
             items.insert(0, b"UID %d" % uid)
         if b"CONDSTORE" in self.enabled:
             items.append(b"MODSEQ (%d)" % modseq)
@@ -633,6 +646,18 @@ class Session:
     def enable(self, *names: bytes) -> None:
         """Switch extensions on until the connection ends."""
         self.enabled |= frozenset(names)
+        if self.is_rev2 and self.selected is not None:
+            self.selected.view.tells_recent = False
+
+    @property
+    def is_rev2(self) -> bool:
+        """Did the client enable IMAP4rev2?"""
+        return b"IMAP4REV2" in self.enabled
+
+    @property
+    def takes_utf8(self) -> bool:
+        """Does the client want UTF-8 in names and quoted strings (RFC 6855 section 3, RFC 9051 section 4.3)?"""
+        return b"UTF8=ACCEPT" in self.enabled or b"IMAP4REV2" in self.enabled
 
     def use_modseqs(self, output: Output) -> None:
         """RFC 7162 section 3.1: the first command that shows knowledge of mod-sequences is answered with the folder's."""

@@ -193,13 +193,17 @@ class View:
     `fresh`: from this place on the messages are those that the last announcement brought.
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
+    `tells_recent`: False for a client of IMAP4rev2, which has no \\Recent; for others the messages are recent no more all the same.
     """
 
-    __slots__ = ("_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "fresh", "modseq", "state", "uids")
+    __slots__ = (
+        "_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "fresh", "modseq", "state", "tells_recent", "uids",
+    )  # fmt: skip
 
-    def __init__(self, state: FolderState, *, claims: bool = True) -> None:
+    def __init__(self, state: FolderState, *, claims: bool = True, tells_recent: bool = True) -> None:
         self.state = state
         self.claims = claims
+        self.tells_recent = tells_recent
         self.uids = state.uids
         self.exists = self.fresh = len(state.uids)
         self.modseq = state.modseq
@@ -290,6 +294,7 @@ class View:
         self.claims = before.claims
         self.modseq = before.modseq
         self._place = -1
+        self.tells_recent = before.tells_recent
         self._told = before._told
         self._flags_told = before._flags_told
         self._recent = before._recent
@@ -337,11 +342,18 @@ class View:
 
     def is_recent(self, uid: int) -> bool:
         """Was this session the first to be told of the message (RFC 3501 section 2.3.2)?"""
-        return any(low <= uid < high for low, high in self._recent)
+        return self.tells_recent and any(low <= uid < high for low, high in self._recent)
+
+    @property
+    def has_claimed(self) -> bool:
+        """Are there messages of which no later session is to be told as \\Recent?"""
+        return self.claims and bool(self._recent)
 
     @property
     def recent(self) -> int:
         """How many messages are \\Recent in this session."""
+        if not self.tells_recent:
+            return 0
         return sum(bisect_left(self.uids, high, 0, self.exists) - bisect_left(self.uids, low, 0, self.exists) for low, high in self._recent)
 
     def _claim(self, told: int) -> int:
@@ -436,7 +448,7 @@ class View:
             self._grow()
         if self.exists != before:
             said.append(Exists(self.exists))
-            if self._claim(before):
+            if self._claim(before) and self.tells_recent:
                 said.append(Recent(self.recent))
         if self._flags_told != state.names:
             said.append(Flags(state.names))

@@ -12,11 +12,13 @@ from gateway.message.addresses import GroupEnd, GroupStart, addresses
 from gateway.message.lexis import Parameters
 from gateway.message.split import Header, unfolded
 from gateway.message.structure import Part, parse
+from gateway.message.text import joined_parameters
 
 VERSION: Final = 1
 
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]*+").fullmatch
 _NEEDS_LITERAL = re.compile(rb"[\x80-\xff\r\n]").search
+_DIFFERS = re.compile(rb"\*[0-9]*\*?\"|\"message\" \"global\"").search
 _ADDRESS_FIELDS: Final = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 _ENVELOPE_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, b"date", b"subject", b"in-reply-to", b"message-id"))
 # No part begins in it, but the grammar wants one (Dovecot sends the same).
@@ -40,7 +42,21 @@ def render(octets: bytes) -> Rendered:
 
 def render_part(octets: bytes, root: Part) -> Rendered:
     """As `render`, for a message that is parsed already."""
-    body, bodystructure = _structures(octets, root)
+    body, bodystructure = _structures(octets, root, rev2=False)
+    return Rendered(envelope(octets, root.header), body, bodystructure)
+
+
+def may_differ_in_rev2(structure: bytes) -> bool:
+    """Could BODY or BODYSTRUCTURE be another for IMAP4rev2 than this one, as `render` made it? Seldom."""
+    return _DIFFERS(structure) is not None
+
+
+def render_rev2(octets: bytes) -> Rendered:
+    """As `render`, in the manner of IMAP4rev2: message/global has an envelope and a structure, RFC 2231 pieces of parameters are
+    joined and decoded to UTF-8 (RFC 9051 section 7.5.2).
+    """
+    root = parse(octets)
+    body, bodystructure = _structures(octets, root, rev2=True)
     return Rendered(envelope(octets, root.header), body, bodystructure)
 
 
@@ -112,7 +128,7 @@ def _address_list(value: bytes | None) -> bytes:
     return b"(" + b"".join(pieces) + b")" if pieces else b"NIL"
 
 
-def _structures(octets: bytes, root: Part) -> tuple[bytes, bytes]:
+def _structures(octets: bytes, root: Part, *, rev2: bool) -> tuple[bytes, bytes]:
     """BODY and BODYSTRUCTURE in one walk; what waits is a part to be rendered or a pair of finished pieces."""
     body: list[bytes] = []
     bodystructure: list[bytes] = []
@@ -126,7 +142,7 @@ def _structures(octets: bytes, root: Part) -> tuple[bytes, bytes]:
             body.append(b"(")
             bodystructure.append(b"(")
             closing = b" " + string(item.subtype)
-            extension = b" %b %b)" % (_parameters(item.parameters), _after_parameters(item))
+            extension = b" %b %b)" % (_parameters(item.parameters, rev2), _after_parameters(item, rev2))
             waiting.append((closing + b")", closing + extension))
             if item.children:
                 waiting.extend(reversed(item.children))
@@ -136,14 +152,15 @@ def _structures(octets: bytes, root: Part) -> tuple[bytes, bytes]:
             start = b"(%b %b %b %b %b %b %d" % (
                 string(item.type),
                 string(item.subtype),
-                _parameters(item.parameters),
+                _parameters(item.parameters, rev2),
                 nstring(item.id),
                 nstring(item.description),
                 string(item.encoding),
                 item.octets,
             )
-            extension = b" %b %b)" % (nstring(item.md5), _after_parameters(item))
-            embedded = item.embedded
+            extension = b" %b %b)" % (nstring(item.md5), _after_parameters(item, rev2))
+            # RFC 3501 knows message/rfc822 only.
+            embedded = item.embedded if rev2 or item.subtype == b"rfc822" else None
             if embedded is not None:
                 start += b" " + envelope(octets, embedded.header) + b" "
                 lines = b" %d" % item.lines
@@ -159,17 +176,19 @@ def _structures(octets: bytes, root: Part) -> tuple[bytes, bytes]:
     return b"".join(body), b"".join(bodystructure)
 
 
-def _parameters(parameters: Parameters) -> bytes:
+def _parameters(parameters: Parameters, rev2: bool) -> bytes:
+    if rev2:
+        parameters = joined_parameters(parameters)
     if not parameters:
         return b"NIL"
     return b"(" + b" ".join([string(name) + b" " + string(value) for name, value in parameters]) + b")"
 
 
-def _after_parameters(part: Part) -> bytes:
+def _after_parameters(part: Part, rev2: bool) -> bytes:
     """body-fld-dsp, body-fld-lang and body-fld-loc."""
     disposition = b"NIL"
     if part.disposition is not None:
-        disposition = b"(%b %b)" % (string(part.disposition), _parameters(part.disposition_parameters))
+        disposition = b"(%b %b)" % (string(part.disposition), _parameters(part.disposition_parameters, rev2))
     language = b"NIL"
     if part.language:
         language = b"(" + b" ".join([string(tag) for tag in part.language]) + b")"

@@ -109,7 +109,7 @@ def parameter(given: Parameters, name: bytes) -> bytes | None:
         if extended:
             if index == 0 and value.count(b"'") >= 2:
                 value = value.split(b"'", 2)[2]
-            value = _percent_decoded(value)
+            value = percent_decoded(value)
         joined.append(value)
     return b"".join(joined) if joined else None
 
@@ -117,5 +117,6 @@ def parameter(given: Parameters, name: bytes) -> bytes | None:
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
-def _percent_decoded(value: bytes) -> bytes:
+def percent_decoded(value: bytes) -> bytes:
+    """`ext-octet = "%" 2(DIGIT / ...)` of RFC 2231 section 7 as octets."""
     return _PERCENT.sub(lambda match: bytes([int(match[1], 16)]), value)

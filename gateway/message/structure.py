@@ -26,6 +26,8 @@ MAX_PARTS: Final = 10_000
 _MAX_PASSES: Final = 20
 _FREE_OCTETS: Final = 1024 * 1024
 
+# RFC 6532 section 3.7: message/global is message/rfc822 whose header may be UTF-8.
+_MESSAGES: Final = (b"rfc822", b"global")
 _US_ASCII: Parameters = ((b"charset", b"us-ascii"),)
 _TOKEN = re.compile(rb"[^ \t\r\n;,()]++")
 
@@ -52,9 +54,9 @@ class Part:
     language: tuple[bytes, ...]
     location: bytes | None
     lines: int
-    """Line feeds in the body; counted for text and message/rfc822 only."""
+    """Line feeds in the body; counted for text, message/rfc822 and message/global only."""
     children: "tuple[Part, ...]"
-    """The parts of a multipart (never empty for one), or the one message inside message/rfc822."""
+    """The parts of a multipart (never empty for one), or the one message inside message/rfc822 or message/global."""
     cut: bool
     """True where a limit made a leaf of what has parts."""
 
@@ -80,7 +82,7 @@ class Part:
 
     @property
     def embedded(self) -> "Part | None":
-        """The message inside a message/rfc822 part."""
+        """The message inside a message/rfc822 or message/global part."""
         return self.children[0] if self.children and self.type == b"message" else None
 
     def parameter(self, name: bytes) -> bytes | None:
@@ -247,7 +249,7 @@ def parse(
             unfinished.append(node)
             if parent is not None:
                 parent.children.append(node)
-            if node.type != b"message" or node.subtype != b"rfc822":
+            if node.type != b"message" or node.subtype not in _MESSAGES:
                 break
             if node.depth >= max_depth or len(nodes) >= max_parts:
                 node.become_leaf(cut=True)
@@ -304,7 +306,7 @@ def _finish(octets: bytes, nodes: list[_Node], unfinished: list[_Node], size: in
 
 def _count_lines(octets: bytes, nodes: list[_Node]) -> None:
     """Count line feeds once over all octets, however deeply messages are nested."""
-    counted = [node for node in nodes if node.type == b"text" or (node.type == b"message" and node.subtype == b"rfc822")]
+    counted = [node for node in nodes if node.type == b"text" or (node.type == b"message" and node.subtype in _MESSAGES)]
     if len(counted) == 1:
         counted[0].lines = octets.count(b"\n", counted[0].header.body, counted[0].end)
         return

@@ -12,6 +12,7 @@ from unicodedata import normalize
 
 from gateway.message.addresses import Mailbox, addresses
 from gateway.message.dates import parse_date
+from gateway.message.lexis import Parameters, percent_decoded
 from gateway.message.split import Header, unfolded
 from gateway.message.structure import Part
 
@@ -78,6 +79,48 @@ def decode_octets(octets: bytes, charset: bytes | str | None) -> str:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
         return octets.decode("cp1252", "replace")
+
+
+_PIECE = re.compile(rb"([^*]+)(?:\*([0-9]{1,3}))?(\*?)")
+
+
+def joined_parameters(given: Parameters) -> Parameters:
+    """The parameters with their RFC 2231 pieces joined: `foo*0`, `foo*1` as `foo`; `foo*`, or pieces of which one is encoded, as
+    `foo*` in UTF-8 (RFC 9051 section 7.5.2). Each where its first piece stood; what fits nothing stays as it is.
+    """
+    if not any(b"*" in name for name, _ in given):
+        return given
+    whole: dict[bytes, dict[int, tuple[bool, bytes]]] = {}
+    places: list[tuple[bytes, bytes | None]] = []
+    for name, value in given:
+        found = _PIECE.fullmatch(name)
+        if found is None or not (found[2] or found[3]):
+            places.append((name, value))
+            continue
+        pieces = whole.get(found[1])
+        if pieces is None:
+            pieces = whole[found[1]] = {}
+            places.append((found[1], None))
+        pieces.setdefault(int(found[2] or b"0"), (bool(found[3]), value))
+    return tuple(_joined(name, whole[name]) if value is None else (name, value) for name, value in places)
+
+
+def _joined(name: bytes, pieces: dict[int, tuple[bool, bytes]]) -> tuple[bytes, bytes]:
+    charset: bytes | None = None
+    octets: list[bytes] = []
+    is_encoded = False
+    for number in range(len(pieces)):
+        if number not in pieces:
+            break
+        extended, value = pieces[number]
+        if extended:
+            is_encoded = True
+            if number == 0 and value.count(b"'") >= 2:
+                charset, _, value = value.split(b"'", 2)
+            value = percent_decoded(value)
+        octets.append(value)
+    text = b"".join(octets)
+    return (name + b"*", decode_octets(text, charset or None).encode("utf-8", "replace")) if is_encoded else (name, text)
 
 
 _ENCODED_WORD = re.compile(rb"=\?([^?\s\x00-\x1f]{1,64}+)\?([bBqQ])\?([^?\r\n]*+)\?=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import os
 import pty
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.server import PASSWORD, Server, compose
+from tests.live.server import PASSWORD, Server, compose, trusting
 
 SHARED = "Other Users/owner/INBOX"
 AS_OWNER = "Olivia Owner <owner@acme.test>"
@@ -306,6 +307,32 @@ def test_neomutt_reads_a_letter_of_the_owner(server: Server, tmp_path: Path) -> 
     shown = on_a_terminal(tmp_path, [*neomutt_settings(server, tmp_path, "reader"), "-e", keys], letter.exists)
     assert letter.exists(), shown
     assert "Subject: Letter 1" in letter.read_text()
+
+
+@neomutt
+def test_neomutt_with_utf8_enabled_reads_and_copies_beyond_ascii(server: Server, tmp_path: Path) -> None:
+    """neomutt asks for UTF8=ACCEPT wherever there is ENABLE (clients.md 20), and says names in UTF-8 from then on."""
+
+    def logged_in(user: str) -> imaplib.IMAP4:
+        client = server.imap()
+        client.starttls(trusting())
+        client.login(f"{user}@acme.test", PASSWORD)
+        return client
+
+    def is_copied() -> bool:
+        with logged_in("delegate") as delegate:
+            delegate.select("Gr&APwA3w-e")
+            return delegate.search(None, "SUBJECT", '"Letter 7"')[1] == [b"1"]
+
+    with logged_in("owner") as owner, logged_in("delegate") as delegate:
+        owner.create("B&APw-ro")
+        owner.append("B&APw-ro", "", "", compose("Someone <someone@elsewhere.test>", "owner@acme.test", "Letter 7", "text 7"))
+        delegate.create("Gr&APwA3w-e")
+    place = f"imap://localhost:{server.ports['imap']}/Other Users/owner/Büro"
+    keys = 'push "<copy-message><kill-line>+Grüße<enter>"'
+    command = [*neomutt_settings(server, tmp_path, "delegate"), "-f", place, "-e", "set confirmappend=no", "-e", keys]
+    shown = on_a_terminal(tmp_path, command, is_copied)
+    assert is_copied(), shown
 
 
 @neomutt

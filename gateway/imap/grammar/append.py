@@ -1,5 +1,6 @@
 """APPEND: messages for a folder."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from gateway.imap.grammar.flags import flag_list
 from gateway.imap.grammar.strings import mailbox
 
 MAX_MESSAGES = 1000
+_UTF8 = re.compile(rb"UTF8 \(", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Append:
 
 def append(c: Cursor, *, several: bool = False) -> Append:
     """`append = "APPEND" SP mailbox 1*append-message`, `append-message = append-opts SP append-data`,
-    `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8` (RFC 3501, RFC 4466, RFC 3502, RFC 3516).
+    `append-opts = [SP flag-list] [SP date-time]`, `append-data = literal / literal8 / utf8-literal`,
+    `utf8-literal = "UTF8" SP "(" literal8 ")"` (RFC 3501, RFC 4466, RFC 3502, RFC 3516, RFC 6855 section 4).
 
     `several`: MULTIAPPEND is announced.
     """
@@ -58,12 +61,15 @@ def _append_message(c: Cursor) -> AppendMessage:
     if c.peek() == b'"':
         when = date_time(c)
         c.sp()
+    as_utf8 = c.match(_UTF8) is not None
     as_binary = c.at_literal8()
     if as_binary:
         c.skip(b"~")
-    if not c.at_literal():
+    if not c.at_literal() or (as_utf8 and not as_binary):
         c.fail("expected flags, a time or the message as a literal")
     octets = c.take_literal()
+    if as_utf8:
+        c.need(b")", ") behind the message")
     if not as_binary and b"\0" in octets:
         c.fail("a literal has no NUL")
     return AppendMessage(flags, when, octets, as_binary)

@@ -25,24 +25,30 @@ class BadSyntax(Exception):
 
 
 class BadCharset(BadSyntax):
-    """A charset that is not known: NO [BADCHARSET] instead of BAD (RFC 3501 section 6.4.4)."""
+    """A charset that is not known: NO [BADCHARSET] instead of BAD (RFC 3501 section 6.4.4). `saves`: with SAVE among the return
+    options, so that nothing is left in `$` (RFC 5182 section 2.1).
+    """
+
+    saves = False
 
 
 class Cursor:
     """Walks over one command. Every rule takes a cursor, uses up what it matches and raises BadSyntax otherwise.
 
-    `utf8`: the client enabled UTF8=ACCEPT, mailbox names are UTF-8 (RFC 6855 section 3).
+    `utf8`: the client enabled UTF8=ACCEPT or IMAP4rev2, mailbox names and quoted strings are UTF-8 (RFC 6855 section 3).
+    `charset_is_utf8`: it enabled UTF8=ACCEPT, no other charset may be named.
     """
 
-    __slots__ = ("_index", "_parts", "position", "tag", "text", "utf8")
+    __slots__ = ("_index", "_parts", "charset_is_utf8", "position", "tag", "text", "utf8")
 
-    def __init__(self, frame: Frame, *, utf8: bool = False) -> None:
+    def __init__(self, frame: Frame, *, utf8: bool = False, charset_is_utf8: bool = False) -> None:
         self._parts = frame.parts
         self._index = 0
         self.text = frame.parts[0]
         self.position = 0
         self.tag: bytes | None = None
         self.utf8 = utf8
+        self.charset_is_utf8 = charset_is_utf8
 
     def fail(self, message: str) -> NoReturn:
         """Raise BadSyntax with the place added."""
@@ -121,14 +127,14 @@ class Cursor:
         return value
 
 
-def command_name(frame: Frame, *, utf8: bool = False) -> tuple[bytes, bytes, Cursor]:
+def command_name(frame: Frame, *, utf8: bool = False, charset_is_utf8: bool = False) -> tuple[bytes, bytes, Cursor]:
     """Tag, name in upper case (`UID FETCH` for a command under UID), and a cursor before the arguments.
 
     RFC 3501: `command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF`,
     `tag = 1*<any ASTRING-CHAR except "+">`, `uid = "UID" SP (copy / fetch / search / store)`.
     Raises BadSyntax, with the tag where there is one.
     """
-    c = Cursor(frame, utf8=utf8)
+    c = Cursor(frame, utf8=utf8, charset_is_utf8=charset_is_utf8)
     tag = tag_of(c.text)
     if tag is None:
         raise BadSyntax("expected a tag (up to 64 octets) and a command")

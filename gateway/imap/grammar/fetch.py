@@ -7,7 +7,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from gateway.imap.grammar.cursor import Cursor
-from gateway.imap.grammar.numbers import SequenceSet, number, nz_number, sequence_set
+from gateway.imap.grammar.numbers import SequenceSet, number64, nz_number64, sequence_set
 from gateway.imap.grammar.parameters import Parameter, parameters
 from gateway.imap.grammar.strings import astring
 
@@ -141,7 +141,7 @@ def fetch(c: Cursor, *, by_uid: bool, items: FetchItems | None = None) -> Fetch:
 
 def fetch_att(c: Cursor, items: FetchItems) -> FetchItem:
     """`fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] / "BODY" ["STRUCTURE"] /
-    "UID" / "BODY" section ["<" number "." nz-number ">"] / "BODY.PEEK" section ["<" number "." nz-number ">"]`
+    "UID" / "BODY" section [partial] / "BODY.PEEK" section [partial]`, `partial = "<" number64 "." nz-number64 ">"` (RFC 9051)
     """
     name = c.expect(_NAME, "something to fetch").upper()
     rule = items.get(name)
@@ -169,7 +169,7 @@ def body(c: Cursor, name: bytes) -> FetchItem:
 
 
 def body_peek(c: Cursor, name: bytes) -> FetchItem:
-    """`"BODY.PEEK" section ["<" number "." nz-number ">"]`"""
+    """`"BODY.PEEK" section [partial]`"""
     return _body_section(c, peek=True)
 
 
@@ -180,12 +180,12 @@ def _body_section(c: Cursor, *, peek: bool) -> BodySection:
 
 
 def _partial(c: Cursor) -> tuple[int, int] | None:
-    """`partial = "<" number "." nz-number ">"`, if there is one."""
+    """`partial = "<" number64 "." nz-number64 ">"` (RFC 9051), if there is one."""
     if not c.skip(b"<"):
         return None
-    first = number(c)
+    first = number64(c)
     c.need(b".", "a dot and a count")
-    found = first, nz_number(c)
+    found = first, nz_number64(c)
     c.need(b">", ">")
     return found
 

@@ -56,6 +56,14 @@ def number64(c: Cursor) -> int:
     return found
 
 
+def nz_number64(c: Cursor) -> int:
+    """`nz-number64 = digit-nz *DIGIT` (0 < n <= 9,223,372,036,854,775,807; RFC 9051)"""
+    found = number64(c)
+    if not found:
+        c.fail("expected a number above zero before this place")
+    return found
+
+
 def sequence_set(c: Cursor) -> SequenceSet:
     """`sequence-set = (seq-number / seq-range) *("," sequence-set)`, `seq-number = nz-number / "*"`,
     `seq-range = seq-number ":" seq-number`, `sequence-set =/ seq-last-command`, `seq-last-command = "$"` (RFC 5182 section 4)

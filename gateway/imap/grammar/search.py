@@ -9,7 +9,7 @@ from types import MappingProxyType
 from gateway.imap.grammar.cursor import BadCharset, Cursor, atom
 from gateway.imap.grammar.dates import date
 from gateway.imap.grammar.flags import MAX_KEYWORD
-from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet, number, number64, nz_number, sequence_set
+from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet, number64, nz_number, sequence_set
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.strings import astring, string
 
@@ -178,8 +178,14 @@ def search(c: Cursor, *, by_uid: bool, keys: SearchKeys | None = None, options: 
         c.sp()
     charset = "utf-8"
     if _skip_word(c, b"CHARSET"):
+        if c.charset_is_utf8:
+            c.fail("expected no CHARSET after ENABLE UTF8=ACCEPT (RFC 6855 section 3), before this place")
         c.sp()
-        charset = charset_name(c)
+        try:
+            charset = charset_name(c)
+        except BadCharset as error:
+            error.saves = returning is not None and any(option.name == b"SAVE" for option in returning)
+            raise
         c.sp()
     return Search(search_keys(c, charset, keys), by_uid, returning)
 
@@ -219,8 +225,13 @@ def _search_return_opts(c: Cursor, options: SearchOptions) -> tuple[Parameter, .
 
 
 def charset_name(c: Cursor) -> str:
-    """`charset = atom / quoted`: Python's name of it. Raises BadCharset for one that is not known."""
+    """`charset = atom / quoted`: Python's name of it. Raises BadCharset for one that is not known.
+
+    After ENABLE UTF8=ACCEPT any but UTF-8 contradicts what was enabled: BAD (RFC 6855, erratum 4029, of SORT and THREAD).
+    """
     found = CHARSETS.get(astring(c, "a charset").upper())
+    if c.charset_is_utf8 and found != "utf-8":
+        c.fail("expected UTF-8 as the charset before this place")
     if found is None:
         raise BadCharset("that charset is not known here", c.tag)
     return found
@@ -353,9 +364,9 @@ def object_id(c: Cursor, name: bytes, charset: str) -> SearchKey:
 
 
 def sized(c: Cursor, name: bytes, charset: str) -> SearchKey:
-    """`"LARGER" SP number / "SMALLER" SP number`"""
+    """`"LARGER" SP number64 / "SMALLER" SP number64` (RFC 9051)"""
     c.sp()
-    return Sized(name, number(c))
+    return Sized(name, number64(c))
 
 
 def uid(c: Cursor, name: bytes, charset: str) -> SearchKey:

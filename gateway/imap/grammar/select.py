@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from gateway.imap.grammar.cursor import Cursor, nothing
 from gateway.imap.grammar.parameters import Parameter, parameters
-from gateway.imap.grammar.strings import mailbox
+from gateway.imap.grammar.strings import mailbox_as_written
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A folder to go into; `read_only` for EXAMINE. What the parameters mean, their extensions say."""
+    """A folder to go into, its name as written; `read_only` for EXAMINE. What the parameters mean, their extensions say."""
 
     mailbox: str
     read_only: bool
@@ -36,7 +36,7 @@ def select(c: Cursor, *, read_only: bool) -> Select:
     *(SP select-param) ")"` (RFC 3501, RFC 4466 section 3)
     """
     c.sp()
-    name = mailbox(c)
+    name = mailbox_as_written(c)
     return Select(name, read_only, parameters(c, "a parameter of SELECT") if c.skip(b" ") else ())
 
 

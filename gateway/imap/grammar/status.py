@@ -7,13 +7,14 @@ from gateway.imap.grammar.strings import mailbox
 
 RFC_3501_ITEMS = frozenset({b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN"})
 STATUS_ITEMS = RFC_3501_ITEMS | {
+    b"DELETED",  # RFC 9051
     b"DELETED-STORAGE",  # RFC 9208
     b"HIGHESTMODSEQ",  # RFC 7162
     b"SIZE",  # RFC 8438
     b"MAILBOXID",  # RFC 8474
     b"APPENDLIMIT",  # RFC 7889
 }
-"""What can be asked for. An extension adds a row: DELETED."""
+"""What can be asked for. An extension adds a row."""
 
 
 @dataclass(frozen=True, slots=True)

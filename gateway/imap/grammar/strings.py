@@ -14,16 +14,21 @@ _NIL = re.compile(rb"[Nn][Ii][Ll](?![^\x00-\x20\x7f-\xff(){%*\"\\])")
 
 
 def quoted(c: Cursor) -> bytes:
-    """`quoted = DQUOTE *QUOTED-CHAR DQUOTE`; octets above 127 are let through (imap_tools and imapflow send raw UTF-8)."""
+    """`quoted = DQUOTE *QUOTED-CHAR DQUOTE`; octets above 127 are let through (imap_tools and imapflow send raw UTF-8). Where the
+    client enabled UTF-8, they have to be UTF-8 (RFC 6855 section 3, RFC 9051 section 9).
+    """
     found = _QUOTED.match(c.text, c.position)
     if found is not None:
-        c.position = found.end()
-        return found[1]
-    found = _QUOTED_ESCAPED.match(c.text, c.position)
-    if found is None:
-        c.fail("expected a quoted string that ends")
+        octets = found[1]
+    else:
+        found = _QUOTED_ESCAPED.match(c.text, c.position)
+        if found is None:
+            c.fail("expected a quoted string that ends")
+        octets = _UNESCAPE.sub(rb"\1", found[1])
     c.position = found.end()
-    return _UNESCAPE.sub(rb"\1", found[1])
+    if c.utf8 and not octets.isascii():
+        text(c, octets)
+    return octets
 
 
 def literal(c: Cursor) -> bytes:
@@ -63,7 +68,8 @@ def text(c: Cursor, octets: bytes) -> str:
 
 def _name(c: Cursor, octets: bytes) -> str:
     try:
-        return octets.decode("utf-8") if c.utf8 else decode_utf7(octets)
+        # RFC 6855 section 3: UTF-8 in quotes is a name before it is enabled too. Modified UTF-7 has no octet above 127.
+        return octets.decode("utf-8") if c.utf8 or not octets.isascii() else decode_utf7(octets)
     except UnicodeDecodeError:
         c.fail("expected a mailbox name in UTF-8 before this place")
     except BadName as error:
@@ -72,7 +78,12 @@ def _name(c: Cursor, octets: bytes) -> str:
 
 def mailbox(c: Cursor) -> str:
     """`mailbox = "INBOX" / astring`; decoded, INBOX in upper case. Which folder it is, `names.Namespace.parse` says."""
-    return fold_inbox(_name(c, astring(c, "a mailbox name")))
+    return fold_inbox(mailbox_as_written(c))
+
+
+def mailbox_as_written(c: Cursor) -> str:
+    """`mailbox`, decoded and otherwise as the client spelled it."""
+    return _name(c, astring(c, "a mailbox name"))
 
 
 def list_mailbox(c: Cursor) -> str:

@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 
 from gateway.folders import IN_PLACE, NewItem
 from gateway.imap.grammar.append import Append, AppendMessage
+from gateway.imap.handlers.listing import listed
 from gateway.imap.handlers.store import sorted_out
 from gateway.imap.responses import TOOBIG, UNKNOWN_CTE, appenduid, messagelimit
 from gateway.imap.session import Answer, No, Output, Session
 from gateway.message.binary import CannotKeep, without_nul
+from gateway.message.split import read_header
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WRAPPED = (b"UTF8 (", b")")
 
 
 async def append(session: Session, command: Append, emit: Output) -> Answer:
@@ -24,14 +27,24 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     items = [await item_of(session, message) for message in command.messages]
     row, done = await session.services.folders.append(session.acting, place, items)
     session.added(row, done.uids, done.modseq)
-    return Answer(code=appenduid(done.uidvalidity, done.uids))
+    if session.is_rev2 and session.names.canonical(command.mailbox) != command.mailbox:
+        emit.say(await listed(session, command.mailbox, row))
+    return Answer(code=appenduid(done.uidvalidity, done.uids) if done.uids else None)
 
 
 async def item_of(session: Session, message: AppendMessage) -> NewItem:
-    """What the client said of a message, in the service's terms. Raises No for NULs that cannot be kept (RFC 3516 section 4.4)."""
+    """What the client said of a message, in the service's terms. Raises No for UTF-8 in its header from who did not enable UTF-8 (RFC
+    6855 section 4), and for NULs that cannot be kept (RFC 3516 section 4.4).
+    """
     flags, keywords = sorted_out(message.flags)
     received = None if message.internal_date is None else int((message.internal_date - _EPOCH).total_seconds() * 1_000_000)
     octets = message.octets
+    if session.takes_utf8:
+        # Python's imaplib puts the words of RFC 6855 section 4 into the literal instead of around it. No header begins so.
+        if octets.startswith(_WRAPPED[0]) and octets.endswith(_WRAPPED[1]):
+            octets = octets[len(_WRAPPED[0]) : -len(_WRAPPED[1])]
+    elif _has_utf8_header(octets):
+        raise No("the header of the message has UTF-8 in it: ENABLE UTF8=ACCEPT or IMAP4rev2 first")
     if message.binary and b"\0" in octets:
         try:
             octets = without_nul(octets) if len(octets) <= IN_PLACE else await asyncio.to_thread(without_nul, octets)
@@ -40,3 +53,19 @@ async def item_of(session: Session, message: AppendMessage) -> NewItem:
         if len(octets) > session.services.append_limit:
             raise No("without its NUL octets the message is too big", TOOBIG)
     return NewItem(octets, flags, keywords, received)
+
+
+def _has_utf8_header(octets: bytes) -> bool:
+    """Octets of a header that are no UTF-8 are older than that and mean no internationalized message: whoever moves an old archive here
+    could not store them otherwise, enabled or not.
+    """
+    if octets.isascii():
+        return False
+    header = octets[: read_header(octets).body]
+    if header.isascii():
+        return False
+    try:
+        header.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

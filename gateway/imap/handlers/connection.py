@@ -6,7 +6,7 @@ from gateway.changes import News
 from gateway.imap.grammar.connection import Capability, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
 from gateway.imap.handlers.notify import watch_metadata
 from gateway.imap.responses import Capabilities, Condition, Continuation, Enabled, Identification, Status
-from gateway.imap.session import Answer, Bad, No, Output, Session
+from gateway.imap.session import SPELLINGS, Answer, Bad, No, Output, Session
 
 _OURSELVES: Final = (("name", "procura"), ("vendor", "procura"))
 
@@ -62,7 +62,8 @@ async def enable(session: Session, command: Enable, emit: Output) -> None:
     if b"METADATA" in enabled and b"METADATA" not in session.enabled:
         await watch_metadata(session, emit)
     session.enable(*enabled)
-    emit.say(Enabled(enabled))
+    emit.utf8 = session.takes_utf8
+    emit.say(Enabled(tuple(SPELLINGS.get(name, name) for name in enabled)))
 
 
 async def identify(session: Session, command: Identify, emit: Output) -> None:

@@ -101,13 +101,21 @@ _OF_ROW: Mapping[bytes, Callable[[MessageRow], bytes]] = MappingProxyType(
         b"THREADID": lambda row: b"THREADID NIL",
     }
 )
-_PREPARED: Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Awaitable[list[tuple[int, bytes]]]]]] = MappingProxyType(
+_Prepared = Mapping[bytes, tuple[str, Callable[[OpenFolder, Sequence[Run]], Awaitable[list[tuple[int, bytes]]]]]]
+_PREPARED: _Prepared = MappingProxyType(
     {
         b"ENVELOPE": ("envelopes", OpenFolder.envelopes),
         b"BODYSTRUCTURE": ("structures", OpenFolder.structures),
         b"BODY": ("bodies", OpenFolder.bodies),
         b"EMAILID": ("email_ids", OpenFolder.email_ids),
         b"PREVIEW": ("previews", _previews),
+    }
+)
+# RFC 9051 section 7.5.2.
+_PREPARED_REV2: _Prepared = MappingProxyType(
+    {
+        b"BODYSTRUCTURE": ("structures", lambda folder, runs: folder.structures(runs, rev2=True)),
+        b"BODY": ("bodies", lambda folder, runs: folder.bodies(runs, rev2=True)),
     }
 )
 _OLD_SECTIONS: Mapping[bytes, BodySection] = MappingProxyType(
@@ -128,6 +136,7 @@ class _Wanted:
     prepared: tuple[bytes, ...]
     sections: tuple[BodySection | BinarySection | BinarySize, ...]
     """What needs the message's octets."""
+    rev2: bool = False
     uid_only: bool = False
 
     @property
@@ -148,7 +157,7 @@ class _Unsaid:
     unknown: set[int] = field(default_factory=set)
 
 
-def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, uid_only: bool = False) -> _Wanted:
+def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, rev2: bool = False, uid_only: bool = False) -> _Wanted:
     found = [_OLD_SECTIONS.get(item.label, item) if isinstance(item, Attribute) else item for item in items]
     if by_uid and not uid_only and not any(item.label == b"UID" for item in found):
         found.insert(0, Attribute(b"UID"))
@@ -157,7 +166,7 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
     sections = tuple(item for item in found if isinstance(item, (BodySection, BinarySection, BinarySize)))
     names = {item.label for item in found if isinstance(item, Attribute)}
     rows = bool(names & _OF_ROW.keys()) or bool(sections)
-    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, uid_only)
+    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, rev2, uid_only)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
@@ -168,7 +177,7 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
     spans = selected.view.spans(command.messages, by_uid=command.by_uid)
-    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, uid_only=session.uid_only)
+    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2, uid_only=session.uid_only)
     if any(item.label == b"MODSEQ" for item in wanted.items):
         session.use_modseqs(emit)
     if since is not None:
@@ -195,7 +204,7 @@ def of_new(items: tuple[FetchItem, ...]) -> Callable[[Session, Sequence[Span], O
     """What tells these items of new messages of the selected folder, unasked (RFC 5465 section 5.2); \\Seen stays as it is."""
 
     async def tell(session: Session, spans: Sequence[Span], emit: Output) -> None:
-        wanted = _sort_out(items, by_uid=False, uid_only=session.uid_only)
+        wanted = _sort_out(items, by_uid=False, rev2=session.is_rev2, uid_only=session.uid_only)
         from_state = all(item.label in _STATE_ONLY for item in wanted.items)
         await (_from_state if from_state else _from_store)(session.here, spans, wanted, emit)
 
@@ -260,7 +269,7 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
         if wanted.rows:
             batch.rows = {row.uid: row for row in await folder.rows(runs)}
         for name in wanted.prepared:
-            place, read = _PREPARED[name]
+            place, read = (_PREPARED_REV2 if wanted.rev2 and name in _PREPARED_REV2 else _PREPARED)[name]
             setattr(batch, place, dict(await read(folder, runs)))
         waiting: list[tuple[int, int]] = []
         size = 0

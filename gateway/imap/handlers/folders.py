@@ -1,25 +1,14 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: folders as such."""
 
-from types import MappingProxyType
-from typing import Final
-
-from gateway.folders import Place
+from gateway.folders import HAS_CHILDREN, Place
 from gateway.imap.grammar.folders import Create, Delete, Rename, Subscribe, create_uses
+from gateway.imap.handlers.listing import USES, listed, renamed
 from gateway.imap.names import SEPARATOR
-from gateway.imap.responses import CANNOT, USEATTR, mailboxid
+from gateway.imap.responses import CANNOT, HASCHILDREN, USEATTR, Listed, mailboxid
 from gateway.imap.session import Answer, No, Output, Session, mailbox_id
+from gateway.refusal import Refused
 from policy.folders import SpecialUse
-
-USES: Final = MappingProxyType(
-    {
-        b"\\Drafts": SpecialUse.DRAFTS,
-        b"\\Sent": SpecialUse.SENT,
-        b"\\Trash": SpecialUse.TRASH,
-        b"\\Junk": SpecialUse.JUNK,
-        b"\\Archive": SpecialUse.ARCHIVE,
-    }
-)
-"""What a folder may be for (RFC 6154 section 2)."""
+from store.model import FolderRow
 
 
 async def create(session: Session, command: Create, emit: Output) -> Answer:
@@ -29,6 +18,7 @@ async def create(session: Session, command: Create, emit: Output) -> Answer:
     use = await _special_use(session, place, uses) if uses else None
     row = await session.services.folders.create(session.acting, place, use)
     session.did(command.mailbox.rstrip(SEPARATOR))
+    await _tell_name(session, command.mailbox, row, emit)
     return Answer(code=mailboxid(mailbox_id(row)))
 
 
@@ -46,10 +36,18 @@ async def _special_use(session: Session, place: Place, uses: tuple[bytes, ...]) 
 
 
 async def delete(session: Session, command: Delete, emit: Output) -> None:
-    """RFC 3501 section 6.3.4."""
+    """RFC 3501 section 6.3.4; with IMAP4rev2 HASCHILDREN says why a name stays (RFC 9051 section 6.3.5)."""
     place = _folder(session, command.mailbox)
-    await session.services.folders.delete(session.acting, place)
+    try:
+        await session.services.folders.delete(session.acting, place)
+    except Refused as refused:
+        if refused.verdict == HAS_CHILDREN and session.is_rev2:
+            raise No(refused.verdict.detail, HASCHILDREN) from None
+        raise
     session.did(command.mailbox)
+    name = session.names.canonical(command.mailbox)
+    if session.is_rev2 and name != command.mailbox:
+        emit.say(Listed((b"\\NonExistent",), name, renamed(command.mailbox, name)))
     selected = session.selected
     if selected is None or selected.folder.row.path != place.path:
         return
@@ -61,8 +59,11 @@ async def delete(session: Session, command: Delete, emit: Output) -> None:
 
 async def rename(session: Session, command: Rename, emit: Output) -> None:
     """RFC 3501 section 6.3.5."""
-    await session.services.folders.rename(session.acting, _folder(session, command.mailbox), _folder(session, command.new, to_create=True))
+    to = _folder(session, command.new, to_create=True)
+    row = await session.services.folders.rename(session.acting, _folder(session, command.mailbox), to)
     session.did(command.mailbox, command.new.rstrip(SEPARATOR))
+    if session.is_rev2 and not (_is_canonical(session, command.mailbox) and _is_canonical(session, command.new)):
+        emit.say(await listed(session, command.new, row, old=command.mailbox))
 
 
 async def subscribe(session: Session, command: Subscribe, emit: Output) -> None:
@@ -73,6 +74,16 @@ async def subscribe(session: Session, command: Subscribe, emit: Output) -> None:
     else:
         await session.services.folders.unsubscribe(session.acting, place)
     session.did(command.mailbox)
+
+
+async def _tell_name(session: Session, mailbox: str, row: FolderRow, emit: Output) -> None:
+    """RFC 9051 section 6.3.9.7: who wrote a name in another form than Normalization Form C is told how it is listed."""
+    if session.is_rev2 and not _is_canonical(session, mailbox):
+        emit.say(await listed(session, mailbox, row))
+
+
+def _is_canonical(session: Session, mailbox: str) -> bool:
+    return session.names.canonical(mailbox) == (mailbox.removesuffix(SEPARATOR) if len(mailbox) > 1 else mailbox)
 
 
 def _folder(session: Session, mailbox: str, *, to_create: bool = False) -> Place:

@@ -2,21 +2,33 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from gateway.folders import Figures, Listing
 from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
-from gateway.imap.handlers.folders import USES
 from gateway.imap.handlers.metadata import MetadataOf
 from gateway.imap.handlers.status import of as status_of
-from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner
-from gateway.imap.responses import Listed, Namespaces, OwnRights, childinfo
+from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner, normalized
+from gateway.imap.responses import Extended, Listed, Namespaces, OwnRights, childinfo, oldname
 from gateway.imap.session import Output, Session
+from policy.folders import SpecialUse
 from policy.identity import Address
 from policy.rights import spell_rfc
+from store.model import FolderRow
 
+USES: Final = MappingProxyType(
+    {
+        b"\\Drafts": SpecialUse.DRAFTS,
+        b"\\Sent": SpecialUse.SENT,
+        b"\\Trash": SpecialUse.TRASH,
+        b"\\Junk": SpecialUse.JUNK,
+        b"\\Archive": SpecialUse.ARCHIVE,
+    }
+)
+"""What a folder may be for (RFC 6154 section 2)."""
 _ATTRIBUTES: Final = {use: attribute for attribute, use in USES.items()}
 
 
@@ -43,7 +55,7 @@ class _Asked:
     __slots__ = ("_canonical", "_written", "is_elsewhere", "pattern")
 
     def __init__(self, reference: str, pattern: str, names: Namespace) -> None:
-        whole = reference + pattern
+        whole = normalized(reference + pattern)
         self._canonical = self._written = ""
         self.is_elsewhere = whole.startswith(names.prefix)
         if self.is_elsewhere:
@@ -99,7 +111,11 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if not fits and not (recursive and one.below):
             continue
         extended = (childinfo(sorted(one.below)),) if recursive and one.below else ()
-        emit.say(Listed(attributes(one, tells_subscribed=tells_subscribed), spelled, extended))
+        shown = attributes(one, tells_subscribed=tells_subscribed)
+        if figures is not None and one.folder is not None and not one.folder.figures and b"\\Noselect" not in shown:
+            # RFC 5819 section 2: no STATUS for what may be seen and not be read, and then it is said that it cannot be selected.
+            shown = (b"\\Noselect", *shown)
+        emit.say(Listed(shown, spelled, extended))
         if command.returns(b"MYRIGHTS") is not None and one.folder is not None:
             # RFC 8440; a name that is no folder has no rights.
             emit.say(OwnRights(spelled, spell_rfc(one.folder.held)))
@@ -111,6 +127,33 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if one.folder is not None and one.folder.metadata:
             emit.say(MetadataOf(spelled, one.folder.metadata))
         await emit.breathe()
+
+
+async def listed(session: Session, mailbox: str, row: FolderRow, *, owner: Address | None = None, old: str | None = None) -> Listed:
+    """The LIST response for one folder that a command was about, with the attributes that LIST gives it (RFC 9051 section 6.3.2).
+
+    `mailbox`: as the client wrote it; where that is not how it is listed, or with `old`, OLDNAME says so (section 6.3.9.7). `owner`:
+    whose it is, where that is known.
+    """
+    listing = await session.services.folders.listing(
+        session.acting,
+        None if session.place(mailbox).owner is None else lambda one: owner is None or one == owner,
+        own=session.place(mailbox).owner is None,
+    )
+    below = row.path + SEPARATOR
+    one = Name()
+    for folder in listing.folders:
+        if folder.row.id == row.id:
+            one.folder = folder
+        elif folder.owner == row.owner and folder.row.path.startswith(below):
+            one.has_children = True
+    name = session.names.canonical(mailbox)
+    return Listed(attributes(one, tells_subscribed=False) if one.folder else (), name, renamed(old or mailbox, name))
+
+
+def renamed(old: str, name: str) -> tuple[Extended, ...]:
+    """OLDNAME, where the client called the folder otherwise."""
+    return () if old == name else (oldname(old),)
 
 
 async def lsub(session: Session, command: Lsub, emit: Output) -> None:

@@ -21,5 +21,6 @@ async def replace(session: Session, command: Replace, emit: Output) -> None:
     session.news |= News.FOLDER
     if done is None:
         raise No("the message is gone, nothing was appended", NONEXISTENT)
-    emit.say(Status(Condition.OK, "replaced", appenduid(done.uidvalidity, done.uids)))
+    if done.uids:
+        emit.say(Status(Condition.OK, "replaced", appenduid(done.uidvalidity, done.uids)))
     await session.settle(emit, expunge_allowed=True, own=True)

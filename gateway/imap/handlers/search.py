@@ -1,6 +1,7 @@
 """SEARCH and UID SEARCH: which messages match?"""
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
@@ -40,7 +41,8 @@ _Test = Callable[[int, int], bool]
 
 
 async def search(session: Session, command: Search, emit: Output) -> Answer:
-    """RFC 3501 section 6.4.4, RFC 4731, RFC 5182. Numbers are those the client knows: what came since is not among them."""
+    """RFC 3501 section 6.4.4, RFC 4731, RFC 5182; with IMAP4rev2 the answer is always ESEARCH (RFC 9051 section 6.4.4). Numbers are
+    those the client knows: what came since is not among them."""
     try:
         cutoff = await _search(session, command, emit)
         return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
@@ -62,10 +64,11 @@ async def _search(session: Session, command: Search, emit: Output) -> Cut | None
     by_modseq = asks_modseq(command.key)
     if by_modseq:
         session.use_modseqs(emit)
-    if command.returning is None:
+    if command.returning is None and not session.is_rev2:
         emit.say(Found(found, highest(selected, found, by_uid=command.by_uid) if by_modseq else None))
     else:
-        options = [option.name for option in command.returning]
+        # RFC 9051 section 6.4.4: without options as with RETURN (ALL).
+        options = [b"ALL"] if command.returning is None else [option.name for option in command.returning]
         data = search_data(found, options)
         # RFC 4731 section 3.2, RFC 5182 section 2.4: with MIN and MAX alone, one or two are returned, and one or two are saved.
         ends = [found[0]] * (b"MIN" in options) + [found[-1]] * (b"MAX" in options) if found else []
@@ -148,7 +151,13 @@ async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tup
     view = selected.view
     test = _by_state(key, selected)
     if test is None or not view.current:
-        return [(number, uid) for uid in await selected.folder.search(criterion(key, selected)) if (number := view.number(uid)) is not None]
+        emit.goal = view.exists
+
+        def looked_at(uid: int) -> None:
+            emit.done = bisect_right(view.uids, uid, 0, view.exists)
+
+        hits = await selected.folder.search(criterion(key, selected), looked_at)
+        return [(number, uid) for uid in hits if (number := view.number(uid)) is not None]
     exists = view.exists
     uids, flags = view.uids[:exists], view.state.flags[:exists]
     found: list[tuple[int, int]] = []

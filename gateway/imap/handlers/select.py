@@ -4,6 +4,7 @@ from gateway.changes import News
 from gateway.imap.grammar.condstore import Resync, select_parameters
 from gateway.imap.grammar.numbers import SequenceSet
 from gateway.imap.grammar.select import Check, Close, Select, Unselect
+from gateway.imap.handlers.listing import listed
 from gateway.imap.responses import (
     CLOSED,
     READ_ONLY,
@@ -29,7 +30,9 @@ from store.model import Flag
 
 
 async def select(session: Session, command: Select, emit: Output) -> Answer:
-    """RFC 3501 sections 6.3.1 and 6.3.2. [READ-ONLY] where nothing may be changed (delegation.md section 2)."""
+    """RFC 3501 sections 6.3.1 and 6.3.2. [READ-ONLY] where nothing may be changed (delegation.md section 2). With IMAP4rev2 LIST takes
+    the place of RECENT and UNSEEN (RFC 9051 section 6.3.2).
+    """
     wanted = select_parameters(command.parameters)
     if wanted.resync is not None and b"QRESYNC" not in session.enabled:
         raise Bad("QRESYNC has to be enabled first")
@@ -45,10 +48,14 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
     folder = await session.services.folders.open(session.acting, session.place(command.mailbox))
     selected = await session.select(folder, examined=command.read_only)
     view, state, row = selected.view, selected.view.state, folder.row
-    emit.say(Flags(state.names), Exists(view.exists), Recent(view.recent))
-    first = next((at for at, flags in enumerate(state.flags) if not flags & Flag.SEEN), None)
-    if first is not None and not session.uid_only:
-        emit.say(Status(Condition.OK, "the first unseen message", unseen(first + 1)))
+    emit.say(Flags(state.names), Exists(view.exists))
+    if session.is_rev2:
+        emit.say(await listed(session, command.mailbox, row, owner=folder.owner))
+    else:
+        emit.say(Recent(view.recent))
+        first = next((at for at, flags in enumerate(state.flags) if not flags & Flag.SEEN), None)
+        if first is not None and not session.uid_only:
+            emit.say(Status(Condition.OK, "the first unseen message", unseen(first + 1)))
     emit.say(
         Status(Condition.OK, "these flags may be changed", permanentflags(selected.permanent)),
         Status(Condition.OK, "UIDs are valid", uidvalidity(row.uidvalidity)),

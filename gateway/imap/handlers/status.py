@@ -19,6 +19,7 @@ FIGURES: Mapping[bytes, Callable[[Figures, Services], int | bytes]] = MappingPro
         b"SIZE": lambda figures, _: figures.row.size,
         b"MAILBOXID": lambda figures, _: mailbox_id(figures.row),
         b"APPENDLIMIT": lambda figures, services: services.append_limit,
+        b"DELETED": lambda figures, _: figures.row.deleted,
         b"DELETED-STORAGE": lambda figures, _: figures.deleted_size,
     }
 )

@@ -457,7 +457,7 @@ class Watching:
                 shown = (b"\\NonExistent", *shown)
             elif one.folder is not None and Right.READ not in one.folder.held:
                 shown = (b"\\NoAccess", *shown)
-        extended = () if old is None else (oldname(self._spell(old)),)
+        extended = () if old is None else (oldname(self._spell(old), utf8=output.utf8),)
         output.say(ListedName(shown, self._spell(name), extended))
 
     async def _look_at(self, changed: set[FolderId], output: Output) -> None:

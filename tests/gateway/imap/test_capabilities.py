@@ -6,7 +6,7 @@ from gateway.imap.capabilities import REGISTRY, ROWS
 from gateway.imap.grammar.fetch import FETCH_ITEMS
 from gateway.imap.grammar.search import SEARCH_KEYS
 from gateway.imap.phases import Phase
-from gateway.imap.registry import Circumstances, DuplicateOwner, build
+from gateway.imap.registry import Capability, Circumstances, DuplicateOwner, build
 
 RFC_3501 = [
     "CAPABILITY",
@@ -76,7 +76,7 @@ def test_who_gave_up_numbers_gets_none_of_the_commands_that_take_them() -> None:
     assert by_number == {f"{name}".encode() for name in UNDER_UID if name != "EXPUNGE"}
 
 
-BEFORE = {"IMAP4REV1", "LITERAL+", "ENABLE", "ID"}
+BEFORE = {"IMAP4REV1", "IMAP4REV2", "LITERAL+", "ENABLE", "ID"}
 AFTER = BEFORE | {
     "IDLE", "NAMESPACE", "CHILDREN", "UNSELECT", "UIDPLUS", "MOVE", "ACL", "RIGHTS=KXTE", "SPECIAL-USE", "LIST-EXTENDED",
     "LIST-STATUS", "ESEARCH", "CONDSTORE", "QRESYNC", "SEARCHRES", "WITHIN", "LIST-MYRIGHTS", "CREATE-SPECIAL-USE", "STATUS=SIZE",
@@ -86,6 +86,7 @@ AFTER = BEFORE | {
     "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES",
     "METADATA", "LIST-METADATA", "REPLACE", "PREVIEW",
     "BINARY",
+    "UTF8=ACCEPT", "INPROGRESS",
 }  # fmt: skip
 
 
@@ -104,6 +105,22 @@ def test_what_is_announced_when(phase: Phase, secure: bool, can_secure: bool, pl
     announced = REGISTRY.announce(Circumstances(phase, secure, can_secure, plaintext))
     assert {name.decode() for name in announced} == expected
     assert len(announced) == len(expected)
+
+
+def test_literal_plus_and_literal_minus_are_not_announced_together() -> None:
+    """RFC 7888 section 5."""
+    assert {row.name for row in ROWS} & {b"LITERAL+", b"LITERAL-"} == {b"LITERAL+"}
+
+
+def test_what_needs_another_is_there_with_it_only() -> None:
+    rows = [row for row in ROWS if row.name in (b"IMAP4REV1", b"IMAP4REV2")]
+    anywhere = Circumstances(Phase.AUTHENTICATED, True, False, False)
+    alone = build([*rows, Capability(b"X", enabled_by_enable=True, needs=frozenset({b"Y"}))])
+    assert b"X" not in alone.announce(anywhere)
+    assert not alone.enables(b"X")
+    both = build([*rows, Capability(b"X", enabled_by_enable=True, needs=frozenset({b"Y"})), Capability(b"Y")])
+    assert b"X" in both.announce(anywhere)
+    assert both.enables(b"X")
 
 
 def test_two_owners_are_a_fault() -> None:

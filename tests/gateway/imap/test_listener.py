@@ -16,7 +16,7 @@ from tests.gateway.test_carrier import make_context
 
 async def test_the_greeting_has_the_capabilities(house: House, port: int) -> None:
     client = await house.client(port)
-    assert client.greeting == b"* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID AUTH=PLAIN AUTH=LOGIN] mail.acme.test ready"
+    assert client.greeting == b"* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID AUTH=PLAIN AUTH=LOGIN] mail.acme.test ready"
     said = await client.do("LOGIN anna@acme.test secret")
     assert said.tagged.startswith(b"OK [CAPABILITY IMAP4rev1 ")
     assert b" IDLE " in said.tagged

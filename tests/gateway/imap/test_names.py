@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, Pattern, decode_utf7, encode_utf7, fold_inbox
+from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, Pattern, decode_utf7, encode_utf7, fold_inbox, normalized
 
 HERE = Namespace("Other Users/", "acme.test")
 
@@ -207,3 +207,53 @@ def test_hostile_patterns_take_no_time() -> None:
 
 def test_inbox_has_one_spelling() -> None:
     assert [fold_inbox(name) for name in ("iNbOx", "inbox/Inbox", "inboxy")] == ["INBOX", "INBOX/Inbox", "inboxy"]
+
+
+# Normalization Form C (RFC 9051 section 5.1)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Mu\u0308ller", FolderName(None, "Müller")),
+        ("\u212bngstro\u0308m/\u1100\u1161", FolderName(None, "Ångström/가")),
+        ("Other Users/anna/U\u0308", FolderName("anna@acme.test", "Ü")),
+        ("inbox/a\u0301", FolderName(None, "INBOX/á")),
+    ],
+)
+def test_a_name_is_the_same_in_whatever_form_it_is_written(written: str, name: FolderName) -> None:
+    assert HERE.parse(written) == name
+    assert HERE.parse(HERE.canonical(written)) == name
+    assert HERE.canonical(HERE.canonical(written)) == HERE.canonical(written)
+
+
+def test_a_prefix_beyond_ascii_is_found_in_whatever_form_it_is_written() -> None:
+    there = Namespace("Utenti così/", "acme.test")
+    assert there.parse("Utenti cosi\u0300/anna/x") == FolderName("anna@acme.test", "x")
+    assert there.canonical("Utenti cosi\u0300/anna/inbox") == "Utenti così/anna/INBOX"
+    with pytest.raises(NoFolder):
+        there.parse("Utenti cosi\u0300")
+
+
+@pytest.mark.parametrize("written", ["a\u2028b", "a\u2029", "\ufeffa", "a\x85b", "a\x7f", "\x9f", "a\x00", "\ud800", "a/\udfff"])
+def test_what_net_unicode_has_not_is_no_name(written: str) -> None:
+    with pytest.raises(BadName):
+        HERE.parse(written)
+
+
+def test_normalizing_a_bomb_of_combining_marks_takes_no_time() -> None:
+    begun = time.monotonic()
+    with pytest.raises(BadName):
+        HERE.parse("a" + "\u0315\u0300" * 60_000)
+    for _ in range(10):
+        assert normalized("a" + "\u0315\u0300" * 1400)
+    assert time.monotonic() - begun < 1
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))
+def test_canonical_names_mean_what_was_written(written: str) -> None:
+    try:
+        name = HERE.parse(written)
+    except BadName:
+        return
+    assert HERE.parse(HERE.canonical(written)) == name

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.message.envelope import VERSION, envelope, nstring, render, string
+from gateway.message.envelope import VERSION, envelope, may_differ_in_rev2, nstring, render, render_rev2, string
 from gateway.message.split import read_header
 from tests.gateway.message.wire import Value, read_wire
 
@@ -256,3 +256,54 @@ def test_deep_nesting_renders() -> None:
     multipart = b"".join(b"Content-Type: multipart/mixed; boundary=%d.\r\n\r\n--%d.\r\n" % (n, n) for n in range(2000))
     for octets in (rfc822, multipart, multipart[: 90 * 50] + rfc822):
         check(octets)
+
+
+# IMAP4rev2 (RFC 9051 section 7.5.2)
+
+EMBEDDED = b"Content-Type: message/%b\r\n\r\nSubject: Gr\xc3\xbc\xc3\x9fe\r\n\r\nHallo\r\n"
+
+
+def test_message_global_is_rendered_as_a_message_for_rev2_only() -> None:
+    octets = EMBEDDED % b"global"
+    old, new = render(octets), render_rev2(octets)
+    assert old.bodystructure == b'("message" "global" NIL NIL NIL "7bit" 27 NIL NIL NIL NIL)'
+    inner = b"(NIL {7}\r\nGr\xc3\xbc\xc3\x9fe NIL NIL NIL NIL NIL NIL NIL NIL)"
+    text = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 7 1'
+    assert new.body == b'("message" "global" NIL NIL NIL "7bit" 27 ' + inner + b" " + text + b") 3)"
+    assert may_differ_in_rev2(old.body)
+    assert may_differ_in_rev2(old.bodystructure)
+    assert new.envelope == old.envelope
+
+
+@pytest.mark.parametrize(
+    "octets", [b"", b"Subject: x\r\n\r\ny", EMBEDDED % b"rfc822", b"Content-Type: text/plain; name=x\r\nContent-Language: a\r\n\r\n"]
+)
+def test_most_is_the_same_in_both(octets: bytes) -> None:
+    assert render(octets) == render_rev2(octets)
+    assert not may_differ_in_rev2(render(octets).bodystructure)
+
+
+def test_parameters_in_pieces_are_joined_for_rev2_only() -> None:
+    octets = b"Content-Type: a/b; x*0=1; x*1=2\r\nContent-Disposition: attachment; filename*=utf-8''%C3%A4\r\n\r\n"
+    old, new = render(octets), render_rev2(octets)
+    assert may_differ_in_rev2(old.bodystructure)
+    assert may_differ_in_rev2(old.body)
+    assert b'("x*0" "1" "x*1" "2")' in old.body
+    assert b'("x" "12")' in new.body
+    assert b'("filename*" {2}\r\n\xc3\xa4)' in new.bodystructure
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"Content-Type: ", b"message/global", b"; a*0=b", b"; a*=utf-8''%41", b"\r\n", b"x: y", b"multipart/x; boundary=b", b"--b"]
+        ),
+        max_size=14,
+    )
+)
+def test_what_differs_is_seen(pieces: list[bytes]) -> None:
+    octets = b"".join(pieces)
+    old, new = render(octets), render_rev2(octets)
+    read_wire(new.bodystructure)
+    for before, after in ((old.body, new.body), (old.bodystructure, new.bodystructure)):
+        assert before == after or may_differ_in_rev2(before)

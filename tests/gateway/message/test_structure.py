@@ -313,3 +313,16 @@ def test_an_ordinary_message_takes_well_below_half_a_millisecond() -> None:
         parse(octets)
         best = min(best, time.process_time() - begin)
     assert best < 0.0005
+
+
+def test_message_global_is_taken_apart_as_message_rfc822_is() -> None:
+    """RFC 6532 section 3.7."""
+    root = parse(b"Content-Type: message/global\r\n\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\na\r\nb\r\n")
+    assert (root.subtype, root.lines) == (b"global", 6)
+    assert root.embedded is not None
+    assert root.embedded.subtype == b"rfc822"
+    assert root.embedded.embedded is not None
+    assert root.embedded.embedded.lines == 2
+    assert parse(b"Content-Type: message/partial\r\n\r\nSubject: x\r\n\r\n").embedded is None
+    deep = parse(b"Content-Type: message/global\r\n\r\n" * 2000 + b"x")
+    assert sum(1 for _ in deep.walk()) <= 102

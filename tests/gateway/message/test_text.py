@@ -21,6 +21,7 @@ from gateway.message.text import (
     decode_octets,
     fold,
     header_text,
+    joined_parameters,
     message_texts,
     part_text,
     sort_keys,
@@ -260,3 +261,43 @@ def test_texts_are_ordered_by_title_case(low: str, high: str) -> None:
 def test_sort_keys_of_anything(octets: bytes) -> None:
     found = sort_keys(octets, read_header(octets))
     assert all(" " not in identifier for identifier in found.ancestors)
+
+
+# RFC 2231, as IMAP4rev2 wants it (RFC 9051 section 7.5.2)
+
+
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        ((), ()),
+        (((b"name", b"x"),), ((b"name", b"x"),)),
+        (((b"baz*0", b"a"), (b"x", b"y"), (b"baz*1", b"b"), (b"baz*2", b"c")), ((b"baz", b"abc"), (b"x", b"y"))),
+        (((b"foo*", b"utf-8''gr%C3%BC%C3%9Fe"),), ((b"foo*", "grüße".encode()),)),
+        (((b"foo*", b"iso-8859-1'de'gr%FC%DFe"),), ((b"foo*", "grüße".encode()),)),
+        (((b"foo*1*", b"%BCn"), (b"foo*0*", b"utf-8''gr%C3")), ((b"foo*", "grün".encode()),)),
+        (((b"foo*0*", b"utf-8''a%20b"), (b"foo*1", b"%20c")), ((b"foo*", b"a b%20c"),)),
+        (((b"foo*0", b"a%20"), (b"foo*1*", b"%41")), ((b"foo*", b"a%20A"),)),
+        (((b"foo", b"plain"), (b"foo*", b"utf-8''x")), ((b"foo", b"plain"), (b"foo*", b"x"))),
+        # What has no first piece, a gap, the same piece twice, no number, or a charset that nobody knows.
+        (((b"foo*1", b"b"),), ((b"foo", b""),)),
+        (((b"foo*0", b"a"), (b"foo*2", b"c")), ((b"foo", b"a"),)),
+        (((b"foo*0", b"a"), (b"foo*0", b"z"), (b"foo*1", b"b")), ((b"foo", b"ab"),)),
+        (
+            ((b"foo*x", b"a"), (b"*", b"b"), (b"*0", b"c"), (b"f*0*0", b"d")),
+            ((b"foo*x", b"a"), (b"*", b"b"), (b"*0", b"c"), (b"f*0*0", b"d")),
+        ),
+        (((b"foo*", b"x-none''a%E4"),), ((b"foo*", "aä".encode()),)),
+        (((b"foo*", b"no quotes %41"),), ((b"foo*", b"no quotes A"),)),
+        (((b"foo*", b"utf-8''%00%FF"),), ((b"foo*", "\0\ufffd".encode()),)),
+    ],
+)
+def test_parameters_are_joined(given: tuple[tuple[bytes, bytes], ...], joined: tuple[tuple[bytes, bytes], ...]) -> None:
+    assert joined_parameters(given) == joined
+
+
+@given(st.lists(st.tuples(st.text("ab*019", max_size=5).map(str.encode), st.binary(max_size=6)), max_size=8))
+def test_any_parameters_are_joined_or_left(given: list[tuple[bytes, bytes]]) -> None:
+    joined = joined_parameters(tuple(given))
+    assert len(joined) <= len(given)
+    plain = [one for one in given if b"*" not in one[0]]
+    assert [one for one in joined if one in plain] == plain or len(plain) < len(joined)

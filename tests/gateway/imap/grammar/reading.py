@@ -21,9 +21,9 @@ def frame(octets: bytes) -> Frame:
     return found
 
 
-def read(rule: Callable[[Cursor], T], arguments: bytes, *, utf8: bool = False) -> T:
+def read(rule: Callable[[Cursor], T], arguments: bytes, *, utf8: bool = False, charset_is_utf8: bool = False) -> T:
     """What a rule makes of the arguments of a command (with their leading space)."""
-    _, _, c = command_name(frame(b"a X" + arguments), utf8=utf8)
+    _, _, c = command_name(frame(b"a X" + arguments), utf8=utf8, charset_is_utf8=charset_is_utf8)
     return c.whole(rule)
 
 
@@ -37,10 +37,10 @@ def spaced(rule: Callable[[Cursor], T]) -> Callable[[Cursor], T]:
     return behind_a_space
 
 
-def refused(rule: Callable[[Cursor], object], arguments: bytes) -> BadSyntax:
+def refused(rule: Callable[[Cursor], object], arguments: bytes, *, charset_is_utf8: bool = False) -> BadSyntax:
     """The error a rule raises; fails when it raises none or another."""
     with pytest.raises(BadSyntax) as caught:
-        read(rule, arguments)
+        read(rule, arguments, charset_is_utf8=charset_is_utf8)
     assert caught.value.tag == b"a"
     assert caught.value.message.isprintable()
     return caught.value

@@ -56,3 +56,24 @@ def test_several_messages_and_binary_ones() -> None:
 def test_any_frame_is_read_or_refused(found: Frame) -> None:
     never_crashes(append, found)
     never_crashes(partial(append, several=True), found)
+
+
+@pytest.mark.parametrize("word", [b"UTF8", b"utf8"])
+def test_a_message_in_utf8(word: bytes) -> None:
+    """RFC 6855 section 4: a literal8, so that it may have NUL as well."""
+    octets = "Subject: ä\r\n".encode()
+    literal = b"~{%d}\r\n%b" % (len(octets), octets)
+    found = read(partial(append, several=True), b" x " + word + b" (" + literal + b") (\\Seen) " + word + b" (" + literal + b") {1}\r\na")
+    assert found.messages == (
+        AppendMessage((), None, octets, True),
+        AppendMessage((b"\\Seen",), None, octets, True),
+        AppendMessage((), None, b"a"),
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"UTF8 ({1}\r\na)", b"UTF8 (~{1}\r\na", b"UTF8 ~{1}\r\na", b"UTF8(~{1}\r\na)", b"UTF8 (~{1}\r\na) "],
+)
+def test_what_is_no_message_in_utf8_is_refused(message: bytes) -> None:
+    refused(append, b" x " + message)

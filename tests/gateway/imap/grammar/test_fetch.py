@@ -103,7 +103,7 @@ def test_modifiers_are_read() -> None:
         b' 1 BODY[HEADER.FIELDS ("")]',
         b" 1 BODY[TEXT]<0>",
         b" 1 BODY[TEXT]<0.0>",
-        b" 1 BODY[TEXT]<1.4294967296>",
+        b" 1 BODY[TEXT]<1.9223372036854775808>",
         b" 1 BODY[TEXT]<.1>",
         b" 1 BODY[" + b"1." * 101 + b"1]",
         b" 1 BODY[" + b"9" * 5000 + b"]",

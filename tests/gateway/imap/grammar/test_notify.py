@@ -21,13 +21,7 @@ HEADER = BodySection(b"BODY[HEADER.FIELDS (FROM)]", Section((), SectionText.HEAD
         (b" set status (personal NONE)", Notify((EventGroup(b"PERSONAL", (), frozenset()),), status=True)),
         (
             b" SET (Selected-Delayed (MESSAGENEW (UID FLAGS BODY.PEEK[HEADER.FIELDS (From)]) messageexpunge FlagChange))",
-            Notify(
-                (
-                    EventGroup(
-                        b"SELECTED-DELAYED", (), MESSAGES | {b"FLAGCHANGE"}, (ATTRIBUTES[b"UID"], ATTRIBUTES[b"FLAGS"], HEADER)
-                    ),
-                )
-            ),
+            Notify((EventGroup(b"SELECTED-DELAYED", (), MESSAGES | {b"FLAGCHANGE"}, (ATTRIBUTES[b"UID"], ATTRIBUTES[b"FLAGS"], HEADER)),)),
         ),
         (
             b' SET (inboxes (MailboxName)) (subscribed (SubscriptionChange)) (subtree "Other Users" (MailboxName))',

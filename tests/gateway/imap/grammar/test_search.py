@@ -174,7 +174,7 @@ def test_return_options_are_read(arguments: bytes, options: list[bytes] | None) 
         b" KEYWORD \\Seen",
         b" SINCE 32-Jan-2024",
         b" LARGER -1",
-        b" LARGER 4294967296",
+        b" LARGER 9223372036854775808",
         b" UID x",
         b" $,1",
         b" OLDER 0",
@@ -264,3 +264,23 @@ def test_a_tree_that_is_spelled_is_read_back(key: SearchKey) -> None:
 @given(frames)
 def test_any_frame_is_read_or_refused(found: Frame) -> None:
     never_crashes(plain, found)
+
+
+def test_after_utf8_accept_no_charset_is_named() -> None:
+    """RFC 6855 section 3: BAD, whether it is known or not."""
+    for arguments in (b" CHARSET UTF-8 ALL", b" CHARSET X ALL", b" RETURN (COUNT) CHARSET UTF-8 ALL"):
+        assert not isinstance(refused(plain, arguments, charset_is_utf8=True), BadCharset)
+    assert read(plain, b" ALL", charset_is_utf8=True).key == Everything()
+
+
+@pytest.mark.parametrize(
+    ("options", "saves"), [(b"", False), (b" RETURN (COUNT)", False), (b" RETURN (SAVE)", True), (b" RETURN (MIN SAVE)", True)]
+)
+def test_a_charset_that_is_not_known_says_whether_a_result_was_to_be_saved(options: bytes, saves: bool) -> None:
+    error = refused(plain, options + b" CHARSET X ALL")
+    assert isinstance(error, BadCharset)
+    assert error.saves is saves
+
+
+def test_sizes_may_have_63_bits() -> None:
+    assert read(plain, b" LARGER 9223372036854775807").key == Sized(b"LARGER", 9223372036854775807)

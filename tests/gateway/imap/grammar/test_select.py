@@ -14,7 +14,7 @@ from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refu
 @pytest.mark.parametrize(
     ("arguments", "value"),
     [
-        (b" inbox", Select("INBOX", False)),
+        (b" inbox", Select("inbox", False)),
         (b' "Other Users/owner/Sent"', Select("Other Users/owner/Sent", False)),
         (b" {5}\r\nPosta", Select("Posta", False)),
         (b" x (CONDSTORE)", Select("x", False, (Parameter(b"CONDSTORE"),))),

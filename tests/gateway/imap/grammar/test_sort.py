@@ -75,3 +75,14 @@ def test_charsets_that_are_not_known() -> None:
 def test_any_frame_is_read_or_refused(found: Frame) -> None:
     never_crashes(by_number, found)
     never_crashes(threads, found)
+
+
+def test_after_utf8_accept_the_charset_is_utf8() -> None:
+    """RFC 6855, erratum 4029: BAD for any other, known or not."""
+    assert read(by_number, b" (DATE) UTF-8 ALL", charset_is_utf8=True).key == Everything()
+    for rule, arguments in (
+        (by_number, b" (DATE) ISO-8859-1 ALL"),
+        (threads, b" REFERENCES ISO-8859-1 ALL"),
+        (by_number, b" (DATE) X ALL"),
+    ):
+        assert not isinstance(refused(rule, arguments, charset_is_utf8=True), BadCharset)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.imap.framing import Frame
-from gateway.imap.grammar.cursor import Cursor
-from gateway.imap.grammar.strings import astring, list_mailbox, mailbox, nstring, quoted, reference
+from gateway.imap.grammar.cursor import BadSyntax, Cursor
+from gateway.imap.grammar.strings import astring, list_mailbox, mailbox, mailbox_as_written, nstring, quoted, reference
 from gateway.imap.names import encode_utf7
 from gateway.imap.responses import spell_astring, spell_mailbox, spell_string
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused, spaced
@@ -45,13 +45,20 @@ def test_nil_is_no_string() -> None:
 
 @pytest.mark.parametrize(
     ("octets", "name"),
-    [(b"inbox", "INBOX"), (b'"INBOX/x"', "INBOX/x"), (b'"Other Users/&AOQ-"', "Other Users/ä"), (b"{2+}\r\n&-", "&"), (b"a.b@c", "a.b@c")],
+    [
+        (b"inbox", "INBOX"),
+        (b'"INBOX/x"', "INBOX/x"),
+        (b'"Other Users/&AOQ-"', "Other Users/ä"),
+        (b"{2+}\r\n&-", "&"),
+        (b"a.b@c", "a.b@c"),
+        (b'"\xc3\xa4&b"', "ä&b"),
+    ],
 )
 def test_mailbox_names_are_decoded(octets: bytes, name: str) -> None:
     assert read(spaced(mailbox), b" " + octets) == name
 
 
-@pytest.mark.parametrize("octets", [b"&", b'"\xc3\xa4"', b"&AC4ALgAv-", b"{1+}\r\n\0", b"{2+}\r\na\n"])
+@pytest.mark.parametrize("octets", [b"&", b'"\xc3"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b"&AC4ALgAv-", b"{1+}\r\n\0", b"{2+}\r\na\n"])
 def test_names_in_no_right_spelling_are_refused(octets: bytes) -> None:
     refused(spaced(mailbox), b" " + octets)
 
@@ -89,3 +96,21 @@ def test_any_frame_is_a_string_or_refused(found: Frame) -> None:
 
 def test_a_long_string_of_escapes_takes_no_time() -> None:
     assert astring(Cursor(Frame((b'"' + b'\\"' * 30000 + b'"',)))) == b'"' * 30000
+
+
+@pytest.mark.parametrize(
+    "octets", [b'"\xff"', b'"a\xc0\xaf"', b'"\xed\xa0\x80"', b'"\xf8\x88\x80\x80\x80"', b'"\\"\xc3"', b'"\xf4\x90\x80\x80"']
+)
+def test_with_utf8_enabled_quoted_octets_are_utf8(octets: bytes) -> None:
+    """RFC 6855 section 3; a literal may hold any octets."""
+    with pytest.raises(BadSyntax):
+        read(spaced(astring), b" " + octets, utf8=True)
+    assert read(spaced(astring), b" " + octets)
+    assert read(spaced(astring), b" {2+}\r\n\xff\xfe", utf8=True) == b"\xff\xfe"
+
+
+def test_utf8_in_a_name_is_a_name_before_it_is_enabled() -> None:
+    assert read(spaced(mailbox), b' "\xc3\xa4&-"') == "ä&-"
+    assert read(spaced(mailbox), b" {3+}\r\nx\xc3\xa4") == "xä"
+    assert read(spaced(mailbox), b" inbox") == "INBOX"
+    assert read(spaced(mailbox_as_written), b" inbox") == "inbox"

@@ -5,11 +5,13 @@ from tests.gateway.imap.handlers.house import Client, House
 
 async def test_capability(house: House, port: int, anna: Client) -> None:
     stranger = await house.client(port)
-    assert (await stranger.do("CAPABILITY")).untagged == [b"* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE ID AUTH=PLAIN AUTH=LOGIN"]
+    assert (await stranger.do("CAPABILITY")).untagged == [
+        b"* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID AUTH=PLAIN AUTH=LOGIN"
+    ]
     (said,) = (await anna.do("capability")).untagged
     # What else is announced: test_capabilities.py.
     assert said.startswith(
-        b"* CAPABILITY IMAP4rev1 LITERAL+ ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS "
+        b"* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ ENABLE ID IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS "
         b"MOVE ACL RIGHTS=kxte SPECIAL-USE LIST-EXTENDED LIST-STATUS ESEARCH "
     )
 
@@ -17,7 +19,8 @@ async def test_capability(house: House, port: int, anna: Client) -> None:
 async def test_enable_passes_over_what_is_unknown(anna: Client) -> None:
     said = await anna.do("ENABLE UTF8=ACCEPT X-WHATEVER")
     assert said.ok
-    assert said.untagged == [b"* ENABLED"]
+    assert said.untagged == [b"* ENABLED UTF8=ACCEPT"]
+    assert (await anna.do("ENABLE X-WHATEVER UIDPLUS")).untagged == [b"* ENABLED"]
 
 
 async def test_id(house: House, port: int) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from store import accounts
-from tests.gateway.imap.handlers.house import Client, House
+from tests.gateway.imap.handlers.house import Client, House, message
 
 SHARED = '"Other Users/anna/INBOX"'
 
@@ -90,3 +90,21 @@ async def test_the_targets_owner_pays(house: House, bruno: Client) -> None:
     await house.store.do(accounts.ModifyAccount(house.ids["anna"], values={"quota": "4000"}))
     await bruno.do("SELECT INBOX")
     assert (await bruno.do(f"COPY 1 {SHARED}")).tagged.startswith(b"NO [OVERQUOTA]")
+
+
+async def test_who_may_insert_and_not_read_is_told_no_uids(house: House, bruno: Client) -> None:
+    """RFC 4315 section 3, RFC 9051 sections 6.3.12 and 6.4.7: they would tell about a folder that is closed to the client."""
+    await house.put("bruno", "/INBOX", 3)
+    await house.make("anna", "/Drop")
+    await house.share("anna", "/Drop", "bruno", "li", rfc=True)
+    await bruno.do("SELECT INBOX")
+    place = '"Other Users/anna/Drop"'
+    assert (await bruno.do(f"APPEND {place} {{}}", message())).tagged == b"OK APPEND completed"
+    assert (await bruno.do(f"COPY 1 {place}")).tagged == b"OK COPY completed"
+    moved = await bruno.do(f"MOVE 1 {place}")
+    assert (moved.untagged, moved.tagged) == ([b"* 1 EXPUNGE"], b"OK MOVE completed")
+    replaced = await bruno.do(f"REPLACE 1 {place} {{}}", message())
+    assert (replaced.untagged, replaced.tagged) == ([b"* 1 EXPUNGE"], b"OK REPLACE completed")
+    await house.share("anna", "/Drop", "bruno", "lri", rfc=True)
+    assert b"[COPYUID" in (await bruno.do(f"COPY 1 {place}")).tagged
+    assert (await bruno.do(f"APPEND {place} {{}}", message())).tagged.endswith(b" 6] APPEND completed")

@@ -161,7 +161,7 @@ async def test_list_status(house: House, bruno: Client) -> None:
     await house.share("anna", "/Seen", "bruno", "l", rfc=True)
     said = await bruno.do('LIST "" "Other Users/*" RETURN (STATUS (MESSAGES UNSEEN) CHILDREN SUBSCRIBED)')
     assert b'* STATUS "Other Users/anna/INBOX" (MESSAGES 3 UNSEEN 3)' in said.untagged
-    assert b'* LIST (\\HasNoChildren \\Subscribed) "/" "Other Users/anna/Seen"' in said.untagged
+    assert b'* LIST (\\Noselect \\HasNoChildren \\Subscribed) "/" "Other Users/anna/Seen"' in said.untagged
     assert len(said.having("* STATUS")) == 1
 
 

@@ -207,7 +207,8 @@ async def test_first_the_figures(house: House, anna: Client) -> None:
     await house.make("anna", "/Lists/One")
     await anna.do("SELECT INBOX")
     said = await anna.do(
-        f"NOTIFY SET STATUS (selected ({ALL})) (inboxes ({ALL})) (mailboxes (Sent Missing) (MessageNew MessageExpunge)) (subtree Lists ({ALL}))"
+        f"NOTIFY SET STATUS (selected ({ALL})) (inboxes ({ALL})) (mailboxes (Sent Missing) (MessageNew MessageExpunge)) "
+        f"(subtree Lists ({ALL}))"
     )
     assert said.ok
     told = sorted(re.sub(rb"(UIDVALIDITY|HIGHESTMODSEQ) [0-9]+", rb"\1 n", one) for one in said.untagged)
@@ -256,14 +257,14 @@ async def test_a_thousand_changes_are_few_answers(house: House, anna: Client) ->
     for number in range(100):
         await house.put("anna", "/Sent", first=number)
     took = time.monotonic() - started
-    told = []
+    told: list[bytes] = []
     while not told or b"MESSAGES 100 " not in told[-1]:
         told.append(await anna.line())
     assert len(told) <= took / 0.2 + 3
 
 
 async def test_what_the_client_brings_itself_is_no_news(house: House, anna: Client) -> None:
-    await anna.do(f"NOTIFY SET (personal (MessageNew MessageExpunge MailboxName SubscriptionChange))")
+    await anna.do("NOTIFY SET (personal (MessageNew MessageExpunge MailboxName SubscriptionChange))")
     assert (await anna.do("APPEND Sent {}", b"a: b\r\n\r\nc")).untagged == []
     await anna.do("CREATE Posta/New")
     await anna.do("RENAME Posta/New Posta/Newer")
@@ -276,7 +277,7 @@ async def test_what_the_client_brings_itself_is_no_news(house: House, anna: Clie
 
 async def test_selecting_and_leaving(house: House, port: int, anna: Client) -> None:
     await house.put("anna", "/Sent", 1)
-    await anna.do(f"NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge))")
+    await anna.do("NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge))")
     await anna.do("SELECT Sent")
     await house.put("anna", "/Sent")
     assert await anna.line() == b"* 2 EXISTS"
