@@ -31,11 +31,12 @@ class Listings(Part):
         figures: bool = False,
         deleted_size: bool = False,
         metadata: Sequence[str] = (),
+        top: str = ROOT,
     ) -> Listing:
         """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's. `metadata`:
-        entries, in lower case."""
+        entries, in lower case. `top`: only this folder and what is below it."""
         async with self._judging.snapshot() as snapshot:
-            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size, metadata)
+            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size, metadata, top)
         for stand, op, decision in acts:
             self._judging.note(visit, stand, op, decision)
         return listing
@@ -97,6 +98,7 @@ def _list(
     figures: bool,
     deleted_size: bool,
     metadata: Sequence[str],
+    top: str = ROOT,
 ) -> tuple[Listing, list[Act]]:
     standing = lists.standing(tx, actor)
     if standing is None:
@@ -108,7 +110,7 @@ def _list(
     if wanted is not None:
         owners.extend(grants.owners_granting(tx, standing))
     there: set[tuple[AccountId, str]] = set()
-    for stand, row in _standpoints(tx, standing, owners, wanted):
+    for stand, row in _standpoints(tx, standing, owners, wanted, top):
         owner_id = stand.owner.id
         there.add((owner_id, row.path))
         if row.path == ROOT or row.special_use is SpecialUse.CALENDAR or Right.LOOKUP not in stand.held:
@@ -134,7 +136,7 @@ def _list(
 
 
 def _standpoints(
-    tx: Tx, standing: Standing, owners: Sequence[AccountId], wanted: Callable[[Address], bool] | None
+    tx: Tx, standing: Standing, owners: Sequence[AccountId], wanted: Callable[[Address], bool] | None, top: str = ROOT
 ) -> Iterator[tuple[Standpoint, FolderRow]]:
     """Every folder of these owners, whether it may be seen or not; of owners who are hidden none."""
     actor = standing.account
@@ -146,7 +148,7 @@ def _standpoints(
         if owner_id != actor and access is Access.HIDDEN:
             continue
         levels = grants.mailbox_levels(tx, owner_id)
-        for row in folders.of_owner(tx, owner_id):
+        for row in _subtree(tx, owner_id, top):
             up = [levels[step] for step in grants.way_up(row.path) if step in levels]
             yield standpoint(standing, owner, row.path, up, row, tx.now), row
 
@@ -221,6 +223,13 @@ def _glance(tx: Tx, actor: AccountId, wanted: Sequence[FolderId]) -> tuple[list[
             acts.append((stand, FolderOp.READ, decision))
         found.append(Listed(row.owner, owner.address, row, stand.held, False, shows, unseen))
     return found, acts
+
+
+def _subtree(tx: Tx, owner: AccountId, top: str) -> list[FolderRow]:
+    if top == ROOT:
+        return folders.of_owner(tx, owner)
+    first = folders.by_path(tx, owner, top)
+    return [] if first is None else [first, *folders.below(tx, owner, top)]
 
 
 def readable_by(tx: Tx, actor: AccountId) -> tuple[list[FolderId], list[AccountId], int | None]:

@@ -2,12 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from gateway.message import envelope as rendering
 from gateway.message.preview import preview
 from gateway.message.split import read_header, unfolded
-from gateway.message.structure import parse
+from gateway.message.structure import Part, parse
 from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
 from policy.identity import FolderId
 from store import messages
@@ -21,15 +22,18 @@ BATCH: Final = 512
 """Messages whose prepared items are read in one go: some 200 KiB of ENVELOPE."""
 KEPT: Final = 64 << 20
 """Octets of large messages remembered while clients fetch them in pieces."""
+FEW_PARTS: Final = 200
+"""Parts of a message that are remembered with its octets: some 100 KiB."""
 
 
 class Octets:
     """Where large messages lie, and those of them that are being fetched piece by piece."""
 
-    __slots__ = ("_kept", "_size", "files")
+    __slots__ = ("_kept", "_parts", "_size", "files")
 
     def __init__(self, files: Files) -> None:
         self.files = files
+        self._parts: dict[tuple[int, int, int], Part] = {}
         self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self._size = 0
 
@@ -39,7 +43,8 @@ class Octets:
             self._kept[key] = octets
             self._size += len(octets)
             while self._size > KEPT:
-                _, oldest = self._kept.popitem(last=False)
+                gone, oldest = self._kept.popitem(last=False)
+                self._parts.pop(gone, None)
                 self._size -= len(oldest)
 
     def kept(self, key: tuple[int, int, int]) -> bytes | None:
@@ -48,6 +53,15 @@ class Octets:
         if found is not None:
             self._kept.move_to_end(key)
         return found
+
+    def structure(self, key: tuple[int, int, int], octets: bytes) -> Part:
+        """The parts of a message with these octets; of one that is remembered they are found once, unless there are very many."""
+        part = self._parts.get(key)
+        if part is None:
+            part = parse(octets)
+            if key in self._kept and sum(1 for _ in islice(part.walk(), FEW_PARTS + 1)) <= FEW_PARTS:
+                self._parts[key] = part
+        return part
 
 
 class _Decoding:

@@ -10,6 +10,7 @@ from gateway.folders.sorting import SORTED_AT_ONCE, made_again, with_sorting
 from gateway.folders.standpoint import Judged, Standpoint
 from gateway.folders.values import News, Visit
 from gateway.message import envelope as rendering
+from gateway.message.structure import Part
 from gateway.message.text import SORT_VERSION
 from gateway.refusal import Refused
 from policy.folders import FlagChange, FolderOp, selectable_for_writing
@@ -250,6 +251,10 @@ class OpenFolder:
             self._octets.keep(key, octets)
             return octets
         return None
+
+    def structure(self, uid: int, octets: bytes) -> Part:
+        """The parts of a message that `large` gave."""
+        return self._octets.structure((self.row.id, self.row.uidvalidity, uid), octets)
 
     async def search(self, criterion: Criterion, looked_at: Callable[[int], None] | None = None) -> list[int]:
         """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed. `looked_at` is told after

@@ -20,7 +20,7 @@ from gateway.refusal import Refused
 from policy.cos import DelegatedTrash
 from policy.decision import Decision, Witness
 from policy.folders import FolderOp, SpecialUse
-from policy.identity import AccountId, Actor
+from policy.identity import AccountId, Actor, FolderId
 from policy.reasons import Reason, Refuse
 from policy.rights import Right
 from store import folders, grants, messages
@@ -78,6 +78,19 @@ class Folders(Entries, Listings, Quotas, Metadata):
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
             decision = self._judging.require(visit, stand, op, snapshot.now)
         self._judging.note(visit, stand, op, decision)
+        return OpenFolder(self._judging, self._octets, visit, stand)
+
+    async def find(self, visit: Visit, where: Place | FolderId) -> OpenFolder | None:
+        """A folder that may be read, when several are looked through: None for any other, be it hidden or missing, in maintenance or
+        no folder for messages, without a word and without a record, since nothing is refused (RFC 7377 section 2.2)."""
+        async with self._judging.snapshot() as snapshot:
+            stand = await self._judging.stand(snapshot, visit.actor.account, where)
+            if stand is None:
+                return None
+            decision = stand.judge(FolderOp.READ, snapshot.now)
+            if not decision.allowed or stand.row is None or stand.row.noselect or stand.facts.is_root:
+                return None
+        self._judging.note(visit, stand, FolderOp.READ, decision)
         return OpenFolder(self._judging, self._octets, visit, stand)
 
     async def figures(self, visit: Visit, place: Place, *, deleted_size: bool = False) -> Figures:

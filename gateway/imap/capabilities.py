@@ -3,7 +3,9 @@
 from gateway.imap.grammar import acl as acl_syntax
 from gateway.imap.grammar import append as append_syntax
 from gateway.imap.grammar import connection as connection_syntax
+from gateway.imap.grammar import contexts as contexts_syntax
 from gateway.imap.grammar import copy as copy_syntax
+from gateway.imap.grammar import esearch as esearch_syntax
 from gateway.imap.grammar import fetch as fetch_syntax
 from gateway.imap.grammar import folders as folders_syntax
 from gateway.imap.grammar import listing as listing_syntax
@@ -21,7 +23,9 @@ from gateway.imap.handlers import (
     acl,
     append,
     connection,
+    contexts,
     copy,
+    esearch,
     expunge,
     fetch,
     folders,
@@ -170,7 +174,7 @@ ROWS: tuple[Capability, ...] = (
         list_returns=frozenset({b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"}),
     ),
     Capability(b"LIST-STATUS", announced=after_login, list_returns=frozenset({b"STATUS"})),  # RFC 5819
-    Capability(b"ESEARCH", announced=after_login, search_options=frozenset({*search_syntax.RETURN_OPTIONS}) - {b"SAVE"}),  # RFC 4731
+    Capability(b"ESEARCH", announced=after_login, search_options=frozenset({b"MIN", b"MAX", b"ALL", b"COUNT"})),  # RFC 4731
     Capability(b"SEARCHRES", announced=after_login, search_options=frozenset({b"SAVE"})),  # RFC 5182
     Capability(b"WITHIN", announced=after_login, search_keys=frozenset({b"OLDER", b"YOUNGER"})),  # RFC 5032
     Capability(b"LIST-MYRIGHTS", announced=after_login, list_returns=frozenset({b"MYRIGHTS"})),  # RFC 8440
@@ -261,6 +265,25 @@ ROWS: tuple[Capability, ...] = (
         announced=after_login,
     ),
     Capability(b"PREVIEW", announced=after_login, fetch_items=frozenset({b"PREVIEW"})),  # RFC 8970
+    Capability(b"CATENATE", announced=after_login),  # RFC 4469: APPEND's and REPLACE's own rows read it
+    Capability(  # RFC 4978
+        b"COMPRESS=DEFLATE",
+        (command(b"COMPRESS", connection_syntax.compress, connection.compress, AUTHENTICATED),),
+        announced=after_login,
+    ),
+    Capability(  # RFC 5267 section 4
+        b"CONTEXT=SEARCH",
+        (command(b"CANCELUPDATE", contexts_syntax.cancelupdate, contexts.cancelupdate, SELECTED),),
+        announced=after_login,
+        search_options=frozenset({b"CONTEXT", b"UPDATE"}),
+    ),
+    Capability(b"CONTEXT=SORT", announced=after_login),  # RFC 5267 section 4
+    Capability(  # RFC 9394
+        b"PARTIAL", announced=after_login, search_options=frozenset({b"PARTIAL"}), fetch_modifiers=frozenset({b"PARTIAL"})
+    ),
+    Capability(  # RFC 7377
+        b"MULTISEARCH", (command(b"ESEARCH", esearch_syntax.esearch, esearch.esearch, AUTHENTICATED),), announced=after_login
+    ),
     # RFC 3516: APPEND's own row reads literal8.
     Capability(b"BINARY", announced=after_login, fetch_items=frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})),
     Capability(b"UTF8=ACCEPT", announced=after_login, enabled_by_enable=True),  # RFC 6855

@@ -14,6 +14,7 @@ from gateway.carrier import OUTPUT_BACKLOG, OUTPUT_TIMEOUT, Carrier, Reading, Wh
 from gateway.changes import Changes, News
 from gateway.folders import Folders, MissingTarget, UnknownRight
 from gateway.imap.capabilities import REGISTRY
+from gateway.imap.compression import DEFLATED, INFLATED, LEAST, BrokenStream, Deflater, Inflater
 from gateway.imap.framing import Allowance, Frame, Framer, FramingError, Want, carries_message
 from gateway.imap.grammar.cursor import BadCharset, BadSyntax, command_name
 from gateway.imap.grammar.search import CHARSETS
@@ -143,9 +144,12 @@ class Connection:
         "_bad",
         "_begun",
         "_carrier",
+        "_deflater",
+        "_delivering",
         "_farewell",
         "_framer",
         "_idling",
+        "_inflater",
         "_listener",
         "_partial",
         "_progress",
@@ -160,6 +164,9 @@ class Connection:
         self._carrier = carrier
         self._tls_mode = tls_mode
         self._framer = _Framer(listener.limits.line_before_login, self._allowance)
+        self._deflater: Deflater | None = None
+        self._inflater: Inflater | None = None
+        self._delivering = False
         self._task: asyncio.Task[None] | None = None
         self._asked: asyncio.Future[bytes] | None = None
         self._idling: bytes | None = None
@@ -193,7 +200,10 @@ class Connection:
         """Octets came."""
         if self.session.phase is Phase.LOGOUT:
             return
-        self._framer.feed(octets)
+        if self._inflater is None:
+            self._framer.feed(octets)
+        else:
+            self._inflater.feed(octets)
         self._advance()
 
     def late(self) -> None:
@@ -206,7 +216,8 @@ class Connection:
     def ended(self) -> None:
         """The peer is gone; nothing of it stays."""
         self.session.leave()
-        self._framer.clear()
+        self._forget()
+        self._deflater = None
         self._listener.gone(self)
         if self._asked is not None and not self._asked.done():
             self._asked.set_exception(ConnectionResetError("the peer is gone"))
@@ -222,7 +233,7 @@ class Connection:
 
     async def ask(self, prompt: bytes) -> bytes:
         """A continuation request and the line that answers it. Raises FramingError, ConnectionError."""
-        self._carrier.write(Continuation(prompt).spell())
+        self.write(Continuation(prompt).spell())
         self._asked = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(self._advance)
         try:
@@ -233,13 +244,71 @@ class Connection:
     async def secure(self) -> None:
         """TLS from here on; nothing may have come in the clear behind the command. Raises ConnectionError."""
         context = self._listener.tls()
-        if context is None or self._framer.pending:
+        if context is None or self.pending:
             # What came before the handshake was not protected, whoever sent it: robustness.md 2.1, class 2.
             log.warning("octets in the clear behind STARTTLS", extra={"fields": {"peer": self.peer}})
             self._carrier.abort()
             raise ConnectionResetError("octets in the clear behind STARTTLS")
         self._framer.clear()
+        self._inflater = None
         await self._carrier.secure(context, self._listener.limits.tls_timeout)
+
+    @property
+    def compressed(self) -> bool:
+        """Is what is said deflated?"""
+        return self._deflater is not None
+
+    @property
+    def pending(self) -> int:
+        """Octets that came behind the command."""
+        return self._framer.pending + (0 if self._inflater is None else self._inflater.waiting)
+
+    async def compress(self) -> None:
+        """DEFLATE from here on; nothing may have come in the clear behind the command (RFC 4978 section 3). Raises ConnectionError."""
+        if self.pending:
+            self._carrier.abort()
+            raise ConnectionResetError("octets in the clear behind COMPRESS")
+        self._deflater, self._inflater = Deflater(), Inflater()
+
+    async def expand(self) -> None:
+        """Both streams have ended; what came behind the client's is in the clear (RFC 8437 section 4.1)."""
+        if self._deflater is not None and self._inflater is not None:
+            self._carrier.write(self._deflater.finish())
+            self._deflater = None
+            self._inflater.finish()
+
+    # --- where what is said goes out
+
+    def write(self, octets: bytes) -> None:
+        """Send, deflated where that was agreed on."""
+        self._carrier.write(octets if self._deflater is None else self._deflater.deflate(octets))
+
+    @property
+    def stalled(self) -> bool:
+        """The peer has more to read than it may leave unread, or is in the middle of a response: nothing more is to be said now."""
+        return self._delivering or self._carrier.stalled
+
+    async def deliver(self, octets: bytes) -> None:
+        """Send, and wait for a peer that does not read. Deflating makes room for others in between."""
+        if self._deflater is None:
+            self._carrier.write(octets)
+            await self._carrier.drain()
+            return
+        sent = 0
+        self._delivering = True
+        try:
+            while sent < len(octets):
+                piece = octets[sent : sent + DEFLATED]
+                sent += DEFLATED
+                self.write(piece)
+                await self._carrier.drain()
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            # A farewell may follow: no response is left half said.
+            self.write(octets[sent:])
+            raise
+        finally:
+            self._delivering = False
 
     def end(self, verdict: Refuse | Defer) -> None:
         """The account may no longer be used: BYE now. A running command is broken off between two responses."""
@@ -263,8 +332,14 @@ class Connection:
         if self._task is None:
             self._bye("the server is stopping", UNAVAILABLE)
         else:
-            self._framer.clear()
+            self._forget()
             self._carrier.hold()
+
+    def _forget(self) -> None:
+        """What came is not looked at any more."""
+        self._framer.clear()
+        if self._inflater is not None:
+            self._inflater.clear()
 
     # --- commands
 
@@ -336,9 +411,10 @@ class Connection:
 
     def _advance(self) -> None:
         """Make of what came what can be made of it."""
+        room = INFLATED
         while self.session.phase is not Phase.LOGOUT:
             if self._asked is None and self._task is not None:
-                if self._framer.pending > QUEUED:
+                if self.pending > QUEUED:
                     self._carrier.hold()
                 return
             try:
@@ -348,28 +424,49 @@ class Connection:
                     line = self._framer.next_line()
                     if isinstance(line, bytes):
                         self._asked.set_result(line)
-                    return
-                if self._idling is not None:
+                        return
+                elif self._idling is not None:
                     line = self._framer.next_line()
                     if isinstance(line, bytes):
                         tag, self._idling = self._idling, None
                         self._start(self._idled(tag, done=line.strip().upper() == b"DONE"))
-                    return
-                found = self._framer.next_frame()
+                        return
+                else:
+                    found = self._framer.next_frame()
+                    if isinstance(found, Frame):
+                        self._start(self._serve(found))
+                        return
+                    if found is Want.GO_AHEAD:
+                        self.write(b"+ OK\r\n")
+                        continue
+                if self._inflater is not None and self._inflater.waiting:
+                    if room <= 0:
+                        # Others first; until then nothing more is read.
+                        self._carrier.hold()
+                        asyncio.get_running_loop().call_soon(self._advance)
+                        return
+                    octets = self._inflater.take(room)
+                    self._framer.feed(octets)
+                    room -= max(len(octets), LEAST)
+                    continue
             except FramingError as error:
                 if not self._misframed(error):
                     return
                 continue
-            if isinstance(found, Frame):
-                self._start(self._serve(found))
-            elif found is Want.GO_AHEAD:
-                self._carrier.write(b"+ OK\r\n")
-                continue
-            elif not self._framer.between_commands and not self._partial and self.session.phase is not Phase.NOT_AUTHENTICATED:
-                # The rest of a command that was begun has to come in time, however slowly the octets drip.
-                self._partial = True
-                self._carrier.expect(self._listener.limits.data_timeout)
+            except BrokenStream as broken:
+                self._bye(str(broken))
+                return
+            if self._inflater is not None:
+                self._carrier.listen()
+            if self._asked is None and self._idling is None:
+                self._await_the_rest()
             return
+
+    def _await_the_rest(self) -> None:
+        """The rest of a command that was begun has to come in time, however slowly the octets drip."""
+        if not self._framer.between_commands and not self._partial and self.session.phase is not Phase.NOT_AUTHENTICATED:
+            self._partial = True
+            self._carrier.expect(self._listener.limits.data_timeout)
 
     def _misframed(self, error: FramingError) -> bool:
         """True: the next command is read as usual."""
@@ -383,7 +480,7 @@ class Connection:
         tag, self._idling = (self._idling, None) if self._idling is not None else (error.tag, None)
         # A literal that is too big is a limit of ours, and the command was right: NO (RFC 7889, RFC 4469).
         condition = Condition.NO if error.too_big and tag is not None else Condition.BAD
-        self._carrier.write(Status(condition, error.message, code, tag).spell())
+        self.write(Status(condition, error.message, code, tag).spell())
         return self._counted_bad()
 
     def _counted_bad(self) -> bool:
@@ -399,7 +496,7 @@ class Connection:
         """One command, to its tagged answer."""
         await self._carrier.drain()
         session = self.session
-        output = Output(self._carrier, utf8=session.takes_utf8)
+        output = Output(self, utf8=session.takes_utf8)
         tag: bytes | None = None
         row: Command | None = None
         answer = Answer()
@@ -477,11 +574,17 @@ class Connection:
         if ok and answer.idles:
             self._idling = tag
             output.flush()
+            self._rest()
             return
         output.say(ended)
         output.flush()
         if ok and answer.then is not None:
             await answer.then()
+
+    def _rest(self) -> None:
+        """A client that idles may do so for hours; the compressor's memory is needed elsewhere."""
+        if self._deflater is not None:
+            self._deflater.rest()
 
     def _progressing(self) -> _Progress:
         if self._progress is None:
@@ -489,7 +592,7 @@ class Connection:
         return self._progress
 
     async def _idled(self, tag: bytes, *, done: bool) -> None:
-        output = Output(self._carrier, utf8=self.session.takes_utf8)
+        output = Output(self, utf8=self.session.takes_utf8)
         if not done:
             output.say(Status(Condition.BAD, "expected DONE", None, tag))
             output.flush()
@@ -508,7 +611,7 @@ class Connection:
         """News while no command runs: of policy always, of messages while the client is idling or wants them at any time."""
         await self._carrier.drain()
         session = self.session
-        output = Output(self._carrier, utf8=session.takes_utf8)
+        output = Output(self, utf8=session.takes_utf8)
         try:
             if session.news & News.POLICY:
                 await session.renew(output)
@@ -518,6 +621,8 @@ class Connection:
             if session.watch is not None and session.news & News.ELSEWHERE:
                 await session.watch.tell(output)
             output.flush()
+            if self._idling is not None:
+                self._rest()
         except Refused as refused:
             if isinstance(refused.verdict, Defer):
                 # The store is busy; what was to be told is looked for again soon.
@@ -531,7 +636,7 @@ class Connection:
 
     def _greet(self) -> None:
         text = f"{self._listener.hostname} ready"
-        self._carrier.write(Status(Condition.OK, text, capability_code(self.session.capabilities())).spell())
+        self.write(Status(Condition.OK, text, capability_code(self.session.capabilities())).spell())
 
     async def _greet_securely(self) -> None:
         context = self._listener.tls()
@@ -542,12 +647,12 @@ class Connection:
 
     def _bye(self, text: str, code: Code | None = None) -> None:
         if self.session.phase is not Phase.LOGOUT and not self._carrier.lost:
-            self._carrier.write(Status(Condition.BYE, text, code).spell())
+            self.write(Status(Condition.BYE, text, code).spell())
         self._finish()
 
     def _finish(self) -> None:
         self.session.leave()
-        self._framer.clear()
+        self._forget()
         self._carrier.close()
 
 

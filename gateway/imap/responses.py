@@ -14,6 +14,7 @@ _QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*\Z")
 _QUOTABLE_UTF8 = re.compile(rb"[^\x00\r\n]*\Z")
 _ESCAPE = re.compile(rb"([\"\\])")
 _UNSAFE = re.compile(rb"[\x00-\x1f\x7f-\xff]+")
+_NO_URL = re.compile(rb"[^\x21-\x5c\x5e-\x7e]")
 _NIL: Final = b"NIL"
 # A longer quoted string would burst the line buffers of old clients; as a literal it is announced.
 MAX_QUOTED = 1000
@@ -146,10 +147,18 @@ NOTIFICATIONOVERFLOW: Final = Code(b"NOTIFICATIONOVERFLOW")
 UIDREQUIRED: Final = Code(b"UIDREQUIRED")
 # RFC 3516 section 4.3.
 UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
+# RFC 4978 section 3.
+COMPRESSIONACTIVE: Final = Code(b"COMPRESSIONACTIVE")
 # RFC 9051 section 7.1.
 HASCHILDREN: Final = Code(b"HASCHILDREN")
 # RFC 6154 section 6.
 USEATTR: Final = Code(b"USEATTR")
+
+
+def badurl(url: bytes) -> Code:
+    """`"BADURL" SP url-resp-text` (RFC 4469 section 5): the URL as sent, but for octets that no URL has, which are spelled as URLs
+    spell them. It may not be empty."""
+    return Code(b"BADURL", _NO_URL.sub(lambda octet: b"%%%02X" % octet[0][0], url) or b'""')
 
 
 def badcharset(charsets: Iterable[bytes]) -> Code:
@@ -222,6 +231,11 @@ def inprogress(tag: bytes, done: int | None, goal: int | None) -> Code:
 def mailboxid(mailbox: bytes) -> Code:
     """`"MAILBOXID" SP "(" objectid ")"` (RFC 8474 section 4), the id with its parentheses."""
     return Code(b"MAILBOXID", mailbox)
+
+
+def noupdate(tag: bytes) -> Code:
+    """`"NOUPDATE" SP quoted` (RFC 5267 section 5): the tag of the search that is not followed."""
+    return Code(b"NOUPDATE", spell_string(tag))
 
 
 def modified(numbers: Sequence[int]) -> Code:
@@ -349,18 +363,24 @@ class Found:
 class FoundExtended:
     """`esearch-response = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)` (RFC 4466 section 2.6.2, RFC 4731).
 
-    `data`: names and what they have, spelled, in order; build it with `search_data`.
+    `data`: names and what they have, spelled, in order; build it with `search_data`. `mailbox`: whose they are, with its UIDVALIDITY,
+    in answer to ESEARCH (RFC 7377 section 2.1).
     """
 
     tag: bytes | None
     by_uid: bool
     data: tuple[tuple[bytes, bytes], ...]
+    mailbox: tuple[str, int] | None = None
 
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* ESEARCH ...`"""
         pieces = [b"* ESEARCH"]
-        if self.tag is not None:
-            pieces.append(b"(TAG %b)" % spell_string(self.tag))
+        correlators = [] if self.tag is None else [b"TAG %b" % spell_string(self.tag)]
+        if self.mailbox is not None:
+            name, validity = self.mailbox
+            correlators.append(b"MAILBOX %b UIDVALIDITY %d" % (spell_mailbox(name, utf8=utf8), validity))
+        if correlators:
+            pieces.append(spell_list(correlators))
         if self.by_uid:
             pieces.append(b"UID")
         pieces.extend(b"%b %b" % item for item in self.data)

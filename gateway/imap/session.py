@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-from gateway.carrier import Carrier
 from gateway.changes import Changes, Interest, News
 from gateway.folders import Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
@@ -102,15 +101,29 @@ class Ended(Exception):
     """The session is over; the farewell is said already or nobody is there to hear it."""
 
 
+class Outlet(Protocol):
+    """Where what is said goes out."""
+
+    def write(self, octets: bytes) -> None:
+        """Send."""
+
+    @property
+    def stalled(self) -> bool:
+        """Nothing more is to be said now."""
+
+    async def deliver(self, octets: bytes) -> None:
+        """Send, and wait for a peer that does not read. Once begun all of it is sent. Raises ConnectionError."""
+
+
 class Output:
     """What a command says, collected and sent in pieces. `utf8`: the client takes UTF-8 in names. `done` of `goal` is how far a
     command has come that takes its time, None: nobody knows; `sent`: when the client last heard of it (seconds, monotonic).
     """
 
-    __slots__ = ("_carrier", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
+    __slots__ = ("_outlet", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
 
-    def __init__(self, carrier: Carrier, tag: bytes | None = None, *, utf8: bool = False) -> None:
-        self._carrier = carrier
+    def __init__(self, outlet: Outlet, tag: bytes | None = None, *, utf8: bool = False) -> None:
+        self._outlet = outlet
         self._parts: list[bytes] = []
         self._size = 0
         self._since = self.sent = time.monotonic()
@@ -132,14 +145,17 @@ class Output:
     def flush(self) -> None:
         """Send what was collected."""
         if self._parts:
-            parts, self._parts = self._parts, []
-            self._size = 0
-            self._carrier.write(parts[0] if len(parts) == 1 else b"".join(parts))
-            self.sent = time.monotonic()
+            self._outlet.write(self._collected())
+
+    def _collected(self) -> bytes:
+        parts, self._parts = self._parts, []
+        self._size = 0
+        self.sent = time.monotonic()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def still_working(self) -> None:
         """Tell the client so, behind what was said so far (RFC 9585 section 4). Not to one that does not read what it has."""
-        if self.tag is not None and not self._carrier.stalled:
+        if self.tag is not None and not self._outlet.stalled:
             self.say(Status(Condition.OK, "still working", inprogress(self.tag, self.done, self.goal)))
             self.flush()
 
@@ -149,8 +165,7 @@ class Output:
         Raises ConnectionError when the peer is gone.
         """
         if self._size >= FLUSH:
-            self.flush()
-            await self._carrier.drain()
+            await self._outlet.deliver(self._collected())
         now = time.monotonic()
         if now - self._since > SLICE:
             await asyncio.sleep(0)
@@ -171,6 +186,20 @@ class Wire(Protocol):
 
     async def secure(self) -> None:
         """TLS from here on. Raises ConnectionError."""
+
+    @property
+    def compressed(self) -> bool:
+        """Is what is said deflated?"""
+
+    @property
+    def pending(self) -> int:
+        """Octets that came behind the command."""
+
+    async def compress(self) -> None:
+        """DEFLATE from here on, in both directions (RFC 4978). Raises ConnectionError."""
+
+    async def expand(self) -> None:
+        """No longer (RFC 8437 section 4.1)."""
 
     def end(self, verdict: Refuse | Defer) -> None:
         """Say BYE and why, now."""
@@ -348,11 +377,21 @@ class Watch(Protocol):
         """No more."""
 
 
+class Following(Protocol):
+    """Searches whose results the client is kept up to date with, as long as the folder is selected (RFC 5267)."""
+
+    def leave(self, view: View, emit: Output) -> None:
+        """Right before expunges are announced, or held back: what is gone. Waits for nothing, so that nothing else goes meanwhile."""
+
+    async def keep_up(self, selected: "Selected", emit: Output) -> None:
+        """After everything was announced: what came and what changed. Raises Refused."""
+
+
 class Selected:
     """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
     `reader`: the part that is being fetched piece by piece; `own`: messages it put there itself that are still to be told."""
 
-    __slots__ = ("examined", "folder", "own", "permanent", "reader", "view", "writable")
+    __slots__ = ("contexts", "examined", "folder", "own", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
@@ -362,6 +401,7 @@ class Selected:
         self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
         self.permanent = self.permanent_flags()
+        self.contexts: Following | None = None
 
     def permanent_flags(self) -> tuple[bytes, ...]:
         """Exactly the flags this actor may change; an own \\Seen is one of them where the folder is read-only otherwise (RFC 4314 5.1)."""
@@ -584,9 +624,15 @@ class Session:
             return
         if ask or self.news & News.FOLDER:
             selected = await self.refresh()
+        if selected.view.pending:
+            await self._announce(selected, output, expunge_allowed=expunge_allowed, own=own)
+        if selected.contexts is not None:
+            await selected.contexts.keep_up(selected, output)
+
+    async def _announce(self, selected: Selected, output: Output, *, expunge_allowed: bool, own: bool) -> None:
         view = selected.view
-        if not view.pending:
-            return
+        if selected.contexts is not None:
+            selected.contexts.leave(view, output)
         quick = b"QRESYNC" in self.enabled
         heard = self.heard
         # RFC 5465 section 5.1: who is told at any time is told by UID.

@@ -493,7 +493,7 @@ class View:
         # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
         self.uids = self.state.uids
         if vanished:
-            return vanished_responses(_runs(lost))
+            return vanished_responses(neighbours(lost))
         return (Expunged(place + 1) for place in reversed(places))
 
     def _grow(self) -> None:
@@ -510,7 +510,7 @@ class View:
             self.exists = len(mine)
 
 
-def _runs(uids: Sequence[int]) -> list[tuple[int, int]]:
+def neighbours(uids: Sequence[int]) -> list[tuple[int, int]]:
     """Ascending UIDs as runs of neighbours."""
     found: list[tuple[int, int]] = []
     for uid in uids:

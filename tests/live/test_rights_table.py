@@ -177,6 +177,7 @@ class Play:
         self.reading()
         self.storing()
         self.arriving()
+        self.catenating()
         self.leaving()
         self.expunging()
         self.administering()
@@ -193,11 +194,23 @@ class Play:
         self.ask("SUBSCRIBE", "SUBSCRIBE {}")
         self.ask("MYRIGHTS", "MYRIGHTS {}")
         self.ask("STATUS", "STATUS {} (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE MAILBOXID)")
+        self.looked_through("ESEARCH in it", "mailboxes")
+        self.looked_through("ESEARCH below it", "subtree")
         self.ask("GETQUOTAROOT", "GETQUOTAROOT {}")
         self.ask("GETMETADATA", "GETMETADATA {} (/shared/colour /private/colour)")
         self.ask("SETMETADATA", f'SETMETADATA {{}} (/shared/colour "{self.folder}" /private/colour "mine")')
         told = self.owner.ok(f"GETMETADATA {self.folder} (/shared/colour /private/colour)").lines[0]
         assert (self.folder.encode() + b'" /private/colour NIL)' in told) is (self.found["SETMETADATA"] == "+")
+
+    def looked_through(self, row: str, source: str) -> None:
+        """A search in several mailboxes, of which this is one: found there, or nothing is said of it (RFC 7377 section 2.2)."""
+        command = f"ESEARCH IN ({source} {{}}) RETURN (COUNT) SUBJECT one"
+        answer = self.actor.ok(command.format(self.name()))
+        found = [line for line in answer.about("ESEARCH") if b" MAILBOX %b UIDVALIDITY " % self.name().encode() in line]
+        absent = self.actor.ok(command.format(self.name(folder="n" + self.folder[1:])))
+        assert not absent.about("ESEARCH")
+        assert not found or found[0].endswith(b" UID COUNT %d" % len(PLACES))
+        self.found[row] = "+" if found else "." if answer == absent else answer.tagged
 
     def reading(self) -> None:
         self.ask("EXAMINE", "EXAMINE {}")
@@ -304,6 +317,27 @@ class Play:
                 self.effect(f"{keeps} {one}", one in last, row)
 
     arrived = 0
+
+    def catenating(self) -> None:
+        """CATENATE needs no folder selected; a folder that is not there and one that hides itself are told apart by their names alone."""
+        self.actor.ok("CREATE Joined")
+
+        def joined(folder: str) -> Answer:
+            return self.actor.do(f'APPEND Joined CATENATE (URL "/Other%20Users/owner/{folder}/;UID=1")')
+
+        answer = joined(self.folder)
+        absent = "n" + self.folder[1:]
+        if answer.kind.startswith("OK"):
+            self.found["CATENATE of it"] = "+"
+        elif "you need 'r'" in answer.tagged:
+            self.refusals.append("NO [NOPERM]" + answer.tagged.partition("]")[2])
+            self.found["CATENATE of it"] = "-"
+        else:
+            same = joined(absent).tagged == answer.tagged.replace(f"/{self.folder}/", f"/{absent}/")
+            self.found["CATENATE of it"] = "." if same else answer.tagged
+        assert len(self.actor.flags("Joined")) == (self.found["CATENATE of it"] == "+")
+        self.actor.ok("UNSELECT")
+        self.actor.ok("DELETE Joined")
 
     def leaving(self) -> None:
         if self.found["SELECT"] != "+":
@@ -490,6 +524,24 @@ def test_a_grant_reaches_whom_it_names(reached: Server, who: str) -> None:
     assert seen == WHO_SEES[who].split()
 
 
+def test_a_search_in_several_mailboxes_finds_what_grants_reach(reached: Server) -> None:
+    names = ("Account", "Group", "Nested", "Domain", "Class", "All")
+    with Talk(reached.ports["imap"], "boss@acme.test") as boss:
+        for name in names:
+            boss.ok(f"APPEND {name}", MESSAGE)
+    for who, seen in WHO_SEES.items():
+        node = "Other Users/boss@acme.test" if who.endswith("@beta.test") else "Other Users/boss"
+        expected = [f"{node}/{name}" for name, cell in zip(names, seen.split(), strict=True) if cell == "+"]
+        with Talk(reached.ports["imap"], who) as session:
+            named = " ".join(f'"{node}/{name}"' for name in names)
+            for sources in (f"mailboxes ({named})", f'subtree "{node}"', f'subtree-one "{node}"', 'subtree "Other Users"'):
+                lines = session.ok(f"ESEARCH IN ({sources}) RETURN (COUNT) SUBJECT one").about("ESEARCH")
+                found = [re.search(rb'MAILBOX "([^"]*)"', line)[1].decode() for line in lines]  # type: ignore[index]
+                assert sorted(name for name in found if name.startswith(node + "/")) == sorted(expected), (who, sources)
+            # Nobody else's are one's own.
+            assert not session.ok("ESEARCH IN (personal) SUBJECT one").about("ESEARCH")
+
+
 def test_the_owner_by_local_part_and_by_address(reached: Server) -> None:
     with Talk(reached.ports["imap"], "one@acme.test") as session:
         for name in ("boss", "boss@acme.test", "BOSS", "Boss@ACME.test"):
@@ -639,6 +691,9 @@ def test_a_hidden_folder_answers_every_command_as_one_that_is_not_there(people: 
         ("APPEND {}", MESSAGE),
         ("UID COPY 1 {}", None),
         ("UID MOVE 1 {}", None),
+        ("ESEARCH IN (mailboxes {}) ALL", None),
+        ("ESEARCH IN (mailboxes (Else {}) subtree-one {}) RETURN (MIN COUNT) ALL", None),
+        ("ESEARCH IN (subtree {}) RETURN (PARTIAL 1:10) TEXT hello", None),
     ]
     # As long as each other and only once a word, so that the name can be masked in what is echoed.
     places = ("shut/Hidden", "shut/Absent", "bare/Hidden", "bare/Absent", "noby/Hidden")
@@ -657,15 +712,16 @@ def test_a_hidden_folder_answers_every_command_as_one_that_is_not_there(people: 
         assert session.ok("UID SEARCH ALL").lines[0] == b"* SEARCH 1", "nothing was moved to nowhere"
 
 
-def test_a_hidden_folder_takes_as_long_as_one_that_is_not_there(people: Server) -> None:
+@pytest.mark.parametrize(("owner", "command"), [("slow", "STATUS {} (MESSAGES)"), ("late", "ESEARCH IN (mailboxes {}) TEXT hello")])
+def test_a_hidden_folder_takes_as_long_as_one_that_is_not_there(people: Server, owner: str, command: str) -> None:
     """Coarsely, each in turn so that whatever disturbs this machine disturbs them alike; an owner that there is not is no faster."""
-    people.prov("createAccount slow@acme.test 'correct horse 7'", "selectMailbox slow@acme.test createFolder /Hidden")
-    took: dict[str, list[float]] = {"slow/Hidden": [], "slow/Absent": [], "noby/Absent": []}
+    people.prov(f"createAccount {owner}@acme.test 'correct horse 7'", f"selectMailbox {owner}@acme.test createFolder /Hidden")
+    took: dict[str, list[float]] = {f"{owner}/Hidden": [], f"{owner}/Absent": [], "noby/Absent": []}
     with Talk(people.ports["imap"], "one@acme.test") as session:
         for _ in range(200):
             for name, times in took.items():
                 begun = time.perf_counter()
-                session.do(f'STATUS "Other Users/{name}" (MESSAGES)')
+                session.do(command.format(f'"Other Users/{name}"'))
                 times.append(time.perf_counter() - begun)
     medians = {name: statistics.median(times) for name, times in took.items()}
     assert max(medians.values()) < min(medians.values()) * 1.4, medians

@@ -40,6 +40,13 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class Compress:
+    """Compression from here on, by this algorithm, in upper case."""
+
+    algorithm: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     """News as it happens, until the line DONE."""
 
@@ -91,6 +98,15 @@ def starttls(c: Cursor) -> StartTls:
     """`command-nonauth = "STARTTLS" / ...`"""
     nothing(c)
     return StartTls()
+
+
+def compress(c: Cursor) -> Compress:
+    """`compress = "COMPRESS" SP algorithm`, `algorithm = "DEFLATE"`: an atom, so that others may come (RFC 4978 section 5)."""
+    c.sp()
+    algorithm = atom(c, "the name of an algorithm").upper()
+    if algorithm != b"DEFLATE":
+        c.fail("expected DEFLATE before this place")
+    return Compress(algorithm)
 
 
 def idle(c: Cursor) -> Idle:

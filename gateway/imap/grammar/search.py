@@ -11,6 +11,7 @@ from gateway.imap.grammar.dates import date
 from gateway.imap.grammar.flags import MAX_KEYWORD
 from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet, number64, nz_number, sequence_set
 from gateway.imap.grammar.parameters import Parameter
+from gateway.imap.grammar.partial import option as partial_option
 from gateway.imap.grammar.strings import astring, string
 
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9.-]{0,40}")
@@ -159,8 +160,19 @@ SearchKeys = Mapping[bytes, Callable[[Cursor, bytes, str], SearchKey]]
 SearchOptions = Mapping[bytes, Callable[[Cursor], bytes] | None]
 """Return option in upper case to the rule for its value, None where it has none."""
 
-RETURN_OPTIONS: SearchOptions = MappingProxyType({b"MIN": None, b"MAX": None, b"ALL": None, b"COUNT": None, b"SAVE": None})
-"""RFC 4731 section 3.1, RFC 5182 section 2.1. An extension (PARTIAL, CONTEXT) adds a row."""
+RETURN_OPTIONS: SearchOptions = MappingProxyType(
+    {
+        b"MIN": None,
+        b"MAX": None,
+        b"ALL": None,
+        b"COUNT": None,
+        b"SAVE": None,
+        b"PARTIAL": partial_option,
+        b"CONTEXT": None,
+        b"UPDATE": None,
+    }
+)
+"""RFC 4731 section 3.1, RFC 5182 section 2.1, RFC 9394 section 3.1, RFC 5267 section 4. An extension adds a row."""
 
 
 def search(c: Cursor, *, by_uid: bool, keys: SearchKeys | None = None, options: SearchOptions = RETURN_OPTIONS) -> Search:
@@ -221,6 +233,8 @@ def _search_return_opts(c: Cursor, options: SearchOptions) -> tuple[Parameter, .
             c.fail("expected a return option that this server has, each once, before this place")
         rule = options[name]
         found[name] = Parameter(name, None if rule is None else rule(c))
+    if b"PARTIAL" in found and b"ALL" in found:
+        c.fail("expected PARTIAL or ALL, not both")
     return tuple(found.values()) or (Parameter(b"ALL"),)
 
 

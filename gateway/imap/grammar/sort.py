@@ -6,13 +6,16 @@ from types import MappingProxyType
 
 from gateway.imap.grammar.cursor import Cursor, atom
 from gateway.imap.grammar.parameters import Parameter
+from gateway.imap.grammar.partial import option as partial_option
 from gateway.imap.grammar.search import SearchKey, SearchOptions, charset_name, returning, search_keys
 
 SORT_KEYS = frozenset({b"ARRIVAL", b"CC", b"DATE", b"DISPLAYFROM", b"DISPLAYTO", b"FROM", b"SIZE", b"SUBJECT", b"TO"})
 """RFC 5256 section 3, RFC 5957."""
 ALGORITHMS = frozenset({b"ORDEREDSUBJECT", b"REFERENCES"})
-RETURN_OPTIONS: SearchOptions = MappingProxyType({b"MIN": None, b"MAX": None, b"ALL": None, b"COUNT": None})
-"""RFC 5267 section 3; what SEARCH gains besides is not SORT's for that."""
+RETURN_OPTIONS: SearchOptions = MappingProxyType(
+    {b"MIN": None, b"MAX": None, b"ALL": None, b"COUNT": None, b"PARTIAL": partial_option, b"CONTEXT": None, b"UPDATE": None}
+)
+"""RFC 5267 sections 3 and 4; what SEARCH gains besides is not SORT's for that."""
 MAX_CRITERIA = 32
 _REVERSE = re.compile(rb"REVERSE ", re.IGNORECASE)
 
@@ -33,6 +36,10 @@ class Sort:
     key: SearchKey
     by_uid: bool
     returning: tuple[Parameter, ...] | None = None
+
+    def returns(self, option: bytes) -> bool:
+        """Is this return option wanted?"""
+        return self.returning is not None and any(given.name == option for given in self.returning)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from gateway.folders import IN_PLACE, NewItem
 from gateway.imap.grammar.append import Append, AppendMessage
+from gateway.imap.handlers.catenate import Catenation
 from gateway.imap.handlers.listing import listed
 from gateway.imap.handlers.store import sorted_out
 from gateway.imap.responses import TOOBIG, UNKNOWN_CTE, appenduid, messagelimit
@@ -17,14 +18,18 @@ _WRAPPED = (b"UTF8 (", b")")
 
 
 async def append(session: Session, command: Append, emit: Output) -> Answer:
-    """RFC 3501 section 6.3.11, RFC 4315 section 3, RFC 3502. In place of a copy that the server filed itself: delegation.md section 6."""
+    """RFC 3501 section 6.3.11, RFC 4315 section 3, RFC 3502, RFC 4469.
+
+    It takes the place of a copy that the server filed itself: delegation.md section 6.
+    """
     place = session.place(command.mailbox)
-    if len(command.messages) > 1 and not all(message.octets for message in command.messages):
-        raise No("nothing was appended: a message without an octet among several ends them all")
     limit = session.services.message_limit
     if len(command.messages) > limit:
         raise No("too many messages in one APPEND, nothing was appended", messagelimit(limit))
-    items = [await item_of(session, message) for message in command.messages]
+    catenation = Catenation(session)
+    items = [await item_of(session, message, catenation) for message in command.messages]
+    if len(items) > 1 and not all(item.octets for item in items):
+        raise No("nothing was appended: a message without an octet among several ends them all")
     row, done = await session.services.folders.append(session.acting, place, items)
     session.added(row, done.uids, done.modseq)
     if session.is_rev2 and session.names.canonical(command.mailbox) != command.mailbox:
@@ -32,13 +37,13 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     return Answer(code=appenduid(done.uidvalidity, done.uids) if done.uids else None)
 
 
-async def item_of(session: Session, message: AppendMessage) -> NewItem:
+async def item_of(session: Session, message: AppendMessage, catenation: Catenation) -> NewItem:
     """What the client said of a message, in the service's terms. Raises No for UTF-8 in its header from who did not enable UTF-8 (RFC
     6855 section 4), and for NULs that cannot be kept (RFC 3516 section 4.4).
     """
     flags, keywords = sorted_out(message.flags)
     received = None if message.internal_date is None else int((message.internal_date - _EPOCH).total_seconds() * 1_000_000)
-    octets = message.octets
+    octets = await catenation.octets(message.parts) if message.parts else message.octets
     if session.takes_utf8:
         # Python's imaplib puts the words of RFC 6855 section 4 into the literal instead of around it. No header begins so.
         if octets.startswith(_WRAPPED[0]) and octets.endswith(_WRAPPED[1]):

@@ -3,9 +3,9 @@
 from typing import Final
 
 from gateway.changes import News
-from gateway.imap.grammar.connection import Capability, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
+from gateway.imap.grammar.connection import Capability, Compress, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
 from gateway.imap.handlers.notify import watch_metadata
-from gateway.imap.responses import Capabilities, Condition, Continuation, Enabled, Identification, Status
+from gateway.imap.responses import COMPRESSIONACTIVE, Capabilities, Condition, Continuation, Enabled, Identification, Status
 from gateway.imap.session import SPELLINGS, Answer, Bad, No, Output, Session
 
 _OURSELVES: Final = (("name", "procura"), ("vendor", "procura"))
@@ -33,7 +33,16 @@ async def logout(session: Session, command: Logout, emit: Output) -> Answer:
 async def unauthenticate(session: Session, command: Unauthenticate, emit: Output) -> Answer:
     """RFC 8437: whoever comes next on this connection comes as to a new one, but for TLS, which stays."""
     session.withdraw()
-    return Answer()
+    return Answer(then=session.wire.expand)
+
+
+async def compress(session: Session, command: Compress, emit: Output) -> Answer:
+    """RFC 4978 section 3: deflated from behind the tagged OK on. TLS never compresses here."""
+    if session.wire.compressed:
+        raise No("DEFLATE is active already, by COMPRESS", COMPRESSIONACTIVE)
+    if session.wire.pending:
+        raise Bad("nothing may be sent behind COMPRESS before it is answered")
+    return Answer("DEFLATE active", then=session.wire.compress)
 
 
 async def starttls(session: Session, command: StartTls, emit: Output) -> Answer:

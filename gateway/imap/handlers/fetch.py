@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +13,8 @@ from gateway.folders import BATCH, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
-from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, spell_binary, spell_string, vanished
+from gateway.imap.grammar.partial import PartialRange, fetch_modifier
+from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
 from gateway.imap.sections import PartReader, cut, encoded, section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.view import Span
@@ -47,16 +49,17 @@ class _Batch:
 class _Octets:
     """One message's octets, taken apart when an item needs it, once."""
 
-    __slots__ = ("_head", "_part", "octets")
+    __slots__ = ("_head", "_part", "_structure", "octets")
 
-    def __init__(self, octets: bytes) -> None:
+    def __init__(self, octets: bytes, structure: Callable[[bytes], Part] = parse) -> None:
         self.octets = octets
+        self._structure = structure
         self._part: Part | None = None
         self._head: int | None = None
 
     def part(self) -> Part:
         if self._part is None:
-            self._part = parse(self.octets)
+            self._part = self._structure(self.octets)
         return self._part
 
     def section(self, wanted: Section) -> bytes | None:
@@ -172,7 +175,8 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     """RFC 3501 section 6.4.5, RFC 3516 section 4. BODY[] and BINARY[] without PEEK set \\Seen where that is allowed, and leave no
     trace where it is not."""
-    since = fetch_modifiers(command.modifiers, by_uid=command.by_uid)
+    partial, modifiers = fetch_modifier(command.modifiers, by_uid=command.by_uid)
+    since = fetch_modifiers(modifiers, by_uid=command.by_uid)
     if since is not None and since.vanished and b"QRESYNC" not in session.enabled:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
@@ -180,9 +184,16 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2, uid_only=session.uid_only)
     if any(item.label == b"MODSEQ" for item in wanted.items):
         session.use_modseqs(emit)
+    if since is not None and since.vanished:
+        emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+    if partial is not None:
+        spans = _part(spans, partial)
+        limit = session.services.message_limit
+        if newest(selected.view, spans, limit)[1] is not None:
+            # RFC 9738 section 3.1: a part was asked for, so a part of it is no answer.
+            raise No("that part has too many messages", messagelimit(limit))
     if since is not None:
-        if since.vanished:
-            emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
+        # RFC 9394 section 3.4: first the part, then what changed of it, whatever was written first.
         spans = selected.view.changed(spans, since.modseq)
     spans, done = newest(selected.view, spans, session.services.message_limit)
     if all(item.label in _STATE_ONLY for item in wanted.items):
@@ -209,6 +220,19 @@ def of_new(items: tuple[FetchItem, ...]) -> Callable[[Session, Sequence[Span], O
         await (_from_state if from_state else _from_store)(session.here, spans, wanted, emit)
 
     return tell
+
+
+def _part(spans: Sequence[Span], wanted: PartialRange) -> list[Span]:
+    """Of these places the first, or the last, as RFC 9394 section 3.3 counts them: the cost follows the spans, not the messages."""
+    low, high = wanted.within(sum(end - begin for begin, end in spans))
+    found: list[Span] = []
+    before = 0
+    for begin, end in spans:
+        first, last = max(low - before, 0), min(high - before, end - begin)
+        if first < last:
+            found.append((begin + first, begin + last))
+        before += end - begin
+    return found
 
 
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
@@ -302,16 +326,18 @@ async def _with_octets(
 ) -> None:
     """Messages whose octets are needed, some 64 KiB of them or one."""
     view = selected.view
+    structure = parse
     if len(places) == 1 and places[0][1] > IN_PLACE and wanted.in_pieces:
         uid = view.uids[places[0][0]]
         whole = await selected.folder.large(uid)
         found = {} if whole is None else {uid: whole}
+        structure = partial(selected.folder.structure, uid)
     else:
         found = dict(await selected.folder.octets([(view.uids[place], size) for place, size in places]))
     for place, _ in places:
         uid = view.uids[place]
         octets = found.get(uid)
-        message = None if octets is None else _Octets(octets)
+        message = None if octets is None else _Octets(octets, structure)
         binaries: dict[FetchItem, bytes | int | None] = {}
         if message is not None:
             try:

@@ -139,6 +139,7 @@ async def listed(session: Session, mailbox: str, row: FolderRow, *, owner: Addre
         session.acting,
         None if session.place(mailbox).owner is None else lambda one: owner is None or one == owner,
         own=session.place(mailbox).owner is None,
+        top=row.path,
     )
     below = row.path + SEPARATOR
     one = Name()

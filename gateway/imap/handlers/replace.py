@@ -3,6 +3,7 @@
 from gateway.changes import News
 from gateway.imap.grammar.replace import Replace
 from gateway.imap.handlers.append import item_of
+from gateway.imap.handlers.catenate import Catenation
 from gateway.imap.responses import NONEXISTENT, READ_ONLY, Condition, Status, appenduid
 from gateway.imap.session import No, Output, Session
 
@@ -16,7 +17,7 @@ async def replace(session: Session, command: Replace, emit: Output) -> None:
     uids = selected.view.resolve(command.message, by_uid=command.by_uid)
     if not uids:
         raise No("there is no such message", NONEXISTENT)
-    item = await item_of(session, command.append.messages[0])
+    item = await item_of(session, command.append.messages[0], Catenation(session))
     done = await session.services.folders.replace(selected.folder, uids[0], place, item)
     session.news |= News.FOLDER
     if done is None:

@@ -2,17 +2,21 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
+from gateway.imap.contexts import Results
+from gateway.imap.grammar import partial
 from gateway.imap.grammar import search as syntax
-from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet
+from gateway.imap.grammar.numbers import HIGHEST_UID, STAR, SequenceSet
+from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import Search, SearchKey
-from gateway.imap.responses import UIDREQUIRED, Found, FoundExtended, search_data
+from gateway.imap.handlers.contexts import Alters, Context, Matching, contexts_of, following, refuse
+from gateway.imap.responses import UIDREQUIRED, Found, FoundExtended, search_data, spell_set
 from gateway.imap.session import Answer, Bad, Cut, Output, Selected, Session, newest, runs_of
-from gateway.imap.view import BadSequence, Span, View, overlap
+from gateway.imap.view import BadSequence, Span, View, neighbours, overlap
 from gateway.message.text import fold
 from store import criteria
 from store.criteria import Criterion
@@ -40,11 +44,16 @@ _Test = Callable[[int, int], bool]
 """By UID and flags."""
 
 
-async def search(session: Session, command: Search, emit: Output) -> Answer:
-    """RFC 3501 section 6.4.4, RFC 4731, RFC 5182; with IMAP4rev2 the answer is always ESEARCH (RFC 9051 section 6.4.4). Numbers are
-    those the client knows: what came since is not among them."""
+async def search(session: Session, command: Search, emit: Output, *, named: str | None = None) -> Answer:
+    """RFC 3501 section 6.4.4, RFC 4731, RFC 5182, RFC 5267, RFC 9394; with IMAP4rev2 the answer is always ESEARCH (RFC 9051 section
+    6.4.4). Numbers are those the client knows: what came since is not among them. `named`: in answer to ESEARCH, the mailbox's name,
+    and nothing is said of it where nothing is found (RFC 7377 section 2.1).
+    """
+    require_uids(session, command.key)
+    if command.returns(b"UPDATE"):
+        following(session, emit.tag)
     try:
-        cutoff = await _search(session, command, emit)
+        cutoff = await _search(session, command, emit, named=named)
         return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
     except BadSequence:
         raise
@@ -55,9 +64,11 @@ async def search(session: Session, command: Search, emit: Output) -> Answer:
         raise
 
 
-async def _search(session: Session, command: Search, emit: Output) -> Cut | None:
-    require_uids(session, command.key)
+async def _search(session: Session, command: Search, emit: Output, *, named: str | None) -> Cut | None:
     selected = await session.refresh()
+    follows = command.returns(b"UPDATE")
+    contexts = contexts_of(selected) if follows else None
+    mailbox = None if named is None else (named, selected.folder.row.uidvalidity)
     key, cutoff = within_limit(selected, command.key, session.services.message_limit)
     pairs = await matching(selected, key, emit)
     found: Sequence[int] = [uid if command.by_uid else number for number, uid in pairs]
@@ -68,19 +79,22 @@ async def _search(session: Session, command: Search, emit: Output) -> Cut | None
         emit.say(Found(found, highest(selected, found, by_uid=command.by_uid) if by_modseq else None))
     else:
         # RFC 9051 section 6.4.4: without options as with RETURN (ALL).
-        options = [b"ALL"] if command.returning is None else [option.name for option in command.returning]
-        data = search_data(found, options)
-        # RFC 4731 section 3.2, RFC 5182 section 2.4: with MIN and MAX alone, one or two are returned, and one or two are saved.
-        ends = [found[0]] * (b"MIN" in options) + [found[-1]] * (b"MAX" in options) if found else []
-        counted = found if not ends or {b"ALL", b"COUNT"} & set(options) else sorted(set(ends))
+        returning = (Parameter(b"ALL"),) if command.returning is None else command.returning
+        options = [option.name for option in returning]
+        data, counted = returned(found, returning)
         if b"SAVE" in options:
             view = selected.view
             view.save(counted if command.by_uid else [view.uids[number - 1] for number in counted])
-            if options == [b"SAVE"]:
-                return cutoff
-        if by_modseq and found:
+        if by_modseq and counted:
             data = (*data, (b"MODSEQ", b"%d" % highest(selected, counted, by_uid=command.by_uid)))
-        emit.say(FoundExtended(emit.tag, command.by_uid, data))
+        if options != [b"SAVE"] and (found or named is None):
+            emit.say(FoundExtended(emit.tag, command.by_uid, data, mailbox))
+        if contexts is not None and emit.tag is not None:
+            context = _context(emit.tag, command, selected, [uid for _, uid in pairs], mailbox)
+            if context is None or cutoff is not None:
+                refuse(emit.tag, "that search is too long to be followed", emit)
+            else:
+                contexts.follow(context, emit)
     return cutoff
 
 
@@ -109,32 +123,132 @@ def _searched(key: SearchKey, view: View) -> list[Span]:
             return [(0, view.exists)]
 
 
-def asks_modseq(key: SearchKey) -> bool:
-    """Whether MODSEQ is among the keys (RFC 7162 section 3.1.5): then the answer names the highest, in SEARCH and SORT alike."""
-    return any(isinstance(one, syntax.ModseqAtLeast) for one in _all_of(key))
-
-
 def require_uids(session: Session, key: SearchKey) -> None:
     """Once UIDONLY is on, no key may name message numbers (RFC 9586 section 3.5); `$` names messages, not numbers. Raises Bad."""
-    if session.uid_only and any(isinstance(one, syntax.Among) and not one.by_uid and one.messages.slices for one in _all_of(key)):
+    if session.uid_only and any(isinstance(one, syntax.Among) and not one.by_uid and one.messages.slices for one in _leaves(key)):
         raise Bad("message numbers are not used once UIDONLY is enabled", UIDREQUIRED)
 
 
-def _all_of(key: SearchKey) -> Iterator[SearchKey]:
-    """The key and all that is in it."""
+def returned(found: Sequence[int], options: Sequence[Parameter]) -> tuple[tuple[tuple[bytes, bytes], ...], Sequence[int]]:
+    """What the return options make of ascending numbers, and which of them are returned, and saved with SAVE: with MIN and MAX alone
+    one or two (RFC 4731 section 3.2, RFC 5182 section 2.4), with PARTIAL a part, and those beside it (RFC 9394 section 3.2)."""
+    names = {option.name for option in options}
+    data = search_data(found, names)
+    ends = [found[0]] * (b"MIN" in names) + [found[-1]] * (b"MAX" in names) if found else []
+    part: Sequence[int] | None = None
+    for option in options:
+        if option.name == b"PARTIAL" and isinstance(option.value, bytes):
+            part, spelled = part_of(found, option.value)
+            data = (*data, spelled)
+    if {b"ALL", b"COUNT"} & names or (part is None and not ends):
+        return data, found
+    return data, sorted({*ends, *(part or ())})
+
+
+def part_of(found: Sequence[int], asked: bytes) -> tuple[Sequence[int], tuple[bytes, bytes]]:
+    """`ret-data-partial = "PARTIAL" SP "(" partial-range SP partial-results ")"`, `partial-results = sequence-set / "NIL"`
+    (RFC 9394 section 4): the results in that part, and the item."""
+    low, high = partial.read(asked).within(len(found))
+    part = found[low:high]
+    return part, (b"PARTIAL", b"(%b %b)" % (asked, spell_set(part) if part else b"NIL"))
+
+
+def _context(tag: bytes, command: Search, selected: Selected, uids: list[int], mailbox: tuple[str, int] | None) -> Context | None:
+    key = frozen(command.key, selected.view)
+    if not may_be_followed(key, selected):
+        return None
+    results = Results(uids, is_sorted=False)
+    return Context(tag, command.by_uid, results, matching_among(key), alters=alters(key), mailbox=mailbox)
+
+
+def frozen(key: SearchKey, view: View) -> SearchKey:
+    """The key with what message numbers and `$` mean now (RFC 5267 section 4.3, "evaluated at the time the command is received")."""
+    match key:
+        case syntax.Among(messages, by_uid) if not by_uid or not messages.slices:
+            runs = runs_of(view, view.spans(messages, by_uid=by_uid, lenient=True))
+            return syntax.Among(SequenceSet(tuple(runs)), True) if runs else syntax.Not(syntax.Everything())
+        case syntax.Not(inner):
+            return syntax.Not(frozen(inner, view))
+        case syntax.And(keys):
+            return syntax.And(tuple(frozen(each, view) for each in keys))
+        case syntax.Or(first, second):
+            return syntax.Or(frozen(first, view), frozen(second, view))
+        case _:
+            return key
+
+
+def alters(key: SearchKey) -> Alters:
+    """When does it change whether a message matches?"""
+    ages: set[int] = set()
+    with_flags = with_last = False
+    for leaf in _leaves(key):
+        match leaf:
+            case syntax.Aged(_, seconds):
+                ages.add(seconds)
+            case syntax.Among(messages):
+                with_last = with_last or any(STAR in one for one in messages.slices)
+            case syntax.HasFlag() | syntax.ModseqAtLeast():
+                with_flags = True
+            case _:
+                pass
+    return Alters(with_flags, with_last, tuple(sorted(ages)))
+
+
+def may_be_followed(key: SearchKey, selected: Selected) -> bool:
+    """Is there room left in the search to ask for a few messages only?"""
+    depth, leaves = criteria.measure(criteria.And((criteria.Uids(()), criterion(key, selected.view))))
+    return depth <= criteria.MAX_DEPTH and leaves <= criteria.MAX_LEAVES
+
+
+def matching_among(key: SearchKey) -> Matching:
+    """Which of some messages match, at the cost of looking at these."""
+
+    async def among(selected: Selected, uids: Sequence[int], emit: Output) -> Collection[int]:
+        test, state = _by_state(key, selected), selected.view.state
+        if test is None:
+            return await selected.folder.search(criteria.And((criteria.Uids(tuple(neighbours(uids))), criterion(key, selected.view))))
+        found: list[int] = []
+        for start in range(0, len(uids), _SLICE):
+            for uid in uids[start : start + _SLICE]:
+                at = state.index(uid)
+                if at is not None and test(uid, state.flags[at]):
+                    found.append(uid)
+            await emit.breathe()
+        return found
+
+    return among
+
+
+def needs_numbers(key: SearchKey) -> bool:
+    """Does the search, or its answer, rest on what a session knows of a folder: message numbers, `*`, `$`, \\Recent, mod-sequences?"""
+    for leaf in _leaves(key):
+        match leaf:
+            case syntax.HasFlag(b"\\Recent") | syntax.ModseqAtLeast():
+                return True
+            case syntax.Among(messages, by_uid) if not by_uid or not messages.slices or any(STAR in one for one in messages.slices):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _leaves(key: SearchKey) -> Iterator[SearchKey]:
     waiting = [key]
     while waiting:
-        one = waiting.pop()
-        yield one
-        match one:
+        match waiting.pop():
             case syntax.Not(inner):
                 waiting.append(inner)
             case syntax.And(keys):
                 waiting.extend(keys)
             case syntax.Or(first, second):
                 waiting.extend((first, second))
-            case _:
-                pass
+            case leaf:
+                yield leaf
+
+
+def asks_modseq(key: SearchKey) -> bool:
+    """Whether MODSEQ is among the keys (RFC 7162 section 3.1.5): then the answer names the highest, in SEARCH and SORT alike."""
+    return any(isinstance(leaf, syntax.ModseqAtLeast) for leaf in _leaves(key))
 
 
 def highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:
@@ -151,12 +265,15 @@ async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tup
     view = selected.view
     test = _by_state(key, selected)
     if test is None or not view.current:
-        emit.goal = view.exists
+        counts = emit.goal is None
+        if counts:
+            emit.goal = view.exists
 
         def looked_at(uid: int) -> None:
-            emit.done = bisect_right(view.uids, uid, 0, view.exists)
+            if counts:
+                emit.done = bisect_right(view.uids, uid, 0, view.exists)
 
-        hits = await selected.folder.search(criterion(key, selected), looked_at)
+        hits = await selected.folder.search(criterion(key, view), looked_at)
         return [(number, uid) for uid in hits if (number := view.number(uid)) is not None]
     exists = view.exists
     uids, flags = view.uids[:exists], view.state.flags[:exists]
@@ -204,13 +321,13 @@ def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
             return None
 
 
-def criterion(key: SearchKey, selected: Selected) -> Criterion:
+def criterion(key: SearchKey, view: View) -> Criterion:
     """The key in the store's terms: message numbers and \\Recent become UIDs, which only this session knows."""
     match key:
         case syntax.Everything():
             return criteria.All()
         case syntax.HasFlag(b"\\Recent", present):
-            recent = criteria.Uids(_recent(selected))
+            recent = criteria.Uids(_recent(view))
             return recent if present else criteria.Not(recent)
         case syntax.HasFlag(flag, present):
             bit = _SYSTEM.get(flag)
@@ -229,8 +346,10 @@ def criterion(key: SearchKey, selected: Selected) -> Criterion:
             return criteria.SizeLarger(octets)
         case syntax.Sized(_, octets):
             return criteria.SizeSmaller(octets)
+        case syntax.Among(messages, True) if messages.slices and not any(STAR in one for one in messages.slices):
+            return criteria.Uids(tuple((min(one), max(one)) for one in messages.slices))
         case syntax.Among(messages, by_uid):
-            return criteria.Uids(tuple(runs_of(selected.view, selected.view.spans(messages, by_uid=by_uid, lenient=True))))
+            return criteria.Uids(tuple(runs_of(view, view.spans(messages, by_uid=by_uid, lenient=True))))
         case syntax.Aged(relation, seconds):
             moment = time.time_ns() // 1000 - seconds * 1_000_000
             return criteria.Received(moment, None) if relation == b"YOUNGER" else criteria.Received(None, moment)
@@ -242,11 +361,11 @@ def criterion(key: SearchKey, selected: Selected) -> Criterion:
         case syntax.ModseqAtLeast(modseq):
             return criteria.ModseqAtLeast(modseq)
         case syntax.Not(inner):
-            return criteria.Not(criterion(inner, selected))
+            return criteria.Not(criterion(inner, view))
         case syntax.And(keys):
-            return criteria.And(tuple(criterion(each, selected) for each in keys))
+            return criteria.And(tuple(criterion(each, view) for each in keys))
         case syntax.Or(first, second):
-            return criteria.Or((criterion(first, selected), criterion(second, selected)))
+            return criteria.Or((criterion(first, view), criterion(second, view)))
         case _:
             raise AssertionError(f"a search key without an answer: {type(key).__name__}")
 
@@ -271,6 +390,5 @@ def _dated(relation: bytes, day: date) -> Criterion:
             return kind(number * unit, None)
 
 
-def _recent(selected: Selected) -> tuple[Run, ...]:
-    view = selected.view
+def _recent(view: View) -> tuple[Run, ...]:
     return tuple((uid, uid) for uid in view.uids[: view.exists] if view.is_recent(uid)) if view.recent else ()

@@ -1,14 +1,27 @@
 """SORT and THREAD: matching messages in an order, or in conversations (RFC 5256)."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.imap.contexts import Results
 from gateway.imap.grammar.sort import Sort, SortKey, Thread
-from gateway.imap.handlers.search import asks_modseq, highest, matching, require_uids, within_limit
+from gateway.imap.handlers.contexts import Context, Contexts, Placing, contexts_of, following, place_among, refuse
+from gateway.imap.handlers.search import (
+    alters,
+    asks_modseq,
+    frozen,
+    highest,
+    matching,
+    matching_among,
+    may_be_followed,
+    part_of,
+    require_uids,
+    within_limit,
+)
 from gateway.imap.responses import FoundExtended, messagelimit, search_data
 from gateway.imap.session import No, Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
@@ -63,6 +76,10 @@ class Threads:
 
 async def sort(session: Session, command: Sort, emit: Output) -> None:
     """RFC 5256 section 3, RFC 5957, and with RETURN RFC 5267 section 3: MIN is the first in the order, MAX the last."""
+    contexts = None
+    if command.returns(b"UPDATE"):
+        following(session, emit.tag)
+        contexts = contexts_of(session.here)
     rows, numbers = await _matching(session, command, emit)
     await _off_the_loop(len(rows), lambda: ordered(rows, command.criteria))
     found = [row.uid for row in rows] if command.by_uid else [numbers[row.uid] for row in rows]
@@ -74,9 +91,53 @@ async def sort(session: Session, command: Sort, emit: Output) -> None:
         emit.say(SortedNumbers(found, modseq))
         return
     data = search_data(found, [option.name for option in command.returning])
+    for option in command.returning:
+        if option.name == b"PARTIAL" and isinstance(option.value, bytes):
+            _, spelled = part_of(found, option.value)
+            data = (*data, spelled)
     if modseq is not None:
         data = (*data, (b"MODSEQ", b"%d" % modseq))
     emit.say(FoundExtended(emit.tag, command.by_uid, data))
+    if contexts is not None and emit.tag is not None:
+        _follow(contexts, emit.tag, command, session.here, [row.uid for row in rows], emit)
+
+
+def _follow(contexts: Contexts, tag: bytes, command: Sort, selected: Selected, uids: list[int], emit: Output) -> None:
+    key = frozen(command.key, selected.view)
+    if not may_be_followed(key, selected):
+        refuse(tag, "that search is too long to be followed", emit)
+        return
+    results = Results(uids, is_sorted=True)
+    contexts.follow(Context(tag, command.by_uid, results, matching_among(key), _placing(command.criteria), alters(key)), emit)
+
+
+def _placing(criteria: Sequence[SortKey]) -> Placing:
+    """What a message is sorted by never changes, so that only what comes into a result has to find its place there."""
+
+    async def placing(selected: Selected, order: Sequence[int], fresh: Collection[int]) -> list[tuple[int, int]]:
+        coming = await selected.folder.sorting(sorted(fresh))
+        await _off_the_loop(len(coming), lambda: ordered(coming, criteria))
+        rows: dict[int, SortRow] = {row.uid: row for row in coming}
+
+        async def learn(uids: Collection[int]) -> Collection[int]:
+            rows.update((row.uid, row) for row in await selected.folder.sorting(sorted(uids)))
+            return [uid for uid in uids if uid in rows]
+
+        def is_before(one: int, other: int) -> bool:
+            return _compared(rows[one], rows[other], criteria) < 0
+
+        return await place_among(order, [row.uid for row in coming], is_before, learn)
+
+    return placing
+
+
+def _compared(one: SortRow, other: SortRow, criteria: Sequence[SortKey]) -> int:
+    """Below zero: the first stands first."""
+    for criterion in criteria:
+        left, right = KEYS[criterion.name](one), KEYS[criterion.name](other)
+        if left != right:
+            return -1 if (left < right) is not criterion.reverse else 1
+    return one.uid - other.uid
 
 
 async def thread(session: Session, command: Thread, emit: Output) -> None:

@@ -17,7 +17,15 @@ async def people(office: Office) -> Office:
 
 @pytest.mark.parametrize(
     ("text", "path"),
-    [("/", "/"), ("", "/"), ("inbox", "/INBOX"), ("/Inbox/", "/INBOX"), ("/InBox/Sub", "/INBOX/Sub"), ("Posta//2026", "/Posta/2026")],
+    [
+        ("/", "/"),
+        ("", "/"),
+        ("inbox", "/INBOX"),
+        ("/Inbox/", "/INBOX"),
+        ("/InBox/Sub", "/INBOX/Sub"),
+        ("Posta//2026", "/Posta/2026"),
+        ("Bu\u0308ro", "/Büro"),
+    ],
 )
 def test_a_path_is_read_as_it_is_stored(text: str, path: str) -> None:
     assert read_path(text) == path

@@ -10,6 +10,7 @@ import pytest
 from gateway.arrival import arrived
 from gateway.folders import FlagMode, Folders, NewItem, Place
 from gateway.folders import records as recording
+from gateway.message.structure import parse
 from gateway.refusal import Refused
 from policy.folders import FolderOp
 from policy.grants import FolderEntry, Grantee, GranteeKind
@@ -149,6 +150,9 @@ async def test_a_large_message_that_was_expunged_is_not_given_out(house: House) 
     folder = await house.folders.open(house.visit("anna"), Place(None, "/INBOX"))
     assert len(await folder.large(4) or b"") > 200_000
     assert (await folder.large(4)) is (await folder.large(4))
+    octets = await folder.large(4) or b""
+    assert folder.structure(4, octets) is folder.structure(4, octets)
+    assert folder.structure(4, octets) == parse(octets)
     await folder.change_flags([(4, 4)], FlagMode.ADD, Flag.DELETED, ())
     await folder.expunge()
     assert await folder.large(4) is None

@@ -358,6 +358,8 @@ PIECES = [
     b"CREATE ", b"&AC4-", b"../", b"%",
     b"RENAME ", b"Other Users/", b"anna", b"@", b"CLOSE", b"GETACL ", b"anyone", b"lrs", b"+", b"-", b"ENABLE ", b"ID ", b"NIL",
     b"NAMESPACE", b"LSUB ",
+    b"IMAP4rev2 ", b"UTF8=ACCEPT ", b"UTF8 (", b"~{3+}\r\na\0c", b"~{3}\r\n",
+    b"u\xcc\x88", b"\xc3", b"\xe2\x80\xa8", b"CHARSET ", b"DELETE ", b"\"x\"",
 ]  # fmt: skip
 
 
@@ -367,9 +369,11 @@ async def test_any_octets_get_an_answer_or_a_goodbye_and_never_a_fault(house: Ho
     port = await house.listen(Limits(bad_commands=1000, bad_commands_before_login=1000))
     await house.put("anna", "/INBOX", 3)
     await house.share("anna", "/", "bruno", "rwid")
-    for state in range(3):
+    for state in range(4):
         client = await house.client(port, "bruno" if state else None)
-        if state == 2:
+        if state == 3:
+            await client.do("ENABLE IMAP4rev2 UTF8=ACCEPT QRESYNC")
+        if state >= 2:
             await client.do('SELECT "Other Users/anna/INBOX"')
         for number in range(60):
             line = b"".join(dice.choice(PIECES) for _ in range(dice.randrange(1, 12)))

@@ -50,6 +50,10 @@ from gateway.imap.responses import Condition, Status
             say.FoundExtended(b"a1", True, say.search_data([2, 3, 9], [b"MIN", b"MAX", b"ALL", b"COUNT"])),
             b'* ESEARCH (TAG "a1") UID MIN 2 MAX 9 ALL 2:3,9 COUNT 3',
         ),
+        (
+            say.FoundExtended(b"a1", True, say.search_data([2], [b"MIN"]), ("Büro", 7)),
+            b'* ESEARCH (TAG "a1" MAILBOX "B&APw-ro" UIDVALIDITY 7) UID MIN 2',
+        ),
         (say.FoundExtended(b"a1", False, say.search_data([], [b"MIN", b"ALL", b"COUNT"])), b'* ESEARCH (TAG "a1") COUNT 0'),
         (say.FoundExtended(b"a1", False, say.search_data([], [b"ALL"])), b'* ESEARCH (TAG "a1")'),
         (say.Flags((b"\\Seen", b"x")), b"* FLAGS (\\Seen x)"),
@@ -59,6 +63,7 @@ from gateway.imap.responses import Condition, Status
         (say.Vanished(((1, 3), (7, 7))), b"* VANISHED 1:3,7"),
         (say.Vanished(((9, 9),), earlier=True), b"* VANISHED (EARLIER) 9"),
         (Status(Condition.OK, "x", say.modified([2, 3, 7]), b"a"), b"a OK [MODIFIED 2:3,7] x"),
+        (Status(Condition.NO, "x", say.noupdate(b'B"01')), b'* NO [NOUPDATE "B\\"01"] x'),
         (say.FetchData(1, (b"UID 4", b"BODY[] {4}\r\na\r\nb")), b"* 1 FETCH (UID 4 BODY[] {4}\r\na\r\nb)"),
         (say.Namespaces((("", "/"),), (("Other Users/", "/"),)), b'* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL'),
         (say.Identification(()), b"* ID NIL"),

@@ -83,8 +83,9 @@ frames = st.lists(st.lists(_pieces | st.binary(max_size=4), max_size=14).map(b""
 
 
 def never_crashes(rule: Callable[[Cursor], object], found: Frame) -> None:
-    """A value or the one documented error."""
-    try:
-        Cursor(found).whole(rule)
-    except BadSyntax as error:
-        assert error.message.isprintable()
+    """A value or the one documented error, whatever was enabled."""
+    for enabled in (False, True):
+        try:
+            Cursor(found, utf8=enabled, charset_is_utf8=enabled).whole(rule)
+        except BadSyntax as error:
+            assert error.message.isprintable()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from gateway.imap.framing import Frame
-from gateway.imap.grammar.append import Append, AppendMessage, append
+from gateway.imap.grammar.append import Append, AppendMessage, Url, append
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused
 
 WHEN = datetime(2024, 2, 1, tzinfo=UTC)
@@ -22,6 +22,9 @@ WHEN = datetime(2024, 2, 1, tzinfo=UTC)
         (b' Sent () " 1-Feb-2024 00:00:00 +0000" {0}\r\n', (AppendMessage((), WHEN, b""),)),
         (b" Sent ~{3}\r\na\0b", (AppendMessage((), None, b"a\0b", binary=True),)),
         (b" Sent (x) ~{1+}\r\na", (AppendMessage((b"x",), None, b"a", binary=True),)),
+        (b" Sent CATENATE (TEXT {2}\r\nab URL c)", (AppendMessage((), None, b"", parts=(b"ab", Url(b"c"))),)),
+        (b" Sent CATENATE (UTF8 (~{2}\r\na\0) URL b)", (AppendMessage((), None, b"", True, (b"a\0", Url(b"b"))),)),
+        (b' Sent (x) catenate (url "/a b" url {1}\r\nc)', (AppendMessage((b"x",), None, b"", parts=(Url(b"/a b"), Url(b"c"))),)),
         (b" {4}\r\nSent {3}\r\nabc", (AppendMessage((), None, b"abc"),)),
     ],
 )
@@ -56,6 +59,26 @@ def test_several_messages_and_binary_ones() -> None:
 def test_any_frame_is_read_or_refused(found: Frame) -> None:
     never_crashes(append, found)
     never_crashes(partial(append, several=True), found)
+    never_crashes(append, Frame((b" x CATENATE (TEXT ", b"a", found.parts[0], *found.parts[1:])))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"CATENATE", b"CATENATE ", b"CATENATE ()", b"CATENATE (TEXT)", b"CATENATE (TEXT a)", b"CATENATE (URL )", b"CATENATE (URL a URL)"),
+        *(
+            b"CATENATE (URL a)) {1}\r\na",
+            b"CATENATE (URL a",
+            b"CATENATE (TEXT {1}\r\n\0)",
+            b"CATENATE (TEXT ~{1}\r\na)",
+            b"CATENATE(URL a)",
+        ),
+        *(b"CATENATE (UTF8 {1}\r\na)", b"CATENATE (UTF8 (~{1}\r\na)", b"CATENATE (UTF8 ({1}\r\na))"),
+        *(b"CATENATE (URL " + b"a" * 8193 + b")", b"CATENATE (" + b"URL a " * 1000 + b"URL a)"),
+    ],
+)
+def test_catenate_that_is_none_is_refused(data: bytes) -> None:
+    refused(append, b" Sent " + data)
 
 
 @pytest.mark.parametrize("word", [b"UTF8", b"utf8"])

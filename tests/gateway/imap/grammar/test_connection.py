@@ -7,7 +7,7 @@ from hypothesis import given
 
 from gateway.imap.framing import Frame
 from gateway.imap.grammar import connection
-from gateway.imap.grammar.connection import Enable, Identify, enable, id_command
+from gateway.imap.grammar.connection import Compress, Enable, Identify, compress, enable, id_command
 from gateway.imap.grammar.cursor import Cursor
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused
 
@@ -74,3 +74,12 @@ def test_id_that_is_none_is_refused(arguments: bytes) -> None:
 def test_any_frame_is_read_or_refused(found: Frame) -> None:
     never_crashes(enable, found)
     never_crashes(id_command, found)
+
+
+def test_compress_is_read() -> None:
+    assert read(compress, b" deflate") == Compress(b"DEFLATE")
+
+
+@pytest.mark.parametrize("arguments", [b"", b" ", b" GZIP", b" DEFLATE DEFLATE", b' "DEFLATE"', b" DEFLATE=1", b" {7+}\r\nDEFLATE"])
+def test_compress_that_is_none_is_refused(arguments: bytes) -> None:
+    refused(compress, arguments)

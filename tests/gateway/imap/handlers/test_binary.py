@@ -78,6 +78,16 @@ async def test_an_encoding_that_nobody_knows(reading: Client, house: House) -> N
     assert (await reading.do("FETCH 1 BODY.PEEK[3]")).ok
 
 
+async def test_headers_are_never_decoded(anna: Client) -> None:
+    sent = b"Subject: =?utf-8?q?sch=C3=B6n?=\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=41"
+    assert (await anna.do("APPEND INBOX ~{}", sent)).ok
+    await anna.do("SELECT INBOX")
+    assert await fetched(anna, "(BINARY.PEEK[] BINARY.PEEK[1])") == b"* 1 FETCH (BINARY[] {%d}\r\n%b BINARY[1] {1}\r\nA)" % (
+        len(sent),
+        sent,
+    )
+
+
 async def test_a_large_part_in_pieces(anna: Client) -> None:
     octets = os.urandom(300_000)
     lines = b2a_base64(octets, newline=False)

@@ -155,3 +155,37 @@ async def test_preview(house: House, anna: Client) -> None:
     await anna.do("COPY 3 Sent")
     await anna.do("EXAMINE Sent")
     assert b"zw\xc3\xb6lf 3" in (await anna.do("FETCH 1 PREVIEW")).all
+
+
+async def test_a_part_of_the_messages(house: House, anna: Client) -> None:
+    """RFC 9394 sections 3.3 and 3.4."""
+    await house.put("anna", "/INBOX", 9)
+    await anna.do("SELECT INBOX")
+    await anna.do("STORE 4:5 +FLAGS (\\Deleted)")
+    await anna.do("EXPUNGE")
+
+    async def uids(arguments: str) -> list[int]:
+        said = await anna.do(f"UID FETCH {arguments}")
+        assert said.ok, said
+        return [int(line.partition(b"UID ")[2].split(b" ")[0].rstrip(b")")) for line in said.having("FETCH")]
+
+    assert await uids("1:* (UID) (PARTIAL 1:3)") == [1, 2, 3]
+    assert await uids("1:* (UID) (PARTIAL -1:-3)") == [7, 8, 9]
+    assert await uids("1:* (UID) (PARTIAL -3:-1)") == [7, 8, 9]
+    assert await uids("1:* (UID) (PARTIAL 3:4)") == [3, 6]
+    assert await uids("7:*,1:2 (UID) (PARTIAL 2:4)") == [2, 7, 8]
+    assert await uids("7:*,1:2,8:9 (UID) (PARTIAL -5:-4)") == [1, 2]
+    assert await uids("1:* (UID RFC822.SIZE) (PARTIAL 7:4294967295)") == [9]
+    assert await uids("1:* (UID) (PARTIAL 8:9)") == []
+    assert await uids("4:5 (UID) (PARTIAL 1:9)") == []
+    modseq = int((await anna.do("UID FETCH 1:* (MODSEQ) (PARTIAL -1:-1)")).having("MODSEQ (")[-1].partition(b"MODSEQ (")[2].split(b")")[0])
+    await anna.do("UID STORE 2,8 +FLAGS (\\Flagged)")
+    # First the part, then what changed of it, whatever stands first.
+    for modifiers in (f"PARTIAL -1:-3 CHANGEDSINCE {modseq}", f"CHANGEDSINCE {modseq} PARTIAL -1:-3"):
+        assert await uids(f"1:* (UID FLAGS) ({modifiers})") == [8]
+    for bad in ("UID FETCH 1:* (UID) (PARTIAL 1:*)", "UID FETCH 1:* (UID) (PARTIAL)", "UID FETCH 1:* (UID) (PARTIAL (1:2))",
+                "UID FETCH 1:* (UID) (PARTIAL 1:-1)", "UID FETCH 1:* (UID) (PARTIAL 0:2)", "FETCH 1:* (UID) (PARTIAL 1:2)"):  # fmt: skip
+        assert (await anna.do(bad)).tagged.startswith(b"BAD"), bad
+    # Only what is in the part is read.
+    await anna.do("UID FETCH 1:* (BODY[]) (PARTIAL 1:1)")
+    assert (await anna.do("UID SEARCH SEEN")).untagged == [b"* SEARCH 1"]

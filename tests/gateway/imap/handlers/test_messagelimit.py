@@ -171,3 +171,22 @@ async def test_append_is_all_or_nothing(small: Client) -> None:
     assert said.tagged.startswith(b"NO [MESSAGELIMIT 3] ")
     assert (await small.do("APPEND Sent {} {} {}", *[octets] * 3)).ok
     assert (await small.do("STATUS Sent (MESSAGES)")).untagged == [b'* STATUS "Sent" (MESSAGES 3)']
+
+
+async def test_a_part_that_is_too_large_is_refused_whole(small: Client) -> None:
+    said = await small.do("UID FETCH 1:* (UID) (PARTIAL -1:-4)")
+    assert said.untagged == []
+    assert said.tagged.startswith(b"NO [MESSAGELIMIT 3] ")
+    assert len((await small.do("UID FETCH 1:* (UID) (PARTIAL -1:-3)")).untagged) == 3
+
+
+async def test_in_the_selected_mailbox_among_several(small: Client) -> None:
+    said = await small.do("ESEARCH IN (selected) RETURN (COUNT) ALL")
+    assert said.tagged.startswith(b"OK [MESSAGELIMIT 3 5] ")
+    assert said.untagged[0].endswith(b" UID COUNT 3")
+
+
+async def test_what_was_cut_is_not_followed(small: Client) -> None:
+    said = await small.do("UID SEARCH RETURN (UPDATE COUNT) ALL")
+    assert said.having("[NOUPDATE ")
+    assert said.tagged.startswith(b"OK [MESSAGELIMIT 3 5] ")

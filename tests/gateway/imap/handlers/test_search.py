@@ -102,3 +102,52 @@ async def test_what_the_client_was_not_told_of_is_not_found(house: House, search
 async def test_too_much_is_a_limit(searching: Client) -> None:
     said = await searching.do("SEARCH " + " ".join(["SUBJECT x"] * 900))
     assert said.tagged.startswith((b"NO [LIMIT]", b"BAD"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "saved"),
+    [
+        ("PARTIAL 1:2", "PARTIAL (1:2 1:2)", "1 2"),
+        ("PARTIAL 2:1", "PARTIAL (2:1 1:2)", "1 2"),
+        ("PARTIAL 3:9", "PARTIAL (3:9 3)", "3"),
+        ("PARTIAL 4:9", "PARTIAL (4:9 NIL)", ""),
+        ("PARTIAL -1:-2", "PARTIAL (-1:-2 2:3)", "2 3"),
+        ("PARTIAL -9:-3", "PARTIAL (-9:-3 1)", "1"),
+        ("PARTIAL -4:-5", "PARTIAL (-4:-5 NIL)", ""),
+        ("PARTIAL 2:2 MIN", "MIN 1 PARTIAL (2:2 2)", "1 2"),
+        ("MAX PARTIAL 2:2", "MAX 3 PARTIAL (2:2 2)", "2 3"),
+        ("MIN PARTIAL 2:2 MAX", "MIN 1 MAX 3 PARTIAL (2:2 2)", "1 2 3"),
+        ("PARTIAL 2:2 COUNT", "COUNT 3 PARTIAL (2:2 2)", "1 2 3"),
+        ("PARTIAL 9:9 COUNT MIN", "MIN 1 COUNT 3 PARTIAL (9:9 NIL)", "1 2 3"),
+        ("PARTIAL 9:9 MIN", "MIN 1 PARTIAL (9:9 NIL)", "1"),
+    ],
+)
+async def test_partial_results_and_what_is_saved_of_them(searching: Client, options: str, said: str, saved: str) -> None:
+    """RFC 9394 sections 3.1 and 3.2."""
+    for verb in ("SEARCH", "UID SEARCH"):
+        (line,) = (await searching.do(f"{verb} RETURN ({options}) ALL")).untagged
+        assert line.decode().partition(") ")[2].removeprefix("UID ") == said
+        (line,) = (await searching.do(f"{verb} RETURN (SAVE {options}) ALL")).untagged
+        assert line.decode().partition(") ")[2].removeprefix("UID ") == said
+        assert (await searching.do("SEARCH $")).untagged == [f"* SEARCH {saved}".strip().encode()]
+
+
+async def test_partial_of_nothing(searching: Client) -> None:
+    (line,) = (await searching.do("SEARCH RETURN (PARTIAL -1:-5 MIN COUNT) SUBJECT nowhere")).untagged
+    assert line.endswith(b") COUNT 0 PARTIAL (-1:-5 NIL)")
+    for options in ("PARTIAL 1:2 ALL", "PARTIAL", "PARTIAL 1:*", "PARTIAL 1:-1", "PARTIAL 1:2 PARTIAL 1:2"):
+        assert (await searching.do(f"SEARCH RETURN ({options}) ALL")).tagged.startswith(b"BAD"), options
+
+
+async def test_the_mod_sequence_of_a_part_is_that_of_what_is_returned(house: House, searching: Client) -> None:
+    await searching.do("SELECT INBOX")
+    await searching.do("STORE 3 +FLAGS (\\Seen)")
+    for options, numbers in (
+        ("PARTIAL 1:2", (1, 2)),
+        ("PARTIAL -1:-1", (3,)),
+        ("PARTIAL 1:1 COUNT", (1, 2, 3)),
+        ("PARTIAL 1:1 MAX", (1, 3)),
+    ):
+        (*_, line) = (await searching.do(f"SEARCH RETURN ({options}) MODSEQ 1")).having("ESEARCH")
+        told = (await searching.do(f"FETCH {','.join(map(str, numbers))} (MODSEQ)")).untagged
+        assert int(line.rpartition(b"MODSEQ ")[2]) == max(int(one.partition(b"MODSEQ (")[2].rstrip(b")")) for one in told), options

@@ -100,6 +100,21 @@ async def test_return_options(house: House, anna: Client) -> None:
     assert (await anna.do("SORT RETURN (MIN COUNT) (SUBJECT) UTF-8 TEXT nowhere")).untagged == [b'* ESEARCH (TAG "t5") COUNT 0']
 
 
+async def test_parts_of_what_is_sorted(house: House, anna: Client) -> None:
+    """RFC 5267 section 4.4: by their places in the order."""
+    await store_all(house)
+    await anna.do("EXAMINE INBOX")
+    for options, data in (
+        ("PARTIAL 1:2", "PARTIAL (1:2 2:3)"),
+        ("PARTIAL 2:3 COUNT", "COUNT 4 PARTIAL (2:3 3,1)"),
+        ("PARTIAL -1:-2", "PARTIAL (-1:-2 1,4)"),
+        ("PARTIAL 5:9", "PARTIAL (5:9 NIL)"),
+    ):
+        (line,) = (await anna.do(f"UID SORT RETURN ({options}) (SUBJECT) UTF-8 ALL")).untagged
+        assert line.endswith(b") UID " + data.encode()), line
+    assert (await anna.do("SORT RETURN (PARTIAL 1:2 ALL) (SUBJECT) UTF-8 ALL")).tagged.startswith(b"BAD")
+
+
 @pytest.mark.parametrize("made", [True, False], ids=["made at delivery", "made when asked for"])
 async def test_threads(house: House, anna: Client, made: bool) -> None:
     await store_all(house, [*LETTERS, letter(5, Subject="beta"), letter(6, Subject="re: gamma")], made=made)

@@ -53,7 +53,8 @@ async def asked(client: Client) -> Picture:
     picture = Picture()
     said = await client.do('LIST "" "*" RETURN (SUBSCRIBED)')
     figures = await client.do('LIST "" "*" RETURN (STATUS (MESSAGES UIDNEXT UNSEEN))')
-    assert said.ok and figures.ok
+    assert said.ok
+    assert figures.ok
     for line in [*said.untagged, *figures.having("* STATUS ")]:
         picture.hear(line)
     return picture
