@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from gateway.imap.grammar.cursor import BadCharset, Cursor, atom
 from gateway.imap.grammar.dates import date
+from gateway.imap.grammar.fetch import FETCH_ITEMS, FetchItem, fetch_att
 from gateway.imap.grammar.flags import MAX_KEYWORD
 from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet, number64, nz_number, sequence_set
 from gateway.imap.grammar.parameters import Parameter
@@ -22,6 +23,7 @@ _FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,998}\Z")
 # Deep enough for clients that write a long "or" as OR a OR b OR c ...; far from Python's own limit for who walks the tree.
 MAX_DEPTH = 50
 MAX_KEYS = 1000
+MAX_ATTRIBUTES = 64
 
 CHARSETS: Mapping[bytes, str] = MappingProxyType(
     {
@@ -155,6 +157,13 @@ class Search:
         return self.returning is not None and any(given.name == option for given in self.returning)
 
 
+@dataclass(frozen=True, slots=True)
+class Update(Parameter):
+    """UPDATE, and what is to be fetched of new messages that match (RFC 5465 section 7)."""
+
+    attributes: tuple[FetchItem, ...] = ()
+
+
 SearchKeys = Mapping[bytes, Callable[[Cursor, bytes, str], SearchKey]]
 """Name in upper case to the rule for what follows it (cursor behind the name, the name, Python's name of the charset)."""
 SearchOptions = Mapping[bytes, Callable[[Cursor], bytes] | None]
@@ -232,10 +241,27 @@ def _search_return_opts(c: Cursor, options: SearchOptions) -> tuple[Parameter, .
         if name not in options or name in found:
             c.fail("expected a return option that this server has, each once, before this place")
         rule = options[name]
+        if name == b"UPDATE":
+            found[name] = _update(c)
+            continue
         found[name] = Parameter(name, None if rule is None else rule(c))
     if b"PARTIAL" in found and b"ALL" in found:
         c.fail("expected PARTIAL or ALL, not both")
     return tuple(found.values()) or (Parameter(b"ALL"),)
+
+
+def _update(c: Cursor) -> Update:
+    """`modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"]` (RFC 5465 section 8), with the space that its examples have."""
+    if not c.skip(b" (") and not c.skip(b"("):
+        return Update(b"UPDATE")
+    found: dict[FetchItem, None] = {}
+    while True:
+        found[fetch_att(c, FETCH_ITEMS)] = None
+        if c.skip(b")"):
+            return Update(b"UPDATE", None, tuple(found))
+        if len(found) == MAX_ATTRIBUTES:
+            c.fail(f"expected at most {MAX_ATTRIBUTES} things to fetch")
+        c.sp()
 
 
 def charset_name(c: Cursor) -> str:

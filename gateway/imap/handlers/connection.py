@@ -4,6 +4,7 @@ from typing import Final
 
 from gateway.changes import News
 from gateway.imap.grammar.connection import Capability, Compress, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
+from gateway.imap.handlers.contexts import end_numbered
 from gateway.imap.handlers.notify import watch_metadata
 from gateway.imap.responses import COMPRESSIONACTIVE, Capabilities, Condition, Continuation, Enabled, Identification, Status
 from gateway.imap.session import SPELLINGS, Answer, Bad, No, Output, Session
@@ -70,6 +71,8 @@ async def enable(session: Session, command: Enable, emit: Output) -> None:
         session.use_modseqs(emit)
     if b"METADATA" in enabled and b"METADATA" not in session.enabled:
         await watch_metadata(session, emit)
+    if b"UIDONLY" in enabled and session.selected is not None:
+        end_numbered(session.selected, emit)
     session.enable(*enabled)
     emit.utf8 = session.takes_utf8
     emit.say(Enabled(tuple(SPELLINGS.get(name, name) for name in enabled)))

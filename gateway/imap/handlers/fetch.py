@@ -13,7 +13,9 @@ from gateway.folders import BATCH, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
+from gateway.imap.grammar.search import Update
 from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
 from gateway.imap.sections import PartReader, cut, encoded, section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
@@ -233,6 +235,15 @@ def _part(spans: Sequence[Span], wanted: PartialRange) -> list[Span]:
             found.append((begin + first, begin + last))
         before += end - begin
     return found
+
+
+def of_matching(session: Session, returning: Sequence[Parameter] | None) -> Callable[[Sequence[Span], Output], Awaitable[None]] | None:
+    """The same for new messages that a followed search finds, where it asks for that (RFC 5465 section 7)."""
+    items = next((one.attributes for one in returning or () if isinstance(one, Update)), ())
+    if not items:
+        return None
+    fetch_new = of_new(items)
+    return lambda spans, emit: fetch_new(session, spans, emit)
 
 
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:

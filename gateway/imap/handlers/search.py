@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 from typing import Final
@@ -14,6 +14,7 @@ from gateway.imap.grammar.numbers import HIGHEST_UID, STAR, SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import Search, SearchKey
 from gateway.imap.handlers.contexts import Alters, Context, Matching, contexts_of, following, refuse
+from gateway.imap.handlers.fetch import of_matching
 from gateway.imap.responses import UIDREQUIRED, Found, FoundExtended, search_data, spell_set
 from gateway.imap.session import Answer, Bad, Cut, Output, Selected, Session, newest, runs_of
 from gateway.imap.view import BadSequence, Span, View, neighbours, overlap
@@ -90,7 +91,7 @@ async def _search(session: Session, command: Search, emit: Output, *, named: str
         if options != [b"SAVE"] and (found or named is None):
             emit.say(FoundExtended(emit.tag, command.by_uid, data, mailbox))
         if contexts is not None and emit.tag is not None:
-            context = _context(emit.tag, command, selected, [uid for _, uid in pairs], mailbox)
+            context = _context(emit.tag, command, selected, [uid for _, uid in pairs], mailbox, of_matching(session, command.returning))
             if context is None or cutoff is not None:
                 refuse(emit.tag, "that search is too long to be followed", emit)
             else:
@@ -153,12 +154,19 @@ def part_of(found: Sequence[int], asked: bytes) -> tuple[Sequence[int], tuple[by
     return part, (b"PARTIAL", b"(%b %b)" % (asked, spell_set(part) if part else b"NIL"))
 
 
-def _context(tag: bytes, command: Search, selected: Selected, uids: list[int], mailbox: tuple[str, int] | None) -> Context | None:
+def _context(
+    tag: bytes,
+    command: Search,
+    selected: Selected,
+    uids: list[int],
+    mailbox: tuple[str, int] | None,
+    fetch_new: Callable[[Sequence[Span], Output], Awaitable[None]] | None,
+) -> Context | None:
     key = frozen(command.key, selected.view)
     if not may_be_followed(key, selected):
         return None
     results = Results(uids, is_sorted=False)
-    return Context(tag, command.by_uid, results, matching_among(key), alters=alters(key), mailbox=mailbox)
+    return Context(tag, command.by_uid, results, matching_among(key), alters=alters(key), mailbox=mailbox, fetch_new=fetch_new)
 
 
 def frozen(key: SearchKey, view: View) -> SearchKey:

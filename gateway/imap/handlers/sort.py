@@ -10,6 +10,7 @@ from typing import Any, Final
 from gateway.imap.contexts import Results
 from gateway.imap.grammar.sort import Sort, SortKey, Thread
 from gateway.imap.handlers.contexts import Context, Contexts, Placing, contexts_of, following, place_among, refuse
+from gateway.imap.handlers.fetch import of_matching
 from gateway.imap.handlers.search import (
     alters,
     asks_modseq,
@@ -99,16 +100,19 @@ async def sort(session: Session, command: Sort, emit: Output) -> None:
         data = (*data, (b"MODSEQ", b"%d" % modseq))
     emit.say(FoundExtended(emit.tag, command.by_uid, data))
     if contexts is not None and emit.tag is not None:
-        _follow(contexts, emit.tag, command, session.here, [row.uid for row in rows], emit)
+        _follow(session, contexts, emit.tag, command, [row.uid for row in rows], emit)
 
 
-def _follow(contexts: Contexts, tag: bytes, command: Sort, selected: Selected, uids: list[int], emit: Output) -> None:
+def _follow(session: Session, contexts: Contexts, tag: bytes, command: Sort, uids: list[int], emit: Output) -> None:
+    selected = session.here
     key = frozen(command.key, selected.view)
     if not may_be_followed(key, selected):
         refuse(tag, "that search is too long to be followed", emit)
         return
     results = Results(uids, is_sorted=True)
-    contexts.follow(Context(tag, command.by_uid, results, matching_among(key), _placing(command.criteria), alters(key)), emit)
+    fetch_new = of_matching(session, command.returning)
+    placing = _placing(command.criteria)
+    contexts.follow(Context(tag, command.by_uid, results, matching_among(key), placing, alters(key), fetch_new=fetch_new), emit)
 
 
 def _placing(criteria: Sequence[SortKey]) -> Placing:

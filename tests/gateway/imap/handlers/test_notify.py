@@ -562,3 +562,32 @@ async def test_nobody_is_left_in_the_indices(house: House, port: int, anna: Clie
     assert house.changes.by_scope == {}
     await house.put("anna", "/INBOX")
     assert await anna.silent(0.3)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "UID SEARCH RETURN (COUNT UPDATE (UID FLAGS)) SUBJECT 2",
+        "UID SORT RETURN (UPDATE (UID FLAGS)) (DATE) UTF-8 SUBJECT 2",
+    ],
+)
+async def test_a_search_that_is_followed_fetches_what_is_new_and_matches(house: House, port: int, anna: Client, command: str) -> None:
+    """RFC 5465 section 7: EXISTS, then FETCH, then ESEARCH; nothing for what only changed its flags."""
+    await anna.do("SELECT INBOX")
+    assert (await anna.do(command)).ok
+    await anna.do("NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))")
+    await house.put("anna", "/INBOX", 3)
+    told = [await anna.line() for _ in range(4)]
+    assert told[:3] == [b"* 3 EXISTS", b"* 3 RECENT", b"* 2 FETCH (UID 2 FLAGS (\\Recent))"]
+    assert told[3].startswith(b'* ESEARCH (TAG "t3") UID ADDTO (')
+    assert await anna.silent()
+
+
+async def test_a_flag_makes_it_match_and_nothing_is_fetched(house: House, port: int, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("UID SEARCH RETURN (UPDATE (UID)) FLAGGED")).ok
+    assert (await anna.do("STORE 1 +FLAGS (\\Flagged)")).untagged == [
+        b"* 1 FETCH (FLAGS (\\Flagged \\Recent))",
+        b'* ESEARCH (TAG "t3") UID ADDTO (0 1)',
+    ]

@@ -127,3 +127,14 @@ async def test_ends_with_the_login(house: House, anna: Client) -> None:
     assert (await anna.do("LOGIN anna@acme.test secret")).ok
     await anna.do("SELECT INBOX")
     assert (await anna.do("FETCH 1 (UID)")).untagged == [b"* 1 FETCH (UID 3)"]
+
+
+async def test_a_search_followed_by_number_is_followed_no_more(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("SEARCH RETURN (UPDATE) UNSEEN")).ok
+    assert (await anna.do("UID SEARCH RETURN (UPDATE) UNSEEN")).ok
+    said = await anna.do("ENABLE UIDONLY")
+    assert [one[:25] for one in said.having("NOUPDATE")] == [b'* NO [NOUPDATE "t3"] messag'[:25]]
+    await house.put("anna", "/INBOX", 1, first=3)
+    assert (await anna.do("NOOP")).having("ESEARCH") == [b'* ESEARCH (TAG "t4") UID ADDTO (0 3)']
