@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from config.addresses import ListenAddress, Network, TcpAddress, UnixAddress, is_host
 from config.settings import LOOPBACK, Listen, Settings, names
@@ -68,6 +69,7 @@ def check(settings: Settings) -> list[Finding]:
         *_listeners(settings),
         *_sources(settings),
         *_tls(settings),
+        *_oauth(settings),
         *_relay(settings),
         *_names(settings),
         *_places(settings),
@@ -166,6 +168,41 @@ def _tls(settings: Settings) -> Iterator[Finding]:
         yield _error("tls.certificate", f"{certificate} and {key} are no PEM certificate with its unencrypted key ({reason})")
 
 
+def _oauth(settings: Settings) -> Iterator[Finding]:
+    oauth = settings.oauth
+    if oauth.issuer is None:
+        for name in ("jwks_url", "audience", "scope"):
+            if getattr(oauth, name):
+                yield _warning(f"oauth.{name}", "has no effect without oauth.issuer")
+        return
+    for name, url in (("oauth.issuer", oauth.issuer), ("oauth.jwks_url", oauth.jwks_url)):
+        if url is not None and (fault := _unsafe(url)):
+            yield _error(name, f"{url} {fault}")
+    if "?" in oauth.issuer or "#" in oauth.issuer:
+        yield _error("oauth.issuer", "an issuer has neither query nor fragment (RFC 8414 section 2)")
+    if not oauth.audience:
+        yield _error("oauth.audience", "is empty: tokens that the issuer made for any other service would be taken, or none")
+    if any(character <= " " for character in oauth.scope):
+        yield _error("oauth.scope", "is one scope, without blanks")
+    if oauth.claim == "sub":
+        yield _warning("oauth.claim", "most issuers have a number there; it has to be an address here")
+
+
+def _unsafe(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is no URL"
+    if not host or parts.scheme not in ("https", "http") or any(character <= " " for character in url):
+        return "is no https URL"
+    if parts.username is not None:
+        return "has a user name in it"
+    if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
+        return "is asked in the clear: anybody on the way could put in keys of its own; use https"
+    return None
+
+
 def _unreadable(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
@@ -246,6 +283,8 @@ def _numbers(settings: Settings) -> Iterator[Finding]:
         yield _error("queue.retries", "each wait must be more than 0 s, or the relay would be asked without pause")
     elif settings.queue.retries[0] > settings.queue.lifetime:
         yield _error("queue.retries", "the first wait is longer than queue.lifetime: nothing would be tried twice")
+    if 0 < settings.password.scram_iterations < 4096:
+        yield _error("password.scram_iterations", "RFC 7677 section 4 asks for at least 4096; 0 switches SCRAM off")
     if settings.password.memory < settings.password.lanes * (8 << 10):
         yield _error("password.memory", "argon2 needs at least 8 KiB for each of password.lanes")
 

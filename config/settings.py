@@ -39,6 +39,9 @@ Listeners = Annotated[tuple[Listener, ...], BeforeValidator(_read_list)]
 Source = Annotated[Network, PlainValidator(read_network), PlainSerializer(str)]
 Networks = Annotated[tuple[Source, ...], BeforeValidator(_read_list)]
 Durations = Annotated[tuple[Duration, ...], BeforeValidator(_read_list), Field(min_length=1)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
+Algorithms = Annotated[tuple[Literal["RS256", "ES256", "EdDSA"], ...], BeforeValidator(_read_list), Field(min_length=1)]
+Url = Annotated[str | None, BeforeValidator(_read_text_or_none)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_read_text_or_none)]
 Relay = Annotated[RelayAddress | None, PlainValidator(read_relay), PlainSerializer(lambda relay: None if relay is None else str(relay))]
 
@@ -97,6 +100,61 @@ class Auth(Group):
         default=False,
         description="PLAIN and LOGIN without TLS; for tests and benchmarks on loopback listeners only.",
     )
+    channel_binding: bool = Field(
+        default=True,
+        description="SCRAM-SHA-256-PLUS, bound to our certificate (tls-server-end-point, RFC 5929). Clients that cannot bind in this "
+        "way, but take it wherever it is offered (neomutt with GNU SASL), fail: false where people use such.",
+    )
+
+
+class Oauth(Group):
+    """Tokens of an issuer (OAuth 2.0, OpenID Connect) instead of passwords: OAUTHBEARER and XOAUTH2."""
+
+    issuer: Url = Field(
+        default=None,
+        description="The issuer, spelled exactly as its tokens have it in iss; https, or http on this machine. None: no token is taken.",
+    )
+    jwks_url: Url = Field(
+        default=None,
+        description="Where its keys are (RFC 7517); none: as issuer/.well-known/openid-configuration says.",
+    )
+    audience: Texts = Field(
+        default=(),
+        description="What a token's aud has to name, one of these; tokens for other services are not for us.",
+    )
+    claim: str = Field(
+        default="email",
+        min_length=1,
+        description="The claim that has the account's address or an alias of it; people must not be able to choose it themselves.",
+    )
+    scope: str = Field(default="", description="A scope that a token needs; none: any token for our audience will do.")
+    algorithms: Algorithms = Field(
+        default=("RS256", "ES256", "EdDSA"),
+        description="Signatures that are taken (RFC 7518, RFC 8037); never none, and never a secret that the issuer shares.",
+    )
+    leeway: Duration = Field(
+        default=30,
+        le=600,
+        description="Time by which the issuer's clock may differ from ours.",
+    )
+    end_sessions: bool = Field(
+        default=True,
+        description="A session ends when its token expires: what was withdrawn at the issuer shows in that alone.",
+    )
+    lifetime: Duration = Field(
+        default=3_600,
+        gt=0,
+        description="Time after which the issuer's keys are asked for anew: a key it took back is good for so long.",
+    )
+    refresh: Duration = Field(
+        default=60,
+        gt=0,
+        description="Least time between two questions to the issuer, so that tokens with made-up keys make no traffic.",
+    )
+    outage: Duration = Field(
+        default=86_400,
+        description="For how much longer keys are used that cannot be asked for anew; then logins are told to come back.",
+    )
 
 
 class Imap(Group):
@@ -133,7 +191,7 @@ class Queue(Group):
 
 
 class Password(Group):
-    """What a stored password costs to check (argon2id, RFC 9106)."""
+    """What a stored password costs to check (argon2id, RFC 9106), and to guess from what SCRAM needs to know of it."""
 
     memory: Size = Field(
         default=19 << 20,
@@ -156,6 +214,13 @@ class Password(Group):
         default=200,
         le=100_000,
         description='Logins that may wait for a check; beyond it the answer is "try again later", within seconds rather than minutes.',
+    )
+    scram_iterations: int = Field(
+        default=60_000,
+        ge=0,
+        le=10_000_000,
+        description="Iterations of PBKDF2 for SCRAM-SHA-256, computed by the client at each login: RFC 7677 asks for at least 4096, "
+        "Cyrus' clients take at most 65536. Accounts get it with their next password or PLAIN login. 0: no SCRAM, nothing kept for it.",
     )
 
 
@@ -194,9 +259,9 @@ class Limits(Group):
         description="One IMAP command without its literals; clients send long sets of UIDs, Dovecot takes 64 KiB.",
     )
     imap_line_before_login: Size = Field(
-        default=8_192,
+        default=32_768,
         ge=1_024,
-        description="The same before login; RFC 7162 section 4 asks for 8192, a stranger needs no more.",
+        description="The same before login; the longest that a stranger may need is ID with thirty values (RFC 2971).",
     )
     imap_literal: Size = Field(
         default=131_072,
@@ -334,6 +399,7 @@ class Settings(BaseSettings):
     lmtp_networks: Networks = Field(default=LOOPBACK, description="Who may hand mail in by LMTP over TCP.")
     tls: Tls = Field(default_factory=Tls)
     auth: Auth = Field(default_factory=Auth)
+    oauth: Oauth = Field(default_factory=Oauth)
     relay: Relay = Field(
         default=None,
         description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; none: "

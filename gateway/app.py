@@ -28,11 +28,16 @@ from gateway.folders import Folders
 from gateway.housekeeping import Housekeeping
 from gateway.imap.listener import ImapListener, TlsMode
 from gateway.imap.listener import Limits as ImapLimits
+from gateway.indexing import Indexing
+from gateway.issuer import Issuer, IssuerRules
 from gateway.login import Login
+from gateway.mechanisms import mechanisms
+from gateway.message.kept import KEPT_VERSION
 from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
+from gateway.quota_warning import QuotaWarnings
 from gateway.relay import NextHop, Relay
 from gateway.sessions import Sessions
 from gateway.smtp.engine import HardenedSMTP
@@ -42,9 +47,11 @@ from gateway.smtp.lmtp import HardenedLMTP
 from gateway.smtp.terms import House, Intake, Limits, Terms
 from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
+from gateway.tokens import TokenRules
 from store.blobs import Files
 from store.connect import connect
 from store.errors import Unusable
+from store.fulltext import FullText
 from store.port import Store
 
 log = logging.getLogger(__name__)
@@ -70,12 +77,16 @@ class App:
             lanes=settings.password.lanes,
             threads=settings.password.threads,
             waiting=settings.password.waiting,
+            scram_iterations=settings.password.scram_iterations,
         )
         self.passwords = Passwords(cost, _digest_key(settings.data))
         sources = FailingSources(limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks)
-        self.login = Login(store, self.passwords, sources)
+        self.issuer = _issuer(settings)
+        self.login = Login(store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions)
+        self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
-        self.folders = Folders(store, files)
+        self.index = FullText(settings.data / "search.db", KEPT_VERSION)
+        self.folders = Folders(store, files, self.index)
         self.delivery = Delivery(
             store,
             files,
@@ -96,8 +107,10 @@ class App:
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency),
         )
         self.notices = Notices(store, self.delivery, self.login)
+        self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
-        self.directory = Directory(store, self.folders, self.passwords.verifier)
+        self.indexing = Indexing(store, files, self.index)
+        self.directory = Directory(store, self.folders, self.passwords.verifiers)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 
@@ -126,6 +139,9 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             await app.sessions.idle()
             await app.folders.close()
             app.passwords.close()
+            app.index.close()
+            if app.issuer is not None:
+                app.issuer.close()
     finally:
         await store.close()
 
@@ -147,6 +163,14 @@ def _digest_key(data: Path) -> bytes:
         return key
 
 
+def _issuer(settings: Settings) -> Issuer | None:
+    oauth = settings.oauth
+    if oauth.issuer is None:
+        return None
+    tokens = TokenRules(oauth.issuer, oauth.audience, oauth.claim, oauth.algorithms, oauth.scope, oauth.leeway)
+    return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage))
+
+
 def _relay(settings: Settings) -> Relay | None:
     relay = settings.relay
     if relay is None:
@@ -163,13 +187,15 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
     Raises what `opened` raises, and OSError where an address cannot be had.
     """
     async with opened(settings) as app, AsyncExitStack() as stack:
-        certificate = Certificate(*_certificate_files(settings))
+        certificate = Certificate(*_certificate_files(settings), binds=settings.auth.channel_binding)
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
-        watching = [app.store.watch(app.sessions.told), app.store.watch(app.queue.told)]
+        watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told)
+        watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in (app.queue.run(), app.notices.run(), app.housekeeping.run())]
+            runs = (app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run())
+            tasks = [group.create_task(work) for work in runs]
             try:
                 yield app, bound, certificate.reload
             finally:
@@ -270,7 +296,7 @@ async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connecti
             ours,
             tls=(lambda: certificate.context) if tls else None,
             implicit_tls=implicit,
-            mechanisms=("PLAIN", "LOGIN") if login else (),
+            mechanisms=app.mechanisms if login else (),
             plaintext_login=settings.auth.plaintext,
             bare_newline=settings.bare_newline,
         )
@@ -319,6 +345,7 @@ async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connecti
         tls=lambda: certificate.context,
         shared_prefix=settings.imap.shared_prefix,
         plaintext_login=settings.auth.plaintext,
+        mechanisms=app.mechanisms,
         limits=ImapLimits(
             line=limits.imap_line,
             line_before_login=limits.imap_line_before_login,

@@ -7,20 +7,31 @@ import ssl
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_DAYS = 825  # what Apple's clients accept at most; ours is trusted by hand anyway
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 
 
-class Certificate:
-    """Makes TLS contexts. `context` is the one for new connections; `reload` replaces it or raises and changes nothing."""
+class ServerContext(ssl.SSLContext):
+    """A context that knows what SCRAM is bound to where it was used: a certificate read again later has another."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    end_point: bytes | None = None
+
+
+class Certificate:
+    """Makes TLS contexts. `context` is the one for new connections; `reload` replaces it or raises and changes nothing.
+
+    `binds` False: SCRAM is not to be bound to the channels.
+    """
+
+    def __init__(self, certificate: Path, key: Path, *, binds: bool = True) -> None:
         self._certificate = certificate
         self._key = key
+        self._binds = binds
         self._context = self._read()
 
     @property
@@ -33,12 +44,35 @@ class Certificate:
         self._context = self._read()
 
     def _read(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
         context.load_cert_chain(self._certificate, self._key)
+        context.end_point = end_point(self._certificate.read_bytes()) if self._binds else None
         return context
+
+
+def end_point_of(context: ssl.SSLContext) -> bytes | None:
+    """What SCRAM is bound to on a channel that was made with this context."""
+    return context.end_point if isinstance(context, ServerContext) else None
+
+
+def end_point(pem: bytes) -> bytes | None:
+    """`tls-server-end-point`: the hash of the first certificate, by the hash of its signature but never MD5 or SHA-1; None where
+    the signature has none of its own or two, as with Ed25519 (RFC 5929 section 4.1).
+    """
+    try:
+        certificate = x509.load_pem_x509_certificates(pem)[0]
+        algorithm = certificate.signature_hash_algorithm
+        parameters = certificate.signature_algorithm_parameters
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if algorithm is None or (isinstance(parameters, padding.PSS) and parameters.mgf._algorithm.name != algorithm.name):
+        return None
+    if algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    return certificate.fingerprint(algorithm)
 
 
 def self_signed(data: Path, hostname: str) -> tuple[Path, Path]:

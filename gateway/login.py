@@ -6,17 +6,22 @@ import logging
 import secrets
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
+from gateway.issuer import Issuer
 from gateway.message.canonical import read_address_octets
 from gateway.passwords import Passwords
 from gateway.refusal import Refused
+from gateway.sasl.bearer import Hints
+from gateway.sasl.exchange import BearerToken, Claim, Credentials, ScramProof
+from gateway.sasl.scram import is_proved
 from gateway.sending import may_send
 from gateway.sessions import Confirmed
 from gateway.sources import FailingSources, network_of
+from gateway.tokens import Bearer, Untrusted
 from policy.decision import Decision
 from policy.grants import SendRight
 from policy.identity import AccountId, Actor, Address, BadAddress
@@ -27,7 +32,7 @@ from store import accounts, addresses, lists
 from store import login as login_store
 from store.audit import AuditEntry, RecordAudit
 from store.errors import Busy, NotFound
-from store.model import AccountRow
+from store.model import AccountRow, ScramKeys
 from store.port import Deed, Snapshot, Store
 
 log = logging.getLogger(__name__)
@@ -39,81 +44,149 @@ MOST_NOTED = 50_000
 FAILURE_PAUSE = 0.05
 """Seconds between looking at a password and saying that it was wrong. Something is written to disk meanwhile, whether there is a
 failure to record or not; the pause covers what is left between the two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a client said to prove who it is. `mechanism` in upper case; `authzid` empty: it acts as itself."""
-
-    mechanism: str
-    authcid: str
-    authzid: str
-    password: bytes = field(repr=False)
+KEYS_PAUSE = 0.01
+"""Seconds from being asked for SCRAM's salt to telling it: more than looking for the account takes, whether there is one or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Whence it came. `address`: an IP address, empty for a Unix socket; `protocol`: smtp, imap, lmtp or mx."""
+    """Whence it came. `address`: an IP address, empty for a Unix socket; `protocol`: smtp, imap, lmtp or mx.
+    `end_point`: the hash of our certificate to which SCRAM can be bound (RFC 5929 section 4), None where there is none.
+    """
 
     address: str
     protocol: str
     tls: bool
+    end_point: bytes | None = None
+
+
+class TokenRefused(Refused):
+    """A token was not taken. `status`: an error code of RFC 6750 section 3.1, for the client."""
+
+    INVALID: Final = "invalid_token"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(Refuse(Reason.BAD_CREDENTIALS))
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of the account that a claim names, if there is one."""
+
+    row: AccountRow | None
+    history: FailureHistory
+    keys: ScramKeys | None
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What came of looking at a claim. `counts`: a wrong one is a failure of the account's, not only of the source's; `digest`: of
+    the wrong password, None where it is not known; `until`: as in Actor; `why_not`: for the log."""
+
+    right: bool
+    counts: bool = True
+    digest: int | None = None
+    until: int | None = None
+    why_not: str = "wrong password"
 
 
 class Login:
-    """`lockout_began`: queues that are told of an account that has just been locked out, so that it can get its notice by mail."""
+    """`issuer`: whose tokens are taken, None: nobody's; `tokens_end_sessions`: a session lasts no longer than its token.
+    `lockout_began`: queues that are told of an account that has just been locked out, so that it can get its notice by mail.
+    """
 
-    def __init__(self, store: Store, passwords: Passwords, sources: FailingSources) -> None:
+    def __init__(
+        self,
+        store: Store,
+        passwords: Passwords,
+        sources: FailingSources,
+        issuer: Issuer | None = None,
+        *,
+        tokens_end_sessions: bool = True,
+    ) -> None:
         self._store = store
         self._passwords = passwords
         self._sources = sources
+        self._issuer = issuer
+        self._tokens_end_sessions = tokens_end_sessions
+        self._making_keys: set[AccountId] = set()
         self._noted: OrderedDict[tuple[AccountId, str], float] = OrderedDict()
         self._failing: Counter[AccountId] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.lockout_began: list[asyncio.Queue[LockoutBegan]] = []
 
-    async def authenticate(self, credentials: Credentials, peer: Peer) -> Actor:
+    @property
+    def hints(self) -> Hints:
+        """For clients whose token was not taken."""
+        return Hints() if self._issuer is None else Hints(self._issuer.scope, self._issuer.configuration_url)
+
+    async def authenticate(self, claim: Claim, peer: Peer) -> Actor:
         """Raises Refused: BAD_CREDENTIALS (wrong password, unknown account, lockout: the same words, the same time),
-        ACCOUNT_STATUS, ACCOUNT_MAINTENANCE, PASSWORD_EXPIRED, TOO_MANY_FAILURES, AUTHORIZATION_REFUSED, BUSY."""
-        clock = asyncio.get_running_loop().time()
-        if self._sources.refused(peer.address, clock):
-            raise Refused(Refuse(Reason.TOO_MANY_FAILURES))
-        delay = self._sources.delay(peer.address, clock)
-        if delay:
-            await asyncio.sleep(delay)
+        ACCOUNT_STATUS, ACCOUNT_MAINTENANCE, PASSWORD_EXPIRED, TOO_MANY_FAILURES, AUTHORIZATION_REFUSED, BUSY.
+        A token that is not taken: TokenRefused."""
+        await self._let_in(peer)
         source = network_of(peer.address)
-        row, history, now = await self._look_up(credentials.authcid)
+        began = asyncio.get_running_loop().time()
+        bearer = await self._bearer(claim, peer, began)
+        found = await self._look_up(bearer.name if bearer is not None else _authcid(claim))
+        row = found.row
         # During a lockout nothing may tell right from wrong, nor may the time that a remembered password saves.
-        locked_out = row is not None and is_locked_out(history, row.values, source, now)
-        right = await self._passwords.verify("" if row is None else row.verifier, credentials.password, recall=not locked_out)
-        answer_at = asyncio.get_running_loop().time() + FAILURE_PAUSE
+        locked_out = row is not None and is_locked_out(found.history, row.values, source, found.now)
+        looked = await self._look_at(claim, found, bearer, recall=not locked_out)
+        # Looking at a password takes as long as it takes for any; looking at another claim takes no time that is not waited for.
+        answer_at = (asyncio.get_running_loop().time() if isinstance(claim, Credentials) else began) + FAILURE_PAUSE
         if row is None:
             # What was typed may be a password in the wrong field: it is not logged.
             self._failed(peer, "", "unknown account")
             await self._done(login_store.PretendFailure())
             await _until(answer_at)
             raise Refused(Refuse(Reason.BAD_CREDENTIALS))
-        with self._counted(row.id, failing=not right):
+        right = looked.right
+        with self._counted(row.id, failing=not right and looked.counts):
             row, verdict = await self._judged(row, right, source)
             if isinstance(verdict, Refuse | Defer):
                 bad = verdict.reason is Reason.BAD_CREDENTIALS
-                self._failed(peer, str(row.address), "refused" if right else "wrong password", counts=bad)
-                if not right:
-                    await self._record_failure(row, source, credentials.password, now, peer)
+                self._failed(peer, str(row.address), "refused" if right else looked.why_not, counts=bad)
+                if not right and looked.counts:
+                    await self._record_failure(row, Failure(found.now, source, looked.digest), peer)
                 elif bad:
                     await self._done(login_store.PretendFailure())
                 if bad:
                     await _until(answer_at)
                 raise Refused(verdict)
         self._note(row.id, source)
-        actor = _actor(row)
-        if credentials.authzid:
-            actor = await self._acting_as(actor, row, credentials.authzid, peer)
-        log.info(
-            "login",
-            extra={"fields": {"account": str(actor.address), "protocol": peer.protocol, "source": peer.address, "outcome": "admitted"}},
-        )
+        if isinstance(claim, Credentials) and self._passwords.wants_scram_keys(found.keys):
+            self._make_scram_keys(row, claim.password)
+        actor = _actor(row, looked.until)
+        if claim.authzid:
+            actor = await self._acting_as(actor, row, claim.authzid, peer)
+        fields = {"account": str(actor.address), "protocol": peer.protocol, "source": peer.address, "mechanism": claim.mechanism}
+        log.info("login", extra={"fields": {**fields, "outcome": "admitted"}})
         return actor
+
+    async def scram_keys(self, authcid: str, peer: Peer) -> ScramKeys:
+        """What the server's first message of SCRAM says of an account. Where there is none to be told of, keys are made up: the same
+        whenever they are asked for, after the same time. Raises Refused: TOO_MANY_FAILURES.
+
+        Two names of one account have one salt, which the client needs; who guesses both learns that somebody has them.
+        """
+        await self._let_in(peer)
+        answer_at = asyncio.get_running_loop().time() + KEYS_PAUSE
+        found = await self._look_up(authcid)
+        nobodys = self._passwords.scram_keys_of_nobody(_one_spelling(authcid))
+        await _until(answer_at)
+        return found.keys or nobodys
+
+    async def distrust(self, peer: Peer, why: str) -> Refused:
+        """An exchange was not bound to its channel: it counts for the source as a failure does, and tells nothing of any account."""
+        await self._let_in(peer)
+        answer_at = asyncio.get_running_loop().time() + FAILURE_PAUSE
+        self._failed(peer, "", why)
+        await self._done(login_store.PretendFailure())
+        await _until(answer_at)
+        return Refused(Refuse(Reason.BAD_CREDENTIALS))
 
     async def confirm(self, actors: Collection[Actor]) -> Mapping[Actor, Confirmed]:
         """May the sessions of these actors stay open? Lockout ends none (delegation.md section 3). Raises StoreError."""
@@ -129,8 +202,10 @@ class Login:
             return Confirmed(_ended(refusal, person))
         if _proof(person) != actor.proof:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the password was changed"))
+        if actor.until is not None and actor.until <= snapshot.now:
+            return Confirmed(Refuse(Reason.SESSION_ENDED, "the token has expired"))
         if actor.via is None:
-            return Confirmed()
+            return Confirmed(None, actor.until)
         owner = await snapshot.ask(accounts.by_id, actor.account)
         if owner is None:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the account no longer exists"))
@@ -140,20 +215,62 @@ class Login:
         decision = await self._may_log_in_as(snapshot, person.id, owner.id)
         if not decision.allowed:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended"))
-        return Confirmed(None, decision.valid_until)
+        ends = [moment for moment in (decision.valid_until, actor.until) if moment is not None]
+        return Confirmed(None, min(ends, default=None))
 
     async def idle(self) -> None:
         """Until what was noted unawaited is written; for closing and for tests."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _look_up(self, authcid: str) -> tuple[AccountRow | None, FailureHistory, int]:
+    async def _let_in(self, peer: Peer) -> None:
+        """A source with many failures waits, then gets nothing looked at. Raises Refused."""
+        clock = asyncio.get_running_loop().time()
+        if self._sources.refused(peer.address, clock):
+            raise Refused(Refuse(Reason.TOO_MANY_FAILURES))
+        delay = self._sources.delay(peer.address, clock)
+        if delay:
+            await asyncio.sleep(delay)
+
+    async def _bearer(self, claim: Claim, peer: Peer, began: float) -> Bearer | None:
+        """Whose token it is, None where it is no token that was shown. A wrong one counts for the source alone: it names nobody
+        (delegation.md section 8). Raises Refused."""
+        if not isinstance(claim, BearerToken):
+            return None
+        try:
+            if self._issuer is None:
+                raise Untrusted("no issuer is known")
+            return await self._issuer.bearer(claim.token)
+        except Untrusted as untrusted:
+            self._failed(peer, "", f"token: {untrusted.message}")
+            await self._done(login_store.PretendFailure())
+            await _until(began + FAILURE_PAUSE)
+            raise TokenRefused(untrusted.status) from None
+
+    async def _look_at(self, claim: Claim, found: _Found, bearer: Bearer | None, *, recall: bool) -> _Looked:
+        """Is it true? Raises Refused (BUSY)."""
+        row = found.row
+        match claim:
+            case Credentials(password=password):
+                right = await self._passwords.verify("" if row is None else row.verifier, password, recall=recall)
+                return _Looked(right, digest=None if row is None else self._passwords.digest(row.id, password))
+            case ScramProof(keys=keys):
+                # Who got made-up keys could not be right: that is no guess, and an account that has none yet is not locked out by it.
+                known = found.keys is not None and found.keys == keys
+                why_not = "wrong password" if found.keys is not None else "no keys for SCRAM yet: a login by PLAIN makes them"
+                return _Looked(is_proved(claim) and known, counts=known, why_not=why_not)
+            case BearerToken():
+                return _Looked(True, counts=False, until=None if bearer is None or not self._tokens_end_sessions else bearer.until)
+
+    async def _look_up(self, name: str) -> _Found:
         """The account by its primary address or an alias; never by a tagged address or a list."""
         async with self._store.snapshot() as snapshot:
-            row = await self._by_name(snapshot, authcid)
+            row = await self._by_name(snapshot, name)
             if row is None:
-                return None, FailureHistory(), snapshot.now
-            return row, await snapshot.ask(login_store.history, row.id), snapshot.now
+                return _Found(None, FailureHistory(), None, snapshot.now)
+            history = await snapshot.ask(login_store.history, row.id)
+            # Where nobody logs in with a password, no keys are left either; so they are asked for of everybody.
+            return _Found(row, history, await snapshot.ask(login_store.scram_keys, row.id), snapshot.now)
 
     async def _judged(self, row: AccountRow, right: bool, source: str) -> tuple[AccountRow, Admit | Refuse | Defer]:
         """The verdict on what is known now: while the password was looked at, others may have been tried.
@@ -208,8 +325,7 @@ class Login:
             self._sources.failed(peer.address, asyncio.get_running_loop().time())
         log.warning("login", extra={"fields": {"account": account, "protocol": peer.protocol, "source": peer.address, "outcome": why}})
 
-    async def _record_failure(self, row: AccountRow, source: str, password: bytes, now: int, peer: Peer) -> None:
-        failure = Failure(now, source, self._passwords.digest(row.id, password))
+    async def _record_failure(self, row: AccountRow, failure: Failure, peer: Peer) -> None:
         try:
             recorded = await self._done(login_store.RecordFailure(row.id, failure))
         except NotFound:
@@ -238,7 +354,10 @@ class Login:
         self._noted.move_to_end(key)
         while len(self._noted) > MOST_NOTED:
             self._noted.popitem(last=False)
-        task = asyncio.get_running_loop().create_task(self._write_note(account, source))
+        self._later(self._write_note(account, source))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -247,6 +366,22 @@ class Login:
             await self._store.do(login_store.RememberSource(account, source), bulk=True)
         except Busy:
             self._noted.pop((account, source), None)
+
+    def _make_scram_keys(self, row: AccountRow, password: bytes) -> None:
+        """Unawaited: an account whose password is older than SCRAM, or than the number of iterations, gets keys of it now."""
+        if row.id not in self._making_keys:
+            self._making_keys.add(row.id)
+            self._later(self._write_scram_keys(row, password))
+
+    async def _write_scram_keys(self, row: AccountRow, password: bytes) -> None:
+        try:
+            keys = await self._passwords.scram_keys(password)
+            if keys is not None:
+                await self._store.do(login_store.KeepScramKeys(row.id, row.verifier, keys), bulk=True)
+        except (Refused, Busy):
+            pass  # the next login tries again
+        finally:
+            self._making_keys.discard(row.id)
 
     async def _acting_as(self, actor: Actor, row: AccountRow, authzid: str, peer: Peer) -> Actor:
         """delegation.md section 10. The same words whether the account is missing, may not log in, or the right is."""
@@ -273,7 +408,7 @@ class Login:
         await self._done(RecordAudit((entry,)))
         if owner is None or not allowed:
             raise Refused(Refuse(Reason.AUTHORIZATION_REFUSED, decision=number))
-        return Actor(owner.id, owner.address, owner.display_name, row.id, row.address, actor.proof)
+        return Actor(owner.id, owner.address, owner.display_name, row.id, row.address, actor.proof, actor.until)
 
     async def _may_log_in_as(self, snapshot: Snapshot, actor: AccountId, owner: AccountId) -> Decision:
         standing = await snapshot.ask(lists.standing, actor)
@@ -296,6 +431,10 @@ _NOBODY = AccountId(0)
 """Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
 
 
+def _authcid(claim: Claim) -> str:
+    return "" if isinstance(claim, BearerToken) else claim.authcid
+
+
 def _is_bad(verdict: Admit | Refuse | Defer) -> bool:
     return isinstance(verdict, Refuse) and verdict.reason is Reason.BAD_CREDENTIALS
 
@@ -304,8 +443,16 @@ async def _until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - asyncio.get_running_loop().time()))
 
 
-def _actor(row: AccountRow) -> Actor:
-    return Actor(row.id, row.address, row.display_name, proof=_proof(row))
+def _actor(row: AccountRow, until: int | None) -> Actor:
+    return Actor(row.id, row.address, row.display_name, proof=_proof(row), until=until)
+
+
+def _one_spelling(name: str) -> str:
+    """However an address is written, it is one: made-up keys must not tell two spellings apart either."""
+    try:
+        return str(read_address_octets(name.encode("utf-8", "surrogateescape")).folded())
+    except BadAddress:
+        return name
 
 
 def _proof(row: AccountRow) -> str:

@@ -12,14 +12,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.refusal import Refused
+from gateway.sasl import scram
+from gateway.sasl.prepare import Unprepared
 from policy.reasons import Defer, Reason
+from store.model import ScramKeys, Verifiers
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordCost:
     """Argon2id parameters (RFC 9106): `memory` in KiB, `time` in passes, `lanes`; `threads`: hashes computed at once;
     `waiting`: how many more may wait before a login is told "later"; `remembered`: passwords recently found right that are
-    known again without hashing; `remember_seconds`: for how long."""
+    known again without hashing; `remember_seconds`: for how long; `scram_iterations`: of PBKDF2 for SCRAM (RFC 7677), 0: no SCRAM."""
 
     memory: int = 19456
     time: int = 2
@@ -28,6 +31,7 @@ class PasswordCost:
     waiting: int = 256
     remembered: int = 10_000
     remember_seconds: int = 3600
+    scram_iterations: int = 0
 
 
 class Passwords:
@@ -48,13 +52,29 @@ class Passwords:
         self._digest_key = digest_key
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
 
-    async def verifier(self, password: str) -> str:
-        """The argon2 encoded form to be stored."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._hasher.hash, password)
+    async def verifiers(self, password: str) -> Verifiers:
+        """What is to be stored in place of the password."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.verifiers_now, password)
 
-    def verifier_now(self, password: str) -> str:
-        """The same, in the caller's thread: for the command line."""
-        return self._hasher.hash(password)
+    def verifiers_now(self, password: str) -> Verifiers:
+        """The same, in the caller's thread."""
+        return Verifiers(self._hasher.hash(password), self._scram_keys(password.encode()))
+
+    async def scram_keys(self, password: bytes) -> ScramKeys | None:
+        """What SCRAM needs to know of it; None where no SCRAM client could send it, or nobody asks. Raises Refused (BUSY)."""
+        self._enter()
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._scram_keys, password)
+        work.add_done_callback(self._give_back)
+        return await asyncio.shield(work)
+
+    def wants_scram_keys(self, keys: ScramKeys | None) -> bool:
+        """Are other ones to be made, there being none, or the setting being another now?"""
+        wanted = self._cost.scram_iterations
+        return bool(wanted) and (keys is None or keys.iterations != wanted)
+
+    def scram_keys_of_nobody(self, name: str) -> ScramKeys:
+        """For a name under which nobody can log in by SCRAM: the same each time, as those of an account are (RFC 5802 section 9)."""
+        return scram.keys_of_nobody(self._digest_key, name.encode("utf-8", "surrogateescape"), self._cost.scram_iterations)
 
     async def verify(self, verifier: str, password: bytes, *, recall: bool = True) -> bool:
         """Raises Refused(Defer BUSY) when too many logins are waiting. An empty verifier costs the same and is never right.
@@ -68,9 +88,7 @@ class Passwords:
             if loop.time() < until:
                 return True
             del self._remembered[mark]
-        if self._places <= 0:
-            raise Refused(Defer(Reason.BUSY, "too many logins at once"))
-        self._places -= 1
+        self._enter()
         work = loop.run_in_executor(self._pool, self._check, verifier or self._nobody, password)
         work.add_done_callback(self._give_back)
         right = await asyncio.shield(work) and bool(verifier)
@@ -89,8 +107,21 @@ class Passwords:
         """Nobody waits any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _enter(self) -> None:
+        if self._places <= 0:
+            raise Refused(Defer(Reason.BUSY, "too many logins at once"))
+        self._places -= 1
+
     def _give_back(self, _: object) -> None:
         self._places += 1
+
+    def _scram_keys(self, password: bytes) -> ScramKeys | None:
+        if not self._cost.scram_iterations:
+            return None
+        try:
+            return scram.keys_of(password.decode(), secrets.token_bytes(scram.SALT_OCTETS), self._cost.scram_iterations)
+        except (UnicodeDecodeError, Unprepared):
+            return None
 
     def _check(self, verifier: str, password: bytes) -> bool:
         try:

@@ -42,7 +42,8 @@ class UnauthorisedFrom(StrEnum):
 class ServiceValues:
     """The resolved values of one account: its own, else its class of service's, else these defaults.
 
-    Durations in seconds, sizes in octets; 0 means unlimited for `quota` and "does not end by itself" for `lockout_duration`.
+    Durations in seconds, sizes in octets; 0 means unlimited for `quota`, "does not end by itself" for `lockout_duration` and "nobody is
+    warned" for `quota_warn_percent`. `quota_warn_message`: the text of the warning, "" the usual one.
     """
 
     lockout_enabled: bool = True
@@ -59,6 +60,9 @@ class ServiceValues:
     allow_from_addresses: tuple[str, ...] = ()
     delegated_sender_addresses: tuple[str, ...] = ()
     quota: int = 0
+    quota_warn_percent: int = 90
+    quota_warn_interval: int = 86400
+    quota_warn_message: str = ""
 
 
 DEFAULTS = ServiceValues()
@@ -78,6 +82,12 @@ def _count(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
     raise ValueError("a number of 0 or more")
+
+
+def _percent(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 100:
+        return int(text)
+    raise ValueError("a number from 0 to 100")
 
 
 _UNITS: Mapping[str, int] = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})
@@ -111,6 +121,12 @@ def _choice(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
             raise ValueError("one of " + ", ".join(kind)) from None
 
     return parse
+
+
+def _words(text: str) -> str:
+    if len(text) > 4096:
+        raise ValueError("a text of at most 4096 characters")
+    return text
 
 
 def _addresses(text: str) -> tuple[str, ...]:
@@ -148,6 +164,9 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("allow_from_addresses", "allowFromAddresses", ("zimbraAllowFromAddress",), _addresses),
     Attribute("delegated_sender_addresses", "delegatedSenderAddresses", ("zimbraPrefAllowAddressForDelegatedSender",), _addresses),
     Attribute("quota", "quota", ("zimbraMailQuota",), _size),
+    Attribute("quota_warn_percent", "quotaWarnPercent", ("zimbraQuotaWarnPercent",), _percent),
+    Attribute("quota_warn_interval", "quotaWarnInterval", ("zimbraQuotaWarnInterval",), _duration),
+    Attribute("quota_warn_message", "quotaWarnMessage", ("zimbraQuotaWarnMessage",), _words),
 )
 
 BY_NAME: Mapping[str, Attribute] = MappingProxyType(

@@ -57,6 +57,7 @@ class Actor:
     """The authenticated account of a session. With `loginAs` the session is the owner's, and `via` is who really acts.
 
     `proof` is a digest of the verifier that the password was checked against: when the account has another one, the session ends.
+    `until`: microseconds since 1970 UTC, when the token expires that the session rests on; None: it rests on none.
     """
 
     account: AccountId
@@ -65,6 +66,7 @@ class Actor:
     via: AccountId | None = None
     via_address: Address | None = None
     proof: str = field(default="", repr=False)
+    until: int | None = None
 
     @property
     def person(self) -> AccountId:

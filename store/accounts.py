@@ -9,14 +9,15 @@ from policy.identity import AccountId, Address, CosId, DomainId
 from policy.status import AccountStatus, DomainStatus, effective
 from store import addresses, cos, folders, grants, login, queue
 from store.errors import Conflict, LimitReached, NotFound
-from store.model import AccountRow
+from store.model import AccountRow, ScramKeys
 from store.port import DIRECTORY, Deed, Tx
 
 
 @dataclass(frozen=True, slots=True)
 class CreateAccount(Deed[AccountId]):
     """With its standard folders. Raises Conflict when the address is taken or a value cannot be, NotFound for domain or class
-    of service, LimitReached when the domain may have no more accounts. `verifier` "": nobody logs in."""
+    of service, LimitReached when the domain may have no more accounts. `verifier` "": nobody logs in; `scram`: of the same
+    password."""
 
     address: Address
     display_name: str = ""
@@ -27,6 +28,7 @@ class CreateAccount(Deed[AccountId]):
     must_change_password: bool = False
     is_global_administrator: bool = False
     note: str = ""
+    scram: ScramKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,12 @@ class SetAccountStatus(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class SetVerifier(Deed[None]):
-    """A new password: clears failures and lockout, and open sessions learn of it. Raises NotFound."""
+    """A new password, `scram` of the same: clears failures and lockout, and open sessions learn of it. Raises NotFound."""
 
     account: AccountId
     verifier: str = field(repr=False)
     must_change_password: bool = False
+    scram: ScramKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,13 @@ class RenameAccount(Deed[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class WarnedOfQuota(Deed[None]):
+    """The owner is being told that the mailbox is nearly full: now. Raises NotFound."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteAccount(Deed[bool]):
     """With its folders, messages, memberships, and every grant to it or on it. False: there was none (any more)."""
 
@@ -112,6 +122,17 @@ def of_domain(tx: Tx, domain: DomainId | None = None, after: AccountId | None = 
     # 0 stands for "all" and "from the start": ids begin at 1.
     found = tx.all("accounts.of_domain", domain=domain or 0, after=after or 0, limit=limit)
     return [row for one in found if (row := _row(one)) is not None]
+
+
+def quota_warned(tx: Tx, account: AccountId) -> int | None:
+    """When the owner was warned last of a mailbox that is nearly full; None: never."""
+    found = tx.one("accounts.quota_warned", id=account)
+    return None if found is None else int(found[0])
+
+
+def with_mail(tx: Tx, after: int, limit: int) -> list[AccountId]:
+    """Accounts above this id that use room at all, by id, so many at most."""
+    return [AccountId(one) for (one,) in tx.all("accounts.with_mail", after=after, limit=limit)]
 
 
 def _row(found: Any) -> AccountRow | None:
@@ -196,6 +217,8 @@ def _create(tx: Tx, deed: CreateAccount) -> AccountId:
         note=deed.note,
         now=tx.now,
     )
+    if deed.scram is not None:
+        login.set_scram_keys(tx, account, deed.scram)
     folders.make_standard_folders(tx, account)
     tx.touch(DIRECTORY, account)
     return account
@@ -236,6 +259,7 @@ def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
 def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
     _there(tx, deed.account)
     tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
+    login.set_scram_keys(tx, deed.account, deed.scram)
     login.forget(tx, deed.account)
     tx.touch(deed.account)
 
@@ -275,6 +299,11 @@ def rename_object(tx: Tx, holder: int, address: Address, check_room: Callable[[T
     tx.touch(DIRECTORY, holder)
 
 
+def _warned(tx: Tx, deed: WarnedOfQuota) -> None:
+    _there(tx, deed.account)
+    tx.run("accounts.set_quota_warned", id=deed.account, now=tx.now)
+
+
 def _delete(tx: Tx, deed: DeleteAccount) -> bool:
     if tx.one("accounts.exists", id=deed.account) is None:
         return False
@@ -294,5 +323,6 @@ DEEDS = (
     (SetMustChangePassword, _set_must_change),
     (SetGlobalAdministrator, _set_global_administrator),
     (RenameAccount, _rename),
+    (WarnedOfQuota, _warned),
     (DeleteAccount, _delete),
 )

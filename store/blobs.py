@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from json import dumps
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -74,6 +75,14 @@ class Files:
         except FileNotFoundError:
             raise NotFound(f"octets {place}") from None
 
+    def beginning(self, place: str, count: int) -> bytes:
+        """So many octets at most. Raises NotFound."""
+        try:
+            with (self.directory / place).open("rb") as file:
+                return file.read(count)
+        except FileNotFoundError:
+            raise NotFound(f"octets {place}") from None
+
     def remove(self, places: Iterable[str]) -> None:
         """Ask `orphans` about them in a fresh snapshot first. Files that are gone are no error."""
         for place in places:
@@ -95,6 +104,28 @@ def octets(tx: Tx, blob: BlobId, files: Files) -> bytes:
         raise NotFound(f"octets {blob}")
     inline, place = row
     return bytes(inline) if inline is not None else files.read(place)
+
+
+def after(tx: Tx, blob: BlobId, most: int) -> list[tuple[BlobId, int, bytes, int]]:
+    """(id, owner, hash, size) of the next ones, in the order of their ids, which is that of their commits."""
+    return tx.all("blobs.after", id=blob, most=most)
+
+
+def newest(tx: Tx) -> int:
+    """The highest id that was ever given; it may be gone. 0: none yet."""
+    row = tx.one("blobs.newest")
+    return 0 if row is None else int(row[0])
+
+
+def digest(tx: Tx, blob: BlobId) -> bytes | None:
+    """SHA-256 of its octets; None: it is gone."""
+    row = tx.one("blobs.hash", id=blob)
+    return None if row is None else bytes(row[1])
+
+
+def gone(tx: Tx, blobs: Sequence[int]) -> list[int]:
+    """Those that are not there any more; through `work`. Their ids are never given again."""
+    return [blob for (blob,) in tx.all("blobs.gone", blobs=dumps(blobs))]
 
 
 def orphans(tx: Tx, places: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from policy.identity import AccountId, FolderId
 from store import changes
 from store.errors import Conflict, LimitReached, NotFound, Stale
 from store.model import FolderRow, Uid
-from store.port import Deed, FolderChanged, FoldersChanged, Tx
+from store.port import Deed, FolderChanged, FoldersChanged, RoomTaken, Tx
 from store.runs import key, span
 
 ROOT: Final = "/"
@@ -351,6 +351,8 @@ def charge(tx: Tx, owner: AccountId, octets: int) -> None:
 def take_room(tx: Tx, owner: AccountId, quota: int, octets: int) -> bool:
     """Charges the owner if so many octets more fit the quota (0: no limit); False: they do not. Raises NotFound."""
     if tx.run("folders.take_room", owner=owner, quota=quota, octets=octets):
+        if quota and octets > 0:
+            tx.wake(RoomTaken(owner))
         return True
     if tx.one("folders.used", owner=owner) is None:
         raise NotFound(f"account {owner}")

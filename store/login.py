@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from policy.cos import ServiceValues
@@ -10,6 +10,7 @@ from policy.identity import AccountId
 from policy.login import Failure, FailureHistory, after_failure, is_locked_out
 from store import cos
 from store.errors import NotFound
+from store.model import ScramKeys
 from store.port import Deed, Tx
 
 KNOWN_FOR: Final = 30 * 86400 * 1_000_000
@@ -57,6 +58,18 @@ class AdmitUnlessLocked(Deed[bool]):
 
 
 @dataclass(frozen=True, slots=True)
+class KeepScramKeys(Deed[bool]):
+    """SCRAM keys of the password that `verifier` is of; False, and nothing is kept, where the account has another by now.
+
+    No epoch changes: it is the same password, so no session ends and no judgement is stale.
+    """
+
+    account: AccountId
+    verifier: str = field(repr=False)
+    keys: ScramKeys
+
+
+@dataclass(frozen=True, slots=True)
 class ClearFailures(Deed[None]):
     """`source`: only those from this network; None: all, and the lockout ends (an administrator)."""
 
@@ -84,6 +97,27 @@ def seen(tx: Tx, account: AccountId, source: str) -> int | None:
     """When the account last logged in well from this network (as far as that was noted down)."""
     found = tx.one("login.seen", account=account, source=source)
     return None if found is None else int(found[0])
+
+
+def scram_keys(tx: Tx, account: AccountId) -> ScramKeys | None:
+    """What SCRAM needs to know of the account's password; None where there is none, or it was set when nobody asked for that."""
+    found = tx.one("login.scram_keys", account=account)
+    return None if found is None else ScramKeys(*found)
+
+
+def set_scram_keys(tx: Tx, account: AccountId, keys: ScramKeys | None) -> None:
+    """In place of what was there."""
+    if keys is None:
+        tx.run("login.delete_scram_keys", account=account)
+    else:
+        tx.run(
+            "login.set_scram_keys",
+            account=account,
+            salt=keys.salt,
+            iterations=keys.iterations,
+            stored_key=keys.stored_key,
+            server_key=keys.server_key,
+        )
 
 
 def forget(tx: Tx, account: AccountId) -> None:
@@ -133,6 +167,14 @@ def _admit(tx: Tx, deed: AdmitUnlessLocked) -> bool:
     return True
 
 
+def _keep_scram_keys(tx: Tx, deed: KeepScramKeys) -> bool:
+    verifier = tx.one("login.verifier", account=deed.account)
+    if verifier is None or not deed.verifier or verifier[0] != deed.verifier:
+        return False
+    set_scram_keys(tx, deed.account, deed.keys)
+    return True
+
+
 def _keep(tx: Tx, account: AccountId, failures: Sequence[Failure]) -> None:
     wanted = Counter(failures)
     for number, at, source, digest in tx.all("login.failures", account=account):
@@ -162,6 +204,7 @@ DEEDS = (
     (RecordFailure, _record),
     (PretendFailure, _pretend),
     (AdmitUnlessLocked, _admit),
+    (KeepScramKeys, _keep_scram_keys),
     (ClearFailures, _clear),
     (RememberSource, _remember),
 )

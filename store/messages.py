@@ -41,6 +41,11 @@ SYSTEM_FLAGS: Final = (1 << FIRST_KEYWORD_BIT) - 1
 MAX_KEYWORD: Final = 100
 """Octets of a keyword's name; Dovecot allows 50."""
 
+SEVERAL_RUNS: Final = 64
+"""Of messages whose flags change: up to so many, each is looked up by itself."""
+CHANGED_AT_ONCE: Final = 10_000
+"""Messages changed by one statement."""
+
 FILED_FOR: Final = 15 * 60 * 1_000_000
 """How long the client's own APPEND may take the place of the copy that the server filed (delegation.md section 6)."""
 
@@ -143,6 +148,21 @@ def octets(tx: Tx, folder: FolderId, uid: int, files: Files) -> bytes | None:
         return None
     inline, place = row
     return bytes(inline) if inline is not None else files.read(place)
+
+
+def octets_within(tx: Tx, folder: FolderId, runs: Sequence[Run], files: Files) -> list[tuple[int, bytes]]:
+    """(uid, the whole message) in UID order. The caller keeps the sum of their sizes small."""
+    found = _within(tx, "messages.octets_within", folder, runs)
+    return [(uid, bytes(inline) if inline is not None else files.read(place)) for uid, inline, place in found]
+
+
+def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files: Files) -> list[tuple[int, bytes]]:
+    """(uid, the message's first `count` octets) in UID order."""
+    found: list[tuple[int, bytes]] = []
+    for low, high in merged(runs):
+        for uid, inline, place in tx.all("messages.beginnings", low=key(folder, low), high=key(folder, high), count=count):
+            found.append((uid, bytes(inline) if inline is not None else files.beginning(place, count)))
+    return found
 
 
 def deleted_size(tx: Tx, folder: FolderRow) -> int:
@@ -397,7 +417,10 @@ def _change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     modseq = folder.modseq + 1
     touched: list[Run] = []
     unseen = deleted = 0
-    for low, high in runs:
+    scattered = own_seen is None and len(runs) > SEVERAL_RUNS and len(runs) * 16 > folder.exists
+    if scattered:
+        touched, unseen, deleted = _change_scattered(tx, folder, runs, keep, added, modseq)
+    for low, high in () if scattered else runs:
         first, last = key(folder.id, low), key(folder.id, high)
         counted = tx.one("messages.count_changes", low=first, high=last, keep=keep, added=added)
         if counted is not None and counted[0]:
@@ -414,6 +437,28 @@ def _change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     changes.log(tx, folder.id, modseq, merged(touched))
     tx.wake(FolderChanged(folder.id, modseq))
     return FlagsChanged(True, modseq, refused)
+
+
+def _change_scattered(tx: Tx, folder: FolderRow, runs: Sequence[Run], keep: int, added: int, modseq: int) -> tuple[list[Run], int, int]:
+    """As run by run, where the runs are so many that reading all between them costs less than two statements for each.
+    Returns what changed, and by how many the unseen and the deleted grew."""
+    changed: list[int] = []
+    unseen = deleted = 0
+    found = iter(tx.all("messages.flags_between", low=key(folder.id, runs[0][0]), high=key(folder.id, runs[-1][1])))
+    uid, flags = next(found, (None, 0))
+    for low, high in runs:
+        while uid is not None and uid <= high:
+            new = (flags & keep) | added
+            if uid >= low and new != flags:
+                changed.append(uid)
+                unseen += (flags & SEEN) - (new & SEEN)
+                deleted += bool(new & DELETED) - bool(flags & DELETED)
+            uid, flags = next(found, (None, 0))
+    first = key(folder.id, 0)
+    for start in range(0, len(changed), CHANGED_AT_ONCE):
+        keys = ",".join([str(first + uid) for uid in changed[start : start + CHANGED_AT_ONCE]])
+        tx.run("messages.change_keys", keys=f"[{keys}]", keep=keep, added=added, modseq=modseq)
+    return [*runs_of(changed)], unseen, deleted
 
 
 def _mark_seen(tx: Tx, deed: MarkSeen) -> FlagsChanged:

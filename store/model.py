@@ -1,7 +1,7 @@
 """The frozen rows that the store hands out. Times are microseconds since 1970 UTC, sizes are octets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import NamedTuple, NewType
 
@@ -55,6 +55,27 @@ class CosRow:
     note: str
     values: Mapping[str, str]
     created: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 section 3, RFC 7677); whoever has it can guess, not log in.
+
+    `stored_key` and `server_key` have 32 octets.
+    """
+
+    salt: bytes
+    iterations: int
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verifiers:
+    """What is stored in place of a password. `argon2` "": nobody logs in with one; `scram` None: not by SCRAM."""
+
+    argon2: str = field(default="", repr=False)
+    scram: ScramKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,14 @@ class QueueChanged:
     """Something became due in the queue."""
 
 
-Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged
+@dataclass(frozen=True, slots=True)
+class RoomTaken:
+    """The mailbox of this owner, who has a quota, has grown."""
+
+    owner: AccountId
+
+
+Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken
 
 
 class Snapshot(Protocol):

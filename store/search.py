@@ -1,8 +1,14 @@
-"""Criteria to a plan: the SQL that narrows, and what is left to check in the octets. The only place where SQL is composed."""
+"""Criteria to a plan: the SQL that narrows, and what is left to check in the texts or octets. The only place where SQL is composed.
+
+A criterion on texts is decided by the texts that the index keeps (store/fulltext.py); where it keeps none, by the octets. Its trigrams
+narrow, when the search may use them: they say in which of the owner's messages the text may be, in whatever folder, and the time that
+takes depends on folders that a delegate may not know of. A delegate's search looks at its folder's own texts, one after the other.
+"""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from json import dumps
 from typing import Any, Final, Protocol
 
 from policy.identity import AccountId, FolderId
@@ -35,6 +41,7 @@ from store.criteria import (
     measure,
 )
 from store.errors import LimitReached
+from store.fulltext import FullText, Kind, Reading, Unreadable, has_room
 from store.model import Flag
 from store.port import Tx
 from store.runs import key, merged, span
@@ -45,6 +52,15 @@ RUNS_IN_SQL: Final = 16
 
 HEIGHT_IN_SQL: Final = 10
 """Levels of parentheses that are left to SQL, whose parser has room for 100 open pieces; what is above is decided outside."""
+
+NARROWED_FROM: Final = 128
+"""Messages in a folder from which the trigrams are asked; fewer texts are looked at as quickly."""
+
+NARROWING_LEAVES: Final = 16
+"""Criteria on texts that narrow in one search; further ones only decide."""
+
+_KEPT_SHARE: Final = 8
+"""Looking into kept texts costs about so many times less than into octets: they count for less where a search stops."""
 
 _LARGEST: Final = (1 << 63) - 1
 
@@ -60,7 +76,7 @@ _DAY: Final = 86_400_000_000
 
 
 class Decoder(Protocol):
-    """What the caller knows of MIME. `text` is as the criterion has it; each compares in whatever form it is in."""
+    """What the caller knows of MIME, and of the form in which texts are kept. `text` is as the criterion has it."""
 
     def header(self, octets: bytes, name: str, text: str) -> bool:
         """Is there a field of this name whose text contains it? "": is there one at all?"""
@@ -70,6 +86,12 @@ class Decoder(Protocol):
 
     def text(self, octets: bytes, text: str) -> bool:
         """Does the decoded header or body contain it?"""
+
+    def needle(self, text: str, *, in_header: bool) -> bytes | None:
+        """What to look for in kept texts instead; None: they cannot tell, the octets decide."""
+
+    def field(self, header: bytes, name: str, needle: bytes) -> bool:
+        """As `header`, of a kept header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +111,55 @@ def search(
     seen_of: AccountId | None = None,
     after: int = 0,
     octets: int = 8 << 20,
+    *,
+    index: FullText | None = None,
+    narrow: bool = True,
 ) -> Found:
     """The messages that match, exactly. Through `work`. Stops after it read about so many octets of messages: call again with
-    `after`, in a new snapshot. `seen_of`: the actor, where folder.seen_private.
+    `after`, in a new snapshot. `seen_of`: the actor, where folder.seen_private. `narrow`: the search is the owner's own, or of one
+    who may know of all the owner's folders.
     Raises LimitReached (more than MAX_DEPTH levels or MAX_LEAVES criteria)."""
     depth, leaves = measure(criterion)
     if depth > MAX_DEPTH:
         raise LimitReached(f"{MAX_DEPTH} levels of search criteria")
     if leaves > MAX_LEAVES:
         raise LimitReached(f"{MAX_LEAVES} search criteria")
-    plan = _Plan(tx, folder, seen_of)
+    if index is not None and asks_texts(criterion):
+        with index.reading() as reading:
+            try:
+                if reading is not None:
+                    plan = _Plan(tx, folder, seen_of, decoder, _Kept(tx, folder, reading, narrow=narrow))
+                    return _found(plan, criterion, files, after, octets)
+            except Unreadable:
+                pass  # the octets have everything
+    return _found(_Plan(tx, folder, seen_of, decoder, None), criterion, files, after, octets)
+
+
+def _found(plan: "_Plan", criterion: Criterion, files: Files, after: int, octets: int) -> Found:
+    tx, folder, decoder = plan.tx, plan.folder, plan.decoder
     whole = plan.part(criterion)
     _, last = span(folder)
     first = key(folder, after) + 1
     if whole.judge is None:
         sql = plan.select(("message.key & 4294967295",), whole.may) + " ORDER BY message.key"
         return Found([uid for (uid,) in tx.composed(sql, **plan.parameters, first=first, last=last)], None)
-    columns = ("message.key & 4294967295", whole.must, "message.size", *plan.columns)
+    columns = ("message.key & 4294967295", whole.must, "message.size", "message.blob", *plan.columns)
     sql = plan.select(columns, whole.may) + f" ORDER BY message.key LIMIT {ROWS_AT_ONCE}"
+    # One criterion on texts and nothing else: most of what it finds is known without looking at one message after the other.
+    leaf = whole.judge if isinstance(whole.judge, _Leaf) else None
     found: list[int] = []
     spent = 0
     while True:
         rows = tx.composed(sql, **plan.parameters, first=first, last=last)
-        for uid, certain, size, *truths in rows:
-            if certain:
+        page = _Page([row[3] for row in rows if not row[1]])
+        answers = leaf.answers(page) if leaf is not None else {}
+        for uid, certain, size, blob, *truths in rows:
+            if certain or (answer := answers.get(blob)):
                 found.append(uid)
                 continue
-            one = _Message(tx, folder, uid, files, truths)
+            if answer is False:
+                continue
+            one = _Message(tx, folder, uid, blob, page, files, truths)
             if whole.judge(one, decoder):
                 found.append(uid)
             if one.was_read:
@@ -124,20 +168,51 @@ def search(
                     return Found(found, uid)
         if len(rows) < ROWS_AT_ONCE:
             return Found(found, None)
+        spent += page.octets // _KEPT_SHARE
+        if spent >= octets:
+            return Found(found, rows[-1][0])
         first = key(folder, rows[-1][0]) + 1
+
+
+def asks_texts(criterion: Criterion) -> bool:
+    """Is a criterion on texts among it?"""
+    waiting = [criterion]
+    while waiting:
+        match waiting.pop():
+            case And(parts) | Or(parts):
+                waiting.extend(parts)
+            case Not(part):
+                waiting.append(part)
+            case HeaderContains() | BodyContains() | TextContains():
+                return True
+            case _:
+                pass
+    return False
+
+
+class _Page:
+    """Messages that are looked at together: their blobs, and how many octets of kept texts were looked at."""
+
+    __slots__ = ("blobs", "octets")
+
+    def __init__(self, blobs: list[int]) -> None:
+        self.blobs = blobs
+        self.octets = 0
 
 
 class _Message:
     """One candidate: what SQL said of it, and its octets once somebody asks."""
 
-    __slots__ = ("_files", "_folder", "_octets", "_tx", "truths", "uid", "was_read")
+    __slots__ = ("_files", "_folder", "_octets", "_tx", "blob", "page", "truths", "uid", "was_read")
 
-    def __init__(self, tx: Tx, folder: FolderId, uid: int, files: Files, truths: Sequence[Any]) -> None:
+    def __init__(self, tx: Tx, folder: FolderId, uid: int, blob: int, page: _Page, files: Files, truths: Sequence[Any]) -> None:
         self._tx = tx
         self._folder = folder
         self._files = files
         self._octets: bytes | None = None
         self.uid = uid
+        self.blob = blob
+        self.page = page
         self.truths = truths
         self.was_read = False
 
@@ -149,7 +224,80 @@ class _Message:
         return self._octets
 
 
+class _Kept:
+    """The index as one search in one folder asks it."""
+
+    __slots__ = ("_most", "_narrowed", "aside", "narrows", "owner", "reading")
+
+    def __init__(self, tx: Tx, folder: FolderId, reading: Reading, *, narrow: bool) -> None:
+        found = tx.composed("SELECT owner, messages FROM folder WHERE id = :folder", folder=folder)
+        self.owner: int
+        self._most: int
+        self.owner, self._most = found[0] if found else (0, 0)
+        self.reading = reading
+        self.narrows = narrow and self._most >= NARROWED_FROM and has_room(self.owner, 1)
+        self.aside = reading.aside(self.owner) if self.narrows else []
+        self._narrowed = 0
+
+    def candidates(self, kind: Kind | None, text: str) -> list[int] | None:
+        """None: nothing is gained by asking."""
+        # More than half of what the folder has: looking at all of them is as quick.
+        most = self._most // 2 - len(self.aside)
+        if not self.narrows or self._narrowed == NARROWING_LEAVES or most < 0:
+            return None
+        self._narrowed += 1
+        return self.reading.candidates(self.owner, kind, text, most)
+
+
+class _Leaf:
+    """A criterion on texts: what the kept texts of a page say, and for what is not kept the octets."""
+
+    __slots__ = ("_answers", "_in_octets", "_kept", "_page", "_tests")
+
+    def __init__(self, kept: _Kept, tests: "Sequence[tuple[Kind, _Test]]", in_octets: "_Judge") -> None:
+        self._kept = kept
+        self._tests = tests
+        self._in_octets = in_octets
+        self._page: _Page | None = None
+        self._answers: dict[int, bool] = {}
+
+    def __call__(self, one: _Message, decoder: Decoder) -> bool:
+        answer = self.answers(one.page).get(one.blob)
+        return self._in_octets(one, decoder) if answer is None else answer
+
+    def answers(self, page: _Page) -> dict[int, bool]:
+        """By blob: True: a kept text has it; False: all texts are kept, and none has it; none: the octets decide."""
+        if page is not self._page:
+            self._page = page
+            self._answers = self._asked(page)
+        return self._answers
+
+    def _asked(self, page: _Page) -> dict[int, bool]:
+        kept = self._kept
+        mark = kept.reading.mark
+        asked = [blob for blob in dict.fromkeys(page.blobs) if blob <= mark]
+        if asked and not has_room(kept.owner, max(asked)):
+            return {}
+        answers: dict[int, bool] = {}
+        sure = frozenset(asked)
+        for kind, test in self._tests:
+            without = []
+            octets = 0
+            for blob, text in kept.reading.texts(kept.owner, kind, asked) if asked else ():
+                octets += len(text)
+                if test(text):
+                    answers[blob] = True
+                else:
+                    without.append(blob)
+            page.octets += octets
+            sure = sure.intersection(without)
+            asked = [blob for blob in asked if blob not in answers]
+        answers.update(dict.fromkeys(sure, False))
+        return answers
+
+
 _Judge = Callable[[_Message, Decoder], bool]
+_Test = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +319,11 @@ _FALSE: Final = _Part("0", "0")
 class _Plan:
     """Composes. Whatever comes from outside becomes a parameter; the texts joined here are our own."""
 
-    def __init__(self, tx: Tx, folder: FolderId, seen_of: AccountId | None) -> None:
-        self._folder = folder
+    def __init__(self, tx: Tx, folder: FolderId, seen_of: AccountId | None, decoder: Decoder, kept: _Kept | None) -> None:
+        self.tx = tx
+        self.folder = folder
+        self.decoder = decoder
+        self._kept = kept
         self._bits = {name.lower(): 1 << bit for bit, name in messages.keywords(tx, folder)}
         self._own = seen_of is not None
         self._head = False
@@ -220,15 +371,49 @@ class _Plan:
                 self._head = True
                 return _exact(f"instr({_COLUMNS[field]}, {self._bound(messages.storable(text))}) > 0")
             case OctetsAre(email_id):
-                owner = "SELECT owner FROM folder WHERE id = " + self._bound(self._folder)
+                owner = "SELECT owner FROM folder WHERE id = " + self._bound(self.folder)
                 wanted = self._bound(messages.octets_hash(email_id))
                 return _exact(f"message.blob IN (SELECT id FROM blob WHERE owner = ({owner}) AND hash = {wanted})")
             case ModseqAtLeast(modseq):
                 own = "coalesce(own.modseq, 0)" if self._own else "0"
                 bound = self._bound(modseq)
                 return _exact(f"(message.modseq >= {bound} OR {own} >= {bound})" if modseq > 0 else "1")
+            case BodyContains("") | TextContains(""):
+                return _TRUE
             case HeaderContains() | BodyContains() | TextContains():
-                return _Part("1", "0", _in_octets(criterion), reads=True)
+                return self._texts(criterion)
+
+    def _texts(self, criterion: InOctets) -> _Part:
+        """Decided by kept texts where there are some, and narrowed by their trigrams."""
+        in_octets = _in_octets(criterion)
+        whole = _Part("1", "0", in_octets, reads=True)
+        kept = self._kept
+        needle = None if kept is None else self.decoder.needle(criterion.text, in_header=not isinstance(criterion, BodyContains))
+        if kept is None or needle is None:
+            return whole
+        kind, text, tests = self._looked_for(criterion, needle)
+        may = "1"
+        candidates = kept.candidates(kind, text)
+        if candidates is not None:
+            listed = self._bound(dumps([*candidates, *kept.aside]))
+            may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN (SELECT value FROM json_each({listed})))"
+        return _Part(may, "0", _Leaf(kept, tests, in_octets), reads=True)
+
+    def _looked_for(self, criterion: InOctets, needle: bytes) -> tuple[Kind | None, str, Sequence[tuple[Kind, _Test]]]:
+        """The kind of text it is in, what that text surely contains, and what decides for each text."""
+        field = self.decoder.field
+
+        def contained(text: bytes) -> bool:
+            return needle in text
+
+        match criterion:
+            case HeaderContains(name, text):
+                # A field's name alone is looked for as it begins the line.
+                return Kind.HEADER, text or f"{name.lower()}: ", ((Kind.HEADER, lambda header: field(header, name, needle)),)
+            case BodyContains(text):
+                return Kind.BODY, text, ((Kind.BODY, contained),)
+            case TextContains(text):
+                return None, text, ((Kind.HEADER, contained), (Kind.BODY, contained))
 
     def _bound(self, value: int | str | bytes) -> str:
         if isinstance(value, int):
@@ -264,7 +449,7 @@ class _Plan:
         return _Part(self._within(runs[0][0], runs[-1][1]), "0", among)
 
     def _within(self, low: int, high: int) -> str:
-        return f"message.key BETWEEN {self._bound(key(self._folder, low))} AND {self._bound(key(self._folder, high))}"
+        return f"message.key BETWEEN {self._bound(key(self.folder, low))} AND {self._bound(key(self.folder, high))}"
 
     def _low(self, part: _Part) -> _Part:
         """The same, low enough to be built upon: what has become too high is a result column, or judged whole."""

@@ -13,7 +13,7 @@ from policy.status import AccountStatus, DomainStatus
 from store import accounts, addresses, cos, domains, lists, login
 from store.deeds import Several
 from store.errors import Conflict, LimitReached, NotFound
-from store.model import AccountRow
+from store.model import AccountRow, Verifiers
 from store.port import Deed, Snapshot, Store
 
 MOST_PASSWORD: Final = 1024
@@ -58,17 +58,17 @@ class MembershipView:
 
 
 class Accounts:
-    """Every method raises Fault, and nothing else that is expected. `hashed`: a password's verifier, made in a thread."""
+    """Every method raises Fault, and nothing else that is expected. `hashed`: a password's verifiers, made in a thread."""
 
-    def __init__(self, store: Store, records: Records, hashed: Callable[[str], Awaitable[str]]) -> None:
+    def __init__(self, store: Store, records: Records, hashed: Callable[[str], Awaitable[Verifiers]]) -> None:
         self._store = store
         self._records = records
         self._hashed = hashed
 
-    async def verifier(self, password: str) -> str:
-        """What is stored in place of the password; "" for the empty one, with which nobody logs in."""
+    async def verifiers(self, password: str) -> Verifiers:
+        """What is stored in place of the password; nothing for the empty one, with which nobody logs in."""
         if not password:
-            return ""
+            return Verifiers()
         if "\0" in password or len(password.encode("utf-8", "surrogateescape")) > MOST_PASSWORD:
             raise Fault(Code.INVALID_REQUEST, f"a password has at most {MOST_PASSWORD} octets, and none of them is NUL")
         try:
@@ -77,8 +77,8 @@ class Accounts:
             raise Fault(Code.INVALID_REQUEST, "the password is not UTF-8") from None
         return await self._hashed(password)
 
-    async def create(self, name: str, verifier: str, changes: AccountChanges) -> AccountId:
-        """With its standard folders. `verifier` as `verifier` makes it."""
+    async def create(self, name: str, password: Verifiers, changes: AccountChanges) -> AccountId:
+        """With its standard folders. `password` as `verifiers` makes it."""
         address = names.new_address(name)
         async with self._store.snapshot() as snapshot:
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
@@ -87,13 +87,14 @@ class Accounts:
         deed = accounts.CreateAccount(
             address,
             changes.display_name or "",
-            verifier,
+            password.argon2,
             changes.status or AccountStatus.ACTIVE,
             service_class,
             checked,
             bool(changes.must_change_password),
             bool(changes.is_global_administrator),
             changes.note or "",
+            password.scram,
         )
         words = {
             Conflict: Fault(Code.ACCOUNT_EXISTS, name),
@@ -180,11 +181,11 @@ class Accounts:
         if not await self._records.do(accounts.DeleteAccount(row.id), "account deleted", str(row.address), principal=row.id):
             raise Fault(Code.NO_SUCH_ACCOUNT, name)
 
-    async def set_password(self, name: str, verifier: str) -> None:
-        """`verifier` as `verifier` makes it. Clears failures and lockout; open sessions end."""
+    async def set_password(self, name: str, password: Verifiers) -> None:
+        """`password` as `verifiers` makes it. Clears failures and lockout; open sessions end."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
-        deed = accounts.SetVerifier(row.id, verifier)
+        deed = accounts.SetVerifier(row.id, password.argon2, scram=password.scram)
         await self._records.do(deed, "password changed", str(row.address), principal=row.id, words=_gone(name))
 
     async def unlock(self, name: str) -> int | None:

@@ -12,13 +12,14 @@ from gateway.directory.send_rights import SendRights
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from store.model import Verifiers
 from store.port import Store
 
 
 class Directory:
-    """`hashed`: a password's verifier, made in a thread (Passwords.verifier). Every change is on record as the operator's."""
+    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers). Every change is on record as the operator's."""
 
-    def __init__(self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[str]]) -> None:
+    def __init__(self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[Verifiers]]) -> None:
         records = Records(store)
         self.store = store
         self.domains = Domains(store, records)

@@ -1,7 +1,7 @@
 """Folders: the only way from a protocol to stored mail. These names are for everybody; the files below are each other's."""
 
 from gateway.folders.judging import HAS_CHILDREN
-from gateway.folders.octets import BATCH, IN_PLACE
+from gateway.folders.octets import BATCH, BEGINNING, IN_PLACE
 from gateway.folders.opened import OpenFolder
 from gateway.folders.service import Folders
 from gateway.folders.values import (
@@ -23,6 +23,7 @@ from store.messages import FlagMode
 
 __all__ = [
     "BATCH",
+    "BEGINNING",
     "HAS_CHILDREN",
     "IN_PLACE",
     "Figures",

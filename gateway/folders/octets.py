@@ -6,18 +6,23 @@ from itertools import islice
 from typing import Final
 
 from gateway.message import envelope as rendering
+from gateway.message.kept import has_field, kept_needle
 from gateway.message.preview import preview
-from gateway.message.split import read_header, unfolded
+from gateway.message.split import end_of_header, read_header, unfolded
 from gateway.message.structure import Part, parse
 from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
 from policy.identity import FolderId
 from store import messages
 from store.blobs import Files
+from store.fulltext import FullText
 from store.model import Run
 from store.port import Tx
+from store.runs import runs_of
 
 IN_PLACE: Final = 64 * 1024
 """Octets read on the loop's own connection at most; more goes to the reader's thread."""
+BEGINNING: Final = 8 * 1024
+"""Octets read of a message of which the header is wanted: most headers end before. The rest is read where this one does not."""
 BATCH: Final = 512
 """Messages whose prepared items are read in one go: some 200 KiB of ENVELOPE."""
 KEPT: Final = 64 << 20
@@ -27,12 +32,13 @@ FEW_PARTS: Final = 200
 
 
 class Octets:
-    """Where large messages lie, and those of them that are being fetched piece by piece."""
+    """Where large messages lie, and those of them that are being fetched piece by piece; and what searches ask instead of octets."""
 
-    __slots__ = ("_kept", "_parts", "_size", "files")
+    __slots__ = ("_kept", "_parts", "_size", "files", "index")
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, index: FullText | None = None) -> None:
         self.files = files
+        self.index = index
         self._parts: dict[tuple[int, int, int], Part] = {}
         self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self._size = 0
@@ -82,6 +88,12 @@ class _Decoding:
             return True
         return any(text in fold(piece) for piece in message_texts(octets, parse(octets)))
 
+    def needle(self, text: str, *, in_header: bool) -> bytes | None:
+        return kept_needle(text, in_header=in_header)
+
+    def field(self, header: bytes, name: str, needle: bytes) -> bool:
+        return has_field(header, name, needle)
+
 
 DECODING: Final = _Decoding()
 
@@ -93,7 +105,20 @@ def few(runs: Sequence[Run]) -> bool:
 
 def octets_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> list[tuple[int, bytes]]:
     """(UID, the whole message) of those that are there."""
-    return [(uid, octets) for uid in uids if (octets := messages.octets(tx, folder, uid, files)) is not None]
+    return messages.octets_within(tx, folder, runs_of(sorted(uids)), files)
+
+
+def beginnings_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> list[tuple[int, bytes]]:
+    """(UID, so much of the message that its whole header is in it) of those that are there."""
+    found: list[tuple[int, bytes]] = []
+    for uid, octets in messages.beginnings(tx, folder, runs_of(sorted(uids)), BEGINNING, files):
+        if len(octets) == BEGINNING and end_of_header(octets) is None:
+            whole = messages.octets(tx, folder, uid, files)
+            if whole is not None:
+                found.append((uid, whole))
+        else:
+            found.append((uid, octets))
+    return found
 
 
 def rendered_again(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from gateway.folders.judging import UNKNOWN, Judging
-from gateway.folders.octets import DECODING, IN_PLACE, Octets, few, octets_of, previews_of, rendered_again
+from gateway.folders.octets import BEGINNING, DECODING, IN_PLACE, Octets, beginnings_of, few, octets_of, previews_of, rendered_again
 from gateway.folders.sorting import SORTED_AT_ONCE, made_again, with_sorting
 from gateway.folders.standpoint import Judged, Standpoint
 from gateway.folders.values import News, Visit
@@ -238,6 +238,12 @@ class OpenFolder:
             read = snapshot.ask if sum(size for _, size in sizes) <= IN_PLACE else snapshot.work
             return await read(octets_of, self.row.id, uids, self._octets.files)
 
+    async def beginnings(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
+        """(UID, the message or so much of it that its whole header is in it): those that are there. A few at a time."""
+        async with self._reading() as snapshot:
+            read = snapshot.ask if len(uids) * BEGINNING <= IN_PLACE else snapshot.work
+            return await read(beginnings_of, self.row.id, uids, self._octets.files)
+
     async def large(self, uid: int) -> bytes | None:
         """A message of which a piece is wanted; more pieces will be. None: it is gone."""
         key = (self.row.id, self.row.uidvalidity, uid)
@@ -262,10 +268,15 @@ class OpenFolder:
         """
         found: list[int] = []
         after = 0
+        files, index = self._octets.files, self._octets.index
+        # What trigrams narrow takes time by all that the owner has, also in folders that others may not know of.
+        own = self.visit.actor.account == self.owner_id
         while True:
             async with self._reading() as snapshot:
                 try:
-                    part = await snapshot.work(search.search, self.row.id, criterion, DECODING, self._octets.files, self.seen_of, after)
+                    part = await snapshot.work(
+                        search.search, self.row.id, criterion, DECODING, files, self.seen_of, after, index=index, narrow=own
+                    )
                 except LimitReached as error:
                     raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             found.extend(part.uids)

@@ -25,6 +25,7 @@ from policy.reasons import Reason, Refuse
 from policy.rights import Right
 from store import folders, grants, messages
 from store.blobs import Files
+from store.fulltext import FullText
 from store.messages import Appended, Copied
 from store.model import Flag, FolderRow, NewMessage, Run, Uid
 from store.port import Deed, Snapshot, Store, Tx
@@ -39,12 +40,12 @@ class _Gone(Exception):
 class Folders(Entries, Listings, Quotas, Metadata):
     """The service. Every method raises Refused, and nothing else that is expected.
 
-    `files`: where large messages lie. Methods take the visit (who acts) first.
+    `files`: where large messages lie; `index`: what makes searches fast. Methods take the visit (who acts) first.
     """
 
-    def __init__(self, store: Store, files: Files) -> None:
+    def __init__(self, store: Store, files: Files, index: FullText | None = None) -> None:
         super().__init__(Judging(store))
-        self._octets = Octets(files)
+        self._octets = Octets(files, index)
 
     async def close(self) -> None:
         """Waits until what is to be recorded is on disk, a few seconds at most."""
@@ -307,8 +308,6 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert stand.row is not None
             row = target.row
             is_read = Right.READ in target.held
-            if row.id == stand.row.id and moves:
-                raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "the messages are in this folder already"))
             deed_type = messages.MoveMessages if moves else messages.CopyMessages
             deed: Deed[Copied] = deed_type(
                 stand.row.id,

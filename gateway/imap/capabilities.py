@@ -59,6 +59,7 @@ from gateway.imap.registry import (
     build,
     command,
     may_log_in,
+    may_log_in_by,
     may_not_log_in,
     may_secure,
 )
@@ -133,8 +134,12 @@ ROWS: tuple[Capability, ...] = (
         b"STARTTLS", (command(b"STARTTLS", connection_syntax.starttls, connection.starttls, NOT_AUTHENTICATED),), announced=may_secure
     ),
     Capability(b"LOGINDISABLED", announced=may_not_log_in),  # RFC 3501 6.2.3
-    Capability(b"AUTH=PLAIN", announced=may_log_in),  # RFC 4616
-    Capability(b"AUTH=LOGIN", announced=may_log_in),  # draft-murchison-sasl-login
+    Capability(b"AUTH=SCRAM-SHA-256-PLUS", announced=may_log_in_by("SCRAM-SHA-256-PLUS")),  # RFC 7677
+    Capability(b"AUTH=SCRAM-SHA-256", announced=may_log_in_by("SCRAM-SHA-256")),  # RFC 7677
+    Capability(b"AUTH=PLAIN", announced=may_log_in_by("PLAIN")),  # RFC 4616
+    Capability(b"AUTH=LOGIN", announced=may_log_in_by("LOGIN")),  # draft-murchison-sasl-login
+    Capability(b"AUTH=OAUTHBEARER", announced=may_log_in_by("OAUTHBEARER")),  # RFC 7628
+    Capability(b"AUTH=XOAUTH2", announced=may_log_in_by("XOAUTH2")),  # as large providers have it
     Capability(b"IDLE", (command(b"IDLE", connection_syntax.idle, connection.idle, AUTHENTICATED),), announced=after_login),  # RFC 2177
     Capability(  # RFC 2342
         b"NAMESPACE", (command(b"NAMESPACE", connection_syntax.namespace, listing.namespace, AUTHENTICATED),), announced=after_login

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from gateway.carrier import OUTPUT_BACKLOG, OUTPUT_TIMEOUT, Carrier, Reading, Wheel, use_small_tls_buffers
+from gateway.certificate import end_point_of
 from gateway.changes import Changes, News
 from gateway.folders import Folders, MissingTarget, UnknownRight
 from gateway.imap.capabilities import REGISTRY
@@ -18,7 +19,7 @@ from gateway.imap.compression import DEFLATED, INFLATED, LEAST, BrokenStream, De
 from gateway.imap.framing import Allowance, Frame, Framer, FramingError, Want, carries_message
 from gateway.imap.grammar.cursor import BadCharset, BadSyntax, command_name
 from gateway.imap.grammar.search import CHARSETS
-from gateway.imap.phases import Phase, after, may_speak, wrong_phase
+from gateway.imap.phases import SELECTS, Phase, after, may_speak, wrong_phase
 from gateway.imap.refusals import farewell, refusal
 from gateway.imap.registry import Command
 from gateway.imap.responses import (
@@ -146,6 +147,7 @@ class Connection:
         "_carrier",
         "_deflater",
         "_delivering",
+        "_end_point",
         "_farewell",
         "_framer",
         "_idling",
@@ -174,6 +176,7 @@ class Connection:
         self._bad = 0
         self._begun = False
         self._partial = False
+        self._end_point: bytes | None = None
         self._progress: _Progress | None = None
         self.peer = ""
         self.session = Session(listener.services, self)
@@ -231,6 +234,11 @@ class Connection:
         secured = self._carrier.secured
         return secured, not secured and self._tls_mode is TlsMode.STARTTLS and self._listener.tls() is not None
 
+    @property
+    def end_point(self) -> bytes | None:
+        """What SCRAM is bound to: of the certificate that this connection's handshake had, whatever was read since."""
+        return self._end_point
+
     async def ask(self, prompt: bytes) -> bytes:
         """A continuation request and the line that answers it. Raises FramingError, ConnectionError."""
         self.write(Continuation(prompt).spell())
@@ -251,7 +259,11 @@ class Connection:
             raise ConnectionResetError("octets in the clear behind STARTTLS")
         self._framer.clear()
         self._inflater = None
+        await self._secure(context)
+
+    async def _secure(self, context: ssl.SSLContext) -> None:
         await self._carrier.secure(context, self._listener.limits.tls_timeout)
+        self._end_point = end_point_of(context)
 
     @property
     def compressed(self) -> bool:
@@ -514,7 +526,8 @@ class Connection:
                 raise Bad("message numbers are not used once UIDONLY is enabled", UIDREQUIRED)
             wanted = cursor.whole(row.syntax)
             answer = await row.answer(session, wanted, output) or Answer()
-            if not answer.idles:
+            # What SELECT says is of one moment; what happened since is told from the next command on.
+            if not answer.idles and row.leads is not SELECTS:
                 await session.settle(output, expunge_allowed=not row.keeps_numbers)
                 if session.watch is not None and session.news & News.ELSEWHERE:
                     await session.watch.tell(output)
@@ -642,7 +655,7 @@ class Connection:
         context = self._listener.tls()
         if context is None:
             raise ConnectionResetError("there is no certificate")
-        await self._carrier.secure(context, self._listener.limits.tls_timeout)
+        await self._secure(context)
         self._greet()
 
     def _bye(self, text: str, code: Code | None = None) -> None:
@@ -676,6 +689,7 @@ class ImapListener:
         shared_prefix: str = "Other Users/",
         plaintext_login: bool = False,
         limits: Limits | None = None,
+        mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
     ) -> None:
         use_small_tls_buffers()
         self.limits = limits or Limits()
@@ -689,6 +703,7 @@ class ImapListener:
             shared_prefix,
             plaintext_login,
             self.limits.message_size,
+            mechanisms,
             self.limits.messages,
             self.limits.watched,
         )

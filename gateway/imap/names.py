@@ -8,6 +8,8 @@ from dataclasses import dataclass
 SEPARATOR = "/"
 INBOX = "INBOX"
 
+MISSPELT = "\udcff"
+"""What a mailbox name begins with that is not in modified UTF-7: no folder's name does."""
 # An element has to fit into a file name of an export, the whole name, encoded, into a line of 8192 octets.
 MAX_ELEMENT_OCTETS = 255
 MAX_NAME_OCTETS = 1000
@@ -131,6 +133,8 @@ class FolderName:
 
 def check_path(path: str) -> None:
     """Raises BadName unless this may be the path of a folder (to be looked up or to be created)."""
+    if path.startswith(MISSPELT):
+        raise BadName("a mailbox name is spelled in modified UTF-7")
     if _FORBIDDEN.search(path):
         raise BadName("a mailbox name has no control characters")
     try:

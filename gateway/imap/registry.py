@@ -59,6 +59,8 @@ class Circumstances:
     """TLS is off and STARTTLS would work."""
     plaintext_login: bool
     """Passwords are taken without TLS."""
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    """Of SASL: those that work on this channel."""
 
 
 def always(circumstances: Circumstances) -> bool:
@@ -82,8 +84,13 @@ def may_secure(circumstances: Circumstances) -> bool:
 
 
 def may_log_in(circumstances: Circumstances) -> bool:
-    """AUTH=...: while a password would be taken."""
+    """SASL-IR: while a password would be taken."""
     return before_login(circumstances) and (circumstances.secure or circumstances.plaintext_login)
+
+
+def may_log_in_by(mechanism: str) -> Callable[[Circumstances], bool]:
+    """AUTH=...: while this mechanism would be taken."""
+    return lambda circumstances: may_log_in(circumstances) and mechanism in circumstances.mechanisms
 
 
 def may_not_log_in(circumstances: Circumstances) -> bool:

@@ -354,9 +354,9 @@ class Found:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* SEARCH ...`"""
         more = b"" if self.modseq is None or not self.numbers else b" (MODSEQ %d)" % self.modseq
-        # One conversion for all numbers: a tuple's text without its parentheses and commas.
-        numbers = "".join([f" {number}" for number in self.numbers]).encode("ascii")
-        return b"* SEARCH%b%b\r\n" % (numbers, more)
+        # One conversion for all numbers: a list's text without its brackets and commas.
+        numbers = f" {[*self.numbers]!r}"[:-1].replace("[", "").replace(",", "") if self.numbers else ""
+        return b"* SEARCH%b%b\r\n" % (numbers.encode("ascii"), more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from gateway.imap.grammar.fetch import Section, SectionText
 from gateway.message.encoding import CHUNK, decoder
-from gateway.message.split import Field, Header, read_header
+from gateway.message.split import Field, Header, fields_named, read_header
 from gateway.message.structure import Part
+
+# Each name costs a look through the header, which is short then: beyond this all fields are read once.
+_SEVERAL = 32
+_LARGE = 64 * 1024
 
 Structure = Callable[[], Part]
 """The message's structure, made only when a section has part numbers."""
@@ -36,6 +40,17 @@ def find_part(message: Part, path: Iterable[int]) -> Part | None:
             return None
         inside_message = False
     return part
+
+
+def header_section(head: bytes, wanted: Section) -> bytes | None:
+    """HEADER, HEADER.FIELDS or HEADER.FIELDS.NOT of a message whose header this is: the same as `section` finds in the whole message."""
+    match wanted.text:
+        case SectionText.HEADER:
+            return head
+        case SectionText.HEADER_FIELDS if len(wanted.fields) <= _SEVERAL and len(head) <= _LARGE:
+            return _ended([head[start:end] for start, end in fields_named(head, {name.lower() for name in wanted.fields})])
+        case _:
+            return _of_message(head, read_header(head), len(head), wanted)
 
 
 def section(octets: bytes, wanted: Section, structure: Structure) -> bytes | None:
@@ -75,7 +90,10 @@ def _of_message(octets: bytes, header: Header, end: int, wanted: Section) -> byt
 
 
 def _whole(octets: bytes, fields: list[Field]) -> bytes:
-    pieces = [octets[field.start : field.end] for field in fields]
+    return _ended([octets[field.start : field.end] for field in fields])
+
+
+def _ended(pieces: list[bytes]) -> bytes:
     # A header that ends with the message may lack its last line end.
     if pieces and not pieces[-1].endswith(b"\n"):
         pieces.append(b"\r\n")

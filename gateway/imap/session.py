@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
+from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
 from gateway.folders import Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
@@ -181,6 +182,10 @@ class Wire(Protocol):
     def circumstances_of_tls(self) -> tuple[bool, bool]:
         """(TLS is on, TLS can be switched on)."""
 
+    @property
+    def end_point(self) -> bytes | None:
+        """What SCRAM is bound to on this channel (RFC 5929 section 4), None where there is nothing."""
+
     async def ask(self, prompt: bytes) -> bytes:
         """A continuation request with this text, already spelled, and the line that answers it. Raises FramingError, ConnectionError."""
 
@@ -211,7 +216,8 @@ class Wire(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS;
-    `append_limit`: octets of one message; `message_limit`: messages of one command; `watch_limit`: folders that one session follows."""
+    `append_limit`: octets of one message; `mechanisms`: of SASL; `message_limit`: messages of one command; `watch_limit`: folders that
+    one session follows."""
 
     folders: Folders
     login: Login
@@ -222,6 +228,7 @@ class Services:
     shared_prefix: str
     plaintext_login: bool
     append_limit: int
+    mechanisms: tuple[str, ...]
     message_limit: int = 1_000_000
     watch_limit: int = 1_000
 
@@ -237,6 +244,11 @@ class States:
         self._octets = 0
         self._limit = limit
 
+    def claimed(self, row: FolderRow) -> int:
+        """How many messages sessions of this process were told of as \\Recent, that the row does not know of yet."""
+        state = self._live.get((row.id, row.uidvalidity, 0))
+        return 0 if state is None else state.claimed_since(row.recent_from)
+
     async def current(self, folder: OpenFolder) -> FolderState:
         """The state as the store has it now, the right to read confirmed in the snapshot that says so. Raises Refused."""
         while True:
@@ -247,7 +259,8 @@ class States:
             there = self._live.get(key)
             if news.state is not None:
                 state = self._whole(there, news)
-            elif there is None or (news.changes is None and there is not state):
+            elif there is None or there is not state:
+                # What was read is news to another state than this one.
                 continue
             else:
                 state = there
@@ -269,7 +282,8 @@ class States:
             return state
         if found.modseq > there.modseq:
             new = set(found.uids)
-            there.expunge([uid for uid in there.uids if uid not in new], found.modseq)
+            # At the modseq before: what changed since is told from it.
+            there.expunge([uid for uid in there.uids if uid not in new], there.modseq)
             _merge(there, list(zip(found.uids, found.flags, found.modseqs, strict=True)), found.modseq)
             there.learn(_names(news))
         return there
@@ -389,9 +403,10 @@ class Following(Protocol):
 
 class Selected:
     """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
-    `reader`: the part that is being fetched piece by piece; `own`: messages it put there itself that are still to be told."""
+    `names`: the flags that `permanent` was chosen from; `reader`: the part that is being fetched piece by piece; `own`: messages it put
+    there itself that are still to be told."""
 
-    __slots__ = ("contexts", "examined", "folder", "own", "permanent", "reader", "view", "writable")
+    __slots__ = ("contexts", "examined", "folder", "names", "own", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
@@ -400,6 +415,7 @@ class Selected:
         self.own: set[int] = set()
         self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
+        self.names = view.flags_told
         self.permanent = self.permanent_flags()
         self.contexts: Following | None = None
 
@@ -408,7 +424,7 @@ class Selected:
         if self.examined or not self.folder.available:
             return ()
         allowed = self.folder.permitted
-        names = self.view.state.names
+        names = self.view.flags_told
         found: list[bytes] = []
         if allowed.others:
             found.extend(name for name in names if name not in (b"\\Seen", b"\\Deleted"))
@@ -525,7 +541,8 @@ class Session:
     def capabilities(self) -> tuple[bytes, ...]:
         """What is announced now."""
         secure, can_secure = self.wire.circumstances_of_tls
-        circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login)
+        offered = mechanisms.offered(self.services.mechanisms, self.wire.end_point)
+        circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login, offered)
         announced = self.services.registry.announce(circumstances)
         spellings = {
             **SPELLINGS,
@@ -608,12 +625,9 @@ class Session:
         return selected
 
     def _rebase(self, selected: Selected, state: FolderState) -> None:
-        """The state is another object now (\\Seen became private, or it was not kept): go on with it where that is possible."""
-        view = selected.view
+        """The state is another object now (\\Seen became private, or shared): go on with it."""
         fresh = View(state, claims=False)
-        if view.uids[: view.exists] != fresh.uids[: fresh.exists]:
-            raise Ended("the folder changed in a way that cannot be told")
-        fresh.go_on(view)
+        fresh.go_on(selected.view)
         selected.view = fresh
 
     async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False, own: bool = False) -> None:
@@ -626,6 +640,8 @@ class Session:
             selected = await self.refresh()
         if selected.view.pending:
             await self._announce(selected, output, expunge_allowed=expunge_allowed, own=own)
+        elif selected.view.flags_told is not selected.names:
+            self._permanent(selected, output)
         if selected.contexts is not None:
             await selected.contexts.keep_up(selected, output)
 
@@ -744,6 +760,7 @@ class Session:
                 output.say(Status(Condition.OK, "the folder may no longer be changed", READ_ONLY))
 
     def _permanent(self, selected: Selected, output: Output) -> None:
+        selected.names = selected.view.flags_told
         flags = selected.permanent_flags()
         if flags != selected.permanent:
             selected.permanent = flags

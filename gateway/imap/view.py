@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, UidFetchData, spell_list
@@ -105,6 +105,10 @@ class FolderState:
         at = bisect_left(self.uids, uid)
         return at if at < len(self.uids) and self.uids[at] == uid else None
 
+    def claimed_since(self, uid: int) -> int:
+        """How many messages from this UID on some session was told of as \\Recent."""
+        return max(0, bisect_left(self.uids, self.unclaimed) - bisect_left(self.uids, uid))
+
     def append(self, uids: Sequence[int], flags: Sequence[int], modseqs: Sequence[int]) -> None:
         """New messages, UIDs ascending and above all before. Raises ValueError otherwise."""
         fresh = array("I", uids)
@@ -173,7 +177,12 @@ class FolderState:
 
 
 def _without(values: array[int], places: Sequence[int]) -> array[int]:
-    """A copy without these places (ascending), made of the runs between them."""
+    """A copy without these places (ascending): of what is left one by one where they are many, else of the runs between them."""
+    if len(places) * 16 > len(values):
+        stays = bytearray(b"\1") * len(values)
+        for place in places:
+            stays[place] = 0
+        return array(values.typecode, compress(values, stays))
     kept = array(values.typecode)
     start = 0
     for place in places:
@@ -193,11 +202,12 @@ class View:
     `fresh`: from this place on the messages are those that the last announcement brought.
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
+    `flags_told`: what the last FLAGS said.
     `tells_recent`: False for a client of IMAP4rev2, which has no \\Recent; for others the messages are recent no more all the same.
     """
 
     __slots__ = (
-        "_flags_told", "_place", "_recent", "_saved", "_told", "claims", "exists", "fresh", "modseq", "state", "tells_recent", "uids",
+        "_place", "_recent", "_saved", "_told", "claims", "exists", "flags_told", "fresh", "modseq", "state", "tells_recent", "uids",
     )  # fmt: skip
 
     def __init__(self, state: FolderState, *, claims: bool = True, tells_recent: bool = True) -> None:
@@ -210,7 +220,7 @@ class View:
         self._place = state.log_end
         self._told: set[int] | None = None
         self._saved: list[tuple[int, int]] = []
-        self._flags_told = state.names
+        self.flags_told = state.names
         self._recent: list[Span] = []
         self._claim(0)
 
@@ -226,6 +236,19 @@ class View:
         """The message number of a UID, None if the client was not told of it."""
         at = bisect_left(self.uids, uid, 0, self.exists)
         return at + 1 if at < self.exists and self.uids[at] == uid else None
+
+    def numbered(self, uids: Sequence[int]) -> list[tuple[int, int]]:
+        """(message number, UID) of those ascending UIDs that the client was told of."""
+        exists = self.exists
+        if not exists or not uids:
+            return []
+        first, last = self.uids[0], self.uids[exists - 1]
+        if last - first + 1 == exists:
+            return [(uid - first + 1, uid) for uid in uids if first <= uid <= last]
+        if len(uids) * 16 < exists:
+            return [(number, uid) for uid in uids if (number := self.number(uid)) is not None]
+        numbers = dict(zip(self.uids[:exists], range(1, exists + 1), strict=True))
+        return [(numbers[uid], uid) for uid in uids if uid in numbers]
 
     @property
     def current(self) -> bool:
@@ -289,14 +312,17 @@ class View:
         self._saved = saved
 
     def go_on(self, before: View) -> None:
-        """This view takes the place of one that knew the same messages; what changed since is told by their mod-sequences, as to a
-        view that is behind the log."""
+        """This view takes the place of one on another state of the folder; what changed since is told by mod-sequences, as to a view
+        that is behind the log, and what came or went as ever."""
+        if before.uids[: before.exists] != self.uids[: self.exists]:
+            self.uids = before.uids[: before.exists]
+            self.exists = before.exists
         self.claims = before.claims
         self.modseq = before.modseq
         self._place = -1
         self.tells_recent = before.tells_recent
         self._told = before._told
-        self._flags_told = before._flags_told
+        self.flags_told = before.flags_told
         self._recent = before._recent
         self._saved = before._saved
         self.fresh = self.exists
@@ -379,7 +405,7 @@ class View:
     def pending(self) -> bool:
         """Is there anything to announce?"""
         state = self.state
-        return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self._flags_told is not state.names
+        return self._place != state.log_end or not self.current or self.exists != len(state.uids) or self.flags_told is not state.names
 
     @property
     def withholds(self) -> bool:
@@ -390,10 +416,19 @@ class View:
         return bool(self.exists) and bisect_right(alive, self.uids[self.exists - 1]) < self.exists
 
     def told(self, modseq: int) -> None:
-        """The client knows what the deed with this mod-sequence did to flags: it did it itself (STORE, FETCH that sets \\Seen)."""
+        """The client knows which flags the messages have that this deed changed: it did so itself, and was answered or knew them before."""
         if self._told is None:
             self._told = set()
         self._told.add(modseq)
+
+    def new_flags(self) -> list[Response]:
+        """FLAGS, if keywords were added that the client was not told of: to be said before a FETCH names them (RFC 3501 section
+        7.2.6)."""
+        names = self.state.names
+        if self.flags_told is names or self.flags_told == names:
+            return []
+        self.flags_told = names
+        return [Flags(names)]
 
     def gone(self) -> list[int]:
         """UIDs that the client believes in and that were expunged, ascending."""
@@ -424,7 +459,7 @@ class View:
         uid_only: bool = False,
         messages: bool = True,
         flags: bool = True,
-    ) -> list[Response]:
+    ) -> Iterator[Response]:
         """What happened since the client was last told, as responses in an order in which every number is right: EXPUNGE from the
         highest number down, then EXISTS and RECENT, then FLAGS if keywords were added, then FETCH with the flags that changed.
 
@@ -433,26 +468,33 @@ class View:
         (RFC 7162 section 3.2.10). `flags_item(uid, flags, modseq, recent)`: what a FETCH contains, when more is wanted than FLAGS.
         `uid_only`: UIDFETCH instead of FETCH (RFC 9586 section 3.6). `messages`, `flags`: whether the client wants to hear of new
         messages, and of changed flags (RFC 5465 section 3.1); what it does not hear of is told when it does again.
+
+        All of it has to be taken; between two responses the folder may change: what happens then is told next time, or now and
+        then again.
         """
+        state = self.state
+        modseq = state.modseq
         self.fresh = self.exists
         if not self.pending:
-            self.modseq = self.state.modseq
-            return []
-        state = self.state
-        said: list[Response] = []
+            self.modseq = modseq
+            return
         changed = self._changed_uids() if flags else []
+        # Behind the log: what changes unheard is found by its mod-sequence when it is asked for again.
+        self._place = state.log_end if flags else -1
+        self._told = None
         if not self.current and expunge_allowed:
-            said.extend(self._expunge(vanished=vanished))
+            yield from self._expunge(vanished=vanished)
         before = self.fresh = self.exists
         if messages:
             self._grow()
         if self.exists != before:
-            said.append(Exists(self.exists))
-            if self._claim(before) and self.tells_recent:
-                said.append(Recent(self.recent))
-        if self._flags_told != state.names:
-            said.append(Flags(state.names))
-        self._flags_told = state.names
+            exists = self.exists
+            is_new = self._claim(before) and self.tells_recent
+            yield Exists(exists)
+            if is_new:
+                yield Recent(self.recent)
+        yield from self.new_flags()
+        self.flags_told = state.names
         for uid in changed:
             number = self.number(uid)
             at = state.index(uid)
@@ -464,13 +506,10 @@ class View:
                 items: tuple[bytes, ...] = (state.spell_flags(bits, recent=recent),)
             else:
                 items = flags_item(uid, bits, state.modseqs[at], recent)
-            said.append(UidFetchData(uid, items) if uid_only else FetchData(number, items))
-        # Behind the log: what changes unheard is found by its mod-sequence when it is asked for again.
-        self._place = state.log_end if flags else -1
-        self._told = None
-        if flags and self.exists == len(self.uids) and not self.withholds:
-            self.modseq = state.modseq
-        return said
+            yield from self.new_flags()
+            yield UidFetchData(uid, items) if uid_only else FetchData(number, items)
+        if flags and (messages or self.exists == len(self.uids)) and not self.withholds:
+            self.modseq = modseq
 
     def _changed_uids(self) -> list[int]:
         state = self.state

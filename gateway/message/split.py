@@ -6,6 +6,7 @@ never refused, and whatever is no field is skipped.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -139,6 +140,33 @@ def read_header(
             return Header(start, tuple(fields), fields_end, body, complete=False)
         fields.append(Field(match[1].lower(), match.start(), match.start(2), match.end()))
     return Header(start, tuple(fields), fields_end, body, complete=limit == fields_end)
+
+
+def end_of_header(octets: bytes) -> int | None:
+    """Where the body begins, as `read_header` sees it, without a look at the fields; None: there is no empty line, all is header."""
+    if octets.startswith(b"\n"):
+        return 1
+    if octets.startswith(b"\r\n"):
+        return 2
+    empty = _EMPTY_LINE.search(octets)
+    return None if empty is None else empty.end()
+
+
+def fields_named(head: bytes, names: Iterable[bytes]) -> list[tuple[int, int]]:
+    """Start and end of the fields of these (lower-case) names in a header, empty line included or not, in its order: what `read_header`
+    finds, without making anything of the other fields."""
+    lowered = b"\n" + head.lower()
+    found: set[tuple[int, int]] = set()
+    for name in names:
+        wanted = b"\n" + name
+        at = lowered.find(wanted)
+        while at >= 0:
+            # `at` is the name's place in `head`: `lowered` has one octet more in front, and so has `wanted`.
+            field = _LENIENT_FIELD.match(head, at)
+            if field is not None and field.end(1) - at == len(name):
+                found.add(field.span())
+            at = lowered.find(wanted, at + 1)
+    return sorted(found)
 
 
 def read_submitted_header(octets: bytes, *, max_octets: int = MAX_HEADER_OCTETS, max_fields: int = MAX_HEADER_FIELDS) -> Header:

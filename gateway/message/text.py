@@ -10,7 +10,7 @@ from encodings.aliases import aliases
 from typing import Final
 from unicodedata import normalize
 
-from gateway.message.addresses import Mailbox, addresses
+from gateway.message.addresses import GroupStart, Mailbox, addresses
 from gateway.message.dates import parse_date
 from gateway.message.lexis import Parameters, percent_decoded
 from gateway.message.split import Header, unfolded
@@ -283,7 +283,8 @@ class Columns:
     """What is kept beside a message for search and sort. Texts are folded (`fold`); those of absent fields are empty."""
 
     from_: str
-    """The whole field decoded, as SEARCH FROM looks at it; also `to`, `cc`, `bcc` and `subject`."""
+    """The whole field decoded, as SEARCH FROM looks at it; also `to`, `cc`, `bcc` and `subject`. Addresses that are written with
+    comments or quotes are there a second time as ENVELOPE shows them."""
     to: str
     cc: str
     bcc: str
@@ -300,9 +301,11 @@ class Columns:
     """With its angle brackets, without blanks."""
 
 
+# With these an address may be written otherwise than ENVELOPE shows it.
+_WRITTEN_OTHERWISE = re.compile(rb"[(\\]|[ \t\"]@|@[ \t]|[ \t]\.|\.[ \t]").search
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}+>")
 
-SORT_VERSION: Final = 1
+SORT_VERSION: Final = 2
 """Of `sort_keys`: what an older one made is made again."""
 _MAX_ANCESTORS: Final = 100
 _MAX_ANCESTRY: Final = 8192
@@ -358,8 +361,13 @@ _SORTED: Final = frozenset((b"from", b"to", b"cc", b"subject", b"references", b"
 
 
 def _first_address(value: bytes | None) -> tuple[str, str]:
-    """The local part of the first address; its display name, or where it has none, local part and domain (RFC 5957)."""
+    """The local part of the first address; its display name, or where it has none, local part and domain (RFC 5957 section 3).
+
+    As in ENVELOPE, what begins a group is an address without a domain, whose local part is the group's name."""
     for entry in addresses(value, limit=2) if value else ():
+        if isinstance(entry, GroupStart):
+            name = collated(decode_header(entry.name).strip())
+            return name, name
         if isinstance(entry, Mailbox):
             local = decode_octets(entry.local or b"", None)
             shown = decode_header(entry.display or b"").strip()
@@ -388,10 +396,10 @@ def columns(octets: bytes, header: Header) -> Columns:
     base = base_subject(subject)
     identifier = _MESSAGE_ID.search(values.get(b"message-id", b""))
     return Columns(
-        from_=fold(decode_header(values.get(b"from", b""))),
-        to=fold(decode_header(values.get(b"to", b""))),
-        cc=fold(decode_header(values.get(b"cc", b""))),
-        bcc=fold(decode_header(values.get(b"bcc", b""))),
+        from_=_address_text(values.get(b"from")),
+        to=_address_text(values.get(b"to")),
+        cc=_address_text(values.get(b"cc")),
+        bcc=_address_text(values.get(b"bcc")),
         subject=fold(subject),
         sort_from=_first_local(values.get(b"from")),
         sort_to=_first_local(values.get(b"to")),
@@ -401,6 +409,22 @@ def columns(octets: bytes, header: Header) -> Columns:
         sent=parse_date(values[b"date"]) if b"date" in values else None,
         message_id=identifier[0] if identifier is not None else None,
     )
+
+
+def _address_text(value: bytes | None) -> str:
+    """The whole field, and behind it the addresses that ENVELOPE shows otherwise than they are written (RFC 3501 section 6.4.4: FROM
+    and its kin search the envelope)."""
+    if not value:
+        return ""
+    text = fold(decode_header(value))
+    if _WRITTEN_OTHERWISE(value) is None:
+        return text
+    shown = {
+        fold(f"{decode_octets(entry.local, None)}@{decode_octets(entry.domain, None)}"): None
+        for entry in addresses(value[:MAX_HEADER_TEXT])
+        if isinstance(entry, Mailbox) and entry.local is not None and entry.domain is not None
+    }
+    return "\n".join((text, *(one for one in shown if one not in text)))[: 2 * MAX_HEADER_TEXT]
 
 
 def _first_local(value: bytes | None) -> str:

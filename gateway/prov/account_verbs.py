@@ -14,7 +14,7 @@ from gateway.prov.verb import Desk, Verb
 async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
     name, password, *rest = arguments
     changes = attributes.account_changes(pairs(rest))
-    account = await desk.directory.accounts.create(name, await desk.verifier(password), changes)
+    account = await desk.directory.accounts.create(name, await desk.verifiers(password), changes)
     return Answer(f"{account}\n", {"id": account, "name": name})
 
 
@@ -89,7 +89,7 @@ async def _remove_alias(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _set_password(desk: Desk, arguments: Sequence[str]) -> Answer:
-    await desk.directory.accounts.set_password(arguments[0], await desk.verifier(arguments[1]))
+    await desk.directory.accounts.set_password(arguments[0], await desk.verifiers(arguments[1]))
     return Answer()
 
 

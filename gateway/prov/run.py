@@ -13,6 +13,7 @@ from gateway.prov.answer import Answer, Usage
 from gateway.prov.arguments import words
 from gateway.prov.commands import COMMANDS
 from gateway.prov.verb import Desk, Verb
+from store.model import Verifiers
 
 AHEAD: Final = 32
 """Lines that are read before their turn, so that passwords are hashed while earlier lines are written."""
@@ -106,7 +107,7 @@ class _Line:
     words: Sequence[str]
     fault: Fault | Usage | None = None
     password: str = ""
-    hashing: "asyncio.Task[str] | None" = None
+    hashing: "asyncio.Task[Verifiers] | None" = None
 
 
 async def _batch(desk: Desk, request: Request, lines: AsyncIterator[str]) -> AsyncGenerator[Event, None]:

@@ -8,6 +8,7 @@ from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.prov.answer import Answer, Usage
 from gateway.sessions import SessionRow
+from store.model import Verifiers
 
 
 class Desk:
@@ -17,27 +18,27 @@ class Desk:
         self.directory = directory
         self.explain = explain
         self.sessions = sessions
-        self._ahead: dict[str, list[asyncio.Task[str]]] = {}
+        self._ahead: dict[str, list[asyncio.Task[Verifiers]]] = {}
 
-    def prepare(self, password: str) -> "asyncio.Task[str]":
+    def prepare(self, password: str) -> "asyncio.Task[Verifiers]":
         """Begins to hash a password that a verb is going to need: whoever made the task cancels it if that never comes."""
-        task = asyncio.ensure_future(self.directory.accounts.verifier(password))
-        # A refusal is told when the verb asks for the verifier; until then nobody looks at it.
+        task = asyncio.ensure_future(self.directory.accounts.verifiers(password))
+        # A refusal is told when the verb asks for the verifiers; until then nobody looks at it.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._ahead.setdefault(password, []).append(task)
         return task
 
-    async def verifier(self, password: str) -> str:
+    async def verifiers(self, password: str) -> Verifiers:
         """What is stored in place of the password. Raises Fault."""
         ahead = self._ahead.get(password)
         if not ahead:
-            return await self.directory.accounts.verifier(password)
+            return await self.directory.accounts.verifiers(password)
         task = ahead.pop(0)
         if not ahead:
             del self._ahead[password]
         return await task
 
-    def forget(self, password: str, task: "asyncio.Task[str]") -> None:
+    def forget(self, password: str, task: "asyncio.Task[Verifiers]") -> None:
         """The verb never came, or did not ask."""
         ahead = self._ahead.get(password, [])
         if task in ahead:

@@ -1,7 +1,8 @@
 """The commands of SMTP: aiosmtpd's class with everything replaced that a hostile peer or a fault of ours could turn against us.
 
 What is kept of aiosmtpd 1.4 is its interface: `Session`, `Envelope`, `AuthResult`, the `smtp_*` methods, and a handler's `handle_*`
-and `auth_*` hooks with the arguments that it gives them. robustness.md section 3 lists what is wrong in the rest and why.
+hooks with the arguments that it gives them; AUTH is the handler's `authenticate`. robustness.md section 3 lists what is wrong in the
+rest and why.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from typing import Any, ClassVar, Final
 
 from aiosmtpd.smtp import MISSING, AuthResult
 
+from gateway.mechanisms import offered
+from gateway.sasl.exchange import Cancelled
 from gateway.smtp import grammar
 from gateway.smtp.data import DataReader, Fault
 from gateway.smtp.terms import House, Terms
@@ -152,7 +155,7 @@ class HardenedSMTP(Wire):
         if self.terms.tls is not None and not self.secured:
             found.append("STARTTLS")
         if self.terms.mechanisms and self._login_safe():
-            found.append("AUTH " + " ".join(self.terms.mechanisms))
+            found.append("AUTH " + " ".join(self._mechanisms()))
         found.append("HELP")
         return found
 
@@ -187,8 +190,11 @@ class HardenedSMTP(Wire):
     def _login_safe(self) -> bool:
         return self.secured or self.terms.plaintext_login
 
+    def _mechanisms(self) -> tuple[str, ...]:
+        return offered(self.terms.mechanisms, self.end_point)
+
     async def smtp_AUTH(self, arg: str | None) -> None:
-        """RFC 4954 section 4. The mechanism itself is the handler's `auth_<MECHANISM>`."""
+        """RFC 4954 section 4. What the mechanism says is the handler's to know: its `authenticate`."""
         if not self.terms.mechanisms:
             raise Rebuke("502 5.5.1 nobody logs in here")
         self._greeted()
@@ -201,10 +207,11 @@ class HardenedSMTP(Wire):
         words = (arg or "").split(" ")
         if not words[0] or len(words) > 2:
             raise Rebuke("501 5.5.4 Syntax: AUTH mechanism [initial-response]")
-        words[0] = words[0].upper()
-        if words[0] not in self.terms.mechanisms:
+        mechanism = words[0].upper()
+        if mechanism not in self._mechanisms():
             raise Rebuke("504 5.5.4 this mechanism is not offered")
-        result: AuthResult = await getattr(self.event_handler, "auth_" + words[0])(self, words)
+        initial = None if len(words) < 2 else b"" if words[1] == "=" else _from_base64(words[1].encode())
+        result: AuthResult = await self.event_handler.authenticate(self, mechanism, initial)
         if result.success:
             self.session.authenticated = True
             self.session.auth_data = result.auth_data
@@ -218,20 +225,14 @@ class HardenedSMTP(Wire):
         if self._failed >= self.terms.limits.failed_logins:
             raise Hangup("421 4.7.0 too many failed logins, goodbye")
 
-    async def initial_response(self, words: list[str], challenge: str = "") -> bytes:
-        """The initial response of AUTH, or what the client says to the challenge when there was none. Raises Rebuke."""
-        if len(words) < 2:
-            return await self.challenge_auth(challenge)
-        return b"" if words[1] == "=" else _from_base64(words[1].encode())
-
     async def challenge_auth(self, challenge: str | bytes, encode_to_b64: bool = True, log_client_response: bool = False) -> bytes:
-        """What the client answers, decoded. Raises Rebuke where it cancels or sends no base64; nothing of it is ever logged."""
+        """What the client answers, decoded. Raises Cancelled, and Rebuke where it is no base64; nothing of it is ever logged."""
         octets = challenge.encode() if isinstance(challenge, str) else challenge
         self.say("334 " + (base64.b64encode(octets) if encode_to_b64 else octets).decode("ascii"))
         limits = self.terms.limits
         answer = await self.line(limits.auth_line, limits.command_timeout)
         if answer == b"*":
-            raise Rebuke("501 5.7.0 cancelled")
+            raise Cancelled
         return _from_base64(answer)
 
     # the message

@@ -5,12 +5,14 @@ from typing import Final
 
 from aiosmtpd.smtp import AuthResult, Envelope, Session
 
-from gateway.login import Credentials, Peer
+from gateway import mechanisms
+from gateway.login import Peer
 from gateway.message.canonical import UnstableAddress, read_address
 from gateway.refusal import Refused
+from gateway.sasl.exchange import Cancelled, Malformed
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.replies import ClosedReply, reply, spell
-from gateway.smtp.services import Delivery, Inbound, Login, Sessions, Submission, Transaction
+from gateway.smtp.services import Delivery, Inbound, Sessions, Submission, Transaction
 from gateway.smtp.wire import Rebuke
 from policy.delivery import Door
 from policy.identity import Actor, Address, BadAddress
@@ -23,7 +25,7 @@ class SubmissionHooks:
     """A mail client: it logs in, then sends as somebody (RFC 6409, RFC 4954)."""
 
     def __init__(
-        self, login: Login, submission: Submission, sessions: Sessions, *, hostname: str, closed_reply: ClosedReply = "5.2.1"
+        self, login: mechanisms.Login, submission: Submission, sessions: Sessions, *, hostname: str, closed_reply: ClosedReply = "5.2.1"
     ) -> None:
         self._login = login
         self._submission = submission
@@ -34,28 +36,15 @@ class SubmissionHooks:
         self._transaction: Transaction | None = None
         self._leave: Callable[[], None] | None = None
 
-    async def auth_PLAIN(self, server: HardenedSMTP, words: list[str]) -> AuthResult:
-        """RFC 4616: `[authzid] NUL authcid NUL passwd`."""
-        parts = (await server.initial_response(words)).split(b"\0")
-        if len(parts) != 3 or not parts[1] or not parts[2]:
-            raise Rebuke("501 5.5.2 that is no PLAIN response")
-        return await self._authenticate(server, "PLAIN", parts[1], parts[0], parts[2])
-
-    async def auth_LOGIN(self, server: HardenedSMTP, words: list[str]) -> AuthResult:
-        """The older exchange: a user name, then a password."""
-        name = await server.initial_response(words, "Username:")
-        password = await server.challenge_auth("Password:")
-        if not name or not password or b"\0" in name or b"\0" in password:
-            raise Rebuke("501 5.5.2 that is no LOGIN response")
-        return await self._authenticate(server, "LOGIN", name, b"", password)
-
-    async def _authenticate(self, server: HardenedSMTP, mechanism: str, authcid: bytes, authzid: bytes, password: bytes) -> AuthResult:
+    async def authenticate(self, server: HardenedSMTP, mechanism: str, initial: bytes | None) -> AuthResult:
+        """One of the mechanisms that are offered; `initial` None: there was no initial response (RFC 4954 section 4)."""
+        peer = Peer(server.address, "smtp", server.secured, server.end_point)
         try:
-            credentials = Credentials(mechanism, authcid.decode(), authzid.decode(), password)
-        except UnicodeDecodeError:
-            raise Rebuke("501 5.5.2 a user name is UTF-8") from None
-        try:
-            actor = await self._login.authenticate(credentials, Peer(server.address, "smtp", server.secured))
+            actor = await mechanisms.authenticate(mechanism, initial, server.challenge_auth, self._login, peer)
+        except Malformed as malformed:
+            raise Rebuke(f"501 5.5.2 {malformed.message}") from None
+        except Cancelled:
+            raise Rebuke("501 5.7.0 cancelled") from None
         except Refused as refused:
             return AuthResult(success=False, handled=False, message=reply(refused.verdict))
         leave = self._sessions.add(actor, "smtp", server.address, server.end)

@@ -3,17 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gateway.login import Credentials, Peer
 from policy.delivery import Door
 from policy.identity import Actor, Address
 from policy.reasons import Defer, Refuse
-
-
-class Login(Protocol):
-    """The login service."""
-
-    async def authenticate(self, credentials: Credentials, peer: Peer) -> Actor:
-        """Raises Refused."""
 
 
 class Transaction(Protocol):

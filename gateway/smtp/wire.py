@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from gateway.certificate import end_point_of
 from gateway.smtp.replies import farewell
 from gateway.smtp.terms import House, Terms
 from policy.reasons import Defer, Reason, Verdict
@@ -62,6 +63,8 @@ class Wire(SMTP):
         self.address = ""
         """The peer's IP address, empty for a Unix socket."""
         self.secured = False
+        self.end_point: bytes | None = None
+        """What SCRAM is bound to on this channel (RFC 5929 section 4)."""
         self.committing = False
         """The message is being accepted: a lost connection disturbs nothing now."""
         self.deadline = math.inf
@@ -351,9 +354,10 @@ class Wire(SMTP):
             raise Hangup(None)
         self.deadline = math.inf  # the handshake has a limit of its own
         limits = self.terms.limits
+        context = tls()
         handshake = self.loop.create_task(
             self.loop.start_tls(
-                transport, self, tls(), server_side=True, ssl_handshake_timeout=limits.tls_timeout, ssl_shutdown_timeout=limits.linger
+                transport, self, context, server_side=True, ssl_handshake_timeout=limits.tls_timeout, ssl_shutdown_timeout=limits.linger
             )
         )
         try:
@@ -374,6 +378,7 @@ class Wire(SMTP):
             raise Hangup(None)
         self.transport = secured
         self.secured = True
+        self.end_point = end_point_of(context)
         self._held = False
         peername = self.session.peer
         self.session = self._create_session()

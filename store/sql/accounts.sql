@@ -70,3 +70,12 @@ UPDATE object SET domain = :domain WHERE id = :id;
 
 -- delete_object
 DELETE FROM object WHERE id = :id AND kind = 'account';
+
+-- quota_warned
+SELECT warned FROM quota_warning WHERE account = :id;
+
+-- set_quota_warned
+INSERT INTO quota_warning (account, warned) VALUES (:id, :now) ON CONFLICT (account) DO UPDATE SET warned = excluded.warned;
+
+-- with_mail
+SELECT id FROM account WHERE id > :after AND used > 0 ORDER BY id LIMIT :limit;

@@ -30,3 +30,12 @@ DELETE FROM blob WHERE id = :blob
 
 -- place_named
 SELECT 1 FROM blob WHERE place = :place LIMIT 1
+
+-- after
+SELECT id, owner, hash, size FROM blob WHERE id > :id ORDER BY id LIMIT :most
+
+-- newest
+SELECT seq FROM sqlite_sequence WHERE name = 'blob'
+
+-- gone
+SELECT value FROM json_each(:blobs) WHERE NOT EXISTS (SELECT 1 FROM blob WHERE blob.id = value)

@@ -21,6 +21,18 @@ WHERE o.id = :account;
 -- verifier
 SELECT verifier FROM account WHERE id = :account;
 
+-- scram_keys
+SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = :account;
+
+-- set_scram_keys
+INSERT INTO scram_keys (account, salt, iterations, stored_key, server_key)
+VALUES (:account, :salt, :iterations, :stored_key, :server_key)
+ON CONFLICT (account) DO UPDATE SET
+    salt = excluded.salt, iterations = excluded.iterations, stored_key = excluded.stored_key, server_key = excluded.server_key;
+
+-- delete_scram_keys
+DELETE FROM scram_keys WHERE account = :account;
+
 -- pretend
 INSERT INTO epoch (scope, value) VALUES (:scope, 1) ON CONFLICT (scope) DO UPDATE SET value = value + 1;
 

@@ -44,6 +44,14 @@ WHERE message.key BETWEEN :low AND :high ORDER BY message.key
 -- octets
 SELECT blob.octets, blob.place FROM message JOIN blob ON blob.id = message.blob WHERE message.key = :key
 
+-- octets_within
+SELECT message.key & 4294967295, blob.octets, blob.place FROM message JOIN blob ON blob.id = message.blob
+WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
+-- beginnings
+SELECT message.key & 4294967295, substr(blob.octets, 1, :count), blob.place FROM message JOIN blob ON blob.id = message.blob
+WHERE message.key BETWEEN :low AND :high ORDER BY message.key
+
 -- with_message_id
 SELECT head.key & 4294967295, message.blob FROM head JOIN message ON message.key = head.key
 WHERE head.key BETWEEN :low AND :high AND head.message_id = :message_id ORDER BY head.key
@@ -94,6 +102,12 @@ FROM message WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :a
 -- change_flags
 UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq
 WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :added)
+
+-- flags_between
+SELECT key & 4294967295, flags FROM message WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- change_keys
+UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq WHERE key IN (SELECT value FROM json_each(:keys))
 
 -- mark_own
 INSERT INTO seen (actor, key, is_seen, modseq)

@@ -74,6 +74,19 @@ ERRORS = [
     ({"queue__retries": "0"}, "queue.retries", "more than 0 s"),
     ({"queue__retries": "6d"}, "queue.retries", "nothing would be tried twice"),
     ({"password__memory": "8 KiB", "password__lanes": 2}, "password.memory", "at least 8 KiB for each"),
+    ({"password__scram_iterations": 4095}, "password.scram_iterations", "at least 4096"),
+    ({"oauth__issuer": "https://issuer.example"}, "oauth.audience", "is empty"),
+    ({"oauth__issuer": "http://issuer.example", "oauth__audience": "mail"}, "oauth.issuer", "asked in the clear"),
+    ({"oauth__issuer": "issuer.example", "oauth__audience": "mail"}, "oauth.issuer", "is no https URL"),
+    ({"oauth__issuer": "https://issuer.example/?a=b", "oauth__audience": "mail"}, "oauth.issuer", "neither query nor fragment"),
+    ({"oauth__issuer": "https://me@issuer.example", "oauth__audience": "mail"}, "oauth.issuer", "has a user name"),
+    ({"oauth__issuer": "https://issuer.example:port", "oauth__audience": "mail"}, "oauth.issuer", "is no URL"),
+    (
+        {"oauth__issuer": "https://issuer.example", "oauth__audience": "mail", "oauth__jwks_url": "http://issuer.example/keys"},
+        "oauth.jwks_url",
+        "asked in the clear",
+    ),
+    ({"oauth__issuer": "https://issuer.example", "oauth__audience": "mail", "oauth__scope": "a b"}, "oauth.scope", "one scope"),
 ]
 WARNINGS = [
     ({"listen__lmtp": "0.0.0.0:24"}, "listen.lmtp", "can be reached from other machines"),
@@ -85,6 +98,9 @@ WARNINGS = [
     ({"limits__recipients": 99}, "limits.recipients", "asks for 100"),
     ({"limits__imap_timeout": "29m"}, "limits.imap_timeout", "asks for 30 minutes"),
     ({f"listen__{name}": "" for name in ("submission", "submissions", "lmtp", "imap", "imaps")}, "listen", "nothing can be reached"),
+    ({"oauth__jwks_url": "https://issuer.example/keys"}, "oauth.jwks_url", "no effect without oauth.issuer"),
+    ({"oauth__audience": "mail"}, "oauth.audience", "no effect without oauth.issuer"),
+    ({"oauth__issuer": "https://issuer.example", "oauth__audience": "mail", "oauth__claim": "sub"}, "oauth.claim", "an address"),
 ]
 QUIET: list[dict[str, object]] = [
     {"auth__plaintext": True},
@@ -97,6 +113,9 @@ QUIET: list[dict[str, object]] = [
     {"relay": "smtp://127.0.0.1:25"},
     {"imap__shared_prefix": "Shared/Users/"},
     {"queue__delay": 0},
+    {"password__scram_iterations": 0},
+    {"oauth__issuer": "https://issuer.example/realms/x", "oauth__audience": "mail,https://mail.example.org"},
+    {"oauth__issuer": "http://127.0.0.1:8080", "oauth__audience": "mail", "oauth__algorithms": "EdDSA"},
 ]
 
 

@@ -101,7 +101,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     folders = Folders(store, Files(data / "messages"))
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
-    directory = Directory(store, folders, passwords.verifier)
+    directory = Directory(store, folders, passwords.verifiers)
     desk = Desk(directory, Explain(store, folders), lambda: sessions)
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)

@@ -29,7 +29,7 @@ from store.connect import connect
 from store.domains import CreateDomain
 from store.grants import RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, CreateList
-from store.model import QueueRow
+from store.model import QueueRow, Verifiers
 from store.port import Deed, Event, Snapshot, Store, Tx
 from store.queue import AcceptMessage
 
@@ -99,8 +99,8 @@ class House:
         self.ids: dict[str, AccountId] = {}
 
     async def account(self, name: str, *, status: AccountStatus = AccountStatus.ACTIVE, password: str = "", **values: str) -> AccountId:
-        verifier = self.passwords.verifier_now(password) if password else ""
-        made = await self.store.do(CreateAccount(address(name), name.capitalize(), verifier, values=values))
+        stored = self.passwords.verifiers_now(password) if password else Verifiers()
+        made = await self.store.do(CreateAccount(address(name), name.capitalize(), stored.argon2, values=values, scram=stored.scram))
         if status is not AccountStatus.ACTIVE:
             await self.store.do(SetAccountStatus(made, status))
         self.ids[name] = made

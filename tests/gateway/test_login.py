@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.login import Credentials, Login, Peer
+from gateway.login import Login, Peer
 from gateway.refusal import Refused
+from gateway.sasl.exchange import Credentials
 from gateway.sources import FailingSources
 from policy.grants import SendRight
 from policy.identity import Actor
@@ -193,7 +194,7 @@ async def test_a_password_that_is_changed_while_it_is_looked_at_is_wrong(door: D
 
     async def slow(*arguments: object, **options: object) -> bool:
         right = await through(*arguments, **options)  # type: ignore[arg-type]
-        await door.house.store.do(SetVerifier(door.house.ids["anna"], door.house.passwords.verifier_now("new")))
+        await door.house.store.do(SetVerifier(door.house.ids["anna"], door.house.passwords.verifiers_now("new").argon2))
         return right
 
     monkeypatch.setattr(door.house.passwords, "verify", slow)
@@ -336,7 +337,7 @@ async def test_what_ends_a_session(door: Door) -> None:
     assert await door.confirm(actor) == Refuse(Reason.SESSION_ENDED, "account is locked")
     await house.status("anna", AccountStatus.ACTIVE)
     assert await door.confirm(actor) is None
-    await house.store.do(SetVerifier(house.ids["anna"], house.passwords.verifier_now("new")))
+    await house.store.do(SetVerifier(house.ids["anna"], house.passwords.verifiers_now("new").argon2))
     assert await door.confirm(actor) == Refuse(Reason.SESSION_ENDED, "the password was changed")
     await house.store.do(DeleteAccount(house.ids["anna"]))
     assert await door.confirm(actor) == Refuse(Reason.SESSION_ENDED, "the account no longer exists")

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.passwords import PasswordCost, Passwords
 from gateway.refusal import Refused
+from gateway.sasl.scram import keys_of
 from policy.reasons import Defer, Reason
 
 CHEAP = PasswordCost(memory=8, time=1)
@@ -30,7 +31,7 @@ class Counted(Passwords):
 
 
 async def test_right_and_wrong(passwords: Passwords) -> None:
-    verifier = await passwords.verifier("größer als 7")
+    verifier = (await passwords.verifiers("größer als 7")).argon2
     assert verifier.startswith("$argon2id$")
     assert "größer" not in verifier
     assert await passwords.verify(verifier, "größer als 7".encode())
@@ -54,14 +55,14 @@ async def test_an_account_without_password_costs_the_same_and_is_never_right() -
 
 async def test_a_right_password_is_known_again_and_a_wrong_one_is_not() -> None:
     counted = Counted(CHEAP, b"key")
-    verifier = await counted.verifier("right")
+    verifier = (await counted.verifiers("right")).argon2
     for _ in range(3):
         assert await counted.verify(verifier, b"right")
     assert counted.computed == 1
     for _ in range(3):
         assert not await counted.verify(verifier, b"wrong")
     assert counted.computed == 4
-    other = await counted.verifier("right")
+    other = (await counted.verifiers("right")).argon2
     assert await counted.verify(other, b"right")
     assert counted.computed == 5, "another verifier is another password, even if it is the same"
     counted.close()
@@ -69,14 +70,14 @@ async def test_a_right_password_is_known_again_and_a_wrong_one_is_not() -> None:
 
 async def test_what_is_remembered_ends_and_is_bounded() -> None:
     counted = Counted(PasswordCost(memory=8, time=1, remembered=2, remember_seconds=3600), b"key")
-    verifiers = [await counted.verifier("right") for _ in range(3)]
+    verifiers = [(await counted.verifiers("right")).argon2 for _ in range(3)]
     for verifier in verifiers:
         assert await counted.verify(verifier, b"right")
     assert await counted.verify(verifiers[0], b"right")
     assert counted.computed == 4
     counted.close()
     forgetful = Counted(PasswordCost(memory=8, time=1, remember_seconds=0), b"key")
-    verifier = await forgetful.verifier("right")
+    verifier = (await forgetful.verifiers("right")).argon2
     assert await forgetful.verify(verifier, b"right")
     assert await forgetful.verify(verifier, b"right")
     assert forgetful.computed == 2
@@ -85,7 +86,7 @@ async def test_what_is_remembered_ends_and_is_bounded() -> None:
 
 async def test_too_many_at_once_are_told_later() -> None:
     narrow = Passwords(PasswordCost(memory=1024, time=1, threads=1, waiting=2), b"key")
-    verifier = await narrow.verifier("right")
+    verifier = (await narrow.verifiers("right")).argon2
     found = await asyncio.gather(*(narrow.verify(verifier, b"wrong") for _ in range(8)), return_exceptions=True)
     assert found.count(False) == 3
     refused = [one.verdict for one in found if isinstance(one, Refused)]
@@ -96,7 +97,7 @@ async def test_too_many_at_once_are_told_later() -> None:
 
 async def test_a_client_that_leaves_gives_its_place_back() -> None:
     narrow = Passwords(PasswordCost(memory=1024, time=1, threads=1, waiting=0), b"key")
-    verifier = await narrow.verifier("right")
+    verifier = (await narrow.verifiers("right")).argon2
     for _ in range(3):
         task = asyncio.ensure_future(narrow.verify(verifier, b"wrong"))
         await asyncio.sleep(0)
@@ -110,6 +111,43 @@ async def test_a_client_that_leaves_gives_its_place_back() -> None:
             except Refused:
                 await asyncio.sleep(0.005)
     narrow.close()
+
+
+async def test_scram_keys_are_made_of_the_password_beside_the_verifier(passwords: Passwords) -> None:
+    assert (await passwords.verifiers("right")).scram is None, "nobody asked for them"
+    assert await passwords.scram_keys(b"right") is None
+    assert not passwords.wants_scram_keys(None)
+    asked = Passwords(PasswordCost(memory=8, time=1, scram_iterations=4096), b"key")
+    stored = await asked.verifiers("right")
+    assert stored.scram is not None
+    assert stored.scram == keys_of("right", stored.scram.salt, 4096)
+    assert len(stored.scram.salt) == 16
+    other = await asked.scram_keys(b"right")
+    assert other is not None
+    assert other.salt != stored.scram.salt
+    assert not asked.wants_scram_keys(other)
+    assert asked.wants_scram_keys(None)
+    assert asked.wants_scram_keys(keys_of("right", b"salt", 5000))
+    for word in ("\x07", "a\U0001f600"):
+        assert (await asked.verifiers(word)).scram is None, "the password stays good for other mechanisms"
+    assert await asked.scram_keys(b"\xff") is None
+    asked.close()
+
+
+async def test_scram_keys_wait_in_the_same_queue() -> None:
+    narrow = Passwords(PasswordCost(memory=1024, time=1, threads=1, waiting=0, scram_iterations=4096), b"key")
+    found = await asyncio.gather(*(narrow.scram_keys(b"right") for _ in range(4)), return_exceptions=True)
+    assert [isinstance(one, Refused) for one in found] == [False, True, True, True]
+    narrow.close()
+
+
+def test_made_up_keys_are_under_a_key_of_the_server() -> None:
+    one, other = (Passwords(PasswordCost(memory=8, time=1, scram_iterations=5000), key) for key in (b"key", b"other"))
+    assert one.scram_keys_of_nobody("a@b.c") == one.scram_keys_of_nobody("a@b.c")
+    assert one.scram_keys_of_nobody("a@b.c").salt != other.scram_keys_of_nobody("a@b.c").salt
+    assert one.scram_keys_of_nobody("\udcff").iterations == 5000
+    one.close()
+    other.close()
 
 
 def test_a_digest_knows_the_same_password_of_the_same_account_again(passwords: Passwords) -> None:

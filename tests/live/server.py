@@ -34,7 +34,7 @@ class Server:
         self.ports: dict[str, int] = {}
         self.process: subprocess.Popen[bytes] | None = None
         listen = {f"listen.{name}": ["127.0.0.1:0"] for name in ("submission", "submissions", "lmtp", "mx", "imap", "imaps")}
-        cheap = {"password.memory": 8192 * 8, "password.passes": 1}
+        cheap = {"password.memory": 8192 * 8, "password.passes": 1, "password.scram_iterations": 4096}
         self.settings: dict[str, object] = {"hostname": "mx.acme.test", "auth.plaintext": True, **cheap, **listen, **(settings or {})}
 
     # --- life

@@ -638,6 +638,15 @@ BAD_LOGINS = [
     b"AUTHENTICATE PLAIN\r\n!!!",
     b"AUTHENTICATE PLAIN\r\n",
     b"AUTHENTICATE PLAIN\r\n" + b"A" * 7_000,
+    b"AUTHENTICATE SCRAM-SHA-256 =",
+    b"AUTHENTICATE SCRAM-SHA-256 " + plain(b"n,,n=", b",r=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,m=x,n=owner@acme.test,r=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=" + b"\xef\xb7\xba" * 1_500 + b",r=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=owner@acme.test,r=x") + b"\r\n*",
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=owner@acme.test,r=x") + b"\r\n" + base64.b64encode(b"c=biws,r=x,p=x"),
+    b"AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,,n=nobody@acme.test,r=x") + b"\r\n",
+    b"AUTHENTICATE SCRAM-SHA-256-PLUS " + base64.b64encode(b"p=tls-unique,,n=owner@acme.test,r=x"),
+    b"AUTHENTICATE OAUTHBEARER " + base64.b64encode(b"n,,\x01auth=Bearer eyJhbGciOiJub25lIn0.e30.\x01\x01"),
 ]
 
 

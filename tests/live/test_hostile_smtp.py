@@ -259,6 +259,11 @@ BAD_LOGINS = [
     (b"AUTH PLAIN " + token(b"", MALLORY.encode(), PASSWORD.encode(), b"more"), "5"),
     (b"AUTH PLAIN " + token(VICTIM.encode(), MALLORY.encode(), PASSWORD.encode()), "535 5.7.8 "),
     (b"AUTH PLAIN " + token(b"", b"m" * 6000, b"x"), "5"),
+    (b"AUTH SCRAM-SHA-256 =", "501 5.5.2 "),
+    (b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,m=x,n=" + MALLORY.encode() + b",r=x"), "501 5.5.2 "),
+    (b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=" + b"\xef\xb7\xba" * 1_500 + b",r=x"), "501 5.5.2 "),
+    (b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"p=tls-unique,,n=" + MALLORY.encode() + b",r=x"), "501 5.5.2 "),
+    (b"AUTH OAUTHBEARER " + base64.b64encode(b"n,,\x01auth=Bearer eyJhbGciOiJub25lIn0.e30.\x01\x01"), "504 5.5.4 "),
 ]
 
 

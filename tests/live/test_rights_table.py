@@ -716,6 +716,9 @@ def test_a_hidden_folder_answers_every_command_as_one_that_is_not_there(people: 
 def test_a_hidden_folder_takes_as_long_as_one_that_is_not_there(people: Server, owner: str, command: str) -> None:
     """Coarsely, each in turn so that whatever disturbs this machine disturbs them alike; an owner that there is not is no faster."""
     people.prov(f"createAccount {owner}@acme.test 'correct horse 7'", f"selectMailbox {owner}@acme.test createFolder /Hidden")
+    with Talk(people.ports["imap"], f"{owner}@acme.test") as session:
+        # What is in it takes its time to whom it may be shown.
+        at_once(session, *(("APPEND Hidden", MESSAGE + b"x\r\n" * 5_000) for _ in range(20)))
     took: dict[str, list[float]] = {f"{owner}/Hidden": [], f"{owner}/Absent": [], "noby/Absent": []}
     with Talk(people.ports["imap"], "one@acme.test") as session:
         for _ in range(200):

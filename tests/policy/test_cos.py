@@ -36,6 +36,9 @@ def test_the_defaults_are_those_of_the_rules() -> None:
             allow_from_addresses=(),
             delegated_sender_addresses=(),
             quota=0,
+            quota_warn_percent=90,
+            quota_warn_interval=86400,
+            quota_warn_message="",
         )
     )
 
@@ -53,6 +56,10 @@ READ = [
     ("unauthorisedFrom", "rewrite", UnauthorisedFrom.REWRITE),
     ("zimbraMailQuota", "100m", 104857600),
     ("quota", "2G", 2147483648),
+    ("zimbraQuotaWarnPercent", "75", 75),
+    ("quotaWarnPercent", "0", 0),
+    ("zimbraQuotaWarnInterval", "7d", 604800),
+    ("zimbraQuotaWarnMessage", "Soon full: ${QUOTA_MB}", "Soon full: ${QUOTA_MB}"),
     ("allowFromAddresses", "a@far.test, b@far.test", ("a@far.test", "b@far.test")),
     ("ZIMBRAALLOWANYFROMADDRESS", "TRUE", True),
 ]
@@ -70,6 +77,10 @@ def test_values_are_read_under_all_their_names(name: str, text: str, value: obje
         ("lockoutMaxFailures", "-1"),
         ("lockoutMaxFailures", "²"),
         ("lockoutDuration", "h"),
+        ("quotaWarnPercent", "101"),
+        ("quotaWarnPercent", "-1"),
+        ("quotaWarnPercent", "90%"),
+        ("quotaWarnMessage", "x" * 4097),
         ("quota", "1x"),
         ("delegatedSent", "me"),
         ("quota", "9" * 19),

@@ -569,3 +569,28 @@ def test_the_id_of_octets_is_the_same_for_every_owner() -> None:
     assert bench.ask(messages.email_ids, other, ((1, 9),)) == [(1, ids[1])]
     for text in (ids[0].upper(), "N" + ids[0][1:], ids[0][:-1], "M" + " ".join(ids[0][1:]), "Mx"):
         assert messages.octets_hash(text) != messages.octets_hash(ids[0])
+
+
+@pytest.mark.parametrize("mode", list(FlagMode))
+@pytest.mark.parametrize("mask", [EVERY_FLAG, int(Flag.SEEN), EVERY_FLAG - int(Flag.DELETED)])
+def test_many_single_messages_change_as_each_by_itself(
+    bench: Bench, inbox: FolderId, mode: FlagMode, mask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every third the flags change; what is between, before and behind is left alone, whichever way they are found."""
+    there = [(0, NO_FLAGS), (1, Flag.SEEN), (2, Flag.DELETED | Flag.DRAFT), (3, Flag.SEEN | Flag.DELETED)]
+    runs = (*((uid, uid + uid % 2) for uid in range(4, 280, 3)), (290, 290), (5_000, 6_000))
+    results = []
+    for several in (1_000, 0):
+        monkeypatch.setattr(messages, "SEVERAL_RUNS", several)
+        folder = bench.inbox(bench.anna) if several else bench.inbox(bench.bruno)
+        for _ in range(75):
+            for number, flags in there:
+                put(bench, folder, 1, flags, ("kept",) if number % 2 else ())
+        bench.do(Expunge(folder, ((30, 60),)))
+        done = bench.do(ChangeFlags(folder, runs, mode, Flag.SEEN | Flag.DELETED, ("new",), mask))
+        row = bench.ask(folders.by_id, folder)
+        state = bench.ask(messages.state, folder)
+        log = bench.ask(changes.since, folder, done.modseq - 1)
+        results.append((done.changed, row.unseen, row.deleted, list(state.uids), list(state.flags), list(state.modseqs), log.changed))
+    assert results[0] == results[1]
+    assert results[0][0]

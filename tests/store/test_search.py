@@ -1,7 +1,9 @@
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +37,7 @@ from store.criteria import (
 )
 from store.errors import LimitReached
 from store.folders import SwitchFolder
+from store.fulltext import FullText, Reading, Standing, Texts, Unreadable
 from store.messages import AppendMessages, ChangeFlags, FlagMode, NewInFolder
 from store.model import Flag, MessageRow
 from store.search import ROWS_AT_ONCE, search
@@ -62,6 +65,12 @@ class Plain:
     def text(self, octets: bytes, text: str) -> bool:
         self.asked += 1
         return text.encode() in octets.lower()
+
+    def needle(self, text: str, *, in_header: bool) -> bytes | None:
+        return text.encode()
+
+    def field(self, header: bytes, name: str, needle: bytes) -> bool:
+        return any(line.startswith(name.lower().encode() + b":") and needle in line for line in header.split(b"\r\n"))
 
 
 @dataclass(frozen=True)
@@ -167,10 +176,12 @@ def naive(filled: Filled, criterion: Criterion) -> list[int]:
     return [uid for uid, facts in sorted(filled.facts.items()) if holds(criterion, facts)]
 
 
-def found(filled: Filled, criterion: Criterion, octets: int = 1 << 30, after: int = 0) -> list[int]:
-    done = filled.bench.ask(search, filled.folder, criterion, Plain(), FILES, filled.bench.bruno, after, octets)
+def found(
+    filled: Filled, criterion: Criterion, octets: int = 1 << 30, after: int = 0, index: FullText | None = None, narrow: bool = True
+) -> list[int]:
+    done = filled.bench.ask(search, filled.folder, criterion, Plain(), FILES, filled.bench.bruno, after, octets, index=index, narrow=narrow)
     assert done.after is None or octets < 1 << 30
-    return done.uids if done.after is None else done.uids + found(filled, criterion, octets, done.after)
+    return done.uids if done.after is None else done.uids + found(filled, criterion, octets, done.after, index, narrow)
 
 
 runs = st.lists(st.tuples(st.integers(0, 45), st.integers(0, 45)), max_size=3).map(tuple)
@@ -211,6 +222,109 @@ criteria: st.SearchStrategy[Criterion] = st.recursive(
 @given(criterion=criteria, octets=st.sampled_from([1, 500, 1 << 30]))
 def test_a_search_finds_what_looking_at_each_message_finds(filled: Filled, criterion: Criterion, octets: int) -> None:
     assert found(filled, criterion, octets) == naive(filled, criterion)
+
+
+def indexed(filled: Filled, directory: Path, upto: int, unkept: frozenset[int] = frozenset(), divided: int = 1 << 20) -> FullText:
+    """What Plain decides by, of the blobs up to one; with so many trigrams."""
+    index = FullText(directory / "search.db", "1")
+    index.open()
+    index.trust()
+    rows = filled.bench.raw.execute("SELECT id, octets FROM blob WHERE id <= ? ORDER BY id", (upto,)).fetchall()
+    texts = []
+    for blob, octets in rows:
+        header, _, body = octets.partition(b"\r\n\r\n")
+        texts.append(
+            Texts(blob, filled.bench.anna, None if blob in unkept else header.lower() + b"\r\n", None if blob - 1 in unkept else body)
+        )
+    index.add(texts, Standing(upto, b""))
+    index.divide(divided, 1 << 20)
+    return index
+
+
+@pytest.fixture(scope="module")
+def partial(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullText]:
+    index = indexed(filled, tmp_path_factory.mktemp("partial"), 25, frozenset((4, 5, 11, 19)), 35)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("store.search.NARROWED_FROM", 0)
+        yield index
+    index.close()
+
+
+@settings(max_examples=600, deadline=None)
+@given(criterion=criteria, octets=st.sampled_from([1, 500, 1 << 30]), narrow=st.booleans())
+def test_an_index_changes_nothing_in_what_is_found(
+    filled: Filled, partial: FullText, criterion: Criterion, octets: int, narrow: bool
+) -> None:
+    assert found(filled, criterion, octets, 0, partial, narrow) == naive(filled, criterion)
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_octets_are_read_only_where_no_text_is_kept(filled: Filled, partial: FullText, narrow: bool) -> None:
+    for criterion in (BodyContains("body 17"), TextContains("alpha"), HeaderContains("subject", "beta"), HeaderContains("subject", "")):
+        decoder = Plain()
+        filled.bench.ask(search, filled.folder, criterion, decoder, FILES, index=partial, narrow=narrow)
+        assert decoder.asked <= 15 + 8, criterion
+
+
+class Counting(FullText):
+    """Whether trigrams were asked, and what was looked at."""
+
+    asked = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading | None]:
+        with super().reading() as reading:
+            assert reading is not None
+            plain = reading.candidates
+
+            class Spied(Reading):
+                def candidates(spied, *arguments: Any) -> list[int] | None:
+                    self.asked += 1
+                    return plain(*arguments)
+
+            yield Spied(reading._connection, reading.mark, reading._failed)
+
+
+def test_trigrams_are_asked_for_the_owner_only_and_where_it_is_worth_it(
+    filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed(filled, tmp_path, 40).close()
+    index = Counting(tmp_path / "search.db", "1")
+    index.trust()
+    criterion = And((BodyContains("body"), TextContains("hello")))
+    for least, narrow, asked in ((41, True, 0), (40, False, 0), (40, True, 2)):
+        monkeypatch.setattr("store.search.NARROWED_FROM", least)
+        assert found(filled, criterion, 1 << 30, 0, index, narrow) == naive(filled, criterion)
+        assert index.asked == asked
+    index.close()
+
+
+def test_a_file_that_fails_within_a_search_is_left_aside(filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = indexed(filled, tmp_path, 40)
+
+    def failing(*_: object) -> Iterator[tuple[int, bytes]]:
+        raise Unreadable("gone")
+
+    monkeypatch.setattr(Reading, "texts", failing)
+    assert found(filled, BodyContains("body 7"), index=index) == naive(filled, BodyContains("body 7"))
+    index.close()
+
+
+def test_a_long_look_at_kept_texts_stops_too(tmp_path: Path) -> None:
+    bench = Bench()
+    folder = bench.inbox(bench.anna)
+    count = ROWS_AT_ONCE + 5
+    bench.do(AppendMessages(folder, tuple(NewInFolder(letter(number)) for number in range(count)), 0))
+    index = indexed(Filled(bench, folder, {}), tmp_path, count)
+    done = bench.ask(search, folder, BodyContains("body"), Plain(), FILES, None, 0, 500, index=index, narrow=False)
+    assert (done.uids, done.after) == (list(range(1, ROWS_AT_ONCE + 1)), ROWS_AT_ONCE)
+    done = bench.ask(search, folder, BodyContains("body"), Plain(), FILES, None, ROWS_AT_ONCE, 500, index=index)
+    assert (done.uids, done.after) == (list(range(ROWS_AT_ONCE + 1, count + 1)), None)
+    for criterion in (BodyContains("body"), And((BodyContains("body"), Not(BodyContains("none")), SizeLarger(1)))):
+        decoder = Plain()
+        done = bench.ask(search, folder, criterion, decoder, FILES, index=index, narrow=False)
+        assert (done.uids, done.after, decoder.asked) == (list(range(1, count + 1)), None, 0)
+    index.close()
 
 
 def test_seen_is_the_actors_own_or_the_shared_one(filled: Filled) -> None:

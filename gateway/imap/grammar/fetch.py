@@ -51,7 +51,8 @@ class SectionText(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """BODY[...]: part numbers, then what of that part (None: all of it). Field names in upper case, each once."""
+    """BODY[...]: part numbers, then what of that part (None: all of it). Field names in upper case, as often as the client named them:
+    it knows the answer by them."""
 
     path: tuple[int, ...] = ()
     text: SectionText | None = None
@@ -253,15 +254,15 @@ def _section_part(c: Cursor) -> tuple[int, ...]:
 
 
 def header_list(c: Cursor) -> tuple[bytes, ...]:
-    """`header-list = "(" header-fld-name *(SP header-fld-name) ")"`, `header-fld-name = astring`; in upper case, each once."""
+    """`header-list = "(" header-fld-name *(SP header-fld-name) ")"`, `header-fld-name = astring`; in upper case."""
     c.need(b"(", "a list of header fields")
-    found: dict[bytes, None] = {}
+    found: list[bytes] = []
     while True:
         name = astring(c, "the name of a header field")
         # What is no field name is in no message; echoing it would only put octets into the answer.
         if not _FIELD.match(name) or len(name) > MAX_FIELD:
             c.fail("expected the name of a header field before this place")
-        found[name.upper()] = None
+        found.append(name.upper())
         if c.skip(b")"):
             return tuple(found)
         if len(found) == MAX_FIELDS:

@@ -3,7 +3,7 @@
 import re
 
 from gateway.imap.grammar.cursor import Cursor
-from gateway.imap.names import BadName, decode_utf7, fold_inbox
+from gateway.imap.names import MISSPELT, BadName, decode_utf7, fold_inbox
 
 _ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+")
 _LIST_MAILBOX = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]+")
@@ -72,8 +72,9 @@ def _name(c: Cursor, octets: bytes) -> str:
         return octets.decode("utf-8") if c.utf8 or not octets.isascii() else decode_utf7(octets)
     except UnicodeDecodeError:
         c.fail("expected a mailbox name in UTF-8 before this place")
-    except BadName as error:
-        c.fail(f"{error.message}, before this place")
+    except BadName:
+        # An astring all the same: no folder is called so, which is no error of syntax (RFC 3501 section 9, "mailbox").
+        return MISSPELT + octets.decode("ascii", "backslashreplace")
 
 
 def mailbox(c: Cursor) -> str:

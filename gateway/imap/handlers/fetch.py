@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.changes import News
-from gateway.folders import BATCH, IN_PLACE, OpenFolder
+from gateway.folders import BATCH, BEGINNING, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
@@ -17,11 +17,11 @@ from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.grammar.search import Update
 from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
-from gateway.imap.sections import PartReader, cut, encoded, section
+from gateway.imap.sections import PartReader, cut, encoded, header_section, section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
-from gateway.message.split import read_header
+from gateway.message.split import end_of_header
 from gateway.message.structure import Part, parse
 from store.model import Flag, MessageRow, Run
 
@@ -34,6 +34,7 @@ _CHUNK: Final = 1024
 _WHOLE: Final = Section()
 _HEADER: Final = Section(text=SectionText.HEADER)
 _TEXT: Final = Section(text=SectionText.TEXT)
+_OF_HEADER: Final = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
 
 
 @dataclass(slots=True)
@@ -71,11 +72,11 @@ class _Octets:
             return self.octets
         # What concerns the message's own header needs no look at its parts.
         if self._head is None:
-            self._head = read_header(self.octets).body
+            end = end_of_header(self.octets)
+            self._head = len(self.octets) if end is None else end
         if wanted.text is SectionText.TEXT:
             return self.octets[self._head :]
-        head = self.octets[: self._head]
-        return head if wanted.text is SectionText.HEADER else section(head, wanted, lambda: parse(head))
+        return header_section(self.octets[: self._head], wanted)
 
 
 def _flags(selected: Selected, uid: int, at: int) -> bytes:
@@ -141,6 +142,8 @@ class _Wanted:
     prepared: tuple[bytes, ...]
     sections: tuple[BodySection | BinarySection | BinarySize, ...]
     """What needs the message's octets."""
+    header_only: bool
+    """Of the octets, the header is all that is needed."""
     rev2: bool = False
     uid_only: bool = False
 
@@ -170,8 +173,9 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
         found.append(Attribute(b"MODSEQ"))
     sections = tuple(item for item in found if isinstance(item, (BodySection, BinarySection, BinarySize)))
     names = {item.label for item in found if isinstance(item, Attribute)}
+    header_only = all(isinstance(item, BodySection) and not item.section.path and item.section.text in _OF_HEADER for item in sections)
     rows = bool(names & _OF_ROW.keys()) or bool(sections)
-    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, rev2, uid_only)
+    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only, rev2, uid_only)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
@@ -267,6 +271,7 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     view = selected.view
     plain = not view.recent
     for low, high in _chunks(spans, _CHUNK):
+        emit.say(*view.new_flags())
         state = view.state
         places: Sequence[int] = range(low, high)
         if view.current:
@@ -299,20 +304,24 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     unsaid = _Unsaid()
     folder, view = selected.folder, selected.view
     for low, high in _chunks(spans, 64 if wanted.sections else BATCH):
+        emit.say(*view.new_flags())
         runs = [(view.uids[low], view.uids[high - 1])]
         batch = _Batch()
+        prepared: list[dict[int, bytes]] = []
         if wanted.rows:
             batch.rows = {row.uid: row for row in await folder.rows(runs)}
         for name in wanted.prepared:
             place, read = (_PREPARED_REV2 if wanted.rev2 and name in _PREPARED_REV2 else _PREPARED)[name]
-            setattr(batch, place, dict(await read(folder, runs)))
+            found = dict(await read(folder, runs))
+            setattr(batch, place, found)
+            prepared.append(found)
         waiting: list[tuple[int, int]] = []
         size = 0
         for place_of in range(low, high):
             uid = view.uids[place_of]
             at = view.state.index(uid)
             row = batch.rows.get(uid)
-            if at is None or (wanted.rows and row is None):
+            if at is None or (wanted.rows and row is None) or any(uid not in one for one in prepared):
                 unsaid.gone = True
                 continue
             if not wanted.sections:
@@ -321,11 +330,12 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
                     await emit.breathe()
                 continue
             assert row is not None
-            if waiting and size + row.size > IN_PLACE:
+            octets = min(row.size, BEGINNING) if wanted.header_only else row.size
+            if waiting and size + octets > IN_PLACE:
                 await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
                 waiting, size = [], 0
-            waiting.append((place_of, row.size))
-            size += row.size
+            waiting.append((place_of, octets))
+            size += octets
         if waiting:
             await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
         await emit.breathe()
@@ -343,6 +353,8 @@ async def _with_octets(
         whole = await selected.folder.large(uid)
         found = {} if whole is None else {uid: whole}
         structure = partial(selected.folder.structure, uid)
+    elif wanted.header_only:
+        found = dict(await selected.folder.beginnings([view.uids[place] for place, _ in places]))
     else:
         found = dict(await selected.folder.octets([(view.uids[place], size) for place, size in places]))
     for place, _ in places:
@@ -432,7 +444,7 @@ def _spell(
             pieces.append(_OF_ROW[label](batch.rows[uid]))
         else:
             prepared: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
-            pieces.append(b"%b %b" % (label, prepared.get(uid, b"NIL")))
+            pieces.append(b"%b %b" % (label, prepared[uid]))
     pieces.append(b")\r\n")
     return b"".join(pieces)
 

@@ -42,6 +42,7 @@ class Name:
     has_children: bool = False
     hidden: bool = False
     below: set[bytes] = field(default_factory=set)
+    speaks_for_others: bool = False
 
     @property
     def use(self) -> bytes | None:
@@ -100,7 +101,7 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
     recursive = command.selects(b"RECURSIVEMATCH")
     tells_subscribed = only_subscribed or command.returns(b"SUBSCRIBED") is not None
     if recursive:
-        _pass_up(names, only_subscribed, only_special)
+        _pass_up(names, asked, only_subscribed, only_special)
     for name in _ordered(names):
         one = names[name]
         spelled = next((pattern.spell(name) for pattern in asked if pattern.matches(name)), None)
@@ -108,7 +109,7 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
             continue
         fits = (one.subscribed or not only_subscribed) and (one.use is not None or not only_special)
         fits = fits and (only_subscribed or not one.is_gone)
-        if not fits and not (recursive and one.below):
+        if not fits and not one.speaks_for_others:
             continue
         extended = (childinfo(sorted(one.below)),) if recursive and one.below else ()
         shown = attributes(one, tells_subscribed=tells_subscribed)
@@ -253,8 +254,9 @@ def _ordered(names: dict[str, Name]) -> list[str]:
     return sorted(names, key=_order)
 
 
-def _pass_up(names: dict[str, Name], only_subscribed: bool, only_special: bool) -> None:
-    """RECURSIVEMATCH: every name above one that is selected knows so (RFC 5258 section 3.5)."""
+def _pass_up(names: dict[str, Name], asked: Sequence[_Asked], only_subscribed: bool, only_special: bool) -> None:
+    """RECURSIVEMATCH: every name above one that is selected knows so (RFC 5258 section 3.5), and stands in for it where that one is
+    not listed itself because no pattern matches it (section 5, example 9: `foo2` does, `baz2` does not)."""
     for name, one in list(names.items()):
         options = set()
         if only_subscribed and one.subscribed:
@@ -262,8 +264,11 @@ def _pass_up(names: dict[str, Name], only_subscribed: bool, only_special: bool) 
         if only_special and one.use is not None:
             options.add(b"SPECIAL-USE")
         if options:
+            is_listed = any(pattern.matches(name) for pattern in asked)
             for parent in parents(name):
-                names.setdefault(parent, Name(hidden=True, is_gone=one.is_gone)).below |= options
+                above = names.setdefault(parent, Name(hidden=True, is_gone=one.is_gone))
+                above.below |= options
+                above.speaks_for_others |= not is_listed
 
 
 def attributes(one: Name, *, tells_subscribed: bool) -> tuple[bytes, ...]:

@@ -2,56 +2,49 @@
 
 from binascii import b2a_base64
 
+from gateway import mechanisms
 from gateway.imap.framing import FramingError
 from gateway.imap.grammar.cursor import BadSyntax
 from gateway.imap.grammar.login import Authenticate, Login, sasl_answer
 from gateway.imap.responses import CANNOT, PRIVACYREQUIRED
 from gateway.imap.session import Answer, Bad, No, Output, Session
-from gateway.login import Credentials, Peer
+from gateway.login import Peer
+from gateway.sasl.exchange import Cancelled, Credentials, Malformed
+from policy.identity import Actor
 
 
 async def login(session: Session, command: Login, emit: Output) -> Answer:
     """RFC 3501 section 6.2.3."""
     _require_privacy(session)
-    return await _enter(session, Credentials("LOGIN", command.user, "", command.password.encode("utf-8")))
+    credentials = Credentials("LOGIN", command.user, "", command.password.encode("utf-8"))
+    return _enter(session, await session.services.login.authenticate(credentials, _peer(session)))
 
 
 async def authenticate(session: Session, command: Authenticate, emit: Output) -> Answer:
-    """RFC 3501 section 6.2.2, with RFC 4959's initial response: PLAIN (RFC 4616), and LOGIN, which some clients still prefer."""
-    if command.mechanism not in (b"PLAIN", b"LOGIN"):
+    """RFC 3501 section 6.2.2, with RFC 4959's initial response."""
+    mechanism = command.mechanism.decode("ascii", "replace")
+    if mechanism not in session.services.mechanisms:
         raise No("this mechanism is not offered", CANNOT)
     _require_privacy(session)
-    first = command.initial
-    if command.mechanism == b"PLAIN":
-        return await _enter(session, plain(await _answer(session, b"") if first is None else first))
-    user = await _answer(session, b"Username:") if first is None else first
+    if mechanism not in mechanisms.offered(session.services.mechanisms, session.wire.end_point):
+        raise No("this mechanism is not offered", CANNOT)
+
+    async def ask(challenge: bytes) -> bytes:
+        try:
+            answer = sasl_answer(await session.wire.ask(b2a_base64(challenge, newline=False)))
+        except (BadSyntax, FramingError) as error:
+            raise Bad(error.message) from None
+        if answer is None:
+            raise Cancelled
+        return answer
+
     try:
-        name = user.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Bad("expected UTF-8") from None
-    return await _enter(session, Credentials("LOGIN", name, "", await _answer(session, b"Password:")))
-
-
-async def _answer(session: Session, challenge: bytes) -> bytes:
-    """What the client answers to a challenge. Raises Bad: cancelled with `*`, or no base64."""
-    try:
-        answer = sasl_answer(await session.wire.ask(b2a_base64(challenge, newline=False)))
-    except (BadSyntax, FramingError) as error:
-        raise Bad(error.message) from None
-    if answer is None:
-        raise Bad("AUTHENTICATE cancelled")
-    return answer
-
-
-def plain(message: bytes) -> Credentials:
-    """`message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 section 2). Raises Bad."""
-    parts = message.split(b"\0")
-    if len(parts) != 3 or not parts[1] or not parts[2]:
-        raise Bad("expected authorisation identity, user name and password, parted by NUL")
-    try:
-        return Credentials("PLAIN", parts[1].decode("utf-8"), parts[0].decode("utf-8"), parts[2])
-    except UnicodeDecodeError:
-        raise Bad("expected UTF-8") from None
+        actor = await mechanisms.authenticate(mechanism, command.initial, ask, session.services.login, _peer(session))
+    except Malformed as malformed:
+        raise Bad(malformed.message) from None
+    except Cancelled:
+        raise Bad("AUTHENTICATE cancelled") from None
+    return _enter(session, actor)
 
 
 def _require_privacy(session: Session) -> None:
@@ -60,8 +53,11 @@ def _require_privacy(session: Session) -> None:
         raise No("passwords are taken over TLS only", PRIVACYREQUIRED)
 
 
-async def _enter(session: Session, credentials: Credentials) -> Answer:
+def _peer(session: Session) -> Peer:
     secure, _ = session.wire.circumstances_of_tls
-    actor = await session.services.login.authenticate(credentials, Peer(session.wire.peer, "imap", secure))
+    return Peer(session.wire.peer, "imap", secure, session.wire.end_point)
+
+
+def _enter(session: Session, actor: Actor) -> Answer:
     session.enter(actor)
     return Answer(f"logged in as {actor.address}")

@@ -15,7 +15,7 @@ from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import Search, SearchKey
 from gateway.imap.handlers.contexts import Alters, Context, Matching, contexts_of, following, refuse
 from gateway.imap.handlers.fetch import of_matching
-from gateway.imap.responses import UIDREQUIRED, Found, FoundExtended, search_data, spell_set
+from gateway.imap.responses import EXPUNGEISSUED, UIDREQUIRED, Found, FoundExtended, search_data, spell_set
 from gateway.imap.session import Answer, Bad, Cut, Output, Selected, Session, newest, runs_of
 from gateway.imap.view import BadSequence, Span, View, neighbours, overlap
 from gateway.message.text import fold
@@ -55,7 +55,8 @@ async def search(session: Session, command: Search, emit: Output, *, named: str 
         following(session, emit.tag)
     try:
         cutoff = await _search(session, command, emit, named=named)
-        return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
+        answer = await complete(session)
+        return answer if cutoff is None else cutoff.tell(answer, emit)
     except BadSequence:
         raise
     except Exception:
@@ -63,6 +64,12 @@ async def search(session: Session, command: Search, emit: Output, *, named: str 
         if command.returns(b"SAVE") and session.selected is not None:
             session.selected.view.save(())
         raise
+
+
+async def complete(session: Session) -> Answer:
+    """OK, with EXPUNGEISSUED where messages that the client believes in could not be looked at (RFC 5530 section 3)."""
+    selected = await session.refresh()
+    return Answer(code=EXPUNGEISSUED) if selected.view.withholds else Answer()
 
 
 async def _search(session: Session, command: Search, emit: Output, *, named: str | None) -> Cut | None:
@@ -281,16 +288,28 @@ async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tup
             if counts:
                 emit.done = bisect_right(view.uids, uid, 0, view.exists)
 
-        hits = await selected.folder.search(criterion(key, view), looked_at)
-        return [(number, uid) for uid in hits if (number := view.number(uid)) is not None]
+        return view.numbered(await selected.folder.search(criterion(key, view), looked_at))
     exists = view.exists
     uids, flags = view.uids[:exists], view.state.flags[:exists]
     found: list[tuple[int, int]] = []
     for start in range(0, exists, _SLICE):
-        part = zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True)
-        found.extend((number, uid) for number, (uid, bits) in enumerate(part, start + 1) if test(uid, bits))
+        part = enumerate(zip(uids[start : start + _SLICE], flags[start : start + _SLICE], strict=True), start + 1)
+        match key:
+            case syntax.HasFlag(flag, present) if flag != b"\\Recent":
+                # What every client asks for all the time: no call for each message.
+                bit = _bit(view, flag)
+                wanted = (bit or 1) if present else 0
+                found += [(number, uid) for number, (uid, bits) in part if bits & bit == wanted]
+            case _:
+                found += [(number, uid) for number, (uid, bits) in part if test(uid, bits)]
         await emit.breathe()
     return found
+
+
+def _bit(view: View, flag: bytes) -> int:
+    """0: no message of the folder has it."""
+    name = flag.lower()
+    return next((1 << at for at, known in enumerate(view.state.names) if known.lower() == name), 0)
 
 
 def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
@@ -302,8 +321,7 @@ def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
         case syntax.HasFlag(b"\\Recent", present):
             return lambda uid, flags: view.is_recent(uid) is present
         case syntax.HasFlag(flag, present):
-            wanted = flag.lower()
-            bit = next((1 << at for at, name in enumerate(view.state.names) if name.lower() == wanted), 0)
+            bit = _bit(view, flag)
             return lambda uid, flags: bool(flags & bit) is present
         case syntax.Among(messages, by_uid):
             runs = runs_of(view, view.spans(messages, by_uid=by_uid, lenient=True))

@@ -80,6 +80,7 @@ async def _catch_up(selected: Selected, known: Resync, emit: Output, *, uid_only
     for response in vanished([(max(low, proven + 1), high) for low, high in gone if high > proven], earlier=True):
         emit.say(response)
         await emit.breathe()
+    emit.say(*view.new_flags())
     state = view.state
     spans = view.spans(messages, by_uid=True) if view.exists else []
     for low, high in view.changed(spans, modseq):

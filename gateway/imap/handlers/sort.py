@@ -14,6 +14,7 @@ from gateway.imap.handlers.fetch import of_matching
 from gateway.imap.handlers.search import (
     alters,
     asks_modseq,
+    complete,
     frozen,
     highest,
     matching,
@@ -24,7 +25,7 @@ from gateway.imap.handlers.search import (
     within_limit,
 )
 from gateway.imap.responses import FoundExtended, messagelimit, search_data
-from gateway.imap.session import No, Output, Selected, Session
+from gateway.imap.session import Answer, No, Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
 from store.model import SortRow
 
@@ -75,7 +76,7 @@ class Threads:
         return b"* THREAD %b\r\n" % self.lists if self.lists else b"* THREAD\r\n"
 
 
-async def sort(session: Session, command: Sort, emit: Output) -> None:
+async def sort(session: Session, command: Sort, emit: Output) -> Answer:
     """RFC 5256 section 3, RFC 5957, and with RETURN RFC 5267 section 3: MIN is the first in the order, MAX the last."""
     contexts = None
     if command.returns(b"UPDATE"):
@@ -90,7 +91,7 @@ async def sort(session: Session, command: Sort, emit: Output) -> None:
         modseq = highest(session.here, found, by_uid=command.by_uid) if found else None
     if command.returning is None:
         emit.say(SortedNumbers(found, modseq))
-        return
+        return await complete(session)
     data = search_data(found, [option.name for option in command.returning])
     for option in command.returning:
         if option.name == b"PARTIAL" and isinstance(option.value, bytes):
@@ -101,6 +102,7 @@ async def sort(session: Session, command: Sort, emit: Output) -> None:
     emit.say(FoundExtended(emit.tag, command.by_uid, data))
     if contexts is not None and emit.tag is not None:
         _follow(session, contexts, emit.tag, command, [row.uid for row in rows], emit)
+    return await complete(session)
 
 
 def _follow(session: Session, contexts: Contexts, tag: bytes, command: Sort, uids: list[int], emit: Output) -> None:
@@ -144,7 +146,7 @@ def _compared(one: SortRow, other: SortRow, criteria: Sequence[SortKey]) -> int:
     return one.uid - other.uid
 
 
-async def thread(session: Session, command: Thread, emit: Output) -> None:
+async def thread(session: Session, command: Thread, emit: Output) -> Answer:
     """RFC 5256 section 3."""
     rows, numbers = await _matching(session, command, emit)
 
@@ -163,6 +165,7 @@ async def thread(session: Session, command: Thread, emit: Output) -> None:
         return spell(_ALGORITHMS[command.algorithm](letters))
 
     emit.say(Threads(await _off_the_loop(len(rows), threads)))
+    return await complete(session)
 
 
 def ordered(rows: list[SortRow], criteria: Sequence[SortKey]) -> None:

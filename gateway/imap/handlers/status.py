@@ -11,7 +11,7 @@ from gateway.imap.session import Output, Services, Session, mailbox_id
 FIGURES: Mapping[bytes, Callable[[Figures, Services], int | bytes]] = MappingProxyType(
     {
         b"MESSAGES": lambda figures, _: figures.row.exists,
-        b"RECENT": lambda figures, _: figures.recent,
+        b"RECENT": lambda figures, services: max(0, figures.recent - services.states.claimed(figures.row)),
         b"UIDNEXT": lambda figures, _: figures.row.uidnext,
         b"UIDVALIDITY": lambda figures, _: figures.row.uidvalidity,
         b"UNSEEN": lambda figures, _: figures.unseen,

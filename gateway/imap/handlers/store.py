@@ -5,7 +5,7 @@ from bisect import bisect_right
 from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
-from gateway.imap.responses import READ_ONLY, modified
+from gateway.imap.responses import EXPUNGEISSUED, READ_ONLY, modified
 from gateway.imap.session import Answer, No, Output, Session, newest, runs_of
 from store.model import Flag, Run
 
@@ -47,15 +47,19 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if not spans:
         return Answer()
     flags, keywords = sorted_out(command.flags)
+    known = view.modseq
     done = await selected.folder.change_flags(runs_of(view, spans), _MODES[command.mode], flags, keywords, unchanged_since)
     selected = await session.refresh()
     view, state = selected.view, selected.view.state
-    if done.changed:
+    # Without an answer the client knows its own change only: what somebody else did to the same messages just before is told.
+    alone = done.modseq == known + 1 or (unchanged_since is not None and unchanged_since <= known)
+    if done.changed and (alone or not command.silent):
         view.told(done.modseq)
     counts = b"CONDSTORE" in session.enabled
     if command.silent and not counts:
         # What somebody else did to them meanwhile is told all the same: only our own change is known.
         return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
+    emit.say(*view.new_flags())
     uid_only = session.uid_only
     by_uid = (command.by_uid or b"QRESYNC" in session.enabled) and not uid_only
     refused: list[int] = []
@@ -82,7 +86,8 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if refused:
         answer = Answer("conditional STORE failed for some", modified(refused))
     else:
-        answer = Answer("some messages are gone") if gone else Answer()
+        # RFC 5530: what could not be changed was expunged; that is announced when it is allowed.
+        answer = Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
     return answer if cutoff is None else cutoff.tell(answer, emit)
 
 

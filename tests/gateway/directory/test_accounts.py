@@ -5,6 +5,7 @@ import pytest
 from gateway.directory.accounts import AccountChanges
 from gateway.directory.faults import Fault
 from policy.status import AccountStatus
+from store.model import Verifiers
 from tests.gateway.administration import Office
 
 
@@ -60,7 +61,7 @@ async def test_grants_and_memberships_follow_a_new_name_and_go_with_the_account(
 async def test_an_address_of_an_alias_domain_is_made_in_its_target(people: Office) -> None:
     await people.done("cad acme.example acme.test")
     with pytest.raises(Fault, match="make the address there"):
-        await people.directory.accounts.create("bob@acme.example", "", AccountChanges())
+        await people.directory.accounts.create("bob@acme.example", Verifiers(), AccountChanges())
     with pytest.raises(Fault, match="make the address there"):
         await people.directory.accounts.add_alias("anna@acme.test", "a@acme.example")
     assert (await people.directory.accounts.get("anna@acme.example")).row.address.domain == "acme.test"
@@ -68,13 +69,13 @@ async def test_an_address_of_an_alias_domain_is_made_in_its_target(people: Offic
 
 async def test_every_page_is_listed(people: Office) -> None:
     for number in range(205):
-        await people.directory.accounts.create(f"u{number}@acme.test", "", AccountChanges())
+        await people.directory.accounts.create(f"u{number}@acme.test", Verifiers(), AccountChanges())
     assert [one.row.address.local async for one in people.directory.accounts.all("acme.test")][-1] == "u204"
 
 
 async def test_the_empty_password_is_no_password(people: Office) -> None:
-    assert await people.directory.accounts.verifier("") == ""
-    assert (await people.directory.accounts.verifier("x")).startswith("$argon2id$")
+    assert await people.directory.accounts.verifiers("") == Verifiers()
+    assert (await people.directory.accounts.verifiers("x")).argon2.startswith("$argon2id$")
     for text in ("a\0b", "x" * 1025, "\udcff"):
         with pytest.raises(Fault):
-            await people.directory.accounts.verifier(text)
+            await people.directory.accounts.verifiers(text)

@@ -178,6 +178,22 @@ async def test_delegated_access_is_on_record_once_per_session_and_right(house: H
     assert len(await records(house)) == 3
 
 
+async def test_what_is_looked_for_is_passed_over_without_a_record_unless_it_may_be_read(house: House) -> None:
+    visit, hidden = house.visit("bruno"), await house.folder("anna", "/Posta")
+    await house.share("anna", "/INBOX", "bruno", "ls", rfc=True)
+    for where in (INBOX, POSTA, hidden, Place("anna@acme.test", "/"), Place("nobody@acme.test", "/INBOX"), Place("no address", "/INBOX")):
+        assert await house.folders.find(visit, where) is None
+    assert await records(house) == []
+    await house.share("anna", "/Posta", "bruno", "r")
+    folder = await house.folders.find(visit, hidden)
+    assert folder is not None
+    assert folder.row.id == hidden
+    assert await house.folders.find(visit, POSTA) is not None
+    assert [(entry.right, entry.allowed, entry.detail) for entry in await records(house)] == [("read", True, "/Posta")]
+    await house.status("anna", AccountStatus.MAINTENANCE)
+    assert await house.folders.find(visit, POSTA) is None
+
+
 async def test_refusals_are_on_record_under_the_id_that_was_told(house: House) -> None:
     await house.share("anna", "/", "bruno", "r")
     with pytest.raises(Refused) as caught:

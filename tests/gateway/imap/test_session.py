@@ -9,6 +9,7 @@ import pytest
 from policy.grants import Grantee, GranteeKind
 from policy.status import AccountStatus
 from store import accounts, cos, folders, messages
+from store.changes import PruneChanges
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House
 
@@ -175,7 +176,7 @@ async def test_a_changed_password_ends_every_session(house: House, port: int, br
     second = await house.client(port, "bruno")
     await second.do("SELECT INBOX")
     await second.idle()
-    await house.store.do(accounts.SetVerifier(house.ids["bruno"], await house.passwords.verifier("other")))
+    await house.store.do(accounts.SetVerifier(house.ids["bruno"], (await house.passwords.verifiers("other")).argon2))
     for client in (bruno, second):
         assert (await client.line(1)).startswith(b"* BYE ")
 
@@ -264,3 +265,53 @@ async def test_a_grantee_of_a_class_of_service(house: House, bruno: Client) -> N
     assert (await bruno.do(f"SELECT {SHARED}")).ok
     await house.store.do(accounts.SetAccountCos(house.ids["bruno"], None))
     assert await bruno.line(1) == b"* BYE access to this folder has ended"
+
+
+async def test_changes_are_told_where_the_log_does_not_reach_back(house: House, port: int, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    other = await house.client(port, "anna")
+    folder = await house.folder("anna")
+    # Beside every session, so that the state in memory is as old as the view.
+    await house.store.do(messages.ChangeFlags(folder, ((2, 2),), messages.FlagMode.ADD, Flag.FLAGGED))
+    await house.store.do(messages.ChangeFlags(folder, ((3, 3),), messages.FlagMode.ADD, Flag.DRAFT))
+    await house.store.do(PruneChanges(folder, 1))
+    assert (await anna.do("NOOP")).untagged == [
+        b"* 2 FETCH (FLAGS (\\Flagged \\Recent))",
+        b"* 3 FETCH (FLAGS (\\Draft \\Recent))",
+    ]
+    await other.do("SELECT INBOX")
+    assert (await other.do("FETCH 2 FLAGS")).untagged == [b"* 2 FETCH (FLAGS (\\Flagged))"]
+
+
+async def test_seen_made_private_while_there_is_more_to_tell(house: House, port: int, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    await other.do("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await other.do("EXPUNGE")
+    await house.put("anna", "/INBOX", 1)
+    await house.store.do(folders.SwitchFolder(await house.folder("anna"), seen_private=True))
+    assert (await anna.do("FETCH 2 UID")).untagged == [b"* 2 FETCH (UID 2)", b"* 4 EXISTS", b"* 4 RECENT"]
+    assert (await anna.do("NOOP")).untagged == [b"* 1 EXPUNGE"]
+    assert (await anna.do("FETCH 1:* UID")).untagged == [b"* %d FETCH (UID %d)" % (uid - 1, uid) for uid in (2, 3, 4)]
+
+
+async def test_states_of_one_folder_are_not_mixed_up(house: House, port: int, anna: Client) -> None:
+    """One session still numbers by private marks when another hears that they are private again."""
+    folder = await house.folder("anna")
+    await house.put("anna", "/INBOX", 2)
+    await house.store.do(folders.SwitchFolder(folder, seen_private=True))
+    await anna.do("SELECT INBOX")
+    await house.store.do(folders.SwitchFolder(folder, seen_private=False))
+    await house.store.do(messages.ChangeFlags(folder, ((1, 1),), messages.FlagMode.ADD, Flag.FLAGGED))
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    await house.store.do(folders.SwitchFolder(folder, seen_private=True))
+    await house.store.do(messages.ChangeFlags(folder, ((2, 2),), messages.FlagMode.ADD, Flag.DRAFT))
+    await other.do("NOOP")
+    assert (await anna.do("FETCH 1:2 FLAGS")).untagged[:2] == [
+        b"* 1 FETCH (FLAGS (\\Flagged \\Recent))",
+        b"* 2 FETCH (FLAGS (\\Draft \\Recent))",
+    ]

@@ -76,14 +76,14 @@ def test_expunges_are_told_from_the_highest_number_then_growth_then_flags() -> N
     state.append([9], [0], [2])
     state.change([4], [1], 3)
     state.expunge([1, 3], 4)
-    assert view.announce(expunge_allowed=True) == [
+    assert list(view.announce(expunge_allowed=True)) == [
         Expunged(3),
         Expunged(1),
         Exists(3),
         Recent(3),
         FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
     ]
-    assert view.announce(expunge_allowed=True) == []
+    assert list(view.announce(expunge_allowed=True)) == []
     assert view.modseq == 4
 
 
@@ -92,11 +92,11 @@ def test_what_is_new_is_told_while_expunges_are_held_back() -> None:
     view = View(state)
     state.expunge([2], 2)
     state.append([4], [0], [3])
-    assert view.announce(expunge_allowed=False) == [Exists(4), Recent(4)]
+    assert list(view.announce(expunge_allowed=False)) == [Exists(4), Recent(4)]
     assert list(view.resolve(chosen((1, 0)), by_uid=False)) == [1, 2, 3, 4]
     assert list(view.places(0, 4)) == [0, None, 1, 2]
     assert not view.current
-    assert view.announce(expunge_allowed=True) == [Expunged(2)]
+    assert list(view.announce(expunge_allowed=True)) == [Expunged(2)]
     assert view.current
 
 
@@ -106,8 +106,8 @@ def test_flags_of_what_is_new_or_gone_are_not_told() -> None:
     state.append([5], [0], [2])
     state.change([5, 2], [1, 1], 3)
     state.expunge([2], 4)
-    assert view.announce(expunge_allowed=False) == [Exists(3), Recent(3)]
-    assert view.announce(expunge_allowed=True) == [Expunged(2)]
+    assert list(view.announce(expunge_allowed=False)) == [Exists(3), Recent(3)]
+    assert list(view.announce(expunge_allowed=True)) == [Expunged(2)]
 
 
 def test_who_changed_a_flag_itself_is_not_told_of_it() -> None:
@@ -115,12 +115,12 @@ def test_who_changed_a_flag_itself_is_not_told_of_it() -> None:
     mine, other = View(state), View(state, claims=False)
     state.change([1], [1], 2)
     mine.told(2)
-    assert mine.announce(expunge_allowed=True) == []
-    assert other.announce(expunge_allowed=True) == [FetchData(1, (b"FLAGS (\\Seen)",))]
+    assert list(mine.announce(expunge_allowed=True)) == []
+    assert list(other.announce(expunge_allowed=True)) == [FetchData(1, (b"FLAGS (\\Seen)",))]
     mine.told(3)
     state.change([1], [0], 3)
     state.change([1], [4], 4)
-    assert mine.announce(expunge_allowed=True) == [FetchData(1, (b"FLAGS (\\Flagged \\Recent)",))]
+    assert list(mine.announce(expunge_allowed=True)) == [FetchData(1, (b"FLAGS (\\Flagged \\Recent)",))]
 
 
 def test_a_view_further_behind_than_the_log_is_told_the_same() -> None:
@@ -140,8 +140,8 @@ def test_only_the_first_session_is_told_of_recent_messages() -> None:
     assert first.is_recent(3)
     assert not first.is_recent(2)
     state.append([7], [0], [2])
-    assert second.announce(expunge_allowed=True) == [Exists(4), Recent(1)]
-    assert first.announce(expunge_allowed=True) == [Exists(4)]
+    assert list(second.announce(expunge_allowed=True)) == [Exists(4), Recent(1)]
+    assert list(first.announce(expunge_allowed=True)) == [Exists(4)]
 
 
 def test_keywords_that_were_added_are_told_once() -> None:
@@ -149,7 +149,7 @@ def test_keywords_that_were_added_are_told_once() -> None:
     view = View(state)
     state.learn((*NAMES, b"$Todo"))
     state.change([1], [32], 2)
-    assert view.announce(expunge_allowed=True) == [Flags((*NAMES, b"$Todo")), FetchData(1, (b"FLAGS ($Todo \\Recent)",))]
+    assert list(view.announce(expunge_allowed=True)) == [Flags((*NAMES, b"$Todo")), FetchData(1, (b"FLAGS ($Todo \\Recent)",))]
 
 
 def test_appended_uids_have_to_ascend() -> None:
@@ -165,7 +165,7 @@ def test_a_view_of_a_large_folder_finds_few_lost_messages_fast() -> None:
     view = View(state)
     state.expunge([7, 100000, 200000], 2)
     started = time.process_time()
-    assert view.announce(expunge_allowed=True) == [Expunged(200000), Expunged(100000), Expunged(7)]
+    assert list(view.announce(expunge_allowed=True)) == [Expunged(200000), Expunged(100000), Expunged(7)]
     assert time.process_time() - started < 0.05
 
 
@@ -173,9 +173,9 @@ def test_expunges_are_one_vanished_for_who_asked_for_it() -> None:
     state = folder(1, 2, 3, 4, 9)
     view = View(state)
     state.expunge([1, 2, 9], 2)
-    assert view.announce(expunge_allowed=True, vanished=True) == [Vanished(((1, 2), (9, 9)))]
+    assert list(view.announce(expunge_allowed=True, vanished=True)) == [Vanished(((1, 2), (9, 9)))]
     assert view.exists == 2
-    assert view.announce(expunge_allowed=True, vanished=True) == []
+    assert list(view.announce(expunge_allowed=True, vanished=True)) == []
 
 
 def test_the_modseq_stays_below_an_expunge_that_is_held_back() -> None:
@@ -183,10 +183,10 @@ def test_the_modseq_stays_below_an_expunge_that_is_held_back() -> None:
     view = View(state)
     state.expunge([1], 5)
     state.change([2], [1], 6)
-    assert len(view.announce(expunge_allowed=False)) == 1
+    assert len(list(view.announce(expunge_allowed=False))) == 1
     assert view.withholds
     assert view.modseq == 1
-    view.announce(expunge_allowed=True)
+    list(view.announce(expunge_allowed=True))
     assert not view.withholds
     assert view.modseq == 6
 
@@ -200,8 +200,8 @@ def test_a_view_that_goes_on_with_another_state_tells_what_changed_meanwhile() -
     new = FolderState([1, 2, 3], [4, 1, 0], [5, 6, 1], modseq=6)
     view = View(new, claims=False)
     view.go_on(before)
-    assert view.announce(expunge_allowed=False) == [FetchData(2, (b"FLAGS (\\Seen \\Recent)",))]
-    assert (view.modseq, view.announce(expunge_allowed=True)) == (6, [])
+    assert list(view.announce(expunge_allowed=False)) == [FetchData(2, (b"FLAGS (\\Seen \\Recent)",))]
+    assert (view.modseq, list(view.announce(expunge_allowed=True))) == (6, [])
     assert list(view.resolve(SAVED, by_uid=False)) == [2, 3]
 
 
@@ -384,12 +384,12 @@ def test_what_a_client_does_not_want_to_hear_of_it_hears_of_when_it_does() -> No
     state.change([2], [1], 2)
     state.append([4], [0], [3])
     state.expunge([1], 4)
-    assert view.announce(expunge_allowed=False, messages=False, flags=False) == []
+    assert list(view.announce(expunge_allowed=False, messages=False, flags=False)) == []
     assert (view.exists, view.modseq) == (3, 1)
-    assert view.announce(expunge_allowed=False, messages=True, flags=False) == [Exists(4), Recent(4)]
+    assert list(view.announce(expunge_allowed=False, messages=True, flags=False)) == [Exists(4), Recent(4)]
     assert view.fresh == 3
     state.change([3], [1], 5)
-    assert view.announce(expunge_allowed=True, flags=True) == [
+    assert list(view.announce(expunge_allowed=True, flags=True)) == [
         Expunged(1),
         FetchData(1, (b"FLAGS (\\Seen \\Recent)",)),
         FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
@@ -406,3 +406,13 @@ def test_who_gave_up_numbers_is_told_by_uid() -> None:
     state.expunge([5], 3)
     told = view.announce(expunge_allowed=True, vanished=True, uid_only=True)
     assert [one.spell() for one in told] == [b"* VANISHED 5\r\n", b"* 7 UIDFETCH (FLAGS (\\Seen \\Recent))\r\n"]
+
+
+@given(st.sets(st.integers(1, 60), max_size=40), st.sets(st.integers(1, 60), max_size=40), st.integers(0, 40))
+def test_numbers_of_many_uids_are_those_of_each(told: set[int], asked: set[int], hidden: int) -> None:
+    state = folder(*sorted(told))
+    view = View(state)
+    if hidden:
+        state.append(range(61, 61 + hidden), [0] * hidden, [99] * hidden)
+    expected = [(number, uid) for uid in sorted(asked | {61, 62}) if (number := view.number(uid)) is not None]
+    assert view.numbered(sorted(asked | {61, 62})) == expected

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.message.split import Field, Header, MalformedHeader, Offence, read_header, read_submitted_header, unfolded
+from gateway.message.split import (
+    Field,
+    Header,
+    MalformedHeader,
+    Offence,
+    end_of_header,
+    fields_named,
+    read_header,
+    read_submitted_header,
+    unfolded,
+)
 
 
 def names(header: Header) -> list[bytes]:
@@ -125,3 +135,22 @@ def test_bombs_take_little_time(octets: bytes) -> None:
     with pytest.raises(MalformedHeader):
         read_submitted_header(octets)
     assert time.process_time() - begin < 2
+
+
+HEADER_LINES = (
+    *(b"From: a\r\n", b"FROM : b\n", b" folded\r\n", b"\tfrom: c\r\n", b"Fro: d\r\n"),
+    *(b"from-x: e\n", b"from\r\n", b":\r\n", b"To:\r\n"),
+)
+LINES = st.lists(st.sampled_from(HEADER_LINES), max_size=8)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINES, st.sampled_from([b"", b"\n", b"\r\n", b"\r\nfrom: body\r\n", b"To: open"]), st.binary(max_size=12))
+def test_fields_by_name_are_those_that_the_whole_reading_has(lines: list[bytes], end: bytes, noise: bytes) -> None:
+    octets = b"".join(lines[:4]) + noise + b"".join(lines[4:]) + end
+    header = read_header(octets)
+    at = end_of_header(octets)
+    assert header.body == (len(octets) if at is None else at)
+    for names in ({b"from"}, {b"from", b"to", b"fro"}, {b"from-x", b"subject"}):
+        wanted = [(field.start, field.end) for field in header.fields if field.name in names]
+        assert fields_named(octets[: header.body], names) == wanted

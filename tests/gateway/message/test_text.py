@@ -156,6 +156,21 @@ def test_columns() -> None:
     assert (empty.from_, empty.sort_from, empty.sent, empty.message_id, empty.is_reply) == ("", "", None, None, False)
 
 
+@pytest.mark.parametrize(
+    ("written", "looked_at"),
+    [
+        (b"anna@acme.test (Anna A)", "anna@acme.test (anna a)"),
+        (b"<anna (my name)@ (where) Acme.test>", "<anna (my name)@ (where) acme.test>\nanna@acme.test"),
+        (b'"anna"@acme.test, b @ c.test', '"anna"@acme.test, b @ c.test\nanna@acme.test\nb@c.test'),
+        (b"a . b@c.test", "a . b@c.test\na.b@c.test"),
+    ],
+)
+def test_addresses_are_looked_for_as_envelope_shows_them_too(written: bytes, looked_at: str) -> None:
+    octets = b"From: %b\r\nTo: %b\r\nCc: %b\r\nBcc: %b\r\n\r\n" % (written, written, written, written)
+    found = columns(octets, read_header(octets))
+    assert (found.from_, found.to, found.cc, found.bcc) == (looked_at,) * 4
+
+
 def test_folding_makes_case_not_count() -> None:
     assert fold("STRASSE Ä") == fold("straße ä")
 

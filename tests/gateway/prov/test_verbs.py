@@ -156,6 +156,8 @@ DIALOGUES = {
         mail: anna@acme.test
         mustChangePassword: FALSE
         quota: 1g
+        quotaWarnInterval: 86400
+        quotaWarnPercent: 90
         status: active
         unauthorisedFrom: refuse
         used: 0

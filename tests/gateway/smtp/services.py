@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from gateway.login import Credentials, Peer
+from gateway.login import Peer
 from gateway.refusal import Refused
+from gateway.sasl.bearer import Hints
+from gateway.sasl.exchange import BearerToken, Claim, Credentials, ScramProof
+from gateway.sasl.scram import is_proved, keys_of, keys_of_nobody
 from policy.delivery import Door
 from policy.identity import AccountId, Actor, Address
 from policy.reasons import Defer, Reason, Refuse
+from store.model import ScramKeys
 
 PASSWORD = b"correct horse"
 ANNA = Actor(AccountId(1), Address("anna", "acme.test"), "Anna")
@@ -27,22 +31,46 @@ OF_LOGIN: dict[str, Refuse | Defer] = {
 }
 
 
+TOKEN = "anna.good"
+
+
 class FakeLogin:
     def __init__(self) -> None:
-        self.asked: list[tuple[Credentials, Peer]] = []
+        self.asked: list[tuple[Claim, Peer]] = []
+        self.distrusted: list[str] = []
 
-    async def authenticate(self, credentials: Credentials, peer: Peer) -> Actor:
-        self.asked.append((credentials, peer))
+    async def authenticate(self, claim: Claim, peer: Peer) -> Actor:
+        self.asked.append((claim, peer))
         await asyncio.sleep(0)
-        if credentials.authcid == "boom@acme.test":
+        name = "anna@acme.test" if isinstance(claim, BearerToken) else claim.authcid
+        if name == "boom@acme.test":
             raise RuntimeError("secret /var/lib/procura.db")
-        if credentials.password != PASSWORD:
+        match claim:
+            case Credentials(password=password):
+                right = password == PASSWORD
+            case ScramProof():
+                right = is_proved(claim)
+            case BearerToken(token=token):
+                right = token == TOKEN
+        if not right:
             raise Refused(Refuse(Reason.BAD_CREDENTIALS, "wrong password", "d-9"))
-        if credentials.authcid in OF_LOGIN:
-            raise Refused(OF_LOGIN[credentials.authcid])
-        if credentials.authzid not in ("", credentials.authcid):
+        if name in OF_LOGIN:
+            raise Refused(OF_LOGIN[name])
+        if claim.authzid not in ("", name):
             raise Refused(Refuse(Reason.AUTHORIZATION_REFUSED))
         return ANNA
+
+    @property
+    def hints(self) -> Hints:
+        return Hints("mail", "https://issuer.acme.test/.well-known/openid-configuration")
+
+    async def scram_keys(self, authcid: str, peer: Peer) -> ScramKeys:
+        known = authcid == "anna@acme.test" or authcid in OF_LOGIN
+        return keys_of(PASSWORD.decode(), b"salt", 4096) if known else keys_of_nobody(b"k", authcid.encode(), 4096)
+
+    async def distrust(self, peer: Peer, why: str) -> Refused:
+        self.distrusted.append(why)
+        return Refused(Refuse(Reason.BAD_CREDENTIALS))
 
 
 class FakeMessage:

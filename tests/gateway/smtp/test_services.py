@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from gateway import delivery, login, sessions, submission
+from gateway import delivery, login, mechanisms, sessions, submission
 from gateway.smtp import services
 
 
 @pytest.mark.parametrize(
     ("expected", "real"),
     [
-        (services.Login, login.Login),
+        (mechanisms.Login, login.Login),
         (services.Submission, submission.Submission),
         (services.Transaction, submission.Transaction),
         (services.Delivery, delivery.Delivery),

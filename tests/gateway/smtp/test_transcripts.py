@@ -1,10 +1,12 @@
 """The dialogues in tests/transcripts/smtp and lmtp, through real sockets."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.mechanisms import mechanisms
 from tests.gateway.smtp.conftest import Place, Serve
 from tests.transcripts.dialogue import Play, parse
 
@@ -40,6 +42,9 @@ class _World:
         match text.split(" "):
             case ["anna", "is", "logged", "in"]:
                 self._login = True
+            case ["SCRAM", "and", "tokens", "are", "taken"]:
+                listener = self._place.listener
+                listener._terms = replace(listener._terms, mechanisms=mechanisms(scram=True, bearer=True))
             case ["the", "kept", "message", "is", *rest]:
                 assert kept[-1][2] == " ".join(rest).encode().replace(b"\\r\\n", b"\r\n")
             case ["the", "kept", "message", "is"]:

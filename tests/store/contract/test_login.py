@@ -3,12 +3,13 @@ import asyncio
 import pytest
 
 from policy.cos import ServiceValues
-from policy.identity import AccountId
+from policy.identity import AccountId, Address
 from policy.login import Failure, FailureHistory, is_locked_out
 from store import accounts, login
 from store.accounts import ModifyAccount, SetVerifier
 from store.errors import NotFound
-from store.login import KNOWN_FOR, AdmitUnlessLocked, ClearFailures, PretendFailure, RecordFailure, RememberSource
+from store.login import KNOWN_FOR, AdmitUnlessLocked, ClearFailures, KeepScramKeys, PretendFailure, RecordFailure, RememberSource
+from store.model import ScramKeys
 from tests.store.conftest import SECOND, Clock, Directory
 
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
@@ -142,3 +143,49 @@ async def test_failures_end_no_judgement_about_rights(directory: Directory, cloc
     await directory.store.do(RememberSource(directory.anna, HERE))
     async with directory.store.snapshot() as snapshot:
         assert await snapshot.confirms(witness)
+
+
+KEYS = ScramKeys(b"salt", 4096, b"s" * 32, b"k" * 32)
+
+
+async def test_scram_keys_come_and_go_with_the_password(directory: Directory) -> None:
+    async def keys() -> ScramKeys | None:
+        return await directory.ask(login.scram_keys, directory.anna)
+
+    assert await keys() is None
+    await directory.store.do(SetVerifier(directory.anna, "one", scram=KEYS))
+    assert await keys() == KEYS
+    await directory.store.do(SetVerifier(directory.anna, "two"))
+    assert await keys() is None, "of another password"
+    assert await directory.store.do(KeepScramKeys(directory.anna, "one", KEYS)) is False
+    assert await keys() is None
+    assert await directory.store.do(KeepScramKeys(directory.anna, "two", KEYS)) is True
+    newer = ScramKeys(b"other", 9999, b"S" * 32, b"K" * 32)
+    assert await directory.store.do(KeepScramKeys(directory.anna, "two", newer)) is True
+    assert await keys() == newer
+    await directory.store.do(accounts.DeleteAccount(directory.anna))
+    assert await keys() is None
+    assert await directory.store.do(KeepScramKeys(directory.anna, "two", KEYS)) is False
+
+
+async def test_an_account_is_made_with_its_keys(directory: Directory) -> None:
+    made = await directory.store.do(accounts.CreateAccount(Address("new", "acme.test"), verifier="one", scram=KEYS))
+    assert await directory.ask(login.scram_keys, made) == KEYS
+
+
+async def test_who_has_no_password_gets_no_keys(directory: Directory) -> None:
+    await directory.store.do(SetVerifier(directory.anna, ""))
+    assert await directory.store.do(KeepScramKeys(directory.anna, "", KEYS)) is False
+
+
+async def test_keys_of_the_same_password_end_no_session_and_no_judgement(directory: Directory) -> None:
+    await directory.store.do(SetVerifier(directory.anna, "one"))
+    told: list[object] = []
+    unwatch = directory.store.watch(told.extend)
+    async with directory.store.snapshot() as snapshot:
+        witness = await snapshot.witness(directory.anna)
+    await directory.store.do(KeepScramKeys(directory.anna, "one", KEYS))
+    async with directory.store.snapshot() as snapshot:
+        assert await snapshot.confirms(witness)
+    unwatch()
+    assert told == []

@@ -51,7 +51,7 @@ def body(text: bytes, *, label: bytes | None = None, peek: bool = False, part: t
         (b"BODY.PEEK[1]<0.65536>", [body(b"1", label=b"BODY[1]<0>", peek=True, part=(0, 65536))]),
         (
             b'(UID BODY.PEEK[HEADER.FIELDS (date "From" {2}\r\nto Date)])',
-            [Attribute(b"UID"), body(b"HEADER.FIELDS (DATE FROM TO)", peek=True)],
+            [Attribute(b"UID"), body(b"HEADER.FIELDS (DATE FROM TO DATE)", peek=True)],
         ),
         (b"(UID UID)", [Attribute(b"UID")]),
         (b"BINARY[]", [BinarySection(b"BINARY[]")]),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gateway.imap.framing import Frame
 from gateway.imap.grammar.cursor import BadSyntax, Cursor
 from gateway.imap.grammar.strings import astring, list_mailbox, mailbox, mailbox_as_written, nstring, quoted, reference
-from gateway.imap.names import encode_utf7
+from gateway.imap.names import BadName, Namespace, encode_utf7
 from gateway.imap.responses import spell_astring, spell_mailbox, spell_string
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused, spaced
 
@@ -58,8 +58,14 @@ def test_mailbox_names_are_decoded(octets: bytes, name: str) -> None:
     assert read(spaced(mailbox), b" " + octets) == name
 
 
-@pytest.mark.parametrize("octets", [b"&", b'"\xc3"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b"&AC4ALgAv-", b"{1+}\r\n\0", b"{2+}\r\na\n"])
-def test_names_in_no_right_spelling_are_refused(octets: bytes) -> None:
+@pytest.mark.parametrize("octets", [b"&", b"a&b", b"&AC4ALgAv-", b"{2+}\r\na\n", b'"Other Users/&/INBOX"'])
+def test_names_in_no_right_spelling_are_read_and_are_no_folders_name(octets: bytes) -> None:
+    with pytest.raises(BadName):
+        Namespace("acme.test", "Other Users/").parse(read(spaced(mailbox), b" " + octets), to_create=True)
+
+
+@pytest.mark.parametrize("octets", [b'"\xc3"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b"{1+}\r\n\0"])
+def test_names_in_no_encoding_are_refused(octets: bytes) -> None:
     refused(spaced(mailbox), b" " + octets)
 
 

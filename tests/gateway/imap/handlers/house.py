@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.carrier import Wheel
 from gateway.changes import Changes
 from gateway.folders import Folders, Visit
 from gateway.imap.listener import Admission, ImapListener, Limits, TlsMode
+from gateway.issuer import Issuer, IssuerRules
 from gateway.login import Login
+from gateway.mechanisms import mechanisms
 from gateway.passwords import PasswordCost, Passwords
 from gateway.sessions import Sessions
 from gateway.sources import FailingSources
+from gateway.tokens import TokenRules
 from policy.grants import FolderEntry, Grantee, GranteeKind
 from policy.identity import AccountId, Actor, Address, FolderId
 from policy.rights import Right, parse_letters, parse_rfc
@@ -25,6 +30,7 @@ from store import accounts, domains, folders, grants, lists, messages
 from store.blobs import Files
 from store.connect import connect
 from store.port import Store
+from tests.live.issuer import Issuer as Small
 
 PASSWORD = "secret"
 
@@ -53,11 +59,12 @@ class House:
         self.tls: ssl.SSLContext | None = None
         self.listeners: list[ImapListener] = []
         self.clients: list[Client] = []
+        self.issuer: Issuer | None = None
 
     async def furnish(self) -> None:
         for domain in ("acme.test", "other.test"):
             await self.store.do(domains.CreateDomain(domain))
-        verifier = await self.passwords.verifier(PASSWORD)
+        verifier = (await self.passwords.verifiers(PASSWORD)).argon2
         for name, domain in (("anna", "acme.test"), ("bruno", "acme.test"), ("clara", "acme.test"), ("dora", "other.test")):
             self.ids[name] = await self.store.do(accounts.CreateAccount(Address(name, domain), name.title(), verifier))
 
@@ -77,7 +84,24 @@ class House:
         _, port = await listener.start("127.0.0.1", 0, mode)
         return port
 
+    async def take_scram_and_tokens(self) -> None:
+        """From now on, of an issuer that has no keys for anybody here."""
+        small = Small(1)
+        rules = TokenRules("https://issuer.acme.test", ["mail"], "email", ["RS256"], scope="mail")
+        self.passwords.close()
+        self.passwords = Passwords(PasswordCost(memory=64, time=1, scram_iterations=4096), b"k" * 16)
+        self.issuer = Issuer(rules, IssuerRules(), lambda url: json.dumps(small.jwks).encode())
+        self.login = Login(self.store, self.passwords, FailingSources(50, 600, ()), self.issuer)
+        stored = await self.passwords.verifiers(PASSWORD)
+        for account in self.ids.values():
+            await self.store.do(accounts.SetVerifier(account, stored.argon2, scram=stored.scram))
+        for listener in self.listeners:
+            names = mechanisms(scram=True, bearer=True)
+            listener.services = replace(listener.services, login=self.login, mechanisms=names)
+
     async def close(self) -> None:
+        if self.issuer is not None:
+            self.issuer.close()
         for client in self.clients:
             client.writer.close()
         for listener in self.listeners:

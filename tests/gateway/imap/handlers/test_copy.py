@@ -27,7 +27,30 @@ async def test_move_takes_out_and_says_where_before_it_expunges(house: House, an
     assert said.ok
     assert said.untagged[0].startswith(b"* OK [COPYUID ")
     assert said.untagged[1:] == [b"* 3 EXPUNGE", b"* 1 EXPUNGE"]
-    assert (await anna.do("MOVE 1 INBOX")).tagged.startswith(b"NO [CANNOT]")
+
+
+async def test_a_move_into_the_folder_itself_gives_a_new_uid(house: House, port: int, anna: Client) -> None:
+    """RFC 6851 section 3.3: allowed wherever COPY into the selected folder is."""
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    other = await house.client(port, "anna")
+    await other.do("EXAMINE INBOX")
+    await anna.do("STORE 2 +FLAGS (\\Flagged $Todo)")
+    said = await anna.do("MOVE 1:2 INBOX")
+    assert said.ok
+    assert said.untagged[0].endswith(b" 1:2 4:5] moved")
+    assert said.untagged[1:4] == [b"* 2 EXPUNGE", b"* 1 EXPUNGE", b"* 3 EXISTS"]
+    assert (await anna.do("UID FETCH 1:* (FLAGS)")).untagged == [
+        b"* 1 FETCH (UID 3 FLAGS (\\Recent))",
+        b"* 2 FETCH (UID 4 FLAGS (\\Recent))",
+        b"* 3 FETCH (UID 5 FLAGS (\\Flagged $Todo \\Recent))",
+    ]
+    assert [one for one in (await other.do("NOOP")).untagged if b"FETCH" not in one and b"FLAGS" not in one and b"RECENT" not in one] == [
+        b"* 2 EXPUNGE",
+        b"* 1 EXPUNGE",
+        b"* 3 EXISTS",
+    ]
+    assert (await other.do("STATUS INBOX (MESSAGES UIDNEXT UNSEEN)")).untagged == [b'* STATUS "INBOX" (MESSAGES 3 UIDNEXT 6 UNSEEN 3)']
 
 
 @pytest.mark.parametrize("command", ["COPY 1", "MOVE 1", "UID COPY 1", "UID MOVE 1"])

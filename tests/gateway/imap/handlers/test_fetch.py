@@ -1,12 +1,15 @@
 """FETCH: every item, over sockets, against a real store."""
 
+import asyncio
+import socket
 from dataclasses import replace
 
 import pytest
 
 from gateway.arrival import arrived
 from store import messages
-from tests.gateway.imap.handlers.house import Client, House, message
+from store.model import Flag
+from tests.gateway.imap.handlers.house import PASSWORD, Client, House, message
 
 
 async def test_every_item_of_rfc_3501(house: House, anna: Client) -> None:
@@ -157,6 +160,33 @@ async def test_preview(house: House, anna: Client) -> None:
     assert b"zw\xc3\xb6lf 3" in (await anna.do("FETCH 1 PREVIEW")).all
 
 
+@pytest.mark.parametrize("item", ["ENVELOPE", "BODYSTRUCTURE"])
+async def test_what_is_expunged_while_a_fetch_runs_is_left_out(house: House, port: int, item: str) -> None:
+    """There is no NIL in place of an envelope or a structure (RFC 3501 section 9)."""
+    count, field = 2000, b"x" * 5000
+    letter = arrived(b'Subject: %b\r\nContent-Type: text/plain; name="%b"\r\n\r\nhello\r\n' % (field, field))
+    folder = await house.folder("anna")
+    await house.store.do(messages.AppendMessages(folder, (messages.NewInFolder(letter, Flag.DELETED),) * count, 0))
+    with socket.socket() as narrow:
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        narrow.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=narrow, limit=1 << 16)
+        client = Client(reader, writer)
+        await client.line()
+        assert (await client.do(f"LOGIN anna@acme.test {PASSWORD}")).ok
+        await client.do("SELECT INBOX")
+        writer.write(f"x FETCH 1:* ({item})\r\n".encode())
+        # The answer is larger than all buffers: the server waits for this client in the midst of it.
+        first = await client.line()
+        await house.store.do(messages.Expunge(folder, ((count, count),)))
+        said = await client.until("x", 20)
+        writer.close()
+    assert first.startswith(b"* 1 FETCH")
+    assert [int(one.split()[1]) for one in said.untagged if b" FETCH (" in one] == list(range(2, count))
+    assert said.tagged.startswith(b"OK [EXPUNGEISSUED]")
+
+
 async def test_a_part_of_the_messages(house: House, anna: Client) -> None:
     """RFC 9394 sections 3.3 and 3.4."""
     await house.put("anna", "/INBOX", 9)
@@ -189,3 +219,19 @@ async def test_a_part_of_the_messages(house: House, anna: Client) -> None:
     # Only what is in the part is read.
     await anna.do("UID FETCH 1:* (BODY[]) (PARTIAL 1:1)")
     assert (await anna.do("UID SEARCH SEEN")).untagged == [b"* SEARCH 1"]
+
+
+@pytest.mark.parametrize("length", [100, 8_000, 8_192, 8_193, 70_000, 200_000])
+async def test_headers_of_any_length_are_told_whole(house: House, anna: Client, length: int) -> None:
+    """Of large messages no more is read than the header needs, and never less."""
+    head = b"Subject: a\r\nX-Long: " + b"x" * (length - 40) + b"\r\nTo: last@acme.test\r\n\r\n"
+    for body in (b"", b"\r\n".join([b"y" * 70] * 3_000)):
+        await anna.do("APPEND INBOX {}", head + body)
+    await anna.do("SELECT INBOX")
+    fields = b"To: last@acme.test\r\nSubject: a\r\n\r\n".splitlines(keepends=True)
+    wanted = fields[1] + fields[0] + fields[2]
+    said = await anna.do("FETCH 1:2 (BODY.PEEK[HEADER] BODY.PEEK[HEADER.FIELDS (TO SUBJECT)] BODY.PEEK[HEADER.FIELDS.NOT (X-LONG)]<0.5>)")
+    assert said.ok
+    for line in said.untagged:
+        assert b"BODY[HEADER] {%d}\r\n%b BODY[HEADER.FIELDS (TO SUBJECT)] {%d}\r\n%b BODY" % (len(head), head, len(wanted), wanted) in line
+        assert line.endswith(b"<0> {5}\r\nSubje)")

@@ -4,29 +4,9 @@ from base64 import b64encode
 
 import pytest
 
-from gateway.imap.handlers.login import plain
-from gateway.imap.session import Bad
-from gateway.login import Credentials
 from policy.status import AccountStatus
 from store import accounts
 from tests.gateway.imap.handlers.house import PASSWORD, House
-
-
-@pytest.mark.parametrize(
-    ("message", "credentials"),
-    [
-        (b"\0a@b.c\0secret", Credentials("PLAIN", "a@b.c", "", b"secret")),
-        (b"a@b.c\0a@b.c\0s\xff", Credentials("PLAIN", "a@b.c", "a@b.c", b"s\xff")),
-    ],
-)
-def test_plain(message: bytes, credentials: Credentials) -> None:
-    assert plain(message) == credentials
-
-
-@pytest.mark.parametrize("message", [b"", b"\0", b"\0\0", b"a\0b", b"\0a\0b\0c", b"\0\0b", b"\0a\0", b"\0\xff\0b"])
-def test_what_is_not_plain(message: bytes) -> None:
-    with pytest.raises(Bad):
-        plain(message)
 
 
 @pytest.mark.parametrize(

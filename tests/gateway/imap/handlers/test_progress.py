@@ -68,6 +68,18 @@ async def test_a_long_search_tells_how_far_it_is(hurried: Client, monkeypatch: p
     assert (await hurried.do("SEARCH SUBJECT Number")).having("INPROGRESS") == []
 
 
+async def test_a_search_in_several_mailboxes_counts_them(house: House, hurried: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("/One", "/Two"):
+        await house.make("anna", path)
+        await house.put("anna", path, 3)
+    slow(monkeypatch, 3 * TICK, until=2)
+    said = await hurried.do("ESEARCH IN (mailboxes (One INBOX Two)) RETURN (COUNT) SUBJECT Number")
+    told = said.having("INPROGRESS")
+    assert told == sorted(told)
+    assert set(told) == {b'* OK [INPROGRESS ("t3" %d 3)] still working' % number for number in range(3)}
+    assert len(said.having("COUNT")) == 3
+
+
 async def test_a_quick_command_tells_nothing(hurried: Client) -> None:
     for _ in range(20):
         assert (await hurried.do("UID SEARCH SUBJECT Number")).having("INPROGRESS") == []

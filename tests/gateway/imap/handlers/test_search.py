@@ -104,6 +104,23 @@ async def test_too_much_is_a_limit(searching: Client) -> None:
     assert said.tagged.startswith((b"NO [LIMIT]", b"BAD"))
 
 
+@pytest.mark.parametrize("command", ["SEARCH ALL", "SEARCH TEXT Number", "SORT (SUBJECT) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL"])
+async def test_it_says_so_when_messages_could_not_be_looked_at(house: House, port: int, anna: Client, command: str) -> None:
+    """RFC 5530 section 3: what the client believes in and another expunged is not found, and the answer says why."""
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do(command)).tagged.startswith((b"OK SEARCH", b"OK SORT", b"OK THREAD"))
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    await other.do("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    await other.do("EXPUNGE")
+    said = await anna.do(command)
+    assert said.tagged.startswith(b"OK [EXPUNGEISSUED]")
+    assert b"2" not in said.untagged[0]
+    await anna.do("NOOP")
+    assert b"EXPUNGEISSUED" not in (await anna.do(command)).tagged
+
+
 @pytest.mark.parametrize(
     ("options", "said", "saved"),
     [

@@ -8,6 +8,7 @@ from gateway.arrival import arrived
 from gateway.folders import Place
 from gateway.imap.grammar.sort import SORT_KEYS, SortKey
 from gateway.imap.handlers.sort import KEYS, ordered
+from gateway.message.text import SORT_VERSION
 from gateway.refusal import Refused
 from store import messages
 from store.model import NewMessage, SortRow
@@ -66,6 +67,15 @@ async def test_every_criterion(house: House, anna: Client, criteria: str, order:
     assert (await anna.do(f"UID SORT ({criteria}) UTF-8 ALL")).untagged == [f"* SORT {order}".encode()]
 
 
+async def test_a_group_is_sorted_by_its_name(house: House, anna: Client) -> None:
+    """RFC 5256 section 3 and RFC 5957 section 3 speak of the first address structure of ENVELOPE: that of a group is its name."""
+    await store_all(house, [letter(1, Cc="beta@a.test", To="beta@a.test"), letter(2, Cc="Gamma: alpha@a.test;", To="alpha:;"),
+                            letter(3, Cc="alpha: zeta@a.test, yota@a.test;", To="=?utf-8?q?Gamma?=: a@a.test;")])  # fmt: skip
+    await anna.do("EXAMINE INBOX")
+    assert (await anna.do("SORT (CC) UTF-8 ALL")).untagged == [b"* SORT 3 1 2"]
+    assert (await anna.do("SORT (DISPLAYTO) UTF-8 ALL")).untagged == [b"* SORT 2 1 3"]
+
+
 async def test_what_was_made_late_is_kept(house: House, anna: Client) -> None:
     await store_all(house, made=False)
     await anna.do("EXAMINE INBOX")
@@ -73,7 +83,12 @@ async def test_what_was_made_late_is_kept(house: House, anna: Client) -> None:
     await house.folders.close()
     async with house.store.snapshot() as snapshot:
         rows = await snapshot.work(messages.sorting, await house.folder("anna"), ((1, 4),))
-    assert [(row.version, row.subject) for row in rows] == [(1, "BETA"), (1, "ALPHA"), (1, "ALPHA"), (1, "GAMMA")]
+    assert [(row.version, row.subject) for row in rows] == [
+        (SORT_VERSION, "BETA"),
+        (SORT_VERSION, "ALPHA"),
+        (SORT_VERSION, "ALPHA"),
+        (SORT_VERSION, "GAMMA"),
+    ]
     assert rows[1].ancestors == "<1@acme.test>"
 
 
@@ -148,7 +163,7 @@ async def test_copies_and_moves_take_it_along(house: House, anna: Client) -> Non
     assert (await anna.do("SORT (SUBJECT) UTF-8 ALL")).untagged == [b"* SORT 1 2 3"]
     async with house.store.snapshot() as snapshot:
         rows = await snapshot.work(messages.sorting, await house.folder("anna", "/Posta"), ((1, 9),))
-    assert [row.version for row in rows] == [1, 1, 1]
+    assert [row.version for row in rows] == [SORT_VERSION] * 3
 
 
 async def test_a_right_that_is_lost_meanwhile(house: House) -> None:

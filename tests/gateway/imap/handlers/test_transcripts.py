@@ -1,7 +1,8 @@
 """The dialogues of tests/transcripts/imap, played through real sockets.
 
 Who speaks is logged in already, but for `stranger`. `given` knows: `anna shares Posta with bruno: rwid` (or `lrs (RFC)`), `anna takes
-Posta from bruno`, `anna has Posta`, `Posta of anna holds 3 messages`, `anna is locked`, `anna sets delegated_trash to owner`.
+Posta from bruno`, `anna has Posta`, `Posta of anna holds 3 messages`, `anna is locked`, `anna sets delegated_trash to owner`,
+`SCRAM and tokens are taken`.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ def path(name: str) -> str:
 
 async def stage(house: House, text: str) -> None:
     match re.split(r"[ :]+", text):
+        case ["SCRAM", "and", "tokens", "are", "taken"]:
+            await house.take_scram_and_tokens()
         case [owner, "shares", name, "with", to, rights]:
             await house.share(owner, path(name), to, rights)
         case [owner, "shares", name, "with", to, rights, "(RFC)"]:

@@ -1,0 +1,230 @@
+"""What a session costs: nothing is parsed again that was parsed at delivery, and memory does not grow with what is fetched.
+
+How long things take is measured by tests/bench; here it is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import re
+import socket
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gateway.folders.octets
+import gateway.folders.sorting
+import gateway.imap.handlers.fetch
+import gateway.message.envelope
+import gateway.message.structure
+from gateway.arrival import arrived
+from gateway.imap.listener import Connection, ImapListener, Limits
+from store import folders as stored
+from store import messages
+from store.model import Flag
+from tests.gateway.imap.handlers.house import Client, House
+
+NESTED = (
+    b"From: Anna <anna@acme.test>\r\nTo: bruno@acme.test\r\nCc: clara@acme.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"Date: Mon, 1 Jan 2024 10:00:00 +0100\r\nMessage-ID: <n@acme.test>\r\nIn-Reply-To: <m@acme.test>\r\n"
+    b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThe first words of it\r\n"
+    b"--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: x@y.test\r\nSubject: within\r\n\r\ninner\r\n--b--\r\n"
+)
+
+READ = [
+    "FETCH 1:* ALL",
+    "FETCH 1:* FULL",
+    "FETCH 1:* FAST",
+    "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE)",
+    "FETCH 1:* (MODSEQ EMAILID THREADID SAVEDATE PREVIEW)",
+    "FETCH 1:* (PREVIEW (LAZY))",
+    "FETCH 1:* (RFC822 RFC822.HEADER RFC822.TEXT)",
+    "FETCH 1:* (BODY[] BODY.PEEK[]<3.20> BODY[HEADER] BODY[TEXT])",
+    "FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)] BODY.PEEK[HEADER.FIELDS.NOT (FROM)])",
+    "UID FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE) (CHANGEDSINCE 1)",
+    "SEARCH ALL",
+    "SEARCH FROM anna SUBJECT e",
+    "SEARCH TO bruno CC clara",
+    "SEARCH SINCE 1-Jan-2020 SENTSINCE 1-Jan-2020 LARGER 1 UNANSWERED",
+    "SEARCH RETURN (ALL) OR FROM anna KEYWORD none",
+    "SORT (REVERSE DATE SUBJECT FROM TO CC SIZE ARRIVAL DISPLAYFROM DISPLAYTO) UTF-8 ALL",
+    "THREAD REFERENCES UTF-8 ALL",
+    "THREAD ORDEREDSUBJECT UTF-8 ALL",
+    "STORE 1:* +FLAGS (\\Flagged)",
+    "COPY 1:* Elsewhere",
+    "MOVE 1 Elsewhere",
+]
+
+
+@pytest.fixture
+def no_parser(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From here on whoever parses a message raises."""
+
+    def refuse(*arguments: object, **named: object) -> Any:
+        raise AssertionError("a message was parsed again")
+
+    def forbid() -> None:
+        for module in (
+            gateway.message.structure,
+            gateway.message.envelope,
+            gateway.imap.handlers.fetch,
+            gateway.folders.octets,
+            gateway.folders.sorting,
+        ):
+            for name in ("parse", "render", "read_header", "preview", "preview_of", "sorting_of"):
+                if hasattr(module, name):
+                    monkeypatch.setattr(module, name, refuse)
+
+    return forbid
+
+
+async def test_what_was_parsed_when_it_came_is_not_parsed_again(house: House, anna: Client, no_parser: Callable[[], None]) -> None:
+    """However the message came: by delivery, APPEND, COPY, MOVE or REPLACE."""
+    await house.make("anna", "/Elsewhere")
+    item = messages.NewInFolder(arrived(NESTED))
+    await house.store.do(messages.AppendMessages(await house.folder("anna"), (item, item), 0))
+    await anna.do("APPEND INBOX {} {}", NESTED, NESTED)
+    await anna.do("SELECT INBOX")
+    await anna.do("COPY 1:2 INBOX")
+    await anna.do("MOVE 2 Elsewhere")
+    assert (await anna.do("UID REPLACE 1 INBOX {}", NESTED.replace(b"first", b"new"))).ok
+    await anna.do("NOOP")
+    no_parser()
+    for command in READ:
+        said = await anna.do(command)
+        assert said.ok, (command, said)
+        if command.startswith(("FETCH 1:*", "UID FETCH")):
+            assert len({line.split()[1] for line in said.having(" FETCH (")}) == 5, command
+    assert (await anna.do("SELECT Elsewhere")).ok
+    for command in READ[:-2]:
+        assert (await anna.do(command)).ok, command
+
+
+async def test_the_refusal_above_is_noticed(house: House, anna: Client, no_parser: Callable[[], None]) -> None:
+    """What asks for more than is kept, a part by its number, is looked for in the octets: so the test above could fail."""
+    await anna.do("APPEND INBOX {}", NESTED)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("FETCH 1 BODY.PEEK[2.HEADER]")).ok
+    no_parser()
+    assert (await anna.do("FETCH 1 BODY.PEEK[2.HEADER]")).tagged.startswith(b"NO [SERVERBUG]")
+
+
+async def _drained(client: Client, command: bytes) -> int:
+    """Octets of an answer that nobody keeps."""
+    client.send(b"z " + command + b"\r\n")
+    count = 0
+    tail = b""
+    while re.search(rb"(?:\A|\n)z (OK|NO|BAD)[^\n]*\n\Z", tail) is None:
+        octets = await asyncio.wait_for(client.reader.read(1 << 16), 10)
+        assert octets
+        count += len(octets)
+        tail = (tail + octets)[-300:]
+    assert b"z OK" in tail, tail
+    return count
+
+
+@pytest.mark.parametrize("command", [b"FETCH 1:* (BODY.PEEK[])", b"UID FETCH 1:* (FLAGS BODY.PEEK[TEXT] BODY.PEEK[HEADER])"])
+async def test_memory_does_not_grow_with_what_is_fetched(house: House, port: int, command: bytes) -> None:
+    body = b"x" * 70 + b"\r\n"
+    octets = b"From: anna@acme.test\r\nSubject: Much\r\n\r\n" + body * 550
+    item = messages.NewInFolder(arrived(octets))
+    for _ in range(10):
+        await house.store.do(messages.AppendMessages(await house.folder("anna"), (item,) * 100, 0))
+    client = await house.client(port, "anna")
+    client.reader._limit = 1 << 16  # type: ignore[attr-defined]
+    await client.do("SELECT INBOX")
+    await _drained(client, b"FETCH 1:50 (BODY.PEEK[])")
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        assert await _drained(client, command) > 1_000 * len(body) * 550
+        gc.collect()
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # 40 MB went by. On the way: what may wait for a peer (1 MiB), and a batch of messages.
+    assert peak - before < 6 << 20, (peak - before, after - before)
+    assert after - before < 1 << 20
+
+
+def _deafened(client: Client, listener: ImapListener) -> Connection:
+    """Reads no more; and the system takes little into its own buffers."""
+    (connection,) = listener._connections
+    ours = connection._carrier._transport
+    assert ours is not None
+    ours.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    theirs = client.writer.transport
+    theirs.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+    theirs.pause_reading()  # type: ignore[attr-defined]
+    return connection
+
+
+async def _most_that_waited(connection: Connection, deed: Callable[[], Awaitable[object]]) -> int:
+    """Octets that waited for the peer, until it was cut off."""
+    most = 0
+    for _ in range(500):
+        await deed()
+        transport = connection._carrier._transport
+        if transport is None:
+            return most
+        most = max(most, transport.get_write_buffer_size())
+        await asyncio.sleep(0.02)
+    raise AssertionError("it was not cut off")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"FETCH 1:* (BODY.PEEK[])",
+        b"FETCH 1:* (FLAGS UID ENVELOPE BODYSTRUCTURE)",
+        b"UID FETCH 1:* (UID FLAGS)",
+        b"UID SEARCH OR SEEN UNSEEN",
+        b"SORT (DATE) UTF-8 ALL",
+        b'LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN))',
+        b"STORE 1:* FLAGS (\\Seen)",
+    ],
+)
+async def test_who_asks_and_does_not_read_is_bounded_and_cut_off(house: House, tmp_path: Path, command: bytes) -> None:
+    """Whatever it asks for, as often as it likes."""
+    port = await house.listen(Limits(output_backlog=65_536, output_timeout=0.6))
+    item = messages.NewInFolder(arrived(NESTED), Flag.SEEN)
+    for _ in range(4):
+        await house.store.do(messages.AppendMessages(await house.folder("anna"), (item,) * 500, 0))
+    for number in range(100):
+        await house.store.do(stored.CreateFolder(house.ids["anna"], f"/{'f' * 100}{number}"))
+    deaf = await house.client(port, "anna")
+    listener = house.listeners[-1]
+    await deaf.do("SELECT INBOX")
+    connection = _deafened(deaf, listener)
+    deaf.send(b"".join(b"d%d %b\r\n" % (number, command) for number in range(1_500)))
+    waiting = await _most_that_waited(connection, lambda: asyncio.sleep(0))
+    assert listener.connections == 0
+    # What may wait, what is sent at once, and one answer that is not cut up (SEARCH names all it found in one line).
+    assert 0 < waiting < 65_536 * 4
+
+
+async def test_who_idles_and_does_not_read_is_bounded_and_cut_off(house: House) -> None:
+    port = await house.listen(Limits(output_backlog=65_536, output_timeout=0.6))
+    item = messages.NewInFolder(arrived(b"Subject: x\r\n\r\n"))
+    folder = await house.folder("anna")
+    await house.store.do(messages.AppendMessages(folder, (item,) * 3_000, 0))
+    deaf = await house.client(port, "anna")
+    listener = house.listeners[-1]
+    await deaf.do("SELECT INBOX")
+    await deaf.idle()
+    connection = _deafened(deaf, listener)
+    modes = itertools.cycle((messages.FlagMode.ADD, messages.FlagMode.REMOVE))
+
+    async def change() -> None:
+        await house.store.do(messages.ChangeFlags(folder, ((1, 3_000),), next(modes), Flag.FLAGGED))
+
+    waiting = await _most_that_waited(connection, change)
+    assert listener.connections == 0
+    assert 0 < waiting < 65_536 * 4
