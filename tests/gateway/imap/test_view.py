@@ -378,6 +378,36 @@ Sessions.TestCase.settings = settings(max_examples=120, stateful_step_count=30, 
 TestSessions = Sessions.TestCase
 
 
+def test_what_a_client_does_not_want_to_hear_of_it_hears_of_when_it_does() -> None:
+    state = folder(1, 2, 3)
+    view = View(state)
+    state.change([2], [1], 2)
+    state.append([4], [0], [3])
+    state.expunge([1], 4)
+    assert list(view.announce(expunge_allowed=False, messages=False, flags=False)) == []
+    assert (view.exists, view.modseq) == (3, 1)
+    assert list(view.announce(expunge_allowed=False, messages=True, flags=False)) == [Exists(4), Recent(4)]
+    assert view.fresh == 3
+    state.change([3], [1], 5)
+    assert list(view.announce(expunge_allowed=True, flags=True)) == [
+        Expunged(1),
+        FetchData(1, (b"FLAGS (\\Seen \\Recent)",)),
+        FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
+        # New while nobody heard of flags: told once more than needed.
+        FetchData(3, (b"FLAGS (\\Recent)",)),
+    ]
+    assert view.modseq == 5
+
+
+def test_who_gave_up_numbers_is_told_by_uid() -> None:
+    state = folder(5, 7)
+    view = View(state, claims=False)
+    state.change([7], [1], 2)
+    state.expunge([5], 3)
+    told = view.announce(expunge_allowed=True, vanished=True, uid_only=True)
+    assert [one.spell() for one in told] == [b"* VANISHED 5\r\n", b"* 7 UIDFETCH (FLAGS (\\Seen \\Recent))\r\n"]
+
+
 @given(st.sets(st.integers(1, 60), max_size=40), st.sets(st.integers(1, 60), max_size=40), st.integers(0, 40))
 def test_numbers_of_many_uids_are_those_of_each(told: set[int], asked: set[int], hidden: int) -> None:
     state = folder(*sorted(told))
