@@ -67,6 +67,9 @@ class Octets:
             part = parse(octets)
             if key in self._kept and sum(1 for _ in islice(part.walk(), FEW_PARTS + 1)) <= FEW_PARTS:
                 self._parts[key] = part
+                if key not in self._kept:
+                    # Forgotten meanwhile: this runs in threads too.
+                    self._parts.pop(key, None)
         return part
 
 

@@ -11,6 +11,9 @@ from gateway.message.structure import Part
 _SEVERAL = 32
 _LARGE = 64 * 1024
 
+Piece = bytes | memoryview
+"""Octets of a message; beyond 64 KiB they are not copied, so that a command may ask for the same ones many times."""
+
 Structure = Callable[[], Part]
 """The message's structure, made only when a section has part numbers."""
 
@@ -42,7 +45,7 @@ def find_part(message: Part, path: Iterable[int]) -> Part | None:
     return part
 
 
-def header_section(head: bytes, wanted: Section) -> bytes | None:
+def header_section(head: bytes, wanted: Section) -> Piece | None:
     """HEADER, HEADER.FIELDS or HEADER.FIELDS.NOT of a message whose header this is: the same as `section` finds in the whole message."""
     match wanted.text:
         case SectionText.HEADER:
@@ -53,7 +56,7 @@ def header_section(head: bytes, wanted: Section) -> bytes | None:
             return _of_message(head, read_header(head), len(head), wanted)
 
 
-def section(octets: bytes, wanted: Section, structure: Structure) -> bytes | None:
+def section(octets: bytes, wanted: Section, structure: Structure) -> Piece | None:
     """The octets of a section as they are stored, None where the message has no such part.
 
     RFC 3501 section 6.4.5. HEADER and TEXT of a part exist for message/rfc822 only; MIME is the part's own header. HEADER.FIELDS
@@ -65,20 +68,25 @@ def section(octets: bytes, wanted: Section, structure: Structure) -> bytes | Non
     if part is None:
         return None
     if wanted.text is None:
-        return octets[part.body : part.end]
+        return between(octets, part.body, part.end)
     if wanted.text is SectionText.MIME:
         # Part 1 of a message that is no multipart has no header of its own but the message's.
-        return octets[part.start : part.body]
+        return between(octets, part.start, part.body)
     inner = part.embedded
     return None if inner is None else _of_message(octets, inner.header, inner.end, wanted)
 
 
-def _of_message(octets: bytes, header: Header, end: int, wanted: Section) -> bytes | None:
+def between(octets: bytes, start: int, end: int) -> Piece:
+    """These octets of a message."""
+    return octets[start:end] if end - start <= _LARGE else memoryview(octets)[start:end]
+
+
+def _of_message(octets: bytes, header: Header, end: int, wanted: Section) -> Piece | None:
     match wanted.text:
         case SectionText.HEADER:
-            return octets[header.start : header.body]
+            return between(octets, header.start, header.body)
         case SectionText.TEXT:
-            return octets[header.body : end]
+            return between(octets, header.body, end)
         case SectionText.HEADER_FIELDS:
             names = frozenset(name.lower() for name in wanted.fields)
             return _whole(octets, [field for field in header.fields if field.name in names])
@@ -101,11 +109,13 @@ def _ended(pieces: list[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def cut(octets: bytes | None, partial: tuple[int, int] | None) -> bytes | None:
+def cut(octets: Piece | None, partial: tuple[int, int] | None) -> Piece | None:
     """`<first.count>`: these octets of the section, empty beyond its end (RFC 3501 section 6.4.5)."""
     if octets is None or partial is None:
         return octets
     first, count = partial
+    if isinstance(octets, bytes):
+        return between(octets, first, min(first + count, len(octets)))
     return octets[first : first + count]
 
 

@@ -1,15 +1,17 @@
 """CATENATE: a message of new octets and of such as are stored already (RFC 4469)."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
 from gateway.folders import IN_PLACE, OpenFolder
 from gateway.imap.grammar.append import Url
+from gateway.imap.grammar.fetch import Section
 from gateway.imap.grammar.url import BadUrl, MessageUrl, message_url
 from gateway.imap.refusals import refusal
 from gateway.imap.responses import LIMIT, TOOBIG, badurl
-from gateway.imap.sections import cut, section
-from gateway.imap.session import No, Session
+from gateway.imap.sections import Piece, cut, section
+from gateway.imap.session import No, Output, Session
 from gateway.message.structure import Part
 from gateway.refusal import Refused
 from policy.reasons import Defer, Reason
@@ -30,6 +32,9 @@ class _Source:
         self._find = find
         self._part: Part | None = None
 
+    def section(self, wanted: Section) -> Piece | None:
+        return section(self.octets, wanted, self.structure)
+
     def structure(self) -> Part:
         if self._part is None:
             self._part = self._find(self.octets)
@@ -48,7 +53,7 @@ class Catenation:
         self._folders: dict[str, OpenFolder] = {}
         self._source: _Source | None = None
 
-    async def octets(self, parts: tuple[bytes | Url, ...]) -> bytes:
+    async def octets(self, parts: tuple[bytes | Url, ...], emit: Output) -> bytes:
         """The message of these parts. Reading them leaves no trace but on record. Raises No."""
         pieces: list[bytes] = []
         for part in parts:
@@ -57,6 +62,7 @@ class Catenation:
             if self._room < 0:
                 raise No("the messages are too big together", TOOBIG)
             pieces.append(piece)
+            await emit.breathe()
         return b"".join(pieces)
 
     async def _of_url(self, url: bytes) -> bytes:
@@ -72,13 +78,18 @@ class Catenation:
             # A hidden folder and a missing one have the same words, and those of a missing message.
             words = _GONE if refused.verdict.reason is Reason.FOLDER_UNKNOWN else refusal(refused.verdict).text
             raise No(words, badurl(url)) from None
-        found = None if source is None else section(source.octets, wanted.section, source.structure)
+        found: Piece | None = None
+        if source is not None:
+            simple = len(source.octets) <= IN_PLACE or wanted.section == Section()
+            # To take a large header, or very many parts, apart takes a while.
+            found = source.section(wanted.section) if simple else await asyncio.to_thread(source.section, wanted.section)
         if found is None:
             raise No(_GONE, badurl(url))
         if wanted.partial is None:
-            return found
+            return bytes(found)
         first, count = wanted.partial
-        return cut(found, (first, len(found) if count is None else count)) or b""
+        # A copy of what is wanted alone: the message it is taken of need not be kept.
+        return bytes(cut(found, (first, len(found) if count is None else count)) or b"")
 
     async def _message(self, wanted: MessageUrl) -> _Source | None:
         """None: there is no such message, or no such folder name. Raises Refused."""

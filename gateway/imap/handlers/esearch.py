@@ -57,6 +57,7 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
     emit.goal = len(targets)
     for number, target in enumerate(targets):
         emit.done = number
+        await emit.breathe()
         folder = await session.services.folders.find(session.acting, target.where)
         if folder is None or folder.row.id in searched:
             continue
@@ -65,7 +66,6 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
             answer = await search(session, wanted, emit, named=target.name)
         else:
             await _elsewhere(session, target.name, folder, wanted, emit)
-        await emit.breathe()
     if updates and emit.tag is not None and selected is not None and selected.folder.row.id not in searched:
         refuse(emit.tag, "only the selected mailbox can be followed", emit)
     return answer

@@ -1,5 +1,6 @@
 """FETCH and UID FETCH: what the client wants to know of its messages."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,8 @@ from gateway.imap.grammar.numbers import SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.grammar.search import Update
-from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
-from gateway.imap.sections import PartReader, cut, encoded, header_section, section
+from gateway.imap.responses import EXPUNGEISSUED, LIMIT, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
+from gateway.imap.sections import PartReader, Piece, between, cut, encoded, header_section, section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
@@ -31,6 +32,8 @@ _STATE_ONLY: Final = frozenset({b"FLAGS", b"UID", b"MODSEQ"})
 _PLACES: Mapping[bytes, bytes] = MappingProxyType({b"UID": b"UID %d", b"MODSEQ": b"MODSEQ (%d)"})
 _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
+_ROOM: Final = 1 << 20
+"""Octets that one response may have beyond twice those of its message, where they are copied or decoded."""
 _WHOLE: Final = Section()
 _HEADER: Final = Section(text=SectionText.HEADER)
 _TEXT: Final = Section(text=SectionText.TEXT)
@@ -49,23 +52,41 @@ class _Batch:
     previews: dict[int, bytes] = field(default_factory=dict)
 
 
+class _TooMuch(Exception):
+    """A message was asked for in so many ways that the answer would be many times as long as it is."""
+
+
 class _Octets:
     """One message's octets, taken apart when an item needs it, once."""
 
-    __slots__ = ("_head", "_part", "_structure", "octets")
+    __slots__ = ("_head", "_part", "_room", "_structure", "octets")
 
     def __init__(self, octets: bytes, structure: Callable[[bytes], Part] = parse) -> None:
         self.octets = octets
         self._structure = structure
         self._part: Part | None = None
-        self._head: int | None = None
+        self._head: bytes | None = None
+        self._room = 2 * len(octets) + _ROOM
+
+    def made(self, octets: int) -> None:
+        """So many were copied or decoded for one response. Raises _TooMuch."""
+        self._room -= octets
+        if self._room < 0:
+            raise _TooMuch
 
     def part(self) -> Part:
         if self._part is None:
             self._part = self._structure(self.octets)
         return self._part
 
-    def section(self, wanted: Section) -> bytes | None:
+    def piece(self, wanted: BodySection) -> Piece | None:
+        """What BODY[...]<...> says. Raises _TooMuch."""
+        octets = cut(self.section(wanted.section), wanted.partial)
+        if isinstance(octets, bytes) and octets is not self.octets:
+            self.made(len(octets))
+        return octets
+
+    def section(self, wanted: Section) -> Piece | None:
         if wanted.path or (wanted.text is not None and self._part is not None):
             return section(self.octets, wanted, self.part)
         if wanted.text is None:
@@ -73,10 +94,10 @@ class _Octets:
         # What concerns the message's own header needs no look at its parts.
         if self._head is None:
             end = end_of_header(self.octets)
-            self._head = len(self.octets) if end is None else end
+            self._head = self.octets if end is None else self.octets[:end]
         if wanted.text is SectionText.TEXT:
-            return self.octets[self._head :]
-        return header_section(self.octets[: self._head], wanted)
+            return between(self.octets, len(self._head), len(self.octets))
+        return header_section(self._head, wanted)
 
 
 def _flags(selected: Selected, uid: int, at: int) -> bytes:
@@ -159,10 +180,12 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Unsaid:
-    """What could not be told: messages are gone, or (by UID) have parts whose encoding nobody knows."""
+    """What could not be told: messages are gone, or (by UID) have parts whose encoding nobody knows, or were asked
+    for too often."""
 
     gone: bool = False
     unknown: set[int] = field(default_factory=set)
+    too_much: bool = False
 
 
 def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, rev2: bool = False, uid_only: bool = False) -> _Wanted:
@@ -210,6 +233,8 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         unseen = _unseen_runs(selected, spans, unsaid.unknown)
         if unseen and await selected.folder.mark_seen(unseen) is not None:
             session.news |= News.FOLDER
+    if unsaid.too_much:
+        raise No("a message was asked for too many times over", LIMIT)
     if unsaid.unknown:
         raise No("a part of a message has an encoding that is not known", UNKNOWN_CTE)
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
@@ -325,7 +350,7 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
                 unsaid.gone = True
                 continue
             if not wanted.sections:
-                emit(_spell(selected, place_of, at, uid, wanted, batch, None, {}))
+                emit(b"".join(_spell(selected, place_of, at, uid, wanted, batch, {})))
                 if place_of % 64 == 63:
                     await emit.breathe()
                 continue
@@ -361,22 +386,31 @@ async def _with_octets(
         uid = view.uids[place]
         octets = found.get(uid)
         message = None if octets is None else _Octets(octets, structure)
-        binaries: dict[FetchItem, bytes | int | None] = {}
+        said: dict[FetchItem, Piece | int | None] = {}
         if message is not None:
             try:
-                binaries = {
-                    item: await _decoded(selected, uid, message, item, emit)
-                    for item in wanted.sections
-                    if not isinstance(item, BodySection)
-                }
+                for item in wanted.sections:
+                    if not isinstance(item, BodySection):
+                        said[item] = await _decoded(selected, uid, message, item, emit)
+                    elif len(message.octets) <= IN_PLACE:
+                        said[item] = message.piece(item)
+                    else:
+                        # To take a large header, or very many parts, apart takes a while.
+                        simple = item.section == _WHOLE
+                        said[item] = message.piece(item) if simple else await asyncio.to_thread(message.piece, item)
             except UnknownEncoding:
                 unsaid.unknown.add(uid)
+                continue
+            except _TooMuch:
+                unsaid.unknown.add(uid)
+                unsaid.too_much = True
                 continue
         at = view.state.index(uid)
         if message is None or at is None:
             unsaid.gone = True
             continue
-        emit(_spell(selected, place, at, uid, wanted, batch, message, binaries))
+        for piece in _spell(selected, place, at, uid, wanted, batch, said):
+            emit(piece)
         await emit.breathe()
 
 
@@ -393,7 +427,11 @@ async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinaryS
         reader = PartReader(key, *found)
     if reader.encoding in IDENTITIES:
         size = reader.end - reader.start
-        return size if isinstance(item, BinarySize) else cut(message.octets[reader.start : reader.end], partial)
+        if isinstance(item, BinarySize):
+            return size
+        found_octets = cut(between(message.octets, reader.start, reader.end), partial) or b""
+        message.made(len(found_octets))
+        return bytes(found_octets)
     if partial is not None:
         selected.reader = reader
     pieces: list[bytes] = []
@@ -402,6 +440,7 @@ async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinaryS
         size += len(piece)
         if isinstance(item, BinarySection):
             pieces.append(piece)
+            message.made(len(piece))
         await emit.breathe()
     return size if isinstance(item, BinarySize) else b"".join(pieces)
 
@@ -413,26 +452,24 @@ def _spell(
     uid: int,
     wanted: _Wanted,
     batch: _Batch,
-    message: _Octets | None,
-    binaries: Mapping[FetchItem, bytes | int | None],
-) -> bytes:
-    pieces: list[bytes] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
+    said: Mapping[FetchItem, Piece | int | None],
+) -> list[Piece]:
+    pieces: list[Piece] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
     before = b""
     for item in wanted.items:
         label = item.label
         pieces.append(before)
         before = b" "
         if isinstance(item, BodySection):
-            assert message is not None
-            octets = cut(message.section(item.section), item.partial)
-            if octets is None:
+            octets = said[item]
+            if octets is None or isinstance(octets, int):
                 pieces.append(b"%b NIL" % label)
             else:
                 pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
                 pieces.append(octets)
-        elif item in binaries:
-            said = binaries[item]
-            spelled = b"NIL" if said is None else b"%d" % said if isinstance(said, int) else spell_binary(said)
+        elif item in said:
+            found = said[item]
+            spelled = b"NIL" if found is None else b"%d" % found if isinstance(found, int) else spell_binary(bytes(found))
             pieces.append(b"%b %b" % (label, spelled))
         elif label == b"UID":
             pieces.append(b"UID %d" % uid)
@@ -446,7 +483,7 @@ def _spell(
             prepared: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
             pieces.append(b"%b %b" % (label, prepared[uid]))
     pieces.append(b")\r\n")
-    return b"".join(pieces)
+    return pieces
 
 
 def _unseen_runs(selected: Selected, spans: Sequence[Span], without: Container[int]) -> list[Run]:
