@@ -188,6 +188,27 @@ def test_a_large_header_taken_apart_many_times_by_url(large_header: tuple[Raw, b
     assert raw.do(b"c", b"APPEND Drafts CATENATE (" + urls + b")").startswith(b"c OK")
 
 
+def test_many_messages_of_many_parts_in_one_append(server: Server) -> None:
+    parts = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\na b c\r\n" * 4_500
+    with imap(server, "hoarder@acme.test", seconds=60) as raw:
+        raw.send(b"m APPEND Trash " + b" ".join([b"{%d+}\r\n%b" % (len(parts), parts)] * 50) + b"\r\n")
+        assert raw.until(b"m").splitlines()[-1].startswith(b"m OK")
+
+
+def test_large_sets_in_a_large_folder_many_times_in_one_search(server: Server) -> None:
+    with imap(server, "hoarder@acme.test", seconds=60) as raw:
+        assert raw.do(b"c", b"CREATE many").startswith(b"c OK")
+        for _ in range(6):
+            raw.send(b"m APPEND many " + b" ".join([b"{8+}\r\na: b\r\n\r\n"] * 1_000) + b"\r\n")
+            assert raw.until(b"m").splitlines()[-1].startswith(b"m OK")
+        assert raw.do(b"s", b"SELECT many").startswith(b"s OK")
+        raw.send(b"f SEARCH " + b" ".join(b"1:3000,%d:*" % (3_002 + at) for at in range(990)) + b"\r\n")
+        found = raw.until(b"f")
+        numbers = b" ".join(b"%d" % number for number in (*range(1, 3_001), *range(3_991, 6_001)))
+        assert found == b"* SEARCH " + numbers + b"\r\nf OK SEARCH completed\r\n"
+        assert raw.do(b"d", b"DELETE many").startswith(b"d OK")
+
+
 # --- 16 parentheses
 
 

@@ -27,7 +27,10 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     if len(command.messages) > limit:
         raise No("too many messages in one APPEND, nothing was appended", messagelimit(limit))
     catenation = Catenation(session)
-    items = [await item_of(session, message, catenation, emit) for message in command.messages]
+    items: list[NewItem] = []
+    for message in command.messages:
+        items.append(await item_of(session, message, catenation, emit))
+        await emit.breathe()
     if len(items) > 1 and not all(item.octets for item in items):
         raise No("nothing was appended: a message without an octet among several ends them all")
     row, done = await session.services.folders.append(session.acting, place, items)
@@ -48,7 +51,7 @@ async def item_of(session: Session, message: AppendMessage, catenation: Catenati
         # Python's imaplib puts the words of RFC 6855 section 4 into the literal instead of around it. No header begins so.
         if octets.startswith(_WRAPPED[0]) and octets.endswith(_WRAPPED[1]):
             octets = octets[len(_WRAPPED[0]) : -len(_WRAPPED[1])]
-    elif _has_utf8_header(octets):
+    elif await asyncio.to_thread(_has_utf8_header, octets) if len(octets) > IN_PLACE else _has_utf8_header(octets):
         raise No("the header of the message has UTF-8 in it: ENABLE UTF8=ACCEPT or IMAP4rev2 first")
     if message.binary and b"\0" in octets:
         try:
