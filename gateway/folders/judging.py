@@ -81,19 +81,20 @@ class Judging:
         return decision
 
     def refused(self, visit: Visit, stand: Standpoint, asked: str, decision: Decision) -> Refused:
-        """What to raise for a decision that refuses; it goes on record, unless the actor is the owner."""
+        """What to raise for a decision that refuses; it goes on record, unless the owner acts."""
         assert decision.refusal is not None
-        if visit.actor.account == stand.facts.owner:
+        if _is_own(visit, stand):
             return Refused(decision.refusal)
         number = new_decision()
-        # What is recorded and what is not must not be told apart by waiting: nobody waits.
-        if stand.row is not None and not self.recorder.put(entry_of(visit, stand, asked, number, decision)):
+        # A folder that is not there is on record like one that may not be seen: that nobody waits for the record is not enough, for
+        # it costs time that whoever asks often can measure.
+        if not self.recorder.put(entry_of(visit, stand, asked, number, decision)):
             log.warning("a refusal could not be recorded", extra={"fields": {"decision": number, "actor": str(visit.actor.address)}})
         return Refused(replace(decision.refusal, decision=number))
 
     def note(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision) -> None:
         """Delegated reading goes on record once per session and right, before anything is read. Raises Refused when that cannot be."""
-        if visit.actor.account == stand.facts.owner or stand.row is None:
+        if _is_own(visit, stand) or stand.row is None:
             return
         key = (stand.row.id, op)
         if key in visit.recorded:
@@ -107,7 +108,7 @@ class Judging:
         entries: list[AuditEntry] = []
         keys: list[tuple[int, FolderOp]] = []
         for stand, op, decision in acts:
-            if visit.actor.account == stand.facts.owner:
+            if _is_own(visit, stand):
                 continue
             key = (0 if stand.row is None else stand.row.id, op)
             if stand.row is not None and key in visit.recorded:
@@ -190,6 +191,11 @@ class Judging:
             if refused.verdict.reason is Reason.FOLDER_UNKNOWN:
                 raise MissingTarget(refused.verdict) from None
             raise
+
+
+def _is_own(visit: Visit, stand: Standpoint) -> bool:
+    """Does the owner act? Who logged in as the owner holds what the owner holds, and is another (delegation.md sections 10 and 11)."""
+    return visit.actor.account == stand.facts.owner and visit.actor.via is None
 
 
 class Part:

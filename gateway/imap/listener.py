@@ -492,7 +492,7 @@ class Connection:
         """One command, to its tagged answer."""
         await self._carrier.drain()
         session = self.session
-        output = Output(self, utf8=session.takes_utf8)
+        output = Output(self, utf8=session.takes_utf8, still=session.still)
         tag: bytes | None = None
         row: Command | None = None
         answer = Answer()
@@ -583,7 +583,7 @@ class Connection:
         return self._progress
 
     async def _idled(self, tag: bytes, *, done: bool) -> None:
-        output = Output(self, utf8=self.session.takes_utf8)
+        output = Output(self, utf8=self.session.takes_utf8, still=self.session.still)
         if not done:
             output.say(Status(Condition.BAD, "expected DONE", None, tag))
             output.flush()
@@ -602,7 +602,7 @@ class Connection:
         """News while no command runs: of policy always, of messages while the client is idling."""
         await self._carrier.drain()
         session = self.session
-        output = Output(self, utf8=session.takes_utf8)
+        output = Output(self, utf8=session.takes_utf8, still=session.still)
         try:
             if session.news & News.POLICY:
                 await session.renew(output)

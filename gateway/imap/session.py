@@ -36,7 +36,7 @@ from gateway.login import Login
 from gateway.refusal import Refused
 from gateway.sessions import Sessions
 from policy.identity import Actor, Address
-from policy.reasons import Defer, Refuse
+from policy.reasons import Defer, Reason, Refuse
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
 FLUSH: Final = 65_536
@@ -94,12 +94,16 @@ class Outlet(Protocol):
 class Output:
     """What a command says, collected and sent in pieces. `utf8`: the client takes UTF-8 in names. `done` of `goal` is how far a
     command has come that takes its time, None: nobody knows; `sent`: when the client last heard of it (seconds, monotonic).
+    `still`: raises Refused when what is left may not be said any more; asked after every wait for the peer.
     """
 
-    __slots__ = ("_outlet", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
+    __slots__ = ("_outlet", "_parts", "_since", "_size", "_still", "done", "goal", "sent", "tag", "utf8")
 
-    def __init__(self, outlet: Outlet, tag: bytes | None = None, *, utf8: bool = False) -> None:
+    def __init__(
+        self, outlet: Outlet, tag: bytes | None = None, *, utf8: bool = False, still: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._outlet = outlet
+        self._still = still
         self._parts: list[bytes] = []
         self._size = 0
         self._since = self.sent = time.monotonic()
@@ -138,10 +142,12 @@ class Output:
     async def breathe(self) -> None:
         """To be awaited between messages: sends when there is enough, waits for a slow peer, lets others run.
 
-        Raises ConnectionError when the peer is gone.
+        Raises ConnectionError when the peer is gone, Refused as `still` does.
         """
         if self._size >= FLUSH:
             await self._outlet.deliver(self._collected())
+            if self._still is not None:
+                await self._still()
         now = time.monotonic()
         if now - self._since > SLICE:
             await asyncio.sleep(0)
@@ -579,6 +585,18 @@ class Session:
         if self.selected is not None:
             output.say(Status(Condition.OK, "mod-sequences are told", highestmodseq(self.selected.view.modseq)))
 
+    async def still(self) -> None:
+        """In the middle of an answer: may the selected folder still be read? Who reads slowly gets no more of it than others. What
+        there is to tell of policy is told after the command. Raises Refused.
+        """
+        if self.selected is None or not self.news & News.POLICY:
+            return
+        try:
+            await self.selected.folder.renew()
+        except Refused as refused:
+            if refused.verdict.reason is not Reason.BUSY:
+                raise
+
     async def renew(self, output: Output) -> None:
         """Policy changed, or a right's time is over: may the folder still be read, may it still be changed?
 
@@ -591,7 +609,7 @@ class Session:
         try:
             await selected.folder.renew()
         except Refused as refused:
-            if isinstance(refused.verdict, Defer) and refused.verdict.reason.value == "busy":
+            if isinstance(refused.verdict, Defer) and refused.verdict.reason is Reason.BUSY:
                 raise
             said = farewell(refused.verdict)
             output.say(Status(Condition.BYE, said.text, None if said.code is None else Code(said.code)))

@@ -202,3 +202,15 @@ async def test_an_owner_whose_name_has_capitals_that_are_not_ascii(house: House,
         assert (await bruno.do(f"SELECT {written}")).ok, written
     written = '"Other Users/&AMQ-NNE@acme.test/INBOX"'
     assert names((await bruno.do(f'LIST "" {written}')).untagged) == {written}
+
+
+async def test_figures_of_an_owner_in_maintenance_are_left_out_and_no_more(house: House, bruno: Client) -> None:
+    """delegation.md section 3: the folders stay, so that no client drops its copies, as it would of a name that is \\Noselect."""
+    await house.share("anna", "/INBOX", "bruno", "r")
+    await house.share("anna", "/Sent", "bruno", "l", rfc=True)
+    asked = 'LIST "" "Other Users/anna/*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment))'
+    unread = b'* LIST (\\Noselect \\HasNoChildren \\Sent) "/" "Other Users/anna/Sent"'
+    await house.status("anna", AccountStatus.MAINTENANCE)
+    assert (await bruno.do(asked)).untagged == [b'* LIST (\\HasNoChildren) "/" "Other Users/anna/INBOX"', unread]
+    await house.status("anna", AccountStatus.ACTIVE)
+    assert b'* STATUS "Other Users/anna/INBOX" (MESSAGES 0)' in (await bruno.do(asked)).untagged
