@@ -204,11 +204,16 @@ class Login:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the password was changed"))
         if actor.until is not None and actor.until <= snapshot.now:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the token has expired"))
+        if person.address != (actor.address if actor.via is None else actor.via_address):
+            # Whose folders are named how rests on the address; the old one may be somebody else's by now.
+            return Confirmed(_RENAMED)
         if actor.via is None:
             return Confirmed(None, actor.until)
         owner = await snapshot.ask(accounts.by_id, actor.account)
         if owner is None:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the account no longer exists"))
+        if owner.address != actor.address:
+            return Confirmed(_RENAMED)
         refusal = login_after_password(owner.status)
         if refusal is not None:
             return Confirmed(_ended(refusal, owner))
@@ -429,6 +434,9 @@ class LockoutBegan:
 
 _NOBODY = AccountId(0)
 """Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
+
+
+_RENAMED = Refuse(Reason.SESSION_ENDED, "the account was renamed")
 
 
 def _authcid(claim: Claim) -> str:
