@@ -12,7 +12,7 @@ from gateway.folders.standpoint import NOBODY, Act, Judged, Standpoint, look_by_
 from gateway.folders.values import MissingTarget, Place, Visit
 from gateway.message.canonical import read_address
 from gateway.refusal import Refused
-from policy.decision import Decision
+from policy.decision import Decision, step
 from policy.folders import FolderOp
 from policy.identity import AccountId, Address, BadAddress, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
@@ -32,6 +32,7 @@ LONGEST_PAUSE: Final = 0.1
 """Seconds between two judgements of one act, twice as many each time: who changes a thousand grants is through meanwhile."""
 EXISTS: Final = Refuse(Reason.FOLDER_EXISTS)
 UNKNOWN: Final = Refuse(Reason.FOLDER_UNKNOWN)
+_NOT_THERE: Final = Decision(UNKNOWN, (step("there is no such folder", decided=True),))
 BUSY: Final = Defer(Reason.BUSY)
 HAS_CHILDREN: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
 IN_THE_WAY: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder of this name cannot be made")
@@ -168,7 +169,10 @@ class Judging:
             raise Refused(UNKNOWN)
         if Right.LOOKUP not in stand.held:
             self.require(visit, stand, FolderOp.SEE, snapshot.now)
-        if stand.row is None or (selectable and (stand.row.noselect or stand.facts.is_root)):
+        if stand.row is None:
+            # Below a folder that may be seen there may be one that may not.
+            raise self.refused(visit, stand, FolderOp.SEE.value, _NOT_THERE)
+        if selectable and (stand.row.noselect or stand.facts.is_root):
             raise Refused(UNKNOWN)
         return stand
 

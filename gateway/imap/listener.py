@@ -493,6 +493,7 @@ class Connection:
         await self._carrier.drain()
         session = self.session
         output = Output(self, utf8=session.takes_utf8, still=session.still)
+        session.began = output.sent
         tag: bytes | None = None
         row: Command | None = None
         answer = Answer()
@@ -524,6 +525,7 @@ class Connection:
         except No as error:
             ended, ok = Status(Condition.NO, error.text, error.code, tag), False
         except Refused as error:
+            await session.have_looked(error.verdict)
             said = refusal(error.verdict, target=isinstance(error, MissingTarget))
             ended, ok = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag), False
             if said.ends:

@@ -33,16 +33,19 @@ from gateway.imap.responses import (
 from gateway.imap.sections import PartReader
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
-from gateway.refusal import Refused
+from gateway.refusal import Refused, until
 from gateway.sessions import Sessions
 from policy.identity import Actor, Address
-from policy.reasons import Defer, Reason, Refuse
+from policy.reasons import Defer, Reason, Refuse, Verdict
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
 FLUSH: Final = 65_536
 """Octets of answers collected before they are sent and the peer is waited for."""
 SLICE: Final = 0.002
 """Seconds a command may keep the loop to itself."""
+UNSEEN: Final = 0.002
+"""Seconds from a command to the answer that there is no such folder of somebody else's: more than looking for it takes, be it hidden,
+missing or shared with hundreds (delegation.md section 2)."""
 STATES: Final = 64 << 20
 """Octets of folder states kept while no session uses them; a folder of 10,000 messages takes 200 KB."""
 SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"IMAP4REV2": b"IMAP4rev2", b"RIGHTS=KXTE": b"RIGHTS=kxte"})
@@ -375,7 +378,7 @@ class Selected:
 class Session:
     """One client's session. Handlers read and change it; the listener drives it."""
 
-    __slots__ = ("_leave", "actor", "enabled", "interest", "namespace", "news", "phase", "selected", "services", "visit", "wire")
+    __slots__ = ("_leave", "actor", "began", "enabled", "interest", "namespace", "news", "phase", "selected", "services", "visit", "wire")
 
     def __init__(self, services: Services, wire: Wire) -> None:
         self.services = services
@@ -388,6 +391,7 @@ class Session:
         self.enabled: frozenset[bytes] = frozenset()
         self.interest: Interest | None = None
         self.news = News(0)
+        self.began = 0.0
         self._leave: Callable[[], None] | None = None
 
     # --- who
@@ -465,6 +469,13 @@ class Session:
         assert self.actor is not None
         mine = owner == self.actor.address
         return self.names.spell(FolderName(None if mine else str(owner), path[1:]))
+
+    async def have_looked(self, verdict: Verdict | None = None) -> None:
+        """Before the answer that there is no such folder (`verdict` None: or that one of them was passed over): the time since the
+        command `began` is the same for a folder that is not there and for one that may not be seen.
+        """
+        if verdict is None or (verdict.reason is Reason.FOLDER_UNKNOWN and verdict.decision):
+            await until(self.began + UNSEEN)
 
     # --- the selected folder
 
