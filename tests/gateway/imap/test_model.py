@@ -11,6 +11,7 @@ fails is made as short as it gets, which takes its time.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 from collections.abc import Coroutine, Iterable
@@ -378,7 +379,9 @@ class Mailboxes(RuleBasedStateMachine):
     def _remember(self, person: Person) -> None:
         if person.box is None:
             return
-        known = {slot.uid: (slot.flags or frozenset(), slot.modseq) for slot in person.picture.slots if slot.uid is not None}
+        # Behind a message that it never asked about, a client cannot say what it missed.
+        whole = itertools.takewhile(lambda slot: slot.uid is not None and slot.flags is not None, person.picture.slots)
+        known = {slot.uid: (slot.flags, slot.modseq) for slot in whole if slot.uid is not None and slot.flags is not None}
         person.memories[person.box.path] = Memory(person.picture.validity, person.picture.highest, known)
         person.box, person.saved, person.idling = None, None, None
 
