@@ -161,7 +161,8 @@ def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files:
     found: list[tuple[int, bytes]] = []
     for low, high in merged(runs):
         for uid, inline, place in tx.all("messages.beginnings", low=key(folder, low), high=key(folder, high), count=count):
-            found.append((uid, bytes(inline) if inline is not None else files.beginning(place, count)))
+            # Of no octets SQLite's substr makes NULL.
+            found.append((uid, bytes(inline or b"") if place is None else files.beginning(place, count)))
     return found
 
 
