@@ -275,8 +275,9 @@ def parse(
                 nodes[-1].cut = True
                 return _finish(octets, nodes, unfinished, size)
             end = following - 1 if octets[following - 1 : following] == b"\r" else following
-            for ended in unfinished[multipart.index :]:
-                ended.end = max(end, ended.header.body)
+            # The innermost first: a header without its empty line reaches to the delimiter itself, and what is around it no less far.
+            for ended in reversed(unfinished[multipart.index :]):
+                end = ended.end = max(end, ended.header.body)
             del unfinished[multipart.index :]
             del open_multiparts[index + 1 :]
             after = following + len(multipart.needle)

@@ -176,9 +176,20 @@ def test_algorithms_and_claims_are_the_administrators_choice() -> None:
         None,
     ],
     ids=[
-        "short", "p384", "to encrypt", "to encrypt by key_ops", "of RS512", "of another kind", "octets", "no number", "no point", "of no kind",
-        "empty", "a number", "nothing",
-    ],  # fmt: skip
+        "short",
+        "p384",
+        "to-encrypt",
+        "to-encrypt-by-key-ops",
+        "of-RS512",
+        "of-another-kind",
+        "octets",
+        "no-number",
+        "no-point",
+        "of-no-kind",
+        "empty",
+        "number",
+        "nothing",
+    ],
 )
 def test_keys_that_cannot_be_used_are_passed_over(entry: object) -> None:
     with pytest.raises(BadKeys):

@@ -6,7 +6,7 @@ import time
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.message.structure import Part, parse
@@ -227,6 +227,7 @@ SCRAPS = st.sampled_from(
 
 
 @given(st.lists(SCRAPS, max_size=60).map(b"".join) | st.binary(max_size=300))
+@example(b"Content-Type: multipart/digest; boundary=bb\r\n\r\n--bb\n\r\nContent-Type: multipart/mixed; boundary=b\r\n--bb\n")
 @settings(max_examples=400, deadline=None)
 def test_any_octets_have_a_structure(octets: bytes) -> None:
     waiting = [(parse(octets), 0, len(octets))]
