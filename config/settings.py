@@ -273,6 +273,17 @@ class Limits(Group):
         ge=256,
         description="The same before login: a user name and a password.",
     )
+    imap_messages: int = Field(
+        default=1_000_000,
+        ge=1_000,
+        description="Messages one IMAP command works on (MESSAGELIMIT, RFC 9738): beyond it the newest, or for COPY none. Clients that do "
+        "not know the limit take what they get for the whole folder, so it stands above any folder that is in use.",
+    )
+    imap_watched: Count = Field(
+        default=1_000,
+        le=10_000,
+        description="Folders whose messages one IMAP session follows with NOTIFY (RFC 5465), half a KiB each; people have tens.",
+    )
     message_size: Size = Field(
         default=50 << 20,
         ge=1_024,

@@ -352,6 +352,8 @@ async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connecti
             literal=limits.imap_literal,
             literal_before_login=limits.imap_literal_before_login,
             message_size=limits.message_size,
+            messages=limits.imap_messages,
+            watched=limits.imap_watched,
             bad_commands=limits.bad_commands,
             bad_commands_before_login=limits.bad_commands_before_login,
             tls_timeout=limits.tls_timeout,

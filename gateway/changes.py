@@ -11,11 +11,11 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntFlag
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.carrier import Wheel
-from policy.identity import FolderId
-from store.port import Event, FolderChanged, FoldersChanged, PolicyChanged, Store
+from policy.identity import AccountId, FolderId
+from store.port import Event, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ class News(IntFlag):
     FOLDER = 1  # messages of the watched folder
     POLICY = 2  # rights, status, password, membership
     FOLDERS = 4  # which folders there are, subscriptions
+    METADATA = 8  # entries of folders and of the server
+    ELSEWHERE = 16  # something beside the selected folder, of whatever kind
 
 
 class Woken(Protocol):
@@ -35,15 +37,59 @@ class Woken(Protocol):
         """Something of this kind may have changed. Called on the loop; must not wait, must not raise."""
 
 
-class Interest:
-    """What one sleeper wants to hear of; given out by `Changes.register`, changed and ended by its methods."""
+METADATA_KEPT: Final = 1_000
+"""Changed entries that are kept by name until they are told; whoever has more of them to hear is told that some were lost."""
 
-    __slots__ = ("_changes", "_folder", "_scopes", "_until", "deadline", "news", "slot", "woken")
+
+class Ledger:
+    """What changed, by name: kept for a sleeper that follows more than one folder, until it looks.
+
+    `folders`: those followed whose messages changed. `entries`: the metadata, in order; only those this account may have: its own
+    private ones and everybody's. `lost`: there were too many.
+    """
+
+    __slots__ = ("_count", "account", "entries", "folders", "lost", "origin")
+
+    def __init__(self, account: AccountId, origin: int) -> None:
+        self.account = account
+        self.origin = origin
+        self.clear()
+
+    def clear(self) -> None:
+        """Everything was looked at."""
+        self.folders: set[FolderId] = set()
+        self.entries: dict[FolderId, dict[str, None]] = {}
+        self.lost = False
+        self._count = 0
+
+    def note(self, event: MetadataChanged) -> bool:
+        """False: it is not for this sleeper."""
+        if event.actor not in (0, self.account) or (event.origin and event.origin == self.origin):
+            return False
+        if not event.folder and event.owner != self.account:
+            return False
+        of_folder = self.entries.setdefault(event.folder, {})
+        self._count -= len(of_folder)
+        of_folder.update(dict.fromkeys(event.entries))
+        self._count += len(of_folder)
+        if self._count > METADATA_KEPT:
+            self.lost = True
+            self.entries = {}
+            self._count = 0
+        return True
+
+
+class Interest:
+    """What one sleeper wants to hear of; given out by `Changes.register`, changed and ended by its methods. `ledger`: None unless the
+    sleeper has to know what changed, and not only that something did."""
+
+    __slots__ = ("_changes", "_folders", "_scopes", "_until", "deadline", "ledger", "news", "slot", "woken")
 
     def __init__(self, changes: "Changes", woken: Woken) -> None:
         self._changes = changes
         self.woken = woken
-        self._folder: FolderId | None = None
+        self.ledger: Ledger | None = None
+        self._folders: frozenset[FolderId] = frozenset()
         self._scopes: tuple[int, ...] = ()
         self._until: int | None = None
         self.deadline = math.inf
@@ -52,10 +98,16 @@ class Interest:
 
     def follow_folder(self, folder: FolderId | None) -> None:
         """The messages of this folder, and no longer those of the one before."""
-        if folder != self._folder:
-            old = () if self._folder is None else (self._folder,)
-            self._changes.move(self, self._changes.by_folder, old, () if folder is None else (folder,))
-            self._folder = folder
+        self.follow_folders(() if folder is None else (folder,))
+
+    def follow_folders(self, folders: Iterable[FolderId]) -> frozenset[FolderId]:
+        """The messages of these folders, and no longer those of any others. Returns those that are new among them."""
+        wanted = frozenset(folders)
+        fresh = wanted - self._folders
+        if wanted != self._folders:
+            self._changes.move(self, self._changes.by_folder, self._folders - wanted, fresh)
+            self._folders = wanted
+        return fresh
 
     def follow_scopes(self, scopes: Iterable[int]) -> None:
         """The policy of these accounts (and of the directory, 0), and no longer that of those before."""
@@ -109,6 +161,7 @@ class Changes:
         self.by_scope: dict[int, set[Interest]] = {}
         self._waiting: list[Interest] = []
         self._scheduled = False
+        self._numbers = 0
         self._unwatch: Callable[[], None] | None = store.watch(self._told)
 
     def loop_time(self) -> float:
@@ -118,6 +171,11 @@ class Changes:
     def register(self, woken: Woken) -> Interest:
         """A new interest, in nothing yet."""
         return Interest(self, woken)
+
+    def number(self) -> int:
+        """A number that no other sleeper of this process has: the `origin` of what it does itself."""
+        self._numbers += 1
+        return self._numbers
 
     def close(self) -> None:
         """Stop listening to the store; nobody is woken any more."""
@@ -155,6 +213,8 @@ class Changes:
             match event:
                 case FolderChanged(folder):
                     for interest in self.by_folder.get(folder, ()):
+                        if interest.ledger is not None:
+                            interest.ledger.folders.add(folder)
                         self.tell(interest, News.FOLDER)
                 case PolicyChanged(scopes):
                     for scope in scopes:
@@ -163,6 +223,10 @@ class Changes:
                 case FoldersChanged(owner):
                     for interest in self.by_scope.get(owner, ()):
                         self.tell(interest, News.FOLDERS)
+                case MetadataChanged(owner):
+                    for interest in self.by_scope.get(owner, ()):
+                        if interest.ledger is not None and interest.ledger.note(event):
+                            self.tell(interest, News.METADATA)
                 case _:
                     pass
 

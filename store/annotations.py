@@ -7,7 +7,7 @@ from typing import Final
 from policy.identity import AccountId, FolderId
 from store.errors import LimitReached
 from store.folders import existing
-from store.port import Deed, Tx
+from store.port import Deed, MetadataChanged, Tx
 
 MAX_ENTRIES: Final = 1_000
 """Of one account in one owner's mailbox, and of the shared ones there."""
@@ -47,12 +47,13 @@ def is_shared(entry: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SetAnnotations(Deed[None]):
-    """All or none; None takes an entry away. Raises NotFound, LimitReached (entries, octets)."""
+    """All or none; None takes an entry away. `origin` as in MetadataChanged. Raises NotFound, LimitReached (entries, octets)."""
 
     owner: AccountId
     actor: AccountId
     folder: FolderId
     values: tuple[tuple[str, bytes | None], ...]
+    origin: int = 0
 
     @property
     def weight(self) -> int:
@@ -64,19 +65,24 @@ def _set(tx: Tx, deed: SetAnnotations) -> None:
     if deed.folder != SERVER:
         existing(tx, deed.folder)
     touched: set[AccountId] = set()
+    changed: dict[AccountId, list[str]] = {}
     for entry, value in deed.values:
         whose = _NOBODY if is_shared(entry) else deed.actor
         if value is None:
-            tx.run("annotations.delete", owner=deed.owner, actor=whose, folder=deed.folder, entry=entry)
+            if not tx.run("annotations.delete", owner=deed.owner, actor=whose, folder=deed.folder, entry=entry):
+                continue
         else:
             tx.run("annotations.set", owner=deed.owner, actor=whose, folder=deed.folder, entry=entry, value=value)
             touched.add(whose)
+        changed.setdefault(whose, []).append(entry)
     for whose in touched:
         count, octets = tx.one("annotations.totals", owner=deed.owner, actor=whose) or (0, 0)
         if count > MAX_ENTRIES:
             raise LimitReached(f"{MAX_ENTRIES} entries")
         if octets > MAX_OCTETS:
             raise LimitReached(f"{MAX_OCTETS} octets of entries")
+    for whose, entries in changed.items():
+        tx.wake(MetadataChanged(deed.owner, deed.folder, whose, tuple(entries), deed.origin))
 
 
 DEEDS: Final = ((SetAnnotations, _set),)

@@ -90,6 +90,20 @@ class FoldersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataChanged:
+    """Entries of this folder (0: of the server) were set or taken away: this account's, or (`actor` 0) everybody's.
+
+    `origin`: who did it, as the deed says, so that it is not told to itself; 0: nobody in particular.
+    """
+
+    owner: AccountId
+    folder: FolderId
+    actor: AccountId
+    entries: tuple[str, ...]
+    origin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class QueueChanged:
     """Something became due in the queue."""
 
@@ -101,7 +115,7 @@ class RoomTaken:
     owner: AccountId
 
 
-Event = PolicyChanged | FolderChanged | FoldersChanged | QueueChanged | RoomTaken
+Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken
 
 
 class Snapshot(Protocol):

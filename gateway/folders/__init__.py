@@ -15,6 +15,7 @@ from gateway.folders.values import (
     Place,
     Quota,
     Subscribed,
+    Survey,
     UnknownRight,
     Visit,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Place",
     "Quota",
     "Subscribed",
+    "Survey",
     "UnknownRight",
     "Visit",
 ]

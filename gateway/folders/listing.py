@@ -1,17 +1,22 @@
 """Which folders are there for this actor, and which of them does he follow?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import Final
 
 from gateway.folders.judging import Part
-from gateway.folders.standpoint import Act, standpoint
-from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Visit
+from gateway.folders.standpoint import Act, Standpoint, standpoint
+from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Survey, Visit
 from policy.folders import FolderOp, SpecialUse
+from policy.grants import Standing
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right
 from policy.status import Access, owner_access
 from store import accounts, annotations, folders, grants, lists, messages, subscriptions
 from store.model import FolderRow
-from store.port import Tx
+from store.port import DIRECTORY, Tx
+
+_FEW: Final = 20
+"""Folders that are looked at in place."""
 
 
 class Listings(Part):
@@ -35,6 +40,26 @@ class Listings(Part):
         for stand, op, decision in acts:
             self._judging.note(visit, stand, op, decision)
         return listing
+
+    async def survey(self, visit: Visit, wanted: Callable[[Address], bool] | None = None, *, own: bool = True) -> Survey:
+        """Everything the actor may see, for who is told when it changes. `wanted` as for `listing`. `figures` of what is found says
+        whether it may be read; nothing is on record, since no figures are given out."""
+        async with self._judging.snapshot() as snapshot:
+            return await snapshot.work(_survey, visit.actor.account, wanted, own)
+
+    async def scopes(self, visit: Visit) -> tuple[int, ...]:
+        """Whose changes concern the folders that the actor may see: everybody's who shares something."""
+        async with self._judging.snapshot() as snapshot:
+            return await snapshot.work(_scopes, visit.actor.account)
+
+    async def glance(self, visit: Visit, wanted: Sequence[FolderId]) -> list[Listed]:
+        """Those of these folders that the actor may see, with their figures where they may be read; in no order."""
+        async with self._judging.snapshot() as snapshot:
+            ask = snapshot.ask if len(wanted) <= _FEW else snapshot.work
+            found, acts = await ask(_glance, visit.actor.account, wanted)
+        for stand, op, decision in acts:
+            self._judging.note(visit, stand, op, decision)
+        return found
 
     async def subscribe(self, visit: Visit, place: Place) -> None:
         """Kept by name per subscriber; the folder has to be one that may be seen."""
@@ -85,6 +110,36 @@ def _list(
     if wanted is not None:
         owners.extend(grants.owners_granting(tx, standing))
     there: set[tuple[AccountId, str]] = set()
+    for stand, row in _standpoints(tx, standing, owners, wanted, top):
+        owner_id = stand.owner.id
+        there.add((owner_id, row.path))
+        if row.path == ROOT or row.special_use is SpecialUse.CALENDAR or Right.LOOKUP not in stand.held:
+            continue
+        unseen = recent = size = 0
+        shows = False
+        if figures and not row.noselect:
+            decision = stand.judge(FolderOp.READ, tx.now)
+            shows = decision.allowed
+            if shows:
+                unseen, recent = counted(tx, row, actor)
+                size = messages.deleted_size(tx, row) if deleted_size else 0
+                acts.append((stand, FolderOp.READ, decision))
+        values: tuple[tuple[str, bytes | None], ...] = ()
+        if metadata and not row.noselect:
+            decision = stand.judge(FolderOp.GET_METADATA, tx.now)
+            if decision.allowed:
+                values = tuple(annotations.values(tx, owner_id, actor, row.id, metadata))
+                acts.append((stand, FolderOp.GET_METADATA, decision))
+        subscribed = _is_subscribed(chosen, row, actor)
+        found.append(Listed(owner_id, stand.owner.address, row, stand.held, subscribed, shows, unseen, recent, size, values))
+    return Listing(tuple(found), _vanished(chosen, there, actor) if own else ()), acts
+
+
+def _standpoints(
+    tx: Tx, standing: Standing, owners: Sequence[AccountId], wanted: Callable[[Address], bool] | None, top: str = ROOT
+) -> Iterator[tuple[Standpoint, FolderRow]]:
+    """Every folder of these owners, whether it may be seen or not; of owners who are hidden none."""
+    actor = standing.account
     for owner_id in owners:
         owner = accounts.by_id(tx, owner_id)
         if owner is None or (owner_id != actor and wanted is not None and not wanted(owner.address)):
@@ -94,36 +149,80 @@ def _list(
             continue
         levels = grants.mailbox_levels(tx, owner_id)
         for row in _subtree(tx, owner_id, top):
-            there.add((owner_id, row.path))
-            if row.path == ROOT or row.special_use is SpecialUse.CALENDAR:
-                continue
             up = [levels[step] for step in grants.way_up(row.path) if step in levels]
-            stand = standpoint(standing, owner, row.path, up, row, tx.now)
-            if Right.LOOKUP not in stand.held:
-                continue
-            unseen = recent = size = 0
-            shows = False
-            if figures and not row.noselect:
-                decision = stand.judge(FolderOp.READ, tx.now)
-                shows = decision.allowed
-                if shows:
-                    unseen, recent = counted(tx, row, actor)
-                    size = messages.deleted_size(tx, row) if deleted_size else 0
-                    acts.append((stand, FolderOp.READ, decision))
-            values: tuple[tuple[str, bytes | None], ...] = ()
-            if metadata and not row.noselect:
-                decision = stand.judge(FolderOp.GET_METADATA, tx.now)
-                if decision.allowed:
-                    values = tuple(annotations.values(tx, owner_id, actor, row.id, metadata))
-                    acts.append((stand, FolderOp.GET_METADATA, decision))
-            subscribed = chosen.get((owner_id, row.path), not row.noselect and is_subscribed_unasked(row, actor))
-            found.append(Listed(owner_id, owner.address, row, stand.held, subscribed, shows, unseen, recent, size, values))
-    vanished = [
-        Subscribed(owner_id, path)
-        for (owner_id, path), is_wanted in chosen.items()
-        if is_wanted and own and owner_id == actor and (owner_id, path) not in there
-    ]
-    return Listing(tuple(found), tuple(vanished)), acts
+            yield standpoint(standing, owner, row.path, up, row, tx.now), row
+
+
+def _is_subscribed(chosen: Mapping[tuple[AccountId, str], bool], row: FolderRow, actor: AccountId) -> bool:
+    return chosen.get((row.owner, row.path), not row.noselect and is_subscribed_unasked(row, actor))
+
+
+def _vanished(
+    chosen: Mapping[tuple[AccountId, str], bool], there: Container[tuple[AccountId, str]], actor: AccountId
+) -> tuple[Subscribed, ...]:
+    names = ((owner, path) for (owner, path), is_wanted in chosen.items() if is_wanted and owner == actor)
+    return tuple(Subscribed(owner, path) for owner, path in names if (owner, path) not in there)
+
+
+def _survey(tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, own: bool) -> Survey:
+    standing = lists.standing(tx, actor)
+    if standing is None:
+        return Survey(Listing(()), (DIRECTORY, actor), None)
+    chosen = subscriptions.of_subscriber(tx, actor)
+    owners: list[AccountId] = [actor] if own else []
+    if wanted is not None:
+        for one in grants.owners_granting(tx, standing):
+            owner = accounts.by_id(tx, one)
+            if owner is not None and wanted(owner.address):
+                owners.append(one)
+    found: list[Listed] = []
+    there: set[tuple[AccountId, str]] = set()
+    ends: list[int] = []
+    for stand, row in _standpoints(tx, standing, owners, None):
+        there.add((stand.owner.id, row.path))
+        if row.path == ROOT or row.special_use is SpecialUse.CALENDAR:
+            continue
+        decision = stand.judge(FolderOp.READ, tx.now)
+        if decision.valid_until is not None:
+            ends.append(decision.valid_until)
+        if Right.LOOKUP not in stand.held:
+            continue
+        shows = decision.allowed and not row.noselect
+        unseen = folders.unseen_by(tx, row.id, actor) if row.seen_private and shows else row.unseen
+        found.append(Listed(stand.owner.id, stand.owner.address, row, stand.held, _is_subscribed(chosen, row, actor), shows, unseen))
+    listing = Listing(tuple(found), _vanished(chosen, there, actor) if own else ())
+    return Survey(listing, (DIRECTORY, actor, *standing.groups, *owners), min(ends, default=None))
+
+
+def _scopes(tx: Tx, actor: AccountId) -> tuple[int, ...]:
+    standing = lists.standing(tx, actor)
+    if standing is None:
+        return DIRECTORY, actor
+    return (DIRECTORY, actor, *standing.groups, *grants.owners_granting(tx, standing))
+
+
+def _glance(tx: Tx, actor: AccountId, wanted: Sequence[FolderId]) -> tuple[list[Listed], list[Act]]:
+    standing = lists.standing(tx, actor)
+    if standing is None:
+        return [], []
+    found: list[Listed] = []
+    acts: list[Act] = []
+    for folder in wanted:
+        row = folders.by_id(tx, folder)
+        owner = None if row is None else accounts.by_id(tx, row.owner)
+        if row is None or owner is None:
+            continue
+        stand = standpoint(standing, owner, row.path, grants.levels(tx, row.owner, row.path), row, tx.now)
+        if Right.LOOKUP not in stand.held or not stand.judge(FolderOp.SEE, tx.now).allowed:
+            continue
+        decision = stand.judge(FolderOp.READ, tx.now)
+        shows = decision.allowed and not row.noselect
+        unseen = 0
+        if shows:
+            unseen = folders.unseen_by(tx, row.id, actor) if row.seen_private else row.unseen
+            acts.append((stand, FolderOp.READ, decision))
+        found.append(Listed(row.owner, owner.address, row, stand.held, False, shows, unseen))
+    return found, acts
 
 
 def _subtree(tx: Tx, owner: AccountId, top: str) -> list[FolderRow]:

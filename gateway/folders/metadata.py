@@ -37,14 +37,14 @@ class Metadata(Part):
         if place is None:
             if any(annotations.is_shared(entry) for entry, _ in values):
                 raise Refused(Refuse(Reason.ADMIN_NOT_PERMITTED))
-            await self._judging.plain(annotations.SetAnnotations(actor, actor, annotations.SERVER, values))
+            await self._judging.plain(annotations.SetAnnotations(actor, actor, annotations.SERVER, values, visit.origin))
             return
 
         async def judge(snapshot: Snapshot) -> Judged[None]:
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
             decision = self._judging.require(visit, stand, FolderOp.SET_METADATA, snapshot.now)
             assert stand.row is not None
-            deed = annotations.SetAnnotations(stand.owner.id, actor, stand.row.id, values)
+            deed = annotations.SetAnnotations(stand.owner.id, actor, stand.row.id, values, visit.origin)
             return deed, stand.witness, ((stand, FolderOp.SET_METADATA, decision),)
 
         await self._judging.act(visit, judge)

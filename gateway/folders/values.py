@@ -34,15 +34,17 @@ class Place:
 
 
 class Visit:
-    """One session's dealings with folders: who acts, through which protocol, from where, and what of it is on record already."""
+    """One session's dealings with folders: who acts, through which protocol, from where, and what of it is on record already.
+    `origin`: by which number it knows its own changes again, where it is told of changes (store/port.py)."""
 
-    __slots__ = ("actor", "protocol", "recorded", "source")
+    __slots__ = ("actor", "origin", "protocol", "recorded", "source")
 
     def __init__(self, actor: Actor, protocol: str, source: str) -> None:
         self.actor = actor
         self.protocol = protocol
         self.source = source
         self.recorded: set[tuple[int, FolderOp]] = set()
+        self.origin = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,16 @@ class Listing:
 
     folders: tuple[Listed, ...]
     vanished: tuple[Subscribed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What may be seen, for who is told when that changes: whose changes of policy and of folders concern it, and until when no clock
+    alone changes it."""
+
+    listing: Listing
+    scopes: tuple[int, ...]
+    valid_until: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from gateway.imap.grammar import folders as folders_syntax
 from gateway.imap.grammar import listing as listing_syntax
 from gateway.imap.grammar import login as login_syntax
 from gateway.imap.grammar import metadata as metadata_syntax
+from gateway.imap.grammar import notify as notify_syntax
 from gateway.imap.grammar import quota as quota_syntax
 from gateway.imap.grammar import replace as replace_syntax
 from gateway.imap.grammar import search as search_syntax
@@ -31,6 +32,7 @@ from gateway.imap.handlers import (
     listing,
     login,
     metadata,
+    notify,
     quota,
     replace,
     search,
@@ -78,6 +80,8 @@ _OF_EXTENSIONS = frozenset(
         b"BINARY",
         b"BINARY.PEEK",
         b"BINARY.SIZE",
+        b"UIDAFTER",
+        b"UIDBEFORE",
     }
 )
 # RFC 3501, whole.
@@ -103,13 +107,13 @@ IMAP4REV1 = Capability(
         command(b"CHECK", select_syntax.check, select.check, SELECTED),
         command(b"CLOSE", select_syntax.close, select.close, SELECTED, leads=DESELECTS),
         command(b"EXPUNGE", copy_syntax.expunge, expunge.expunge, SELECTED),
-        command(b"SEARCH", lambda c: search_syntax.search(c, by_uid=False), search.search, SELECTED, keeps_numbers=True),
+        command(b"SEARCH", lambda c: search_syntax.search(c, by_uid=False), search.search, SELECTED, keeps_numbers=True, by_number=True),
         command(b"UID SEARCH", lambda c: search_syntax.search(c, by_uid=True), search.search, SELECTED),
-        command(b"FETCH", lambda c: fetch_syntax.fetch(c, by_uid=False), fetch.fetch, SELECTED, keeps_numbers=True),
+        command(b"FETCH", lambda c: fetch_syntax.fetch(c, by_uid=False), fetch.fetch, SELECTED, keeps_numbers=True, by_number=True),
         command(b"UID FETCH", lambda c: fetch_syntax.fetch(c, by_uid=True), fetch.fetch, SELECTED),
-        command(b"STORE", lambda c: store_syntax.store(c, by_uid=False), store.store, SELECTED, keeps_numbers=True),
+        command(b"STORE", lambda c: store_syntax.store(c, by_uid=False), store.store, SELECTED, keeps_numbers=True, by_number=True),
         command(b"UID STORE", lambda c: store_syntax.store(c, by_uid=True), store.store, SELECTED),
-        command(b"COPY", lambda c: copy_syntax.copy(c, by_uid=False), copy.copy, SELECTED),
+        command(b"COPY", lambda c: copy_syntax.copy(c, by_uid=False), copy.copy, SELECTED, by_number=True),
         command(b"UID COPY", lambda c: copy_syntax.copy(c, by_uid=True), copy.copy, SELECTED),
     ),
     fetch_items=frozenset({*fetch_syntax.FETCH_ITEMS}) - _OF_EXTENSIONS,
@@ -150,7 +154,7 @@ ROWS: tuple[Capability, ...] = (
     Capability(  # RFC 6851
         b"MOVE",
         (
-            command(b"MOVE", lambda c: copy_syntax.move(c, by_uid=False), copy.move, SELECTED),
+            command(b"MOVE", lambda c: copy_syntax.move(c, by_uid=False), copy.move, SELECTED, by_number=True),
             command(b"UID MOVE", lambda c: copy_syntax.move(c, by_uid=True), copy.move, SELECTED),
         ),
         announced=after_login,
@@ -231,7 +235,7 @@ ROWS: tuple[Capability, ...] = (
     Capability(  # RFC 5256
         b"SORT",
         (
-            command(b"SORT", lambda c: sort_syntax.sort(c, by_uid=False), sort.sort, SELECTED, keeps_numbers=True),
+            command(b"SORT", lambda c: sort_syntax.sort(c, by_uid=False), sort.sort, SELECTED, keeps_numbers=True, by_number=True),
             command(b"UID SORT", lambda c: sort_syntax.sort(c, by_uid=True), sort.sort, SELECTED),
         ),
         announced=after_login,
@@ -241,7 +245,7 @@ ROWS: tuple[Capability, ...] = (
     Capability(  # RFC 5256
         b"THREAD=ORDEREDSUBJECT",
         (
-            command(b"THREAD", lambda c: sort_syntax.thread(c, by_uid=False), sort.thread, SELECTED, keeps_numbers=True),
+            command(b"THREAD", lambda c: sort_syntax.thread(c, by_uid=False), sort.thread, SELECTED, keeps_numbers=True, by_number=True),
             command(b"UID THREAD", lambda c: sort_syntax.thread(c, by_uid=True), sort.thread, SELECTED),
         ),
         announced=after_login,
@@ -254,12 +258,13 @@ ROWS: tuple[Capability, ...] = (
             command(b"SETMETADATA", metadata_syntax.setmetadata, metadata.setmetadata, AUTHENTICATED),
         ),
         announced=after_login,
+        enabled_by_enable=True,
     ),
     Capability(b"LIST-METADATA", announced=after_login, list_returns=frozenset({b"METADATA"})),  # RFC 9590
     Capability(  # RFC 8508
         b"REPLACE",
         (
-            command(b"REPLACE", lambda c: replace_syntax.replace(c, by_uid=False), replace.replace, SELECTED),
+            command(b"REPLACE", lambda c: replace_syntax.replace(c, by_uid=False), replace.replace, SELECTED, by_number=True),
             command(b"UID REPLACE", lambda c: replace_syntax.replace(c, by_uid=True), replace.replace, SELECTED),
         ),
         announced=after_login,
@@ -288,6 +293,9 @@ ROWS: tuple[Capability, ...] = (
     Capability(b"BINARY", announced=after_login, fetch_items=frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})),
     Capability(b"UTF8=ACCEPT", announced=after_login, enabled_by_enable=True),  # RFC 6855
     Capability(b"INPROGRESS", announced=after_login),  # RFC 9585
+    Capability(b"NOTIFY", (command(b"NOTIFY", notify_syntax.notify, notify.notify, AUTHENTICATED),), announced=after_login),  # RFC 5465
+    Capability(b"MESSAGELIMIT", announced=after_login, search_keys=frozenset({b"UIDAFTER", b"UIDBEFORE"})),  # RFC 9738
+    Capability(b"UIDONLY", announced=after_login, enabled_by_enable=True),  # RFC 9586
 )
 
 REGISTRY: Registry = build(ROWS)

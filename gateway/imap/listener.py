@@ -22,7 +22,18 @@ from gateway.imap.grammar.search import CHARSETS
 from gateway.imap.phases import SELECTS, Phase, after, may_speak, wrong_phase
 from gateway.imap.refusals import farewell, refusal
 from gateway.imap.registry import Command
-from gateway.imap.responses import SERVERBUG, TOOBIG, UNAVAILABLE, Code, Condition, Continuation, Status, badcharset, capability_code
+from gateway.imap.responses import (
+    SERVERBUG,
+    TOOBIG,
+    UIDREQUIRED,
+    UNAVAILABLE,
+    Code,
+    Condition,
+    Continuation,
+    Status,
+    badcharset,
+    capability_code,
+)
 from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Session, States
 from gateway.imap.view import BadSequence
 from gateway.login import Login
@@ -54,6 +65,8 @@ class Limits:
     literal: int = 131_072
     literal_before_login: int = 4_096
     message_size: int = 50 << 20
+    messages: int = 1_000_000
+    watched: int = 1_000
     bad_commands: int = 20
     bad_commands_before_login: int = 5
     tls_timeout: float = 30
@@ -401,9 +414,12 @@ class Connection:
 
     def _has_to_tell(self) -> bool:
         session = self.session
+        idling = self._idling is not None
+        if session.news & News.ELSEWHERE and session.watch is not None:
+            return True
         if session.selected is None:
             return False
-        return bool(session.news & News.POLICY) or (self._idling is not None and bool(session.news & News.FOLDER))
+        return bool(session.news & News.POLICY) or ((idling or session.heard.always) and bool(session.news & News.FOLDER))
 
     def _advance(self) -> None:
         """Make of what came what can be made of it."""
@@ -507,11 +523,15 @@ class Connection:
                 raise Bad("there is no such command")
             if not may_speak(session.phase, row.phases):
                 raise Bad(wrong_phase(session.phase, row.phases))
+            if row.by_number and session.uid_only:
+                raise Bad("message numbers are not used once UIDONLY is enabled", UIDREQUIRED)
             wanted = cursor.whole(row.syntax)
             answer = await row.answer(session, wanted, output) or Answer()
             # What SELECT says is of one moment; what happened since is told from the next command on.
             if not answer.idles and row.leads is not SELECTS:
                 await session.settle(output, expunge_allowed=not row.keeps_numbers)
+                if session.watch is not None and session.news & News.ELSEWHERE:
+                    await session.watch.tell(output)
             ended = Status(Condition.OK, answer.text or f"{name.decode('ascii')} completed", answer.code, tag)
             ok = True
         except BadCharset as error:
@@ -520,7 +540,9 @@ class Connection:
             ended, ok = Status(Condition.NO, error.message, badcharset(_CHARSETS), tag), False
         except BadSyntax as error:
             ended, ok = Status(Condition.BAD, error.message, None, tag or error.tag), None
-        except (Bad, BadSequence, UnknownRight) as error:
+        except Bad as error:
+            ended, ok = Status(Condition.BAD, str(error), error.code, tag), None
+        except (BadSequence, UnknownRight) as error:
             ended, ok = Status(Condition.BAD, str(error), None, tag), None
         except No as error:
             ended, ok = Status(Condition.NO, error.text, error.code, tag), False
@@ -601,15 +623,18 @@ class Connection:
         output.flush()
 
     async def _tell(self) -> None:
-        """News while no command runs: of policy always, of messages while the client is idling."""
+        """News while no command runs: of policy always, of messages while the client is idling or wants them at any time."""
         await self._carrier.drain()
         session = self.session
         output = Output(self, utf8=session.takes_utf8, still=session.still)
         try:
             if session.news & News.POLICY:
                 await session.renew(output)
-            if self._idling is not None and session.news & News.FOLDER:
-                await session.settle(output, expunge_allowed=True)
+            idling = self._idling is not None
+            if session.selected is not None and (idling or session.heard.always) and session.news & News.FOLDER:
+                await session.settle(output, expunge_allowed=idling or session.heard.expunges_always)
+            if session.watch is not None and session.news & News.ELSEWHERE:
+                await session.watch.tell(output)
             output.flush()
             if self._idling is not None:
                 self._rest()
@@ -671,7 +696,18 @@ class ImapListener:
         use_small_tls_buffers()
         self.limits = limits or Limits()
         self.services = Services(
-            folders, login, sessions, changes, REGISTRY, States(), shared_prefix, plaintext_login, self.limits.message_size, mechanisms
+            folders,
+            login,
+            sessions,
+            changes,
+            REGISTRY,
+            States(),
+            shared_prefix,
+            plaintext_login,
+            self.limits.message_size,
+            mechanisms,
+            self.limits.messages,
+            self.limits.watched,
         )
         self.hostname = hostname
         self.tls = tls

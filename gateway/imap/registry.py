@@ -21,7 +21,8 @@ class Command:
 
     `syntax` reads what stands behind the name (use it through `Cursor.whole`); `answer` is called with the session, what
     `syntax` returned, and the function that emits responses. `keeps_numbers`: no EXPUNGE may be announced before its tagged
-    answer (RFC 3501 section 7.4.1). Build with `command`, which checks that syntax and answer agree.
+    answer (RFC 3501 section 7.4.1). `by_number`: it names messages by their numbers, which a client that enabled UIDONLY gave up.
+    Build with `command`, which checks that syntax and answer agree.
     """
 
     name: bytes
@@ -30,6 +31,7 @@ class Command:
     phases: Phases
     keeps_numbers: bool = False
     leads: Transition = STAY
+    by_number: bool = False
 
 
 def command(
@@ -40,9 +42,10 @@ def command(
     *,
     keeps_numbers: bool = False,
     leads: Transition = STAY,
+    by_number: bool = False,
 ) -> Command:
     """A row; mypy sees to it that `answer` takes what `syntax` makes. `name` in upper case, `UID FETCH` for one under UID."""
-    return Command(name, syntax, answer, phases, keeps_numbers, leads)
+    return Command(name, syntax, answer, phases, keeps_numbers, leads, by_number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,10 @@ NONEXISTENT: Final = Code(b"NONEXISTENT")
 CLOSED: Final = Code(b"CLOSED")
 UIDNOTSTICKY: Final = Code(b"UIDNOTSTICKY")
 TOOBIG: Final = Code(b"TOOBIG")
+# RFC 5465 section 5.8.
+NOTIFICATIONOVERFLOW: Final = Code(b"NOTIFICATIONOVERFLOW")
+# RFC 9586 section 3.
+UIDREQUIRED: Final = Code(b"UIDREQUIRED")
 # RFC 3516 section 4.3.
 UNKNOWN_CTE: Final = Code(b"UNKNOWN-CTE")
 # RFC 4978 section 3.
@@ -200,6 +204,16 @@ def copyuid(validity: int, source: Sequence[int], target: Sequence[int]) -> Code
 def highestmodseq(modseq: int) -> Code:
     """`"HIGHESTMODSEQ" SP mod-sequence-value` (RFC 7162 section 3.1.2)"""
     return Code(b"HIGHESTMODSEQ", b"%d" % modseq)
+
+
+def messagelimit(limit: int, lowest: int | None = None) -> Code:
+    """`"MESSAGELIMIT" SP message-limit [SP uniqueid]` (RFC 9738 section 5): the lowest UID that was worked on."""
+    return Code(b"MESSAGELIMIT", b"%d" % limit if lowest is None else b"%d %d" % (limit, lowest))
+
+
+def badevent(events: Iterable[bytes]) -> Code:
+    """`"BADEVENT" SP "(" event-name *(SP event-name) ")"`: all that can be told (RFC 5465 sections 3.1 and 8)."""
+    return Code(b"BADEVENT", spell_list(events))
 
 
 def inprogress(tag: bytes, done: int | None, goal: int | None) -> Code:
@@ -292,9 +306,11 @@ def childinfo(options: Iterable[bytes]) -> Extended:
     return Extended(b'"CHILDINFO"', spell_list(b'"%b"' % option for option in options))
 
 
-def oldname(mailbox: str) -> Extended:
-    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 9051 section 6.3.9.7), for who enabled that and with it UTF-8."""
-    return Extended(b'"OLDNAME"', b"(%b)" % spell_mailbox(mailbox, utf8=True))
+def oldname(mailbox: str, *, utf8: bool = True) -> Extended:
+    """`oldname-extended-item = "OLDNAME" SP "(" mailbox ")"` (RFC 5465 section 8, RFC 9051 section 6.3.9.7); who enabled IMAP4rev2 has
+    enabled UTF-8 with it.
+    """
+    return Extended(b'"OLDNAME"', b"(%b)" % spell_mailbox(mailbox, utf8=utf8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +478,18 @@ class FetchData:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* n FETCH (...)`"""
         return b"* %d FETCH (%b)\r\n" % (self.number, b" ".join(self.items))
+
+
+@dataclass(frozen=True, slots=True)
+class UidFetchData:
+    """`uidfetch-resp = uniqueid SP "UIDFETCH" SP msg-att` (RFC 9586 section 4): what FetchData is once UIDONLY is on."""
+
+    uid: int
+    items: tuple[bytes, ...]
+
+    def spell(self, *, utf8: bool = False) -> bytes:
+        """`* uid UIDFETCH (...)`"""
+        return b"* %d UIDFETCH (%b)\r\n" % (self.uid, b" ".join(self.items))
 
 
 @dataclass(frozen=True, slots=True)

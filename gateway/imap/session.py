@@ -28,6 +28,7 @@ from gateway.imap.responses import (
     Status,
     highestmodseq,
     inprogress,
+    messagelimit,
     permanentflags,
 )
 from gateway.imap.sections import PartReader
@@ -35,7 +36,7 @@ from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused, until
 from gateway.sessions import Sessions
-from policy.identity import Actor, Address
+from policy.identity import Actor, Address, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
@@ -63,6 +64,26 @@ class Answer:
     idles: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A command was done for the newest messages only, as many as `limit` allows; `lowest` is the first of their UIDs."""
+
+    limit: int
+    lowest: int
+
+    @property
+    def code(self) -> Code:
+        """RFC 9738 section 3.1."""
+        return messagelimit(self.limit, self.lowest)
+
+    def tell(self, answer: Answer, emit: "Output") -> Answer:
+        """The answer with the code, which goes untagged where another has the place (RFC 9738 section 3.1)."""
+        if answer.code is None:
+            return Answer(f"done for the newest {self.limit} messages", self.code)
+        emit.say(Status(Condition.NO, f"done for the newest {self.limit} messages", self.code))
+        return answer
+
+
 class No(Exception):
     """A tagged NO for reasons that are IMAP's own."""
 
@@ -74,6 +95,10 @@ class No(Exception):
 
 class Bad(Exception):
     """A tagged BAD: the client asked for what cannot be asked for."""
+
+    def __init__(self, text: str, code: Code | None = None) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Ended(Exception):
@@ -200,7 +225,8 @@ class Wire(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS;
-    `append_limit`: octets of one message; `mechanisms`: of SASL."""
+    `append_limit`: octets of one message; `mechanisms`: of SASL; `message_limit`: messages of one command; `watch_limit`: folders that
+    one session follows."""
 
     folders: Folders
     login: Login
@@ -212,6 +238,8 @@ class Services:
     plaintext_login: bool
     append_limit: int
     mechanisms: tuple[str, ...]
+    message_limit: int = 1_000_000
+    watch_limit: int = 1_000
 
 
 class States:
@@ -331,6 +359,47 @@ def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: 
     state.modseq = max(state.modseq, modseq)
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which changes of the selected folder a client hears of, and when (RFC 5465); by default all, while a command runs.
+
+    `messages`: new and expunged ones; `flags`: changed ones. `always`: between commands too, `expunges_always`: expunged ones
+    as well. `fetch_new`: what is to be said of new messages, called with their places.
+    """
+
+    messages: bool = True
+    flags: bool = True
+    always: bool = False
+    expunges_always: bool = False
+    fetch_new: Callable[["Session", Sequence[Span], Output], Awaitable[None]] | None = None
+
+
+class Watch(Protocol):
+    """Who looks beyond the selected folder for a session, and tells at any time: NOTIFY, ENABLE METADATA."""
+
+    @property
+    def pending(self) -> bool:
+        """Is there something to look at?"""
+
+    async def tell(self, output: Output) -> None:
+        """What happened since it was last told. Raises ConnectionError."""
+
+    def did(self, *names: str) -> None:
+        """The client itself made, renamed, removed, subscribed to these names: no news to it."""
+
+    def added(self, folder: FolderId, modseq: int) -> None:
+        """The client itself put messages into this folder."""
+
+    def left(self, folder: FolderId, modseq: int) -> None:
+        """The folder is selected no more; up to this mod-sequence the client knows all of it."""
+
+    async def include_metadata(self) -> None:
+        """Entries of every folder are told as well. Raises Refused."""
+
+    def end(self) -> None:
+        """No more."""
+
+
 class Following(Protocol):
     """Searches whose results the client is kept up to date with, as long as the folder is selected (RFC 5267)."""
 
@@ -343,14 +412,16 @@ class Following(Protocol):
 
 class Selected:
     """The folder a session is in. `examined`: by EXAMINE, nothing may be changed. `permanent`, `writable`: what the client was told;
-    `names`: the flags that `permanent` was chosen from; `reader`: the part that is being fetched piece by piece."""
+    `names`: the flags that `permanent` was chosen from; `reader`: the part that is being fetched piece by piece; `own`: messages it put
+    there itself that are still to be told."""
 
-    __slots__ = ("contexts", "examined", "folder", "names", "permanent", "reader", "view", "writable")
+    __slots__ = ("contexts", "examined", "folder", "names", "own", "permanent", "reader", "view", "writable")
 
     def __init__(self, folder: OpenFolder, view: View, *, examined: bool) -> None:
         self.folder = folder
         self.view = view
         self.examined = examined
+        self.own: set[int] = set()
         self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
         self.names = view.flags_told
@@ -378,7 +449,22 @@ class Selected:
 class Session:
     """One client's session. Handlers read and change it; the listener drives it."""
 
-    __slots__ = ("_leave", "actor", "began", "enabled", "interest", "namespace", "news", "phase", "selected", "services", "visit", "wire")
+    __slots__ = (
+        "_leave",
+        "actor",
+        "began",
+        "enabled",
+        "heard",
+        "interest",
+        "namespace",
+        "news",
+        "phase",
+        "selected",
+        "services",
+        "visit",
+        "watch",
+        "wire",
+    )
 
     def __init__(self, services: Services, wire: Wire) -> None:
         self.services = services
@@ -392,6 +478,8 @@ class Session:
         self.interest: Interest | None = None
         self.news = News(0)
         self.began = 0.0
+        self.heard = Heard()
+        self.watch: Watch | None = None
         self._leave: Callable[[], None] | None = None
 
     # --- who
@@ -416,10 +504,12 @@ class Session:
         """Nobody acts any more, and nothing of who did is left (RFC 8437 section 3): no folder, no extension that was enabled."""
         self._end()
         self.enabled = frozenset()
+        self.heard = Heard()
         self.news = News(0)
         self.actor = self.visit = self.namespace = None
 
     def _end(self) -> None:
+        self.look_with(None)
         self.deselect()
         if self.interest is not None:
             self.interest.end()
@@ -427,6 +517,25 @@ class Session:
         if self._leave is not None:
             self._leave()
             self._leave = None
+
+    def look_with(self, watch: Watch | None) -> None:
+        """Somebody looks beyond the selected folder from here on, and whoever did so before does not."""
+        if self.watch is not None:
+            self.watch.end()
+        self.watch = watch
+        self.news &= ~News.ELSEWHERE
+
+    def added(self, folder: FolderRow, uids: Iterable[int], modseq: int) -> None:
+        """The client itself put these messages there: it is not told of them as if somebody else had (RFC 5465 sections 5 and 5.2)."""
+        if self.heard.fetch_new is not None and self.selected is not None and self.selected.folder.row.id == folder.id:
+            self.selected.own.update(uids)
+        if self.watch is not None:
+            self.watch.added(folder.id, modseq)
+
+    def did(self, *names: str) -> None:
+        """The client itself made, renamed, removed or subscribed to these names."""
+        if self.watch is not None:
+            self.watch.did(*names)
 
     @property
     def acting(self) -> Visit:
@@ -446,8 +555,12 @@ class Session:
         offered = mechanisms.offered(self.services.mechanisms, self.wire.end_point)
         circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login, offered)
         announced = self.services.registry.announce(circumstances)
-        limit = b"APPENDLIMIT=%d" % self.services.append_limit
-        return tuple(limit if name == b"APPENDLIMIT" else SPELLINGS.get(name, name) for name in announced)
+        spellings = {
+            **SPELLINGS,
+            b"APPENDLIMIT": b"APPENDLIMIT=%d" % self.services.append_limit,
+            b"MESSAGELIMIT": b"MESSAGELIMIT=%d" % self.services.message_limit,
+        }
+        return tuple(spellings.get(name, name) for name in announced)
 
     # --- names of folders
 
@@ -513,6 +626,8 @@ class Session:
             return
         if selected.view.has_claimed:
             selected.folder.claim_recent()
+        if self.watch is not None:
+            self.watch.left(selected.folder.row.id, selected.view.modseq)
         if self.interest is not None:
             self.interest.follow_folder(None)
             self.interest.follow_scopes(())
@@ -533,44 +648,80 @@ class Session:
         fresh.go_on(selected.view)
         selected.view = fresh
 
-    async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False) -> None:
-        """Before the tagged answer of a command and while idling: what happened in the folder. `ask`: even if nothing was heard."""
+    async def settle(self, output: Output, *, expunge_allowed: bool, ask: bool = False, own: bool = False) -> None:
+        """Before the tagged answer of a command and while idling: what happened in the folder. `ask`: even if nothing was heard.
+        `own`: the client itself has just taken messages away, so that it hears of it whatever it wants to hear of."""
         selected = self.selected
         if selected is None:
             return
         if ask or self.news & News.FOLDER:
             selected = await self.refresh()
         if selected.view.pending:
-            await self._announce(selected, output, expunge_allowed=expunge_allowed)
+            await self._announce(selected, output, expunge_allowed=expunge_allowed, own=own)
         elif selected.view.flags_told is not selected.names:
             self._permanent(selected, output)
         if selected.contexts is not None:
             await selected.contexts.keep_up(selected, output)
 
-    async def _announce(self, selected: Selected, output: Output, *, expunge_allowed: bool) -> None:
+    async def _announce(self, selected: Selected, output: Output, *, expunge_allowed: bool, own: bool) -> None:
         view = selected.view
         if selected.contexts is not None:
             selected.contexts.leave(view, output)
         quick = b"QRESYNC" in self.enabled
-        item = self.flags_item if b"CONDSTORE" in self.enabled or self.is_rev2 else None
-        for response in view.announce(expunge_allowed=expunge_allowed, vanished=quick, flags_item=item):
+        heard = self.heard
+        # RFC 5465 section 5.1: who is told at any time is told by UID.
+        item = self.flags_item if b"CONDSTORE" in self.enabled or heard.always or self.is_rev2 else None
+        said = view.announce(
+            expunge_allowed=expunge_allowed and (heard.messages or own),
+            vanished=quick or self.uid_only,
+            flags_item=item,
+            uid_only=self.uid_only,
+            messages=heard.messages,
+            flags=heard.flags,
+        )
+        for response in said:
             output.say(response)
             await output.breathe()
+        if heard.fetch_new is not None and view.fresh < view.exists:
+            await self._fetch_new(selected, heard.fetch_new, output)
+        if heard.expunges_always and not expunge_allowed and view.withholds:
+            self.news |= News.FOLDER
         if quick and view.withholds:
             # RFC 7162 section 3.2: mod-sequences above that of an expunge that is held back may have been told.
             output.say(Status(Condition.OK, "more is to be told", highestmodseq(view.modseq)))
         self._permanent(selected, output)
 
+    async def _fetch_new(
+        self, selected: Selected, fetch: Callable[["Session", Sequence[Span], Output], Awaitable[None]], output: Output
+    ) -> None:
+        view, own = selected.view, selected.own
+        selected.own = set()
+        spans: list[Span] = []
+        for place in range(view.fresh, view.exists):
+            if view.uids[place] in own:
+                continue
+            if spans and spans[-1][1] == place:
+                spans[-1] = (spans[-1][0], place + 1)
+            else:
+                spans.append((place, place + 1))
+        if spans:
+            await fetch(self, spans, output)
+
     def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> tuple[bytes, ...]:
-        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1), or IMAP4rev2; with that or QRESYNC the UID
-        is part of it (RFC 9051 section 7.5.2).
+        """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1), or IMAP4rev2; with that, QRESYNC or NOTIFY
+        the UID is part of it (RFC 9051 section 7.5.2).
         """
         items = [self.here.view.state.spell_flags(flags, recent=recent)]
-        if b"QRESYNC" in self.enabled or self.is_rev2:
+        if (b"QRESYNC" in self.enabled or self.heard.always or self.is_rev2) and not self.uid_only:
             items.insert(0, b"UID %d" % uid)
         if b"CONDSTORE" in self.enabled:
             items.append(b"MODSEQ (%d)" % modseq)
         return tuple(items)
+
+    @property
+    def uid_only(self) -> bool:
+        """Messages are named by UIDs alone, in both directions (RFC 9586)."""
+        return b"UIDONLY" in self.enabled
 
     def enable(self, *names: bytes) -> None:
         """Switch extensions on until the connection ends."""
@@ -644,6 +795,21 @@ class Session:
         if flags != selected.permanent:
             selected.permanent = flags
             output.say(Status(Condition.OK, "these flags may be changed", permanentflags(flags)))
+
+
+def newest(view: View, spans: list[Span], limit: int) -> tuple[list[Span], Cut | None]:
+    """The last of these places, no more than `limit`; None: it is all of them."""
+    left = limit
+    kept: list[Span] = []
+    for low, high in reversed(spans):
+        if not left:
+            return kept[::-1], Cut(limit, view.uids[kept[-1][0]])
+        first = max(low, high - left)
+        kept.append((first, high))
+        left -= high - first
+        if first > low:
+            return kept[::-1], Cut(limit, view.uids[first])
+    return spans, None
 
 
 def mailbox_id(row: FolderRow) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import compress, islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, spell_list
+from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, UidFetchData, spell_list
 from gateway.imap.responses import vanished as vanished_responses
 
 # Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead.
@@ -199,20 +199,23 @@ class View:
     `uids[:exists]` are its messages in order. While nothing was expunged behind its back the array is the state's own; it has one
     of its own only from the moment it must tell of new messages before it may tell of expunged ones.
 
+    `fresh`: from this place on the messages are those that the last announcement brought.
     `claims`: a read-write SELECT takes \\Recent away from later sessions, EXAMINE does not. `modseq`: everything up to it was told, so
     that a client that comes back with it misses nothing (RFC 7162 section 3.2: not what is above an EXPUNGE that is held back).
     `flags_told`: what the last FLAGS said.
     `tells_recent`: False for a client of IMAP4rev2, which has no \\Recent; for others the messages are recent no more all the same.
     """
 
-    __slots__ = ("_place", "_recent", "_saved", "_told", "claims", "exists", "flags_told", "modseq", "state", "tells_recent", "uids")
+    __slots__ = (
+        "_place", "_recent", "_saved", "_told", "claims", "exists", "flags_told", "fresh", "modseq", "state", "tells_recent", "uids",
+    )  # fmt: skip
 
     def __init__(self, state: FolderState, *, claims: bool = True, tells_recent: bool = True) -> None:
         self.state = state
         self.claims = claims
         self.tells_recent = tells_recent
         self.uids = state.uids
-        self.exists = len(state.uids)
+        self.exists = self.fresh = len(state.uids)
         self.modseq = state.modseq
         self._place = state.log_end
         self._told: set[int] | None = None
@@ -322,6 +325,7 @@ class View:
         self.flags_told = before.flags_told
         self._recent = before._recent
         self._saved = before._saved
+        self.fresh = self.exists
 
     def resolve(self, messages: SequenceSet, *, by_uid: bool, lenient: bool = False) -> array[int]:
         """The UIDs of a sequence set, ascending, each once. Raises BadSequence as `spans` does."""
@@ -452,6 +456,9 @@ class View:
         expunge_allowed: bool,
         vanished: bool = False,
         flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None,
+        uid_only: bool = False,
+        messages: bool = True,
+        flags: bool = True,
     ) -> Iterator[Response]:
         """What happened since the client was last told, as responses in an order in which every number is right: EXPUNGE from the
         highest number down, then EXISTS and RECENT, then FLAGS if keywords were added, then FETCH with the flags that changed.
@@ -459,22 +466,27 @@ class View:
         RFC 3501 section 7.4.1: no EXPUNGE while a command runs whose answer names message numbers (`expunge_allowed` False); what
         is held back is told later, and what is new meanwhile is told all the same. `vanished`: one VANISHED instead of EXPUNGEs
         (RFC 7162 section 3.2.10). `flags_item(uid, flags, modseq, recent)`: what a FETCH contains, when more is wanted than FLAGS.
+        `uid_only`: UIDFETCH instead of FETCH (RFC 9586 section 3.6). `messages`, `flags`: whether the client wants to hear of new
+        messages, and of changed flags (RFC 5465 section 3.1); what it does not hear of is told when it does again.
 
         All of it has to be taken; between two responses the folder may change: what happens then is told next time, or now and
         then again.
         """
         state = self.state
         modseq = state.modseq
+        self.fresh = self.exists
         if not self.pending:
             self.modseq = modseq
             return
-        changed = self._changed_uids()
-        self._place = state.log_end
+        changed = self._changed_uids() if flags else []
+        # Behind the log: what changes unheard is found by its mod-sequence when it is asked for again.
+        self._place = state.log_end if flags else -1
         self._told = None
         if not self.current and expunge_allowed:
             yield from self._expunge(vanished=vanished)
-        before = self.exists
-        self._grow()
+        before = self.fresh = self.exists
+        if messages:
+            self._grow()
         if self.exists != before:
             exists = self.exists
             is_new = self._claim(before) and self.tells_recent
@@ -489,14 +501,14 @@ class View:
             # What is new is fetched by the client anyway; what is gone has no flags.
             if number is None or number > before or at is None:
                 continue
-            flags, recent = state.flags[at], self.is_recent(uid)
+            bits, recent = state.flags[at], self.is_recent(uid)
             if flags_item is None:
-                items: tuple[bytes, ...] = (state.spell_flags(flags, recent=recent),)
+                items: tuple[bytes, ...] = (state.spell_flags(bits, recent=recent),)
             else:
-                items = flags_item(uid, flags, state.modseqs[at], recent)
+                items = flags_item(uid, bits, state.modseqs[at], recent)
             yield from self.new_flags()
-            yield FetchData(number, items)
-        if not self.withholds:
+            yield UidFetchData(uid, items) if uid_only else FetchData(number, items)
+        if flags and (messages or self.exists == len(self.uids)) and not self.withholds:
             self.modseq = modseq
 
     def _changed_uids(self) -> list[int]:
@@ -557,6 +569,21 @@ def _first_difference(mine: array[int], alive: array[int], low: int, high: int, 
         else:
             low = middle + 1
     return low
+
+
+def overlap(left: Sequence[Span], right: Sequence[Span]) -> list[Span]:
+    """The places that are in both; each ascending and merged."""
+    found: list[Span] = []
+    here = there = 0
+    while here < len(left) and there < len(right):
+        low, high = max(left[here][0], right[there][0]), min(left[here][1], right[there][1])
+        if low < high:
+            found.append((low, high))
+        if left[here][1] < right[there][1]:
+            here += 1
+        else:
+            there += 1
+    return found
 
 
 def _merged(spans: list[Span]) -> list[Span]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.carrier import TICK, Wheel
-from gateway.changes import Changes, News
+from gateway.changes import METADATA_KEPT, Changes, Ledger, News
 from policy.identity import AccountId, FolderId
-from store.port import DIRECTORY, Event, FolderChanged, FoldersChanged, PolicyChanged, QueueChanged
+from store.port import DIRECTORY, Event, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, QueueChanged
 
 
 class Teller:
@@ -159,3 +159,73 @@ def test_a_clock_that_is_followed_no_more_does_not_wake() -> None:
         assert not sleeper.woken
 
     run(scene)
+
+
+def test_who_follows_several_folders_knows_which_changed() -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        interest = changes.register(sleeper)
+        interest.ledger = Ledger(AccountId(1), changes.number())
+        assert interest.follow_folders((FolderId(7), FolderId(8), FolderId(9))) == {7, 8, 9}
+        for folder in (7, 8, 7, 10):
+            teller.say(FolderChanged(FolderId(folder), 1))
+        await turn()
+        assert sleeper.woken == [News.FOLDER]
+        assert interest.ledger.folders == {7, 8}
+        interest.ledger.clear()
+        assert interest.follow_folders((FolderId(9), FolderId(10))) == {10}
+        teller.say(FolderChanged(FolderId(8), 2), FolderChanged(FolderId(10), 2))
+        await turn()
+        assert interest.ledger.folders == {10}
+        interest.end()
+        assert not changes.by_folder
+
+    run(scene)
+
+
+OWN, BOTH, OTHERS = AccountId(1), AccountId(0), AccountId(2)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (MetadataChanged(OWN, FolderId(7), BOTH, ("/shared/a",)), {7: ["/shared/a"]}),
+        (MetadataChanged(OTHERS, FolderId(7), BOTH, ("/shared/a", "/shared/b")), {7: ["/shared/a", "/shared/b"]}),
+        (MetadataChanged(OTHERS, FolderId(7), OWN, ("/private/a",)), {7: ["/private/a"]}),
+        (MetadataChanged(OTHERS, FolderId(7), OTHERS, ("/private/a",)), {}),
+        (MetadataChanged(OWN, FolderId(0), OWN, ("/private/a",)), {0: ["/private/a"]}),
+        (MetadataChanged(OTHERS, FolderId(0), OTHERS, ("/private/a",)), {}),
+        (MetadataChanged(OTHERS, FolderId(0), BOTH, ("/shared/a",)), {}),
+        (MetadataChanged(AccountId(3), FolderId(7), BOTH, ("/shared/a",)), {}),
+        (MetadataChanged(OWN, FolderId(7), BOTH, ("/shared/a",), origin=1), {}),
+        (MetadataChanged(OWN, FolderId(7), BOTH, ("/shared/a",), origin=2), {7: ["/shared/a"]}),
+    ],
+)
+def test_entries_are_told_to_those_who_may_have_them(event: MetadataChanged, expected: dict[int, list[str]]) -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleeper = Sleeper()
+        interest = changes.register(sleeper)
+        interest.ledger = Ledger(OWN, changes.number())
+        interest.follow_scopes((1, 2))
+        deaf = Sleeper()
+        changes.register(deaf).follow_scopes((1, 2))
+        teller.say(event, event)
+        await turn()
+        assert {folder: list(entries) for folder, entries in interest.ledger.entries.items()} == expected
+        assert sleeper.woken == ([News.METADATA] if expected else [])
+        assert not deaf.woken
+
+    run(scene)
+
+
+def test_no_more_entries_are_kept_than_fit() -> None:
+    ledger = Ledger(OWN, 1)
+    for number in range(METADATA_KEPT):
+        ledger.note(MetadataChanged(OWN, FolderId(number % 3 + 1), BOTH, (f"/shared/{number}",)))
+    assert not ledger.lost
+    assert sum(map(len, ledger.entries.values())) == METADATA_KEPT
+    ledger.note(MetadataChanged(OWN, FolderId(1), BOTH, ("/shared/one more",)))
+    assert ledger.lost
+    assert ledger.entries == {}
+    ledger.clear()
+    assert not ledger.lost

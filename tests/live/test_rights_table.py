@@ -403,6 +403,18 @@ class Play:
 
 
 @pytest.mark.usefixtures("prepared")
+def test_notify_tells_of_whom_status_may_be_asked(server: Server) -> None:
+    """RFC 5465 sections 3.1 and 5: the figures where there is `r`, \\NoAccess where there is only `l`, and not a word of what is hidden."""
+    with Talk(server.ports["imap"], ACTOR) as session:
+        names = " ".join(f'"Other Users/owner/{column.folder}"' for column in COLUMNS)
+        told = session.ok(f"NOTIFY SET STATUS (mailboxes ({names}) (MessageNew MessageExpunge FlagChange))").lines
+    for column in COLUMNS:
+        about = [line.split()[1] for line in told if f'"Other Users/owner/{column.folder}"'.encode() in line]
+        assert about == {"+": [b"STATUS"], "-": [b"LIST"], ".": []}[column.cells["STATUS"]], column
+    assert all(b"\\NoAccess" in line for line in told if line.startswith(b"* LIST"))
+
+
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("column", COLUMNS, ids=str)
 def test_a_right_allows_exactly_what_the_grid_says(column: Column, owner: Talk, actor: Talk) -> None:
     play = Play(column, owner, actor)
@@ -666,6 +678,8 @@ def test_a_hidden_folder_answers_every_command_as_one_that_is_not_there(people: 
     ]
     commands += [
         ("STATUS {} (MESSAGES UNSEEN)", None),
+        ("NOTIFY SET STATUS (mailboxes {} (MessageNew MessageExpunge MailboxName))", None),
+        ("NOTIFY SET STATUS (subtree {} (MessageNew MessageExpunge SubscriptionChange MailboxMetadataChange))", None),
         ("RENAME {} {}x", None),
         ("RENAME Own {}", None),
         ("CREATE {}/New", None),

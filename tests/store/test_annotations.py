@@ -2,11 +2,13 @@
 
 import pytest
 
+from policy.identity import AccountId
 from store import annotations
 from store.accounts import DeleteAccount
 from store.annotations import SERVER, SetAnnotations
 from store.errors import LimitReached, NotFound
 from store.folders import RenameFolder
+from store.port import MetadataChanged
 from tests.store.letters import Bench
 
 
@@ -64,3 +66,15 @@ def test_neighbours_in_the_alphabet_are_not_below(bench: Bench) -> None:
     bench.do(SetAnnotations(bench.anna, bench.anna, inbox, tuple((name, b"1") for name in names)))
     for depth, found in ((0, 1), (1, 2), (None, 3)):
         assert len(bench.ask(annotations.values, bench.anna, bench.anna, inbox, ["/private/a"], depth)) == found
+
+
+def test_who_follows_is_told_which_entries_changed(bench: Bench) -> None:
+    inbox = bench.inbox(bench.anna)
+    bench.do(SetAnnotations(bench.anna, bench.bruno, inbox, (("/private/a", b"1"), ("/shared/a", b"2"), ("/shared/b", b"3")), origin=7))
+    assert set(bench.events) == {
+        MetadataChanged(bench.anna, inbox, bench.bruno, ("/private/a",), 7),
+        MetadataChanged(bench.anna, inbox, AccountId(0), ("/shared/a", "/shared/b"), 7),
+    }
+    # What was not there cannot go.
+    bench.do(SetAnnotations(bench.anna, bench.anna, inbox, (("/private/a", None), ("/shared/b", None))))
+    assert list(bench.events) == [MetadataChanged(bench.anna, inbox, AccountId(0), ("/shared/b",))]

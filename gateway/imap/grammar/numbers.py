@@ -8,7 +8,8 @@ from gateway.imap.grammar.cursor import Cursor
 _DIGITS = re.compile(rb"[0-9]{1,10}(?![0-9])")
 _LONG_DIGITS = re.compile(rb"[0-9]{1,19}(?![0-9])")
 _SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*+")
-_LARGEST = 0xFFFFFFFF
+HIGHEST_UID = 0xFFFFFFFF
+_LARGEST = HIGHEST_UID
 _LARGEST64 = 0x7FFFFFFFFFFFFFFF
 # As many as fit into a line of 64 KiB; what resolves them merges first, so the number itself costs little.
 MAX_MEMBERS = 16384

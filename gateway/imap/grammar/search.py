@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 from gateway.imap.grammar.cursor import BadCharset, Cursor, atom
 from gateway.imap.grammar.dates import date
+from gateway.imap.grammar.fetch import FETCH_ITEMS, FetchItem, fetch_att
 from gateway.imap.grammar.flags import MAX_KEYWORD
-from gateway.imap.grammar.numbers import SequenceSet, number64, nz_number, sequence_set
+from gateway.imap.grammar.numbers import HIGHEST_UID, SequenceSet, number64, nz_number, sequence_set
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import option as partial_option
 from gateway.imap.grammar.strings import astring, string
@@ -22,6 +23,7 @@ _FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,998}\Z")
 # Deep enough for clients that write a long "or" as OR a OR b OR c ...; far from Python's own limit for who walks the tree.
 MAX_DEPTH = 50
 MAX_KEYS = 1000
+MAX_ATTRIBUTES = 64
 
 CHARSETS: Mapping[bytes, str] = MappingProxyType(
     {
@@ -155,6 +157,13 @@ class Search:
         return self.returning is not None and any(given.name == option for given in self.returning)
 
 
+@dataclass(frozen=True, slots=True)
+class Update(Parameter):
+    """UPDATE, and what is to be fetched of new messages that match (RFC 5465 section 7)."""
+
+    attributes: tuple[FetchItem, ...] = ()
+
+
 SearchKeys = Mapping[bytes, Callable[[Cursor, bytes, str], SearchKey]]
 """Name in upper case to the rule for what follows it (cursor behind the name, the name, Python's name of the charset)."""
 SearchOptions = Mapping[bytes, Callable[[Cursor], bytes] | None]
@@ -232,10 +241,27 @@ def _search_return_opts(c: Cursor, options: SearchOptions) -> tuple[Parameter, .
         if name not in options or name in found:
             c.fail("expected a return option that this server has, each once, before this place")
         rule = options[name]
+        if name == b"UPDATE":
+            found[name] = _update(c)
+            continue
         found[name] = Parameter(name, None if rule is None else rule(c))
     if b"PARTIAL" in found and b"ALL" in found:
         c.fail("expected PARTIAL or ALL, not both")
     return tuple(found.values()) or (Parameter(b"ALL"),)
+
+
+def _update(c: Cursor) -> Update:
+    """`modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"]` (RFC 5465 section 8), with the space that its examples have."""
+    if not c.skip(b" (") and not c.skip(b"("):
+        return Update(b"UPDATE")
+    found: dict[FetchItem, None] = {}
+    while True:
+        found[fetch_att(c, FETCH_ITEMS)] = None
+        if c.skip(b")"):
+            return Update(b"UPDATE", None, tuple(found))
+        if len(found) == MAX_ATTRIBUTES:
+            c.fail(f"expected at most {MAX_ATTRIBUTES} things to fetch")
+        c.sp()
 
 
 def charset_name(c: Cursor) -> str:
@@ -389,6 +415,14 @@ def uid(c: Cursor, name: bytes, charset: str) -> SearchKey:
     return Among(sequence_set(c), by_uid=True)
 
 
+def beside(c: Cursor, name: bytes, charset: str) -> SearchKey:
+    """`"UIDAFTER" SP uniqueid / "UIDBEFORE" SP uniqueid` (RFC 9738 section 3.2): above it and below it, the last message or not."""
+    c.sp()
+    one = nz_number(c)
+    low, high = (one + 1, HIGHEST_UID) if name == b"UIDAFTER" else (1, one - 1)
+    return Among(SequenceSet(((low, high),)), by_uid=True) if low <= high else Not(Everything())
+
+
 def modseq_key(c: Cursor, name: bytes, charset: str) -> SearchKey:
     """`search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer`, `search-modseq-ext = SP entry-name SP entry-type-req`.
 
@@ -447,6 +481,7 @@ SEARCH_KEYS: SearchKeys = MappingProxyType(
         b"SAVEDATESUPPORTED": everything,
         **dict.fromkeys((b"EMAILID", b"THREADID"), object_id),
         b"UID": uid,
+        **dict.fromkeys((b"UIDAFTER", b"UIDBEFORE"), beside),
         b"MODSEQ": modseq_key,
     }
 )

@@ -8,7 +8,7 @@ from gateway.imap.grammar.append import Append, AppendMessage
 from gateway.imap.handlers.catenate import Catenation
 from gateway.imap.handlers.listing import listed
 from gateway.imap.handlers.store import sorted_out
-from gateway.imap.responses import TOOBIG, UNKNOWN_CTE, appenduid
+from gateway.imap.responses import TOOBIG, UNKNOWN_CTE, appenduid, messagelimit
 from gateway.imap.session import Answer, No, Output, Session
 from gateway.message.binary import CannotKeep, without_nul
 from gateway.message.split import read_header
@@ -23,11 +23,18 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     It takes the place of a copy that the server filed itself: delegation.md section 6.
     """
     place = session.place(command.mailbox)
+    limit = session.services.message_limit
+    if len(command.messages) > limit:
+        raise No("too many messages in one APPEND, nothing was appended", messagelimit(limit))
     catenation = Catenation(session)
+    if any(message.parts for message in command.messages):
+        # RFC 3501 section 6.3.11: [TRYCREATE] comes before what is wrong with a message.
+        await session.services.folders.admits(session.acting, place)
     items = [await item_of(session, message, catenation) for message in command.messages]
     if len(items) > 1 and not all(item.octets for item in items):
         raise No("nothing was appended: a message without an octet among several ends them all")
     row, done = await session.services.folders.append(session.acting, place, items)
+    session.added(row, done.uids, done.modseq)
     if session.is_rev2 and session.names.canonical(command.mailbox) != command.mailbox:
         emit.say(await listed(session, command.mailbox, row))
     return Answer(code=appenduid(done.uidvalidity, done.uids) if done.uids else None)

@@ -4,6 +4,8 @@ from typing import Final
 
 from gateway.changes import News
 from gateway.imap.grammar.connection import Capability, Compress, Enable, Identify, Idle, Logout, Noop, StartTls, Unauthenticate
+from gateway.imap.handlers.contexts import end_numbered
+from gateway.imap.handlers.notify import watch_metadata
 from gateway.imap.responses import COMPRESSIONACTIVE, Capabilities, Condition, Continuation, Enabled, Identification, Status
 from gateway.imap.session import SPELLINGS, Answer, Bad, No, Output, Session
 
@@ -18,6 +20,8 @@ async def capability(session: Session, command: Capability, emit: Output) -> Non
 async def noop(session: Session, command: Noop, emit: Output) -> None:
     """What happened is told before the tagged answer."""
     session.news |= News.FOLDER
+    if session.watch is not None and session.watch.pending:
+        session.news |= News.ELSEWHERE
 
 
 async def logout(session: Session, command: Logout, emit: Output) -> Answer:
@@ -65,6 +69,10 @@ async def enable(session: Session, command: Enable, emit: Output) -> None:
     if b"CONDSTORE" in enabled or b"QRESYNC" in enabled:
         # RFC 7162 section 3.2.3: QRESYNC comes with all of CONDSTORE.
         session.use_modseqs(emit)
+    if b"METADATA" in enabled and b"METADATA" not in session.enabled:
+        await watch_metadata(session, emit)
+    if b"UIDONLY" in enabled and session.selected is not None:
+        end_numbered(session.selected, emit)
     session.enable(*enabled)
     emit.utf8 = session.takes_utf8
     emit.say(Enabled(tuple(SPELLINGS.get(name, name) for name in enabled)))

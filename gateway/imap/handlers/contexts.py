@@ -12,7 +12,7 @@ from gateway.imap.contexts import Pair, Results, spell_pairs
 from gateway.imap.grammar.contexts import CancelUpdate
 from gateway.imap.responses import Condition, FoundExtended, Status, noupdate
 from gateway.imap.session import Bad, No, Output, Selected, Session
-from gateway.imap.view import FolderState, View
+from gateway.imap.view import FolderState, Span, View
 from store import criteria
 
 MOST: Final = 10
@@ -43,7 +43,8 @@ class Alters:
 class Context:
     """One search that is followed. `placing` None: its results have the mailbox's order.
 
-    `alters`: when it changes whether a message matches that is there. `mailbox`: as FoundExtended has it.
+    `alters`: when it changes whether a message matches that is there. `mailbox`: as FoundExtended has it. `fetch_new`: what is said of
+    new messages that match, called with their places (RFC 5465 section 7).
     """
 
     tag: bytes
@@ -53,6 +54,7 @@ class Context:
     placing: Placing | None = None
     alters: Alters = Alters()
     mailbox: tuple[str, int] | None = None
+    fetch_new: Callable[[Sequence[Span], Output], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,12 @@ class Contexts:
         else:
             self._by_tag[context.tag] = context
 
+    def end_numbered(self, emit: Output) -> None:
+        """Those that are told by message number are followed no more."""
+        for context in [one for one in self._by_tag.values() if not one.by_uid]:
+            self.forget(context.tag)
+            refuse(context.tag, "message numbers are not used any more", emit)
+
     # --- what the session calls, around what it tells of the folder
 
     def leave(self, view: View, emit: Output) -> None:
@@ -121,10 +129,12 @@ class Contexts:
                 mark = replace(mark, moment=before.moment)
             for context in list(self._by_tag.values()):
                 touched = fresh | changed if context.alters.with_flags else fresh
-                await self._look(context, selected, touched, before, mark, emit)
+                await self._look(context, selected, touched, fresh, before, mark, emit)
         self._mark = mark
 
-    async def _look(self, context: Context, selected: Selected, touched: set[int], before: _Mark, mark: _Mark, emit: Output) -> None:
+    async def _look(
+        self, context: Context, selected: Selected, touched: set[int], came: set[int], before: _Mark, mark: _Mark, emit: Output
+    ) -> None:
         view = selected.view
         if context.alters.with_last and before.last != mark.last:
             touched = touched | {before.last, mark.last}
@@ -137,6 +147,9 @@ class Contexts:
         held = context.results.among(uids)
         _tell(context, view, b"REMOVEFROM", context.results.remove(held - matching), emit)
         fresh = matching - held
+        if context.fetch_new is not None and (new := fresh & came):
+            numbers = sorted(number for uid in new if (number := view.number(uid)) is not None)
+            await context.fetch_new([(number - 1, number) for number in numbers], emit)
         if fresh:
             placed = [(0, uid) for uid in fresh]
             if context.placing is not None:
@@ -191,6 +204,12 @@ def contexts_of(selected: Selected) -> Contexts:
     if not isinstance(selected.contexts, Contexts):
         selected.contexts = Contexts(selected.view)
     return selected.contexts
+
+
+def end_numbered(selected: Selected, emit: Output) -> None:
+    """Nothing more is told by message number, once UIDONLY is enabled (RFC 9586 section 3)."""
+    if isinstance(selected.contexts, Contexts):
+        selected.contexts.end_numbered(emit)
 
 
 def refuse(tag: bytes, why: str, emit: Output) -> None:

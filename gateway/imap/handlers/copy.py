@@ -4,7 +4,7 @@ from gateway.changes import News
 from gateway.imap.grammar.copy import Copy, Move
 from gateway.imap.handlers.expunge import told
 from gateway.imap.responses import READ_ONLY, Condition, Status, copyuid
-from gateway.imap.session import Answer, No, Output, Session, runs_of
+from gateway.imap.session import Answer, No, Output, Session, newest, runs_of
 
 
 async def copy(session: Session, command: Copy, emit: Output) -> Answer:
@@ -14,7 +14,12 @@ async def copy(session: Session, command: Copy, emit: Output) -> Answer:
     spans = selected.view.spans(command.messages, by_uid=command.by_uid)
     if not spans:
         return Answer()
-    _, done = await session.services.folders.copy(selected.folder, place, runs_of(selected.view, spans))
+    _, too_many = newest(selected.view, spans, session.services.message_limit)
+    if too_many is not None:
+        # RFC 9738 section 3.1: all or none, so none.
+        raise No("too many messages to copy at once", too_many.code)
+    row, done = await session.services.folders.copy(selected.folder, place, runs_of(selected.view, spans))
+    session.added(row, done.targets, done.modseq)
     return Answer(code=copyuid(done.uidvalidity, done.sources, done.targets) if done.sources else None)
 
 
@@ -24,11 +29,13 @@ async def move(session: Session, command: Move, emit: Output) -> Answer:
     place = session.place(command.mailbox)
     if selected.examined:
         raise No("the folder was opened to be looked at only", READ_ONLY)
-    spans = selected.view.spans(command.messages, by_uid=command.by_uid)
+    spans, cutoff = newest(selected.view, selected.view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit)
     if not spans:
         return Answer()
-    _, done, redirected = await session.services.folders.move(selected.folder, place, runs_of(selected.view, spans))
+    row, done, redirected = await session.services.folders.move(selected.folder, place, runs_of(selected.view, spans))
+    session.added(row, done.targets, done.modseq)
     if done.sources and not redirected:
         emit.say(Status(Condition.OK, "moved", copyuid(done.uidvalidity, done.sources, done.targets)))
     session.news |= News.FOLDER
-    return await told(session, emit)
+    answer = await told(session, emit)
+    return answer if cutoff is None else cutoff.tell(answer, emit)

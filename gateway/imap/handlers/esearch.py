@@ -8,10 +8,10 @@ from gateway.folders import Listed, OpenFolder, Place
 from gateway.imap.grammar.esearch import Esearch, Source
 from gateway.imap.grammar.search import Search
 from gateway.imap.handlers.contexts import following, refuse
-from gateway.imap.handlers.search import asks_modseq, criterion, highest, matching, needs_numbers, returned, search
+from gateway.imap.handlers.search import asks_modseq, criterion, highest, matching, needs_numbers, require_uids, returned, search
 from gateway.imap.names import INBOX, SEPARATOR, BadName, FolderName, NoFolder
 from gateway.imap.responses import LIMIT, FoundExtended
-from gateway.imap.session import Bad, No, Output, Selected, Session
+from gateway.imap.session import Answer, Bad, No, Output, Selected, Session
 from gateway.imap.view import FolderState, View
 from gateway.refusal import Refused
 from policy.identity import Address, FolderId
@@ -32,9 +32,10 @@ class _Target:
     where: Place | FolderId
 
 
-async def esearch(session: Session, command: Esearch, emit: Output) -> None:
+async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
     """RFC 7377 section 2. Mailboxes that may not be seen or read are passed over like those that there are not (section 2.2)."""
     wanted = command.search
+    require_uids(session, wanted.key)
     selected = session.selected
     if selected is None and command.selected:
         raise Bad("select a mailbox first, or say in which ones to search")
@@ -46,13 +47,13 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> None:
             raise Bad("select a mailbox first: only that one can be followed")
         following(session, emit.tag)
     if selected is not None and command.only_selected:
-        await search(session, wanted, emit, named=_own_name(session, selected))
-        return
+        return await search(session, wanted, emit, named=_own_name(session, selected))
     if asks_modseq(wanted.key):
         session.use_modseqs(emit)
     targets = await _targets(session, command.sources, emit)
     searched: set[int] = set()
     passed_over = False
+    answer = Answer()
     # How far it has come is told in mailboxes (RFC 9585).
     emit.goal = len(targets)
     for number, target in enumerate(targets):
@@ -63,7 +64,7 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> None:
             continue
         searched.add(folder.row.id)
         if selected is not None and folder.row.id == selected.folder.row.id:
-            await search(session, wanted, emit, named=target.name)
+            answer = await search(session, wanted, emit, named=target.name)
         else:
             await _elsewhere(session, target.name, folder, wanted, emit)
         await emit.breathe()
@@ -71,6 +72,7 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> None:
         await session.have_looked()
     if updates and emit.tag is not None and selected is not None and selected.folder.row.id not in searched:
         refuse(emit.tag, "only the selected mailbox can be followed", emit)
+    return answer
 
 
 async def _elsewhere(session: Session, name: str, folder: OpenFolder, wanted: Search, emit: Output) -> None:

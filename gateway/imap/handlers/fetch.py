@@ -13,10 +13,12 @@ from gateway.folders import BATCH, BEGINNING, IN_PLACE, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
+from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
-from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, spell_binary, spell_string, vanished
+from gateway.imap.grammar.search import Update
+from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
 from gateway.imap.sections import PartReader, cut, encoded, header_section, section
-from gateway.imap.session import Answer, Bad, No, Output, Selected, Session
+from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
 from gateway.message.split import end_of_header
@@ -143,6 +145,7 @@ class _Wanted:
     header_only: bool
     """Of the octets, the header is all that is needed."""
     rev2: bool = False
+    uid_only: bool = False
 
     @property
     def sets_seen(self) -> bool:
@@ -162,9 +165,9 @@ class _Unsaid:
     unknown: set[int] = field(default_factory=set)
 
 
-def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, rev2: bool = False) -> _Wanted:
+def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, rev2: bool = False, uid_only: bool = False) -> _Wanted:
     found = [_OLD_SECTIONS.get(item.label, item) if isinstance(item, Attribute) else item for item in items]
-    if by_uid and not any(item.label == b"UID" for item in found):
+    if by_uid and not uid_only and not any(item.label == b"UID" for item in found):
         found.insert(0, Attribute(b"UID"))
     if modseq and not any(item.label == b"MODSEQ" for item in found):
         found.append(Attribute(b"MODSEQ"))
@@ -172,7 +175,7 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
     names = {item.label for item in found if isinstance(item, Attribute)}
     header_only = all(isinstance(item, BodySection) and not item.section.path and item.section.text in _OF_HEADER for item in sections)
     rows = bool(names & _OF_ROW.keys()) or bool(sections)
-    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only, rev2)
+    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only, rev2, uid_only)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
@@ -184,16 +187,21 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         raise Bad("VANISHED needs ENABLE QRESYNC first")
     selected = await session.refresh()
     spans = selected.view.spans(command.messages, by_uid=command.by_uid)
-    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2)
+    wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2, uid_only=session.uid_only)
     if any(item.label == b"MODSEQ" for item in wanted.items):
         session.use_modseqs(emit)
     if since is not None and since.vanished:
         emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
     if partial is not None:
         spans = _part(spans, partial)
+        limit = session.services.message_limit
+        if newest(selected.view, spans, limit)[1] is not None:
+            # RFC 9738 section 3.1: a part was asked for, so a part of it is no answer.
+            raise No("that part has too many messages", messagelimit(limit))
     if since is not None:
         # RFC 9394 section 3.4: first the part, then what changed of it, whatever was written first.
         spans = selected.view.changed(spans, since.modseq)
+    spans, done = newest(selected.view, spans, session.services.message_limit)
     if all(item.label in _STATE_ONLY for item in wanted.items):
         unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit))
     else:
@@ -205,7 +213,19 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     if unsaid.unknown:
         raise No("a part of a message has an encoding that is not known", UNKNOWN_CTE)
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
-    return Answer(code=EXPUNGEISSUED) if unsaid.gone else Answer()
+    answer = Answer(code=EXPUNGEISSUED) if unsaid.gone else Answer()
+    return answer if done is None else done.tell(answer, emit)
+
+
+def of_new(items: tuple[FetchItem, ...]) -> Callable[[Session, Sequence[Span], Output], Awaitable[None]]:
+    """What tells these items of new messages of the selected folder, unasked (RFC 5465 section 5.2); \\Seen stays as it is."""
+
+    async def tell(session: Session, spans: Sequence[Span], emit: Output) -> None:
+        wanted = _sort_out(items, by_uid=False, rev2=session.is_rev2, uid_only=session.uid_only)
+        from_state = all(item.label in _STATE_ONLY for item in wanted.items)
+        await (_from_state if from_state else _from_store)(session.here, spans, wanted, emit)
+
+    return tell
 
 
 def _part(spans: Sequence[Span], wanted: PartialRange) -> list[Span]:
@@ -219,6 +239,15 @@ def _part(spans: Sequence[Span], wanted: PartialRange) -> list[Span]:
             found.append((begin + first, begin + last))
         before += end - begin
     return found
+
+
+def of_matching(session: Session, returning: Sequence[Parameter] | None) -> Callable[[Sequence[Span], Output], Awaitable[None]] | None:
+    """The same for new messages that a followed search finds, where it asks for that (RFC 5465 section 7)."""
+    items = next((one.attributes for one in returning or () if isinstance(one, Update)), ())
+    if not items:
+        return None
+    fetch_new = of_new(items)
+    return lambda spans, emit: fetch_new(session, spans, emit)
 
 
 async def _vanished(selected: Selected, messages: SequenceSet, since: Since) -> list[Run]:
@@ -237,7 +266,8 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     """UID and FLAGS touch no table: one template for many messages, filled from slices of the arrays."""
     gone = False
     labels = [item.label for item in wanted.items]
-    template = b"* %d FETCH (" + b" ".join(_PLACES.get(label, b"%b") for label in labels) + b")\r\n"
+    head = b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH ("
+    template = head + b" ".join(_PLACES.get(label, b"%b") for label in labels) + b")\r\n"
     view = selected.view
     plain = not view.recent
     for low, high in _chunks(spans, _CHUNK):
@@ -253,7 +283,7 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             uids = type(view.uids)("I", [view.uids[place] for place in places])
             flags = type(state.flags)("Q", [state.flags[at] for _, at in there])
             modseqs = type(state.modseqs)("Q", [state.modseqs[at] for _, at in there])
-        columns: list[Sequence[object]] = [[place + 1 for place in places]]
+        columns: list[Sequence[object]] = [uids if wanted.uid_only else [place + 1 for place in places]]
         for label in labels:
             if label == b"UID":
                 columns.append(uids)
@@ -386,7 +416,7 @@ def _spell(
     message: _Octets | None,
     binaries: Mapping[FetchItem, bytes | int | None],
 ) -> bytes:
-    pieces: list[bytes] = [b"* %d FETCH (" % (place + 1)]
+    pieces: list[bytes] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
     before = b""
     for item in wanted.items:
         label = item.label

@@ -17,6 +17,7 @@ async def create(session: Session, command: Create, emit: Output) -> Answer:
     place = _folder(session, command.mailbox, to_create=True)
     use = await _special_use(session, place, uses) if uses else None
     row = await session.services.folders.create(session.acting, place, use)
+    session.did(command.mailbox.rstrip(SEPARATOR))
     await _tell_name(session, command.mailbox, row, emit)
     return Answer(code=mailboxid(mailbox_id(row)))
 
@@ -43,6 +44,7 @@ async def delete(session: Session, command: Delete, emit: Output) -> None:
         if refused.verdict == HAS_CHILDREN and session.is_rev2:
             raise No(refused.verdict.detail, HASCHILDREN) from None
         raise
+    session.did(command.mailbox)
     name = session.names.canonical(command.mailbox)
     if session.is_rev2 and name != command.mailbox:
         emit.say(Listed((b"\\NonExistent",), name, renamed(command.mailbox, name)))
@@ -59,6 +61,7 @@ async def rename(session: Session, command: Rename, emit: Output) -> None:
     """RFC 3501 section 6.3.5."""
     to = _folder(session, command.new, to_create=True)
     row = await session.services.folders.rename(session.acting, _folder(session, command.mailbox), to)
+    session.did(command.mailbox, command.new.rstrip(SEPARATOR))
     if session.is_rev2 and not (_is_canonical(session, command.mailbox) and _is_canonical(session, command.new)):
         emit.say(await listed(session, command.new, row, old=command.mailbox))
 
@@ -70,6 +73,7 @@ async def subscribe(session: Session, command: Subscribe, emit: Output) -> None:
         await session.services.folders.subscribe(session.acting, place)
     else:
         await session.services.folders.unsubscribe(session.acting, place)
+    session.did(command.mailbox)
 
 
 async def _tell_name(session: Session, mailbox: str, row: FolderRow, emit: Output) -> None:

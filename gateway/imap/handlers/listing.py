@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from gateway.folders import Figures
+from gateway.folders import Figures, Listing
 from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
@@ -33,7 +33,7 @@ _ATTRIBUTES: Final = {use: attribute for attribute, use in USES.items()}
 
 
 @dataclass(slots=True)
-class _Name:
+class Name:
     """A name that may be listed. `folder` None: a node above folders, or a name that was subscribed to."""
 
     folder: ListedFolder | None = None
@@ -46,6 +46,7 @@ class _Name:
 
     @property
     def use(self) -> bytes | None:
+        """The attribute of RFC 6154."""
         return None if self.folder is None or self.folder.row.special_use is None else _ATTRIBUTES.get(self.folder.row.special_use)
 
 
@@ -111,12 +112,12 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if not fits and not one.speaks_for_others:
             continue
         extended = (childinfo(sorted(one.below)),) if recursive and one.below else ()
-        attributes = _attributes(one, tells_subscribed=tells_subscribed)
-        if figures is not None and one.folder is not None and Right.READ not in one.folder.held and b"\\Noselect" not in attributes:
+        shown = attributes(one, tells_subscribed=tells_subscribed)
+        if figures is not None and one.folder is not None and Right.READ not in one.folder.held and b"\\Noselect" not in shown:
             # RFC 5819 section 2: no STATUS for what may be seen and not be read, and then it is said that it cannot be selected. What
             # cannot be told for now, the owner being in maintenance, is left out in silence: no client is to drop its copies.
-            attributes = (b"\\Noselect", *attributes)
-        emit.say(Listed(attributes, spelled, extended))
+            shown = (b"\\Noselect", *shown)
+        emit.say(Listed(shown, spelled, extended))
         if command.returns(b"MYRIGHTS") is not None and one.folder is not None:
             # RFC 8440; a name that is no folder has no rights.
             emit.say(OwnRights(spelled, spell_rfc(one.folder.held)))
@@ -143,14 +144,14 @@ async def listed(session: Session, mailbox: str, row: FolderRow, *, owner: Addre
         top=row.path,
     )
     below = row.path + SEPARATOR
-    one = _Name()
+    one = Name()
     for folder in listing.folders:
         if folder.row.id == row.id:
             one.folder = folder
         elif folder.owner == row.owner and folder.row.path.startswith(below):
             one.has_children = True
     name = session.names.canonical(mailbox)
-    return Listed(_attributes(one, tells_subscribed=False) if one.folder else (), name, renamed(old or mailbox, name))
+    return Listed(attributes(one, tells_subscribed=False) if one.folder else (), name, renamed(old or mailbox, name))
 
 
 def renamed(old: str, name: str) -> tuple[Extended, ...]:
@@ -172,7 +173,7 @@ async def lsub(session: Session, command: Lsub, emit: Output) -> None:
         if asked.matches(name):
             said[name] = True
             continue
-        for parent in _parents(name):
+        for parent in parents(name):
             if asked.matches(parent):
                 said.setdefault(parent, False)
                 break
@@ -190,7 +191,7 @@ async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> 
 
 async def _names(
     session: Session, asked: Iterable[_Asked], *, figures: bool, deleted_size: bool = False, metadata: Sequence[str] = ()
-) -> dict[str, _Name]:
+) -> dict[str, Name]:
     """Every name that could be listed, with the nodes above them."""
     names = session.names
     patterns = list(asked)
@@ -206,17 +207,23 @@ async def _names(
     listing = await service.listing(
         session.acting, wanted if others else None, own=own, figures=figures, deleted_size=deleted_size, metadata=metadata
     )
-    found: dict[str, _Name] = {}
+    return named(session, listing)
+
+
+def named(session: Session, listing: Listing) -> dict[str, Name]:
+    """What was listed by its mailbox names, with the nodes above them."""
+    names = session.names
+    found: dict[str, Name] = {}
     for folder in listing.folders:
         name = session.name_of(folder.owner_address, folder.row.path)
-        found[name] = _Name(folder, folder.subscribed)
+        found[name] = Name(folder, folder.subscribed)
     for gone in listing.vanished:
-        found.setdefault(gone.path[1:], _Name(subscribed=True, is_gone=True))
+        found.setdefault(gone.path[1:], Name(subscribed=True, is_gone=True))
     for name in list(found):
         if found[name].is_gone:
             continue
-        for parent in _parents(name):
-            above = found.setdefault(parent, _Name(hidden=not _is_node(parent, names)))
+        for parent in parents(name):
+            above = found.setdefault(parent, Name(hidden=not _is_node(parent, names)))
             if above.is_gone:
                 above.is_gone = False
                 above.hidden = True
@@ -231,7 +238,8 @@ def _is_node(name: str, names: Namespace) -> bool:
     return name == names.node or (name.startswith(names.prefix) and SEPARATOR not in name.removeprefix(names.prefix))
 
 
-def _parents(name: str) -> Iterable[str]:
+def parents(name: str) -> Iterable[str]:
+    """The names above, the nearest first."""
     at = name.rfind(SEPARATOR)
     while at > 0:
         name = name[:at]
@@ -243,11 +251,11 @@ def _order(name: str) -> tuple[bool, list[str]]:
     return name != INBOX, name.split(SEPARATOR)
 
 
-def _ordered(names: dict[str, _Name]) -> list[str]:
+def _ordered(names: dict[str, Name]) -> list[str]:
     return sorted(names, key=_order)
 
 
-def _pass_up(names: dict[str, _Name], asked: Sequence[_Asked], only_subscribed: bool, only_special: bool) -> None:
+def _pass_up(names: dict[str, Name], asked: Sequence[_Asked], only_subscribed: bool, only_special: bool) -> None:
     """RECURSIVEMATCH: every name above one that is selected knows so (RFC 5258 section 3.5), and stands in for it where that one is
     not listed itself because no pattern matches it (section 5, example 9: `foo2` does, `baz2` does not)."""
     for name, one in list(names.items()):
@@ -258,13 +266,14 @@ def _pass_up(names: dict[str, _Name], asked: Sequence[_Asked], only_subscribed: 
             options.add(b"SPECIAL-USE")
         if options:
             is_listed = any(pattern.matches(name) for pattern in asked)
-            for parent in _parents(name):
-                above = names.setdefault(parent, _Name(hidden=True, is_gone=one.is_gone))
+            for parent in parents(name):
+                above = names.setdefault(parent, Name(hidden=True, is_gone=one.is_gone))
                 above.below |= options
                 above.speaks_for_others |= not is_listed
 
 
-def _attributes(one: _Name, *, tells_subscribed: bool) -> tuple[bytes, ...]:
+def attributes(one: Name, *, tells_subscribed: bool) -> tuple[bytes, ...]:
+    """As LIST shows them."""
     found: list[bytes] = []
     if one.is_gone:
         found.append(b"\\NonExistent")

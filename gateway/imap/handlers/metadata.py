@@ -27,6 +27,19 @@ class MetadataOf:
         return b"* METADATA %b %b\r\n" % (spell_mailbox(self.mailbox, utf8=utf8), spell_list(pairs))
 
 
+@dataclass(frozen=True, slots=True)
+class EntriesOf:
+    """`"METADATA" SP mailbox SP entry-list`, `entry-list = entry *(SP entry)` (RFC 5464 section 4.4.2): they changed."""
+
+    mailbox: str
+    entries: tuple[str, ...]
+
+    def spell(self, *, utf8: bool = False) -> bytes:
+        """`* METADATA ...`"""
+        names = b" ".join(spell_astring(entry.encode("ascii")) for entry in self.entries)
+        return b"* METADATA %b %b\r\n" % (spell_mailbox(self.mailbox, utf8=utf8), names)
+
+
 def _spell(value: bytes | None) -> bytes:
     if value is not None and b"\0" in value:
         return b"~{%d}\r\n%b" % (len(value), value)

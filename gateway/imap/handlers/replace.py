@@ -24,3 +24,4 @@ async def replace(session: Session, command: Replace, emit: Output) -> None:
         raise No("the message is gone, nothing was appended", NONEXISTENT)
     if done.uids:
         emit.say(Status(Condition.OK, "replaced", appenduid(done.uidvalidity, done.uids)))
+    await session.settle(emit, expunge_allowed=True, own=True)

@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 from typing import Final
@@ -10,13 +10,14 @@ from typing import Final
 from gateway.imap.contexts import Results
 from gateway.imap.grammar import partial
 from gateway.imap.grammar import search as syntax
-from gateway.imap.grammar.numbers import STAR, SequenceSet
+from gateway.imap.grammar.numbers import HIGHEST_UID, STAR, SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import Search, SearchKey
 from gateway.imap.handlers.contexts import Alters, Context, Matching, contexts_of, following, refuse
-from gateway.imap.responses import EXPUNGEISSUED, Found, FoundExtended, search_data, spell_set
-from gateway.imap.session import Answer, Output, Selected, Session, runs_of
-from gateway.imap.view import BadSequence, View, neighbours
+from gateway.imap.handlers.fetch import of_matching
+from gateway.imap.responses import EXPUNGEISSUED, UIDREQUIRED, Found, FoundExtended, search_data, spell_set
+from gateway.imap.session import Answer, Bad, Cut, Output, Selected, Session, newest, runs_of
+from gateway.imap.view import BadSequence, Span, View, neighbours, overlap
 from gateway.message.text import fold
 from store import criteria
 from store.criteria import Criterion
@@ -49,11 +50,13 @@ async def search(session: Session, command: Search, emit: Output, *, named: str 
     6.4.4). Numbers are those the client knows: what came since is not among them. `named`: in answer to ESEARCH, the mailbox's name,
     and nothing is said of it where nothing is found (RFC 7377 section 2.1).
     """
+    require_uids(session, command.key)
     if command.returns(b"UPDATE"):
         following(session, emit.tag)
     try:
-        await _search(session, command, emit, named=named)
-        return await complete(session)
+        cutoff = await _search(session, command, emit, named=named)
+        answer = await complete(session)
+        return answer if cutoff is None else cutoff.tell(answer, emit)
     except BadSequence:
         raise
     except Exception:
@@ -69,12 +72,13 @@ async def complete(session: Session) -> Answer:
     return Answer(code=EXPUNGEISSUED) if selected.view.withholds else Answer()
 
 
-async def _search(session: Session, command: Search, emit: Output, *, named: str | None) -> None:
+async def _search(session: Session, command: Search, emit: Output, *, named: str | None) -> Cut | None:
     selected = await session.refresh()
     follows = command.returns(b"UPDATE")
     contexts = contexts_of(selected) if follows else None
     mailbox = None if named is None else (named, selected.folder.row.uidvalidity)
-    pairs = await matching(selected, command.key, emit)
+    key, cutoff = within_limit(selected, command.key, session.services.message_limit)
+    pairs = await matching(selected, key, emit)
     found: Sequence[int] = [uid if command.by_uid else number for number, uid in pairs]
     by_modseq = asks_modseq(command.key)
     if by_modseq:
@@ -94,11 +98,43 @@ async def _search(session: Session, command: Search, emit: Output, *, named: str
         if options != [b"SAVE"] and (found or named is None):
             emit.say(FoundExtended(emit.tag, command.by_uid, data, mailbox))
         if contexts is not None and emit.tag is not None:
-            context = _context(emit.tag, command, selected, [uid for _, uid in pairs], mailbox)
-            if context is None:
+            context = _context(emit.tag, command, selected, [uid for _, uid in pairs], mailbox, of_matching(session, command.returning))
+            if context is None or cutoff is not None:
                 refuse(emit.tag, "that search is too long to be followed", emit)
             else:
                 contexts.follow(context, emit)
+    return cutoff
+
+
+def within_limit(selected: Selected, key: SearchKey, limit: int) -> tuple[SearchKey, Cut | None]:
+    """The key for the newest messages only, where it would look at more than may be looked at (RFC 9738 section 3.1). What counts are
+    the messages that are searched, not those that are found: all, or those that the key names."""
+    view = selected.view
+    if view.exists <= limit:
+        return key, None
+    _, cutoff = newest(view, _searched(key, view), limit)
+    if cutoff is None:
+        return key, None
+    return syntax.And((syntax.Among(SequenceSet(((cutoff.lowest, HIGHEST_UID),)), by_uid=True), key)), cutoff
+
+
+def _searched(key: SearchKey, view: View) -> list[Span]:
+    match key:
+        case syntax.Among(messages, by_uid):
+            return view.spans(messages, by_uid=by_uid, lenient=True)
+        case syntax.And(keys):
+            spans: list[Span] = [(0, view.exists)]
+            for one in keys:
+                spans = overlap(spans, _searched(one, view))
+            return spans
+        case _:
+            return [(0, view.exists)]
+
+
+def require_uids(session: Session, key: SearchKey) -> None:
+    """Once UIDONLY is on, no key may name message numbers (RFC 9586 section 3.5); `$` names messages, not numbers. Raises Bad."""
+    if session.uid_only and any(isinstance(one, syntax.Among) and not one.by_uid and one.messages.slices for one in _leaves(key)):
+        raise Bad("message numbers are not used once UIDONLY is enabled", UIDREQUIRED)
 
 
 def returned(found: Sequence[int], options: Sequence[Parameter]) -> tuple[tuple[tuple[bytes, bytes], ...], Sequence[int]]:
@@ -125,12 +161,19 @@ def part_of(found: Sequence[int], asked: bytes) -> tuple[Sequence[int], tuple[by
     return part, (b"PARTIAL", b"(%b %b)" % (asked, spell_set(part) if part else b"NIL"))
 
 
-def _context(tag: bytes, command: Search, selected: Selected, uids: list[int], mailbox: tuple[str, int] | None) -> Context | None:
+def _context(
+    tag: bytes,
+    command: Search,
+    selected: Selected,
+    uids: list[int],
+    mailbox: tuple[str, int] | None,
+    fetch_new: Callable[[Sequence[Span], Output], Awaitable[None]] | None,
+) -> Context | None:
     key = frozen(command.key, selected.view)
     if not may_be_followed(key, selected):
         return None
     results = Results(uids, is_sorted=False)
-    return Context(tag, command.by_uid, results, matching_among(key), alters=alters(key), mailbox=mailbox)
+    return Context(tag, command.by_uid, results, matching_among(key), alters=alters(key), mailbox=mailbox, fetch_new=fetch_new)
 
 
 def frozen(key: SearchKey, view: View) -> SearchKey:

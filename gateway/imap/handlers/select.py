@@ -9,6 +9,7 @@ from gateway.imap.responses import (
     CLOSED,
     READ_ONLY,
     READ_WRITE,
+    UIDREQUIRED,
     Condition,
     Exists,
     Flags,
@@ -35,6 +36,9 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
     wanted = select_parameters(command.parameters)
     if wanted.resync is not None and b"QRESYNC" not in session.enabled:
         raise Bad("QRESYNC has to be enabled first")
+    if wanted.resync is not None and wanted.resync.matches and session.uid_only:
+        # RFC 9586 section 3.7.
+        raise Bad("matching numbers are not used once UIDONLY is enabled", UIDREQUIRED)
     if session.selected is not None:
         session.deselect()
         # RFC 7162 section 3.2.11: what comes from here on is not about the folder before.
@@ -50,7 +54,7 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
     else:
         emit.say(Recent(view.recent))
         first = next((at for at, flags in enumerate(state.flags) if not flags & Flag.SEEN), None)
-        if first is not None:
+        if first is not None and not session.uid_only:
             emit.say(Status(Condition.OK, "the first unseen message", unseen(first + 1)))
     emit.say(
         Status(Condition.OK, "these flags may be changed", permanentflags(selected.permanent)),
@@ -61,11 +65,11 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
     )
     await emit.breathe()
     if wanted.resync is not None and wanted.resync.uidvalidity == row.uidvalidity:
-        await _catch_up(selected, wanted.resync, emit)
+        await _catch_up(selected, wanted.resync, emit, uid_only=session.uid_only)
     return Answer("EXAMINE completed" if command.read_only else "SELECT completed", READ_WRITE if selected.writable else READ_ONLY)
 
 
-async def _catch_up(selected: Selected, known: Resync, emit: Output) -> None:
+async def _catch_up(selected: Selected, known: Resync, emit: Output, *, uid_only: bool) -> None:
     """RFC 7162 section 3.2.5: what is gone since, then what changed. Where the log does not reach back, what may be gone is all that
     the client may know and that is not there, without what its matching numbers prove to be unchanged."""
     view = selected.view
@@ -85,7 +89,8 @@ async def _catch_up(selected: Selected, known: Resync, emit: Output) -> None:
             at = state.index(uid)
             if at is not None:
                 flags = state.spell_flags(state.flags[at], recent=view.is_recent(uid))
-                emit(b"* %d FETCH (UID %d %b MODSEQ (%d))\r\n" % (place + 1, uid, flags, state.modseqs[at]))
+                head = b"* %d UIDFETCH (" % uid if uid_only else b"* %d FETCH (UID %d " % (place + 1, uid)
+                emit(b"%b%b MODSEQ (%d))\r\n" % (head, flags, state.modseqs[at]))
                 await emit.breathe()
 
 

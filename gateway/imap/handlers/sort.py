@@ -10,9 +10,22 @@ from typing import Any, Final
 from gateway.imap.contexts import Results
 from gateway.imap.grammar.sort import Sort, SortKey, Thread
 from gateway.imap.handlers.contexts import Context, Contexts, Placing, contexts_of, following, place_among, refuse
-from gateway.imap.handlers.search import alters, asks_modseq, complete, frozen, highest, matching, matching_among, may_be_followed, part_of
-from gateway.imap.responses import FoundExtended, search_data
-from gateway.imap.session import Answer, Output, Selected, Session
+from gateway.imap.handlers.fetch import of_matching
+from gateway.imap.handlers.search import (
+    alters,
+    asks_modseq,
+    complete,
+    frozen,
+    highest,
+    matching,
+    matching_among,
+    may_be_followed,
+    part_of,
+    require_uids,
+    within_limit,
+)
+from gateway.imap.responses import FoundExtended, messagelimit, search_data
+from gateway.imap.session import Answer, No, Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
 from store.model import SortRow
 
@@ -88,17 +101,20 @@ async def sort(session: Session, command: Sort, emit: Output) -> Answer:
         data = (*data, (b"MODSEQ", b"%d" % modseq))
     emit.say(FoundExtended(emit.tag, command.by_uid, data))
     if contexts is not None and emit.tag is not None:
-        _follow(contexts, emit.tag, command, session.here, [row.uid for row in rows], emit)
+        _follow(session, contexts, emit.tag, command, [row.uid for row in rows], emit)
     return await complete(session)
 
 
-def _follow(contexts: Contexts, tag: bytes, command: Sort, selected: Selected, uids: list[int], emit: Output) -> None:
+def _follow(session: Session, contexts: Contexts, tag: bytes, command: Sort, uids: list[int], emit: Output) -> None:
+    selected = session.here
     key = frozen(command.key, selected.view)
     if not may_be_followed(key, selected):
         refuse(tag, "that search is too long to be followed", emit)
         return
     results = Results(uids, is_sorted=True)
-    contexts.follow(Context(tag, command.by_uid, results, matching_among(key), _placing(command.criteria), alters(key)), emit)
+    fetch_new = of_matching(session, command.returning)
+    placing = _placing(command.criteria)
+    contexts.follow(Context(tag, command.by_uid, results, matching_among(key), placing, alters(key), fetch_new=fetch_new), emit)
 
 
 def _placing(criteria: Sequence[SortKey]) -> Placing:
@@ -160,7 +176,12 @@ def ordered(rows: list[SortRow], criteria: Sequence[SortKey]) -> None:
 
 async def _matching(session: Session, command: Sort | Thread, emit: Output) -> tuple[list[SortRow], dict[int, int]]:
     """What matches, in the folder's order, and the message number of each UID."""
+    require_uids(session, command.key)
     selected: Selected = await session.refresh()
+    limit = session.services.message_limit
+    if within_limit(selected, command.key, limit)[1] is not None:
+        # RFC 9738 section 3.3: an order of a part is no order.
+        raise No("too many messages to be put in order", messagelimit(limit))
     numbers = {uid: number for number, uid in await matching(selected, command.key, emit)}
     rows = await selected.folder.sorting(list(numbers))
     await emit.breathe()

@@ -6,7 +6,7 @@ from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
 from gateway.imap.responses import EXPUNGEISSUED, READ_ONLY, modified
-from gateway.imap.session import Answer, No, Output, Session, runs_of
+from gateway.imap.session import Answer, No, Output, Session, newest, runs_of
 from store.model import Flag, Run
 
 _MODES = {StoreMode.REPLACE: FlagMode.REPLACE, StoreMode.ADD: FlagMode.ADD, StoreMode.REMOVE: FlagMode.REMOVE}
@@ -43,7 +43,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     if selected.examined:
         raise No("the folder was opened to be looked at only", READ_ONLY)
     view = selected.view
-    spans = view.spans(command.messages, by_uid=command.by_uid)
+    spans, cutoff = newest(view, view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit)
     if not spans:
         return Answer()
     flags, keywords = sorted_out(command.flags)
@@ -57,9 +57,11 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
         view.told(done.modseq)
     counts = b"CONDSTORE" in session.enabled
     if command.silent and not counts:
-        return Answer()
+        # What somebody else did to them meanwhile is told all the same: only our own change is known.
+        return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
     emit.say(*view.new_flags())
-    by_uid = command.by_uid or b"QRESYNC" in session.enabled
+    uid_only = session.uid_only
+    by_uid = (command.by_uid or b"QRESYNC" in session.enabled) and not uid_only
     refused: list[int] = []
     gone = False
     for low, high in spans:
@@ -78,13 +80,15 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
                 pieces.append(state.spell_flags(state.flags[at], recent=view.is_recent(uid)))
             if counts:
                 pieces.append(b"MODSEQ (%d)" % state.modseqs[at])
-            emit(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(pieces)))
+            emit((b"* %d UIDFETCH (%b)\r\n" if uid_only else b"* %d FETCH (%b)\r\n") % (uid if uid_only else place + 1, b" ".join(pieces)))
             if place % 256 == 255:
                 await emit.breathe()
     if refused:
-        return Answer("conditional STORE failed for some", modified(refused))
-    # RFC 5530: what could not be changed was expunged; that is announced when it is allowed.
-    return Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
+        answer = Answer("conditional STORE failed for some", modified(refused))
+    else:
+        # RFC 5530: what could not be changed was expunged; that is announced when it is allowed.
+        answer = Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
+    return answer if cutoff is None else cutoff.tell(answer, emit)
 
 
 def _among(uid: int, runs: tuple[Run, ...]) -> bool:

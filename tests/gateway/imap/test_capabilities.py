@@ -50,6 +50,7 @@ EXTENSIONS = [
 ]
 EXTENSIONS += ["GETQUOTA", "GETQUOTAROOT"]
 EXTENSIONS += ["SORT", "THREAD"]
+EXTENSIONS += ["GETMETADATA", "SETMETADATA", "REPLACE", "NOTIFY"]
 EXTENSIONS += ["GETMETADATA", "SETMETADATA", "REPLACE"]
 EXTENSIONS += ["COMPRESS"]
 EXTENSIONS += ["CANCELUPDATE", "ESEARCH"]
@@ -73,12 +74,18 @@ def test_no_expunge_while_numbers_are_named(name: bytes) -> None:
     assert not REGISTRY.commands[b"UID " + name].keeps_numbers
 
 
+def test_who_gave_up_numbers_gets_none_of_the_commands_that_take_them() -> None:
+    by_number = {name for name, row in REGISTRY.commands.items() if row.by_number}
+    assert by_number == {f"{name}".encode() for name in UNDER_UID if name != "EXPUNGE"}
+
+
 BEFORE = {"IMAP4REV1", "IMAP4REV2", "LITERAL+", "ENABLE", "ID"}
 AFTER = BEFORE | {
     "IDLE", "NAMESPACE", "CHILDREN", "UNSELECT", "UIDPLUS", "MOVE", "ACL", "RIGHTS=KXTE", "SPECIAL-USE", "LIST-EXTENDED",
     "LIST-STATUS", "ESEARCH", "CONDSTORE", "QRESYNC", "SEARCHRES", "WITHIN", "LIST-MYRIGHTS", "CREATE-SPECIAL-USE", "STATUS=SIZE",
     "APPENDLIMIT", "OBJECTID", "SAVEDATE", "UNAUTHENTICATE",
     "MULTIAPPEND", "QUOTA", "QUOTA=RES-STORAGE",
+    "NOTIFY", "MESSAGELIMIT", "UIDONLY",
     "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES",
     "METADATA", "LIST-METADATA", "REPLACE", "PREVIEW",
     "CONTEXT=SEARCH", "CONTEXT=SORT", "PARTIAL", "MULTISEARCH",

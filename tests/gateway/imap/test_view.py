@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.imap.grammar.numbers import SAVED, SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Vanished
+from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, Vanished
 from gateway.imap.view import LOG_LIMIT, BadSequence, FolderState, View
 
 NAMES = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
@@ -378,6 +378,36 @@ Sessions.TestCase.settings = settings(max_examples=120, stateful_step_count=30, 
 TestSessions = Sessions.TestCase
 
 
+def test_what_a_client_does_not_want_to_hear_of_it_hears_of_when_it_does() -> None:
+    state = folder(1, 2, 3)
+    view = View(state)
+    state.change([2], [1], 2)
+    state.append([4], [0], [3])
+    state.expunge([1], 4)
+    assert list(view.announce(expunge_allowed=False, messages=False, flags=False)) == []
+    assert (view.exists, view.modseq) == (3, 1)
+    assert list(view.announce(expunge_allowed=False, messages=True, flags=False)) == [Exists(4), Recent(4)]
+    assert view.fresh == 3
+    state.change([3], [1], 5)
+    assert list(view.announce(expunge_allowed=True, flags=True)) == [
+        Expunged(1),
+        FetchData(1, (b"FLAGS (\\Seen \\Recent)",)),
+        FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
+        # New while nobody heard of flags: told once more than needed.
+        FetchData(3, (b"FLAGS (\\Recent)",)),
+    ]
+    assert view.modseq == 5
+
+
+def test_who_gave_up_numbers_is_told_by_uid() -> None:
+    state = folder(5, 7)
+    view = View(state, claims=False)
+    state.change([7], [1], 2)
+    state.expunge([5], 3)
+    told = view.announce(expunge_allowed=True, vanished=True, uid_only=True)
+    assert [one.spell() for one in told] == [b"* VANISHED 5\r\n", b"* 7 UIDFETCH (FLAGS (\\Seen \\Recent))\r\n"]
+
+
 @given(st.sets(st.integers(1, 60), max_size=40), st.sets(st.integers(1, 60), max_size=40), st.integers(0, 40))
 def test_numbers_of_many_uids_are_those_of_each(told: set[int], asked: set[int], hidden: int) -> None:
     state = folder(*sorted(told))
@@ -386,3 +416,36 @@ def test_numbers_of_many_uids_are_those_of_each(told: set[int], asked: set[int],
         state.append(range(61, 61 + hidden), [0] * hidden, [99] * hidden)
     expected = [(number, uid) for uid in sorted(asked | {61, 62}) if (number := view.number(uid)) is not None]
     assert view.numbered(sorted(asked | {61, 62})) == expected
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_what_happens_between_two_responses_is_told_too(after: int) -> None:
+    """The responses are taken one by one, and others may change the folder meanwhile: numbers stay right, nothing is left out."""
+    state = folder(1, 2, 3, 4, 5)
+    view = View(state, claims=False)
+    state.change([1, 4, 5], [1, 1, 1], 2)
+    state.expunge([2], 3)
+    state.append([6], [0], [4])
+    believed: dict[int, int] = dict.fromkeys((1, 2, 3, 4, 5), 0)
+
+    def hear(said: Response) -> None:
+        order = list(believed)
+        match said:
+            case Expunged(number):
+                del believed[order[number - 1]]
+            case Exists(count):
+                for uid in view.uids[len(order) : count]:
+                    believed[uid] = state.flags[state.index(uid) or 0]
+            case FetchData(number, items):
+                believed[order[number - 1]] = 1 if b"\\Seen" in items[0] else 4 if b"\\Flagged" in items[0] else 0
+
+    for place, said in enumerate(view.announce(expunge_allowed=True)):
+        hear(said)
+        if place == after:
+            state.expunge([1, 5], 5)
+            state.change([4], [4], 6)
+            state.append([7], [0], [7])
+    for said in view.announce(expunge_allowed=True):
+        hear(said)
+    assert believed == {3: 0, 4: 4, 6: 0, 7: 0}
+    assert view.modseq == state.modseq

@@ -1,0 +1,532 @@
+"""What happens beyond the selected folder that this client wants to know, and what does it know already (RFC 5465, RFC 5464)?
+
+A session that follows folders sleeps in the indices of gateway/changes.py and costs nothing there. When it is woken it looks: at the
+folders whose messages changed, each on the right that is confirmed in the same snapshot; at everything it may see when folders or rights
+changed. What it finds it compares with what the client was told. So nothing is queued but names, a thousand changes of a folder are one
+STATUS, and a folder that may no longer be seen goes as one that was deleted.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.changes import Ledger, News
+from gateway.folders import Figures, Listed, Survey
+from gateway.imap.grammar.notify import (
+    FLAG_CHANGE,
+    MAILBOX_METADATA_CHANGE,
+    MAILBOX_NAME,
+    MESSAGE_EVENTS,
+    MESSAGE_NEW,
+    SELECTED,
+    SERVER_METADATA_CHANGE,
+    SUBSCRIPTION_CHANGE,
+    EventGroup,
+)
+from gateway.imap.handlers.listing import Name, attributes, named, parents
+from gateway.imap.handlers.metadata import EntriesOf
+from gateway.imap.handlers.status import of as status_of
+from gateway.imap.names import INBOX, BadName, NoFolder
+from gateway.imap.responses import NOTIFICATIONOVERFLOW, Condition, Status, oldname
+from gateway.imap.responses import Listed as ListedName
+from gateway.imap.session import Heard, No, Output, Session
+from gateway.refusal import Refused
+from policy.identity import Address, FolderId
+from policy.rights import Right
+
+REST: Final = 0.2
+"""Seconds between two looks beyond the selected folder: a folder that is busy is told of five times a second."""
+AGAIN: Final = 0.5
+"""Seconds until a look that the store had no time for is tried again."""
+SEEN_AT_MOST: Final = 5
+"""Times as many folders as may be followed are looked through for those that are."""
+ENTRIES_IN_A_LINE: Final = 20
+_NOTHING: Final[frozenset[bytes]] = frozenset()
+
+
+class TooMuch(Exception):
+    """More folders than one session may follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Events for the folders of a filter; `names` in canonical spelling, with how the client wrote them (clients.md 11)."""
+
+    filter: bytes
+    names: dict[str, str]
+    events: frozenset[bytes]
+
+    def covers(self, name: str, *, own: bool, subscribed: bool) -> bool:
+        match self.filter:
+            case b"INBOXES":
+                return name == INBOX
+            case b"PERSONAL":
+                return own
+            case b"SUBSCRIBED":
+                return subscribed
+            case b"MAILBOXES":
+                return name in self.names
+            case _:
+                return name in self.names or "" in self.names or any(above in self.names for above in parents(name))
+
+    def spell(self, name: str) -> str | None:
+        """As the client writes it, where it named the folder or one above it in its own way."""
+        for one in (name, *parents(name)):
+            written = self.names.get(one)
+            if written is not None and written != one:
+                return written + name[len(one) :]
+        return None
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the client knows of a folder. `told`: up to this mod-sequence it knows the messages in another way."""
+
+    name: str
+    events: frozenset[bytes]
+    readable: bool
+    subscribed: bool
+    noselect: bool
+    uidvalidity: int
+    uidnext: int
+    exists: int
+    modseq: int
+    unseen: int
+    told: int = 0
+
+    def learn(self, folder: Listed) -> None:
+        row = folder.row
+        self.uidvalidity, self.uidnext, self.exists, self.modseq = row.uidvalidity, row.uidnext, row.exists, row.modseq
+        self.unseen = folder.unseen
+
+
+class Watching:
+    """The groups of a NOTIFY SET but for that of the selected folder, and `metadata`: ENABLE METADATA. Call `begin`, then `end` once."""
+
+    __slots__ = (
+        "_combined",
+        "_groups",
+        "_known",
+        "_looks",
+        "_loop",
+        "_metadata",
+        "_mine",
+        "_news",
+        "_rest_until",
+        "_scopes",
+        "_session",
+        "_subscribed",
+        "_timer",
+        "_valid_until",
+        "interest",
+        "ledger",
+    )
+
+    def __init__(self, session: Session, groups: Sequence[EventGroup], *, metadata: bool) -> None:
+        assert session.actor is not None
+        self._session = session
+        self._groups = tuple(self._resolved(group) for group in groups if group.filter not in SELECTED and group.events)
+        self._metadata = metadata
+        self._looks = any(group.events - {SERVER_METADATA_CHANGE} for group in self._groups)
+        self._known: dict[FolderId, _Known] = {}
+        self._subscribed: set[str] = set()
+        self._combined: dict[tuple[int, ...], frozenset[bytes]] = {}
+        self._mine: set[str] = set()
+        self._news = News(0)
+        self._scopes: tuple[int, ...] = ()
+        self._valid_until: int | None = None
+        self._loop = asyncio.get_running_loop()
+        self._rest_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        changes = session.services.changes
+        origin = session.acting.origin = session.acting.origin or changes.number()
+        self.ledger = Ledger(session.actor.account, origin)
+        self.interest = changes.register(self)
+        self.interest.ledger = self.ledger
+
+    @property
+    def needed(self) -> bool:
+        """Is there anything to be watched?"""
+        return bool(self._groups) or self._metadata
+
+    # --- which folders
+
+    def _resolved(self, group: EventGroup) -> _Group:
+        found: dict[str, str] = {}
+        names = self._session.names
+        for written in group.names:
+            try:
+                canonical = names.spell(names.parse(written)) if written else ""
+            except NoFolder:
+                canonical = names.node
+            except BadName:
+                # RFC 5465 section 3.1: what is no folder is passed over.
+                continue
+            found.setdefault(canonical, written if canonical != names.node else canonical)
+        return _Group(group.filter, found, group.events)
+
+    def _events(self, name: str, *, subscribed: bool) -> frozenset[bytes]:
+        """All that any group wants to hear of this name (RFC 5465 section 6)."""
+        names = self._session.names
+        own = name != names.node and not name.startswith(names.prefix)
+        chosen = tuple(at for at, group in enumerate(self._groups) if group.covers(name, own=own, subscribed=subscribed))
+        if not chosen:
+            return _NOTHING
+        found = self._combined.get(chosen)
+        if found is None:
+            found = self._combined[chosen] = frozenset().union(*(self._groups[at].events for at in chosen))
+        return found
+
+    def _others(self, owner: Address) -> bool:
+        """Could any group be about folders of this owner?"""
+        names = self._session.names
+        node = names.owner_node(str(owner))
+        for group in self._groups:
+            if group.filter == b"SUBSCRIBED" or "" in group.names:
+                return True
+            if any(name in (node, names.node) or name.startswith(node + "/") for name in group.names):
+                return True
+        return False
+
+    def _spell(self, name: str) -> str:
+        return next((written for group in self._groups if (written := group.spell(name)) is not None), name)
+
+    # --- being woken
+
+    def wake(self, news: News) -> None:
+        """Something of this kind may have changed."""
+        self._news |= news
+        if self._timer is not None:
+            return
+        wait = self._rest_until - self._loop.time()
+        if wait > 0:
+            self._timer = self._loop.call_later(wait, self._ring)
+        else:
+            self._session.wire.wake(News.ELSEWHERE)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._session.wire.wake(News.ELSEWHERE)
+
+    def end(self) -> None:
+        """No more."""
+        self.interest.end()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def did(self, *names: str) -> None:
+        """The client itself made, renamed, removed, subscribed to these names: no news to it (RFC 5465 section 5)."""
+        for written in names:
+            try:
+                self._mine.add(self._session.names.spell(self._session.names.parse(written)))
+            except BadName:
+                continue
+        # At once, before somebody else does something to the same names.
+        self._news |= News.FOLDERS
+        self._session.wire.wake(News.ELSEWHERE)
+
+    def added(self, folder: FolderId, modseq: int) -> None:
+        """The client itself put messages into this folder; if nobody else did anything since it was told, it knows all."""
+        known = self._known.get(folder)
+        if known is not None and max(known.modseq, known.told) == modseq - 1:
+            known.told = modseq
+
+    def left(self, folder: FolderId, modseq: int) -> None:
+        """The folder is selected no more; up to this mod-sequence the client knows all of it."""
+        known = self._known.get(folder)
+        if known is not None:
+            known.told = max(known.told, modseq)
+
+    async def include_metadata(self) -> None:
+        """ENABLE METADATA: entries of every folder are told as well. Raises Refused."""
+        self._metadata = True
+        await self._follow(await self._wider(self._scopes), self._valid_until)
+
+    @property
+    def pending(self) -> bool:
+        """Is there something to look at?"""
+        return bool(self._news)
+
+    # --- looking and telling
+
+    async def begin(self, output: Output, *, status: bool) -> None:
+        """Take in what there is. `status`: and tell the figures of what is followed. Raises No, Refused."""
+        session = self._session
+        if not self._looks:
+            await self._follow(await self._wider((session.acting.actor.account,)), None)
+            return
+        survey = await self._survey()
+        try:
+            names = named(session, survey.listing)
+            self._take(survey, names)
+        except TooMuch:
+            raise No("too many folders to be followed", NOTIFICATIONOVERFLOW) from None
+        for known in self._known.values():
+            if known.events and not known.readable and not known.noselect:
+                self._list(known.name, names, output)
+        followed = self._followed()
+        self.interest.follow_folders(followed)
+        await self._follow(await self._wider(survey.scopes), survey.valid_until)
+        # What a snapshot has that was opened after the folders were followed is the beginning: nothing falls between.
+        for folder in await session.services.folders.glance(session.acting, followed):
+            known = self._known[folder.row.id]
+            known.learn(folder)
+            if status and folder.figures and not self._is_selected(folder.row.id):
+                self._say_status(known, folder, self._first_items(known), output)
+                await output.breathe()
+        self.wake(News.FOLDERS)
+
+    async def tell(self, output: Output) -> None:
+        """What happened since it was last told. Raises ConnectionError."""
+        session = self._session
+        session.news &= ~News.ELSEWHERE
+        news, self._news = self._news, News(0)
+        changed, entries, lost = self.ledger.folders, self.ledger.entries, self.ledger.lost
+        self.ledger.clear()
+        self._rest_until = self._loop.time() + REST
+        try:
+            if lost:
+                raise TooMuch
+            if news & News.POLICY or (news & News.FOLDERS and self._looks):
+                changed = changed | await self._look_again(output)
+            if changed:
+                await self._look_at(changed, output)
+            if entries:
+                await self._tell_entries(entries, output)
+        except TooMuch:
+            self._overflow(output)
+        except Refused:
+            # Nothing here is refused but for want of time: it is looked for again, and told twice rather than not at all.
+            self.ledger.folders |= changed
+            for folder, of_folder in entries.items():
+                self.ledger.entries.setdefault(folder, {}).update(of_folder)
+            self._rest_until = self._loop.time() + AGAIN
+            self.wake(news | News.FOLDER)
+
+    def _overflow(self, output: Output) -> None:
+        """RFC 5465 section 5.8: as after NOTIFY NONE. What ENABLE METADATA asked for is told on."""
+        output.say(Status(Condition.OK, "too much to be told", NOTIFICATIONOVERFLOW))
+        if not self._groups:
+            return
+        self._session.heard = Heard(messages=False, flags=False)
+        if not self._metadata:
+            self._session.look_with(None)
+            return
+        self._groups = ()
+        self._looks = False
+        self._known, self._subscribed = {}, set()
+        self.interest.follow_folders(())
+        self.wake(News.POLICY)
+
+    async def _survey(self) -> Survey:
+        session = self._session
+        own = any(group.filter not in (b"SUBTREE", b"MAILBOXES") or self._names_own(group) for group in self._groups)
+        return await session.services.folders.survey(session.acting, self._others, own=own)
+
+    def _names_own(self, group: _Group) -> bool:
+        names = self._session.names
+        return any(name != names.node and not name.startswith(names.prefix) for name in group.names)
+
+    async def _wider(self, scopes: tuple[int, ...]) -> tuple[int, ...]:
+        return (*scopes, *await self._session.services.folders.scopes(self._session.acting)) if self._metadata else scopes
+
+    async def _follow(self, scopes: Iterable[int], valid_until: int | None) -> None:
+        wanted = tuple(sorted(set(scopes)))
+        fresh = set(wanted) - set(self._scopes)
+        self._scopes = wanted
+        self.interest.follow_scopes(wanted)
+        self.interest.follow_clock(valid_until)
+        self._valid_until = valid_until
+        if fresh:
+            # Who is followed from now on may have changed something since the snapshot.
+            self.wake(News.POLICY)
+
+    def _followed(self) -> list[FolderId]:
+        return [folder for folder, known in self._known.items() if known.readable and known.events & MESSAGE_EVENTS]
+
+    def _is_selected(self, folder: FolderId) -> bool:
+        selected = self._session.selected
+        return selected is not None and selected.folder.row.id == folder
+
+    async def _look_again(self, output: Output) -> set[FolderId]:
+        """Folders or rights changed: what is there now? Returns the folders that have to be looked at."""
+        if not self._looks:
+            await self._follow(await self._wider((self._session.acting.actor.account,)), None)
+            return set()
+        survey = await self._survey()
+        names = named(self._session, survey.listing)
+        before, subscribed = self._known, self._subscribed
+        behind = self._take(survey, names)
+        for name, old in self._different(before, subscribed, names).items():
+            self._list(name, names, output, old)
+            await output.breathe()
+        fresh = self.interest.follow_folders(self._followed())
+        await self._follow(await self._wider(survey.scopes), survey.valid_until)
+        return behind | fresh
+
+    def _take(self, survey: Survey, names: dict[str, Name]) -> set[FolderId]:
+        """What was found becomes what is known; the figures stay those that the client was told. Returns where these are not those that
+        were found. Raises TooMuch."""
+        limit = self._session.services.watch_limit
+        if len(survey.listing.folders) > SEEN_AT_MOST * limit:
+            raise TooMuch
+        known: dict[FolderId, _Known] = {}
+        behind: set[FolderId] = set()
+        covered = 0
+        for name, one in names.items():
+            folder = one.folder
+            if folder is None:
+                continue
+            row = folder.row
+            events = self._events(name, subscribed=folder.subscribed)
+            covered += bool(events)
+            readable = Right.READ in folder.held and not row.noselect
+            found = _Known(
+                name, events - MESSAGE_EVENTS if row.noselect else events, readable, folder.subscribed, row.noselect,
+                row.uidvalidity, row.uidnext, row.exists, row.modseq, folder.unseen,
+            )  # fmt: skip
+            old = self._known.get(row.id)
+            if old is not None and old.readable and old.events & MESSAGE_EVENTS:
+                found.uidvalidity, found.uidnext, found.exists, found.modseq, found.unseen, found.told = (
+                    old.uidvalidity, old.uidnext, old.exists, old.modseq, old.unseen, old.told
+                )  # fmt: skip
+                if (row.uidvalidity, row.modseq) != (old.uidvalidity, old.modseq):
+                    behind.add(row.id)
+            known[row.id] = found
+        if covered > limit:
+            raise TooMuch
+        self._known = known
+        self._subscribed = {name for name, one in names.items() if one.subscribed}
+        return behind
+
+    def _different(self, before: dict[FolderId, _Known], subscribed: set[str], names: dict[str, Name]) -> dict[str, str | None]:
+        """Names of which the client has to hear, with the old name of what was renamed."""
+        told: dict[str, str | None] = {}
+        carried: dict[str, str] = {}
+        for folder, known in self._known.items():
+            old = before.get(folder)
+            name = known.name
+            if old is None:
+                if MAILBOX_NAME in known.events:
+                    self._affected(name, told, names)
+            elif old.name != name:
+                self._renamed(old, known, told, carried, names)
+            elif old.noselect != known.noselect and MAILBOX_NAME in old.events | known.events:
+                self._affected(name, told, names)
+            elif old.readable != known.readable and old.events | known.events:
+                told.setdefault(name)
+        for folder, old in before.items():
+            if folder not in self._known and MAILBOX_NAME in old.events:
+                self._affected(old.name, told, names)
+        for name in subscribed ^ self._subscribed:
+            if SUBSCRIPTION_CHANGE in self._events(name, subscribed=True):
+                told.setdefault(name)
+        mine, self._mine = self._mine, set()
+        return {name: old_name for name, old_name in told.items() if not any(_is_about(name, own) for own in mine)}
+
+    def _renamed(self, old: _Known, known: _Known, told: dict[str, str | None], carried: dict[str, str], names: dict[str, Name]) -> None:
+        above, _, last = known.name.rpartition("/")
+        old_above, _, old_last = old.name.rpartition("/")
+        if last == old_last and carried.get(above) == old_above and above:
+            # RFC 5465 section 5.4: what lies below goes without saying.
+            carried[known.name] = old.name
+        elif MAILBOX_NAME in known.events:
+            told[known.name] = old.name
+            carried[known.name] = old.name
+        elif MAILBOX_NAME in old.events:
+            self._affected(old.name, told, names)
+
+    def _affected(self, name: str, told: dict[str, str | None], names: dict[str, Name]) -> None:
+        """A name that came or went, and the one above it, which may have children now or none (RFC 5465 section 5.4)."""
+        told.setdefault(name)
+        above = name.rpartition("/")[0]
+        if above:
+            one = names.get(above)
+            if MAILBOX_NAME in self._events(above, subscribed=one is not None and one.subscribed):
+                told.setdefault(above)
+
+    def _list(self, name: str, names: dict[str, Name], output: Output, old: str | None = None) -> None:
+        one = names.get(name)
+        if one is None:
+            shown: tuple[bytes, ...] = (b"\\NonExistent", b"\\HasNoChildren")
+        else:
+            shown = attributes(one, tells_subscribed=True)
+            if one.folder is not None and one.folder.row.noselect:
+                shown = (b"\\NonExistent", *shown)
+            elif one.folder is not None and Right.READ not in one.folder.held:
+                shown = (b"\\NoAccess", *shown)
+        extended = () if old is None else (oldname(self._spell(old), utf8=output.utf8),)
+        output.say(ListedName(shown, self._spell(name), extended))
+
+    async def _look_at(self, changed: set[FolderId], output: Output) -> None:
+        """Messages came, went or changed in these folders."""
+        session = self._session
+        wanted = sorted(folder for folder in changed if folder in self._known)
+        for folder in await session.services.folders.glance(session.acting, wanted):
+            known = self._known.get(folder.row.id)
+            if known is None or not folder.figures or not known.readable:
+                continue
+            told = folder.row.modseq <= known.told and folder.row.uidvalidity == known.uidvalidity
+            items = () if told or self._is_selected(folder.row.id) else self._items(known, folder)
+            known.learn(folder)
+            if items:
+                self._say_status(known, folder, items, output)
+                await output.breathe()
+
+    def _items(self, known: _Known, folder: Listed) -> tuple[bytes, ...]:
+        """RFC 5465 sections 5.1 to 5.3: what has to be told of a folder that is not selected."""
+        row = folder.row
+        by_modseq = b"CONDSTORE" in self._session.enabled
+        found: list[bytes] = []
+        if MESSAGE_NEW in known.events and (row.uidnext != known.uidnext or row.exists != known.exists):
+            found += [b"MESSAGES", b"UIDNEXT"]
+        if FLAG_CHANGE in known.events and folder.unseen != known.unseen:
+            found.append(b"UNSEEN")
+        renumbered = row.uidvalidity != known.uidvalidity
+        flagged = FLAG_CHANGE in known.events and by_modseq and row.modseq != known.modseq
+        if renumbered or (flagged and b"MESSAGES" not in found):
+            found.append(b"UIDVALIDITY")
+        if by_modseq and (found or flagged):
+            found.append(b"HIGHESTMODSEQ")
+        return tuple(found)
+
+    def _first_items(self, known: _Known) -> tuple[bytes, ...]:
+        """RFC 5465 section 3.1."""
+        if MESSAGE_NEW not in known.events:
+            return ()
+        if FLAG_CHANGE not in known.events:
+            return b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY"
+        return b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"HIGHESTMODSEQ"
+
+    def _say_status(self, known: _Known, folder: Listed, items: tuple[bytes, ...], output: Output) -> None:
+        figures = Figures(folder.row, folder.unseen, 0)
+        output.say(status_of(self._spell(known.name), items, figures, self._session.services))
+
+    async def _tell_entries(self, entries: dict[FolderId, dict[str, None]], output: Output) -> None:
+        """RFC 5464 section 4.4.2: which entries changed, never what stands in them now."""
+        session = self._session
+        of_server = entries.get(FolderId(0))
+        if of_server and (self._metadata or any(SERVER_METADATA_CHANGE in group.events for group in self._groups)):
+            self._say_entries("", of_server, output)
+        wanted = sorted(folder for folder in entries if folder)
+        for folder in await session.services.folders.glance(session.acting, wanted):
+            if not folder.figures:
+                continue
+            known = self._known.get(folder.row.id)
+            name = session.name_of(folder.owner_address, folder.row.path)
+            events = self._events(name, subscribed=known is not None and known.subscribed)
+            if self._metadata or MAILBOX_METADATA_CHANGE in events:
+                self._say_entries(self._spell(name), entries[folder.row.id], output)
+                await output.breathe()
+
+    def _say_entries(self, name: str, entries: Iterable[str], output: Output) -> None:
+        changed = tuple(entries)
+        for start in range(0, len(changed), ENTRIES_IN_A_LINE):
+            output.say(EntriesOf(name, changed[start : start + ENTRIES_IN_A_LINE]))
+
+
+def _is_about(name: str, own: str) -> bool:
+    """Is the name the client's own doing, or one above it?"""
+    return name == own or own.startswith(name + "/")
