@@ -126,7 +126,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             if above is None:
                 raise Refused(UNKNOWN)
             here = await self._judging.stand(snapshot, visit.actor.account, place)
-            if here is not None and here.row is not None and not here.row.noselect:
+            if here is not None and here.row is not None and (not here.row.noselect or Right.LOOKUP not in here.held):
                 self._taken(visit, here, above, snapshot.now)
             decision = self._judging.require(visit, above, FolderOp.CREATE, snapshot.now)
             missing = await snapshot.ask(_missing_parents, above.owner.id, place.path)

@@ -16,7 +16,7 @@ from gateway.imap.responses import Extended, Listed, Namespaces, OwnRights, chil
 from gateway.imap.session import Output, Session
 from policy.folders import SpecialUse
 from policy.identity import Address
-from policy.rights import spell_rfc
+from policy.rights import Right, spell_rfc
 from store.model import FolderRow
 
 USES: Final = MappingProxyType(
@@ -113,8 +113,9 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
             continue
         extended = (childinfo(sorted(one.below)),) if recursive and one.below else ()
         shown = attributes(one, tells_subscribed=tells_subscribed)
-        if figures is not None and one.folder is not None and not one.folder.figures and b"\\Noselect" not in shown:
-            # RFC 5819 section 2: no STATUS for what may be seen and not be read, and then it is said that it cannot be selected.
+        if figures is not None and one.folder is not None and Right.READ not in one.folder.held and b"\\Noselect" not in shown:
+            # RFC 5819 section 2: no STATUS for what may be seen and not be read, and then it is said that it cannot be selected. What
+            # cannot be told for now, the owner being in maintenance, is left out in silence: no client is to drop its copies.
             shown = (b"\\Noselect", *shown)
         emit.say(Listed(shown, spelled, extended))
         if command.returns(b"MYRIGHTS") is not None and one.folder is not None:

@@ -4,6 +4,7 @@ from base64 import b64encode
 
 import pytest
 
+from policy.identity import Address
 from policy.status import AccountStatus
 from store import accounts
 from tests.gateway.imap.handlers.house import PASSWORD, House
@@ -65,3 +66,10 @@ async def test_authenticate_login_refused_and_cancelled(house: House, port: int)
     await client.line()
     client.writer.write(b"*\r\n")
     assert (await client.until("b")).tagged.startswith(b"BAD")
+
+
+async def test_a_session_whose_account_gets_another_address_ends(house: House, port: int) -> None:
+    """It would list its own folders as another's, and those of whoever has its old address now as its own."""
+    anna = await house.client(port, "anna")
+    await house.store.do(accounts.RenameAccount(house.ids["anna"], Address("anne", "acme.test")))
+    assert await anna.line() == b"* BYE the account was renamed"
