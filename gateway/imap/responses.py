@@ -152,7 +152,6 @@ COMPRESSIONACTIVE: Final = Code(b"COMPRESSIONACTIVE")
 # RFC 9051 section 7.1.
 HASCHILDREN: Final = Code(b"HASCHILDREN")
 # RFC 6154 section 6.
-USEATTR: Final = Code(b"USEATTR")
 
 
 def badurl(url: bytes) -> Code:
