@@ -103,6 +103,19 @@ async def test_store_unchanged_since(house: House, port: int, anna: Client) -> N
     assert (await anna.do("STORE 1 (UNCHANGED 3) +FLAGS (\\Seen)")).tagged.startswith(b"BAD")
 
 
+@pytest.mark.parametrize("mode", ["+FLAGS", "-FLAGS.SILENT", "FLAGS"])
+async def test_a_message_whose_other_flag_changed_is_modified(house: House, port: int, anna: Client, mode: str) -> None:
+    """RFC 7162 section 3.1.12 lets a server look deeper; one mod-sequence a message is simple, and the client sees why in the FETCH."""
+    await house.put("anna", "/INBOX", 1)
+    await anna.do("SELECT INBOX (CONDSTORE)")
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    await other.do("STORE 1 +FLAGS (\\Deleted)")
+    said = await anna.do(f"STORE 1 (UNCHANGEDSINCE 2) {mode} ($Processed)")
+    assert said.tagged.startswith(b"OK [MODIFIED 1]")
+    assert b"* 1 FETCH (FLAGS (\\Deleted \\Recent) MODSEQ (3))" in said.untagged
+
+
 async def test_search_modseq(house: House, anna: Client) -> None:
     await house.put("anna", "/INBOX", 4)
     await anna.do("SELECT INBOX")
