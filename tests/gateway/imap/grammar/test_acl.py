@@ -28,7 +28,22 @@ def test_setacl_is_read(arguments: bytes, value: SetAcl) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [b"", b" x", b" x y", b" x y LR", b" x y +-l", b' x "" l', b" x y l w", b' x "\xff" l', b' x "\xc2\xad" l', b' x "a\xe2\x80\xae" l', b' x "a\xd7\x90" l', b" x {3+}\r\na\x07b l", b" x " + b"y" * 513 + b" l"]
+    "arguments",
+    [
+        b"",
+        b" x",
+        b" x y",
+        b" x y LR",
+        b" x y +-l",
+        b' x "" l',
+        b" x y l w",
+        b' x "\xff" l',
+        b' x "\xc2\xad" l',
+        b' x "a\xe2\x80\xae" l',
+        b' x "a\xd7\x90" l',
+        b" x {3+}\r\na\x07b l",
+        b" x " + b"y" * 513 + b" l",
+    ],
 )
 def test_setacl_that_is_none_is_refused(arguments: bytes) -> None:
     refused(setacl, arguments)
