@@ -98,11 +98,10 @@ def myrights(c: Cursor) -> MyRights:
 def identifier(c: Cursor) -> str:
     """`identifier = astring`, in UTF-8, prepared with SASLprep; what cannot be prepared or is nothing then is BAD (RFC 4314 section 3)."""
     octets = astring(c, "an identifier")
-    if len(octets) <= MAX_IDENTIFIER:
-        try:
-            prepared = saslprep(text(c, octets), stored=False)
-        except Unprepared:
-            prepared = ""
-        if prepared:
-            return prepared
-    c.fail(f"expected an identifier of 1 to {MAX_IDENTIFIER} octets before this place")
+    try:
+        prepared = saslprep(text(c, octets), stored=False) if len(octets) <= MAX_IDENTIFIER else ""
+    except Unprepared:
+        prepared = ""
+    if not prepared:
+        c.fail(f"expected an identifier of 1 to {MAX_IDENTIFIER} octets before this place")
+    return prepared

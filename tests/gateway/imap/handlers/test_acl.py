@@ -22,7 +22,7 @@ async def test_every_kind_of_identifier(house: House, anna: Client) -> None:
 
 
 async def test_identifiers_in_utf8(house: House, anna: Client) -> None:
-    """RFC 4314 sections 2, 3 and 9: in every spelling of a string, whatever form of Unicode the client writes; domains as people read them."""
+    """RFC 4314 sections 2, 3 and 9: in every spelling of a string, in any form of Unicode; domains as people read them."""
     await house.store.do(cos.CreateCos("Büro"))
     await house.store.do(domains.CreateDomain("xn--bcher-kva.test"))
     composed, decomposed = "cos:Büro".encode(), "cos:Bu\N{COMBINING DIAERESIS}ro".encode()

@@ -189,7 +189,7 @@ async def test_as_mutt_does_it(house: House, port: int) -> None:
 
 
 async def test_passwords_in_utf8(house: House, port: int) -> None:
-    """RFC 6855 section 5: AUTHENTICATE takes them; LOGIN has its own rules and is not changed by UTF8=ACCEPT, but no password is lost by it."""
+    """RFC 6855 section 5: AUTHENTICATE takes them. LOGIN stays as it is, and takes them too."""
     word = "pässwörd"
     await house.store.do(SetVerifier(house.ids["bruno"], (await house.passwords.verifiers(word)).argon2))
     response = b64encode(f"\0bruno@acme.test\0{word}".encode())
