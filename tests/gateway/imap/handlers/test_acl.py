@@ -129,6 +129,17 @@ async def test_a_holder_of_a_gives_and_takes_only_what_it_holds(house: House, br
     assert (await bruno.do(f"SETACL {SHARED} anyone lr")).ok
 
 
+async def test_listrights_of_others(house: House, anna: Client, bruno: Client) -> None:
+    """RFC 4314 section 3.7: what is always granted first, then what may be given or taken, each right by itself, the obsolete ones too.
+    Who holds `a` alone gives no more than he has."""
+    said = await anna.do("LISTRIGHTS INBOX clara@acme.test")
+    assert said.untagged == [b'* LISTRIGHTS "INBOX" clara@acme.test "" l r s w i k x t e a c d']
+    await house.share("anna", "/INBOX", "bruno", "ra")
+    await house.share("anna", "/INBOX", "clara", "rd")
+    said = await bruno.do(f"LISTRIGHTS {SHARED} clara@acme.test")
+    assert said.untagged == [b'* LISTRIGHTS "Other Users/anna/INBOX" clara@acme.test xted l r a']
+
+
 async def test_listrights_of_the_owner(anna: Client) -> None:
     said = await anna.do("LISTRIGHTS INBOX anna@acme.test")
     assert said.untagged == [b'* LISTRIGHTS "INBOX" anna@acme.test lrswikxteacd']

@@ -200,6 +200,18 @@ async def test_vanished_comes_instead_of_expunge(house: House, port: int, anna: 
     assert (await other.do("FETCH 1:* UID")).untagged == [b"* 1 FETCH (UID 5)"]
 
 
+async def test_close_counts_its_expunges_and_says_no_mod_sequence(house: House, port: int, anna: Client) -> None:
+    """RFC 7162 section 3.2.8: the client could not tell what that mod-sequence covers."""
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("ENABLE QRESYNC")
+    await anna.do("SELECT INBOX")
+    await anna.do("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    assert (await anna.do("CLOSE")).all == b"OK CLOSE completed"
+    said = await anna.do("SELECT INBOX")
+    assert any(one.startswith(b"* OK [HIGHESTMODSEQ 4]") for one in said.untagged)
+    assert (await anna.do("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 3 VANISHED)")).untagged == [b"* VANISHED (EARLIER) 2"]
+
+
 async def test_an_expunge_held_back_lowers_the_mod_sequence_that_is_told(house: House, port: int, anna: Client) -> None:
     await house.put("anna", "/INBOX", 3)
     await anna.do("ENABLE QRESYNC")
