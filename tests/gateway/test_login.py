@@ -217,14 +217,7 @@ async def test_every_wrong_password_costs_one_durable_write(door: Door, tmp_path
     await door.house.account("locked", password=WORD, lockout_max_failures="1")
     await door.come("locked", "wrong")
     await door.house.account("careless", password=WORD, lockout_enabled="FALSE")
-    deeds: list[object] = []
-    through = door.house.store.do
-
-    async def noted(deed: Any, *rest: Any, **options: Any) -> Any:
-        deeds.append(deed)
-        return await through(deed, *rest, **options)
-
-    monkeypatch.setattr(door.house.store, "do", noted)
+    deeds = door.house.deeds_done(monkeypatch)
     watching = sqlite3.connect(next(tmp_path.rglob("procura.db")))
     tries = {
         "unknown": ("nobody", "x"),

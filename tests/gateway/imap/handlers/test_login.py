@@ -26,6 +26,15 @@ async def test_what_a_refusal_says_depends_on_the_password(house: House, port: i
     assert (await client.do("LOGIN bruno@acme.test wrong")).tagged == b"NO [AUTHENTICATIONFAILED] authentication failed"
 
 
+@pytest.mark.parametrize("as_whom", ["anna@acme.test", "nobody@acme.test"])
+async def test_another_identity_without_the_right_to_it(house: House, port: int, as_whom: str) -> None:
+    """The password was right, so it may be said why (RFC 5530 section 3); not, whether there is such an account."""
+    client = await house.client(port)
+    response = b64encode(f"{as_whom}\0bruno@acme.test\0{PASSWORD}".encode()).decode()
+    said = await client.do(f"AUTHENTICATE PLAIN {response}")
+    assert said.tagged.startswith(b"NO [AUTHORIZATIONFAILED] you may not act as this account [d-")
+
+
 async def test_a_password_that_must_be_changed(house: House, port: int) -> None:
     await house.store.do(accounts.SetMustChangePassword(house.ids["bruno"], True))
     assert (await (await house.client(port)).do("LOGIN bruno@acme.test secret")).tagged.startswith(b"NO [EXPIRED] ")
