@@ -622,13 +622,11 @@ async def test_what_was_not_told_of_the_selected_folder_is_when_it_is_left(house
     assert (await anna.do(f"NOTIFY SET (mailboxes B ({ALL}))")).ok
     await house.put("anna", "/B", 1)
     assert await anna.silent(0.5)
-    await anna.do("UNSELECT")
-    assert await anna.line() == b'* STATUS "B" (MESSAGES 1 UIDNEXT 2 UNSEEN 1)'
+    assert (await anna.do("UNSELECT")).untagged == [b'* STATUS "B" (MESSAGES 1 UIDNEXT 2 UNSEEN 1)']
     await anna.do("SELECT B")
     await second.do("NOOP")
     await second.do("STORE 1 +FLAGS.SILENT (\\Seen)")
     assert await anna.silent(0.5)
-    said = await anna.do("SELECT INBOX")
-    assert said.having("* STATUS") == [] or said.having("* STATUS") == [b'* STATUS "B" (UNSEEN 0)']
-    if not said.having("* STATUS"):
-        assert await anna.line() == b'* STATUS "B" (UNSEEN 0)'
+    # What SELECT says is of the folder it goes to; the rest comes behind it.
+    assert (await anna.do("SELECT INBOX")).having("* STATUS") == []
+    assert await anna.line() == b'* STATUS "B" (UNSEEN 0)'
