@@ -38,6 +38,9 @@ from policy.rights import Right
 
 REST: Final = 0.2
 """Seconds between two looks beyond the selected folder: a folder that is busy is told of five times a second."""
+SHARE: Final = 4
+"""Times as long as it took to look, nothing is looked at: many sessions of one busy account leave room for others."""
+REST_AT_MOST: Final = 2.0
 AGAIN: Final = 0.5
 """Seconds until a look that the store had no time for is tried again."""
 SEEN_AT_MOST: Final = 5
@@ -147,6 +150,7 @@ class Watching:
     """The groups of a NOTIFY SET but for that of the selected folder, and `metadata`: ENABLE METADATA. Call `begin`, then `end` once."""
 
     __slots__ = (
+        "_everybody",
         "_filters",
         "_groups",
         "_known",
@@ -155,6 +159,7 @@ class Watching:
         "_metadata",
         "_mine",
         "_news",
+        "_owners",
         "_rest_until",
         "_scopes",
         "_session",
@@ -174,6 +179,12 @@ class Watching:
         self._known: dict[FolderId, _Known] = {}
         self._subscribed: set[str] = set()
         self._filters = _Filters(self._groups)
+        names = session.names
+        named = {name for group in self._groups for name in group.names}
+        self._everybody = bool({"", names.node} & named) or any(group.filter == b"SUBSCRIBED" for group in self._groups)
+        self._owners = {
+            name[: len(names.prefix)] + name.removeprefix(names.prefix).partition("/")[0] for name in named if name.startswith(names.prefix)
+        }
         self._mine: set[str] = set()
         self._news = News(0)
         self._scopes: tuple[int, ...] = ()
@@ -216,14 +227,7 @@ class Watching:
 
     def _others(self, owner: Address) -> bool:
         """Could any group be about folders of this owner?"""
-        names = self._session.names
-        node = names.owner_node(str(owner))
-        for group in self._groups:
-            if group.filter == b"SUBSCRIBED" or "" in group.names:
-                return True
-            if any(name in (node, names.node) or name.startswith(node + "/") for name in group.names):
-                return True
-        return False
+        return self._everybody or self._session.names.owner_node(str(owner)) in self._owners
 
     def _spell(self, name: str) -> str:
         return self._filters.spell(name)
@@ -333,12 +337,15 @@ class Watching:
         news, self._news = self._news, News(0)
         changed, entries, lost = self.ledger.folders, self.ledger.entries, self.ledger.lost
         self.ledger.clear()
-        self._rest_until = self._loop.time() + REST
+        began = self._loop.time()
+        self._rest_until = began + REST
         try:
             if lost:
                 raise TooMuch
             if news & News.POLICY or (news & News.FOLDERS and self._looks):
                 changed = changed | await self._look_again(output)
+                now = self._loop.time()
+                self._rest_until = now + min(max(REST, SHARE * (now - began)), REST_AT_MOST)
             if changed:
                 await self._look_at(changed, output)
             if entries:

@@ -535,7 +535,11 @@ class Mailboxes(RuleBasedStateMachine):
         person.figures, person.lost = {}, set()
         person.names = {box.plain(person.who): box.may(person.who, "l") for box in self.boxes}
         for line in said.untagged if asked.status else ():
-            if FIGURES.match(line):
+            if found := FIGURES.match(line):
+                # What was told before, to what it asked before, is of no account.
+                box = self.named.get((found[1] or found[2]).decode())
+                if box is not None:
+                    person.figures.pop(box.id, None)
                 self._hear_beyond(person, line, asked_for=True)
         for box in self.boxes:
             told = asked.status and box is not person.box and "new" in person.follows(box.plain(person.who)) and box.may(person.who, "r")
