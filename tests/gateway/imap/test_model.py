@@ -15,7 +15,7 @@ import itertools
 import os
 import re
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -333,6 +333,7 @@ class Mailboxes(RuleBasedStateMachine):
     async def _all_in_step(self) -> None:
         for person in self.people:
             await self._end_idling(person)
+            await self._beyond_in_step(person)
             if person.box is not None:
                 await self._in_step(person)
             await self._beyond_in_step(person)
@@ -520,9 +521,11 @@ class Mailboxes(RuleBasedStateMachine):
             await self._answered(person, tag, how)
         else:
             assert (await self._say(person, how)).ok
+        await self._beyond_in_step(person)
         if not (person.hears_messages and person.hears_flags):
             # What it did not want to hear of it is told when it does again.
-            await self._ask(person, Asked("selected-delayed", frozenset({"new", "flags"})))
+            assert person.asked is not None
+            await self._ask(person, replace(person.asked, selected="selected-delayed", events=frozenset({"new", "flags"})))
         await self._learn(person)
         self._compare(person)
         await self._permanent(person)
