@@ -85,6 +85,8 @@ class _Filters:
                     self._personal |= bit
                 case b"SUBSCRIBED":
                     self._subscribed |= bit
+                case _:
+                    pass
             for name, written in group.names.items():
                 self._at[name] = self._at.get(name, 0) | bit
                 if group.filter == b"SUBTREE":
