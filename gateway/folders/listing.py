@@ -1,9 +1,10 @@
 """Which folders are there for this actor, and which of them does he follow?"""
 
+import asyncio
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
-from gateway.folders.judging import Part
+from gateway.folders.judging import Judging, Part
 from gateway.folders.standpoint import Act, Standpoint, standpoint
 from gateway.folders.uses import values as values_of
 from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Survey, Visit
@@ -22,6 +23,11 @@ _FEW: Final = 20
 
 class Listings(Part):
     """LIST, SUBSCRIBE and UNSUBSCRIBE."""
+
+    def __init__(self, judging: Judging) -> None:
+        super().__init__(judging)
+        # One after another, so that readers stay free for those who asked for something.
+        self._surveying = asyncio.Lock()
 
     async def listing(
         self,
@@ -45,7 +51,7 @@ class Listings(Part):
     async def survey(self, visit: Visit, wanted: Callable[[Address], bool] | None = None, *, own: bool = True) -> Survey:
         """Everything the actor may see, for who is told when it changes. `wanted` as for `listing`. `figures` of what is found says
         whether it may be read; nothing is on record, since no figures are given out."""
-        async with self._judging.snapshot() as snapshot:
+        async with self._surveying, self._judging.snapshot() as snapshot:
             return await snapshot.work(_survey, visit.actor.account, wanted, own)
 
     async def scopes(self, visit: Visit) -> tuple[int, ...]:

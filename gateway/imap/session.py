@@ -390,8 +390,11 @@ class Watch(Protocol):
     def added(self, folder: FolderId, modseq: int) -> None:
         """The client itself put messages into this folder."""
 
-    def left(self, folder: FolderId, modseq: int) -> None:
-        """The folder is selected no more; up to this mod-sequence the client knows all of it."""
+    def asked(self, folder: FolderId) -> None:
+        """The client asked for figures of this folder itself, and has those of now."""
+
+    def left(self, folder: FolderId, view: View) -> None:
+        """The folder is selected no more; the client knows of it what it was told there."""
 
     async def include_metadata(self) -> None:
         """Entries of every folder are told as well. Raises Refused."""
@@ -627,7 +630,7 @@ class Session:
         if selected.view.has_claimed:
             selected.folder.claim_recent()
         if self.watch is not None:
-            self.watch.left(selected.folder.row.id, selected.view.modseq)
+            self.watch.left(selected.folder.row.id, selected.view)
         if self.interest is not None:
             self.interest.follow_folder(None)
             self.interest.follow_scopes(())

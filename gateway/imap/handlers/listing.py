@@ -109,6 +109,8 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if figures is not None and one.folder is not None and one.folder.figures:
             items = figures.value
             assert isinstance(items, tuple)
+            if session.watch is not None:
+                session.watch.asked(one.folder.row.id)
             counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
             emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted, session.services))
         if one.folder is not None and one.folder.metadata:

@@ -1,6 +1,7 @@
 """The only way to stored mail: judged on a snapshot, done on a witness, on record."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from policy.status import AccountStatus
 from store import accounts, audit, folders, grants, messages
 from store.blobs import Files
 from store.model import Flag
+from store.port import Snapshot
 from store.queue import AcceptMessage, Filing
 from tests.gateway.folders.meddler import Meddler
 from tests.gateway.imap.handlers.house import House, housed, message
@@ -377,3 +379,24 @@ async def test_an_append_that_the_disk_does_not_take_is_for_later(house: House) 
 
 async def test_a_name_in_a_mailbox_that_there_is_not_can_be_unsubscribed(house: House) -> None:
     await house.folders.unsubscribe(house.visit("bruno"), Place("nobody@acme.test", "/INBOX"))
+
+
+async def test_one_survey_at_a_time(house: House) -> None:
+    """Who follows folders looks when something changed, all at once; readers stay free for those who asked for something."""
+    open_now: list[int] = [0, 0]
+    snapshot = house.store.snapshot
+
+    @contextlib.asynccontextmanager
+    async def counted() -> AsyncIterator[Snapshot]:
+        open_now[0] += 1
+        open_now[1] = max(open_now)
+        try:
+            async with snapshot() as found:
+                yield found
+        finally:
+            open_now[0] -= 1
+
+    house.store.snapshot = counted  # type: ignore[method-assign]
+    surveys = await asyncio.gather(*(house.folders.survey(house.visit("anna")) for _ in range(5)))
+    assert open_now == [0, 1]
+    assert all(len(one.listing.folders) > 1 for one in surveys)
