@@ -155,6 +155,13 @@ class PartReader:
         """The octets to be fed next: none at the end, which has to be told too."""
         return self._at, min(self._at + CHUNK, self.end)
 
+    def likely(self, stop: int | None = None) -> int:
+        """Where the octets end that will be `wanted` before `stop` is reached, if they are base64: four for three, and line ends."""
+        if stop is None:
+            return self.end
+        pieces = -(-11 * (stop - self._position) // (8 * CHUNK))
+        return min(self._at + pieces * CHUNK, self.end)
+
     def feed(self, octets: bytes, first: int = 0, stop: int | None = None) -> tuple[bytes, bool]:
         """Takes the octets that are `wanted`. Returns what of those they decode to stands from `first` to before `stop`, and whether
         there is more."""

@@ -481,8 +481,6 @@ async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinaryS
     if partial is not None:
         selected.reader = reader
     first, stop = (0, None) if partial is None else (partial[0], partial[0] + partial[1])
-    # Most of what is asked for in pieces is base64: four octets for three, and line ends.
-    ahead = _AHEAD if partial is None else min(_AHEAD, partial[1] * 3 // 2)
     pieces: list[bytes] = []
     size = 0
     read = message
@@ -491,7 +489,7 @@ async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinaryS
         low, high = reader.wanted
         octets = read.slice(low, high)
         if octets is None:
-            high = max(high, min(low + ahead, reader.end))
+            high = max(high, min(reader.likely(stop), low + _AHEAD))
             block = await selected.folder.pieces(uid, ((low, high),))
             if block is None:
                 raise _Gone
