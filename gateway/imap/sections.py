@@ -10,8 +10,9 @@ from gateway.message.split import Field, fields_named, read_header
 
 OF_HEADER: Final = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
 """What `header_section` makes."""
-# Each name costs a look through the header, which is short then: beyond this all fields are read once.
+# Names are made into a pattern, which takes time by their length; beyond this all fields are read once.
 _SEVERAL = 32
+_LETTERS = 1024
 _LARGE = 64 * 1024
 
 Range = tuple[int, int]
@@ -78,7 +79,7 @@ def header_section(head: bytes, wanted: Section) -> bytes:
     names = frozenset(name.lower() for name in wanted.fields)
     if wanted.text is SectionText.HEADER_FIELDS_NOT:
         return _whole(head, [field for field in read_header(head).fields if field.name not in names])
-    if len(names) <= _SEVERAL and len(head) <= _LARGE:
+    if len(names) <= _SEVERAL and sum(map(len, names)) <= _LETTERS and len(head) <= _LARGE:
         return _ended([head[start:end] for start, end in fields_named(head, names)])
     return _whole(head, [field for field in read_header(head).fields if field.name in names])
 

@@ -31,6 +31,8 @@ _STATE_ONLY: Final = frozenset({b"FLAGS", b"UID", b"MODSEQ"})
 _PLACES: Mapping[bytes, bytes] = MappingProxyType({b"UID": b"UID %d", b"MODSEQ": b"MODSEQ (%d)"})
 _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
+_AT_ONCE: Final = 64
+"""Messages told before something else may be done: of those whose octets are needed, and of the others."""
 _WHOLE: Final = Section()
 _HEADER: Final = Section(text=SectionText.HEADER)
 _TEXT: Final = Section(text=SectionText.TEXT)
@@ -366,7 +368,9 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
 async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> _Unsaid:
     unsaid = _Unsaid()
     folder, view = selected.folder, selected.view
-    for low, high in _chunks(spans, 64 if wanted.sections else BATCH):
+    # Beginnings are short, though no one knows how short: all of them are fetched in one go.
+    most = _AT_ONCE * BEGINNING if wanted.header_only else IN_PLACE
+    for low, high in _chunks(spans, _AT_ONCE if wanted.sections else BATCH):
         emit.say(*view.new_flags())
         runs = [(view.uids[low], view.uids[high - 1])]
         batch = _Batch()
@@ -381,6 +385,11 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
         laid_out = _runs(uid for uid, row in batch.rows.items() if wanted.by_layout(row)) if wanted.sections else []
         if laid_out:
             batch.layouts = {uid: Layout(packed) for uid, packed in await folder.layouts(laid_out)}
+        if not wanted.sections:
+            for begin, end in _chunks(((low, high),), _AT_ONCE):
+                unsaid.gone |= _spell_prepared(selected, range(begin, end), wanted, batch, prepared, emit)
+                await emit.breathe()
+            continue
         waiting: list[tuple[int, int]] = []
         size = 0
         for place_of in range(low, high):
@@ -390,14 +399,9 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             if at is None or (wanted.rows and row is None) or any(uid not in one for one in prepared):
                 unsaid.gone = True
                 continue
-            if not wanted.sections:
-                emit(_spell(selected, place_of, at, uid, wanted, batch, None, {}))
-                if place_of % 64 == 63:
-                    await emit.breathe()
-                continue
             assert row is not None
             octets = min(row.size, BEGINNING) if wanted.header_only else row.size
-            if waiting and size + octets > IN_PLACE:
+            if waiting and size + octets > most:
                 await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
                 waiting, size = [], 0
             waiting.append((place_of, octets))
@@ -406,6 +410,43 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
         await emit.breathe()
     return unsaid
+
+
+def _spell_prepared(
+    selected: Selected, places: Sequence[int], wanted: _Wanted, batch: _Batch, prepared: Sequence[Mapping[int, bytes]], emit: Output
+) -> bool:
+    """Messages of which no octets are needed, in one go: a template, and for each item a column. True: some of them are gone."""
+    view, state = selected.view, selected.view.state
+    there: list[tuple[int, int, int]] = []
+    for place in places:
+        uid = view.uids[place]
+        at = state.index(uid)
+        if at is None or (wanted.rows and uid not in batch.rows) or any(uid not in one for one in prepared):
+            continue
+        there.append((place, at, uid))
+    columns: list[Sequence[object]] = [[uid for _, _, uid in there] if wanted.uid_only else [place + 1 for place, _, _ in there]]
+    template: list[bytes] = []
+    for item in wanted.items:
+        label = item.label
+        spelled = _PLACES.get(label, b"%b")
+        if label == b"UID":
+            columns.append([uid for _, _, uid in there])
+        elif label == b"FLAGS":
+            columns.append([_flags(selected, uid, at) for _, at, uid in there])
+        elif label == b"MODSEQ":
+            columns.append([state.modseqs[at] for _, at, _ in there])
+        elif label in _OF_ROW:
+            say, rows = _OF_ROW[label], batch.rows
+            columns.append([say(rows[uid]) for _, _, uid in there])
+        else:
+            found: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
+            columns.append([found[uid] for _, _, uid in there])
+            spelled = label + b" %b"
+        template.append(spelled)
+    if there:
+        line = (b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH (") + b" ".join(template) + b")\r\n"
+        emit((line * len(there)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
+    return len(there) < len(places)
 
 
 async def _with_octets(
