@@ -11,6 +11,7 @@ import pytest
 from gateway.arrival import arrived
 from gateway.folders import FlagMode, Folders, NewItem, Place
 from gateway.folders import records as recording
+from gateway.message.layout import pack
 from gateway.message.structure import parse
 from gateway.refusal import Refused
 from policy.folders import FolderOp
@@ -130,7 +131,7 @@ async def test_reading_confirms_the_right_every_time(house: House) -> None:
     await house.unshare("anna", "/", "bruno")
     for read in (
         folder.rows([(1, 9)]), folder.envelopes([(1, 9)]), folder.structures([(1, 9)]), folder.bodies([(1, 9)]), folder.octets([(1, 100)]),
-        folder.large(1), folder.news(0), folder.renew(),
+        folder.pieces(1, [(0, 1)]), folder.layouts([(1, 9)]), folder.news(0), folder.renew(),
     ):  # fmt: skip
         assert await reason_of(read) is Reason.FOLDER_UNKNOWN
 
@@ -150,14 +151,19 @@ async def test_a_right_that_expired_is_gone_without_any_event(house: House) -> N
 async def test_a_large_message_that_was_expunged_is_not_given_out(house: House) -> None:
     await house.put("anna", "/INBOX", 1, body="x" * 200_000)
     folder = await house.folders.open(house.visit("anna"), Place(None, "/INBOX"))
-    assert len(await folder.large(4) or b"") > 200_000
-    assert (await folder.large(4)) is (await folder.large(4))
-    octets = await folder.large(4) or b""
-    assert folder.structure(4, octets) is folder.structure(4, octets)
-    assert folder.structure(4, octets) == parse(octets)
+    ((_, octets),) = await folder.octets([(4, 200_000)])
+    assert len(octets) > 200_000
+    assert await folder.pieces(4, [(0, 10), (150_000, 150_001), (7, 7), (len(octets) - 1, len(octets) + 9)]) == [
+        octets[:10],
+        b"x",
+        b"",
+        b"\n",
+    ]
+    assert await folder.layouts([(4, 4)]) == [(4, pack(parse(octets)))]
     await folder.change_flags([(4, 4)], FlagMode.ADD, Flag.DELETED, ())
     await folder.expunge()
-    assert await folder.large(4) is None
+    assert await folder.pieces(4, [(0, 10)]) is None
+    assert await folder.layouts([(4, 4)]) == []
 
 
 async def records(house: House) -> list[audit.AuditEntry]:
