@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from gateway.arrival import arrived
 from gateway.folders.entries import Entries
@@ -32,6 +32,8 @@ from store.model import Flag, FolderRow, NewMessage, Run, Uid
 from store.port import Deed, Snapshot, Store, Tx
 
 log = logging.getLogger(__name__)
+_SMALL: Final = 4096
+"""Octets of a message that is taken apart on the loop, also where it is one of many."""
 
 
 class _Gone(Exception):
@@ -188,7 +190,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
     async def append(self, visit: Visit, place: Place, items: Sequence[NewItem]) -> tuple[FolderRow, Appended]:
         """All or none, charged to the owner. Of the flags what the rights allow is kept (RFC 4314 section 4). Who may not read there is
         told no UIDs (RFC 4315 section 3)."""
-        prepared = [await self._prepare(item.octets) for item in items]
+        prepared = [await self._prepare(item.octets, one_of=len(items)) for item in items]
         row: FolderRow | None = None
         is_read = False
 
@@ -212,9 +214,14 @@ class Folders(Entries, Listings, Quotas, Metadata):
         assert row is not None
         return row, done if is_read else replace(done, uids=())
 
-    async def _prepare(self, octets: bytes) -> NewMessage:
-        if len(octets) <= IN_PLACE:
+    async def _prepare(self, octets: bytes, one_of: int = 1) -> NewMessage:
+        if len(octets) <= (IN_PLACE if one_of == 1 else _SMALL):
+            if one_of > 1:
+                await asyncio.sleep(0)
             return arrived(octets)
+        if len(octets) <= IN_PLACE:
+            # One such message takes milliseconds; many would keep the loop from everybody else.
+            return await asyncio.to_thread(arrived, octets)
         try:
             return await asyncio.to_thread(lambda: self._octets.files.keep(arrived(octets)))
         except OSError as fault:

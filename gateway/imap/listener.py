@@ -5,7 +5,8 @@ import logging
 import math
 import secrets
 import ssl
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -34,6 +35,7 @@ from gateway.imap.responses import (
     badcharset,
     capability_code,
 )
+from gateway.imap.sections import Piece
 from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Session, States
 from gateway.imap.view import BadSequence
 from gateway.login import Login
@@ -86,6 +88,25 @@ class Admission(Protocol):
 
     def leave(self, address: str) -> None:
         """A connection that was welcome has ended."""
+
+
+def _in_turns(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """The same octets, as many at a time as one turn of the loop sends: small ones together, large ones in slices that are no copies."""
+    small: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if size and size + len(piece) > DEFLATED:
+            yield b"".join(small)
+            small, size = [], 0
+        if len(piece) <= DEFLATED:
+            small.append(piece)
+            size += len(piece)
+            continue
+        view = memoryview(piece)
+        for start in range(0, len(view), DEFLATED):
+            yield view[start : start + DEFLATED]
+    if small:
+        yield b"".join(small)
 
 
 class _Framer(Framer):
@@ -291,7 +312,7 @@ class Connection:
 
     # --- where what is said goes out
 
-    def write(self, octets: bytes) -> None:
+    def write(self, octets: Piece) -> None:
         """Send, deflated where that was agreed on."""
         self._carrier.write(octets if self._deflater is None else self._deflater.deflate(octets))
 
@@ -300,24 +321,22 @@ class Connection:
         """The peer has more to read than it may leave unread, or is in the middle of a response: nothing more is to be said now."""
         return self._delivering or self._carrier.stalled
 
-    async def deliver(self, octets: bytes) -> None:
-        """Send, and wait for a peer that does not read. Deflating makes room for others in between."""
-        if self._deflater is None:
-            self._carrier.write(octets)
-            await self._carrier.drain()
-            return
-        sent = 0
+    async def deliver(self, pieces: Sequence[Piece]) -> None:
+        """Send, and wait for a peer that does not read, with no more waiting for it than it may leave unread. Others run in between."""
+        waiting = deque(_in_turns(pieces))
         self._delivering = True
         try:
-            while sent < len(octets):
-                piece = octets[sent : sent + DEFLATED]
-                sent += DEFLATED
-                self.write(piece)
+            while waiting:
+                self.write(waiting.popleft())
                 await self._carrier.drain()
-                await asyncio.sleep(0)
+                if waiting:
+                    await asyncio.sleep(0)
         except asyncio.CancelledError:
-            # A farewell may follow: no response is left half said.
-            self.write(octets[sent:])
+            # A farewell may follow: no response is left half said, unless it is too long to be kept.
+            if sum(map(len, waiting)) > self._listener.limits.message_size + self._listener.limits.output_backlog:
+                self._carrier.abort()
+            for octets in waiting:
+                self.write(octets)
             raise
         finally:
             self._delivering = False

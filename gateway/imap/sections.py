@@ -15,8 +15,15 @@ _SEVERAL = 32
 _LETTERS = 1024
 _LARGE = 64 * 1024
 
+Piece = bytes | memoryview
+"""Octets of a message; beyond 64 KiB they are not copied, so that a command may ask for the same ones many times."""
 Range = tuple[int, int]
 """Octets of a message: the first, and the one behind the last."""
+
+
+def between(octets: bytes, start: int, end: int) -> Piece:
+    """These of the octets."""
+    return octets[start:end] if end - start <= _LARGE else memoryview(octets)[start:end]
 
 
 def find_part(layout: Layout, path: Iterable[int]) -> Place | None:

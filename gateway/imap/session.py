@@ -31,7 +31,7 @@ from gateway.imap.responses import (
     messagelimit,
     permanentflags,
 )
-from gateway.imap.sections import PartReader
+from gateway.imap.sections import PartReader, Piece
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused, until
@@ -115,8 +115,8 @@ class Outlet(Protocol):
     def stalled(self) -> bool:
         """Nothing more is to be said now."""
 
-    async def deliver(self, octets: bytes) -> None:
-        """Send, and wait for a peer that does not read. Once begun all of it is sent. Raises ConnectionError."""
+    async def deliver(self, pieces: Sequence[Piece]) -> None:
+        """Send, and wait for a peer that does not read. Once begun all of it is sent, or the connection ends. Raises ConnectionError."""
 
 
 class Output:
@@ -132,7 +132,7 @@ class Output:
     ) -> None:
         self._outlet = outlet
         self._still = still
-        self._parts: list[bytes] = []
+        self._parts: list[Piece] = []
         self._size = 0
         self._since = self.sent = time.monotonic()
         self.utf8 = utf8
@@ -140,7 +140,7 @@ class Output:
         self.done: int | None = None
         self.goal: int | None = None
 
-    def __call__(self, octets: bytes) -> None:
+    def __call__(self, octets: Piece) -> None:
         """Octets of a response; only whole responses stand between two calls of `breathe`."""
         self._parts.append(octets)
         self._size += len(octets)
@@ -153,13 +153,13 @@ class Output:
     def flush(self) -> None:
         """Send what was collected."""
         if self._parts:
-            self._outlet.write(self._collected())
+            self._outlet.write(b"".join(self._collected()))
 
-    def _collected(self) -> bytes:
+    def _collected(self) -> list[Piece]:
         parts, self._parts = self._parts, []
         self._size = 0
         self.sent = time.monotonic()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return parts
 
     def still_working(self) -> None:
         """Tell the client so, behind what was said so far (RFC 9585 section 4). Not to one that does not read what it has."""

@@ -125,6 +125,90 @@ def test_an_append_too_big_is_refused_before_the_client_sends_it(server: Server)
         still_fine(raw)
 
 
+# --- what costs the client a few octets, and the server a message
+
+
+def _ask(raw: Raw, command: bytes) -> tuple[int, bytes]:
+    """How many octets the answer has, and its last line; nothing of it is kept."""
+    raw.send(b"q " + command + b"\r\n")
+    count, last = 0, b""
+    while not re.search(rb"(?:\A|\n)q (?:OK|NO|BAD) .*\r\n\Z", last):
+        octets = raw.socket.recv(1 << 20)
+        assert octets, last
+        count += len(octets)
+        last = (last + octets)[-200:]
+    return count, last.splitlines(keepends=True)[-1]
+
+
+def test_a_large_message_many_times_in_one_answer(server: Server) -> None:
+    encoded = b"Content-Transfer-Encoding: base64\r\nSubject: large\r\n\r\n" + (b"QUFB" * 19 + b"\r\n") * 150_000
+    with imap(server, "hoarder@acme.test", seconds=60) as raw:
+        assert append(raw, encoded, b"Archive").startswith(b"app OK")
+        assert raw.do(b"s", b"SELECT Archive").startswith(b"s OK")
+        pieces = b" ".join(b"BODY.PEEK[]<%d.50000000> BODY.PEEK[1]<%d.50000000>" % (at, at) for at in range(20))
+        count, last = _ask(raw, b"UID FETCH * (" + pieces + b")")
+        assert last.startswith(b"q OK")
+        assert count > 35 * len(encoded)
+        # What is decoded is made anew each time: as often as anybody needs it.
+        pieces = b" ".join(b"BINARY.PEEK[1]<%d.50000000>" % at for at in range(40))
+        count, last = _ask(raw, b"UID FETCH * (" + pieces + b")")
+        assert last.startswith(b"q NO [LIMIT] ")
+        assert count < 1_000
+        count, last = _ask(raw, b"UID FETCH * (BINARY.PEEK[1] BODY.PEEK[] BODY.PEEK[1] BODY.PEEK[TEXT] BODY.PEEK[HEADER])")
+        assert last.startswith(b"q OK")
+        assert raw.do(b"d", b"STORE 1:* +FLAGS.SILENT (\\Deleted)").startswith(b"d OK")
+        assert raw.do(b"e", b"EXPUNGE").startswith(b"e OK")
+
+
+@pytest.fixture
+def large_header(server: Server, bystander: Bystander) -> Iterator[tuple[Raw, bytes]]:
+    """A session in Archive, and the UID of a message there whose header is 19 MiB long."""
+    header = b"X-Field: some words\r\n" * 900_000
+    with imap(server, "hoarder@acme.test", seconds=60) as raw:
+        assert append(raw, header + b"\r\nbody\r\n", b"Archive").startswith(b"app OK")
+        assert raw.do(b"s", b"SELECT Archive").startswith(b"s OK")
+        raw.send(b"u UID SEARCH *\r\n")
+        found = re.search(rb"SEARCH (\d+)", raw.until(b"u"))
+        assert found is not None
+        yield raw, found[1]
+        assert raw.do(b"d", b"STORE 1:* +FLAGS.SILENT (\\Deleted)").startswith(b"d OK")
+        assert raw.do(b"e", b"EXPUNGE").startswith(b"e OK")
+
+
+def test_a_large_header_taken_apart_many_times(large_header: tuple[Raw, bytes]) -> None:
+    raw, uid = large_header
+    names = [b"X-%d" % at for at in range(250)]
+    asked = b" ".join(b"BODY.PEEK[HEADER.FIELDS (%b)]" % fields for fields in names)
+    assert raw.do(b"f", b"UID FETCH %b (%b)" % (uid, asked)).startswith(b"f OK")
+
+
+def test_a_large_header_taken_apart_many_times_by_url(large_header: tuple[Raw, bytes]) -> None:
+    raw, uid = large_header
+    urls = b" ".join(b'URL "/Archive/;UID=%b/;SECTION=HEADER.FIELDS%%20(X-%d)"' % (uid, at) for at in range(400))
+    assert raw.do(b"c", b"APPEND Drafts CATENATE (" + urls + b")").startswith(b"c OK")
+
+
+def test_many_messages_of_many_parts_in_one_append(server: Server) -> None:
+    parts = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\na b c\r\n" * 4_500
+    with imap(server, "hoarder@acme.test", seconds=60) as raw:
+        raw.send(b"m APPEND Trash " + b" ".join([b"{%d+}\r\n%b" % (len(parts), parts)] * 50) + b"\r\n")
+        assert raw.until(b"m").splitlines()[-1].startswith(b"m OK")
+
+
+def test_large_sets_in_a_large_folder_many_times_in_one_search(server: Server) -> None:
+    with imap(server, "hoarder@acme.test", seconds=60) as raw:
+        assert raw.do(b"c", b"CREATE many").startswith(b"c OK")
+        for _ in range(6):
+            raw.send(b"m APPEND many " + b" ".join([b"{8+}\r\na: b\r\n\r\n"] * 1_000) + b"\r\n")
+            assert raw.until(b"m").splitlines()[-1].startswith(b"m OK")
+        assert raw.do(b"s", b"SELECT many").startswith(b"s OK")
+        raw.send(b"f SEARCH " + b" ".join(b"1:3000,%d:*" % (3_002 + at) for at in range(990)) + b"\r\n")
+        found = raw.until(b"f")
+        numbers = b" ".join(b"%d" % number for number in (*range(1, 3_001), *range(3_991, 6_001)))
+        assert found == b"* SEARCH " + numbers + b"\r\nf OK SEARCH completed\r\n"
+        assert raw.do(b"d", b"DELETE many").startswith(b"d OK")
+
+
 # --- 16 parentheses
 
 

@@ -30,7 +30,10 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     if any(message.parts for message in command.messages):
         # RFC 3501 section 6.3.11: [TRYCREATE] comes before what is wrong with a message.
         await session.services.folders.admits(session.acting, place)
-    items = [await item_of(session, message, catenation) for message in command.messages]
+    items: list[NewItem] = []
+    for message in command.messages:
+        items.append(await item_of(session, message, catenation, emit))
+        await emit.breathe()
     if len(items) > 1 and not all(item.octets for item in items):
         raise No("nothing was appended: a message without an octet among several ends them all")
     row, done = await session.services.folders.append(session.acting, place, items)
@@ -40,18 +43,18 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     return Answer(code=appenduid(done.uidvalidity, done.uids) if done.uids else None)
 
 
-async def item_of(session: Session, message: AppendMessage, catenation: Catenation) -> NewItem:
+async def item_of(session: Session, message: AppendMessage, catenation: Catenation, emit: Output) -> NewItem:
     """What the client said of a message, in the service's terms. Raises No for UTF-8 in its header from who did not enable UTF-8 (RFC
     6855 section 4), and for NULs that cannot be kept (RFC 3516 section 4.4).
     """
     flags, keywords = sorted_out(message.flags)
     received = None if message.internal_date is None else int((message.internal_date - _EPOCH).total_seconds() * 1_000_000)
-    octets = await catenation.octets(message.parts) if message.parts else message.octets
+    octets = await catenation.octets(message.parts, emit) if message.parts else message.octets
     if session.takes_utf8:
         # Python's imaplib puts the words of RFC 6855 section 4 into the literal instead of around it. No header begins so.
         if octets.startswith(_WRAPPED[0]) and octets.endswith(_WRAPPED[1]):
             octets = octets[len(_WRAPPED[0]) : -len(_WRAPPED[1])]
-    elif _has_utf8_header(octets):
+    elif await asyncio.to_thread(_has_utf8_header, octets) if len(octets) > IN_PLACE else _has_utf8_header(octets):
         raise No("the header of the message has UTF-8 in it: ENABLE UTF8=ACCEPT or IMAP4rev2 first")
     if message.binary and b"\0" in octets:
         try:

@@ -1,5 +1,6 @@
 """CATENATE: a message of new octets and of such as are stored already (RFC 4469)."""
 
+import asyncio
 from dataclasses import dataclass
 
 from gateway.folders import IN_PLACE, OpenFolder
@@ -8,7 +9,7 @@ from gateway.imap.grammar.url import BadUrl, MessageUrl, message_url
 from gateway.imap.refusals import refusal
 from gateway.imap.responses import LIMIT, TOOBIG, badurl
 from gateway.imap.sections import OF_HEADER, clip, cut, extent, header_section
-from gateway.imap.session import No, Session
+from gateway.imap.session import No, Output, Session
 from gateway.message.layout import Layout
 from gateway.refusal import Refused
 from policy.reasons import Defer, Reason
@@ -41,7 +42,7 @@ class Catenation:
         self._folders: dict[str, OpenFolder] = {}
         self._source: _Source | None = None
 
-    async def octets(self, parts: tuple[bytes | Url, ...]) -> bytes:
+    async def octets(self, parts: tuple[bytes | Url, ...], emit: Output) -> bytes:
         """The message of these parts. Reading them leaves no trace but on record. Raises No."""
         pieces: list[bytes] = []
         for part in parts:
@@ -50,6 +51,7 @@ class Catenation:
             if self._room < 0:
                 raise No("the messages are too big together", TOOBIG)
             pieces.append(piece)
+            await emit.breathe()
         return b"".join(pieces)
 
     async def _of_url(self, url: bytes) -> bytes:
@@ -90,7 +92,12 @@ class Catenation:
         pieces = await source.folder.pieces(wanted.uid, ((low, high),))
         if pieces is None:
             return None
-        return cut(header_section(pieces[0], wanted.section), partial) if fields else pieces[0]
+        if not fields:
+            return pieces[0]
+        # To take a large header apart takes a while.
+        large = len(pieces[0]) > IN_PLACE
+        head = await asyncio.to_thread(header_section, pieces[0], wanted.section) if large else header_section(pieces[0], wanted.section)
+        return cut(head, partial)
 
     async def _source_of(self, wanted: MessageUrl) -> _Source | None:
         """None: there is no such message, or no such folder name. Raises Refused."""

@@ -60,6 +60,7 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
     emit.goal = len(targets)
     for number, target in enumerate(targets):
         emit.done = number
+        await emit.breathe()
         folder = await session.services.folders.find(session.acting, target.where)
         passed_over = passed_over or folder is None
         if folder is None or folder.row.id in searched:
@@ -74,7 +75,6 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
             answer = await search(session, wanted, emit, named=target.name)
         else:
             await _elsewhere(session, target.name, folder, wanted, emit)
-        await emit.breathe()
     if passed_over:
         await session.have_looked()
     if updates and emit.tag is not None and selected is not None and selected.folder.row.id not in searched:

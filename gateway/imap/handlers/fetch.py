@@ -1,5 +1,6 @@
 """FETCH and UID FETCH: what the client wants to know of its messages."""
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from gateway.imap.grammar.numbers import SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.grammar.search import Update
-from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
-from gateway.imap.sections import OF_HEADER, PartReader, Range, clip, cut, encoded, extent, header_section
+from gateway.imap.responses import EXPUNGEISSUED, LIMIT, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
+from gateway.imap.sections import OF_HEADER, PartReader, Piece, Range, between, clip, cut, encoded, extent, header_section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
@@ -33,6 +34,8 @@ _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
 _AT_ONCE: Final = 64
 """Messages told before something else may be done: of those whose octets are needed, and of the others."""
+_ROOM: Final = 1 << 20
+"""Octets that one response may have beyond twice those of its message, where they are copied or decoded."""
 _WHOLE: Final = Section()
 _HEADER: Final = Section(text=SectionText.HEADER)
 _TEXT: Final = Section(text=SectionText.TEXT)
@@ -57,10 +60,14 @@ class _Gone(Exception):
     """The message is not there any more."""
 
 
+class _TooMuch(Exception):
+    """A message was asked for in so many ways that the answer would be many times as long as it is."""
+
+
 class _Octets:
     """What was read of one message's octets, and where its parts stand if that was asked for."""
 
-    __slots__ = ("_head", "_layout", "_pieces", "_starts", "size")
+    __slots__ = ("_head", "_layout", "_pieces", "_room", "_starts", "size")
 
     def __init__(self, size: int, starts: Sequence[int], pieces: Sequence[bytes], layout: Layout | None) -> None:
         self.size = size
@@ -68,6 +75,13 @@ class _Octets:
         self._starts = starts
         self._pieces = pieces
         self._head: int | None = None
+        self._room = 2 * size + _ROOM
+
+    def made(self, octets: int) -> None:
+        """So many were copied or decoded for one response. Raises _TooMuch."""
+        self._room -= octets
+        if self._room < 0:
+            raise _TooMuch
 
     @property
     def layout(self) -> Layout:
@@ -75,7 +89,7 @@ class _Octets:
         assert self._layout is not None
         return self._layout
 
-    def slice(self, low: int, high: int) -> bytes | None:
+    def slice(self, low: int, high: int) -> Piece | None:
         """None: that was not read."""
         if low >= high:
             return b""
@@ -83,16 +97,24 @@ class _Octets:
         if number < 0:
             return None
         start, piece = self._starts[number], self._pieces[number]
-        return piece[low - start : high - start] if high - start <= len(piece) else None
+        if low == start and high - start == len(piece):
+            return piece
+        return between(piece, low - start, high - start) if high - start <= len(piece) else None
 
-    def there(self, low: int, high: int) -> bytes:
+    def there(self, low: int, high: int) -> Piece:
         """What was read, surely."""
         octets = self.slice(low, high)
         assert octets is not None
         return octets
 
-    def section(self, item: BodySection) -> bytes | None:
-        """None: there is no such part."""
+    def section(self, item: BodySection) -> Piece | None:
+        """None: there is no such part. Raises _TooMuch."""
+        octets = self._section(item)
+        if isinstance(octets, bytes) and octets is not self._pieces[0]:
+            self.made(len(octets))
+        return octets
+
+    def _section(self, item: BodySection) -> Piece | None:
         wanted = item.section
         found: Range | None
         if wanted.path or (wanted.text is not None and self._layout is not None):
@@ -108,7 +130,7 @@ class _Octets:
         if found is None:
             return None
         if wanted.text in OF_HEADER:
-            return cut(header_section(self.there(*found), wanted), item.partial)
+            return cut(header_section(bytes(self.there(*found)), wanted), item.partial)
         return self.there(*clip(found, item.partial))
 
 
@@ -227,6 +249,7 @@ class _Unsaid:
 
     gone: bool = False
     unknown: set[int] = field(default_factory=set)
+    too_much: bool = False
 
 
 def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, rev2: bool = False, uid_only: bool = False) -> _Wanted:
@@ -275,6 +298,8 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         unseen = _unseen_runs(selected, spans, unsaid.unknown)
         if unseen and await selected.folder.mark_seen(unseen) is not None:
             session.news |= News.FOLDER
+    if unsaid.too_much:
+        raise No("a message was asked for too many times over", LIMIT)
     if unsaid.unknown:
         raise No("a part of a message has an encoding that is not known", UNKNOWN_CTE)
     # RFC 5530: what could not be told was expunged; it is announced when that is allowed.
@@ -458,16 +483,23 @@ async def _with_octets(
     for place, _ in places:
         uid = view.uids[place]
         message = found.get(uid)
-        binaries: dict[FetchItem, bytes | int | None] = {}
+        said: dict[FetchItem, Piece | int | None] = {}
         if message is not None:
             try:
-                binaries = {
-                    item: await _decoded(selected, uid, message, item, emit)
-                    for item in wanted.sections
-                    if not isinstance(item, BodySection)
-                }
+                for item in wanted.sections:
+                    if not isinstance(item, BodySection):
+                        said[item] = await _decoded(selected, uid, message, item, emit)
+                    elif message.size <= IN_PLACE or item.section == _WHOLE:
+                        said[item] = message.section(item)
+                    else:
+                        # To take a large header apart takes a while.
+                        said[item] = await asyncio.to_thread(message.section, item)
             except UnknownEncoding:
                 unsaid.unknown.add(uid)
+                continue
+            except _TooMuch:
+                unsaid.unknown.add(uid)
+                unsaid.too_much = True
                 continue
             except _Gone:
                 message = None
@@ -475,7 +507,8 @@ async def _with_octets(
         if message is None or at is None:
             unsaid.gone = True
             continue
-        emit(_spell(selected, place, at, uid, wanted, batch, message, binaries))
+        for piece in _spell(selected, place, at, uid, wanted, batch, said):
+            emit(piece)
         await emit.breathe()
 
 
@@ -518,7 +551,9 @@ async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinaryS
     if reader.encoding in IDENTITIES:
         if isinstance(item, BinarySize):
             return reader.end - reader.start
-        return message.there(*clip((reader.start, reader.end), partial))
+        identical = message.there(*clip((reader.start, reader.end), partial))
+        message.made(len(identical))
+        return bytes(identical)
     if partial is not None:
         selected.reader = reader
     first, stop = (0, None) if partial is None else (partial[0], partial[0] + partial[1])
@@ -536,10 +571,11 @@ async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinaryS
                 raise _Gone
             read = _Octets(message.size, (low,), block, None)
             octets = read.there(*reader.wanted)
-        piece, more = reader.feed(octets, first, stop)
+        piece, more = reader.feed(bytes(octets), first, stop)
         size += len(piece)
         if isinstance(item, BinarySection):
             pieces.append(piece)
+            message.made(len(piece))
         await emit.breathe()
     return size if isinstance(item, BinarySize) else b"".join(pieces)
 
@@ -551,26 +587,24 @@ def _spell(
     uid: int,
     wanted: _Wanted,
     batch: _Batch,
-    message: _Octets | None,
-    binaries: Mapping[FetchItem, bytes | int | None],
-) -> bytes:
-    pieces: list[bytes] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
+    said: Mapping[FetchItem, Piece | int | None],
+) -> list[Piece]:
+    pieces: list[Piece] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
     before = b""
     for item in wanted.items:
         label = item.label
         pieces.append(before)
         before = b" "
         if isinstance(item, BodySection):
-            assert message is not None
-            octets = message.section(item)
-            if octets is None:
+            octets = said[item]
+            if octets is None or isinstance(octets, int):
                 pieces.append(b"%b NIL" % label)
             else:
                 pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
                 pieces.append(octets)
-        elif item in binaries:
-            said = binaries[item]
-            spelled = b"NIL" if said is None else b"%d" % said if isinstance(said, int) else spell_binary(said)
+        elif item in said:
+            found = said[item]
+            spelled = b"NIL" if found is None else b"%d" % found if isinstance(found, int) else spell_binary(bytes(found))
             pieces.append(b"%b %b" % (label, spelled))
         elif label == b"UID":
             pieces.append(b"UID %d" % uid)
@@ -584,7 +618,7 @@ def _spell(
             prepared: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
             pieces.append(b"%b %b" % (label, prepared[uid]))
     pieces.append(b")\r\n")
-    return b"".join(pieces)
+    return pieces
 
 
 def _unseen_runs(selected: Selected, spans: Sequence[Span], without: Container[int]) -> list[Run]:

@@ -18,7 +18,7 @@ async def replace(session: Session, command: Replace, emit: Output) -> Answer:
     uids = selected.view.resolve(command.message, by_uid=command.by_uid)
     if not uids:
         raise No("there is no such message", NONEXISTENT)
-    item = await item_of(session, command.append.messages[0], Catenation(session))
+    item = await item_of(session, command.append.messages[0], Catenation(session), emit)
     done = await session.services.folders.replace(selected.folder, uids[0], place, item)
     session.news |= News.FOLDER
     if done is None:

@@ -20,11 +20,11 @@ from gateway.imap.handlers.search import (
     matching,
     matching_among,
     may_be_followed,
-    part_of,
     require_uids,
+    returned,
     within_limit,
 )
-from gateway.imap.responses import FoundExtended, messagelimit, search_data
+from gateway.imap.responses import FoundExtended, messagelimit
 from gateway.imap.session import Answer, No, Output, Selected, Session
 from gateway.message.threads import Forest, Letter, by_references, by_subject, spell
 from store.model import SortRow
@@ -85,18 +85,15 @@ async def sort(session: Session, command: Sort, emit: Output) -> Answer:
     rows, numbers = await _matching(session, command, emit)
     await _off_the_loop(len(rows), lambda: ordered(rows, command.criteria))
     found = [row.uid for row in rows] if command.by_uid else [numbers[row.uid] for row in rows]
+    data, counted = ((), found) if command.returning is None else returned(found, command.returning)
     modseq = None
     if asks_modseq(command.key):
         session.use_modseqs(emit)
-        modseq = highest(session.here, found, by_uid=command.by_uid) if found else None
+        # RFC 4731 section 3.2: with MIN, MAX or PARTIAL alone, of those that are returned.
+        modseq = highest(session.here, counted, by_uid=command.by_uid) if counted else None
     if command.returning is None:
         emit.say(SortedNumbers(found, modseq))
         return await complete(session)
-    data = search_data(found, [option.name for option in command.returning])
-    for option in command.returning:
-        if option.name == b"PARTIAL" and isinstance(option.value, bytes):
-            _, spelled = part_of(found, option.value)
-            data = (*data, spelled)
     if modseq is not None:
         data = (*data, (b"MODSEQ", b"%d" % modseq))
     emit.say(FoundExtended(emit.tag, command.by_uid, data))

@@ -214,3 +214,10 @@ async def test_sorting_by_modseq_names_the_highest(house: House, port: int) -> N
     extended = (await anna.do(f"SORT RETURN (ALL) (ARRIVAL) UTF-8 MODSEQ {modseq.decode()}")).untagged[0]
     assert extended.endswith(b"ALL 2 MODSEQ %b" % modseq)
     assert (await anna.do(f"SORT (ARRIVAL) UTF-8 MODSEQ {int(modseq) + 1}")).untagged == [b"* SORT"]
+    # RFC 4731 section 3.2: of what is returned, not of all that is found.
+    both = await anna.do("FETCH 1:* (MODSEQ)")
+    of = [int(line.partition(b"MODSEQ (")[2].partition(b")")[0]) for line in both.untagged]
+    assert of[1] == max(of) != of[0]
+    for options, expected in (("MIN", of[0]), ("MAX", of[-1]), ("PARTIAL 1:1", of[0]), ("MIN COUNT", max(of))):
+        told = (await anna.do(f"SORT RETURN ({options}) (ARRIVAL) UTF-8 MODSEQ 1")).untagged[0]
+        assert told.endswith(b" MODSEQ %d" % expected), options
