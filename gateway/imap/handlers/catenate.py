@@ -63,6 +63,7 @@ class Catenation:
             if isinstance(refused.verdict, Defer):
                 raise
             # A hidden folder and a missing one have the same words, and those of a missing message.
+            await self._session.have_looked(refused.verdict)
             words = _GONE if refused.verdict.reason is Reason.FOLDER_UNKNOWN else refusal(refused.verdict).text
             raise No(words, badurl(url)) from None
         if found is None:
