@@ -83,7 +83,7 @@ def header_section(head: bytes, wanted: Section) -> bytes:
     """HEADER, HEADER.FIELDS or HEADER.FIELDS.NOT of the message whose header this is: whole fields in its order, and the empty line."""
     if wanted.text is SectionText.HEADER:
         return head
-    names = frozenset(name.lower() for name in wanted.fields)
+    names = frozenset([name.lower() for name in wanted.fields])
     if wanted.text is SectionText.HEADER_FIELDS_NOT:
         return _whole(head, [field for field in read_header(head).fields if field.name not in names])
     if len(names) <= _SEVERAL and sum(map(len, names)) <= _LETTERS and len(head) <= _LARGE:

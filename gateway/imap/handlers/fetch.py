@@ -117,6 +117,9 @@ class _Octets:
     def _section(self, item: BodySection) -> Piece | None:
         wanted = item.section
         found: Range | None
+        if wanted.text is None and not wanted.path and item.partial is None:
+            # It was read as one piece.
+            return self._pieces[0]
         if wanted.path or (wanted.text is not None and self._layout is not None):
             found = extent(self.layout, wanted)
         elif wanted.text is None:
