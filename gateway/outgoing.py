@@ -20,7 +20,7 @@ CHUNK: Final = 256 * 1024
 WORDS: Final = 1000
 """Characters kept of a reply."""
 
-_REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})([ -]?)([^\r\n]*)\r?\n")
+_REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
 _BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 
@@ -355,7 +355,7 @@ class Connection:
                 raise self._nonsense(f"what came is no reply: {_words(line)[:100]!r}")
             if total > REPLY:
                 raise self._nonsense("the reply is too long")
-            lines.append(found[3])
+            lines.append(found[3] or b"")
             if found[2] != b"-":
                 return int(found[1]), lines
 
@@ -441,7 +441,8 @@ class Connection:
 
 
 async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLContext | None) -> Connection:
-    """Ready for the first transaction. `hostname`: ours, for EHLO. `patience`: seconds for each step. `context`: needed unless TLS is NEVER. Raises Unreachable."""
+    """Ready for the first transaction. `hostname`: ours, for EHLO. `patience`: seconds for each step. `context`: needed unless TLS is
+    NEVER. Raises Unreachable."""
     octets = _Octets()
     connection = Connection(peer, octets, patience)
     try:
