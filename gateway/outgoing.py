@@ -453,7 +453,6 @@ async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLCo
                 peer.port,
                 ssl=context if peer.implicit_tls else None,
                 server_hostname=peer.host if peer.implicit_tls else None,
-                happy_eyeballs_delay=None if peer.implicit_tls else 0.25,
             )
         await connection._introduce(hostname, context)
     except Unreachable:

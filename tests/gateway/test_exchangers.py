@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
+import uvloop
 
 from gateway.exchangers import ExchangerRules, Exchangers, NoRoute
 from gateway.outgoing import Tls
@@ -200,3 +202,10 @@ async def test_a_resolver_that_says_nothing_is_given_up(names: Names, monkeypatc
 
 async def test_what_a_peer_is_told_about_tls(names: Names) -> None:
     assert {peer.tls for peer in await asking(names, tls=Tls.REQUIRED).peers("plain.test")} == {Tls.REQUIRED}
+
+
+def test_on_the_loop_that_the_server_uses(names: Names) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found = runner.run(asking(names).peers("plain.test"))
+        assert [peer.host for peer in found] == ["first.plain.test", "first.plain.test", "second.plain.test"]
+        assert len(runner.run(asking(names).peers("crowd.test"))) == 10  # by TCP: it is too long for a datagram
