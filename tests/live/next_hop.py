@@ -30,6 +30,7 @@ class NextHop:
     with none left everything is accepted. `seen`: each command with its time, in order."""
 
     port: int = 0
+    host: str = "127.0.0.1"
     extensions: tuple[str, ...] = ("8BITMIME", "SMTPUTF8", "SIZE 50000000")
     answers: dict[str, list[str]] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
@@ -40,7 +41,7 @@ class NextHop:
     def __post_init__(self) -> None:
         self.gate.set()
         self._lock = threading.Lock()
-        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self._listening = socket.create_server((self.host, self.port))
         self.port = self._listening.getsockname()[1]
         self._open = True
         threading.Thread(target=self._accept, daemon=True).start()
