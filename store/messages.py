@@ -161,7 +161,8 @@ def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files:
     found: list[tuple[int, bytes]] = []
     for low, high in merged(runs):
         for uid, inline, place in tx.all("messages.beginnings", low=key(folder, low), high=key(folder, high), count=count):
-            found.append((uid, bytes(inline) if inline is not None else files.beginning(place, count)))
+            # Nothing of an empty message is NULL, as what lies in a file is.
+            found.append((uid, files.beginning(place, count) if inline is None and place is not None else bytes(inline or b"")))
     return found
 
 

@@ -105,6 +105,12 @@ class Folders(Entries, Listings, Quotas, Metadata):
         self._judging.note(visit, stand, FolderOp.READ, decision)
         return Figures(stand.row, unseen, recent, size)
 
+    async def admits(self, visit: Visit, place: Place) -> None:
+        """Raises Refused unless messages may be filed there; nothing is recorded before they are."""
+        async with self._judging.snapshot() as snapshot:
+            target = await self._judging.target(snapshot, visit, place)
+            self._judging.require(visit, target, FolderOp.INSERT, snapshot.now)
+
     async def rights(self, visit: Visit, place: Place) -> Right:
         """MYRIGHTS."""
         async with self._judging.snapshot() as snapshot:

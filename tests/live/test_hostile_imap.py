@@ -561,7 +561,7 @@ def test_a_bare_newline_is_refused(server: Server, octets: bytes) -> None:
 
 def test_a_long_line_is_refused_and_the_next_one_served(server: Server) -> None:
     with imap(server) as raw:
-        assert raw.do(b"a", b"NOOP " + b"x" * 20_000).startswith((b"a BAD [TOOBIG] ", b"a NO [TOOBIG] "))
+        assert raw.do(b"a", b"NOOP " + b"x" * 40_000).startswith((b"a BAD [TOOBIG] ", b"a NO [TOOBIG] "))
         still_fine(raw)
     with imap(server, USER) as raw:
         said = raw.do(b"a", b"SEARCH " + b"x" * 200_000)

@@ -764,7 +764,7 @@ class Mailboxes(RuleBasedStateMachine):
         said = await self._say(person, f"{prefix}{'MOVE' if moves else 'COPY'} {members} {target.name(who)}")
         may = target.may(who, "i") and target.may(who, "l")
         if moves:
-            may = may and not person.examined and target is not box and box.may(who, "t") and box.may(who, "e")
+            may = may and not person.examined and box.may(who, "t") and box.may(who, "e")
         assert said.ok is may or not uids, (said, box.rights, target.rights)
         if said.ok and uids:
             there = [uid for uid in uids if uid in box.messages]

@@ -266,3 +266,9 @@ async def test_a_command_reads_only_so_much(house: House, port: int) -> None:
     pieces = " ".join('URL "/Drafts/;UID=1/;PARTIAL=0.1"' for number in range(900))
     assert (await catenate(small, pieces)).ok
     assert await last(small) == b"F" * 900
+
+
+async def test_a_missing_folder_comes_before_a_missing_part(drafting: Client) -> None:
+    """RFC 3501 section 6.3.11: [TRYCREATE] whatever else is wrong."""
+    said = await drafting.do('APPEND Nowhere CATENATE (URL "/Drafts/;UID=77")')
+    assert said.tagged == b"NO [TRYCREATE] no such folder"
