@@ -294,13 +294,14 @@ class Roads:
     sent: list[str] = field(default_factory=list)
     now: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
-    octets: int = 0
+    parameters: list[Parameters] = field(default_factory=list)
 
     async def send(
         self, reverse_path: Address | None, recipients: Sequence[Address], octets: bytes, smtputf8: bool, *, parameters: Parameters
     ) -> dict[Address, Outcome]:
         (domain,) = {one.domain for one in recipients}
         self.asked.append(tuple(map(str, recipients)))
+        self.parameters.append(parameters)
         for key in (domain, ""):
             self.now[key] += 1
             self.most[key] = max(self.most[key], self.now[key])
@@ -502,6 +503,22 @@ async def test_what_is_dropped_while_it_is_tried_harms_no_other(house: House) ->
     assert await house.queued() == []
     assert len(roads.asked) == 1
     assert await house.mail("anna") == []
+
+
+async def test_parameters_go_along(house: House) -> None:
+    roads = Roads()
+    expires = house.clock.at + 86400 * SECOND
+    rows = [
+        OntoQueue(QueueKind.RELAY, recipient, arrived(MAIL), "", expires, parameters=parameters)
+        for recipient, parameters in (
+            ("x@far.test", '{"mail": ["RET=HDRS"], "rcpt": ["NOTIFY=NEVER"]}'),
+            ("y@far.test", '{"mail": ["RET=HDRS"]}'),
+        )
+    ]
+    await house.store.do(AcceptMessage("k", queued=tuple(rows)))
+    await once(by_roads(house, roads))
+    (parameters,) = roads.parameters
+    assert parameters == Parameters(("RET=HDRS",), {address("x@far.test"): ("NOTIFY=NEVER",), address("y@far.test"): ()})
 
 
 async def test_what_is_held_by_hand_is_not_tried(house: House) -> None:

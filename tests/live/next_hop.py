@@ -80,12 +80,12 @@ class NextHop:
             return waiting.pop(0) if waiting else otherwise
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream:
-            try:
+        try:
+            with connection, connection.makefile("rwb") as stream:
                 for _ in self._dialogue(stream):
                     pass
-            except (OSError, ValueError):
-                return
+        except (OSError, ValueError):
+            return
 
     def _dialogue(self, stream: object) -> Iterator[None]:
         read, write, flush = stream.readline, stream.write, stream.flush  # type: ignore[attr-defined]
@@ -139,7 +139,7 @@ class NextHop:
                 say("221 2.0.0 bye")
                 return
             else:
-                text = "250 2.0.0 ok"
+                text = self._answer(verb, "250 2.0.0 ok")
             if not say(text):
                 return
 
