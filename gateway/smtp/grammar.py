@@ -1,4 +1,4 @@
-"""What do the arguments of SMTP's commands say? (RFC 5321 section 4.1.2, RFC 1870, RFC 6152, RFC 6531, RFC 4954)"""
+"""What do the arguments of SMTP's commands say? (RFC 5321 section 4.1.2, RFC 1870, RFC 3030, RFC 6152, RFC 6531, RFC 4954)"""
 
 import re
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~]++))?")
 _SIZE: Final = re.compile(r"[0-9]{1,20}")
 # xtext (RFC 3461 section 4) or `<>`: the AUTH parameter of MAIL.
 _AUTH: Final = re.compile(r"<>|(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
+# chunk-size is 1*DIGIT; what needs more than twenty of them is nobody's message.
+_BDAT: Final = re.compile(r"([0-9]{1,20})(?: ++(LAST))?", re.IGNORECASE)
 _HELLO: Final = re.compile(r"[!-~]{1,255}")
 
 
@@ -27,6 +29,7 @@ class Mail:
     size: int
     smtputf8: bool
     parameters: list[str]
+    binary: bool = False
 
 
 def mail(argument: str, *, extended: bool, auth: bool) -> Mail:
@@ -38,7 +41,7 @@ def mail(argument: str, *, extended: bool, auth: bool) -> Mail:
     if match is None:
         raise BadSyntax("501 5.5.4 Syntax: MAIL FROM:<address> [parameters]")
     path, rest = match.groups()
-    size, smtputf8, words = 0, False, []
+    size, smtputf8, binary, words = 0, False, False, []
     if rest:
         words = [word for word in rest.split(" ") if word]
         found = _parameters(words, extended=extended)
@@ -49,8 +52,9 @@ def mail(argument: str, *, extended: bool, auth: bool) -> Mail:
                         raise BadSyntax("501 5.5.4 Syntax: SIZE=number")
                     size = int(value)
                 case "BODY":
-                    if value is None or value.upper() not in ("7BIT", "8BITMIME"):
-                        raise BadSyntax("501 5.5.4 Syntax: BODY=7BIT or BODY=8BITMIME")
+                    if value is None or value.upper() not in ("7BIT", "8BITMIME", "BINARYMIME"):
+                        raise BadSyntax("501 5.5.4 Syntax: BODY=7BIT, BODY=8BITMIME or BODY=BINARYMIME")
+                    binary = value.upper() == "BINARYMIME"
                 case "SMTPUTF8":
                     if value is not None:
                         raise BadSyntax("501 5.5.4 SMTPUTF8 takes no value")
@@ -63,7 +67,7 @@ def mail(argument: str, *, extended: bool, auth: bool) -> Mail:
                     raise BadSyntax("555 5.5.4 a parameter is not supported")
     if not path.isascii() and not smtputf8:
         raise BadSyntax("553 5.6.7 the address needs SMTPUTF8")
-    return Mail(path, size, smtputf8, words)
+    return Mail(path, size, smtputf8, words, binary)
 
 
 def rcpt(argument: str, *, extended: bool, smtputf8: bool) -> str:
@@ -79,6 +83,15 @@ def rcpt(argument: str, *, extended: bool, smtputf8: bool) -> str:
     if not path.isascii() and not smtputf8:
         raise BadSyntax("553 5.6.7 the address needs SMTPUTF8")
     return path
+
+
+def bdat(argument: str) -> tuple[int, bool]:
+    """`bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CR LF` (RFC 3030 section 2): octets, and whether it is the last chunk.
+    Raises BadSyntax."""
+    match = _BDAT.fullmatch(argument)
+    if match is None:
+        raise BadSyntax("501 5.5.4 Syntax: BDAT octets [LAST], goodbye")
+    return int(match[1]), match[2] is not None
 
 
 def hello(argument: str) -> str:

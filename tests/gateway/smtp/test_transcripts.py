@@ -27,12 +27,14 @@ class _World:
         self._place = place
         self._login = False
         self._writer: asyncio.StreamWriter | None = None
+        self._anna: asyncio.StreamWriter | None = None
 
     async def connect(self, who: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._login and who == "anna":
             client = await self._place.logged_in()
             # The runner reads a greeting on a fresh connection; a reply takes its place.
             client.send(b"NOOP\r\n")
+            self._anna = client.writer
             return client.reader, client.writer
         reader, self._writer = await asyncio.open_connection("127.0.0.1", self._place.port)
         return reader, self._writer
@@ -55,6 +57,9 @@ class _World:
                 assert kept[-1][0] is None
             case ["nothing", "was", "kept"]:
                 assert kept == []
+            case ["anna", "sends", octets, "octets"]:
+                assert self._anna is not None
+                self._anna.write(b"x" * int(octets))
             case ["post", "sends", octets, "octets"]:
                 assert self._writer is not None
                 self._writer.write((b"x" * 98 + b"\r\n") * (int(octets) // 100 + 1))
