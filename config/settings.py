@@ -188,6 +188,12 @@ class Queue(Group):
         le=1_000,
         description="Connections to the relay at the same time; what smarthosts commonly allow one client.",
     )
+    hold: Duration = Field(
+        default=30 * 86_400,
+        ge=0,
+        le=999_999_999,
+        description="Time for which a client may ask that a message be held before it is sent (FUTURERELEASE, RFC 4865). 0: not offered.",
+    )
 
 
 class Password(Group):

@@ -25,9 +25,9 @@ from policy.status import Hold
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
-from store.model import AccountRow, NewMessage, QueueKind
+from store.model import AccountRow, NewMessage, QueueId, QueueKind
 from store.port import Snapshot, Store
-from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, WhenFull
+from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
 
 log = logging.getLogger(__name__)
 
@@ -166,9 +166,17 @@ class Delivery:
         return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
 
     async def accept(
-        self, plan: Plan, witness: Witness, key: str, filing: Sequence[Filing], audit: Sequence[AuditEntry], extra: Sequence[AcceptMessage]
+        self,
+        plan: Plan,
+        witness: Witness,
+        key: str,
+        filing: Sequence[Filing],
+        audit: Sequence[AuditEntry],
+        extra: Sequence[AcceptMessage],
+        settles: tuple[QueueId, str] | None = None,
     ) -> Accepted:
-        """One deed for everything. Raises Stale, Busy, OverQuota, NotFound."""
+        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is.
+        Raises Stale, Busy, OverQuota, NotFound, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
         for one in extra:
@@ -177,7 +185,7 @@ class Delivery:
         deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
         spooled = await self._spooled(deed)
         try:
-            return await self._store.do(spooled, witness)
+            return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)
         except Stale:
             # Nothing was done, and the next judgement may write other octets: of a large message there would soon be many.
             places = {one.spooled.place for one in _messages(spooled) if one.spooled is not None}

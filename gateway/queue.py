@@ -6,12 +6,13 @@ import secrets
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.arrival import arrived
 from gateway.delivery import Delivery
 from gateway.message.canonical import read_address
 from gateway.message.split import read_header
+from gateway.postponed import is_postponed
 from gateway.relay import Fate, Outcome, Relay
 from gateway.reports import Failed, failed, status_of
 from gateway.routing import Mailbox, Poster
@@ -51,6 +52,13 @@ class QueueRules:
     concurrency: int
 
 
+class Releasing(Protocol):
+    """Sends submissions that were postponed."""
+
+    async def release(self, row: QueueRow, lease: str, octets: bytes) -> str | None:
+        """None: it is done with. Otherwise why it has to be tried again."""
+
+
 @dataclass(slots=True)
 class _Batch:
     """Rows of one message with one envelope sender: one transaction with the next hop."""
@@ -61,12 +69,15 @@ class _Batch:
 class Queue:
     """One runner. `run` is a task of the application; `told` is a watcher of the store."""
 
-    def __init__(self, store: Store, files: Files, delivery: Delivery, relay: Relay | None, rules: QueueRules) -> None:
+    def __init__(
+        self, store: Store, files: Files, delivery: Delivery, relay: Relay | None, rules: QueueRules, releases: Releasing | None = None
+    ) -> None:
         self._store = store
         self._files = files
         self._delivery = delivery
         self._relay = relay
         self._rules = rules
+        self._releases = releases
         self._lease = secrets.token_hex(8)
         self._in_hand: set[QueueId] = set()
         self._wake = asyncio.Event()
@@ -112,9 +123,12 @@ class Queue:
         rows = tuple(row for row in rows if row.id not in self._in_hand)
         batches: dict[tuple[int, str], _Batch] = defaultdict(_Batch)
         local: list[QueueRow] = []
+        postponed: list[QueueRow] = []
         try:
             for row in rows:
-                if await self._is_local(row):
+                if is_postponed(row.parameters):
+                    postponed.append(row)
+                elif await self._is_local(row):
                     local.append(row)
                 else:
                     batches[(row.blob, row.reverse_path)].rows.append(row)
@@ -126,6 +140,8 @@ class Queue:
         self._in_hand |= {row.id for row in rows}
         for row in local:
             attempts.create_task(self._guarded([row], self._deliver(row)))
+        for row in postponed:
+            attempts.create_task(self._guarded([row], self._release_postponed(row)))
         for batch in batches.values():
             attempts.create_task(self._guarded(batch.rows, self._hand_on(batch.rows)))
         return more
@@ -167,6 +183,11 @@ class Queue:
                     free.append(account)
         for account in free:
             await self._store.do(queue_store.ReleaseHeld(account))
+
+    async def _release_postponed(self, row: QueueRow) -> None:
+        why = "4.3.0 nobody releases" if self._releases is None else await self._releases.release(row, self._lease, await self._octets(row))
+        if why is not None:
+            await self._later(row, why)
 
     async def _is_local(self, row: QueueRow) -> bool:
         """What was remote when it came may be ours by now."""

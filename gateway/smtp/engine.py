@@ -10,6 +10,7 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -28,13 +29,14 @@ BURST: Final = 50
 SKIPPED_CHUNK: Final = 4
 """A chunk of more than so many times the size of a message is not even waited out."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HTTP: Final = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"})
 _TEXT: Final = bytes(range(0x20, 0x7F))
 
 
 class HardenedSMTP(Wire):
     """SMTP as RFC 5321 has it, with PIPELINING, SIZE, CHUNKING, 8BITMIME, BINARYMIME, SMTPUTF8, ENHANCEDSTATUSCODES, LIMITS,
-    STARTTLS and AUTH.
+    FUTURERELEASE, STARTTLS and AUTH.
 
     A handler's `handle_DATA` runs in a task of its own: once begun it is finished, whatever becomes of the peer. `ended()` of the
     handler, where it has one, is called when the connection is over.
@@ -69,6 +71,8 @@ class HardenedSMTP(Wire):
         self._refused = 0
         self._taken = 0
         self._chunks: ChunkReader | None = None
+        self.release: int | None = None
+        """When the message may be sent at the earliest (RFC 4865), microseconds since 1970."""
         self.binary = False
         """The message is BODY=BINARYMIME: lines and NULs mean nothing in its bodies (RFC 3030 section 3)."""
 
@@ -167,6 +171,9 @@ class HardenedSMTP(Wire):
         found = [self.hostname, f"SIZE {limits.message_size}", "PIPELINING", "CHUNKING", "8BITMIME", "BINARYMIME", "SMTPUTF8"]
         found.append("ENHANCEDSTATUSCODES")
         found.append(f"LIMITS RCPTMAX={limits.recipients}")
+        if self.terms.hold:
+            latest = datetime.now(UTC) + timedelta(seconds=self.terms.hold)
+            found.append(f"FUTURERELEASE {self.terms.hold} {latest:%Y-%m-%dT%H:%M:%SZ}")
         if self.terms.tls is not None and not self.secured:
             found.append("STARTTLS")
         if self.terms.mechanisms and self._login_safe():
@@ -260,19 +267,35 @@ class HardenedSMTP(Wire):
         if envelope.mail_from is not None:
             raise Rebuke("503 5.5.1 a message is begun already")
         try:
-            mail = grammar.mail(arg or "", extended=self.session.extended_smtp, auth=bool(self.terms.mechanisms))
+            mail = grammar.mail(arg or "", extended=self.session.extended_smtp, auth=bool(self.terms.mechanisms), hold=self.terms.hold > 0)
         except grammar.BadSyntax as bad:
             raise Rebuke(str(bad)) from None
         if mail.size > self.terms.limits.message_size:
             raise Rebuke(self._too_big(), costs=0)
         envelope.smtp_utf8 = mail.smtputf8
         self.binary = mail.binary
+        self.release = self._release_of(mail)
         status = await self._call_handler_hook("MAIL", mail.path, mail.parameters)
         if status is MISSING:
             envelope.mail_from = mail.path
             envelope.mail_options.extend(mail.parameters)
             status = "250 2.1.0 sender ok"
         self.say(status)
+
+    def _release_of(self, mail: grammar.Mail) -> int | None:
+        """RFC 4865 section 3. Raises Rebuke where it is too late, or too long a time."""
+        now = datetime.now(UTC)
+        if mail.hold_for is not None:
+            until = now + timedelta(seconds=mail.hold_for)
+        elif mail.hold_until is not None:
+            until = mail.hold_until
+        else:
+            return None
+        if until < now:
+            raise Rebuke("501 5.5.4 this time has passed")
+        if until > now + timedelta(seconds=self.terms.hold):
+            raise Rebuke(f"501 5.5.4 a message is held for {self.terms.hold} seconds at most", costs=0)
+        return (until - _EPOCH) // timedelta(microseconds=1)
 
     async def smtp_RCPT(self, arg: str | None) -> None:
         """RFC 5321 section 4.1.1.3."""
@@ -372,6 +395,7 @@ class HardenedSMTP(Wire):
         self.envelope = self._create_envelope()
         self._chunks = None
         self.binary = False
+        self.release = None
         self.house.intake.give(self._taken)
         self._taken = 0
 

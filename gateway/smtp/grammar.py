@@ -1,7 +1,8 @@
-"""What do the arguments of SMTP's commands say? (RFC 5321 section 4.1.2, RFC 1870, RFC 3030, RFC 6152, RFC 6531, RFC 4954)"""
+"""What do the arguments of SMTP's commands say? (RFC 5321 section 4.1.2, RFC 1870, RFC 3030, RFC 4865, RFC 6152, RFC 6531, RFC 4954)"""
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 # What stands in `<` and `>`: a quoted local part may hold `>` and blanks, nothing else may.
@@ -10,6 +11,11 @@ _RCPT: Final = re.compile(r'TO: *+<((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*)
 # esmtp-param: keyword, and a value of printable characters without `=`. (RFC 6531 allows more; no parameter of ours needs it.)
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~]++))?")
 _SIZE: Final = re.compile(r"[0-9]{1,20}")
+# future-release-integer and date-time (RFC 4865 section 3, RFC 3339 section 5.6).
+_HOLD_FOR: Final = re.compile(r"[0-9]{1,9}")
+_HOLD_UNTIL: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
 # xtext (RFC 3461 section 4) or `<>`: the AUTH parameter of MAIL.
 _AUTH: Final = re.compile(r"<>|(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
 # chunk-size is 1*DIGIT; what needs more than twenty of them is nobody's message.
@@ -23,25 +29,28 @@ class BadSyntax(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """MAIL FROM. `path` as it stands between the angle brackets, empty for `<>`; `size` as declared, 0 if not."""
+    """MAIL FROM. `path` as it stands between the angle brackets, empty for `<>`; `size` as declared, 0 if not; `hold_for` in seconds."""
 
     path: str
     size: int
     smtputf8: bool
     parameters: list[str]
     binary: bool = False
+    hold_for: int | None = None
+    hold_until: datetime | None = None
 
 
-def mail(argument: str, *, extended: bool, auth: bool) -> Mail:
+def mail(argument: str, *, extended: bool, auth: bool, hold: bool = False) -> Mail:
     """`mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]`. Blanks after the colon are let pass: old clients write them.
 
-    `extended`: after EHLO, where alone parameters may stand; `auth`: AUTH was announced. Raises BadSyntax.
+    `extended`: after EHLO, where alone parameters may stand; `auth`: AUTH was announced; `hold`: FUTURERELEASE was. Raises BadSyntax.
     """
     match = _MAIL.fullmatch(argument)
     if match is None:
         raise BadSyntax("501 5.5.4 Syntax: MAIL FROM:<address> [parameters]")
     path, rest = match.groups()
     size, smtputf8, binary, words = 0, False, False, []
+    hold_for, hold_until = None, None
     if rest:
         words = [word for word in rest.split(" ") if word]
         found = _parameters(words, extended=extended)
@@ -63,11 +72,19 @@ def mail(argument: str, *, extended: bool, auth: bool) -> Mail:
                     # RFC 4954 section 5: understood and not trusted, which is the same as <>.
                     if value is None or _AUTH.fullmatch(value) is None:
                         raise BadSyntax("501 5.5.4 Syntax: AUTH=<>")
+                case "HOLDFOR" if hold:
+                    if value is None or _HOLD_FOR.fullmatch(value) is None:
+                        raise BadSyntax("501 5.5.4 Syntax: HOLDFOR=seconds")
+                    hold_for = int(value)
+                case "HOLDUNTIL" if hold:
+                    hold_until = _date_time(value or "")
                 case _:
                     raise BadSyntax("555 5.5.4 a parameter is not supported")
+    if hold_for is not None and hold_until is not None:
+        raise BadSyntax("501 5.5.4 HOLDFOR or HOLDUNTIL, not both")
     if not path.isascii() and not smtputf8:
         raise BadSyntax("553 5.6.7 the address needs SMTPUTF8")
-    return Mail(path, size, smtputf8, words, binary)
+    return Mail(path, size, smtputf8, words, binary, hold_for, hold_until)
 
 
 def rcpt(argument: str, *, extended: bool, smtputf8: bool) -> str:
@@ -99,6 +116,16 @@ def hello(argument: str) -> str:
     if _HELLO.fullmatch(argument) is None:
         raise BadSyntax("501 5.5.4 your host name is missing")
     return argument
+
+
+def _date_time(text: str) -> datetime:
+    """RFC 3339 section 5.6. Raises BadSyntax."""
+    if _HOLD_UNTIL.fullmatch(text) is not None:
+        try:
+            return datetime.fromisoformat(text.upper())
+        except ValueError:
+            pass
+    raise BadSyntax("501 5.5.4 Syntax: HOLDUNTIL=2027-03-20T18:15:00Z")
 
 
 def _parameters(words: list[str], *, extended: bool) -> dict[str, str | None]:

@@ -62,7 +62,7 @@ class SubmissionHooks:
         try:
             reverse_path = _reverse_path(path)
             self._transaction = await self._submission.begin(
-                self._actor, reverse_path, envelope.smtp_utf8, server.address, secured=server.secured
+                self._actor, reverse_path, envelope.smtp_utf8, server.address, secured=server.secured, release=server.release
             )
         except BadAddress as bad:
             return _bad_sender(bad)

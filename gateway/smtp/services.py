@@ -23,9 +23,17 @@ class Submission(Protocol):
     """The submission service."""
 
     async def begin(
-        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+        self,
+        actor: Actor,
+        reverse_path: Address | None,
+        smtputf8: bool,
+        source: str = "",
+        *,
+        secured: bool = False,
+        release: int | None = None,
     ) -> Transaction:
-        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: by TLS. Raises Refused."""
+        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: by TLS; `release`: not to be
+        sent before, microseconds since 1970. Raises Refused."""
         ...
 
 

@@ -36,7 +36,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`tls` gives the context for a new handshake, so that a renewed certificate is used at once; None: no TLS.
-    `mechanisms` empty: nobody logs in here. `name` stands in the log.
+    `mechanisms` empty: nobody logs in here. `name` stands in the log. `hold`: seconds for which a message may be asked to wait
+    (RFC 4865), 0: not offered.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Terms:
     mechanisms: tuple[str, ...] = ()
     plaintext_login: bool = False
     bare_newline: Literal["refuse", "fix"] = "refuse"
+    hold: int = 0
 
 
 class Admission(Protocol):

@@ -131,12 +131,21 @@ class FakePlace:
         self.gate: asyncio.Event | None = None
         self.began: list[tuple[object, ...]] = []
         self.secured: list[bool] = []
+        self.releases: list[int | None] = []
 
 
 class FakeSubmission(FakePlace):
     async def begin(
-        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+        self,
+        actor: Actor,
+        reverse_path: Address | None,
+        smtputf8: bool,
+        source: str = "",
+        *,
+        secured: bool = False,
+        release: int | None = None,
     ) -> FakeTransaction:
+        self.releases.append(release)
         self.began.append((actor, reverse_path, smtputf8))
         self.secured.append(secured)
         if reverse_path is not None and reverse_path.local == "stranger":

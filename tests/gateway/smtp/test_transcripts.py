@@ -1,6 +1,7 @@
 """The dialogues in tests/transcripts/smtp and lmtp, through real sockets."""
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,15 @@ class _World:
                 assert kept[-1][2] == b""
             case ["the", "kept", "recipients", "are", *rest]:
                 assert [str(one) for one in kept[-1][1]] == rest
+            case ["messages", "may", "be", "held", "for", seconds, "seconds"]:
+                listener = self._place.listener
+                listener._terms = replace(listener._terms, hold=int(seconds))
+            case ["it", "is", "held", "for", seconds, "seconds"]:
+                until = self._place.submission.releases[-1]
+                assert until is not None
+                assert abs(until / 1_000_000 - time.time() - int(seconds)) < 10
+            case ["it", "is", "not", "held"]:
+                assert self._place.submission.releases[-1] is None
             case ["the", "kept", "sender", "is", "<>"]:
                 assert kept[-1][0] is None
             case ["nothing", "was", "kept"]:
