@@ -302,6 +302,8 @@ async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connecti
             plaintext_login=settings.auth.plaintext,
             bare_newline=settings.bare_newline,
             hold=int(settings.queue.hold) if login else 0,
+            proxies=settings.proxy_networks,
+            neighbours=settings.xclient_networks,
         )
 
     def client() -> SubmissionHooks:

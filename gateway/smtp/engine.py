@@ -20,7 +20,8 @@ from gateway.mechanisms import offered
 from gateway.sasl.exchange import Cancelled
 from gateway.smtp import grammar
 from gateway.smtp.data import ChunkReader, DataReader, Fault
-from gateway.smtp.terms import House, Terms
+from gateway.smtp.proxy import ATTRIBUTES, xclient
+from gateway.smtp.terms import House, Terms, is_within
 from gateway.smtp.wire import Hangup, Rebuke, Wire
 
 BURST: Final = 50
@@ -58,10 +59,13 @@ class HardenedSMTP(Wire):
             b"HELP": "smtp_HELP",
             b"AUTH": "smtp_AUTH",
             b"STARTTLS": "smtp_STARTTLS",
+            b"XCLIENT": "smtp_XCLIENT",
         }
     )
 
     counts_refusals: ClassVar[bool] = True
+    hears_neighbours: ClassVar[bool] = True
+    """XCLIENT is taken from who is configured."""
 
     def __init__(self, handler: Any, terms: Terms, house: House) -> None:
         super().__init__(handler, terms, house)
@@ -71,6 +75,7 @@ class HardenedSMTP(Wire):
         self._refused = 0
         self._taken = 0
         self._chunks: ChunkReader | None = None
+        self._neighbour: str | None = None
         self.release: int | None = None
         """When the message may be sent at the earliest (RFC 4865), microseconds since 1970."""
         self.binary = False
@@ -178,8 +183,34 @@ class HardenedSMTP(Wire):
             found.append("STARTTLS")
         if self.terms.mechanisms and self._login_safe():
             found.append("AUTH " + " ".join(self._mechanisms()))
+        if self._may_introduce():
+            found.append("XCLIENT " + " ".join(ATTRIBUTES))
         found.append("HELP")
         return found
+
+    def _may_introduce(self) -> bool:
+        neighbour = self._neighbour if self._neighbour is not None else self.address
+        return self.hears_neighbours and bool(neighbour) and is_within(neighbour, self.terms.neighbours)
+
+    async def smtp_XCLIENT(self, arg: str | None) -> None:
+        """Postfix's XCLIENT: a neighbour says for whom it speaks, and the session begins anew. For anybody else there is no such
+        command."""
+        if not self._may_introduce():
+            raise Rebuke("500 5.5.2 the command is not known")
+        if self.envelope.mail_from is not None or self.session.authenticated:
+            raise Rebuke("503 5.5.1 XCLIENT comes before AUTH and MAIL")
+        try:
+            address = xclient(arg or "")
+        except grammar.BadSyntax as bad:
+            raise Rebuke(str(bad)) from None
+        if self._neighbour is None:
+            self._neighbour = self.address
+        if address is not None:
+            self.speaks_for(address)
+        self._forget()
+        self.session.host_name = None
+        self.session.extended_smtp = False
+        self.say(self.greeting())
 
     async def smtp_HELO(self, hostname: str | None) -> None:
         """`helo = "HELO" SP Domain` (RFC 5321 section 4.1.1.1)."""
@@ -515,7 +546,7 @@ class HardenedSMTP(Wire):
     async def smtp_HELP(self, arg: str | None) -> None:
         """RFC 5321 section 4.1.1.8."""
         self._unasked()
-        self.say("214 2.0.0 " + " ".join(verb.decode() for verb in self.verbs))
+        self.say("214 2.0.0 " + " ".join(verb.decode() for verb in self.verbs if verb != b"XCLIENT"))
 
 
 def _argument(name: bytes, rest: bytes) -> str:

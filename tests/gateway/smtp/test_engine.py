@@ -40,7 +40,7 @@ BAD = plain("anna@acme.test", "wrong")
 
 def test_nothing_of_aiosmtpds_commands_is_left() -> None:
     inherited = {name for name in dir(SMTP) if name.startswith("smtp_")}
-    assert inherited | {"smtp_BDAT"} == set(HardenedSMTP.verbs.values())
+    assert inherited | {"smtp_BDAT", "smtp_XCLIENT"} == set(HardenedSMTP.verbs.values())
     for name in inherited | {"_handle_client", "push", "challenge_auth", "_call_handler_hook", "handle_exception"}:
         assert getattr(HardenedSMTP, name) is not getattr(SMTP, name), name
     for name in ("connection_made", "data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
