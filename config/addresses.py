@@ -82,6 +82,14 @@ class RelayAddress:
         return f"{scheme}://{login}{TcpAddress(self.host, self.port)}"
 
 
+@dataclass(frozen=True, slots=True)
+class MailExchangers:
+    """In place of one next hop: the servers that each domain names in the DNS (MX)."""
+
+    def __str__(self) -> str:
+        return "mx"
+
+
 def is_host(text: str) -> bool:
     """Whether this is an IP address or a host name by RFC 1123, section 2.1 (underscores tolerated)."""
     try:
@@ -135,16 +143,18 @@ def read_network(value: object) -> Network:
         raise ValueError(f"{value!r} is no network: {fault}") from None
 
 
-def read_relay(value: object) -> RelayAddress | None:
-    """The next hop from ``smtp://user:password@host:587`` or ``smtps://...``; None from an empty text.
+def read_relay(value: object) -> RelayAddress | MailExchangers | None:
+    """The next hop from ``smtp://user:password@host:587`` or ``smtps://...``, or from ``mx``; None from an empty text.
 
     User and password are percent-encoded (RFC 3986, section 2.1). Raises ValueError, with a sentence that does not
     repeat the password, for anything else.
     """
     if value is None or value == "":
         return None
-    if isinstance(value, RelayAddress):
+    if isinstance(value, (RelayAddress, MailExchangers)):
         return value
+    if value == "mx":
+        return MailExchangers()
     if not isinstance(value, str):
         raise ValueError('must be a text such as "smtp://user:password@smarthost.example.org:587"')
     try:
@@ -153,7 +163,7 @@ def read_relay(value: object) -> RelayAddress | None:
     except ValueError:
         raise ValueError("is no address of the form smtp://user:password@host:port") from None
     if parts.scheme not in _RELAY_PORTS:
-        raise ValueError("must begin with smtp:// or smtps://")
+        raise ValueError("must begin with smtp:// or smtps://, or be mx")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("must end after host and port; percent-encode / ? and # in user and password")
     if not parts.hostname or not is_host(parts.hostname):

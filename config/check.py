@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from config.addresses import ListenAddress, Network, TcpAddress, UnixAddress, is_host
+from config.addresses import ListenAddress, MailExchangers, Network, RelayAddress, TcpAddress, UnixAddress, is_host
 from config.settings import LOOPBACK, Listen, Settings, names
 from config.sources import secret_name
 
@@ -221,13 +221,29 @@ def _unreadable(path: Path) -> str | None:
 
 def _relay(settings: Settings) -> Iterator[Finding]:
     relay = settings.relay
-    if relay is None:
+    if settings.relay_authorities is not None:
+        if not isinstance(relay, RelayAddress):
+            yield _warning("relay_authorities", "is for a smarthost, and relay names none")
+        elif (why := _unreadable(settings.relay_authorities)) is not None:
+            yield _error("relay_authorities", why)
+    if isinstance(relay, MailExchangers):
+        yield from _mail_exchangers(settings)
+    if not isinstance(relay, RelayAddress):
         return
     if relay.username is not None and relay.password is None:
         yield _error("relay", "has a user without a password; put the whole address into a file named relay in secrets_dir")
     for name, address in _all_listeners(settings):
         if isinstance(address, TcpAddress) and address.port == relay.port and relay.loopback and (address.loopback or address.everywhere):
             yield _error("relay", f"is this server itself ({name} has {address}): mail would go in circles")
+
+
+def _mail_exchangers(settings: Settings) -> Iterator[Finding]:
+    if "." not in settings.hostname:
+        yield _error("hostname", "relay = mx needs a full name here: most servers refuse mail from one that greets without a domain")
+    if settings.mx.port != 25:
+        yield _warning("mx.port", "other servers take mail at port 25 only")
+    if not any(network.is_loopback for network in settings.mx.refused_networks):
+        yield _warning("mx.refused_networks", "a domain may have us talk to this machine itself")
 
 
 def _names(settings: Settings) -> Iterator[Finding]:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import re
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.addresses import ListenAddress, Network, RelayAddress, read_listen_address, read_network, read_relay
+from config.addresses import (
+    ListenAddress,
+    MailExchangers,
+    Network,
+    RelayAddress,
+    TcpAddress,
+    read_listen_address,
+    read_network,
+    read_relay,
+)
 from config.amounts import read_duration, read_size, write_duration, write_size
 
 
@@ -43,9 +53,39 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
 Algorithms = Annotated[tuple[Literal["RS256", "ES256", "EdDSA"], ...], BeforeValidator(_read_list), Field(min_length=1)]
 Url = Annotated[str | None, BeforeValidator(_read_text_or_none)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_read_text_or_none)]
-Relay = Annotated[RelayAddress | None, PlainValidator(read_relay), PlainSerializer(lambda relay: None if relay is None else str(relay))]
+Relay = Annotated[
+    RelayAddress | MailExchangers | None,
+    PlainValidator(read_relay),
+    PlainSerializer(lambda relay: None if relay is None else str(relay)),
+]
+
+
+def _read_resolver(value: object) -> TcpAddress:
+    """An IP address, with a port where it is not 53. Raises ValueError."""
+    if isinstance(value, TcpAddress):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be a text such as "192.0.2.53"')
+    try:
+        return TcpAddress(str(ip_address(value)), 53)
+    except ValueError:
+        read = read_listen_address(value)
+    if not isinstance(read, TcpAddress):
+        raise ValueError(f"{value!r} is no IP address of a resolver")
+    try:
+        return TcpAddress(str(ip_address(read.host)), read.port)
+    except ValueError:
+        raise ValueError(f"{value!r}: a resolver is named by its IP address") from None
+
+
+Resolver = Annotated[TcpAddress, PlainValidator(_read_resolver), PlainSerializer(str)]
+Resolvers = Annotated[tuple[Resolver, ...], BeforeValidator(_read_list)]
 
 LOOPBACK: Final = (read_network("127.0.0.0/8"), read_network("::1"))
+NO_EXCHANGERS: Final = tuple(
+    map(read_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"))
+)
+"""This host and this link (RFC 6890), multicast, reserved."""
 
 
 def _listeners(*texts: str) -> tuple[ListenAddress, ...]:
@@ -166,8 +206,28 @@ class Imap(Group):
     )
 
 
+class Mx(Group):
+    """Delivery to the servers that each domain names in the DNS, with relay = "mx"."""
+
+    tls: Literal["opportunistic", "required"] = Field(
+        default="opportunistic",
+        description="STARTTLS wherever it is offered, without asking whose certificate it is, as servers do among each other (RFC 7435), "
+        "else in the clear; or never in the clear. MTA-STS and DANE are not looked at.",
+    )
+    resolvers: Resolvers = Field(
+        default=(),
+        description="Resolvers to ask, by IP address, :port where it is not 53; none: those of the system.",
+    )
+    refused_networks: Networks = Field(
+        default=NO_EXCHANGERS,
+        description="Where no mail exchanger is, whatever the DNS says: this machine and this link, so that no domain can have us talk "
+        "to ourselves. Add your own networks where mail must not be sent to.",
+    )
+    port: int = Field(default=25, ge=1, le=65_535, description="Port of all of them; 25 unless in tests.")
+
+
 class Queue(Group):
-    """How mail for the relay is retried."""
+    """How mail for other places is handed on and tried again."""
 
     lifetime: Duration = Field(
         default=5 * 86_400,
@@ -176,17 +236,23 @@ class Queue(Group):
     )
     retries: Durations = Field(
         default=(60, 300, 900, 1_800, 3_600, 7_200, 14_400),
-        description="Waits between attempts, the last one repeats; short at first because most faults are, then sparing a relay "
-        "that is down.",
+        description="Waits between attempts, the last one repeats, each up to a tenth longer by chance; short at first because most "
+        "faults are, then sparing a server that is down. A destination that cannot be reached is asked by one message at these waits.",
     )
     delay: Duration = Field(
         default=14_400,
         description="Time after which the sender is told once that mail is delayed; 4 hours is what people notice. 0: never.",
     )
     concurrency: Count = Field(
+        default=50,
+        le=1_000,
+        description="Messages being handed on at the same time, to all destinations together; each may take its octets of memory.",
+    )
+    destination_concurrency: Count = Field(
         default=10,
         le=1_000,
-        description="Connections to the relay at the same time; what smarthosts commonly allow one client.",
+        description="Connections to one destination (the relay, or with mx one domain) at the same time; what servers commonly allow one "
+        "client.",
     )
     hold: Duration = Field(
         default=30 * 86_400,
@@ -417,8 +483,12 @@ class Settings(BaseSettings):
     oauth: Oauth = Field(default_factory=Oauth)
     relay: Relay = Field(
         default=None,
-        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; none: "
-        "such recipients are refused with 550 5.7.1.",
+        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; mx: the servers "
+        "that each domain names in the DNS; none: such recipients are refused with 550 5.7.1.",
+    )
+    relay_authorities: OptionalPath = Field(
+        default=None,
+        description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system.",
     )
     workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
     bare_newline: Literal["refuse", "fix"] = Field(
@@ -434,6 +504,7 @@ class Settings(BaseSettings):
         description="Mail for a full mailbox: 452 4.2.2, so that the sender tries again, or 552 5.2.2, so that it bounces at once.",
     )
     imap: Imap = Field(default_factory=Imap)
+    mx: Mx = Field(default_factory=Mx)
     queue: Queue = Field(default_factory=Queue)
     password: Password = Field(default_factory=Password)
     limits: Limits = Field(default_factory=Limits)

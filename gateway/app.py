@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from config.addresses import ListenAddress, TcpAddress
+from config.addresses import ListenAddress, MailExchangers, TcpAddress
 from config.settings import Settings
 from gateway.carrier import Wheel
 from gateway.certificate import Certificate, self_signed
@@ -23,6 +23,7 @@ from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.directory.service import Directory
+from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
 from gateway.folders import Folders
 from gateway.housekeeping import Housekeeping
@@ -34,6 +35,7 @@ from gateway.login import Login
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
 from gateway.notices import Notices
+from gateway.outgoing import Tls
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
@@ -105,7 +107,7 @@ class App:
             files,
             self.delivery,
             _relay(settings),
-            QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency),
+            QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency, settings.queue.destination_concurrency),
             Releases(store, self.submission, self.delivery),
         )
         self.notices = Notices(store, self.delivery, self.login)
@@ -177,8 +179,14 @@ def _relay(settings: Settings) -> Relay | None:
     relay = settings.relay
     if relay is None:
         return None
+    if isinstance(relay, MailExchangers):
+        mx = settings.mx
+        resolvers = [(one.host, one.port) for one in mx.resolvers]
+        tls = Tls.REQUIRED if mx.tls == "required" else Tls.IF_OFFERED
+        return Relay(Exchangers(ExchangerRules(settings.hostname, resolvers, mx.refused_networks, tls, mx.port)), settings.hostname)
     password = None if relay.password is None else relay.password.get_secret_value()
-    hop = NextHop(relay.host, relay.port, relay.implicit_tls, not relay.loopback, relay.username, password)
+    tls_needed = not relay.loopback
+    hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_authorities)
     return Relay(hop, settings.hostname)
 
 
@@ -201,6 +209,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
             try:
                 yield app, bound, certificate.reload
             finally:
+                tasks[0].cancel()  # what the queue is handing on comes to its end while the doors close
                 await stack.aclose()
                 for task in tasks:
                     task.cancel()

@@ -1,11 +1,13 @@
 """Tries again what could not be delivered at once: mail for the next hop, and mail held for accounts in maintenance."""
 
 import asyncio
+import contextlib
+import json
 import logging
 import secrets
-from collections import defaultdict
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from gateway.arrival import arrived
@@ -13,43 +15,67 @@ from gateway.delivery import Delivery
 from gateway.message.canonical import read_address
 from gateway.message.split import read_header
 from gateway.postponed import is_postponed
-from gateway.relay import Fate, Outcome, Relay
+from gateway.relay import Fate, Outcome, Parameters, Relay
 from gateway.reports import Failed, failed, status_of
 from gateway.routing import Mailbox, Poster
 from policy.delivery import Door
 from policy.identity import Address, BadAddress
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import Hold
-from store import accounts, blobs
+from store import accounts, addresses, blobs
 from store import queue as queue_store
+from store.audit import AuditEntry
 from store.blobs import Files
-from store.deeds import Several
 from store.errors import Busy, Conflict, OverQuota, Stale, StoreError
 from store.model import AccountRow, QueueId, QueueKind, QueueRow
 from store.port import Event, PolicyChanged, QueueChanged, Snapshot, Store
-from store.queue import AcceptMessage, ClaimDue, FreeLeases, HoldAgain, IntoMailbox, Reschedule, Settle, WhenFull
+from store.queue import (
+    AcceptMessage,
+    ClaimDue,
+    FreeLeases,
+    HandedOn,
+    HoldAgain,
+    IntoMailbox,
+    PutOff,
+    Reschedule,
+    Settle,
+    TellLate,
+    WhenFull,
+)
 
 log = logging.getLogger(__name__)
 
-LEASE: Final = 15 * 60 * 1_000_000
-"""Microseconds a claimed row is ours: longer than one dialogue with the next hop may last."""
+LEASE: Final = 60 * 60 * 1_000_000
+"""Microseconds a claimed row is ours: longer than one attempt may last (gateway/relay.py, WHOLE)."""
 SLOW_POLL: Final = 30.0
 """Seconds: nothing that was missed waits longer."""
 AFTER_FAULT: Final = 1.0
 """Seconds until the next round where the store could not be asked."""
-ROUND: Final = 50
-IN_HAND: Final = 500
-"""Rows: more are not claimed while so many are being tried."""
+ROUND: Final = 200
+IN_HAND: Final = 1000
+"""Rows, without octets: more are not claimed while so many are being tried or wait for their turn."""
+EACH: Final = 50
+"""Rows of one destination in a round, and batches of it that wait here; what else there is for it stays in the store."""
+LOCAL: Final = 8
+"""Held messages delivered at the same time."""
+KNOWN: Final = 10_000
+"""Destinations of which it is remembered that they failed."""
+DRAIN: Final = 10.0
+"""Seconds for what is being handed on when the server stops: cut off, it might be sent twice."""
+JITTER: Final = 0.1
+HERE: Final = ""
+THE_RELAY: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
     """`retries`: seconds before each further attempt, the last one repeats; `delay`: seconds after which the sender is told that
-    mail is delayed, 0 never; `concurrency`: dialogues with the next hop at a time."""
+    mail is delayed, 0 never; `concurrency`: messages being handed on at a time, `each` of them to one destination."""
 
     retries: Sequence[float]
     delay: float
     concurrency: int
+    each: int = 10
 
 
 class Releasing(Protocol):
@@ -61,9 +87,20 @@ class Releasing(Protocol):
 
 @dataclass(slots=True)
 class _Batch:
-    """Rows of one message with one envelope sender: one transaction with the next hop."""
+    """Rows of one message with one envelope sender to one destination: one transaction there. What is settled leaves `rows`."""
 
     rows: list[QueueRow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Destination:
+    """`failures`: how often in a row nobody was reached there; `until`: not before (microseconds since 1970); `reply`: why."""
+
+    waiting: deque[_Batch] = field(default_factory=deque)
+    active: int = 0
+    failures: int = 0
+    until: int = 0
+    reply: str = ""
 
 
 class Queue:
@@ -81,31 +118,56 @@ class Queue:
         self._lease = secrets.token_hex(8)
         self._in_hand: set[QueueId] = set()
         self._wake = asyncio.Event()
-        self._dialogues = asyncio.Semaphore(rules.concurrency)
+        self._destinations: dict[str, _Destination] = {}
+        self._active = 0
+        self._after = ""
+        self._stopping = False
+        self._left: list[QueueId] = []
+        """Leased, and to be given back when the store takes it."""
 
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
+        if any(isinstance(event, QueueChanged) and event.at_once for event in events):
+            for destination in self._destinations.values():
+                destination.failures = destination.until = 0
         if any(isinstance(event, QueueChanged | PolicyChanged) for event in events):
             self._wake.set()
 
     async def run(self) -> None:
-        """Until it is cancelled; whatever goes wrong in one round is logged, and the next one comes."""
+        """Until it is cancelled; whatever goes wrong in one round is logged, and the next one comes. Cancelled, it begins nothing
+        more, and what is being handed on has DRAIN seconds to come to its end."""
         freed = False
-        async with asyncio.TaskGroup() as attempts:
-            while True:
-                self._wake.clear()
+        try:
+            async with asyncio.TaskGroup() as attempts:
                 try:
-                    if not freed:
-                        await self._store.do(FreeLeases())
-                        freed = True
-                    more = await self.round(attempts)
-                    if not more:
-                        await self._sleep()
-                except (Busy, Stale):
-                    await asyncio.sleep(AFTER_FAULT)
-                except Exception:
-                    log.exception("queue round failed")
-                    await asyncio.sleep(AFTER_FAULT)
+                    while True:
+                        self._wake.clear()
+                        try:
+                            if not freed:
+                                await self._store.do(FreeLeases())
+                                freed = True
+                            more = await self.round(attempts)
+                            if not more:
+                                await self._sleep()
+                        except (Busy, Stale):
+                            await asyncio.sleep(AFTER_FAULT)
+                        except Exception:
+                            log.exception("queue round failed")
+                            await asyncio.sleep(AFTER_FAULT)
+                except asyncio.CancelledError:
+                    await self._drain()
+                    raise
+        finally:
+            if self._relay is not None:
+                await self._relay.close()
+
+    async def _drain(self) -> None:
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                while self._active:
+                    self._wake.clear()
+                    await self._wake.wait()
 
     async def round(self, attempts: asyncio.TaskGroup) -> bool:
         """Begins to try what is due now; True: there may be more. Released are first those held whose account takes mail again.
@@ -113,64 +175,136 @@ class Queue:
         Nothing here waits for an attempt: a slow next hop must not keep mail from those who came back from maintenance.
         """
         await self._release()
-        if len(self._in_hand) >= IN_HAND:
+        await self._give_back()
+        await self._go_on(attempts)
+        room = min(ROUND, IN_HAND - len(self._in_hand))
+        if room <= 0:
             return False
-        async with self._store.snapshot() as snapshot:
-            now = snapshot.now
-        rows = await self._store.do(ClaimDue(self._lease, now + LEASE, ROUND), bulk=True)
-        more = len(rows) == ROUND
+        now = await self._now()
+        rows = await self._store.do(self._claim(now, room), bulk=True)
+        more = len(rows) == room
+        if rows:
+            self._after = rows[-1].destination
         # A row that is still being tried here although its lease ended has just been claimed for longer; no second attempt begins.
         rows = tuple(row for row in rows if row.id not in self._in_hand)
-        batches: dict[tuple[int, str], _Batch] = defaultdict(_Batch)
-        local: list[QueueRow] = []
-        postponed: list[QueueRow] = []
+        batches: dict[tuple[int, str, str], _Batch] = defaultdict(_Batch)
         try:
             for row in rows:
-                if is_postponed(row.parameters):
-                    postponed.append(row)
-                elif await self._is_local(row):
-                    local.append(row)
+                if is_postponed(row.parameters) or await self._is_local(row):
+                    batches[(row.blob, f"{row.id}", HERE)].rows.append(row)
                 else:
-                    batches[(row.blob, row.reverse_path)].rows.append(row)
+                    name = row.recipient.rpartition("@")[2] if self._relay is not None and self._relay.by_domain else THE_RELAY
+                    batches[(row.blob, row.reverse_path, name)].rows.append(row)
         except StoreError:
-            # Nothing was begun: given back, since their lease would keep them waiting for a quarter of an hour.
-            for row in rows:
-                await self._later(row, "4.3.0 a fault of this server", soon=True)
+            self._left += [row.id for row in rows]  # nothing was begun
             raise
         self._in_hand |= {row.id for row in rows}
-        for row in local:
-            attempts.create_task(self._guarded([row], self._deliver(row)))
-        for row in postponed:
-            attempts.create_task(self._guarded([row], self._release_postponed(row)))
-        for batch in batches.values():
-            attempts.create_task(self._guarded(batch.rows, self._hand_on(batch.rows)))
+        for (_, _, name), batch in batches.items():
+            self._destinations.setdefault(name, _Destination()).waiting.append(batch)
+        await self._go_on(attempts)
+        self._forget(now)
         return more
+
+    async def _give_back(self) -> None:
+        """What a fault left leased: it would wait until the lease ends."""
+        if self._left:
+            left, due = [*self._left], await self._now() + int(AFTER_FAULT * 1_000_000)
+            await self._store.do(PutOff(tuple((number, due) for number in left), self._lease))
+            self._left = self._left[len(left) :]
+
+    def _claim(self, now: int, room: int) -> ClaimDue:
+        """What waits here for a destination that is busy keeps the others' rows in the store, and not the others waiting."""
+        full = {name for name, one in self._destinations.items() if len(one.waiting) >= EACH}
+        if self._relay is not None and self._relay.by_domain:
+            return ClaimDue(self._lease, now + LEASE, room, EACH, self._after, frozenset(full))
+        return ClaimDue(self._lease, now + LEASE, room, here_only=THE_RELAY in full)
+
+    async def _go_on(self, attempts: asyncio.TaskGroup) -> None:
+        """Begins what there is room for, and gives back what its destination cannot take for a while."""
+        if self._stopping:
+            return
+        now = await self._now()
+        for name, destination in [*self._destinations.items()]:
+            if destination.waiting and destination.until > now:
+                await self._put_off(name, destination)
+            # Whoever could not be reached is asked by one message first.
+            most = LOCAL if name == HERE else 1 if destination.failures else self._rules.each
+            while destination.waiting and destination.active < most and (name == HERE or self._active < self._rules.concurrency):
+                batch = destination.waiting.popleft()
+                destination.active += 1
+                self._active += name != HERE
+                attempts.create_task(self._guarded(attempts, name, destination, batch))
+
+    async def _put_off(self, name: str, destination: _Destination) -> None:
+        """Not tried: back until the destination is asked again, each at its own moment; what has had its time bounces."""
+        now = await self._now()
+        batches, destination.waiting = [*destination.waiting], deque()
+        spread = max(1, int((destination.until - now) * JITTER))
+        whole = _Batch([row for batch in batches for row in batch.rows])
+        try:
+            over = [batch for batch in batches if batch.rows[0].expires <= now]
+            for batch in over:
+                await self._bounce(batch, [Failed(_recipient(row), "4.4.7", destination.reply) for row in batch.rows], None)
+            late = [row for batch in batches for row in batch.rows]
+            due = [(row.id, max(min(destination.until + secrets.randbelow(spread), row.expires), now + 1_000_000)) for row in late]
+            if due:
+                await self._store.do(PutOff(tuple(due), self._lease, destination.reply))
+                log.info("relay", extra={"fields": {"outcome": f"{len(due)} put off: {name}", "reason": destination.reply}})
+        except StoreError:
+            self._left += [row.id for batch in batches for row in batch.rows]
+            raise
+        finally:
+            self._in_hand -= {row.id for row in whole.rows}
+        for batch in batches:
+            await self._tell_late(batch.rows, destination.reply, None)
+
+    def _forget(self, now: int) -> None:
+        """Destinations of which there is nothing to remember; when too many fail, those that failed longest ago."""
+        for name, one in [*self._destinations.items()]:
+            if not (one.waiting or one.active or one.failures):
+                del self._destinations[name]
+        if len(self._destinations) > KNOWN:
+            idle = [(one.until, name) for name, one in self._destinations.items() if not (one.waiting or one.active)]
+            for _, name in sorted(idle)[: len(self._destinations) - KNOWN]:
+                del self._destinations[name]
 
     async def _sleep(self) -> None:
         async with self._store.snapshot() as snapshot:
             due = await snapshot.ask(queue_store.next_due)
             now = snapshot.now
-        wait = SLOW_POLL if due is None else min(SLOW_POLL, max(0.05, (due - now) / 1_000_000))
+        if due is None:
+            wait = SLOW_POLL
+        elif due <= now and self._in_hand:
+            wait = 1.0  # it waits for what is being tried, whose end wakes us
+        else:
+            wait = min(SLOW_POLL, max(0.05, (due - now) / 1_000_000))
         try:
             async with asyncio.timeout(wait):
                 await self._wake.wait()
         except TimeoutError:
             pass
 
-    async def _guarded(self, rows: Sequence[QueueRow], work: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, attempts: asyncio.TaskGroup, name: str, destination: _Destination, batch: _Batch) -> None:
+        ids = {row.id for row in batch.rows}
         try:
-            await work
+            await (self._deliver(batch) if name == HERE else self._hand_on(destination, batch))
         except Exception:
             number = secrets.token_hex(4)
             log.exception("queue attempt failed", extra={"fields": {"error_id": number}})
             try:
-                for row in rows:
-                    await self._later(row, f"4.3.0 a fault of this server ({number})")
+                await self._later(batch, {row.id: f"4.3.0 a fault of this server ({number})" for row in batch.rows}, None)
             except StoreError:
-                log.exception("queue row left to its lease", extra={"fields": {"error_id": number}})
+                log.exception("queue row left for later", extra={"fields": {"error_id": number}})
+                self._left += [row.id for row in batch.rows]
         finally:
-            self._in_hand -= {row.id for row in rows}
+            self._in_hand -= ids
+            destination.active -= 1
+            self._active -= name != HERE
             self._wake.set()
+        if destination.waiting:
+            # Not by the next round: it would ask the store first, and this may go on at once.
+            with contextlib.suppress(StoreError):
+                await self._go_on(attempts)
 
     async def _release(self) -> None:
         """Held mail whose account is no longer in maintenance becomes due; what was held too long ClaimDue takes for its bounce."""
@@ -184,10 +318,11 @@ class Queue:
         for account in free:
             await self._store.do(queue_store.ReleaseHeld(account))
 
-    async def _release_postponed(self, row: QueueRow) -> None:
+    async def _release_postponed(self, batch: _Batch) -> None:
+        (row,) = batch.rows
         why = "4.3.0 nobody releases" if self._releases is None else await self._releases.release(row, self._lease, await self._octets(row))
         if why is not None:
-            await self._later(row, why)
+            await self._later(batch, {row.id: why}, None)
 
     async def _is_local(self, row: QueueRow) -> bool:
         """What was remote when it came may be ours by now."""
@@ -200,8 +335,12 @@ class Queue:
             route = await self._delivery.routing(snapshot, Door.QUEUE, Poster(None, empty_path=False)).find(recipient, expand=False)
         return isinstance(route, Mailbox)
 
-    async def _deliver(self, row: QueueRow) -> None:
+    async def _deliver(self, batch: _Batch) -> None:
         """Into the mailbox it was held for, if the account takes it now; status and quota are judged anew."""
+        (row,) = batch.rows
+        if is_postponed(row.parameters):
+            await self._release_postponed(batch)
+            return
         octets = await self._octets(row)
         async with self._store.snapshot() as snapshot:
             account = await self._account(snapshot, row)
@@ -213,58 +352,96 @@ class Queue:
             if account is None or verdict is not None:
                 overdue = isinstance(verdict, Hold) or row.expires <= snapshot.now
                 if isinstance(verdict, Defer) and not overdue:
-                    await self._later(row, _spelled(row, verdict))
+                    await self._later(batch, {row.id: _spelled(row, verdict)}, None)
                     return
                 refusal = Refuse(Reason.RECIPIENT_MAINTENANCE) if isinstance(verdict, Hold) else verdict or Refuse(Reason.RECIPIENT_UNKNOWN)
-                await self._bounce([row], [failed(_recipient(row), refusal)], octets)
+                await self._bounce(batch, [failed(_recipient(row), refusal)], octets)
                 return
             witness = await snapshot.witness(account.id)
         copy = IntoMailbox(account.id, arrived(octets), account.values.quota, when_full=WhenFull.REFUSE)
         try:
             await self._store.do(Settle(row.id, self._lease, AcceptMessage("", (copy,))), witness)
         except OverQuota:
-            await self._later(row, _spelled(row, Defer(Reason.RECIPIENT_OVER_QUOTA)))
+            await self._later(batch, {row.id: _spelled(row, Defer(Reason.RECIPIENT_OVER_QUOTA))}, None)
         except Stale:
-            await self._later(row, "4.3.0 changed meanwhile", soon=True)
+            await self._later(batch, {row.id: "4.3.0 changed meanwhile"}, None, soon=True)
         else:
             log.info(
                 "delivery",
                 extra={"fields": {"queue_id": row.accepted, "account": str(account.address), "outcome": "delivered from the queue"}},
             )
 
-    async def _hand_on(self, rows: Sequence[QueueRow]) -> None:
-        """One transaction with the next hop, and what it said of each recipient."""
+    async def _hand_on(self, destination: _Destination, batch: _Batch) -> None:
+        """One message to one destination, and what it said of each recipient."""
+        rows = [*batch.rows]
         octets = await self._octets(rows[0])
-        if self._relay is None:
-            outcomes = {row.recipient: Outcome(Fate.LATER, "4.4.1 no next hop is set") for row in rows}
-        else:
-            recipients = [_recipient(row) for row in rows]
-            reverse_path = _address(rows[0].reverse_path)
-            eight_bit_paths = not all(str(one).isascii() for one in [*recipients, *([reverse_path] if reverse_path else [])])
-            smtputf8 = eight_bit_paths or not octets[: read_header(octets).end].isascii()
-            async with self._dialogues:
-                said = await self._relay.send(reverse_path, recipients, octets, smtputf8)
-            outcomes = {str(address): outcome for address, outcome in said.items()}
-        bounced: list[tuple[QueueRow, Failed]] = []
-        for row in rows:
+        outcomes = await self._said(rows, octets)
+        sent = [row.id for row in rows if outcomes[row.recipient].fate is Fate.SENT]
+        if sent:
+            await self._sent(batch, sent)
+            log.info("relay", extra={"fields": {"queue_id": rows[0].accepted, "outcome": f"sent to {len(sent)}"}})
+        now = await self._now()
+        self._learn(destination, [*outcomes.values()], now)
+        bounced = {}
+        for row in batch.rows:
             outcome = outcomes[row.recipient]
-            expired = row.expires <= await self._now()
-            if outcome.fate is Fate.SENT:
-                await self._store.do(Settle(row.id, self._lease))
-                log.info("relay", extra={"fields": {"queue_id": row.accepted, "outcome": "sent"}})
-            elif outcome.fate is Fate.NEVER or expired:
+            if outcome.fate is Fate.NEVER or row.expires <= now:
                 code = status_of(outcome.reply) if outcome.fate is Fate.NEVER else "4.4.7"
-                bounced.append((row, Failed(_recipient(row), code, outcome.reply)))
-            else:
-                await self._later(row, outcome.reply, octets=octets)
+                bounced[row.id] = Failed(_recipient(row), code, outcome.reply)
         if bounced:
-            await self._bounce([row for row, _ in bounced], [one for _, one in bounced], octets)
+            failing = _Batch([row for row in batch.rows if row.id in bounced])
+            await self._bounce(failing, [bounced[row.id] for row in failing.rows], octets)
+            batch.rows = [row for row in batch.rows if row.id not in bounced]
+        if batch.rows:
+            await self._later(batch, {row.id: outcomes[row.recipient].reply for row in batch.rows}, octets, destination.until)
 
-    async def _bounce(self, rows: Sequence[QueueRow], failures: Sequence[Failed], octets: bytes) -> None:
-        """The report and the end of the rows are one transaction: the first row's deed carries the report."""
+    async def _said(self, rows: Sequence[QueueRow], octets: bytes) -> dict[str, Outcome]:
+        if self._relay is None:
+            return {row.recipient: Outcome(Fate.LATER, "4.4.1 no next hop is set") for row in rows}
+        recipients = [_recipient(row) for row in rows]
+        reverse_path = _address(rows[0].reverse_path)
+        eight_bit_paths = not all(str(one).isascii() for one in [*recipients, *([reverse_path] if reverse_path else [])])
+        smtputf8 = eight_bit_paths or not octets[: read_header(octets).end].isascii()
+        said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=_parameters(rows))
+        return {str(address): outcome for address, outcome in said.items()}
+
+    async def _sent(self, batch: _Batch, sent: Sequence[QueueId]) -> None:
+        """From the 250 until this is durable lies the window in which a crash makes a message go out twice. So it is tried until it is
+        done: giving up would be such a crash."""
+        while True:
+            try:
+                await self._store.do(HandedOn(tuple(sent), self._lease))
+                break
+            except Busy:
+                log.error("relay", extra={"fields": {"outcome": "sent, and not written down yet", "queue_id": batch.rows[0].accepted}})
+                await asyncio.sleep(AFTER_FAULT)
+        batch.rows = [row for row in batch.rows if row.id not in sent]
+
+    def _learn(self, destination: _Destination, outcomes: Sequence[Outcome], now: int) -> None:
+        """Backs off from a destination where nobody was reached, longer each time; anything else shows that it is there."""
+        if not all(outcome.unreachable for outcome in outcomes):
+            destination.failures = destination.until = 0
+        elif destination.until <= now:  # of several that failed at the same time, one counts
+            destination.failures += 1
+            destination.until = now + self._wait(destination.failures)
+            destination.reply = outcomes[0].reply
+
+    def _wait(self, attempts: int) -> int:
+        """Microseconds, with up to a tenth more so that what failed together does not return together."""
+        waits = self._rules.retries
+        wait = waits[min(max(attempts - 1, 0), len(waits) - 1)]
+        return int(wait * (1_000_000 + secrets.randbelow(int(JITTER * 1_000_000))))
+
+    async def _bounce(self, batch: _Batch, failures: Sequence[Failed], octets: bytes | None) -> None:
+        """The report and the end of the rows are one transaction, in which the actor's part of a send-as goes on record too: the
+        report goes to the owner, and names nobody (delegation.md 5.6, 5.8)."""
+        rows = [*batch.rows]
+        original = await self._octets(rows[0]) if octets is None else octets
         async with self._store.snapshot() as snapshot:
-            report = await self._delivery.report(snapshot, _address(rows[0].reverse_path), failures, octets)
-        await self._store.do(Several(tuple(Settle(row.id, self._lease, report if row is rows[0] else None) for row in rows)))
+            report = await self._delivery.report(snapshot, _address(rows[0].reverse_path), failures, original)
+            on_record = await self._on_record(snapshot, rows[0], failures)
+        await self._store.do(HandedOn(tuple(row.id for row in rows), self._lease, replace(report, audit=on_record)))
+        batch.rows = []
         log.warning(
             "bounce",
             extra={
@@ -272,23 +449,68 @@ class Queue:
             },
         )
 
-    async def _later(self, row: QueueRow, reply: str, *, soon: bool = False, octets: bytes | None = None) -> None:
-        """The next attempt by the schedule, with up to a tenth more so that what failed together does not return together."""
+    async def _on_record(self, snapshot: Snapshot, row: QueueRow, failures: Sequence[Failed]) -> tuple[AuditEntry, ...]:
+        """Of mail that somebody sent in the name of another."""
+        path = _address(row.reverse_path)
+        if row.sender is None or path is None:
+            return ()
+        owner = await snapshot.ask(addresses.resolve, path)
+        if owner is None or owner.id == row.sender:
+            return ()
+        actor = await snapshot.ask(accounts.by_id, row.sender)
+        entry = AuditEntry(
+            decision=f"d-{secrets.token_hex(4)}",
+            event="not delivered",
+            allowed=True,
+            actor=row.sender,
+            actor_address="" if actor is None else str(actor.address),
+            principal=owner.id,
+            principal_address=str(owner.address),
+            because=f"{failures[0].status} {failures[0].reply}"[:500],
+            protocol="queue",
+            queue_id=row.accepted,
+            detail=", ".join(str(one.recipient) for one in failures)[:1000],
+        )
+        return (entry,)
+
+    async def _later(
+        self, batch: _Batch, replies: Mapping[QueueId, str], octets: bytes | None, until: int = 0, *, soon: bool = False
+    ) -> None:
+        """The next attempt by the schedule, and not before `until`."""
         now = await self._now()
-        waits = self._rules.retries
-        wait = 1.0 if soon else waits[min(max(row.attempts - 1, 0), len(waits) - 1)] * (1 + secrets.randbelow(100) / 1000)
-        due = min(now + int(wait * 1_000_000), max(row.expires, now + 1_000_000))
-        try:
-            await self._store.do(Reschedule(row.id, self._lease, due, reply))
-        except Conflict:
+        rows = [*batch.rows]
+        deeds = []
+        for row in rows:
+            wait = 1_000_000 if soon else self._wait(row.attempts)
+            due = min(max(now + wait, until), max(row.expires, now + 1_000_000))
+            deeds.append(self._store.do(Reschedule(row.id, self._lease, due, replies[row.id])))
+        done = await asyncio.gather(*deeds, return_exceptions=True)
+        # Conflict: an operator has dropped it meanwhile.
+        batch.rows = [row for row, one in zip(rows, done, strict=True) if isinstance(one, BaseException) and not isinstance(one, Conflict)]
+        for one in done:
+            if isinstance(one, BaseException) and not isinstance(one, Conflict):
+                raise one
+        if octets is not None:
+            await self._tell_late(rows, replies[rows[0].id], octets)
+
+    async def _tell_late(self, rows: Sequence[QueueRow], reply: str, octets: bytes | None) -> None:
+        """Once, after `queue.delay`: the warning and its mark are one transaction. Mail that is held is not late by anybody's fault
+        that the sender could mend, and no warning is sent about it."""
+        delayed = int(self._rules.delay * 1_000_000)
+        now = await self._now()
+        late = [row for row in rows if delayed and not row.warned and now - row.created >= delayed and now < row.expires]
+        if not late:
             return
-        delayed = self._rules.delay * 1_000_000
-        if octets is not None and delayed and now - row.created >= delayed > (row.last_attempt or row.created) - row.created:
-            async with self._store.snapshot() as snapshot:
-                warning = await self._delivery.report(
-                    snapshot, _address(row.reverse_path), [Failed(_recipient(row), "4.4.1", reply)], octets, delayed_until=row.expires
-                )
-            await self._store.do(warning)
+        original = await self._octets(late[0]) if octets is None else octets
+        async with self._store.snapshot() as snapshot:
+            warning = await self._delivery.report(
+                snapshot,
+                _address(late[0].reverse_path),
+                [Failed(_recipient(row), "4.4.1", reply) for row in late],
+                original,
+                delayed_until=late[0].expires,
+            )
+        await self._store.do(TellLate(tuple(row.id for row in late), warning))
 
     async def _account(self, snapshot: Snapshot, row: QueueRow) -> AccountRow | None:
         if row.account is not None:
@@ -319,3 +541,12 @@ def _recipient(row: QueueRow) -> Address:
 def _spelled(row: QueueRow, verdict: Defer) -> str:
     one = failed(_recipient(row), verdict)
     return f"{one.status} {one.reply}"
+
+
+def _parameters(rows: Sequence[QueueRow]) -> Parameters:
+    """Of `QueueRow.parameters`: {"mail": ["RET=HDRS", ...], "rcpt": ["NOTIFY=NEVER", ...]}, spelled as they are sent."""
+    if all(row.parameters == "{}" for row in rows):
+        return Parameters()
+    read = [(row, json.loads(row.parameters)) for row in rows]
+    each = {_recipient(row): tuple(one.get("rcpt", ())) for row, one in read}
+    return Parameters(tuple(read[0][1].get("mail", ())), each)

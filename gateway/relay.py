@@ -1,13 +1,27 @@
-"""Hands remote mail to the next hop, one outcome per recipient."""
+"""Hands remote mail on, to the next hop or to the exchangers of its domain, one outcome per recipient; keeps connections for the next."""
 
-import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from typing import Final
 
-import aiosmtplib
-
+from gateway.exchangers import Exchangers, NoRoute
+from gateway.outgoing import Connection, Envelope, Lost, Peer, Reply, Tls, Unreachable, connect
 from policy.identity import Address
+
+IDLE: Final = 15.0
+"""Seconds a connection is kept for the next message; MTAs close theirs after minutes."""
+MOST_MESSAGES: Final = 100
+OLDEST: Final = 300.0
+"""Seconds after which a connection is not used again: who changed the next hop's address need not wait longer."""
+MOST_IDLE: Final = 100
+WHOLE: Final = 50 * 60.0
+"""Seconds one attempt may last, all servers included."""
+CONNECT: Final = 30.0
+"""Seconds until a server of several has greeted; RFC 5321 would wait 5 minutes, the next one need not."""
 
 
 class Fate(StrEnum):
@@ -20,15 +34,18 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`reply` is the next hop's last word (or what kept us from it), for the queue and the bounce."""
+    """`reply` is the next hop's last word (or what kept us from it), for the queue and the bounce. `unreachable`: it is not about
+    this message: nothing can be handed on there now."""
 
     fate: Fate
     reply: str
+    unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """`starttls`: TLS is required after connecting, and verified; off only where the next hop is this machine."""
+    """`starttls`: TLS is required after connecting, and verified; off only where the next hop is this machine. `authorities`: a PEM
+    file with those that may vouch for it; None: those of the system."""
 
     host: str
     port: int
@@ -36,66 +53,238 @@ class NextHop:
     starttls: bool
     username: str | None = None
     password: str | None = None
+    authorities: Path | None = None
 
     def __repr__(self) -> str:
         return f"NextHop({self.host}:{self.port})"
 
 
-class Relay:
-    """`timeout`: seconds for each step of the dialogue."""
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Of DSN (RFC 3461), spelled as they are sent: `mail` RET and ENVID, `each` NOTIFY and ORCPT of the recipients that have some."""
 
-    def __init__(self, hop: NextHop, hostname: str, timeout: float = 300.0) -> None:
-        self._hop = hop
+    mail: tuple[str, ...] = ()
+    each: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Relay:
+    """`timeout`: seconds for each step of the dialogue. With exchangers `send` needs the domain that all recipients are in."""
+
+    def __init__(self, hop: NextHop | Exchangers, hostname: str, timeout: float = 300.0) -> None:
+        self._exchangers = hop if isinstance(hop, Exchangers) else None
+        self._peers = [] if isinstance(hop, Exchangers) else [_peer(hop)]
+        self._authorities = None if isinstance(hop, Exchangers) else hop.authorities
         self._hostname = hostname
         self._timeout = timeout
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._idle: dict[Peer, list[tuple[Connection, asyncio.TimerHandle]]] = {}
+        self._resting = 0
+
+    @property
+    def by_domain(self) -> bool:
+        """Is each domain a destination of its own? Else there is one, for everything."""
+        return self._exchangers is not None
 
     async def send(
-        self, reverse_path: Address | None, recipients: Sequence[Address], octets: bytes, smtputf8: bool = False
+        self,
+        reverse_path: Address | None,
+        recipients: Sequence[Address],
+        octets: bytes,
+        smtputf8: bool = False,
+        *,
+        parameters: Parameters = Parameters(),
     ) -> dict[Address, Outcome]:
-        """One transaction with all recipients. Never raises: what went wrong is each recipient's outcome.
+        """One message with all recipients. Never raises: what went wrong is each recipient's outcome.
 
-        Only the next hop's own 5xx is final. Whatever else happens (no connection, bad TLS, refused login, a reply that never
-        came) may pass, and the queue's lifetime ends it. After the dot without a reply the message may be sent twice.
+        Only the other server's own 5yz to a command of the transaction is final, and what the DNS says for certain. Whatever else
+        happens (no connection, bad TLS, refused login, a reply that never came) may pass, and the queue's lifetime ends it. After
+        the dot without a reply the message may be sent twice (RFC 1047).
         """
         try:
-            return await self._dialogue(reverse_path, recipients, octets, smtputf8)
-        except aiosmtplib.SMTPRecipientsRefused as refused:
-            replies = {str(one.recipient): (one.code, one.message) for one in refused.recipients}
-            return {one: _judge(*replies.get(str(one), (451, "no reply"))) for one in recipients}
-        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as refused:
-            return dict.fromkeys(recipients, _judge(refused.code, refused.message))
-        except aiosmtplib.SMTPNotSupported as missing:
-            return dict.fromkeys(recipients, Outcome(Fate.NEVER, f"5.6.7 {missing}"))
-        except aiosmtplib.SMTPResponseException as odd:
-            return dict.fromkeys(recipients, Outcome(Fate.LATER, f"{odd.code} {odd.message}"))
-        except (aiosmtplib.SMTPException, OSError, ValueError) as fault:
-            return dict.fromkeys(recipients, Outcome(Fate.LATER, f"{type(fault).__name__}: {fault}"))
+            async with asyncio.timeout(WHOLE):
+                peers = self._peers if self._exchangers is None else await self._exchangers.peers(recipients[0].domain)
+                return await self._dialogue(peers, reverse_path, recipients, octets, smtputf8, parameters)
+        except NoRoute as fault:
+            return _all(recipients, Outcome(Fate.NEVER if fault.final else Fate.LATER, fault.reply, unreachable=not fault.final))
+        except Unreachable as fault:
+            return _all(recipients, Outcome(Fate.LATER, f"4.4.1 {fault}", unreachable=True))
+        except TimeoutError:
+            return _all(recipients, Outcome(Fate.LATER, f"4.4.2 it took more than {WHOLE:.0f} s"))
+        except (OSError, ValueError) as fault:
+            return _all(recipients, Outcome(Fate.LATER, f"4.3.0 {type(fault).__name__}: {fault}"))
+
+    async def close(self) -> None:
+        """The connections that wait for a next message."""
+        waiting = [one for there in self._idle.values() for one in there]
+        self._idle.clear()
+        self._resting = 0
+        for _, timer in waiting:
+            timer.cancel()
+        await asyncio.gather(*(connection.quit() for connection, _ in waiting))
+
+    # --- one message
 
     async def _dialogue(
-        self, reverse_path: Address | None, recipients: Sequence[Address], octets: bytes, smtputf8: bool
+        self,
+        peers: Sequence[Peer],
+        reverse_path: Address | None,
+        recipients: Sequence[Address],
+        octets: bytes,
+        smtputf8: bool,
+        parameters: Parameters,
     ) -> dict[Address, Outcome]:
-        hop = self._hop
-        client = aiosmtplib.SMTP(
-            hostname=hop.host,
-            port=hop.port,
-            username=hop.username,
-            password=hop.password,
-            local_hostname=self._hostname,
-            use_tls=hop.implicit_tls,
-            start_tls=hop.starttls and not hop.implicit_tls,
-            timeout=self._timeout,
-        )
-        async with client:
-            if client.is_ehlo_or_helo_needed:
-                # What it offers must be known before it is used; sendmail falls back to HELO where EHLO is not known.
-                with contextlib.suppress(aiosmtplib.SMTPHeloError):
-                    await client.ehlo()
-            options = (["smtputf8"] if smtputf8 else []) + (["body=8bitmime"] if client.supports_extension("8bitmime") else [])
-            sender = "" if reverse_path is None else str(reverse_path)
-            refused, reply = await client.sendmail(sender, [str(one) for one in recipients], octets, mail_options=options)
-        sent = Outcome(Fate.SENT, f"250 {reply}")
-        return {one: _judge(refused[str(one)].code, refused[str(one)].message) if str(one) in refused else sent for one in recipients}
+        """In as many transactions as the other server's limit on recipients makes necessary. Raises Unreachable, OSError, ValueError."""
+        outcomes: dict[Address, Outcome] = {}
+        waiting = list(recipients)
+        connection: Connection | None = None
+        try:
+            while waiting:
+                envelope = _envelope(reverse_path, waiting, smtputf8, parameters)
+                try:
+                    connection, replies = await self._transact(connection, peers, envelope, octets)
+                except Lost as lost:
+                    words = "after the message was sent, whether it was taken is not known" if lost.dotted else "before it was sent"
+                    return outcomes | _all(waiting, Outcome(Fate.LATER, f"4.4.2 {lost} ({words})"))
+                except Unreachable as fault:
+                    if not outcomes:
+                        raise
+                    return outcomes | _all(waiting, Outcome(Fate.LATER, f"4.4.1 {fault}"))
+                said = dict(zip(waiting, replies, strict=True))
+                too_many = [one for one, reply in said.items() if _is_too_many(reply)]
+                if len(too_many) == len(waiting):
+                    too_many = []
+                outcomes |= {one: _outcome(reply) for one, reply in said.items() if one not in too_many}
+                waiting = too_many
+        finally:
+            if connection is not None:
+                self._keep(connection)
+        return outcomes
+
+    async def _transact(
+        self, connection: Connection | None, peers: Sequence[Peer], envelope: Envelope, octets: bytes
+    ) -> tuple[Connection, list[Reply]]:
+        """On this connection, on one that rests, else on a new one. Raises Unreachable, Lost, OSError, ValueError."""
+        for used in ([connection] if connection is not None and connection.usable else []) + self._resting_for(peers):
+            try:
+                return used, await used.send(envelope, octets)
+            except Unreachable:
+                used.abort()  # it has been closed meanwhile, which says nothing about the server
+            except BaseException:
+                used.abort()
+                raise
+        made = await self._connected(peers)
+        try:
+            return made, await made.send(envelope, octets)
+        except BaseException:
+            made.abort()
+            raise
+
+    async def _connected(self, peers: Sequence[Peer]) -> Connection:
+        """The first that takes us in. Raises Unreachable with what the last one said."""
+        fault: Unreachable | None = None
+        patience = self._timeout if len(peers) == 1 else min(self._timeout, CONNECT)
+        for peer in peers:
+            try:
+                connection = await connect(peer, self._hostname, patience, await self._context(peer))
+            except Unreachable as unreachable:
+                fault = unreachable
+                # RFC 7435: TLS that is there for whoever wants it must not keep mail from a server on which it is broken.
+                if peer.tls is not Tls.IF_OFFERED or not fault.tls:
+                    continue
+                try:
+                    plain = Peer(peer.host, peer.address, peer.port, Tls.NEVER)
+                    connection = await connect(plain, self._hostname, patience, None)
+                except Unreachable as again:
+                    fault = again
+                    continue
+            connection.patience(self._timeout)
+            return connection
+        raise fault or Unreachable("there is no server")
+
+    async def _context(self, peer: Peer) -> ssl.SSLContext | None:
+        if peer.tls is Tls.NEVER and not peer.implicit_tls:
+            return None
+        verified = peer.implicit_tls or peer.tls is Tls.VERIFIED
+        if verified not in self._contexts:
+            # The system's authorities are some hundred files, or one of 200 KiB.
+            self._contexts[verified] = await asyncio.to_thread(_context, verified, self._authorities)
+        return self._contexts[verified]
+
+    # --- connections that wait for the next message
+
+    def _resting_for(self, peers: Sequence[Peer]) -> list[Connection]:
+        """The youngest that is there for one of the servers, if any: two in a row that were closed are enough to try anew."""
+        for peer in peers:
+            waiting = self._idle.get(peer)
+            while waiting:
+                connection, timer = waiting.pop()
+                timer.cancel()
+                self._resting -= 1
+                if not waiting:
+                    del self._idle[peer]
+                if connection.usable:
+                    return [connection]
+                connection.abort()
+        return []
+
+    def _keep(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        worn = connection.sent >= MOST_MESSAGES or loop.time() - connection.opened_at > OLDEST
+        if not connection.usable or self._resting >= MOST_IDLE:
+            connection.abort()
+        elif worn:
+            connection.farewell()
+        else:
+            timer = loop.call_later(IDLE, self._weary, connection)
+            self._idle.setdefault(connection.peer, []).append((connection, timer))
+            self._resting += 1
+
+    def _weary(self, connection: Connection) -> None:
+        waiting = self._idle.get(connection.peer, [])
+        kept = [one for one in waiting if one[0] is not connection]
+        self._resting -= len(waiting) - len(kept)
+        if kept:
+            self._idle[connection.peer] = kept
+        else:
+            self._idle.pop(connection.peer, None)
+        connection.farewell()
 
 
-def _judge(code: int, message: str) -> Outcome:
-    return Outcome(Fate.NEVER if 500 <= code <= 599 else Fate.LATER, f"{code} {message}")
+def _peer(hop: NextHop) -> Peer:
+    tls = Tls.VERIFIED if hop.starttls or hop.implicit_tls else Tls.NEVER
+    return Peer(hop.host, hop.host, hop.port, tls, hop.implicit_tls, hop.username, hop.password)
+
+
+def _context(verified: bool, authorities: Path | None) -> ssl.SSLContext:
+    """Raises OSError (an unreadable file of authorities included)."""
+    context = ssl.create_default_context(cafile=None if authorities is None else str(authorities))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _envelope(reverse_path: Address | None, recipients: Sequence[Address], smtputf8: bool, parameters: Parameters) -> Envelope:
+    return Envelope(
+        "" if reverse_path is None else str(reverse_path),
+        tuple(str(one) for one in recipients),
+        smtputf8,
+        parameters.mail,
+        tuple(parameters.each.get(one, ()) for one in recipients),
+    )
+
+
+def _all(recipients: Sequence[Address], outcome: Outcome) -> dict[Address, Outcome]:
+    return dict.fromkeys(recipients, outcome)
+
+
+def _is_too_many(reply: Reply) -> bool:
+    """RFC 5321 section 4.5.3.1.10: 452, and from old servers 552."""
+    return (reply.code == 452 and reply.text.startswith("4.5.3")) or (reply.code == 552 and "too many recipients" in reply.text.lower())
+
+
+def _outcome(reply: Reply) -> Outcome:
+    if reply.good:
+        return Outcome(Fate.SENT, str(reply))
+    return Outcome(Fate.NEVER if 500 <= reply.code <= 599 and not _is_too_many(reply) else Fate.LATER, str(reply))

@@ -281,7 +281,7 @@ class QueueState(StrEnum):
 
     DUE = "due"  # from `due` on
     LEASED = "leased"  # being tried, until `due` at most
-    HELD = "held"  # until the account's status changes
+    HELD = "held"  # until the account's status changes, or an operator releases it
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +289,9 @@ class QueueRow:
     """One recipient of one message. `accepted` is the idempotency key under which the message came, the queue id that people see.
 
     `reverse_path` "" is the empty one; `sender` the account that submitted it, if one did; `parameters` JSON of ESMTP parameters
-    for the next hop. `due`: see QueueState. `last_attempt`: when the last one that failed ended.
+    for the next hop. `due`: see QueueState. `last_attempt`: when the last one that failed ended. `destination`: the domain it goes
+    to, "" where that is here. `stopped`: an operator holds it; what is being tried meanwhile is tried to its end. `warned`: the
+    sender knows that it is late.
     """
 
     id: QueueId
@@ -310,3 +312,6 @@ class QueueRow:
     attempts: int
     last_attempt: int | None
     last_reply: str
+    destination: str = ""
+    stopped: bool = False
+    warned: bool = False

@@ -105,7 +105,9 @@ class MetadataChanged:
 
 @dataclass(frozen=True, slots=True)
 class QueueChanged:
-    """Something became due in the queue."""
+    """Something became due in the queue. `at_once`: an operator wants it tried now, whatever was known of its destination."""
+
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from store.runs import key
 
 MAX_REPLY: Final = 2000
 """Characters kept of the next hop's last reply."""
+MOST_DESTINATIONS: Final = 1000
+"""Destinations that one claim looks at: some 2 ms of the writer."""
 
 
 class WhenFull(StrEnum):
@@ -114,11 +116,20 @@ class AcceptMessage(Deed[Accepted]):
 @dataclass(frozen=True, slots=True)
 class ClaimDue(Deed[tuple[QueueRow, ...]]):
     """Takes up to `limit` rows, until `until` (microseconds) at most, under the name `lease`, each counted as an attempt: what is
-    due, what was leased for too long, and what is held but past its `expires`: look at it before anything else."""
+    due, what was leased for too long, and what is held but past its `expires`: look at it before anything else.
+
+    `each` 0: what has been due longest, wherever it goes. Else so many rows for a destination, the destinations in turn beginning
+    behind `after`; those in `full` are passed over by the index, however much waits for them, and so is what is not for this
+    house where `here_only`.
+    """
 
     lease: str
     until: int
     limit: int = 100
+    each: int = 0
+    after: str = ""
+    full: frozenset[str] = frozenset()
+    here_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,44 @@ class Reschedule(Deed[None]):
     lease: str
     due: int
     reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff(Deed[int]):
+    """Rows that were claimed and not tried: each id with when it is due again; the attempts are not counted. `reply` None: the last
+    one stays. Those that are not leased to us any more are passed over; returns how many there were."""
+
+    rows: tuple[tuple[QueueId, int], ...]
+    lease: str
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOn(Deed[int]):
+    """The next hop has answered for these: they are done with. Those that are not leased to us any more (an operator dropped them
+    meanwhile) are passed over; returns how many there were. `report` is accepted if there was one: the bounce."""
+
+    ids: tuple[QueueId, ...]
+    lease: str
+    report: AcceptMessage | None = None
+
+    @property
+    def weight(self) -> int:
+        """Octets of the report."""
+        return 0 if self.report is None else self.report.weight
+
+
+@dataclass(frozen=True, slots=True)
+class TellLate(Deed[bool]):
+    """The sender is told once that it is late: `warning` is accepted with the mark of these rows. False: they had been told."""
+
+    ids: tuple[QueueId, ...]
+    warning: AcceptMessage
+
+    @property
+    def weight(self) -> int:
+        """Octets of the warning."""
+        return self.warning.weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +215,23 @@ class DropQueued(Deed[int]):
 
 @dataclass(frozen=True, slots=True)
 class RetryNow(Deed[int]):
-    """Due at once, by hand, held ones included; () means all. Returns how many."""
+    """Due at once, by hand, those held for an account included, those held by hand not; () means all. Returns how many."""
 
     ids: tuple[QueueId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldQueued(Deed[int]):
+    """Held by hand until it is released: it neither expires nor becomes due meanwhile. Returns how many were not held yet."""
+
+    ids: tuple[QueueId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseQueued(Deed[int]):
+    """What was held by hand is due at once; returns how many there were."""
+
+    ids: tuple[QueueId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +259,7 @@ class ForgetAccepted(Deed[int]):
 
 def next_due(tx: Tx) -> int | None:
     """When the queue must be looked at again: the earliest due time, end of a lease, or expiry of held mail; None: never."""
-    rows = (tx.one("queue.earliest_due"), tx.one("queue.earliest_expiry"))
+    rows = (tx.one("queue.earliest_due"), tx.one("queue.earliest_leased"), tx.one("queue.earliest_expiry"))
     return min((row[0] for row in rows if row is not None and row[0] is not None), default=None)
 
 
@@ -286,6 +349,7 @@ def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
             size=one.message.size,
             created=tx.now,
             expires=one.expires,
+            destination="" if held is not None else one.recipient.rpartition("@")[2],
         )
     )
 
@@ -323,15 +387,69 @@ def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
 def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
     ids = [number for (number,) in tx.all("queue.expired", now=tx.now, limit=deed.limit)]
     if len(ids) < deed.limit:
-        ids += [number for (number,) in tx.all("queue.claimable", now=tx.now, limit=deed.limit - len(ids))]
+        ids += [number for (number,) in tx.all("queue.run_out", now=tx.now, limit=deed.limit - len(ids))]
+    if len(ids) < deed.limit:
+        ids += _in_turn(tx, deed, deed.limit - len(ids))
     tx.many("queue.claim", [{"id": number, "until": deed.until, "lease": deed.lease} for number in ids])
     return tuple(row for row in (queued_one(tx, QueueId(number)) for number in ids) if row is not None)
+
+
+def _in_turn(tx: Tx, deed: ClaimDue, room: int) -> list[int]:
+    if deed.here_only:
+        return [number for (number,) in tx.all("queue.claimable_for", destination="", now=tx.now, limit=room)]
+    if not deed.each:
+        return [number for (number,) in tx.all("queue.claimable", now=tx.now, limit=room)]
+    # What is for this house waits for nobody, so it comes first; then one step of the index for each destination.
+    ids = [number for (number,) in tx.all("queue.claimable_for", destination="", now=tx.now, limit=min(room, deed.each))]
+    place, wrapped = deed.after, not deed.after
+    for _ in range(MOST_DESTINATIONS):
+        if len(ids) >= room:
+            break
+        found = tx.one("queue.next_destination", after=place)
+        if found is None or (wrapped and deed.after and found[0] > deed.after):
+            if wrapped:
+                break
+            place, wrapped = "", True
+            continue
+        place = found[0]
+        if place not in deed.full:
+            limit = min(deed.each, room - len(ids))
+            ids += [number for (number,) in tx.all("queue.claimable_for", destination=place, now=tx.now, limit=limit)]
+    return ids
 
 
 def _reschedule(tx: Tx, deed: Reschedule) -> None:
     if not tx.run("queue.reschedule", id=deed.id, lease=deed.lease, due=deed.due, now=tx.now, reply=deed.reply[:MAX_REPLY]):
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
     tx.wake(QueueChanged())
+
+
+def _put_off(tx: Tx, deed: PutOff) -> int:
+    statement, more = ("queue.give_back", {}) if deed.reply is None else ("queue.put_off", {"reply": deed.reply[:MAX_REPLY]})
+    count = sum(tx.run(statement, id=number, due=due, lease=deed.lease, **more) for number, due in deed.rows)
+    tx.wake(QueueChanged())
+    return count
+
+
+def _handed_on(tx: Tx, deed: HandedOn) -> int:
+    gone = []
+    for number in deed.ids:
+        leased = tx.one("queue.leased_blob", id=number, lease=deed.lease)
+        if leased is not None:
+            tx.run("queue.delete", id=number)
+            gone.append(leased[0])
+    if gone:
+        if deed.report is not None:
+            _accept(tx, deed.report)
+        blobs.loosen(tx, gone)
+    return len(gone)
+
+
+def _tell_late(tx: Tx, deed: TellLate) -> bool:
+    if not sum(tx.run("queue.warned", id=number) for number in deed.ids):
+        return False
+    _accept(tx, deed.warning)
+    return True
 
 
 def _hold_again(tx: Tx, deed: HoldAgain) -> None:
@@ -365,8 +483,19 @@ def _retry_now(tx: Tx, deed: RetryNow) -> int:
     if not deed.ids:
         retried = tx.run("queue.retry_all", now=tx.now)
     if retried:
-        tx.wake(QueueChanged())
+        tx.wake(QueueChanged(at_once=True))
     return retried
+
+
+def _hold_queued(tx: Tx, deed: HoldQueued) -> int:
+    return sum(tx.run("queue.stop", id=number) for number in deed.ids)
+
+
+def _release_queued(tx: Tx, deed: ReleaseQueued) -> int:
+    released = sum(tx.run("queue.let_go", id=number, now=tx.now) for number in deed.ids)
+    if released:
+        tx.wake(QueueChanged())
+    return released
 
 
 def _release_held(tx: Tx, deed: ReleaseHeld) -> int:
@@ -410,18 +539,24 @@ def _answered(text: str) -> Accepted:
 
 
 def _made(row: Any) -> QueueRow:
-    number, accepted, kind, state, *others = row
-    return QueueRow(QueueId(number), accepted, QueueKind(kind), QueueState(state), *others)
+    number, accepted, kind, state, *others, stopped, warned = row
+    made = QueueRow(QueueId(number), accepted, QueueKind(kind), QueueState(state), *others)
+    return replace(made, stopped=bool(stopped), warned=bool(warned)) if stopped or warned else made
 
 
 DEEDS: Final = (
     (AcceptMessage, _accept),
     (ClaimDue, _claim_due),
     (Reschedule, _reschedule),
+    (PutOff, _put_off),
+    (HandedOn, _handed_on),
+    (TellLate, _tell_late),
     (HoldAgain, _hold_again),
     (Settle, _settle),
     (DropQueued, _drop),
     (RetryNow, _retry_now),
+    (HoldQueued, _hold_queued),
+    (ReleaseQueued, _release_queued),
     (ReleaseHeld, _release_held),
     (FreeLeases, _free_leases),
     (ForgetAccepted, _forget_accepted),

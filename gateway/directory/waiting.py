@@ -31,6 +31,20 @@ class Waiting:
                 return
             after = page[-1].id
 
+    async def some(self, wanted: Sequence[str]) -> list[QueueRow]:
+        """Those that are named, by number or by message."""
+        return await self._rows(wanted)
+
+    async def hold(self, wanted: Sequence[str]) -> int:
+        """Neither tried nor bounced until it is released; what is being tried just now is tried to its end. Returns how many."""
+        ids = await self._ids(wanted)
+        return await self._records.do(queue.HoldQueued(tuple(ids)), "queue held", "", detail=", ".join(wanted))
+
+    async def release(self, wanted: Sequence[str]) -> int:
+        """What was held by `hold` is due at once. Returns how many."""
+        ids = await self._ids(wanted)
+        return await self._records.do(queue.ReleaseQueued(tuple(ids)), "queue released", "", detail=", ".join(wanted))
+
     async def retry(self, wanted: Sequence[str]) -> int:
         """Due at once, held mail included; none named: all. Returns how many."""
         ids = [] if not wanted else await self._ids(wanted)
@@ -42,11 +56,21 @@ class Waiting:
         return await self._records.do(queue.DropQueued(tuple(ids)), "queue dropped", "", detail=", ".join(wanted))
 
     async def _ids(self, wanted: Sequence[str]) -> list[QueueId]:
+        return [row.id for row in await self._rows(wanted)]
+
+    async def _rows(self, wanted: Sequence[str]) -> list[QueueRow]:
         """By number, or by the id under which a message was accepted: all its recipients."""
-        numbers = {one for one in wanted if one.isascii() and one.isdigit()}
+        found: list[QueueRow] = []
         keys = set(wanted)
-        found = [row async for row in self.all() if str(row.id) in numbers or row.accepted in keys]
+        numbers = {one for one in keys if one.isascii() and one.isdigit() and len(one) < 19}
+        async with self._store.snapshot() as snapshot:
+            for number in sorted(numbers, key=int):
+                row = await snapshot.ask(queue.queued_one, QueueId(int(number)))
+                if row is not None:
+                    found.append(row)
+        if keys - {str(row.id) for row in found}:  # the ids of messages have no index: few ask by them, every message would pay
+            found = [row async for row in self.all() if str(row.id) in numbers or row.accepted in keys]
         missing = keys - {str(row.id) for row in found} - {row.accepted for row in found}
         if missing:
             raise Fault(Code.INVALID_REQUEST, f"not in the queue: {', '.join(sorted(missing))}")
-        return [row.id for row in found]
+        return found

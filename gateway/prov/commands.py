@@ -8,7 +8,7 @@ from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Verb
-from store.model import QueueRow
+from store.model import QueueRow, QueueState
 
 
 async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -42,6 +42,15 @@ async def _queue(desk: Desk, arguments: Sequence[str]) -> Answer:
         case "list" if not rest:
             rows = [row async for row in desk.directory.waiting.all()]
             return Answer(_queue_table(rows), [_queue_data(row) for row in rows])
+        case "show" if rest:
+            rows = await desk.directory.waiting.some(rest)
+            return Answer("\n".join(_queue_shown(row) for row in rows), [_queue_data(row) for row in rows])
+        case "hold" if rest:
+            count = await desk.directory.waiting.hold(rest)
+            return Answer(f"{count} held\n", {"held": count})
+        case "release" if rest:
+            count = await desk.directory.waiting.release(rest)
+            return Answer(f"{count} released\n", {"released": count})
         case "retry":
             count = await desk.directory.waiting.retry(rest)
             return Answer(f"{count} to be tried now\n", {"retried": count})
@@ -49,7 +58,28 @@ async def _queue(desk: Desk, arguments: Sequence[str]) -> Answer:
             count = await desk.directory.waiting.drop(rest)
             return Answer(f"{count} dropped\n", {"dropped": count})
         case _:
-            raise Usage("list, retry [ID ...] or drop ID ...")
+            raise Usage("list, show ID ..., hold ID ..., release ID ..., retry [ID ...] or drop ID ...")
+
+
+def _queue_state(row: QueueRow) -> str:
+    if row.state is QueueState.LEASED:
+        return "being tried, then held: operator" if row.stopped else "being tried"
+    if row.stopped:
+        return "held: operator"
+    return "held: maintenance" if row.state is QueueState.HELD else f"due {moment(row.due)}"
+
+
+def _queue_shown(row: QueueRow) -> str:
+    told = [("id", row.id), ("message", row.accepted), ("state", _queue_state(row)), ("recipient", row.recipient)]
+    told += [("sender", row.reverse_path or "<>"), ("size", row.size), ("since", moment(row.created))]
+    told += [("bounces", "when it is released, at the earliest" if row.stopped else moment(row.expires)), ("attempts", row.attempts)]
+    if row.last_attempt is not None:
+        told.append(("last attempt", moment(row.last_attempt)))
+    if row.last_reply:
+        told.append(("last reply", row.last_reply.strip()))
+    if row.warned:
+        told.append(("warned", "the sender knows that it is late"))
+    return lines(f"{name}: {value}" for name, value in told)
 
 
 def _queue_table(rows: Sequence[QueueRow]) -> str:
@@ -58,11 +88,10 @@ def _queue_table(rows: Sequence[QueueRow]) -> str:
     head = ("Id", "Message", "State", "Size", "Since", "Sender", "Recipient")
     told: list[Sequence[object]] = [head]
     for row in rows:
-        state = str(row.state) if row.state != "due" else f"due {moment(row.due)}"
-        told.append((row.id, row.accepted, state, row.size, moment(row.created), row.reverse_path or "<>", row.recipient))
+        told.append((row.id, row.accepted, _queue_state(row), row.size, moment(row.created), row.reverse_path or "<>", row.recipient))
         if row.last_reply:
             told.append(("", "", f"tried {row.attempts}", "", "", "", row.last_reply.strip()))
-    return table((-6, 18, 10, -10, 25, 24, 0), told)
+    return table((-6, 18, 17, -10, 25, 24, 0), told)
 
 
 def _queue_data(row: QueueRow) -> dict[str, Any]:
@@ -71,6 +100,7 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
         "message": row.accepted,
         "kind": str(row.kind),
         "state": str(row.state),
+        "heldBy": "operator" if row.stopped else "maintenance" if row.state is QueueState.HELD else None,
         "due": stamp(row.due),
         "recipient": row.recipient,
         "sender": row.reverse_path,
@@ -78,7 +108,10 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
         "created": stamp(row.created),
         "expires": stamp(row.expires),
         "attempts": row.attempts,
+        "lastAttempt": stamp(row.last_attempt),
         "lastReply": row.last_reply,
+        "destination": row.destination,
+        "warned": row.warned,
     }
 
 
@@ -172,8 +205,8 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         Verb(
             "queue",
             "",
-            "[list | retry [ID ...] | drop ID ...]",
-            "mail that waits: see it, try it now, take it out without a bounce",
+            "[list | show ID ... | hold ID ... | release ID ... | retry [ID ...] | drop ID ...]",
+            "mail that waits: see it, keep it from being tried, try it now, take it out without a bounce; ID: of a row or of a message",
             0,
             None,
             _queue,

@@ -15,35 +15,55 @@ INSERT INTO filed (key, actor, message_id, at, modseq) VALUES (:key, :actor, :me
 
 -- insert
 INSERT INTO queue (accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
-                   created, expires, attempts, last_attempt, last_reply)
+                   created, expires, attempts, last_attempt, last_reply, destination, stopped, warned)
 VALUES (:accepted, :kind, :state, :due, '', :recipient, :account, :sender, :reverse_path, :parameters, :blob, :size,
-        :created, :expires, 0, NULL, '')
+        :created, :expires, 0, NULL, '', :destination, 0, 0)
 
 -- claimable
-SELECT id FROM queue WHERE state <> 'held' AND due <= :now ORDER BY due LIMIT :limit
+SELECT id FROM queue WHERE state = 'due' AND due <= :now ORDER BY due LIMIT :limit
+
+-- claimable_for
+SELECT id FROM queue WHERE state = 'due' AND destination = :destination AND due <= :now ORDER BY due LIMIT :limit
+
+-- next_destination
+SELECT destination FROM queue WHERE state = 'due' AND destination > :after ORDER BY destination LIMIT 1
+
+-- run_out
+SELECT id FROM queue WHERE state = 'leased' AND due <= :now ORDER BY due LIMIT :limit
 
 -- expired
-SELECT id FROM queue WHERE state = 'held' AND expires <= :now ORDER BY expires LIMIT :limit
+SELECT id FROM queue WHERE state = 'held' AND stopped = 0 AND expires <= :now ORDER BY expires LIMIT :limit
 
 -- claim
 UPDATE queue SET state = 'leased', due = :until, lease = :lease, attempts = attempts + 1 WHERE id = :id
 
 -- by_id
 SELECT id, accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
-       created, expires, attempts, last_attempt, last_reply
+       created, expires, attempts, last_attempt, last_reply, destination, stopped, warned
 FROM queue WHERE id = :id
 
 -- page
 SELECT id, accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
-       created, expires, attempts, last_attempt, last_reply
+       created, expires, attempts, last_attempt, last_reply, destination, stopped, warned
 FROM queue WHERE id > :after ORDER BY id LIMIT :limit
 
 -- reschedule
-UPDATE queue SET state = 'due', due = :due, lease = '', last_attempt = :now, last_reply = :reply
+UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', last_attempt = :now, last_reply = :reply
 WHERE id = :id AND state = 'leased' AND lease = :lease
 
+-- put_off
+UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', attempts = attempts - 1, last_reply = :reply
+WHERE id = :id AND state = 'leased' AND lease = :lease
+
+-- give_back
+UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', attempts = attempts - 1
+WHERE id = :id AND state = 'leased' AND lease = :lease
+
+-- warned
+UPDATE queue SET warned = 1 WHERE id = :id AND warned = 0
+
 -- hold
-UPDATE queue SET state = 'held', kind = 'held', account = :account, lease = '', last_attempt = :now, last_reply = :reply
+UPDATE queue SET state = 'held', kind = 'held', account = :account, destination = '', lease = '', last_attempt = :now, last_reply = :reply
 WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- leased_blob
@@ -56,28 +76,39 @@ SELECT blob FROM queue WHERE id = :id
 DELETE FROM queue WHERE id = :id
 
 -- retry
-UPDATE queue SET state = 'due', due = :now WHERE id = :id AND state <> 'leased'
+UPDATE queue SET state = 'due', due = :now WHERE id = :id AND state <> 'leased' AND stopped = 0
 
 -- retry_all
-UPDATE queue SET state = 'due', due = :now WHERE state <> 'leased'
+UPDATE queue SET state = 'due', due = :now WHERE state <> 'leased' AND stopped = 0
+
+-- stop
+UPDATE queue SET stopped = 1, state = CASE state WHEN 'leased' THEN 'leased' ELSE 'held' END WHERE id = :id AND stopped = 0
+
+-- let_go
+UPDATE queue SET stopped = 0, due = CASE state WHEN 'leased' THEN due ELSE :now END,
+                 state = CASE state WHEN 'leased' THEN 'leased' ELSE 'due' END
+WHERE id = :id AND stopped = 1
 
 -- release_held
-UPDATE queue SET state = 'due', due = :now WHERE account = :account AND state = 'held'
+UPDATE queue SET state = 'due', due = :now WHERE account = :account AND state = 'held' AND stopped = 0
 
 -- release_all
-UPDATE queue SET state = 'due', due = :now WHERE state = 'held' AND expires > 0
+UPDATE queue SET state = 'due', due = :now WHERE state = 'held' AND stopped = 0 AND expires > 0
 
 -- earliest_due
-SELECT min(due) FROM queue WHERE state <> 'held'
+SELECT min(due) FROM queue WHERE state = 'due'
+
+-- earliest_leased
+SELECT min(due) FROM queue WHERE state = 'leased'
 
 -- earliest_expiry
-SELECT min(expires) FROM queue WHERE state = 'held'
+SELECT min(expires) FROM queue WHERE state = 'held' AND stopped = 0
 
 -- totals
 SELECT state, count(*), coalesce(sum(size), 0) FROM queue GROUP BY state ORDER BY state
 
 -- held_accounts
-SELECT DISTINCT account FROM queue WHERE state = 'held' AND account IS NOT NULL ORDER BY account
+SELECT DISTINCT account FROM queue WHERE state = 'held' AND stopped = 0 AND account IS NOT NULL ORDER BY account
 
 -- free_leases
-UPDATE queue SET state = 'due', due = :now, lease = '' WHERE state = 'leased'
+UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :now, lease = '' WHERE state = 'leased'

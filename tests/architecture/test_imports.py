@@ -35,6 +35,7 @@ PLANTED = {
     ],
     "grammar": [("gateway.imap.grammar.fetch", "import policy.rights"), ("gateway.imap.responses", "import store.model")],
     "aiosmtpd": [("gateway.submission", "import aiosmtpd.smtp"), ("gateway.imap.listener", "from aiosmtpd.smtp import SMTP")],
+    "dns": [("gateway.queue", "import dns.asyncresolver"), ("gateway.relay", "from dns.resolver import Resolver")],
     "store": [
         ("gateway.imap.handlers.fetch", "import store.grants"),
         ("gateway.smtp.hooks", "from store.connect import connect"),
@@ -110,6 +111,7 @@ def skeleton(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (directory / "__init__.py").touch()
     # The linter wants to see each library that a contract is about.
     (top / "gateway/smtp/hooks/__init__.py").write_text("import aiosmtpd.smtp\n")
+    (top / "gateway/exchangers/__init__.py").write_text("import dns.asyncresolver\n")
     (top / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     return top
 

@@ -42,7 +42,7 @@ def test_the_first_source_in_the_order_counts(first: int, tmp_path: Path) -> Non
 
 def test_without_a_source_the_default_counts(tmp_path: Path) -> None:
     loaded = load({}, {}, tmp_path)
-    assert loaded.settings.queue.concurrency == 10
+    assert loaded.settings.queue.concurrency == 50
     assert set(loaded.origins.values()) == {"default"}
 
 

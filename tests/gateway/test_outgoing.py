@@ -1,0 +1,501 @@
+"""What another server may do to us while we hand it mail: every way of it ends in time, in bounded memory, and with one outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from gateway import relay as relaying
+from gateway.certificate import self_signed
+from gateway.outgoing import Envelope, Lost, Peer, Tls, Unreachable, connect
+from gateway.relay import Fate, NextHop, Outcome, Parameters, Relay
+from tests.gateway.house import address
+
+MAIL = b"From: anna@acme.test\r\nSubject: x\r\n\r\nhello\r\n"
+ANNA = address("anna@acme.test")
+A, B, C = (address(f"{one}@elsewhere.test") for one in "abc")
+OFFERS = "250-far.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-DSN\r\n250 SMTPUTF8"
+
+
+@dataclass
+class Far:
+    """A server of one script: `answers` by command ("CONNECT", "EHLO", "MAIL", "RCPT a@...", "DATA", "END", "RSET", "AUTH"), each the
+    replies to come, None to close. `writes`: how many octets came at a time while commands were read."""
+
+    port: int = 0
+    offers: str = OFFERS
+    answers: dict[str, list[str | bytes | None]] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+    taken: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    batches: list[bytes] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
+
+    def answer(self, key: str, otherwise: str) -> bytes | None:
+        waiting = self.answers.get(key)
+        found = waiting.pop(0) if waiting else otherwise
+        return found.encode() + b"\r\n" if isinstance(found, str) else found
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self._dialogue(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _dialogue(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def say(octets: bytes | None) -> bool:
+            if octets is None:
+                return False
+            writer.write(octets)
+            await writer.drain()
+            return True
+
+        if not await say(self.answer("CONNECT", "220 far.test")):
+            return
+        pending = b""
+        while True:
+            while b"\r\n" not in pending:
+                came = await reader.read(65536)
+                if not came:
+                    return
+                self.batches.append(came)
+                pending += came
+            line, _, pending = pending.partition(b"\r\n")
+            command = line.decode("utf-8")
+            self.commands.append(command)
+            verb = command.split(" ")[0].upper()
+            key = verb
+            if verb == "EHLO":
+                text = self.offers
+            elif verb == "RCPT":
+                key, text = f"RCPT {command[len('RCPT TO:<') :].partition('>')[0]}", "250 2.1.5 ok"
+            else:
+                text = {"DATA": "354 go", "QUIT": "221 bye", "STARTTLS": "220 go", "AUTH": "235 in"}.get(verb, "250 2.0.0 ok")
+            reply = self.answer(key, text)
+            if not await say(reply):
+                return
+            if verb == "QUIT":
+                return
+            if verb == "STARTTLS" and reply == b"220 go\r\n" and self.tls is not None:
+                await writer.start_tls(self.tls)
+            if verb == "DATA" and reply is not None and reply.startswith(b"354"):
+                while not (pending.startswith(b".\r\n") or b"\r\n.\r\n" in pending):
+                    came = await reader.read(1 << 16)
+                    if not came:
+                        return
+                    pending += came
+                end = 0 if pending.startswith(b".\r\n") else pending.index(b"\r\n.\r\n") + 2
+                octets, pending = pending[:end], pending[end + 3 :]
+                reply = self.answer("END", "250 2.0.0 taken")
+                if reply is not None and reply.startswith(b"250"):
+                    self.taken.append(octets)
+                if not await say(reply):
+                    return
+
+
+@asynccontextmanager
+async def far(**values: object) -> AsyncIterator[Far]:
+    made = Far(**values)  # type: ignore[arg-type]
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, limit=1 << 22)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def saying(behaviour: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """A server that does whatever it likes."""
+
+    async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await behaviour(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(guarded, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def relay(port: int, seconds: float = 3.0, **options: object) -> Relay:
+    hop = NextHop("localhost", port, implicit_tls=False, **({"starttls": False} | options))  # type: ignore[arg-type]
+    return Relay(hop, "mx.acme.test", seconds)
+
+
+async def handed(one: Relay, *recipients: object, octets: bytes = MAIL, **options: object) -> list[Outcome]:
+    wanted = recipients or (A,)
+    said = await one.send(ANNA, wanted, octets, **options)  # type: ignore[arg-type]
+    return [said[recipient] for recipient in wanted]  # type: ignore[index]
+
+
+# --- pipelining and reuse
+
+
+async def test_everything_but_the_message_goes_out_at_once() -> None:
+    async with far() as there:
+        fates = await handed(relay(there.port), A, B, C)
+        assert [one.fate for one in fates] == [Fate.SENT] * 3
+        (batch,) = [one for one in there.batches if one.startswith(b"MAIL")]
+        assert batch.count(b"\r\n") == 5
+        assert batch.endswith(b"DATA\r\n")
+
+
+async def test_who_does_not_offer_it_is_asked_one_by_one() -> None:
+    async with far(offers="250-far.test\r\n250 8BITMIME") as there:
+        await handed(relay(there.port), A, B)
+        assert all(one.count(b"\r\n") == 1 for one in there.batches if not one.startswith(b"From"))
+        assert there.taken == [MAIL]
+
+
+@pytest.mark.parametrize("offers", [OFFERS, "250 far.test"])
+async def test_if_nobody_is_wanted_no_message_goes(offers: str) -> None:
+    async with far(offers=offers) as there:
+        there.answers = {f"RCPT {one}": ["550 5.1.1 no"] for one in (A, B)}
+        one = relay(there.port)
+        assert [each.fate for each in await handed(one, A, B)] == [Fate.NEVER] * 2
+        assert [octets for octets in there.taken if octets] == []
+        assert (await handed(one, C))[0].fate is Fate.SENT
+        assert there.taken[-1] == MAIL
+        assert there.connections == 1
+
+
+async def test_a_connection_is_used_again() -> None:
+    async with far() as there:
+        one = relay(there.port)
+        for _ in range(5):
+            await handed(one)
+        assert (there.connections, len(there.taken)) == (1, 5)
+        await one.close()
+        assert there.commands[-1] == "QUIT"
+
+
+async def test_a_connection_is_used_a_hundred_times_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relaying, "MOST_MESSAGES", 3)
+    async with far() as there:
+        one = relay(there.port)
+        for _ in range(7):
+            await handed(one)
+        assert there.connections == 3
+        await one.close()
+
+
+async def test_a_connection_that_waits_for_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relaying, "IDLE", 0.05)
+    async with far() as there:
+        one = relay(there.port)
+        await handed(one)
+        await asyncio.sleep(0.15)
+        assert there.commands[-1] == "QUIT"
+        assert one._resting == 0
+        assert one._idle == {}
+
+
+@pytest.mark.parametrize("answer", [None, "421 4.4.2 idle for too long"])
+async def test_that_it_was_closed_meanwhile_is_nobodys_fault(answer: str | None) -> None:
+    async with far() as there:
+        one = relay(there.port)
+        await handed(one)
+        there.answers = {"MAIL": [answer]}
+        assert (await handed(one))[0].fate is Fate.SENT
+        assert (there.connections, len(there.taken)) == (2, 2)
+        await one.close()
+
+
+async def test_too_many_recipients_go_in_several_transactions() -> None:
+    many = [address(f"r{number}@elsewhere.test") for number in range(10)]
+    async with far() as there:
+        there.answers = {f"RCPT {one}": ["452 4.5.3 too many"] * (number // 4) for number, one in enumerate(many)}
+        assert {one.fate for one in await handed(relay(there.port), *many)} == {Fate.SENT}
+        assert len(there.taken) == 3
+        assert there.connections == 1
+
+
+async def test_a_server_that_takes_no_recipient_at_all_is_not_asked_for_ever() -> None:
+    async with far() as there:
+        there.answers = {f"RCPT {one}": ["452 4.5.3 too many"] * 99 for one in (A, B)}
+        assert [one.fate for one in await handed(relay(there.port), A, B)] == [Fate.LATER] * 2
+
+
+# --- what is said
+
+
+@pytest.mark.parametrize(
+    ("octets", "arrives"),
+    [
+        (b"a: b\r\n\r\n.\r\n..\r\nx", b"a: b\r\n\r\n..\r\n...\r\nx\r\n"),
+        (b".a\r\n", b"..a\r\n"),
+        (b"a: b\r\n\r\nx\n.\nQUIT\r.\r\n", b"a: b\r\n\r\nx\r\n..\r\nQUIT\r\n..\r\n"),
+        (b"a: b\r\n\r\n" + b"x" * 3_000_000, b"a: b\r\n\r\n" + b"x" * 3_000_000 + b"\r\n"),
+    ],
+)
+async def test_the_message_cannot_end_itself(octets: bytes, arrives: bytes) -> None:
+    async with far(offers="250-far\r\n250 PIPELINING") as there:
+        assert (await handed(relay(there.port), octets=octets))[0].fate is Fate.SENT
+        assert there.taken == [arrives]
+
+
+async def test_parameters_go_to_those_who_know_them() -> None:
+    parameters = Parameters(("RET=HDRS", "ENVID=7"), {A: ("NOTIFY=NEVER",)})
+    async with far() as there:
+        await handed(relay(there.port), A, B, parameters=parameters)
+        assert f"MAIL FROM:<anna@acme.test> SIZE={len(MAIL)} BODY=8BITMIME RET=HDRS ENVID=7" in there.commands
+        assert "RCPT TO:<a@elsewhere.test> NOTIFY=NEVER" in there.commands
+        assert "RCPT TO:<b@elsewhere.test>" in there.commands
+    async with far(offers="250 far.test") as there:
+        await handed(relay(there.port), A, parameters=parameters)
+        assert "MAIL FROM:<anna@acme.test>" in there.commands
+
+
+async def test_what_is_too_large_is_not_sent() -> None:
+    async with far() as there:
+        (one,) = await handed(relay(there.port), octets=MAIL + b"x" * 1000)
+        assert (one.fate, one.reply[:5]) == (Fate.NEVER, "5.3.4")
+        assert "DATA" not in there.commands
+
+
+async def test_an_address_cannot_end_its_command() -> None:
+    async with far() as there:
+        connection = await connect(Peer("far", "127.0.0.1", there.port, Tls.NEVER), "mx.acme.test", 3, None)
+        with pytest.raises(ValueError, match="control"):
+            await connection.send(Envelope("a@b>\r\nRCPT TO:<x@y", ("a@b.test",)), MAIL)
+        connection.abort()
+
+
+# --- closing, and silence, at every point
+
+POINTS = ("CONNECT", "EHLO", "MAIL", "RCPT a@elsewhere.test", "DATA", "END")
+
+
+@pytest.mark.parametrize("at", POINTS)
+@pytest.mark.parametrize("offers", [OFFERS, "250 far.test"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(None, id="closes"),
+        pytest.param("421 4.3.2 busy", id="421"),
+        pytest.param("451 4.3.0 later", id="451"),
+        pytest.param(b"250", id="no end of line"),
+        pytest.param(b"\xff\xfe\x00\r\n", id="garbage"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="http"),
+        pytest.param(b"9" * 20_000, id="a line without end"),
+        pytest.param(b"250-x\r\n" * 20_000, id="a reply without end"),
+        pytest.param(b"", id="says nothing"),
+        pytest.param(b"999 what\r\n", id="no such code"),
+    ],
+)
+async def test_whatever_happens_it_may_pass(at: str, offers: str, answer: str | bytes | None) -> None:
+    async with far(offers=offers) as there:
+        there.answers = {at: [answer]}
+        began = time.monotonic()
+        (one,) = await handed(relay(there.port, 0.2))
+        assert time.monotonic() - began < 3
+        # HELO follows an EHLO that is refused, and is taken.
+        assert one.fate is (Fate.SENT if at == "EHLO" and answer == "451 4.3.0 later" else Fate.LATER)
+        if answer == b"" and at == "MAIL" and offers == OFFERS:
+            return  # the answer to RCPT was taken for this one, as it would be by anybody
+        assert one.unreachable == (one.fate is Fate.LATER and (at in ("CONNECT", "EHLO") or (at == "MAIL" and answer != "451 4.3.0 later")))
+        assert len(one.reply) < 2000
+        assert one.reply.isprintable()
+
+
+@pytest.mark.parametrize("at", POINTS)
+async def test_what_is_refused_for_good(at: str) -> None:
+    async with far() as there:
+        there.answers = {at: ["554 5.7.1 no"], "HELO": ["554 5.7.1 no"]}
+        (one,) = await handed(relay(there.port))
+        assert one.fate is (Fate.LATER if at in ("CONNECT", "EHLO") else Fate.NEVER)
+
+
+async def test_whether_it_was_taken_is_not_known_without_an_answer() -> None:
+    async with far() as there:
+        connection = await connect(Peer("far", "127.0.0.1", there.port, Tls.NEVER), "mx.acme.test", 3, None)
+        there.answers = {"END": [None]}
+        with pytest.raises(Lost) as caught:
+            await connection.send(Envelope("", ("a@b.test",)), MAIL)
+        assert caught.value.dotted
+        connection = await connect(Peer("far", "127.0.0.1", there.port, Tls.NEVER), "mx.acme.test", 3, None)
+        there.answers = {"DATA": [None]}
+        with pytest.raises(Lost) as caught:
+            await connection.send(Envelope("", ("a@b.test",)), MAIL)
+        assert not caught.value.dotted
+
+
+async def test_drops_by_the_octet_do_not_hold_us() -> None:
+    async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"2")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with saying(dripping) as port:
+        began = time.monotonic()
+        assert (await handed(relay(port, 0.3)))[0].fate is Fate.LATER
+        assert time.monotonic() - began < 2
+
+
+async def test_who_does_not_read_does_not_hold_us() -> None:
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 far\r\n250 far\r\n250 ok\r\n250 ok\r\n354 go\r\n")
+        await writer.drain()
+        await asyncio.sleep(30)
+
+    async with saying(deaf) as port:
+        began = time.monotonic()
+        (one,) = await handed(relay(port, 0.3), octets=b"a: b\r\n\r\n" + b"x" * 30_000_000)
+        assert one.fate is Fate.LATER
+        assert time.monotonic() - began < 5
+
+
+async def test_a_flood_of_replies_is_not_kept() -> None:
+    async def flooding(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 far\r\n")
+        while True:
+            writer.write(b"250 ok\r\n" * 10_000)
+            await writer.drain()
+
+    async with saying(flooding) as port:
+        tracemalloc.start()
+        try:
+            one = relay(port, 1.0)
+            await handed(one)
+            await asyncio.sleep(0.3)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 8_000_000
+        await one.close()
+
+
+# --- TLS and login
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return self_signed(tmp_path_factory.mktemp("far"), "localhost")
+
+
+def served(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+WITH_TLS = "250-far.test\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN"
+
+
+async def test_starttls_and_login(certificate: tuple[Path, Path]) -> None:
+    async with far(offers=WITH_TLS, tls=served(certificate)) as there:
+        one = relay(there.port, starttls=True, authorities=certificate[0], username="us", password="sécret")
+        assert (await handed(one))[0].fate is Fate.SENT
+        assert there.commands[:4] == [
+            "EHLO mx.acme.test",
+            "STARTTLS",
+            "EHLO mx.acme.test",
+            "AUTH PLAIN " + base64.b64encode("\0us\0sécret".encode()).decode(),
+        ]
+        await one.close()
+
+
+async def test_login_in_two_steps(certificate: tuple[Path, Path]) -> None:
+    async with far(offers="250-far.test\r\n250 AUTH CRAM-MD5 LOGIN") as there:
+        there.answers = {"AUTH": ["334 VXNlcm5hbWU6"], "DXM=": ["334"], "c2VjcmV0": ["235 in"], "dXM=": ["334 UGFzc3dvcmQ6"]}
+        there.answers |= {key.upper(): value for key, value in there.answers.items()}
+        one = relay(there.port, username="us", password="secret")
+        assert (await handed(one))[0].fate is Fate.SENT
+        await one.close()
+
+
+@pytest.mark.parametrize("fault", ["not trusted", "not offered", "refused", "garbage", "closes", "injected"])
+async def test_what_is_not_verified_gets_nothing(certificate: tuple[Path, Path], fault: str) -> None:
+    async with far(offers=WITH_TLS if fault != "not offered" else "250 far.test", tls=served(certificate)) as there:
+        there.answers = {
+            "refused": {"STARTTLS": ["454 4.7.0 no"]},
+            "garbage": {"STARTTLS": ["220 go\r\nhello"]},
+            "closes": {"STARTTLS": ["220 go", None]},
+            "injected": {"STARTTLS": [b"220 go\r\n250-far.test\r\n250 AUTH PLAIN\r\n"]},
+        }.get(fault, {})  # type: ignore[assignment]
+        if fault == "closes":
+            there.tls = None
+            there.answers["EHLO"] = [WITH_TLS]
+        authorities = None if fault == "not trusted" else certificate[0]
+        one = relay(there.port, 0.5, starttls=True, authorities=authorities, username="us", password="secret")
+        (outcome,) = await handed(one)
+        assert (outcome.fate, outcome.unreachable) == (Fate.LATER, True)
+        assert not any(command.startswith(("MAIL", "AUTH")) for command in there.commands)
+        assert there.taken == []
+
+
+async def test_a_certificate_is_for_one_name(certificate: tuple[Path, Path]) -> None:
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    async with far(offers=WITH_TLS, tls=served(certificate)) as there:
+        with pytest.raises(Unreachable, match=r"not trusted.*other\.test"):
+            await connect(Peer("other.test", "127.0.0.1", there.port, Tls.VERIFIED), "mx.acme.test", 3, context)
+        with pytest.raises(Unreachable):
+            await connect(Peer("localhost", "127.0.0.1", there.port, Tls.VERIFIED, implicit_tls=True), "mx.acme.test", 3, context)
+
+
+@pytest.mark.parametrize("answer", ["535 5.7.8 wrong: us secret", "454 4.7.0 later", None])
+async def test_a_refused_login_repeats_nothing(answer: str | None) -> None:
+    async with far(offers="250-far.test\r\n250 AUTH PLAIN") as there:
+        there.answers = {"AUTH": [answer]}
+        (one,) = await handed(relay(there.port, username="us", password="secret"))
+        assert (one.fate, one.unreachable, "secret" in one.reply) == (Fate.LATER, True, False)
+
+
+async def test_tls_that_nobody_asked_for_does_not_keep_mail_back(certificate: tuple[Path, Path]) -> None:
+    """RFC 7435: between servers it is taken where it works; the certificate is not looked at."""
+    async with far(offers=WITH_TLS, tls=served(certificate)) as there:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = await connect(Peer("far.test", "127.0.0.1", there.port, Tls.IF_OFFERED), "mx.acme.test", 3, context)
+        assert there.commands == ["EHLO mx.acme.test", "STARTTLS", "EHLO mx.acme.test"]
+        await connection.quit()
+        there.offers = "250 far.test"
+        with pytest.raises(Unreachable, match="STARTTLS"):
+            await connect(Peer("far.test", "127.0.0.1", there.port, Tls.REQUIRED), "mx.acme.test", 3, context)
+
+
+async def test_an_abandoned_connection_is_closed() -> None:
+    async with far() as there:
+        there.answers = {"DATA": [b""]}
+        one = relay(there.port, 30)
+        task = asyncio.ensure_future(handed(one))
+        while "DATA" not in there.commands:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert one._idle == {}
+
+
+def test_all_of_it_on_the_loop_that_the_server_uses(certificate: tuple[Path, Path]) -> None:
+    async def everything() -> None:
+        async with far(offers=WITH_TLS, tls=served(certificate)) as there:
+            one = relay(there.port, starttls=True, authorities=certificate[0], username="us", password="secret")
+            for _ in range(3):
+                assert (await handed(one, octets=MAIL + b"x" * 2_000_000))[0].fate is Fate.SENT
+            assert there.connections == 1
+            await one.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(everything())
