@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.dsn import NOTHING_ASKED, Requests
 from gateway.message.canonical import read_address
 from policy.identity import AccountId, Actor, Address
 
@@ -23,6 +24,7 @@ class Postponed:
     smtputf8: bool
     protocol: str
     source: str
+    requests: Requests = NOTHING_ASKED
 
     def spelled(self) -> str:
         """As the queue keeps it."""
@@ -41,6 +43,8 @@ class Postponed:
                     "smtputf8": self.smtputf8,
                     "protocol": self.protocol,
                     "source": self.source,
+                    "mail": [*self.requests.mail],
+                    "rcpt": [[*one] for one in self.requests.each],
                 }
             }
         )
@@ -63,7 +67,8 @@ def read_postponed(parameters: str) -> Postponed:
         _address(kept["via_address"]),
     )
     recipients = tuple(read_address(one) for one in kept["recipients"])
-    return Postponed(kept["at"], actor, _address(kept["path"]), recipients, kept["smtputf8"], kept["protocol"], kept["source"])
+    requests = Requests(tuple(kept["mail"]), tuple(tuple(one) for one in kept["rcpt"]))
+    return Postponed(kept["at"], actor, _address(kept["path"]), recipients, kept["smtputf8"], kept["protocol"], kept["source"], requests)
 
 
 def _text(address: Address | None) -> str:

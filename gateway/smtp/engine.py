@@ -36,8 +36,8 @@ _TEXT: Final = bytes(range(0x20, 0x7F))
 
 
 class HardenedSMTP(Wire):
-    """SMTP as RFC 5321 has it, with PIPELINING, SIZE, CHUNKING, 8BITMIME, BINARYMIME, SMTPUTF8, ENHANCEDSTATUSCODES, LIMITS,
-    FUTURERELEASE, STARTTLS and AUTH.
+    """SMTP as RFC 5321 has it, with PIPELINING, SIZE, CHUNKING, 8BITMIME, BINARYMIME, SMTPUTF8, DSN, ENHANCEDSTATUSCODES,
+    LIMITS, FUTURERELEASE, STARTTLS and AUTH.
 
     A handler's `handle_DATA` runs in a task of its own: once begun it is finished, whatever becomes of the peer. `ended()` of the
     handler, where it has one, is called when the connection is over.
@@ -76,6 +76,8 @@ class HardenedSMTP(Wire):
         self._taken = 0
         self._chunks: ChunkReader | None = None
         self._neighbour: str | None = None
+        self.dsn: tuple[str, ...] = ()
+        """RET and ENVID of the message (gateway.dsn)."""
         self.release: int | None = None
         """When the message may be sent at the earliest (RFC 4865), microseconds since 1970."""
         self.binary = False
@@ -173,7 +175,7 @@ class HardenedSMTP(Wire):
 
     def _extensions(self) -> list[str]:
         limits = self.terms.limits
-        found = [self.hostname, f"SIZE {limits.message_size}", "PIPELINING", "CHUNKING", "8BITMIME", "BINARYMIME", "SMTPUTF8"]
+        found = [self.hostname, f"SIZE {limits.message_size}", "PIPELINING", "CHUNKING", "8BITMIME", "BINARYMIME", "SMTPUTF8", "DSN"]
         found.append("ENHANCEDSTATUSCODES")
         found.append(f"LIMITS RCPTMAX={limits.recipients}")
         if self.terms.hold:
@@ -306,6 +308,7 @@ class HardenedSMTP(Wire):
         envelope.smtp_utf8 = mail.smtputf8
         self.binary = mail.binary
         self.release = self._release_of(mail)
+        self.dsn = mail.dsn
         status = await self._call_handler_hook("MAIL", mail.path, mail.parameters)
         if status is MISSING:
             envelope.mail_from = mail.path
@@ -340,12 +343,12 @@ class HardenedSMTP(Wire):
         if len(envelope.rcpt_tos) >= limits.recipients:
             raise Rebuke("452 4.5.3 too many recipients", costs=0)
         try:
-            path = grammar.rcpt(arg or "", extended=self.session.extended_smtp, smtputf8=envelope.smtp_utf8)
+            rcpt = grammar.rcpt(arg or "", extended=self.session.extended_smtp, smtputf8=envelope.smtp_utf8)
         except grammar.BadSyntax as bad:
             raise Rebuke(str(bad)) from None
-        status = await self._call_handler_hook("RCPT", path, [])
+        status = await self._call_handler_hook("RCPT", rcpt.path, [*rcpt.dsn])
         if status is MISSING:
-            envelope.rcpt_tos.append(path)
+            envelope.rcpt_tos.append(rcpt.path)
             status = "250 2.1.5 recipient ok"
         self.say(status)
         # Who is logged in answers for what he does, and a neighbour that hands mail in by LMTP asks for what it was sent.
@@ -427,6 +430,7 @@ class HardenedSMTP(Wire):
         self._chunks = None
         self.binary = False
         self.release = None
+        self.dsn = ()
         self.house.intake.give(self._taken)
         self._taken = 0
 

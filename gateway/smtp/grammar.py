@@ -1,9 +1,12 @@
-"""What do the arguments of SMTP's commands say? (RFC 5321 section 4.1.2, RFC 1870, RFC 3030, RFC 4865, RFC 6152, RFC 6531, RFC 4954)"""
+"""What do the arguments of SMTP's commands say? (RFC 5321 section 4.1.2, RFC 1870, 3030, 3461, 4865, 4954, 6152, 6531)"""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from gateway.dsn import BadRequest, canonical_mail, canonical_rcpt
 
 # What stands in `<` and `>`: a quoted local part may hold `>` and blanks, nothing else may.
 _MAIL: Final = re.compile(r'FROM: *+<((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?', re.IGNORECASE)
@@ -38,6 +41,15 @@ class Mail:
     binary: bool = False
     hold_for: int | None = None
     hold_until: datetime | None = None
+    dsn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    """RCPT TO. `path` as it stands between the angle brackets; `dsn`: NOTIFY and ORCPT, see gateway.dsn."""
+
+    path: str
+    dsn: tuple[str, ...] = ()
 
 
 def mail(argument: str, *, extended: bool, auth: bool, hold: bool = False) -> Mail:
@@ -51,6 +63,7 @@ def mail(argument: str, *, extended: bool, auth: bool, hold: bool = False) -> Ma
     path, rest = match.groups()
     size, smtputf8, binary, words = 0, False, False, []
     hold_for, hold_until = None, None
+    dsn: list[str] = []
     if rest:
         words = [word for word in rest.split(" ") if word]
         found = _parameters(words, extended=extended)
@@ -78,28 +91,32 @@ def mail(argument: str, *, extended: bool, auth: bool, hold: bool = False) -> Ma
                     hold_for = int(value)
                 case "HOLDUNTIL" if hold:
                     hold_until = _date_time(value or "")
+                case "RET" | "ENVID":
+                    dsn.append(_request(canonical_mail, keyword, value))
                 case _:
                     raise BadSyntax("555 5.5.4 a parameter is not supported")
     if hold_for is not None and hold_until is not None:
         raise BadSyntax("501 5.5.4 HOLDFOR or HOLDUNTIL, not both")
     if not path.isascii() and not smtputf8:
         raise BadSyntax("553 5.6.7 the address needs SMTPUTF8")
-    return Mail(path, size, smtputf8, words, binary, hold_for, hold_until)
+    return Mail(path, size, smtputf8, words, binary, hold_for, hold_until, tuple(dsn))
 
 
-def rcpt(argument: str, *, extended: bool, smtputf8: bool) -> str:
-    """`rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters]`; no parameter is announced. Returns the path
-    as it stands between the angle brackets. Raises BadSyntax.
-    """
+def rcpt(argument: str, *, extended: bool, smtputf8: bool) -> Rcpt:
+    """`rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters]`. Raises BadSyntax."""
     match = _RCPT.fullmatch(argument)
     if match is None:
         raise BadSyntax("501 5.5.4 Syntax: RCPT TO:<address>")
     path, rest = match.groups()
-    if rest and _parameters([word for word in rest.split(" ") if word], extended=extended):
-        raise BadSyntax("555 5.5.4 a parameter is not supported")
+    dsn: list[str] = []
+    if rest:
+        for keyword, value in _parameters([word for word in rest.split(" ") if word], extended=extended).items():
+            if keyword not in ("NOTIFY", "ORCPT"):
+                raise BadSyntax("555 5.5.4 a parameter is not supported")
+            dsn.append(_request(canonical_rcpt, keyword, value))
     if not path.isascii() and not smtputf8:
         raise BadSyntax("553 5.6.7 the address needs SMTPUTF8")
-    return path
+    return Rcpt(path, tuple(dsn))
 
 
 def bdat(argument: str) -> tuple[int, bool]:
@@ -118,6 +135,14 @@ def hello(argument: str) -> str:
     return argument
 
 
+def _request(read: Callable[[str, str | None], str], keyword: str, value: str | None) -> str:
+    """Raises BadSyntax."""
+    try:
+        return read(keyword, value)
+    except BadRequest as bad:
+        raise BadSyntax(f"501 5.5.4 {bad}") from None
+
+
 def _date_time(text: str) -> datetime:
     """RFC 3339 section 5.6. Raises BadSyntax."""
     if _HOLD_UNTIL.fullmatch(text) is not None:
@@ -132,12 +157,15 @@ def _parameters(words: list[str], *, extended: bool) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for word in words:
         match = _PARAMETER.fullmatch(word)
-        if match is None:
+        if match is not None:
+            keyword, value = match[1].upper(), match[2]
+        elif word[:6].upper() == "ORCPT=":  # the one value that may have other letters than ASCII's (RFC 6533 section 3)
+            keyword, value = "ORCPT", word[6:]
+        else:
             raise BadSyntax("501 5.5.4 a parameter is malformed")
-        keyword = match[1].upper()
         if keyword in found:
             raise BadSyntax("501 5.5.4 a parameter is given twice")
-        found[keyword] = match[2]
+        found[keyword] = value
     if found and not extended:
         raise BadSyntax("555 5.5.4 parameters need EHLO")
     return found

@@ -62,7 +62,13 @@ class SubmissionHooks:
         try:
             reverse_path = _reverse_path(path)
             self._transaction = await self._submission.begin(
-                self._actor, reverse_path, envelope.smtp_utf8, server.address, secured=server.secured, release=server.release
+                self._actor,
+                reverse_path,
+                envelope.smtp_utf8,
+                server.address,
+                secured=server.secured,
+                release=server.release,
+                dsn=server.dsn,
             )
         except BadAddress as bad:
             return _bad_sender(bad)
@@ -76,7 +82,7 @@ class SubmissionHooks:
         """To whom."""
         assert self._transaction is not None
         try:
-            await self._transaction.add(_forward_path(path, self._hostname))
+            await self._transaction.add(_forward_path(path, self._hostname), dsn=options)
         except BadAddress as bad:
             return f"553 5.1.3 {bad}"
         except Refused as refused:
@@ -117,7 +123,7 @@ class InboundHooks:
     async def handle_MAIL(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
         """Who sends, as the envelope has it."""
         try:
-            self._inbound = await self._delivery.begin(self.door, _reverse_path(path), server.address)
+            self._inbound = await self._delivery.begin(self.door, _reverse_path(path), server.address, dsn=server.dsn)
         except BadAddress as bad:
             return _bad_sender(bad)
         except Refused as refused:
@@ -130,7 +136,7 @@ class InboundHooks:
         """To whom."""
         assert self._inbound is not None
         try:
-            await self._inbound.add(_forward_path(path, self._hostname))
+            await self._inbound.add(_forward_path(path, self._hostname), dsn=options)
         except BadAddress as bad:
             return f"553 5.1.3 {bad}"
         except Refused as refused:

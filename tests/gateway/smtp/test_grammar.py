@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.smtp.grammar import BadSyntax, Mail, bdat, hello, mail, rcpt
+from gateway.smtp.grammar import BadSyntax, Mail, Rcpt, bdat, hello, mail, rcpt
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_parameters_need_ehlo_and_auth_needs_auth() -> None:
 
 
 def test_rcpt() -> None:
-    assert rcpt("TO:<a@b>", extended=True, smtputf8=False) == "a@b"
-    assert rcpt("to: <ä@b>", extended=True, smtputf8=True) == "ä@b"
+    assert rcpt("TO:<a@b>", extended=True, smtputf8=False) == Rcpt("a@b")
+    assert rcpt("to: <ä@b>", extended=True, smtputf8=True) == Rcpt("ä@b")
     for bad in ("FROM:<a@b>", "TO:<ä@b>", "TO:<a@b> X", "TO:<a@b> ="):
         with pytest.raises(BadSyntax):
             rcpt(bad, extended=True, smtputf8=False)

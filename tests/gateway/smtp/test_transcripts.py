@@ -61,6 +61,9 @@ class _World:
                 until = self._place.submission.releases[-1]
                 assert until is not None
                 assert abs(until / 1_000_000 - time.time() - int(seconds)) < 10
+            case ["it", "is", "asked", *words]:
+                asked = [*self._place.submission.requests, *self._place.delivery.requests]
+                assert [*asked[-1]] == [word.replace("\\\\", "\\") for word in words]
             case ["it", "is", "not", "held"]:
                 assert self._place.submission.releases[-1] is None
             case ["the", "kept", "sender", "is", "<>"]:
