@@ -128,7 +128,12 @@ def _collide(one: ListenAddress, other: ListenAddress) -> bool:
 
 
 def _sources(settings: Settings) -> Iterator[Finding]:
-    for name, networks in (("lmtp_networks", settings.lmtp_networks), ("limits.exempt_networks", settings.limits.exempt_networks)):
+    for name, networks in (
+        ("lmtp_networks", settings.lmtp_networks),
+        ("proxy_networks", settings.proxy_networks),
+        ("xclient_networks", settings.xclient_networks),
+        ("limits.exempt_networks", settings.limits.exempt_networks),
+    ):
         for network in networks:
             if network.prefixlen == 0:
                 yield _warning(name, f"{network} is the whole internet")

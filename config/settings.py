@@ -234,6 +234,12 @@ class Queue(Group):
         description="Connections to one destination (the relay, or with mx one domain) at the same time; what servers commonly allow one "
         "client.",
     )
+    hold: Duration = Field(
+        default=30 * 86_400,
+        ge=0,
+        le=999_999_999,
+        description="Time for which a client may ask that a message be held before it is sent (FUTURERELEASE, RFC 4865). 0: not offered.",
+    )
 
 
 class Password(Group):
@@ -443,6 +449,15 @@ class Settings(BaseSettings):
     )
     listen: Listen = Field(default_factory=Listen)
     lmtp_networks: Networks = Field(default=LOOPBACK, description="Who may hand mail in by LMTP over TCP.")
+    proxy_networks: Networks = Field(
+        default=(),
+        description="Proxies in front of the SMTP and LMTP listeners: connections from there begin with a PROXY header (version 1 or 2) or "
+        "are cut off, and count as the client's whom it names.",
+    )
+    xclient_networks: Networks = Field(
+        default=(),
+        description="Neighbours that may say by XCLIENT for which client they speak, on submission and mx; nobody else may.",
+    )
     tls: Tls = Field(default_factory=Tls)
     auth: Auth = Field(default_factory=Auth)
     oauth: Oauth = Field(default_factory=Oauth)

@@ -41,6 +41,7 @@ from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
 from gateway.relay import NextHop, Relay
+from gateway.releases import Releases
 from gateway.sessions import Sessions
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.hooks import InboundHooks, LmtpHooks, SubmissionHooks
@@ -107,6 +108,7 @@ class App:
             self.delivery,
             _relay(settings),
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency, settings.queue.destination_concurrency),
+            Releases(store, self.submission, self.delivery),
         )
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
@@ -309,6 +311,9 @@ async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connecti
             mechanisms=app.mechanisms if login else (),
             plaintext_login=settings.auth.plaintext,
             bare_newline=settings.bare_newline,
+            hold=int(settings.queue.hold) if login else 0,
+            proxies=settings.proxy_networks,
+            neighbours=settings.xclient_networks,
         )
 
     def client() -> SubmissionHooks:

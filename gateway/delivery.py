@@ -11,11 +11,12 @@ from functools import cached_property
 from typing import Final
 
 from gateway.arrival import arrived
+from gateway.dsn import FAILURE, NOTHING_ASKED, SUCCESS, Requests, original_recipient, wants
 from gateway.message.headers import delivered_to_field, fields_named, received_field, return_path_field, rewrite
 from gateway.message.headers import field as header_field
 from gateway.message.split import Header, read_header, unfolded
 from gateway.refusal import Refused
-from gateway.reports import Failed, delivery_report, failed, notice
+from gateway.reports import Action, Failed, delivery_report, failed, notice
 from gateway.routing import Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
@@ -25,9 +26,9 @@ from policy.status import Hold
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
-from store.model import AccountRow, NewMessage, QueueKind
+from store.model import AccountRow, NewMessage, QueueId, QueueKind
 from store.port import Snapshot, Store
-from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, WhenFull
+from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Addressee:
 class Plan:
     """What will be done with one message: `outcomes` has each recipient's refusal, or None where it goes on its way.
 
+    `delivered` are the recipients, by number, whose success the sender wants to hear of: in a mailbox or with a list.
     `addressees` says of each of `copies` whose it is, of all who share it; `bounces` which members of lists cannot have it, by the
     list's bounce address.
     """
@@ -77,6 +79,16 @@ class Plan:
     addressees: list[list["Addressee"]] = field(default_factory=list)
     refused_lists: list[Address] = field(default_factory=list)
     bounces: dict[Address, list[Failed]] = field(default_factory=dict)
+    requests: Requests = NOTHING_ASKED
+    delivered: list[int] = field(default_factory=list)
+
+    def failures(self, recipients: Sequence[Address]) -> list[Failed]:
+        """What a report tells of those that were refused, as far as the sender wants to know."""
+        return [
+            replace(failed(one, verdict), original=original_recipient(self.requests.of(index)))
+            for index, (one, verdict) in enumerate(zip(recipients, self.outcomes, strict=True))
+            if verdict is not None and wants(self.requests.of(index), FAILURE)
+        ]
 
     def everything_refused(self) -> Verdict | None:
         """The first refusal, if nobody gets it."""
@@ -92,9 +104,9 @@ class Delivery:
         self._files = files
         self.rules = rules
 
-    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str) -> "Inbound":
-        """MAIL at the doors that know no login; `reverse_path` None is `<>`."""
-        return Inbound(self, door, reverse_path, peer_ip)
+    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> "Inbound":
+        """MAIL at the doors that know no login; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn)."""
+        return Inbound(self, door, reverse_path, peer_ip, dsn)
 
     def routing(self, snapshot: Snapshot, door: Door, poster: Poster) -> Routing:
         """For one message that came in at this door."""
@@ -116,17 +128,26 @@ class Delivery:
         sender: AccountId | None = None,
         *,
         ours: bool = False,
+        requests: Requests = NOTHING_ASKED,
     ) -> Plan:
         """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path."""
-        work = _Work(self, routing, octets, reverse_path, sender, ours)
+        work = _Work(self, routing, octets, reverse_path, sender, ours, requests)
         for index, recipient in enumerate(recipients):
             work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
         return work.plan
 
     async def report(
-        self, snapshot: Snapshot, to: Address | None, failures: Sequence[Failed], original: bytes, delayed_until: int | None = None
+        self,
+        snapshot: Snapshot,
+        to: Address | None,
+        failures: Sequence[Failed],
+        original: bytes,
+        delayed_until: int | None = None,
+        *,
+        action: Action = "failed",
+        mail: Sequence[str] = (),
     ) -> AcceptMessage:
-        """A delivery report on its way to the sender; nothing at all for the empty path (RFC 5321 section 6.1)."""
+        """A delivery report (see gateway.reports) on its way to the sender; nothing at all for the empty path (RFC 5321 section 6.1)."""
         if to is None or not failures:
             return AcceptMessage("")
         octets = delivery_report(
@@ -137,6 +158,8 @@ class Delivery:
             message_id=self.message_id(),
             now=snapshot.now,
             delayed_until=delayed_until,
+            action=action,
+            mail=mail,
         )
         return await self._from_us(snapshot, to, octets)
 
@@ -166,9 +189,17 @@ class Delivery:
         return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
 
     async def accept(
-        self, plan: Plan, witness: Witness, key: str, filing: Sequence[Filing], audit: Sequence[AuditEntry], extra: Sequence[AcceptMessage]
+        self,
+        plan: Plan,
+        witness: Witness,
+        key: str,
+        filing: Sequence[Filing],
+        audit: Sequence[AuditEntry],
+        extra: Sequence[AcceptMessage],
+        settles: tuple[QueueId, str] | None = None,
     ) -> Accepted:
-        """One deed for everything. Raises Stale, Busy, OverQuota, NotFound."""
+        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is.
+        Raises Stale, Busy, OverQuota, NotFound, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
         for one in extra:
@@ -177,7 +208,7 @@ class Delivery:
         deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
         spooled = await self._spooled(deed)
         try:
-            return await self._store.do(spooled, witness)
+            return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)
         except Stale:
             # Nothing was done, and the next judgement may write other octets: of a large message there would soon be many.
             places = {one.spooled.place for one in _messages(spooled) if one.spooled is not None}
@@ -209,25 +240,40 @@ class Delivery:
         full = {one.index for sharing, placed in own if placed is None for one in sharing if one.index is not None}
         return sorted(full - served)
 
-    async def report_skipped(
-        self, plan: Plan, accepted: Accepted, recipients: Sequence[Address], to: Address | None, original: bytes
+    async def report_outcomes(
+        self, plan: Plan, accepted: Accepted, recipients: Sequence[Address], to: Address | None, original: bytes, *, lmtp: bool = False
     ) -> None:
-        """Their 250 has been decided for the others' sake: the sender hears of these `recipients` by report, a list's owners of its
-        members. Raises nothing: what was accepted stays accepted."""
+        """Of all `recipients`: the 250 of those that were skipped has been decided for the others' sake, and the sender hears of them
+        by report (but at LMTP, which has told it), a list's owners of its members; and of success, whoever asked. Raises nothing:
+        what was accepted stays accepted."""
         full = Refuse(Reason.RECIPIENT_OVER_QUOTA)
-        hears: dict[Address | None, list[Failed]] = {to: [failed(one, full) for one in recipients]}
+        skipped = self.skipped(plan, accepted)
+
+        def about(index: int, status: str, words: str) -> Failed:
+            return Failed(recipients[index], status, words, original_recipient(plan.requests.of(index)))
+
+        over = failed(recipients[0], full)
+        hears: dict[Address | None, list[Failed]] = {
+            to: [about(one, over.status, over.reply) for one in skipped if not lmtp and wants(plan.requests.of(one), FAILURE)]
+        }
         for sharing, placed in zip(plan.addressees, accepted.placed, strict=False):
             for one in sharing:
                 if placed is None and one.bounces is not None:
                     hears.setdefault(one.bounces, []).append(failed(one.address, full))
         for who, failures in hears.items():
-            if failures:
-                try:
-                    async with self._store.snapshot() as snapshot:
-                        deed = await self.report(snapshot, who, failures, original)
-                    await self._store.do(deed)
-                except StoreError as fault:
-                    log.error("report", extra={"fields": {"account": str(who), "outcome": "not written", "reason": repr(fault)}})
+            await self._tell(who, failures, original, "failed", plan.requests.mail if who == to else ())
+        delivered = [about(one, "2.1.5", "250 2.1.5 delivered") for one in plan.delivered if one not in skipped]
+        await self._tell(to, delivered, original, "delivered", plan.requests.mail)
+
+    async def _tell(self, who: Address | None, about: Sequence[Failed], original: bytes, action: Action, mail: Sequence[str]) -> None:
+        if who is None or not about:
+            return
+        try:
+            async with self._store.snapshot() as snapshot:
+                deed = await self.report(snapshot, who, about, original, action=action, mail=mail)
+            await self._store.do(deed)
+        except StoreError as fault:
+            log.error("report", extra={"fields": {"account": str(who), "outcome": "not written", "reason": repr(fault)}})
 
     async def bounces(self, snapshot: Snapshot, plan: Plan, original: bytes) -> list[AcceptMessage]:
         """The reports to the owners of lists whose members cannot have it."""
@@ -245,8 +291,11 @@ class _Work:
         reverse_path: Address | None,
         sender: AccountId | None,
         ours: bool,
+        requests: Requests,
     ) -> None:
-        self.plan = Plan()
+        self.plan = Plan(requests=requests)
+        self._requests = requests
+        self._held: set[AccountId] = set()
         self._delivery = delivery
         self._routing = routing
         self._octets = octets
@@ -267,13 +316,16 @@ class _Work:
             case Mailbox(account):
                 outcome = self._into_mailbox(account, Addressee(recipient, index), self._direct(), self._path(), self._routing.door)
             case Elsewhere(address):
-                self._onto_relay(address, self._undelivered(), self._path())
+                self._onto_relay(address, self._undelivered(), self._path(), self._requests.parameters(index))
                 outcome = None
             case ToOwners(address, owners):
                 outcome = self._to_owners(index, address, owners)
             case Posting():
                 outcome = self._to_list(route)
         self.plan.outcomes.append(outcome)
+        on_its_way = isinstance(route, Elsewhere) or (isinstance(route, Mailbox) and route.account.id in self._held)
+        if outcome is None and not on_its_way and wants(self._requests.of(index), SUCCESS):
+            self.plan.delivered.append(index)
 
     def _path(self) -> str:
         return "" if self._reverse_path is None else str(self._reverse_path)
@@ -303,8 +355,19 @@ class _Work:
             return verdict
         sharing = self._served[account.id] = [addressee]
         if isinstance(verdict, Hold):
+            self._held.add(account.id)
+            parameters = "{}" if addressee.index is None else self._requests.parameters(addressee.index)
             self.plan.queued.append(
-                OntoQueue(QueueKind.HELD, str(addressee.address), message, path, self._expires, account=account.id, sender=self._sender)
+                OntoQueue(
+                    QueueKind.HELD,
+                    str(addressee.address),
+                    message,
+                    path,
+                    self._expires,
+                    account=account.id,
+                    sender=self._sender,
+                    parameters=parameters,
+                )
             )
         else:
             self.plan.addressees.append(sharing)
@@ -312,10 +375,12 @@ class _Work:
             self.plan.copies.append(IntoMailbox(account.id, message, account.values.quota, when_full=when_full))
         return None
 
-    def _onto_relay(self, address: Address, message: NewMessage, path: str) -> None:
+    def _onto_relay(self, address: Address, message: NewMessage, path: str, parameters: str = "{}") -> None:
         if address not in self._sent_on:
             self._sent_on.add(address)
-            self.plan.queued.append(OntoQueue(QueueKind.RELAY, str(address), message, path, self._expires, sender=self._sender))
+            self.plan.queued.append(
+                OntoQueue(QueueKind.RELAY, str(address), message, path, self._expires, sender=self._sender, parameters=parameters)
+            )
 
     def _to_owners(self, index: int, address: Address, owners: Sequence[AccountRow]) -> Verdict | None:
         """As to any recipient; refused only where no owner takes it."""
@@ -375,18 +440,21 @@ class _Work:
 class Inbound:
     """One message that comes in by LMTP or MX."""
 
-    def __init__(self, delivery: Delivery, door: Door, reverse_path: Address | None, peer_ip: str) -> None:
+    def __init__(self, delivery: Delivery, door: Door, reverse_path: Address | None, peer_ip: str, dsn: Sequence[str] = ()) -> None:
         self._delivery = delivery
         self._door = door
         self._reverse_path = reverse_path
         self._peer_ip = peer_ip
         self._recipients: list[Address] = []
+        self._mail = dsn
+        self._each: list[Sequence[str]] = []
 
-    async def add(self, recipient: Address) -> None:
-        """Raises Refused."""
+    async def add(self, recipient: Address, dsn: Sequence[str] = ()) -> None:
+        """`dsn`: NOTIFY and ORCPT (gateway.dsn). Raises Refused."""
         async with self._delivery._store.snapshot() as snapshot:
             await self._delivery.takes(snapshot, self._door, recipient, self._poster())
         self._recipients.append(recipient)
+        self._each.append(dsn)
 
     async def commit(self, octets: bytes) -> list[str | Refuse | Defer]:
         """One outcome per recipient, in the order of RCPT: the queue id, or why not.
@@ -424,16 +492,15 @@ class Inbound:
             stale_paths = fields_named(header, (b"return-path",))
             whole = rewrite(octets, header, remove=stale_paths, top=(received,))
             routing = delivery.routing(snapshot, self._door, self._poster())
-            plan = await delivery.plan(routing, self._recipients, whole, self._reverse_path)
+            requests = Requests(self._mail, self._each)
+            plan = await delivery.plan(routing, self._recipients, whole, self._reverse_path, requests=requests)
             extra = await delivery.bounces(snapshot, plan, octets)
             if not lmtp:
                 nobody = plan.everything_refused()
                 if nobody is not None:
                     raise Refused(nobody)
-                failures = [
-                    failed(one, verdict) for one, verdict in zip(self._recipients, plan.outcomes, strict=True) if verdict is not None
-                ]
-                extra.append(await delivery.report(snapshot, self._reverse_path, failures, octets))
+                failures = plan.failures(self._recipients)
+                extra.append(await delivery.report(snapshot, self._reverse_path, failures, octets, mail=self._mail))
             witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
         if not (plan.copies or plan.queued or any(one.copies or one.queued for one in extra)):
             return [key if verdict is None else verdict for verdict in plan.outcomes]
@@ -443,10 +510,9 @@ class Inbound:
         if lmtp:
             for index in skipped:
                 outcomes[index] = (Refuse if delivery.rules.quota_rejects else Defer)(Reason.RECIPIENT_OVER_QUOTA)
-            skipped = []
         else:
             outcomes = [key] * len(outcomes)
-        await delivery.report_skipped(plan, accepted, [self._recipients[index] for index in skipped], self._reverse_path, octets)
+        await delivery.report_outcomes(plan, accepted, self._recipients, self._reverse_path, octets, lmtp=lmtp)
         outcome = f"{len(plan.copies)} delivered, {len(plan.queued)} queued"
         log.info("delivery", extra={"fields": {"queue_id": key, "protocol": str(self._door), "source": self._peer_ip, "outcome": outcome}})
         return outcomes

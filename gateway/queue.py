@@ -8,12 +8,14 @@ import secrets
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.arrival import arrived
 from gateway.delivery import Delivery
+from gateway.dsn import DELAY, FAILURE, SUCCESS, of_row, original_recipient, wants
 from gateway.message.canonical import read_address
 from gateway.message.split import read_header
+from gateway.postponed import is_postponed
 from gateway.relay import Fate, Outcome, Parameters, Relay
 from gateway.reports import Failed, failed, status_of
 from gateway.routing import Mailbox, Poster
@@ -77,6 +79,13 @@ class QueueRules:
     each: int = 10
 
 
+class Releasing(Protocol):
+    """Sends submissions that were postponed."""
+
+    async def release(self, row: QueueRow, lease: str, octets: bytes) -> str | None:
+        """None: it is done with. Otherwise why it has to be tried again."""
+
+
 @dataclass(slots=True)
 class _Batch:
     """Rows of one message with one envelope sender to one destination: one transaction there. What is settled leaves `rows`."""
@@ -98,12 +107,15 @@ class _Destination:
 class Queue:
     """One runner. `run` is a task of the application; `told` is a watcher of the store."""
 
-    def __init__(self, store: Store, files: Files, delivery: Delivery, relay: Relay | None, rules: QueueRules) -> None:
+    def __init__(
+        self, store: Store, files: Files, delivery: Delivery, relay: Relay | None, rules: QueueRules, releases: Releasing | None = None
+    ) -> None:
         self._store = store
         self._files = files
         self._delivery = delivery
         self._relay = relay
         self._rules = rules
+        self._releases = releases
         self._lease = secrets.token_hex(8)
         self._in_hand: set[QueueId] = set()
         self._wake = asyncio.Event()
@@ -179,7 +191,7 @@ class Queue:
         batches: dict[tuple[int, str, str], _Batch] = defaultdict(_Batch)
         try:
             for row in rows:
-                if await self._is_local(row):
+                if is_postponed(row.parameters) or await self._is_local(row):
                     batches[(row.blob, f"{row.id}", HERE)].rows.append(row)
                 else:
                     name = row.recipient.rpartition("@")[2] if self._relay is not None and self._relay.by_domain else THE_RELAY
@@ -308,6 +320,12 @@ class Queue:
         for account in free:
             await self._store.do(queue_store.ReleaseHeld(account))
 
+    async def _release_postponed(self, batch: _Batch) -> None:
+        (row,) = batch.rows
+        why = "4.3.0 nobody releases" if self._releases is None else await self._releases.release(row, self._lease, await self._octets(row))
+        if why is not None:
+            await self._later(batch, {row.id: why}, None)
+
     async def _is_local(self, row: QueueRow) -> bool:
         """What was remote when it came may be ours by now."""
         if row.kind is QueueKind.HELD:
@@ -322,6 +340,9 @@ class Queue:
     async def _deliver(self, batch: _Batch) -> None:
         """Into the mailbox it was held for, if the account takes it now; status and quota are judged anew."""
         (row,) = batch.rows
+        if is_postponed(row.parameters):
+            await self._release_postponed(batch)
+            return
         octets = await self._octets(row)
         async with self._store.snapshot() as snapshot:
             account = await self._account(snapshot, row)
@@ -339,9 +360,13 @@ class Queue:
                 await self._bounce(batch, [failed(_recipient(row), refusal)], octets)
                 return
             witness = await snapshot.witness(account.id)
+            told = AcceptMessage("")
+            if wants(of_row(row.parameters).of(0), SUCCESS):
+                about, mail = [_about(row, "2.1.5", "250 2.1.5 delivered")], of_row(row.parameters).mail
+                told = await self._delivery.report(snapshot, _address(row.reverse_path), about, octets, action="delivered", mail=mail)
         copy = IntoMailbox(account.id, arrived(octets), account.values.quota, when_full=WhenFull.REFUSE)
         try:
-            await self._store.do(Settle(row.id, self._lease, AcceptMessage("", (copy,))), witness)
+            await self._store.do(Settle(row.id, self._lease, AcceptMessage("", (copy, *told.copies), told.queued)), witness)
         except OverQuota:
             await self._later(batch, {row.id: _spelled(row, Defer(Reason.RECIPIENT_OVER_QUOTA))}, None)
         except Stale:
@@ -357,9 +382,10 @@ class Queue:
         rows = [*batch.rows]
         octets = await self._octets(rows[0])
         outcomes = await self._said(rows, octets)
-        sent = [row.id for row in rows if outcomes[row.recipient].fate is Fate.SENT]
+        sent = [row for row in rows if outcomes[row.recipient].fate is Fate.SENT]
         if sent:
-            await self._sent(batch, sent)
+            untold = [(row, outcomes[row.recipient].reply) for row in sent if not outcomes[row.recipient].dsn]
+            await self._sent(batch, [row.id for row in sent], await self._relayed(untold, octets))
             log.info("relay", extra={"fields": {"queue_id": rows[0].accepted, "outcome": f"sent to {len(sent)}"}})
         now = await self._now()
         self._learn(destination, [*outcomes.values()], now)
@@ -386,12 +412,26 @@ class Queue:
         said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=_parameters(rows))
         return {str(address): outcome for address, outcome in said.items()}
 
-    async def _sent(self, batch: _Batch, sent: Sequence[QueueId]) -> None:
+    async def _relayed(self, rows: Sequence[tuple[QueueRow, str]], octets: bytes) -> AcceptMessage | None:
+        """What a sender that wants to hear of success is told when the next hop will not tell it (RFC 3461 section 5.2.2)."""
+        asked = [(row, reply) for row, reply in rows if wants(of_row(row.parameters).of(0), SUCCESS)]
+        if not asked:
+            return None
+        try:
+            async with self._store.snapshot() as snapshot:
+                about = [_about(row, "2.1.9", reply) for row, reply in asked]
+                path, mail = _address(asked[0][0].reverse_path), of_row(asked[0][0].parameters).mail
+                return await self._delivery.report(snapshot, path, about, octets, action="relayed", mail=mail)
+        except StoreError as fault:
+            log.error("report", extra={"fields": {"queue_id": asked[0][0].accepted, "outcome": "not written", "reason": repr(fault)}})
+            return None
+
+    async def _sent(self, batch: _Batch, sent: Sequence[QueueId], report: AcceptMessage | None) -> None:
         """From the 250 until this is durable lies the window in which a crash makes a message go out twice. So it is tried until it is
         done: giving up would be such a crash."""
         while True:
             try:
-                await self._store.do(HandedOn(tuple(sent), self._lease))
+                await self._store.do(HandedOn(tuple(sent), self._lease, report))
                 break
             except Busy:
                 log.error("relay", extra={"fields": {"outcome": "sent, and not written down yet", "queue_id": batch.rows[0].accepted}})
@@ -419,7 +459,13 @@ class Queue:
         rows = [*batch.rows]
         original = await self._octets(rows[0]) if octets is None else octets
         async with self._store.snapshot() as snapshot:
-            report = await self._delivery.report(snapshot, _address(rows[0].reverse_path), failures, original)
+            wanted = [
+                replace(one, original=original_recipient(asked))
+                for one, asked in zip(failures, (of_row(row.parameters).of(0) for row in rows), strict=True)
+                if wants(asked, FAILURE)
+            ]
+            mail = of_row(rows[0].parameters).mail
+            report = await self._delivery.report(snapshot, _address(rows[0].reverse_path), wanted, original, mail=mail)
             on_record = await self._on_record(snapshot, rows[0], failures)
         await self._store.do(HandedOn(tuple(row.id for row in rows), self._lease, replace(report, audit=on_record)))
         batch.rows = []
@@ -479,7 +525,15 @@ class Queue:
         that the sender could mend, and no warning is sent about it."""
         delayed = int(self._rules.delay * 1_000_000)
         now = await self._now()
-        late = [row for row in rows if delayed and not row.warned and now - row.created >= delayed and now < row.expires]
+        late = [
+            row
+            for row in rows
+            if delayed
+            and not row.warned
+            and now - row.created >= delayed
+            and now < row.expires
+            and wants(of_row(row.parameters).of(0), DELAY)
+        ]
         if not late:
             return
         original = await self._octets(late[0]) if octets is None else octets
@@ -487,9 +541,10 @@ class Queue:
             warning = await self._delivery.report(
                 snapshot,
                 _address(late[0].reverse_path),
-                [Failed(_recipient(row), "4.4.1", reply) for row in late],
+                [_about(row, "4.4.1", reply) for row in late],
                 original,
                 delayed_until=late[0].expires,
+                mail=of_row(late[0].parameters).mail,
             )
         await self._store.do(TellLate(tuple(row.id for row in late), warning))
 
@@ -512,6 +567,10 @@ def _address(text: str) -> Address | None:
         return read_address(text) if text else None
     except BadAddress:
         return None
+
+
+def _about(row: QueueRow, status: str, reply: str) -> Failed:
+    return Failed(_recipient(row), status, reply, original_recipient(of_row(row.parameters).of(0)))
 
 
 def _recipient(row: QueueRow) -> Address:

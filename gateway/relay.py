@@ -35,11 +35,12 @@ class Fate(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`reply` is the next hop's last word (or what kept us from it), for the queue and the bounce. `unreachable`: it is not about
-    this message: nothing can be handed on there now."""
+    this message: nothing can be handed on there now. `dsn`: the next hop has DSN, and tells itself what becomes of what it took."""
 
     fate: Fate
     reply: str
     unreachable: bool = False
+    dsn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ class Relay:
                 too_many = [one for one, reply in said.items() if _is_too_many(reply)]
                 if len(too_many) == len(waiting):
                     too_many = []
-                outcomes |= {one: _outcome(reply) for one, reply in said.items() if one not in too_many}
+                dsn = "DSN" in connection.extensions
+                outcomes |= {one: _outcome(reply, dsn) for one, reply in said.items() if one not in too_many}
                 waiting = too_many
         finally:
             if connection is not None:
@@ -284,7 +286,7 @@ def _is_too_many(reply: Reply) -> bool:
     return (reply.code == 452 and reply.text.startswith("4.5.3")) or (reply.code == 552 and "too many recipients" in reply.text.lower())
 
 
-def _outcome(reply: Reply) -> Outcome:
+def _outcome(reply: Reply, dsn: bool) -> Outcome:
     if reply.good:
-        return Outcome(Fate.SENT, str(reply))
+        return Outcome(Fate.SENT, str(reply), dsn=dsn)
     return Outcome(Fate.NEVER if 500 <= reply.code <= 599 and not _is_too_many(reply) else Fate.LATER, str(reply))

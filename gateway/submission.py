@@ -5,12 +5,13 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from gateway.arrival import arrived
 from gateway.delivery import Delivery, Plan, pauses, queue_id
+from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
 from gateway.message import headers
 from gateway.message.calendar import Calendar, MalformedCalendar, add_sent_by, calendars, mentions_calendar
@@ -19,8 +20,8 @@ from gateway.message.originators import Originators as RawOriginators
 from gateway.message.originators import RawMailbox, originators
 from gateway.message.split import Field, Header, MalformedHeader, read_header, read_submitted_header, unfolded
 from gateway.message.structure import parse
+from gateway.postponed import Postponed
 from gateway.refusal import Refused
-from gateway.reports import failed
 from gateway.routing import Poster, Routing, bounce_address
 from gateway.sending import Gathered, gather, list_address, principal_row
 from policy.cos import DelegatedSent
@@ -47,8 +48,9 @@ from store import accounts, addresses, folders, lists
 from store.addresses import ObjectKind
 from store.audit import AuditEntry, RecordAudit
 from store.errors import Busy, NotFound, OverQuota, Stale
+from store.model import QueueId, QueueKind
 from store.port import Snapshot, Store
-from store.queue import AcceptMessage, Filing
+from store.queue import AcceptMessage, Filing, OntoQueue
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +85,21 @@ class Submission:
         self._rules = rules
 
     async def begin(
-        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+        self,
+        actor: Actor,
+        reverse_path: Address | None,
+        smtputf8: bool,
+        source: str = "",
+        *,
+        secured: bool = False,
+        release: int | None = None,
+        dsn: Sequence[str] = (),
     ) -> "Transaction":
-        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: it came by TLS.
-        Raises Refused (REVERSE_PATH_NOT_PERMITTED) for a path that no From could justify."""
+        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: it came by TLS; `release`:
+        not to be sent before (RFC 4865), microseconds since 1970; `dsn`: RET and ENVID (gateway.dsn).
+
+        Raises Refused (REVERSE_PATH_NOT_PERMITTED) for a path that no From could justify.
+        """
         act = Act(actor, source)
         async with self._store.snapshot() as snapshot:
             gathered = await _gathered(snapshot, actor, () if reverse_path is None else (reverse_path,))
@@ -96,7 +109,16 @@ class Submission:
             verdict = reverse_path
         if isinstance(verdict, Refuse | Defer):
             raise await self.refused(act, verdict, "")
-        return Transaction(self, act, verdict, _protocol(smtputf8=smtputf8, secured=secured), smtputf8)
+        return Transaction(self, act, verdict, _protocol(smtputf8=smtputf8, secured=secured), smtputf8, release, dsn)
+
+    def resumed(self, asked: Postponed, row: QueueId, lease: str) -> "Transaction":
+        """What was postponed, at its time: `commit` judges it as if it came now, and the row's end is part of what it accepts."""
+        act = Act(asked.actor, asked.source)
+        transaction = Transaction(self, act, asked.reverse_path, asked.protocol, asked.smtputf8, dsn=asked.requests.mail)
+        transaction._recipients = [*asked.recipients]
+        transaction._each = [*asked.requests.each]
+        transaction._settles = (row, lease)
+        return transaction
 
     async def accepts(self, actor: Actor, attendee: Address) -> tuple[AccountId | None, Decision, Witness]:
         """The local account that an attendee is, whether the actor holds `x` there, and what that rests on."""
@@ -206,16 +228,29 @@ class _Answered:
 class Transaction:
     """From MAIL to the end of DATA."""
 
-    def __init__(self, service: Submission, act: Act, reverse_path: Address | None, protocol: str, smtputf8: bool) -> None:
+    def __init__(
+        self,
+        service: Submission,
+        act: Act,
+        reverse_path: Address | None,
+        protocol: str,
+        smtputf8: bool,
+        release: int | None = None,
+        dsn: Sequence[str] = (),
+    ) -> None:
         self._service = service
         self._act = act
         self._reverse_path = reverse_path
         self._protocol = protocol
         self._smtputf8 = smtputf8
+        self._release = release
+        self._settles: tuple[QueueId, str] | None = None
         self._recipients: list[Address] = []
+        self._mail = dsn
+        self._each: list[Sequence[str]] = []
 
-    async def add(self, recipient: Address) -> None:
-        """RCPT. Raises Refused."""
+    async def add(self, recipient: Address, dsn: Sequence[str] = ()) -> None:
+        """RCPT; `dsn`: NOTIFY and ORCPT (gateway.dsn). Raises Refused."""
         service = self._service
         try:
             async with service._store.snapshot() as snapshot:
@@ -224,6 +259,7 @@ class Transaction:
         except Refused as refused:
             raise await self._posting_refused(refused, recipient, "") from None
         self._recipients.append(recipient)
+        self._each.append(dsn)
 
     async def _posting_refused(self, refused: Refused, recipient: Address, message_id: str) -> Refused:
         """What a list refuses is a decision about the actor, and so on record; every other refusal only says how things are."""
@@ -291,21 +327,54 @@ class Transaction:
             message_id = read.message_id or _message_id(final, read_header(final))
             routing = delivery.routing(snapshot, Door.SUBMISSION, Poster(gathered.facts.actor, self._reverse_path is None))
             reverse_path = await self._envelope_sender(snapshot, verdict)
-            plan = await self._plan(routing, final, key, reverse_path)
+            own = {Kind.SEND_AS, Kind.ON_BEHALF}.isdisjoint(verdict.kinds)
+            requests = Requests(self._mail if own else without_envelope_id(self._mail), self._each)
+            plan = await self._plan(routing, final, key, reverse_path, requests)
             extra = await self._reports(snapshot, plan, reverse_path, final)
             filing, audit = await self._on_record(snapshot, verdict, final, key, message_id)
             audit += [self._answer_entry(one, key, message_id) for one in answered]
             audit += await self._posts_entries(snapshot, plan, key, message_id)
+            now = snapshot.now
             valid_until = earliest((gathered.valid_until, routing.valid_until))
             witness = await snapshot.witness(*gathered.scopes, *routing.scopes, valid_until=valid_until)
         witness = witness.joined(Witness(valid_until=verdict.valid_until)).joined(resting_on).joined(resends)
-        accepted = await delivery.accept(plan, witness, key, filing, audit, extra)
-        skipped = [self._recipients[index] for index in delivery.skipped(plan, accepted)]
-        await delivery.report_skipped(plan, accepted, skipped, reverse_path, final)
+        if self._release is not None and self._release > now:
+            await delivery.accept(
+                Plan(queued=[self._postponed(read.octets, now)]), witness, key, (), [_postponing(one) for one in audit], ()
+            )
+            fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": "postponed", "message_id": message_id}
+            log.info("submission", extra={"fields": fields})
+            return key
+        accepted = await delivery.accept(plan, witness, key, filing, audit, extra, self._settles)
+        await delivery.report_outcomes(plan, accepted, self._recipients, reverse_path, final)
         outcome = ", ".join(verdict.kinds)
         fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": outcome, "message_id": message_id}
         log.info("submission", extra={"fields": fields})
         return key
+
+    def _postponed(self, octets: bytes, now: int) -> OntoQueue:
+        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten."""
+        at = now if self._release is None else self._release
+        asked = Postponed(
+            at,
+            self._act.actor,
+            self._reverse_path,
+            self._recipients,
+            self._smtputf8,
+            self._protocol,
+            self._act.source,
+            Requests(self._mail, self._each),
+        )
+        return OntoQueue(
+            QueueKind.RELAY,
+            str(self._recipients[0]),
+            arrived(octets),
+            "" if self._reverse_path is None else str(self._reverse_path),
+            at + self._service._delivery.rules.lifetime,
+            sender=self._act.actor.account,
+            parameters=asked.spelled(),
+            due=at,
+        )
 
     def _named(self, read: _Read) -> Iterable[Address]:
         """Every address that some rule may ask about."""
@@ -361,12 +430,14 @@ class Transaction:
         claimed = _identity_fields(read.octets)
         return any(_identity_fields(octets) == claimed for octets in originals), witness
 
-    async def _plan(self, routing: Routing, final: bytes, key: str, reverse_path: Address | None) -> Plan:
+    async def _plan(self, routing: Routing, final: bytes, key: str, reverse_path: Address | None, requests: Requests) -> Plan:
         """Received names nobody (5.8): neither login nor client address nor what it said in EHLO."""
         rules = self._service._delivery.rules
         at = datetime.fromtimestamp(routing.snapshot.now / 1_000_000, UTC)
         received = headers.received_field(by=rules.hostname, protocol=self._protocol, identifier=key, at=at)
-        plan = await self._service._delivery.plan(routing, self._recipients, received + final, reverse_path, self._act.actor.account)
+        plan = await self._service._delivery.plan(
+            routing, self._recipients, received + final, reverse_path, self._act.actor.account, requests=requests
+        )
         nobody = plan.everything_refused()
         if nobody is not None:
             raise Refused(nobody)
@@ -395,8 +466,9 @@ class Transaction:
 
     async def _reports(self, snapshot: Snapshot, plan: Plan, reverse_path: Address | None, final: bytes) -> list[AcceptMessage]:
         delivery = self._service._delivery
-        failures = [failed(one, verdict) for one, verdict in zip(self._recipients, plan.outcomes, strict=True) if verdict is not None]
-        extra = [await delivery.report(snapshot, reverse_path, failures, final), *await delivery.bounces(snapshot, plan, final)]
+        failures = plan.failures(self._recipients)
+        report = await delivery.report(snapshot, reverse_path, failures, final, mail=plan.requests.mail)
+        extra = [report, *await delivery.bounces(snapshot, plan, final)]
         for refused in plan.refused_lists:
             subject = f"Your message did not reach {refused}"
             text = (
@@ -475,6 +547,11 @@ class Transaction:
             message_id=message_id,
             queue_id=key,
         )
+
+
+def _postponing(entry: AuditEntry) -> AuditEntry:
+    """Nothing is sent yet: what is decided at release is on record of its own."""
+    return replace(entry, event=f"postpone: {entry.event}")
 
 
 async def _gathered(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> Gathered:

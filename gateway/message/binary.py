@@ -1,4 +1,5 @@
-"""How is a message with NUL octets kept where BODY[] has to be able to say it (RFC 3516 section 4.4)?
+"""How is a message with NUL octets kept where BODY[] has to be able to say it (RFC 3516 section 4.4), and one of octets that are no
+lines where only lines are carried on (RFC 3030 section 3)?
 
 No literal but literal8 holds a NUL, and FETCH BODY answers with a literal (RFC 3501 section 4.3.1, RFC 9051 section 4.3.1). So bodies
 that have one are kept in base64, which BODYSTRUCTURE then says (RFC 3516 section 6); nothing else is touched, and FETCH BINARY gives
@@ -15,6 +16,7 @@ _LINE: Final = 57
 """Octets that make one line of 76 characters (RFC 2045 section 6.8)."""
 _NAME: Final = b"content-transfer-encoding"
 _FIELD: Final = b"Content-Transfer-Encoding: base64\r\n"
+_EIGHT_BIT: Final = b"Content-Transfer-Encoding: 8bit\r\n"
 _VERSION: Final = b"MIME-Version: 1.0\r\n"
 
 
@@ -45,8 +47,46 @@ def without_nul(octets: bytes) -> bytes:
     return kept
 
 
-def _header(octets: bytes, part: Part, is_message: bool) -> bytes:
-    """The part's header, with its empty line, saying base64."""
+def without_binary(octets: bytes) -> bytes:
+    """A BINARYMIME message as one that DATA could have brought: without NUL, every line ended by CRLF, no part said to be binary.
+
+    Bodies that need it are in base64 then, and everything else is as it was. Linear. Raises CannotKeep.
+    """
+    root = parse(octets)
+    pieces: list[bytes] = []
+    at = 0
+    for part in root.walk():
+        binary = part.encoding == b"binary"
+        if part.children:
+            if binary:
+                pieces.append(octets[at : part.start])
+                pieces.append(_header(octets, part, part is root, _EIGHT_BIT))
+                at = part.body
+            continue
+        body = octets[part.body : part.end]
+        if not binary and _is_lines(body):
+            continue
+        if part.encoding not in IDENTITIES or part.cut or not part.header.complete:
+            raise CannotKeep
+        pieces.append(octets[at : part.start])
+        pieces.append(_header(octets, part, part is root))
+        pieces.append(_base64(body))
+        at = part.end
+    pieces.append(octets[at:])
+    kept = b"".join(pieces)
+    if not _is_lines(kept):
+        raise CannotKeep
+    return kept if kept.endswith(b"\r\n") or not kept else kept + b"\r\n"
+
+
+def _is_lines(octets: bytes) -> bool:
+    """Neither a NUL nor a CR or LF that stands alone."""
+    ends = octets.count(b"\r\n")
+    return octets.count(b"\r") == ends and octets.count(b"\n") == ends and b"\0" not in octets
+
+
+def _header(octets: bytes, part: Part, is_message: bool, encoding: bytes = _FIELD) -> bytes:
+    """The part's header, with its empty line, saying base64 or `encoding`."""
     header = part.header
     pieces: list[bytes] = []
     at = header.start
@@ -55,12 +95,12 @@ def _header(octets: bytes, part: Part, is_message: bool) -> bytes:
         if field.name == _NAME:
             pieces.append(octets[at : field.start])
             if not said:
-                pieces.append(_FIELD)
+                pieces.append(encoding)
             said = True
             at = field.end
     pieces.append(octets[at : header.end])
     if not said:
-        pieces.append(_FIELD)
+        pieces.append(encoding)
         if is_message and header.first(b"mime-version") is None:
             pieces.append(_VERSION)
     pieces.append(octets[header.end : header.body])

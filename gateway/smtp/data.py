@@ -1,4 +1,4 @@
-"""Where does a message end, and is what came before its end well formed? (RFC 5321 sections 2.3.8 and 4.5.2)"""
+"""Where does a message end, and is what came before its end well formed? (RFC 5321 sections 2.3.8 and 4.5.2, RFC 3030)"""
 
 import re
 from enum import Enum
@@ -92,3 +92,72 @@ class DataReader:
             self.refuse(Fault.TOO_BIG)
             return
         self._body += block
+
+
+class ChunkReader:
+    """A message that comes in chunks of known size (RFC 3030 section 2): nothing is looked for in it, no dot means anything.
+
+    `limit`: octets of all chunks together.
+    """
+
+    __slots__ = ("_body", "_limit", "fault")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._body = bytearray()
+        self.fault: Fault | None = None
+
+    @property
+    def size(self) -> int:
+        """Octets kept."""
+        return len(self._body)
+
+    def announce(self, octets: int) -> None:
+        """So many come next; whether they are too many is known before the first of them."""
+        if self.fault is None and len(self._body) + octets > self._limit:
+            self.refuse(Fault.TOO_BIG)
+
+    def feed(self, octets: bytes) -> None:
+        """Kept, unless there is a fault."""
+        if self.fault is None:
+            self._body += octets
+
+    def end(self, *, binary: bool, fix: bool = False) -> None:
+        """The last chunk is there. `binary` (BODY=BINARYMIME): bodies may hold any octets, the header may not (RFC 3030 section 3).
+        Other messages are lines as after DATA, `fix` as there, and the last of them is ended."""
+        if self.fault is not None:
+            return
+        body = self._body
+        if binary:
+            end = body.find(b"\r\n\r\n")
+            head = body[: end + 2] if end >= 0 else b"" if body.startswith(b"\r\n") else body
+            fault = _fault_of(head)
+            if fault is not None:
+                self.refuse(fault)
+            return
+        fault = _fault_of(body)
+        if fault is Fault.BARE_NEWLINE and fix:
+            self._body = body = bytearray(_BARE.sub(b"\r\n", body))
+        elif fault is not None:
+            self.refuse(fault)
+            return
+        if body and not body.endswith(b"\r\n"):
+            body += b"\r\n"
+
+    def take(self) -> bytes:
+        """The message. Asked once, after `end`."""
+        octets = bytes(self._body)
+        self._body = bytearray()
+        return octets
+
+    def refuse(self, fault: Fault) -> None:
+        """Keep nothing more."""
+        self.fault = fault
+        self._body = bytearray()
+
+
+def _fault_of(octets: bytes | bytearray) -> Fault | None:
+    if b"\0" in octets:
+        return Fault.NUL
+    lines = octets.count(b"\r\n")
+    return None if octets.count(b"\r") == lines and octets.count(b"\n") == lines else Fault.BARE_NEWLINE

@@ -10,6 +10,7 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -18,19 +19,25 @@ from aiosmtpd.smtp import MISSING, AuthResult
 from gateway.mechanisms import offered
 from gateway.sasl.exchange import Cancelled
 from gateway.smtp import grammar
-from gateway.smtp.data import DataReader, Fault
-from gateway.smtp.terms import House, Terms
+from gateway.smtp.data import ChunkReader, DataReader, Fault
+from gateway.smtp.proxy import ATTRIBUTES, xclient
+from gateway.smtp.terms import House, Terms, is_within
 from gateway.smtp.wire import Hangup, Rebuke, Wire
 
 BURST: Final = 50
 """Commands of one connection before the others get a turn."""
 
+SKIPPED_CHUNK: Final = 4
+"""A chunk of more than so many times the size of a message is not even waited out."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HTTP: Final = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"})
 _TEXT: Final = bytes(range(0x20, 0x7F))
 
 
 class HardenedSMTP(Wire):
-    """SMTP as RFC 5321 has it, with PIPELINING, SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, LIMITS, STARTTLS and AUTH.
+    """SMTP as RFC 5321 has it, with PIPELINING, SIZE, CHUNKING, 8BITMIME, BINARYMIME, SMTPUTF8, DSN, ENHANCEDSTATUSCODES,
+    LIMITS, FUTURERELEASE, STARTTLS and AUTH.
 
     A handler's `handle_DATA` runs in a task of its own: once begun it is finished, whatever becomes of the peer. `ended()` of the
     handler, where it has one, is called when the connection is over.
@@ -43,6 +50,7 @@ class HardenedSMTP(Wire):
             b"MAIL": "smtp_MAIL",
             b"RCPT": "smtp_RCPT",
             b"DATA": "smtp_DATA",
+            b"BDAT": "smtp_BDAT",
             b"RSET": "smtp_RSET",
             b"NOOP": "smtp_NOOP",
             b"QUIT": "smtp_QUIT",
@@ -51,10 +59,13 @@ class HardenedSMTP(Wire):
             b"HELP": "smtp_HELP",
             b"AUTH": "smtp_AUTH",
             b"STARTTLS": "smtp_STARTTLS",
+            b"XCLIENT": "smtp_XCLIENT",
         }
     )
 
     counts_refusals: ClassVar[bool] = True
+    hears_neighbours: ClassVar[bool] = True
+    """XCLIENT is taken from who is configured."""
 
     def __init__(self, handler: Any, terms: Terms, house: House) -> None:
         super().__init__(handler, terms, house)
@@ -63,9 +74,23 @@ class HardenedSMTP(Wire):
         self._failed = 0
         self._refused = 0
         self._taken = 0
+        self._chunks: ChunkReader | None = None
+        self._neighbour: str | None = None
+        self.dsn: tuple[str, ...] = ()
+        """RET and ENVID of the message (gateway.dsn)."""
+        self.release: int | None = None
+        """When the message may be sent at the earliest (RFC 4865), microseconds since 1970."""
+        self.binary = False
+        """The message is BODY=BINARYMIME: lines and NULs mean nothing in its bodies (RFC 3030 section 3)."""
 
     async def converse(self) -> None:
         """Commands, until Hangup."""
+        try:
+            await self._converse()
+        finally:
+            self._forget()
+
+    async def _converse(self) -> None:
         limits = self.terms.limits
         burst = 0
         while True:
@@ -101,9 +126,9 @@ class HardenedSMTP(Wire):
         if method is None:
             if name in _HTTP or b" HTTP/" in line:
                 raise Hangup("421 4.7.0 this is no web server, goodbye")
-            if name == b"BDAT":
-                # Not announced: what follows is a message, and none of it may be taken for commands.
-                raise Hangup("421 4.7.0 CHUNKING is not offered, goodbye")
+            if name.startswith(b"BDAT"):
+                # What follows is a message, and none of it may be taken for commands.
+                raise Hangup("501 5.5.4 Syntax: BDAT octets [LAST], goodbye")
             raise Rebuke("500 5.5.2 the command is not known")
         argument = _argument(name, rest) if rest.translate(None, _TEXT) else rest.decode("ascii")
         await getattr(self, method)(argument.strip(" ") or None)
@@ -139,7 +164,7 @@ class HardenedSMTP(Wire):
         """`ehlo = "EHLO" SP ( Domain / address-literal )` (RFC 5321 section 4.1.1.1)."""
         self._unasked()
         name = _hello(hostname)
-        self.envelope = self._create_envelope()
+        self._forget()
         self.session.extended_smtp = True
         lines = self._extensions()
         responses = [f"250-{line}" for line in lines[:-1]] + [f"250 {lines[-1]}"]
@@ -150,20 +175,50 @@ class HardenedSMTP(Wire):
 
     def _extensions(self) -> list[str]:
         limits = self.terms.limits
-        found = [self.hostname, f"SIZE {limits.message_size}", "PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+        found = [self.hostname, f"SIZE {limits.message_size}", "PIPELINING", "CHUNKING", "8BITMIME", "BINARYMIME", "SMTPUTF8", "DSN"]
+        found.append("ENHANCEDSTATUSCODES")
         found.append(f"LIMITS RCPTMAX={limits.recipients}")
+        if self.terms.hold:
+            latest = datetime.now(UTC) + timedelta(seconds=self.terms.hold)
+            found.append(f"FUTURERELEASE {self.terms.hold} {latest:%Y-%m-%dT%H:%M:%SZ}")
         if self.terms.tls is not None and not self.secured:
             found.append("STARTTLS")
         if self.terms.mechanisms and self._login_safe():
             found.append("AUTH " + " ".join(self._mechanisms()))
+        if self._may_introduce():
+            found.append("XCLIENT " + " ".join(ATTRIBUTES))
         found.append("HELP")
         return found
+
+    def _may_introduce(self) -> bool:
+        neighbour = self._neighbour if self._neighbour is not None else self.address
+        return self.hears_neighbours and bool(neighbour) and is_within(neighbour, self.terms.neighbours)
+
+    async def smtp_XCLIENT(self, arg: str | None) -> None:
+        """Postfix's XCLIENT: a neighbour says for whom it speaks, and the session begins anew. For anybody else there is no such
+        command."""
+        if not self._may_introduce():
+            raise Rebuke("500 5.5.2 the command is not known")
+        if self.envelope.mail_from is not None or self.session.authenticated:
+            raise Rebuke("503 5.5.1 XCLIENT comes before AUTH and MAIL")
+        try:
+            address = xclient(arg or "")
+        except grammar.BadSyntax as bad:
+            raise Rebuke(str(bad)) from None
+        if self._neighbour is None:
+            self._neighbour = self.address
+        if address is not None:
+            self.speaks_for(address)
+        self._forget()
+        self.session.host_name = None
+        self.session.extended_smtp = False
+        self.say(self.greeting())
 
     async def smtp_HELO(self, hostname: str | None) -> None:
         """`helo = "HELO" SP Domain` (RFC 5321 section 4.1.1.1)."""
         self._unasked()
         name = _hello(hostname)
-        self.envelope = self._create_envelope()
+        self._forget()
         self.session.extended_smtp = False
         status = await self._call_handler_hook("HELO", name)
         self.session.host_name = name
@@ -185,6 +240,7 @@ class HardenedSMTP(Wire):
         await self.flush()
         if self.inbox:
             raise Hangup(None)
+        self._forget()
         await self.secure()
 
     def _login_safe(self) -> bool:
@@ -244,12 +300,15 @@ class HardenedSMTP(Wire):
         if envelope.mail_from is not None:
             raise Rebuke("503 5.5.1 a message is begun already")
         try:
-            mail = grammar.mail(arg or "", extended=self.session.extended_smtp, auth=bool(self.terms.mechanisms))
+            mail = grammar.mail(arg or "", extended=self.session.extended_smtp, auth=bool(self.terms.mechanisms), hold=self.terms.hold > 0)
         except grammar.BadSyntax as bad:
             raise Rebuke(str(bad)) from None
         if mail.size > self.terms.limits.message_size:
             raise Rebuke(self._too_big(), costs=0)
         envelope.smtp_utf8 = mail.smtputf8
+        self.binary = mail.binary
+        self.release = self._release_of(mail)
+        self.dsn = mail.dsn
         status = await self._call_handler_hook("MAIL", mail.path, mail.parameters)
         if status is MISSING:
             envelope.mail_from = mail.path
@@ -257,22 +316,39 @@ class HardenedSMTP(Wire):
             status = "250 2.1.0 sender ok"
         self.say(status)
 
+    def _release_of(self, mail: grammar.Mail) -> int | None:
+        """RFC 4865 section 3. Raises Rebuke where it is too late, or too long a time."""
+        now = datetime.now(UTC)
+        if mail.hold_for is not None:
+            until = now + timedelta(seconds=mail.hold_for)
+        elif mail.hold_until is not None:
+            until = mail.hold_until
+        else:
+            return None
+        if until < now:
+            raise Rebuke("501 5.5.4 this time has passed")
+        if until > now + timedelta(seconds=self.terms.hold):
+            raise Rebuke(f"501 5.5.4 a message is held for {self.terms.hold} seconds at most", costs=0)
+        return (until - _EPOCH) // timedelta(microseconds=1)
+
     async def smtp_RCPT(self, arg: str | None) -> None:
         """RFC 5321 section 4.1.1.3."""
         self._known()
         envelope = self.envelope
         if envelope.mail_from is None:
             raise Rebuke("503 5.5.1 say MAIL first")
+        if self._chunks is not None:
+            raise Rebuke("503 5.5.1 the message has begun")
         limits = self.terms.limits
         if len(envelope.rcpt_tos) >= limits.recipients:
             raise Rebuke("452 4.5.3 too many recipients", costs=0)
         try:
-            path = grammar.rcpt(arg or "", extended=self.session.extended_smtp, smtputf8=envelope.smtp_utf8)
+            rcpt = grammar.rcpt(arg or "", extended=self.session.extended_smtp, smtputf8=envelope.smtp_utf8)
         except grammar.BadSyntax as bad:
             raise Rebuke(str(bad)) from None
-        status = await self._call_handler_hook("RCPT", path, [])
+        status = await self._call_handler_hook("RCPT", rcpt.path, [*rcpt.dsn])
         if status is MISSING:
-            envelope.rcpt_tos.append(path)
+            envelope.rcpt_tos.append(rcpt.path)
             status = "250 2.1.5 recipient ok"
         self.say(status)
         # Who is logged in answers for what he does, and a neighbour that hands mail in by LMTP asks for what it was sent.
@@ -286,30 +362,98 @@ class HardenedSMTP(Wire):
         self._known()
         if arg:
             raise Rebuke("501 5.5.4 Syntax: DATA")
-        envelope = self.envelope
-        if envelope.mail_from is None:
-            raise Rebuke("503 5.5.1 say MAIL first")
-        if not envelope.rcpt_tos:
-            raise Rebuke("503 5.5.1 there is no recipient that takes the message")
+        self._addressed()
+        if self._chunks is not None:
+            raise Rebuke("503 5.5.1 the message has begun with BDAT")
+        if self.binary:
+            raise Rebuke("503 5.5.1 a BINARYMIME message comes by BDAT")
         self.say("354 end the message with <CRLF>.<CRLF>")
         try:
-            reader = await self._read_message()
-            if reader.fault is None:
-                envelope.content = envelope.original_content = reader.take()
-                status = await self._commit()
-            else:
-                status = self._faulty(reader.fault)
+            await self._conclude(await self._read_message())
         finally:
-            self.house.intake.give(self._taken)
-            self._taken = 0
-        self.envelope = self._create_envelope()
+            self._forget()
+
+    async def smtp_BDAT(self, arg: str | None) -> None:
+        """RFC 3030 section 2. The octets of a chunk are always read to their end, or the connection ends: whatever is wrong, none of
+        them is ever taken for a command. After a fault the chunks that follow get the same reply, so that a pipelining client's last
+        one says what it was."""
+        try:
+            size, last = grammar.bdat(arg or "")
+        except grammar.BadSyntax as bad:
+            raise Hangup(str(bad)) from None
+        if size > SKIPPED_CHUNK * self.terms.limits.message_size:
+            raise Hangup(self._too_big() + ", goodbye")
+        try:
+            self._known()
+            self._addressed()
+        except Rebuke:
+            await self._read_chunk(None, size)
+            raise
+        reader = self._chunks
+        if reader is None:
+            reader = self._chunks = ChunkReader(self.terms.limits.message_size)
+        reader.announce(size)
+        await self._read_chunk(reader, size)
+        if last:
+            reader.end(binary=self.binary, fix=self.terms.bare_newline == "fix")
+            try:
+                await self._conclude(reader)
+            finally:
+                self._forget()
+            return
+        if not size:
+            self._unasked()
+        self.say(f"250 2.0.0 {size} octets received" if reader.fault is None else self._faulty(reader.fault))
+
+    def _addressed(self) -> None:
+        """There is somebody to send a message to."""
+        if self.envelope.mail_from is None:
+            raise Rebuke("503 5.5.1 say MAIL first")
+        if not self.envelope.rcpt_tos:
+            raise Rebuke("503 5.5.1 there is no recipient that takes the message")
+
+    async def _conclude(self, reader: DataReader | ChunkReader) -> None:
+        """The message is there, as it is: commit it or refuse it."""
+        envelope = self.envelope
+        if reader.fault is None:
+            envelope.content = envelope.original_content = reader.take()
+            status = await self._commit()
+        else:
+            status = self._faulty(reader.fault)
         self._idle = 0
         for reply in self.after_data(status, len(envelope.rcpt_tos)):
             self.say(reply)
 
+    def _forget(self) -> None:
+        """The transaction is over, or never was; the room that its octets took is given back."""
+        self.envelope = self._create_envelope()
+        self._chunks = None
+        self.binary = False
+        self.release = None
+        self.dsn = ()
+        self.house.intake.give(self._taken)
+        self._taken = 0
+
     def after_data(self, status: str, recipients: int) -> list[str]:
-        """The replies to the end of DATA: in SMTP one."""
+        """The replies to the end of DATA or to BDAT LAST: in SMTP one."""
         return [status]
+
+    async def _read_chunk(self, reader: ChunkReader | None, size: int) -> None:
+        """Exactly `size` octets, into the reader if there is one."""
+        inbox = self.inbox
+        left = size
+        if left > len(inbox):
+            self.expect(self.terms.limits.data_timeout)
+        while left:
+            if not inbox:
+                await self.more()
+                continue
+            octets = bytes(inbox) if len(inbox) <= left else bytes(inbox[:left])
+            del inbox[: len(octets)]
+            left -= len(octets)
+            if reader is not None:
+                reader.feed(octets)
+                self._make_room(reader)
 
     async def _read_message(self) -> DataReader:
         """Until the end of the message, whatever is wrong with it."""
@@ -323,15 +467,19 @@ class HardenedSMTP(Wire):
             octets = bytes(inbox)
             inbox.clear()
             rest = reader.feed(octets)
-            grown = reader.size - self._taken
-            if grown > 0:
-                if self.house.intake.take(grown):
-                    self._taken += grown
-                else:
-                    reader.refuse(Fault.NO_ROOM)
+            self._make_room(reader)
             if rest is not None:
                 inbox += rest
                 return reader
+
+    def _make_room(self, reader: DataReader | ChunkReader) -> None:
+        """For what has come; where there is none, nothing of the message is kept."""
+        grown = reader.size - self._taken
+        if grown > 0:
+            if self.house.intake.take(grown):
+                self._taken += grown
+            else:
+                reader.refuse(Fault.NO_ROOM)
 
     def _faulty(self, fault: Fault) -> str:
         match fault:
@@ -345,7 +493,11 @@ class HardenedSMTP(Wire):
     async def _commit(self) -> str:
         """The handler's DATA hook, to its end, in a task that no lost connection cancels."""
         await self.flush()
-        task = self.loop.create_task(self._call_handler_hook("DATA"))
+        hook = getattr(self.event_handler, "handle_DATA", None)
+        if hook is None:
+            return "250 2.0.0 accepted"
+        # With the envelope of now: the task may begin when this connection has a new one, or has ended.
+        task = self.loop.create_task(hook(self, self.session, self.envelope))
         commits = self.house.commits
         commits.add(task)
         task.add_done_callback(commits.discard)
@@ -356,7 +508,7 @@ class HardenedSMTP(Wire):
             return await self.handle_exception(error)
         finally:
             self.committing = False
-        return "250 2.0.0 accepted" if status is MISSING else str(status)
+        return str(status)
 
     def _too_big(self) -> str:
         return f"552 5.3.4 a message may have {self.terms.limits.message_size} octets"
@@ -368,7 +520,7 @@ class HardenedSMTP(Wire):
         if arg:
             raise Rebuke("501 5.5.4 Syntax: RSET")
         self._unasked()
-        self.envelope = self._create_envelope()
+        self._forget()
         status = await self._call_handler_hook("RSET")
         self.say("250 2.0.0 ok" if status is MISSING else status)
 
@@ -398,7 +550,7 @@ class HardenedSMTP(Wire):
     async def smtp_HELP(self, arg: str | None) -> None:
         """RFC 5321 section 4.1.1.8."""
         self._unasked()
-        self.say("214 2.0.0 " + " ".join(verb.decode() for verb in self.verbs))
+        self.say("214 2.0.0 " + " ".join(verb.decode() for verb in self.verbs if verb != b"XCLIENT"))
 
 
 def _argument(name: bytes, rest: bytes) -> str:
@@ -408,6 +560,8 @@ def _argument(name: bytes, rest: bytes) -> str:
             text = rest.decode()
             if not any(character < " " or "\x7f" <= character < "\xa0" for character in text):
                 return text
+    if name == b"BDAT":
+        raise Hangup("501 5.5.4 Syntax: BDAT octets [LAST], goodbye")
     raise Rebuke("500 5.5.2 only printable ASCII is taken here")
 
 

@@ -1,5 +1,6 @@
 """aiosmtpd's hooks translated into calls on our services: one object for each connection."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -7,6 +8,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, Session
 
 from gateway import mechanisms
 from gateway.login import Peer
+from gateway.message.binary import CannotKeep, without_binary
 from gateway.message.canonical import UnstableAddress, read_address
 from gateway.refusal import Refused
 from gateway.sasl.exchange import Cancelled, Malformed
@@ -19,6 +21,7 @@ from policy.identity import Actor, Address, BadAddress
 from policy.reasons import Verdict
 
 POSTMASTER: Final = "postmaster"
+UNCONVERTED: Final = "554 5.6.1 this BINARYMIME message cannot be kept: octets that no encoding can hide stand in it"
 
 
 class SubmissionHooks:
@@ -59,7 +62,13 @@ class SubmissionHooks:
         try:
             reverse_path = _reverse_path(path)
             self._transaction = await self._submission.begin(
-                self._actor, reverse_path, envelope.smtp_utf8, server.address, secured=server.secured
+                self._actor,
+                reverse_path,
+                envelope.smtp_utf8,
+                server.address,
+                secured=server.secured,
+                release=server.release,
+                dsn=server.dsn,
             )
         except BadAddress as bad:
             return _bad_sender(bad)
@@ -73,7 +82,7 @@ class SubmissionHooks:
         """To whom."""
         assert self._transaction is not None
         try:
-            await self._transaction.add(_forward_path(path, self._hostname))
+            await self._transaction.add(_forward_path(path, self._hostname), dsn=options)
         except BadAddress as bad:
             return f"553 5.1.3 {bad}"
         except Refused as refused:
@@ -86,7 +95,9 @@ class SubmissionHooks:
         transaction, self._transaction = self._transaction, None
         assert transaction is not None
         try:
-            return spell("250 2.0.0", f"{await transaction.commit(_content(envelope))} accepted")
+            return spell("250 2.0.0", f"{await transaction.commit(await _content(envelope))} accepted")
+        except CannotKeep:
+            return UNCONVERTED
         except Refused as refused:
             return reply(refused.verdict, self._closed_reply)
 
@@ -112,7 +123,7 @@ class InboundHooks:
     async def handle_MAIL(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
         """Who sends, as the envelope has it."""
         try:
-            self._inbound = await self._delivery.begin(self.door, _reverse_path(path), server.address)
+            self._inbound = await self._delivery.begin(self.door, _reverse_path(path), server.address, dsn=server.dsn)
         except BadAddress as bad:
             return _bad_sender(bad)
         except Refused as refused:
@@ -125,7 +136,7 @@ class InboundHooks:
         """To whom."""
         assert self._inbound is not None
         try:
-            await self._inbound.add(_forward_path(path, self._hostname))
+            await self._inbound.add(_forward_path(path, self._hostname), dsn=options)
         except BadAddress as bad:
             return f"553 5.1.3 {bad}"
         except Refused as refused:
@@ -138,7 +149,9 @@ class InboundHooks:
         inbound, self._inbound = self._inbound, None
         assert inbound is not None
         try:
-            return self.outcome([self._said(one) for one in await inbound.commit(_content(envelope))])
+            return self.outcome([self._said(one) for one in await inbound.commit(await _content(envelope))])
+        except CannotKeep:
+            return UNCONVERTED
         except Refused as refused:
             return reply(refused.verdict, self._closed_reply)
 
@@ -168,11 +181,15 @@ class LmtpHooks(InboundHooks):
         return "\r\n".join(replies)
 
 
-def _content(envelope: Envelope) -> bytes:
+async def _content(envelope: Envelope) -> bytes:
+    """The message, of lines only: what came as BINARYMIME is converted before anything judges, keeps or relays it (RFC 3030 section 3).
+    Raises CannotKeep."""
     content = envelope.original_content
     assert content is not None
     # The service has it now; a connection that waits for the next message keeps none.
     envelope.content = envelope.original_content = None
+    if any(option.upper() == "BODY=BINARYMIME" for option in envelope.mail_options):
+        return await asyncio.to_thread(without_binary, bytes(content))
     return content
 
 

@@ -7,16 +7,13 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
 from config.addresses import ListenAddress, TcpAddress, UnixAddress
 from gateway.smtp.engine import HardenedSMTP
-from gateway.smtp.terms import Admission, House, Terms
+from gateway.smtp.terms import Admission, House, Network, Terms, is_within
 
 log = logging.getLogger(__name__)
-
-Network = IPv4Network | IPv6Network
 
 BACKLOG: Final = 1_024
 """Connections that the kernel keeps for us; a burst of clients after a restart should not meet a refusal."""
@@ -91,14 +88,6 @@ class Neighbours:
     def leave(self, address: str) -> None:
         """A connection that had entered has ended."""
         self._limits.leave(address)
-
-
-def is_within(address: str, networks: Sequence[Network]) -> bool:
-    """Whether an IP address lies in one of them."""
-    if not networks:
-        return False
-    ip = ipaddress.ip_address(address)
-    return any(ip.version == network.version and ip in network for network in networks)
 
 
 class Listener:

@@ -21,10 +21,11 @@ class HardenedLMTP(HardenedSMTP):
     """
 
     verbs: ClassVar[Mapping[bytes, str]] = MappingProxyType(
-        {b"LHLO": "smtp_LHLO"} | {verb: method for verb, method in HardenedSMTP.verbs.items() if verb not in (b"EHLO", b"HELO")}
+        {b"LHLO": "smtp_LHLO"} | {verb: method for verb, method in HardenedSMTP.verbs.items() if verb not in (b"EHLO", b"HELO", b"XCLIENT")}
     )
 
     counts_refusals: ClassVar[bool] = False
+    hears_neighbours: ClassVar[bool] = False
 
     def greeting(self) -> str:
         """RFC 2033 section 4."""

@@ -11,8 +11,8 @@ from policy.reasons import Defer, Refuse
 class Transaction(Protocol):
     """One message being submitted."""
 
-    async def add(self, recipient: Address) -> None:
-        """RCPT. Raises Refused."""
+    async def add(self, recipient: Address, dsn: Sequence[str] = ()) -> None:
+        """RCPT; `dsn`: NOTIFY and ORCPT (gateway.dsn). Raises Refused."""
 
     async def commit(self, octets: bytes) -> str:
         """The end of DATA: durable when it returns, with the queue id. Raises Refused."""
@@ -23,17 +23,26 @@ class Submission(Protocol):
     """The submission service."""
 
     async def begin(
-        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+        self,
+        actor: Actor,
+        reverse_path: Address | None,
+        smtputf8: bool,
+        source: str = "",
+        *,
+        secured: bool = False,
+        release: int | None = None,
+        dsn: Sequence[str] = (),
     ) -> Transaction:
-        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: by TLS. Raises Refused."""
+        """MAIL; `reverse_path` None is `<>`, `source` the client's address for the record, `secured`: by TLS; `release`: not to be
+        sent before, microseconds since 1970; `dsn`: RET and ENVID (gateway.dsn). Raises Refused."""
         ...
 
 
 class Inbound(Protocol):
     """One message that came in by LMTP or MX."""
 
-    async def add(self, recipient: Address) -> None:
-        """RCPT. Raises Refused."""
+    async def add(self, recipient: Address, dsn: Sequence[str] = ()) -> None:
+        """RCPT; `dsn`: NOTIFY and ORCPT (gateway.dsn). Raises Refused."""
 
     async def commit(self, octets: bytes) -> Sequence[str | Refuse | Defer]:
         """One outcome per accepted recipient, in the order of RCPT: a queue id, or why not. Raises Refused for all of them."""
@@ -43,8 +52,8 @@ class Inbound(Protocol):
 class Delivery(Protocol):
     """The delivery service."""
 
-    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str) -> Inbound:
-        """MAIL; `reverse_path` None is `<>`. Raises Refused."""
+    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> Inbound:
+        """MAIL; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn). Raises Refused."""
         ...
 
 

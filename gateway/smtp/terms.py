@@ -1,12 +1,16 @@
 """How does a listener treat its peers, and what do its connections share?"""
 
 import asyncio
+import ipaddress
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal, Protocol
 
 from gateway.carrier import Wheel
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Limits:
     session_timeout: float = 7_200
     output_timeout: float = 60
     tls_timeout: float = 30
+    proxy_timeout: float = 10  # until a proxy has said for whom it speaks; it has nothing to wait for
     # A peer may read our last words; a close with its octets unread would destroy them (RFC 1122 section 4.2.2.13).
     linger: float = 2
 
@@ -36,7 +41,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`tls` gives the context for a new handshake, so that a renewed certificate is used at once; None: no TLS.
-    `mechanisms` empty: nobody logs in here. `name` stands in the log.
+    `mechanisms` empty: nobody logs in here. `name` stands in the log. `hold`: seconds for which a message may be asked to wait
+    (RFC 4865), 0: not offered. `proxies`: whose connections begin with a PROXY header; `neighbours`: who may say XCLIENT.
     """
 
     name: str
@@ -47,6 +53,17 @@ class Terms:
     mechanisms: tuple[str, ...] = ()
     plaintext_login: bool = False
     bare_newline: Literal["refuse", "fix"] = "refuse"
+    hold: int = 0
+    proxies: Sequence[Network] = ()
+    neighbours: Sequence[Network] = ()
+
+
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an IP address lies in one of them."""
+    if not networks:
+        return False
+    ip = ipaddress.ip_address(address)
+    return any(ip.version == network.version and ip in network for network in networks)
 
 
 class Admission(Protocol):

@@ -11,8 +11,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from gateway.carrier import feed_tls
 from gateway.certificate import end_point_of
+from gateway.smtp.proxy import NoHeader, read_header
 from gateway.smtp.replies import farewell
-from gateway.smtp.terms import House, Terms
+from gateway.smtp.terms import House, Terms, is_within
 from policy.reasons import Defer, Reason, Verdict
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Wire(SMTP):
         self.session: Session = self._create_session()
         self.envelope: Envelope = self._create_envelope()
         self.address = ""
-        """The peer's IP address, empty for a Unix socket."""
+        """The peer's IP address, or the one that a neighbour said it speaks for; empty for a Unix socket."""
         self.secured = False
         self.end_point: bytes | None = None
         """What SCRAM is bound to on this channel (RFC 5929 section 4)."""
@@ -86,6 +87,7 @@ class Wire(SMTP):
         self._held = False
         self._departing = False
         self._admitted = False
+        self._proxied = False
 
     async def converse(self) -> None:
         """The dialogue after the greeting; it ends by raising Hangup."""
@@ -103,7 +105,9 @@ class Wire(SMTP):
         peername = transport.get_extra_info("peername")
         self.session.peer = peername
         self.address = peer_address(peername)
-        refusal = None if self.house.admission is None else self.house.admission.enter(self.address)
+        # Who speaks through a proxy enters when it is known who that is.
+        self._proxied = bool(self.address) and is_within(self.address, self.terms.proxies)
+        refusal = None if self._proxied else self._enter()
         if refusal is not None:
             # Not in the clear on a connection that was to be encrypted: the client could not read it.
             if not self.terms.implicit_tls:
@@ -111,9 +115,45 @@ class Wire(SMTP):
             self._departing = True
             self._close()
             return
-        self._admitted = True
         self.house.here.add(self)
         self._handler_coroutine = self.loop.create_task(self._handle_client())
+
+    def _enter(self) -> str | None:
+        """None, or the reply with which the connection ends."""
+        refusal = None if self.house.admission is None else self.house.admission.enter(self.address)
+        self._admitted = refusal is None
+        return refusal
+
+    def _leave(self) -> None:
+        if self._admitted and self.house.admission is not None:
+            self.house.admission.leave(self.address)
+        self._admitted = False
+
+    def speaks_for(self, address: str) -> None:
+        """The connection counts as this client's from now on. Raises Hangup where the client may not connect."""
+        self._leave()
+        self.address = address
+        self.session.peer = address
+        refusal = self._enter()
+        if refusal is not None:
+            # Not in the clear on a connection that was to be encrypted: the client could not read it.
+            raise Hangup(None if self.terms.implicit_tls and not self.secured else refusal)
+
+    async def _read_proxy_header(self) -> None:
+        """Before TLS and before our greeting. A proxy that says anything else is cut off."""
+        self.expect(self.terms.limits.proxy_timeout)
+        while True:
+            try:
+                header = read_header(bytes(self.inbox))
+            except NoHeader:
+                fields = {"listener": self.terms.name, "peer": self.address, "reason": "no PROXY header"}
+                log.warning("smtp.proxy", extra={"fields": fields})
+                raise Hangup(None) from None
+            if header is not None:
+                break
+            await self.more()
+        del self.inbox[: header.size]
+        self.speaks_for(self.address if header.address is None else header.address)
 
     def data_received(self, data: bytes) -> None:
         """Octets, into the one buffer of the connection."""
@@ -140,9 +180,7 @@ class Wire(SMTP):
         self._departing = True
         self.deadline = math.inf
         self.inbox.clear()
-        if self._admitted and self.house.admission is not None:
-            self.house.admission.leave(self.address)
-        self._admitted = False
+        self._leave()
         self.resume_writing()
         self._wake()
         if self._handler_coroutine is not None and not self.committing:
@@ -330,6 +368,8 @@ class Wire(SMTP):
     async def _handle_client(self) -> None:
         words: str | None = None
         try:
+            if self._proxied:
+                await self._read_proxy_header()
             if self.terms.implicit_tls:
                 await self.secure()
             self.say(self.greeting())

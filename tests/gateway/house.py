@@ -152,9 +152,12 @@ class House:
     def actor(self, name: str) -> Actor:
         return Actor(self.ids[name], address(name), name.capitalize())
 
-    async def submit(self, name: str, path: str, recipients: str | Sequence[str], octets: bytes, *, smtputf8: bool = False) -> str:
+    async def submit(
+        self, name: str, path: str, recipients: str | Sequence[str], octets: bytes, *, smtputf8: bool = False, release: int | None = None
+    ) -> str:
         """The queue id. Raises Refused."""
-        transaction = await self.submission.begin(self.actor(name), address(path) if path else None, smtputf8, "192.0.2.7")
+        begun = self.submission.begin(self.actor(name), address(path) if path else None, smtputf8, "192.0.2.7", release=release)
+        transaction = await begun
         for recipient in [recipients] if isinstance(recipients, str) else recipients:
             await transaction.add(address(recipient))
         return await transaction.commit(octets)

@@ -68,7 +68,9 @@ def test_no_reply_and_no_original_can_break_out(reply: str, original: bytes) -> 
     octets = made(Failed(BRUNO, "5.1.1", reply), original=original)
     message = read(octets)
     parts = list(message.iter_parts())
-    assert [part.get_content_type() for part in parts] == ["text/plain", "message/delivery-status", "text/rfc822-headers"]
+    assert [part.get_content_type() for part in parts[:2]] == ["text/plain", "message/delivery-status"]
+    assert parts[2].get_content_type() in ("text/rfc822-headers", "message/global-headers")
+    assert len(parts) == 3
     assert len(parts[1].get_payload()) == 2
     head = octets.partition(b"\r\n\r\n")[0]
     assert head.count(b"\r\nTo: ") == 1
@@ -119,3 +121,28 @@ def test_a_notice() -> None:
     assert message["Bcc"] is None
     assert message["Auto-Submitted"] == "auto-generated"
     assert octets.endswith(b"one\r\ntwo\r\nthree\r\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "whole", "media_type"),
+    [
+        (b"Subject: x", False, "text/rfc822-headers"),
+        (b"Subject: x", True, "message/rfc822"),
+        ("Subject: ü".encode(), False, "message/global-headers"),
+        ("Subject: ü".encode(), True, "message/global"),
+        (b"Subject: \xfc", False, "text/rfc822-headers"),
+        (b"Subject: \xfc", True, "message/rfc822"),
+    ],
+)
+def test_what_comes_back_is_called_what_it_is(header: bytes, whole: bool, media_type: str) -> None:
+    octets = delivery_report(
+        hostname="mx.acme.test",
+        to=BRUNO,
+        failed=[Failed(BRUNO, "5.1.1", "gone")],
+        original=header + b"\r\n\r\nthe body\r\n",
+        message_id="<1@mx.acme.test>",
+        now=0,
+        mail=("RET=FULL",) if whole else (),
+    )
+    assert f"Content-Type: {media_type}\r\n".encode() in octets
+    assert (b"the body" in octets) == whole

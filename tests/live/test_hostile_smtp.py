@@ -416,7 +416,10 @@ def test_commands_out_of_order(server: Server) -> None:
         assert raw.say(b"DATA now").startswith("501 5.5.4 ")
         raw.say(b"EHLO again.test")
         assert raw.say(b"RCPT TO:<victim@acme.test>").startswith("503 5.5.1 "), "EHLO forgets the transaction"
-        assert raw.say(b"BDAT 10 LAST").startswith("421")
+        raw.send(b"BDAT 10 LAST\r\nNOOP\r\nNOOP")
+        assert raw.reply().startswith("503 5.5.1 "), "nothing in a chunk is a command"
+        assert raw.say(b"\r\nBDAT").startswith("500"), "the empty line"
+        assert raw.reply().startswith("501 5.5.4 ")
 
 
 # --- 5 long lines

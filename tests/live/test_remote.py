@@ -100,12 +100,18 @@ def report(letter: Letter) -> tuple[EmailMessage, list[dict[str, str]]]:
     assert message.get_content_type() == "multipart/report"
     assert message.get_param("report-type") == "delivery-status"
     kinds = [part.get_content_type() for part in message.iter_parts()]
-    assert kinds == ["text/plain", "message/delivery-status", "text/rfc822-headers"]
+    international = not letter.octets.isascii()  # RFC 6533 section 4
+    plain = ["text/plain", "message/delivery-status", "text/rfc822-headers"]
+    assert kinds == (["text/plain", "message/global-delivery-status", "message/global-headers"] if international else plain)
     assert letter.one("Return-Path") == "<>"
     assert (letter.one("Auto-Submitted") or "").startswith("auto-")
     assert not message.defects
     status = list(message.iter_parts())[1]
     blocks = [{name.lower(): str(value) for name, value in block.items()} for block in status.get_payload()]
+    if international:  # Python reads it as one message
+        (read,) = status.get_payload()
+        further = [email.message_from_string(block) for block in str(read.get_payload()).split("\n\n")]
+        blocks += [{name.lower(): str(value) for name, value in block.items()} for block in further]
     assert blocks[0]["reporting-mta"] == "dns; mx.acme.test"
     return message, blocks
 

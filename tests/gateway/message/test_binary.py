@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.message.binary import CannotKeep, without_nul
+from gateway.message.binary import CannotKeep, without_binary, without_nul
 from gateway.message.encoding import decoder
 from gateway.message.structure import Part, parse
 
@@ -100,3 +100,52 @@ def test_nothing_is_lost(octets: bytes) -> None:
     assert b"\0" not in kept
     assert leaves(kept) == leaves(octets)
     assert without_nul(kept) == kept
+
+
+# --- BINARYMIME (RFC 3030)
+
+BINARY = (
+    b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: binary\r\n\r\nbefore\r\n"
+    b"--b\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
+    b"--b\r\nContent-Type: text/plain\r\n\r\nbare\nline\r\n"
+    b"--b\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: BINARY\r\n\r\nall lines\r\n"
+    b"--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: binary\r\n\r\nSubject: inside\r\n\r\n\r.\n\0\r\n"
+    b"--b--\r\nafter"
+)
+
+
+def test_a_binary_message_becomes_lines_and_loses_nothing() -> None:
+    kept = without_binary(BINARY)
+    assert leaves(kept) == leaves(BINARY)
+    assert [part.encoding for part in parse(kept).walk()] == [b"8bit", b"7bit", b"base64", b"base64", b"8bit", b"base64"]
+    assert kept.endswith(b"\r\n--b--\r\nafter\r\n")
+    assert without_binary(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"Content-Transfer-Encoding: base64\r\n\r\nAA\0",
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\na\nb",
+        b"Subject: a\nb: c\r\n\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n\0\r\n--b\r\n\r\n--b--",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nA: b\nC: d\r\n\r\n--b--",
+    ],
+)
+def test_what_cannot_be_made_lines(octets: bytes) -> None:
+    with pytest.raises(CannotKeep):
+        without_binary(octets)
+
+
+@given(
+    st.lists(st.sampled_from([b"\r", b"\n", b"\0", b"\r\n", b"--b", b"--", b"Content-Transfer-Encoding: binary\r\n", b"x", b"\xff", b": "]))
+)
+def test_any_binary_message_is_lines_or_refused(pieces: list[bytes]) -> None:
+    octets = b"Content-Type: multipart/mixed; boundary=b\r\n" + b"".join(pieces)
+    try:
+        kept = without_binary(octets)
+    except CannotKeep:
+        return
+    assert b"\0" not in kept
+    assert kept.count(b"\r") == kept.count(b"\n") == kept.count(b"\r\n")
+    assert leaves(kept) == leaves(octets) or kept == octets + b"\r\n"

@@ -81,7 +81,8 @@ class FakeMessage:
         self.sender = sender
         self.recipients: list[Address] = []
 
-    async def add(self, recipient: Address) -> None:
+    async def add(self, recipient: Address, dsn: Sequence[str] = ()) -> None:
+        self._place.requests.append(tuple(dsn))
         if recipient.local == "boom":
             raise RuntimeError("secret /var/lib/procura.db")
         if recipient.local in OF_RECIPIENT:
@@ -131,12 +132,24 @@ class FakePlace:
         self.gate: asyncio.Event | None = None
         self.began: list[tuple[object, ...]] = []
         self.secured: list[bool] = []
+        self.releases: list[int | None] = []
+        self.requests: list[tuple[str, ...]] = []
 
 
 class FakeSubmission(FakePlace):
     async def begin(
-        self, actor: Actor, reverse_path: Address | None, smtputf8: bool, source: str = "", *, secured: bool = False
+        self,
+        actor: Actor,
+        reverse_path: Address | None,
+        smtputf8: bool,
+        source: str = "",
+        *,
+        secured: bool = False,
+        release: int | None = None,
+        dsn: Sequence[str] = (),
     ) -> FakeTransaction:
+        self.requests.append(tuple(dsn))
+        self.releases.append(release)
         self.began.append((actor, reverse_path, smtputf8))
         self.secured.append(secured)
         if reverse_path is not None and reverse_path.local == "stranger":
@@ -145,7 +158,8 @@ class FakeSubmission(FakePlace):
 
 
 class FakeDelivery(FakePlace):
-    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str) -> FakeInbound:
+    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> FakeInbound:
+        self.requests.append(tuple(dsn))
         self.began.append((door, reverse_path, peer_ip))
         return FakeInbound(self, reverse_path)
 

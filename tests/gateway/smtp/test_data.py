@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.smtp.data import DataReader, Fault
+from gateway.smtp.data import ChunkReader, DataReader, Fault
 
 LIMIT = 10_000
 
@@ -148,3 +148,65 @@ def test_what_is_refused_is_not_kept() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 300_000
+
+
+# --- chunks (RFC 3030)
+
+
+def chunked(*chunks: bytes, binary: bool = False, fix: bool = False, limit: int = LIMIT) -> bytes | Fault:
+    reader = ChunkReader(limit)
+    for chunk in chunks:
+        reader.announce(len(chunk))
+        reader.feed(chunk)
+    reader.end(binary=binary, fix=fix)
+    return reader.take() if reader.fault is None else reader.fault
+
+
+@pytest.mark.parametrize(
+    ("octets", "lines", "binary"),
+    [
+        (b"", b"", b""),
+        (b"a\r\n.\r\n..\r\n", b"a\r\n.\r\n..\r\n", b"a\r\n.\r\n..\r\n"),
+        (b"a: b\r\n\r\nc", b"a: b\r\n\r\nc\r\n", b"a: b\r\n\r\nc"),
+        (b"a: b\r\n\r\n\n\r\0", Fault.NUL, b"a: b\r\n\r\n\n\r\0"),
+        (b"\r\n\n", Fault.BARE_NEWLINE, b"\r\n\n"),
+        (b"a: b\n\n\0", Fault.NUL, Fault.NUL),
+        (b"a: b\n\nc", Fault.BARE_NEWLINE, Fault.BARE_NEWLINE),
+        (b"a: \0\r\n\r\n", Fault.NUL, Fault.NUL),
+        (b"a: b\r\r\n\r\n", Fault.BARE_NEWLINE, Fault.BARE_NEWLINE),
+        (b"a\r", Fault.BARE_NEWLINE, Fault.BARE_NEWLINE),
+    ],
+)
+def test_chunks(octets: bytes, lines: bytes | Fault, binary: bytes | Fault) -> None:
+    assert chunked(octets) == lines
+    assert chunked(octets, binary=True) == binary
+    assert chunked(*(octets[at : at + 1] for at in range(len(octets))), b"") == lines
+
+
+def test_too_big_is_known_before_the_chunk_comes() -> None:
+    reader = ChunkReader(10)
+    reader.announce(10)
+    assert reader.fault is None
+    reader.feed(b"x" * 10)
+    reader.announce(1)
+    assert reader.fault is Fault.TOO_BIG
+    reader.feed(b"x")
+    reader.end(binary=False)
+    assert reader.size == 0
+
+
+@given(st.lists(st.binary(max_size=30) | st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"\r\n.\r\n"]), max_size=12), st.booleans())
+def test_where_chunks_are_cut_does_not_matter(chunks: list[bytes], binary: bool) -> None:
+    whole = b"".join(chunks)
+    assert chunked(*chunks, binary=binary) == chunked(whole, binary=binary)
+    if binary:
+        assert chunked(whole, binary=True) in (whole, Fault.NUL, Fault.BARE_NEWLINE)
+        return
+    kept = chunked(whole, fix=True)
+    if isinstance(kept, bytes):
+        assert kept.count(b"\r") == kept.count(b"\n") == kept.count(b"\r\n")
+        # What DATA would have made of the same lines.
+        stuffed = whole if whole.endswith(b"\r\n") or not whole else whole + b"\r\n"
+        said = chunked(whole)
+        if isinstance(said, bytes):
+            assert read((b"\r\n" + stuffed).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n")[0] == said

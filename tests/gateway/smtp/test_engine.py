@@ -40,7 +40,7 @@ BAD = plain("anna@acme.test", "wrong")
 
 def test_nothing_of_aiosmtpds_commands_is_left() -> None:
     inherited = {name for name in dir(SMTP) if name.startswith("smtp_")}
-    assert inherited == set(HardenedSMTP.verbs.values())
+    assert inherited | {"smtp_BDAT", "smtp_XCLIENT"} == set(HardenedSMTP.verbs.values())
     for name in inherited | {"_handle_client", "push", "challenge_auth", "_call_handler_hook", "handle_exception"}:
         assert getattr(HardenedSMTP, name) is not getattr(SMTP, name), name
     for name in ("connection_made", "data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
@@ -370,6 +370,11 @@ DIALOGUES = [
     + GOOD.encode()
     + b"\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\nbad\nline\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nDATA\r\n"
     b".\r\nRSET\r\nEHLO again\r\nRCPT TO:<x@y>\r\nQUIT\r\n",
+    b"EHLO there\r\n"
+    + GOOD.encode()
+    + b"\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nBDAT 12\r\nSubject: x\r\nBDAT 0\r\nBDAT 9 LAST\r\n\r\n.\r\nQUIT"
+    b"MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<bob@acme.test>\r\nBDAT 7 LAST\r\n\r\n\0\n.\n\0RSET\r\n"
+    b"BDAT 6 LAST\r\nQUIT\r\nMAIL FROM:<>\r\nRCPT TO:<bob@acme.test>\r\nBDAT 3\r\na\nbBDAT 0 LAST\r\nQUIT\r\n",
     b"EHLO there\r\nSTARTTLS\r\nNOOP\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"NOOP " + b"x" * 9_000 + b"\r\n" + b"A" * 20_000 + b"\nQUIT\r\n",
@@ -450,6 +455,10 @@ WORDS = [
     b"x" * 5_000,
     b"STARTTLS",
     b"BDAT 3",
+    b"BDAT 3 LAST",
+    b"BDAT 40000 LAST",
+    b"BDAT 18446744073709551616",
+    b"MAIL FROM:<anna@acme.test> BODY=BINARYMIME",
     b"\x16\x03\x01",
 ]
 
@@ -481,6 +490,77 @@ async def test_any_octets_get_replies_and_nothing_breaks(
             await asyncio.to_thread(any_octets)
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
         assert place.house.intake.held == 0
+
+
+# chunks (RFC 3030)
+
+
+async def test_a_connection_that_drops_within_a_chunk_leaves_nothing(serve: Serve) -> None:
+    async with serve() as place:
+        for chunk in (b"BDAT 100 LAST\r\nSubject: x", b"BDAT 10\r\nSubject: xBDAT 1", b"BDAT 10\r\nSubject: x"):
+            client = await place.logged_in()
+            await client.ask("MAIL FROM:<>", "RCPT TO:<bob@acme.test>")
+            client.send(chunk)
+            await client.writer.drain()
+            await asyncio.sleep(0.02)
+            client.writer.close()
+        async with asyncio.timeout(5):
+            while place.house.here:
+                await asyncio.sleep(0.01)
+        assert place.submission.kept == []
+        assert place.house.intake.held == 0
+
+
+async def test_the_room_for_chunks_is_bounded_and_given_back(serve: Serve) -> None:
+    async with serve(intake=Intake(10_000)) as place:
+        first, second = await place.logged_in(), await place.logged_in()
+        for client in (first, second):
+            await client.ask("MAIL FROM:<>", "RCPT TO:<bob@acme.test>")
+        first.send(b"BDAT 8000\r\n" + b"x" * 8_000)
+        assert (await first.reply()).startswith("250 2.0.0 ")
+        second.send(b"BDAT 8000\r\n" + b"x" * 8_000 + b"BDAT 0 LAST\r\n")
+        assert [(await second.reply())[:9] for _ in range(2)] == ["452 4.3.1"] * 2
+        assert place.house.intake.held == 8_000
+        assert await first.ask("RSET") == "250 2.0.0 ok"
+        assert place.house.intake.held == 0
+        await second.ask("MAIL FROM:<>", "RCPT TO:<bob@acme.test>")
+        second.send(b"BDAT 8000 LAST\r\n" + b"x" * 8_000)
+        assert (await second.reply()).startswith("250 2.0.0 ")
+        assert place.house.intake.held == 0
+
+
+@pytest.mark.parametrize("size", ["400001", "9223372036854775807", "9223372036854775808", "9" * 20, "9" * 21, "-1", "+1", "1e3", "0x1", ""])
+async def test_a_size_that_nobody_can_mean_ends_the_connection_at_once(size: str, serve: Serve) -> None:
+    async with serve("mx") as place:
+        client = await place.connect()
+        await client.ask("EHLO there", "MAIL FROM:<>", "RCPT TO:<bob@acme.test>")
+        assert (await client.ask(f"BDAT {size} LAST"))[:9] in ("552 5.3.4", "501 5.5.4")
+        assert await client.rest() == b""
+
+
+async def test_empty_chunks_without_end_are_no_message(serve: Serve) -> None:
+    async with serve() as place:
+        client = await place.logged_in()
+        await client.ask("MAIL FROM:<>", "RCPT TO:<bob@acme.test>")
+        client.send(b"BDAT 0\r\n" * 200)
+        assert b"421 4.7.0 too many commands" in await client.rest()
+
+
+async def test_a_chunk_that_does_not_come_is_waited_for_only_so_long(serve: Serve) -> None:
+    async with serve("mx", replace(LIMITS, data_timeout=0.1)) as place:
+        client = await place.connect()
+        await client.ask("EHLO there", "MAIL FROM:<>", "RCPT TO:<bob@acme.test>")
+        assert (await client.ask("BDAT 10 LAST")).startswith("421 4.4.2 ")
+        assert place.delivery.kept == []
+
+
+async def test_bare_newlines_in_chunks_can_be_fixed(serve: Serve) -> None:
+    async with serve(bare_newline="fix") as place:
+        client = await place.logged_in()
+        await client.ask("MAIL FROM:<>", "RCPT TO:<bob@acme.test>")
+        client.send(b"BDAT 4\r\na\r\nbBDAT 4 LAST\r\n\n.\n\r")
+        assert [(await client.reply())[:3] for _ in range(2)] == ["250", "250"]
+        assert place.submission.kept[-1][2] == b"a\r\nb\r\n.\r\n\r\n"
 
 
 # Python's own client

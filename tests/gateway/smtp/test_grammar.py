@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.smtp.grammar import BadSyntax, Mail, hello, mail, rcpt
+from gateway.smtp.grammar import BadSyntax, Mail, Rcpt, bdat, hello, mail, rcpt
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from gateway.smtp.grammar import BadSyntax, Mail, hello, mail, rcpt
         ("FROM:<a@b.test> SIZE=12", Mail("a@b.test", 12, False, ["SIZE=12"])),
         ("FROM:<a@b.test>  size=12  body=7bit SMTPUTF8", Mail("a@b.test", 12, True, ["size=12", "body=7bit", "SMTPUTF8"])),
         ("FROM:<ä@b.test> SMTPUTF8", Mail("ä@b.test", 0, True, ["SMTPUTF8"])),
+        ("FROM:<a@b.test> body=BinaryMime", Mail("a@b.test", 0, False, ["body=BinaryMime"], binary=True)),
         ("FROM:<a@b.test> AUTH=<>", Mail("a@b.test", 0, False, ["AUTH=<>"])),
         ("FROM:<a@b.test> AUTH=a+2Bb@c.test", Mail("a@b.test", 0, False, ["AUTH=a+2Bb@c.test"])),
     ],
@@ -66,8 +67,8 @@ def test_parameters_need_ehlo_and_auth_needs_auth() -> None:
 
 
 def test_rcpt() -> None:
-    assert rcpt("TO:<a@b>", extended=True, smtputf8=False) == "a@b"
-    assert rcpt("to: <ä@b>", extended=True, smtputf8=True) == "ä@b"
+    assert rcpt("TO:<a@b>", extended=True, smtputf8=False) == Rcpt("a@b")
+    assert rcpt("to: <ä@b>", extended=True, smtputf8=True) == Rcpt("ä@b")
     for bad in ("FROM:<a@b>", "TO:<ä@b>", "TO:<a@b> X", "TO:<a@b> ="):
         with pytest.raises(BadSyntax):
             rcpt(bad, extended=True, smtputf8=False)
@@ -101,3 +102,28 @@ def test_time_is_linear(text: str) -> None:
     with pytest.raises(BadSyntax):
         mail(text, extended=True, auth=True)
     assert time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize(
+    ("argument", "found"),
+    [
+        ("0", (0, False)),
+        ("86 LAST", (86, True)),
+        ("86  last", (86, True)),
+        ("007", (7, False)),
+        ("18446744073709551616", (1 << 64, False)),
+        ("", None),
+        ("LAST", None),
+        ("86LAST", None),
+        ("86 LAST more", None),
+        ("-1", None),
+        ("\u0663", None),
+        ("1" * 21, None),
+    ],
+)
+def test_bdat(argument: str, found: tuple[int, bool] | None) -> None:
+    if found is None:
+        with pytest.raises(BadSyntax, match=r"^501 5\.5\.4 "):
+            bdat(argument)
+    else:
+        assert bdat(argument) == found

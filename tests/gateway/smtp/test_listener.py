@@ -14,8 +14,8 @@ from config.addresses import TcpAddress, UnixAddress
 from gateway.carrier import Wheel
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.hooks import InboundHooks
-from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours, is_within
-from gateway.smtp.terms import House, Terms
+from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours
+from gateway.smtp.terms import House, Terms, is_within
 from tests.gateway.smtp.conftest import HOST, Client, Serve
 from tests.gateway.smtp.services import FakeDelivery
 

@@ -1,6 +1,7 @@
 """The dialogues in tests/transcripts/smtp and lmtp, through real sockets."""
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +28,14 @@ class _World:
         self._place = place
         self._login = False
         self._writer: asyncio.StreamWriter | None = None
+        self._anna: asyncio.StreamWriter | None = None
 
     async def connect(self, who: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._login and who == "anna":
             client = await self._place.logged_in()
             # The runner reads a greeting on a fresh connection; a reply takes its place.
             client.send(b"NOOP\r\n")
+            self._anna = client.writer
             return client.reader, client.writer
         reader, self._writer = await asyncio.open_connection("127.0.0.1", self._place.port)
         return reader, self._writer
@@ -51,10 +54,25 @@ class _World:
                 assert kept[-1][2] == b""
             case ["the", "kept", "recipients", "are", *rest]:
                 assert [str(one) for one in kept[-1][1]] == rest
+            case ["messages", "may", "be", "held", "for", seconds, "seconds"]:
+                listener = self._place.listener
+                listener._terms = replace(listener._terms, hold=int(seconds))
+            case ["it", "is", "held", "for", seconds, "seconds"]:
+                until = self._place.submission.releases[-1]
+                assert until is not None
+                assert abs(until / 1_000_000 - time.time() - int(seconds)) < 10
+            case ["it", "is", "asked", *words]:
+                asked = [*self._place.submission.requests, *self._place.delivery.requests]
+                assert [*asked[-1]] == [word.replace("\\\\", "\\") for word in words]
+            case ["it", "is", "not", "held"]:
+                assert self._place.submission.releases[-1] is None
             case ["the", "kept", "sender", "is", "<>"]:
                 assert kept[-1][0] is None
             case ["nothing", "was", "kept"]:
                 assert kept == []
+            case ["anna", "sends", octets, "octets"]:
+                assert self._anna is not None
+                self._anna.write(b"x" * int(octets))
             case ["post", "sends", octets, "octets"]:
                 assert self._writer is not None
                 self._writer.write((b"x" * 98 + b"\r\n") * (int(octets) // 100 + 1))
