@@ -182,10 +182,11 @@ def test_a_large_header_taken_apart_many_times(large_header: tuple[Raw, bytes]) 
     assert raw.do(b"f", b"UID FETCH %b (%b)" % (uid, asked)).startswith(b"f OK")
 
 
-def test_a_large_header_taken_apart_many_times_by_url(large_header: tuple[Raw, bytes]) -> None:
+@pytest.mark.parametrize(("count", "answer"), [(10, b"c OK"), (400, b"c NO [LIMIT] ")])
+def test_a_large_header_taken_apart_many_times_by_url(large_header: tuple[Raw, bytes], count: int, answer: bytes) -> None:
     raw, uid = large_header
-    urls = b" ".join(b'URL "/Archive/;UID=%b/;SECTION=HEADER.FIELDS%%20(X-%d)"' % (uid, at) for at in range(400))
-    assert raw.do(b"c", b"APPEND Drafts CATENATE (" + urls + b")").startswith(b"c OK")
+    urls = b" ".join(b'URL "/Archive/;UID=%b/;SECTION=HEADER.FIELDS%%20(X-%d)"' % (uid, at) for at in range(count))
+    assert raw.do(b"c", b"APPEND Drafts CATENATE (" + urls + b")").startswith(answer)
 
 
 def test_many_messages_of_many_parts_in_one_append(server: Server) -> None:
