@@ -34,6 +34,8 @@ from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House, Said, housed, message
 from tests.gateway.imap.picture import COUNT, FETCH, FIGURES, LISTED, UID, VANISHED, Picture, Slot, numbers_of
 
+PATIENCE = 10.0
+"""Seconds until what has to be told is missed: a busy machine is no fault."""
 T = TypeVar("T")
 
 PEOPLE = ("anna", "bruno")
@@ -458,7 +460,7 @@ class Mailboxes(RuleBasedStateMachine):
             there = box.may(person.who, "l")
             if "name" in events:
                 while person.names.get(name, False) is not there:
-                    self._outside(person, await person.client.line(2))
+                    self._outside(person, await person.client.line(PATIENCE))
             if box is person.box or not events or not box.may(person.who, "r"):
                 continue
             if box.id in person.lost:
@@ -474,7 +476,7 @@ class Mailboxes(RuleBasedStateMachine):
                 if {item: believed.get(item, value) for item, value in now.items()} == now:
                     break
                 try:
-                    line = await person.client.line(2)
+                    line = await person.client.line(PATIENCE)
                 except TimeoutError:
                     line = b""
                 assert line, f"{person.who} ({person.mode}, {person.asked}) believes {believed} of {name}, it has {now}"
@@ -591,7 +593,7 @@ class Mailboxes(RuleBasedStateMachine):
         wanted = {flag for flag in SYSTEM if not person.examined and box.allowed(person.who, flag)}
         writing = any(box.may(person.who, right) for right in ("wite" if box.private else "wites")) and not person.examined
         while (person.picture.permanent & set(SYSTEM), person.picture.read_only) != (wanted, not writing):
-            self._outside(person, await person.client.line(2))
+            self._outside(person, await person.client.line(PATIENCE))
 
     # --- the store
 
@@ -667,7 +669,7 @@ class Mailboxes(RuleBasedStateMachine):
                     break
                 except AssertionError:
                     try:
-                        line = await person.client.line(2)
+                        line = await person.client.line(PATIENCE)
                     except TimeoutError:
                         line = b""
                     if not line:
