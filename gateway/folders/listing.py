@@ -6,13 +6,14 @@ from typing import Final
 
 from gateway.folders.judging import Judging, Part
 from gateway.folders.standpoint import Act, Standpoint, standpoint
+from gateway.folders.uses import values as values_of
 from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Survey, Visit
 from policy.folders import FolderOp, SpecialUse
 from policy.grants import Standing
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right
 from policy.status import Access, owner_access
-from store import accounts, annotations, folders, grants, lists, messages, subscriptions
+from store import accounts, folders, grants, lists, messages, subscriptions
 from store.model import FolderRow
 from store.port import DIRECTORY, Tx
 
@@ -134,7 +135,7 @@ def _list(
         if metadata and not row.noselect:
             decision = stand.judge(FolderOp.GET_METADATA, tx.now)
             if decision.allowed:
-                values = tuple(annotations.values(tx, owner_id, actor, row.id, metadata))
+                values = tuple(values_of(tx, row, actor, metadata))
                 acts.append((stand, FolderOp.GET_METADATA, decision))
         subscribed = _is_subscribed(chosen, row, actor)
         found.append(Listed(owner_id, stand.owner.address, row, stand.held, subscribed, shows, unseen, recent, size, values))

@@ -96,6 +96,8 @@ WARNINGS = [
     ({"hostname": "mail"}, "hostname", "has no domain"),
     ({"listen__admin": "127.0.0.1:1080"}, "listen.admin", "no HTTP door"),
     ({"limits__recipients": 99}, "limits.recipients", "asks for 100"),
+    ({"limits__imap_line": "8191", "limits__imap_line_before_login": "8191"}, "limits.imap_line", "RFC 7162 section 4 asks for 8192"),
+    ({"limits__imap_line_before_login": "8191"}, "limits.imap_line_before_login", "RFC 7162 section 4 asks for 8192"),
     ({"limits__imap_timeout": "29m"}, "limits.imap_timeout", "asks for 30 minutes"),
     ({f"listen__{name}": "" for name in ("submission", "submissions", "lmtp", "imap", "imaps")}, "listen", "nothing can be reached"),
     ({"oauth__jwks_url": "https://issuer.example/keys"}, "oauth.jwks_url", "no effect without oauth.issuer"),

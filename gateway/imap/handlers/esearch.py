@@ -53,6 +53,7 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
     limit = session.services.message_limit
     targets = await _targets(session, command.sources, emit)
     searched: set[int] = set()
+    passed_over = False
     answer = Answer()
     looked_at = 0
     # How far it has come is told in mailboxes (RFC 9585).
@@ -60,6 +61,7 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
     for number, target in enumerate(targets):
         emit.done = number
         folder = await session.services.folders.find(session.acting, target.where)
+        passed_over = passed_over or folder is None
         if folder is None or folder.row.id in searched:
             continue
         searched.add(folder.row.id)
@@ -73,6 +75,8 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
         else:
             await _elsewhere(session, target.name, folder, wanted, emit)
         await emit.breathe()
+    if passed_over:
+        await session.have_looked()
     if updates and emit.tag is not None and selected is not None and selected.folder.row.id not in searched:
         refuse(emit.tag, "only the selected mailbox can be followed", emit)
     return answer
