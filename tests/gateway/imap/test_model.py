@@ -375,7 +375,7 @@ class Mailboxes(RuleBasedStateMachine):
                 own = text.startswith(("EXPUNGE", "UID EXPUNGE", "MOVE", "UID MOVE", "REPLACE", "UID REPLACE"))
                 self._fits(person, line, own=own)
             person.picture.hear(line, numbers_kept=kept, selecting=selecting)
-            self._hear_beyond(person, line, asked_for=selecting or text.startswith(("STATUS", "NOTIFY")))
+            self._hear_beyond(person, line, asked_for=selecting or text.startswith(("STATUS", "NOTIFY", "CLOSE", "UNSELECT")))
         self._note(person, "S", line)
         said = Said(untagged, line[len(tag) + 1 :])
         person.picture.hear_code(said.tagged)
@@ -548,7 +548,9 @@ class Mailboxes(RuleBasedStateMachine):
                 self._hear_beyond(person, line, asked_for=True)
         for box in self.boxes:
             told = asked.status and box is not person.box and "new" in person.follows(box.plain(person.who)) and box.may(person.who, "r")
-            assert (box.id in person.figures) is told, (said, box.path)
+            assert box.id in person.figures or not told, (said, box.path)
+            if not told:
+                person.figures.pop(box.id, None)
             if told and "flags" not in person.follows(box.plain(person.who)):
                 assert "UNSEEN" not in person.figures[box.id]
             elif told:
@@ -1022,20 +1024,26 @@ class Mailboxes(RuleBasedStateMachine):
         if leave == "drop":
             await self._drop(person)
         elif leave == "unselect" and person.box is not None:
-            assert (await self._say(person, "UNSELECT")).ok
-            self._remember(person)
+            self._left(person, await self._say(person, "UNSELECT"))
             await self._ask_figures(person)
         elif leave == "close" and person.box is not None:
             await self._close(person)
         await self._select(person, self.boxes[box], examine=examine, known=known, matches=matches)
 
+    def _left(self, person: Person, said: Said) -> None:
+        """What it did not hear of the folder while it was there it hears when it goes."""
+        assert said.ok, said
+        self._remember(person)
+        for line in said.untagged:
+            self._hear_beyond(person, line, asked_for=True)
+
     async def _close(self, person: Person) -> None:
         box = person.box
         assert box is not None
-        assert (await self._say(person, "CLOSE")).ok
+        said = await self._say(person, "CLOSE")
         if box.may(person.who, "e") and not person.examined:
             box.messages = {uid: kept for uid, kept in box.messages.items() if "\\Deleted" not in kept.flags}
-        self._remember(person)
+        self._left(person, said)
         await self._agree()
         await self._ask_figures(person)
 
