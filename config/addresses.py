@@ -175,3 +175,24 @@ def read_relay(value: object) -> RelayAddress | MailExchangers | None:
     if password is not None and not username:
         raise ValueError("has a password without a user: smtp://user:password@host:port")
     return RelayAddress(parts.hostname, port or _RELAY_PORTS[parts.scheme], parts.scheme == "smtps", username or None, password)
+
+
+def read_resolver(value: object) -> TcpAddress:
+    """A DNS resolver from ``192.0.2.53``, ``192.0.2.53:5353`` or ``[2001:db8::53]:53``; the port is 53 where there is none.
+
+    Raises ValueError, with a sentence for the operator, for anything else: a name could not be looked up yet.
+    """
+    if isinstance(value, TcpAddress):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be a text such as "192.0.2.53"')
+    try:
+        return TcpAddress(str(ipaddress.ip_address(value)), 53)
+    except ValueError:
+        host, _, port = value.rpartition(":")
+    try:
+        if not _PORT.fullmatch(port) or not 0 < int(port) <= 65_535 or (":" in host) != host.startswith("["):
+            raise ValueError
+        return TcpAddress(str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))), int(port))
+    except ValueError:
+        raise ValueError(f"{value!r} is no IP address of a resolver, with :port where it is not 53") from None

@@ -239,7 +239,9 @@ def _relay(settings: Settings) -> Iterator[Finding]:
 
 def _mail_exchangers(settings: Settings) -> Iterator[Finding]:
     if "." not in settings.hostname:
-        yield _error("hostname", "relay = mx needs a full name here: most servers refuse mail from one that greets without a domain")
+        yield _error(
+            "relay", f"mx needs a full name in hostname, not {settings.hostname!r}: most servers refuse who greets without a domain"
+        )
     if settings.mx.port != 25:
         yield _warning("mx.port", "other servers take mail at port 25 only")
     if not any(network.is_loopback for network in settings.mx.refused_networks):

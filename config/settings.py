@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -21,6 +20,7 @@ from config.addresses import (
     read_listen_address,
     read_network,
     read_relay,
+    read_resolver,
 )
 from config.amounts import read_duration, read_size, write_duration, write_size
 
@@ -58,27 +58,7 @@ Relay = Annotated[
     PlainValidator(read_relay),
     PlainSerializer(lambda relay: None if relay is None else str(relay)),
 ]
-
-
-def _read_resolver(value: object) -> TcpAddress:
-    """An IP address, with a port where it is not 53. Raises ValueError."""
-    if isinstance(value, TcpAddress):
-        return value
-    if not isinstance(value, str):
-        raise ValueError('must be a text such as "192.0.2.53"')
-    try:
-        return TcpAddress(str(ip_address(value)), 53)
-    except ValueError:
-        read = read_listen_address(value)
-    if not isinstance(read, TcpAddress):
-        raise ValueError(f"{value!r} is no IP address of a resolver")
-    try:
-        return TcpAddress(str(ip_address(read.host)), read.port)
-    except ValueError:
-        raise ValueError(f"{value!r}: a resolver is named by its IP address") from None
-
-
-Resolver = Annotated[TcpAddress, PlainValidator(_read_resolver), PlainSerializer(str)]
+Resolver = Annotated[TcpAddress, PlainValidator(read_resolver), PlainSerializer(str)]
 Resolvers = Annotated[tuple[Resolver, ...], BeforeValidator(_read_list)]
 
 LOOPBACK: Final = (read_network("127.0.0.0/8"), read_network("::1"))

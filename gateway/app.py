@@ -209,9 +209,10 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
             try:
                 yield app, bound, certificate.reload
             finally:
-                tasks[0].cancel()  # what the queue is handing on comes to its end while the doors close
+                queue, *others = tasks
+                queue.cancel()  # what it is handing on comes to its end while the doors close
                 await stack.aclose()
-                for task in tasks:
+                for task in others:
                     task.cancel()
                 for unwatch in watching:
                     unwatch()

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.message.envelope import render_part
+from gateway.message.layout import pack
 from gateway.message.preview import preview
 from gateway.message.split import Header
 from gateway.message.structure import parse
@@ -40,6 +41,7 @@ def arrived(octets: bytes) -> NewMessage:
         sent_day=sent_day,
         sorting=sorting_of(octets, root.header),
         preview=preview(octets, root).encode("utf-8", "replace"),
+        layout=pack(root),
     )
 
 

@@ -263,7 +263,7 @@ class Carrier(asyncio.BufferedProtocol):
             await asyncio.sleep(0)
             early, self._early = self._early, None
             if early and self._transport is not None:
-                loop.call_soon(_feed, self._transport.get_protocol(), early)
+                loop.call_soon(feed_tls, self._transport.get_protocol(), early)
             secured = await handshake
         except (TimeoutError, OSError) as error:
             self.abort()
@@ -373,7 +373,7 @@ class Carrier(asyncio.BufferedProtocol):
                 waiting.exception()  # whoever waits still gets it; nobody waiting is no news for the log
 
 
-def _feed(protocol: asyncio.BaseProtocol, octets: bytearray) -> None:
+def feed_tls(protocol: asyncio.BaseProtocol, octets: bytes | bytearray) -> None:
     """What arrived before TLS had the transport, into TLS; both asyncio's and uvloop's are buffered protocols."""
     secure = cast(asyncio.BufferedProtocol, protocol)
     view = memoryview(octets)

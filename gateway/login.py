@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from gateway.issuer import Issuer
 from gateway.message.canonical import read_address_octets
 from gateway.passwords import Passwords
-from gateway.refusal import Refused
+from gateway.refusal import Refused, until
 from gateway.sasl.bearer import Hints
 from gateway.sasl.exchange import BearerToken, Claim, Credentials, ScramProof
 from gateway.sasl.scram import is_proved
@@ -141,7 +141,7 @@ class Login:
             # What was typed may be a password in the wrong field: it is not logged.
             self._failed(peer, "", "unknown account")
             await self._done(login_store.PretendFailure())
-            await _until(answer_at)
+            await until(answer_at)
             raise Refused(Refuse(Reason.BAD_CREDENTIALS))
         right = looked.right
         with self._counted(row.id, failing=not right and looked.counts):
@@ -154,7 +154,7 @@ class Login:
                 elif bad:
                     await self._done(login_store.PretendFailure())
                 if bad:
-                    await _until(answer_at)
+                    await until(answer_at)
                 raise Refused(verdict)
         self._note(row.id, source)
         if isinstance(claim, Credentials) and self._passwords.wants_scram_keys(found.keys):
@@ -176,7 +176,7 @@ class Login:
         answer_at = asyncio.get_running_loop().time() + KEYS_PAUSE
         found = await self._look_up(authcid)
         nobodys = self._passwords.scram_keys_of_nobody(_one_spelling(authcid))
-        await _until(answer_at)
+        await until(answer_at)
         return found.keys or nobodys
 
     async def distrust(self, peer: Peer, why: str) -> Refused:
@@ -185,7 +185,7 @@ class Login:
         answer_at = asyncio.get_running_loop().time() + FAILURE_PAUSE
         self._failed(peer, "", why)
         await self._done(login_store.PretendFailure())
-        await _until(answer_at)
+        await until(answer_at)
         return Refused(Refuse(Reason.BAD_CREDENTIALS))
 
     async def confirm(self, actors: Collection[Actor]) -> Mapping[Actor, Confirmed]:
@@ -204,11 +204,16 @@ class Login:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the password was changed"))
         if actor.until is not None and actor.until <= snapshot.now:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the token has expired"))
+        if person.address != (actor.address if actor.via is None else actor.via_address):
+            # Whose folders are named how rests on the address; the old one may be somebody else's by now.
+            return Confirmed(_RENAMED)
         if actor.via is None:
             return Confirmed(None, actor.until)
         owner = await snapshot.ask(accounts.by_id, actor.account)
         if owner is None:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the account no longer exists"))
+        if owner.address != actor.address:
+            return Confirmed(_RENAMED)
         refusal = login_after_password(owner.status)
         if refusal is not None:
             return Confirmed(_ended(refusal, owner))
@@ -244,7 +249,7 @@ class Login:
         except Untrusted as untrusted:
             self._failed(peer, "", f"token: {untrusted.message}")
             await self._done(login_store.PretendFailure())
-            await _until(began + FAILURE_PAUSE)
+            await until(began + FAILURE_PAUSE)
             raise TokenRefused(untrusted.status) from None
 
     async def _look_at(self, claim: Claim, found: _Found, bearer: Bearer | None, *, recall: bool) -> _Looked:
@@ -431,16 +436,15 @@ _NOBODY = AccountId(0)
 """Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
 
 
+_RENAMED = Refuse(Reason.SESSION_ENDED, "the account was renamed")
+
+
 def _authcid(claim: Claim) -> str:
     return "" if isinstance(claim, BearerToken) else claim.authcid
 
 
 def _is_bad(verdict: Admit | Refuse | Defer) -> bool:
     return isinstance(verdict, Refuse) and verdict.reason is Reason.BAD_CREDENTIALS
-
-
-async def _until(moment: float) -> None:
-    await asyncio.sleep(max(0.0, moment - asyncio.get_running_loop().time()))
 
 
 def _actor(row: AccountRow, until: int | None) -> Actor:

@@ -403,7 +403,10 @@ class Connection:
             raise Unreachable(f"{self.peer} answers HELO with {reply}")
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
-        reply = await self._command(b"STARTTLS")
+        try:
+            reply = await self._command(b"STARTTLS")
+        except Lost as lost:
+            raise Unreachable(f"{self.peer} does not answer STARTTLS: {lost}", tls=True) from None
         if reply.code != 220:
             raise Unreachable(f"{self.peer} answers STARTTLS with {reply}", tls=True)
         octets = self._octets

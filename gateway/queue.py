@@ -228,6 +228,7 @@ class Queue:
         for name, destination in [*self._destinations.items()]:
             if destination.waiting and destination.until > now:
                 await self._put_off(name, destination)
+                continue
             # Whoever could not be reached is asked by one message first.
             most = LOCAL if name == HERE else 1 if destination.failures else self._rules.each
             while destination.waiting and destination.active < most and (name == HERE or self._active < self._rules.concurrency):

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     OWNER_MAINTENANCE = "owner-maintenance"
     FOLDER_EXISTS = "folder-exists"
     NOT_ALLOWED_ON_THIS_FOLDER = "not-allowed-on-this-folder"  # INBOX, root, special use: `detail` says what
+    SPECIAL_USE = "special-use"  # what a folder is to be for: `detail` says why it cannot
     OVER_QUOTA = "over-quota"
     LIMIT = "limit"  # `detail` names the limit
     GRANT_NOT_POSSIBLE = "grant-not-possible"  # unknown grantee, the owner as grantee, a right one lacks

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from io import RawIOBase
 from json import dumps
 from pathlib import Path
 from threading import Lock
@@ -80,6 +81,14 @@ class Files:
         try:
             with (self.directory / place).open("rb") as file:
                 return file.read(count)
+        except FileNotFoundError:
+            raise NotFound(f"octets {place}") from None
+
+    def pieces(self, place: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The octets from each first offset up to the second. Raises NotFound."""
+        try:
+            with (self.directory / place).open("rb", buffering=0) as file:
+                return [_exactly(file, low, high - low) for low, high in wanted]
         except FileNotFoundError:
             raise NotFound(f"octets {place}") from None
 
@@ -190,6 +199,20 @@ def _sweep(tx: Tx, deed: SweepBlobs) -> tuple[str, ...]:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _exactly(file: RawIOBase, first: int, count: int) -> bytes:
+    """As many octets as there are; the system may give them in parts."""
+    file.seek(first)
+    octets = file.read(count) or b""
+    if len(octets) == count:
+        return octets
+    parts = [octets]
+    while octets and count > len(octets):
+        count -= len(octets)
+        octets = file.read(count) or b""
+        parts.append(octets)
+    return b"".join(parts)
 
 
 def _sync(directory: Path) -> None:

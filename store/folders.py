@@ -9,11 +9,13 @@ from policy.identity import AccountId, FolderId
 from store import changes
 from store.errors import Conflict, LimitReached, NotFound, Stale
 from store.model import FolderRow, Uid
-from store.port import Deed, FolderChanged, FoldersChanged, RoomTaken, Tx
+from store.port import Deed, FolderChanged, FoldersChanged, MetadataChanged, RoomTaken, Tx
 from store.runs import key, span
 
 ROOT: Final = "/"
 INBOX: Final = "/INBOX"
+USE_ENTRY: Final = "/private/specialuse"
+"""The entry of metadata, the owner's, that says what a folder is for (RFC 6154 section 4)."""
 
 MAX_DEPTH: Final = 64
 MAX_PATH: Final = 2048
@@ -146,10 +148,12 @@ class SwitchFolder(Deed[FolderRow]):
 
 @dataclass(frozen=True, slots=True)
 class SetSpecialUse(Deed[FolderRow]):
-    """None: takes it away. Raises NotFound, Conflict (another folder of the owner has it, or it is INBOX's)."""
+    """None: takes it away. `origin` as in MetadataChanged. Raises NotFound, Conflict (another folder of the owner has it, or it is
+    INBOX's)."""
 
     folder: FolderId
     special_use: SpecialUse | None
+    origin: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +275,9 @@ def _set_special_use(tx: Tx, deed: SetSpecialUse) -> FolderRow:
         having = by_special_use(tx, folder.owner, use)
         if having is not None and having.id != folder.id:
             raise Conflict(f"{having.path} is the owner's {use.value} folder")
-    tx.run("folders.set_special_use", id=folder.id, special_use=None if use is None else use.value)
-    tx.touch(folder.owner)
+    made = _use_as(tx, folder, use, deed.origin)
     tx.wake(FoldersChanged(folder.owner))
-    return existing(tx, folder.id)
+    return made
 
 
 def _claim_recent(tx: Tx, deed: ClaimRecent) -> Uid:
@@ -297,23 +300,20 @@ def make_standard_folders(tx: Tx, account: AccountId) -> None:
 
 
 def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
-    """The owner's folder of this use, made where it is missing: under its usual name, or, where a folder without that use has
-    it, that one. Raises NotFound (no such account)."""
+    """The owner's folder of this use, made where it is missing: under its usual name, or, where a folder without a use has it, that
+    one; where one of another use has it, under a name like it. Raises NotFound (no such account)."""
     found = by_special_use(tx, owner, use)
     if found is not None:
         return found
     if by_path(tx, owner, ROOT) is None:
         raise NotFound(f"account {owner}")
-    path = next(path for path, standard in STANDARD if standard is use)
-    there = by_path(tx, owner, path)
-    if there is None or there.noselect:
-        made = _make_at(tx, owner, path, (), use)
-    else:
-        if there.special_use is not None:
-            raise Conflict(f"{path} serves as {there.special_use.value}")
-        tx.run("folders.set_special_use", id=there.id, special_use=use.value)
-        tx.touch(owner)
-        made = existing(tx, there.id)
+    usual = next(path for path, standard in STANDARD if standard is use)
+    number = 1
+    path = usual
+    while (there := by_path(tx, owner, path)) is not None and there.special_use is not None:
+        number += 1
+        path = f"{usual} {number}"
+    made = _make_at(tx, owner, path, (), use) if there is None or there.noselect else _use_as(tx, there, use)
     tx.wake(FoldersChanged(owner))
     return made
 
@@ -360,6 +360,13 @@ def take_room(tx: Tx, owner: AccountId, quota: int, octets: int) -> bool:
 
 
 # --- pieces
+
+
+def _use_as(tx: Tx, folder: FolderRow, use: SpecialUse | None, origin: int = 0) -> FolderRow:
+    tx.run("folders.set_special_use", id=folder.id, special_use=None if use is None else use.value)
+    tx.touch(folder.owner)
+    tx.wake(MetadataChanged(folder.owner, folder.id, folder.owner, (USE_ENTRY,), origin))
+    return existing(tx, folder.id)
 
 
 def _make_at(tx: Tx, owner: AccountId, path: str, missing: Sequence[str], use: SpecialUse | None) -> FolderRow:

@@ -136,6 +136,11 @@ def previews(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[tuple[int, b
     return [(uid, None if words is None else bytes(words)) for uid, words in _within(tx, "messages.previews", folder, runs)]
 
 
+def layouts(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[tuple[int, bytes | None]]:
+    """(uid, where the parts stand) in UID order; None: it was not made yet."""
+    return [(uid, None if layout is None else bytes(layout)) for uid, layout in _within(tx, "messages.layouts", folder, runs)]
+
+
 def sorting(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[SortRow]:
     """For SORT and THREAD; through `work`. A row whose `version` is not the one wanted has to be made again from the octets."""
     return [SortRow._make(row) for row in _within(tx, "messages.sorting", folder, runs)]
@@ -148,6 +153,15 @@ def octets(tx: Tx, folder: FolderId, uid: int, files: Files) -> bytes | None:
         return None
     inline, place = row
     return bytes(inline) if inline is not None else files.read(place)
+
+
+def pieces(tx: Tx, folder: FolderId, uid: int, wanted: Sequence[Run], files: Files) -> list[bytes] | None:
+    """The message's octets from each first offset up to the second; None: it is gone. Of what lies in a file no more is read."""
+    row = tx.one("messages.octets", key=key(folder, uid)) if 0 < uid <= LAST_UID else None
+    if row is None:
+        return None
+    inline, place = row
+    return [bytes(inline[low:high]) for low, high in wanted] if inline is not None else files.pieces(place, wanted)
 
 
 def octets_within(tx: Tx, folder: FolderId, runs: Sequence[Run], files: Files) -> list[tuple[int, bytes]]:
@@ -371,6 +385,14 @@ class SetPreviews(Deed[None]):
     rows: tuple[tuple[Uid, bytes], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SetLayouts(Deed[None]):
+    """Where the parts stand of messages that were stored before; those that are gone are left out."""
+
+    folder: FolderId
+    rows: tuple[tuple[Uid, bytes], ...]
+
+
 def _append(tx: Tx, deed: AppendMessages, freed: int = 0) -> Appended:
     folder = existing(tx, deed.folder)
     replaced = [] if deed.actor is None else _filed_copies(tx, folder, deed.actor, deed.items)
@@ -558,6 +580,10 @@ def _set_previews(tx: Tx, deed: SetPreviews) -> None:
     tx.many("messages.set_preview", [{"key": key(deed.folder, uid), "preview": words} for uid, words in deed.rows])
 
 
+def _set_layouts(tx: Tx, deed: SetLayouts) -> None:
+    tx.many("messages.set_layout", [{"key": key(deed.folder, uid), "layout": layout} for uid, layout in deed.rows])
+
+
 def _set_sorting(tx: Tx, deed: SetSorting) -> None:
     tx.many("messages.set_sorting", [{"key": key(deed.folder, uid), **_sorting(made)} for uid, made in deed.rows])
 
@@ -618,6 +644,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
                 "structure": message.structure,
                 "body": message.body,
                 "preview": message.preview,
+                "layout": message.layout,
             }
         )
         day = message.sent_day
@@ -845,5 +872,6 @@ DEEDS: Final = (
     (MoveMessages, _move),
     (Rerendered, _rerendered),
     (SetPreviews, _set_previews),
+    (SetLayouts, _set_layouts),
     (SetSorting, _set_sorting),
 )

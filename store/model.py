@@ -228,6 +228,7 @@ class NewMessage:
     spooled: "Spooled | None" = None  # the octets lie in a file already (store/blobs.py); `octets` is empty then
     sorting: Sorting | None = None  # None: it is made when it is first asked for
     preview: bytes | None = None  # the first words, UTF-8; None: they are made when they are first asked for
+    layout: bytes | None = None  # where its parts stand (gateway/message/layout.py); None: it is made when it is first asked for
 
     @property
     def size(self) -> int:

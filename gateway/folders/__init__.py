@@ -4,6 +4,7 @@ from gateway.folders.judging import HAS_CHILDREN
 from gateway.folders.octets import BATCH, BEGINNING, IN_PLACE
 from gateway.folders.opened import OpenFolder
 from gateway.folders.service import Folders
+from gateway.folders.uses import ATTRIBUTES, NOT_ONES_OWN, use_named
 from gateway.folders.values import (
     Figures,
     Identified,
@@ -22,10 +23,12 @@ from gateway.folders.values import (
 from store.messages import FlagMode
 
 __all__ = [
+    "ATTRIBUTES",
     "BATCH",
     "BEGINNING",
     "HAS_CHILDREN",
     "IN_PLACE",
+    "NOT_ONES_OWN",
     "Figures",
     "FlagMode",
     "Folders",
@@ -42,4 +45,5 @@ __all__ = [
     "Survey",
     "UnknownRight",
     "Visit",
+    "use_named",
 ]

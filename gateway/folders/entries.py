@@ -7,7 +7,7 @@ from gateway.folders.judging import Part
 from gateway.folders.records import entry_of_grant
 from gateway.folders.standpoint import Judged, Standpoint
 from gateway.folders.values import Identified, Place, UnknownRight, Visit
-from gateway.message.canonical import read_address
+from gateway.message.canonical import read_address, read_domain
 from gateway.refusal import Refused
 from policy.decision import Decision
 from policy.folders import FolderOp
@@ -138,7 +138,7 @@ def _find_grantee(tx: Tx, identifier: str) -> Grantee | None:
     try:
         match kind:
             case "domain" if name:
-                domain = domains.by_name(tx, name.lower())
+                domain = domains.by_name(tx, read_domain(name))
                 return None if domain is None else Grantee(GranteeKind.DOMAIN, domain.id)
             case "cos" if name:
                 found = cos.by_name(tx, name)

@@ -12,7 +12,7 @@ from gateway.folders.standpoint import NOBODY, Act, Judged, Standpoint, look_by_
 from gateway.folders.values import MissingTarget, Place, Visit
 from gateway.message.canonical import read_address
 from gateway.refusal import Refused
-from policy.decision import Decision
+from policy.decision import Decision, step
 from policy.folders import FolderOp
 from policy.identity import AccountId, Address, BadAddress, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
@@ -32,6 +32,7 @@ LONGEST_PAUSE: Final = 0.1
 """Seconds between two judgements of one act, twice as many each time: who changes a thousand grants is through meanwhile."""
 EXISTS: Final = Refuse(Reason.FOLDER_EXISTS)
 UNKNOWN: Final = Refuse(Reason.FOLDER_UNKNOWN)
+_NOT_THERE: Final = Decision(UNKNOWN, (step("there is no such folder", decided=True),))
 BUSY: Final = Defer(Reason.BUSY)
 HAS_CHILDREN: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
 IN_THE_WAY: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder of this name cannot be made")
@@ -81,19 +82,20 @@ class Judging:
         return decision
 
     def refused(self, visit: Visit, stand: Standpoint, asked: str, decision: Decision) -> Refused:
-        """What to raise for a decision that refuses; it goes on record, unless the actor is the owner."""
+        """What to raise for a decision that refuses; it goes on record, unless the owner acts."""
         assert decision.refusal is not None
-        if visit.actor.account == stand.facts.owner:
+        if _is_own(visit, stand):
             return Refused(decision.refusal)
         number = new_decision()
-        # What is recorded and what is not must not be told apart by waiting: nobody waits.
-        if stand.row is not None and not self.recorder.put(entry_of(visit, stand, asked, number, decision)):
+        # A folder that is not there is on record like one that may not be seen: that nobody waits for the record is not enough, for
+        # it costs time that whoever asks often can measure.
+        if not self.recorder.put(entry_of(visit, stand, asked, number, decision)):
             log.warning("a refusal could not be recorded", extra={"fields": {"decision": number, "actor": str(visit.actor.address)}})
         return Refused(replace(decision.refusal, decision=number))
 
     def note(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision) -> None:
         """Delegated reading goes on record once per session and right, before anything is read. Raises Refused when that cannot be."""
-        if visit.actor.account == stand.facts.owner or stand.row is None:
+        if _is_own(visit, stand) or stand.row is None:
             return
         key = (stand.row.id, op)
         if key in visit.recorded:
@@ -107,7 +109,7 @@ class Judging:
         entries: list[AuditEntry] = []
         keys: list[tuple[int, FolderOp]] = []
         for stand, op, decision in acts:
-            if visit.actor.account == stand.facts.owner:
+            if _is_own(visit, stand):
                 continue
             key = (0 if stand.row is None else stand.row.id, op)
             if stand.row is not None and key in visit.recorded:
@@ -167,7 +169,10 @@ class Judging:
             raise Refused(UNKNOWN)
         if Right.LOOKUP not in stand.held:
             self.require(visit, stand, FolderOp.SEE, snapshot.now)
-        if stand.row is None or (selectable and (stand.row.noselect or stand.facts.is_root)):
+        if stand.row is None:
+            # Below a folder that may be seen there may be one that may not.
+            raise self.refused(visit, stand, FolderOp.SEE.value, _NOT_THERE)
+        if selectable and (stand.row.noselect or stand.facts.is_root):
             raise Refused(UNKNOWN)
         return stand
 
@@ -190,6 +195,11 @@ class Judging:
             if refused.verdict.reason is Reason.FOLDER_UNKNOWN:
                 raise MissingTarget(refused.verdict) from None
             raise
+
+
+def _is_own(visit: Visit, stand: Standpoint) -> bool:
+    """Does the owner act? Who logged in as the owner holds what the owner holds, and is another (delegation.md sections 10 and 11)."""
+    return visit.actor.account == stand.facts.owner and visit.actor.via is None
 
 
 class Part:

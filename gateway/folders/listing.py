@@ -1,17 +1,19 @@
 """Which folders are there for this actor, and which of them does he follow?"""
 
+import asyncio
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
-from gateway.folders.judging import Part
+from gateway.folders.judging import Judging, Part
 from gateway.folders.standpoint import Act, Standpoint, standpoint
+from gateway.folders.uses import values as values_of
 from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Survey, Visit
 from policy.folders import FolderOp, SpecialUse
 from policy.grants import Standing
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right
 from policy.status import Access, owner_access
-from store import accounts, annotations, folders, grants, lists, messages, subscriptions
+from store import accounts, folders, grants, lists, messages, subscriptions
 from store.model import FolderRow
 from store.port import DIRECTORY, Tx
 
@@ -21,6 +23,11 @@ _FEW: Final = 20
 
 class Listings(Part):
     """LIST, SUBSCRIBE and UNSUBSCRIBE."""
+
+    def __init__(self, judging: Judging) -> None:
+        super().__init__(judging)
+        # One after another, so that readers stay free for those who asked for something.
+        self._surveying = asyncio.Lock()
 
     async def listing(
         self,
@@ -44,7 +51,7 @@ class Listings(Part):
     async def survey(self, visit: Visit, wanted: Callable[[Address], bool] | None = None, *, own: bool = True) -> Survey:
         """Everything the actor may see, for who is told when it changes. `wanted` as for `listing`. `figures` of what is found says
         whether it may be read; nothing is on record, since no figures are given out."""
-        async with self._judging.snapshot() as snapshot:
+        async with self._surveying, self._judging.snapshot() as snapshot:
             return await snapshot.work(_survey, visit.actor.account, wanted, own)
 
     async def scopes(self, visit: Visit) -> tuple[int, ...]:
@@ -128,7 +135,7 @@ def _list(
         if metadata and not row.noselect:
             decision = stand.judge(FolderOp.GET_METADATA, tx.now)
             if decision.allowed:
-                values = tuple(annotations.values(tx, owner_id, actor, row.id, metadata))
+                values = tuple(values_of(tx, row, actor, metadata))
                 acts.append((stand, FolderOp.GET_METADATA, decision))
         subscribed = _is_subscribed(chosen, row, actor)
         found.append(Listed(owner_id, stand.owner.address, row, stand.held, subscribed, shows, unseen, recent, size, values))

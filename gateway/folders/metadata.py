@@ -1,15 +1,22 @@
 """Which entries has a folder, and who may read and change them (RFC 5464)?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 from gateway.folders.judging import Part
 from gateway.folders.standpoint import Judged
+from gateway.folders.uses import TAKEN, changed_use
+from gateway.folders.uses import values as values_of
 from gateway.folders.values import Place, Visit
 from gateway.refusal import Refused
 from policy.folders import FolderOp
+from policy.identity import AccountId
 from policy.reasons import Reason, Refuse
-from store import annotations
-from store.port import Snapshot
+from store import annotations, subscriptions
+from store.deeds import Several
+from store.folders import USE_ENTRY
+from store.model import FolderRow
+from store.port import Deed, Snapshot, Tx
 
 Values = tuple[tuple[str, bytes | None], ...]
 """Entries by their names in lower case; None: there is no such entry."""
@@ -27,12 +34,12 @@ class Metadata(Part):
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
             decision = self._judging.require(visit, stand, FolderOp.GET_METADATA, snapshot.now)
             assert stand.row is not None
-            found = await snapshot.work(annotations.values, stand.owner.id, actor, stand.row.id, entries, depth)
+            found = await snapshot.work(values_of, stand.row, actor, entries, depth)
         self._judging.note(visit, stand, FolderOp.GET_METADATA, decision)
         return tuple(found)
 
     async def set_metadata(self, visit: Visit, place: Place | None, values: Values) -> None:
-        """All or none; None takes an entry away."""
+        """All or none; None takes an entry away. The entry /private/specialuse is what the folder is for (RFC 6154 section 4)."""
         actor = visit.actor.account
         if place is None:
             if any(annotations.is_shared(entry) for entry, _ in values):
@@ -40,11 +47,24 @@ class Metadata(Part):
             await self._judging.plain(annotations.SetAnnotations(actor, actor, annotations.SERVER, values, visit.origin))
             return
 
-        async def judge(snapshot: Snapshot) -> Judged[None]:
+        async def judge(snapshot: Snapshot) -> Judged[Any]:
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
             decision = self._judging.require(visit, stand, FolderOp.SET_METADATA, snapshot.now)
             assert stand.row is not None
-            deed = annotations.SetAnnotations(stand.owner.id, actor, stand.row.id, values, visit.origin)
-            return deed, stand.witness, ((stand, FolderOp.SET_METADATA, decision),)
+            plain = tuple((entry, value) for entry, value in values if entry != USE_ENTRY)
+            deeds: list[Deed[Any]] = [annotations.SetAnnotations(stand.owner.id, actor, stand.row.id, plain, visit.origin)]
+            if len(plain) < len(values):
+                deeds += await snapshot.ask(_new_use, stand.row, actor, dict(values)[USE_ENTRY], visit.origin)
+            return Several(tuple(deeds)), stand.witness, ((stand, FolderOp.SET_METADATA, decision),)
 
-        await self._judging.act(visit, judge)
+        await self._judging.act(visit, judge, conflict=TAKEN)
+
+
+def _new_use(tx: Tx, row: FolderRow, actor: AccountId, value: bytes | None, origin: int) -> list[Deed[Any]]:
+    change = changed_use(tx, row, actor, value, origin)
+    if change is None:
+        return []
+    if change.special_use is None and (row.owner, row.path) not in subscriptions.of_subscriber(tx, actor):
+        # It was subscribed for what it is for (is_subscribed_unasked), and does not vanish from a client's list with that.
+        return [change, subscriptions.Subscribe(actor, row.owner, row.path)]
+    return [change]

@@ -1,15 +1,15 @@
-"""The octets of stored messages: read for a client, looked through for a search, remembered while they are fetched in pieces."""
+"""The octets of stored messages: read for a client, looked through for a search."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import islice
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.message import envelope as rendering
 from gateway.message.kept import has_field, kept_needle
+from gateway.message.layout import pack
 from gateway.message.preview import preview
 from gateway.message.split import end_of_header, read_header, unfolded
-from gateway.message.structure import Part, parse
+from gateway.message.structure import parse
 from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
 from policy.identity import FolderId
 from store import messages
@@ -25,49 +25,16 @@ BEGINNING: Final = 8 * 1024
 """Octets read of a message of which the header is wanted: most headers end before. The rest is read where this one does not."""
 BATCH: Final = 512
 """Messages whose prepared items are read in one go: some 200 KiB of ENVELOPE."""
-KEPT: Final = 64 << 20
-"""Octets of large messages remembered while clients fetch them in pieces."""
-FEW_PARTS: Final = 200
-"""Parts of a message that are remembered with its octets: some 100 KiB."""
+LAID_OUT: Final = 8 << 20
+"""Octets read in one snapshot to find the parts of messages of which that was not done when they came."""
 
 
+@dataclass(frozen=True, slots=True)
 class Octets:
-    """Where large messages lie, and those of them that are being fetched piece by piece; and what searches ask instead of octets."""
+    """Where large messages lie, and what searches ask instead of octets."""
 
-    __slots__ = ("_kept", "_parts", "_size", "files", "index")
-
-    def __init__(self, files: Files, index: FullText | None = None) -> None:
-        self.files = files
-        self.index = index
-        self._parts: dict[tuple[int, int, int], Part] = {}
-        self._kept: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
-        self._size = 0
-
-    def keep(self, key: tuple[int, int, int], octets: bytes) -> None:
-        """Remember a message; what is stored never changes. `key`: folder, UIDVALIDITY, UID."""
-        if len(octets) <= KEPT and key not in self._kept:
-            self._kept[key] = octets
-            self._size += len(octets)
-            while self._size > KEPT:
-                gone, oldest = self._kept.popitem(last=False)
-                self._parts.pop(gone, None)
-                self._size -= len(oldest)
-
-    def kept(self, key: tuple[int, int, int]) -> bytes | None:
-        """Whether it is still there and may still be read is the caller's to ask."""
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        return found
-
-    def structure(self, key: tuple[int, int, int], octets: bytes) -> Part:
-        """The parts of a message with these octets; of one that is remembered they are found once, unless there are very many."""
-        part = self._parts.get(key)
-        if part is None:
-            part = parse(octets)
-            if key in self._kept and sum(1 for _ in islice(part.walk(), FEW_PARTS + 1)) <= FEW_PARTS:
-                self._parts[key] = part
-        return part
+    files: Files
+    index: FullText | None = None
 
 
 class _Decoding:
@@ -112,13 +79,27 @@ def beginnings_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -
     """(UID, so much of the message that its whole header is in it) of those that are there."""
     found: list[tuple[int, bytes]] = []
     for uid, octets in messages.beginnings(tx, folder, runs_of(sorted(uids)), BEGINNING, files):
-        if len(octets) == BEGINNING and end_of_header(octets) is None:
-            whole = messages.octets(tx, folder, uid, files)
-            if whole is not None:
-                found.append((uid, whole))
-        else:
-            found.append((uid, octets))
+        count = BEGINNING
+        while len(octets) == count and end_of_header(octets) is None:
+            count *= 16
+            ((uid, octets),) = messages.beginnings(tx, folder, ((uid, uid),), count, files)
+        found.append((uid, octets))
     return found
+
+
+def layouts_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> tuple[list[tuple[int, bytes]], int]:
+    """(UID, where the parts stand) of as many of these as have a few MiB together; and how many that were, those that are gone among
+    them."""
+    made: list[tuple[int, bytes]] = []
+    spent = 0
+    for looked_at, uid in enumerate(uids, 1):
+        octets = messages.octets(tx, folder, uid, files)
+        if octets is not None:
+            made.append((uid, pack(parse(octets))))
+            spent += len(octets)
+        if spent >= LAID_OUT:
+            return made, looked_at
+    return made, len(uids)
 
 
 def rendered_again(

@@ -5,12 +5,23 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from gateway.folders.judging import UNKNOWN, Judging
-from gateway.folders.octets import BEGINNING, DECODING, IN_PLACE, Octets, beginnings_of, few, octets_of, previews_of, rendered_again
+from gateway.folders.octets import (
+    BEGINNING,
+    DECODING,
+    IN_PLACE,
+    Octets,
+    beginnings_of,
+    few,
+    layouts_of,
+    octets_of,
+    previews_of,
+    rendered_again,
+)
 from gateway.folders.sorting import SORTED_AT_ONCE, made_again, with_sorting
 from gateway.folders.standpoint import Judged, Standpoint
 from gateway.folders.values import News, Visit
 from gateway.message import envelope as rendering
-from gateway.message.structure import Part
+from gateway.message.layout import is_current
 from gateway.message.text import SORT_VERSION
 from gateway.refusal import Refused
 from policy.folders import FlagChange, FolderOp, selectable_for_writing
@@ -244,23 +255,26 @@ class OpenFolder:
             read = snapshot.ask if len(uids) * BEGINNING <= IN_PLACE else snapshot.work
             return await read(beginnings_of, self.row.id, uids, self._octets.files)
 
-    async def large(self, uid: int) -> bytes | None:
-        """A message of which a piece is wanted; more pieces will be. None: it is gone."""
-        key = (self.row.id, self.row.uidvalidity, uid)
+    async def pieces(self, uid: int, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Of one message the octets from each first offset up to the second, no others being read of a large one. None: it is gone."""
         async with self._reading() as snapshot:
-            kept = self._octets.kept(key)
-            if kept is not None:
-                # Still there? What was expunged is not given out.
-                return kept if await snapshot.ask(messages.rows, self.row.id, ((uid, uid),)) else None
-            found = await snapshot.work(octets_of, self.row.id, (uid,), self._octets.files)
-        for _, octets in found:
-            self._octets.keep(key, octets)
-            return octets
-        return None
+            read = snapshot.ask if sum(high - low for low, high in wanted) <= IN_PLACE else snapshot.work
+            return await read(messages.pieces, self.row.id, uid, wanted, self._octets.files)
 
-    def structure(self, uid: int, octets: bytes) -> Part:
-        """The parts of a message that `large` gave."""
-        return self._octets.structure((self.row.id, self.row.uidvalidity, uid), octets)
+    async def layouts(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
+        """(UID, where its parts stand, gateway/message/layout.py). What was stored before that was noted at delivery is looked at now, and
+        kept."""
+        async with self._reading() as snapshot:
+            ask = snapshot.ask if few(runs) else snapshot.work
+            found = dict(await ask(messages.layouts, self.row.id, runs))
+        old = [uid for uid, layout in found.items() if not is_current(layout)]
+        while old:
+            async with self._reading() as snapshot:
+                made, looked_at = await snapshot.work(layouts_of, self.row.id, old, self._octets.files)
+            found.update(made)
+            self._judging.recorder.put(messages.SetLayouts(self.row.id, tuple((Uid(uid), layout) for uid, layout in made)))
+            old = old[looked_at:]
+        return [(uid, layout) for uid, layout in found.items() if layout is not None and is_current(layout)]
 
     async def search(self, criterion: Criterion, looked_at: Callable[[int], None] | None = None) -> list[int]:
         """UIDs, ascending. Runs in slices, each in a snapshot of its own in which the right is confirmed. `looked_at` is told after

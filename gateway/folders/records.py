@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from gateway.folders.standpoint import Standpoint
+from gateway.folders.standpoint import NOBODY, Standpoint
 from gateway.folders.values import Visit
 from policy.decision import Decision
 from policy.rights import Right, spell_rfc
@@ -121,6 +121,7 @@ def new_decision() -> str:
 def entry_of(visit: Visit, stand: Standpoint, asked: str, number: str, decision: Decision) -> AuditEntry:
     """The record of one decision about a folder. `asked`: the operation; `number`: as `new_decision` gave it."""
     actor = visit.actor
+    is_known = stand.owner.id != NOBODY
     return AuditEntry(
         decision=number,
         event="folder access",
@@ -129,8 +130,8 @@ def entry_of(visit: Visit, stand: Standpoint, asked: str, number: str, decision:
         actor_address=str(actor.address),
         person=actor.person if actor.via is not None else None,
         person_address=str(actor.via_address or ""),
-        principal=stand.owner.id,
-        principal_address=str(stand.owner.address),
+        principal=stand.owner.id if is_known else None,
+        principal_address=str(stand.owner.address) if is_known else "",
         right=asked,
         because=decision.because,
         protocol=visit.protocol,

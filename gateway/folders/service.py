@@ -15,6 +15,7 @@ from gateway.folders.octets import IN_PLACE, Octets, octets_of
 from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
 from gateway.folders.standpoint import NOBODY, Judged, Standpoint
+from gateway.folders.uses import NOT_ONES_OWN, require_free
 from gateway.folders.values import ROOT, Figures, NewItem, Place, Visit
 from gateway.refusal import Refused
 from policy.cos import DelegatedTrash
@@ -105,6 +106,12 @@ class Folders(Entries, Listings, Quotas, Metadata):
         self._judging.note(visit, stand, FolderOp.READ, decision)
         return Figures(stand.row, unseen, recent, size)
 
+    async def admits(self, visit: Visit, place: Place) -> None:
+        """Raises Refused unless messages may be filed there; nothing is recorded before they are."""
+        async with self._judging.snapshot() as snapshot:
+            target = await self._judging.target(snapshot, visit, place)
+            self._judging.require(visit, target, FolderOp.INSERT, snapshot.now)
+
     async def rights(self, visit: Visit, place: Place) -> Right:
         """MYRIGHTS."""
         async with self._judging.snapshot() as snapshot:
@@ -113,16 +120,20 @@ class Folders(Entries, Listings, Quotas, Metadata):
             return stand.held
 
     async def create(self, visit: Visit, place: Place, special_use: SpecialUse | None = None) -> FolderRow:
-        """With the parents that are missing, each judged as the nearest folder there is."""
+        """With the parents that are missing, each judged as the nearest folder there is. `special_use`: in one's own mailbox only."""
 
         async def judge(snapshot: Snapshot) -> Judged[FolderRow]:
             above = await self._judging.stand(snapshot, visit.actor.account, place.parent)
             if above is None:
                 raise Refused(UNKNOWN)
             here = await self._judging.stand(snapshot, visit.actor.account, place)
-            if here is not None and here.row is not None and not here.row.noselect:
+            if here is not None and here.row is not None and (not here.row.noselect or Right.LOOKUP not in here.held):
                 self._taken(visit, here, above, snapshot.now)
             decision = self._judging.require(visit, above, FolderOp.CREATE, snapshot.now)
+            if special_use is not None:
+                if above.owner.id != visit.actor.account:
+                    raise Refused(NOT_ONES_OWN)
+                await snapshot.ask(require_free, above.owner.id, special_use)
             missing = await snapshot.ask(_missing_parents, above.owner.id, place.path)
             deed = folders.CreateFolder(above.owner.id, place.path, missing, special_use)
             return deed, above.witness, ((above, FolderOp.CREATE, decision),)

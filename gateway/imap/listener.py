@@ -508,7 +508,8 @@ class Connection:
         """One command, to its tagged answer."""
         await self._carrier.drain()
         session = self.session
-        output = Output(self, utf8=session.takes_utf8)
+        output = Output(self, utf8=session.takes_utf8, still=session.still)
+        session.began = output.sent
         tag: bytes | None = None
         row: Command | None = None
         answer = Answer()
@@ -546,6 +547,7 @@ class Connection:
         except No as error:
             ended, ok = Status(Condition.NO, error.text, error.code, tag), False
         except Refused as error:
+            await session.have_looked(error.verdict)
             said = refusal(error.verdict, target=isinstance(error, MissingTarget))
             ended, ok = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag), False
             if said.ends:
@@ -605,7 +607,7 @@ class Connection:
         return self._progress
 
     async def _idled(self, tag: bytes, *, done: bool) -> None:
-        output = Output(self, utf8=self.session.takes_utf8)
+        output = Output(self, utf8=self.session.takes_utf8, still=self.session.still)
         if not done:
             output.say(Status(Condition.BAD, "expected DONE", None, tag))
             output.flush()
@@ -624,7 +626,7 @@ class Connection:
         """News while no command runs: of policy always, of messages while the client is idling or wants them at any time."""
         await self._carrier.drain()
         session = self.session
-        output = Output(self, utf8=session.takes_utf8)
+        output = Output(self, utf8=session.takes_utf8, still=session.still)
         try:
             if session.news & News.POLICY:
                 await session.renew(output)

@@ -9,7 +9,7 @@ from policy.reasons import Defer, Reason, Refuse, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A tagged NO: response code (RFC 3501, 5530, 4315, 4978, 9208) and human-readable text. `ends`: BYE follows."""
+    """A tagged NO: response code (RFC 3501, 5530, 6154, 9208) and human-readable text. `ends`: BYE follows."""
 
     code: bytes | None
     text: str
@@ -56,6 +56,7 @@ WORDS: Mapping[Reason, _Words] = MappingProxyType(
         Reason.OWNER_MAINTENANCE: _Words(b"UNAVAILABLE", "the owner's account is in maintenance, try again later"),
         Reason.FOLDER_EXISTS: _Words(b"ALREADYEXISTS", "there is a folder of this name already"),
         Reason.NOT_ALLOWED_ON_THIS_FOLDER: _Words(b"CANNOT", _said("", "this cannot be done to this folder")),
+        Reason.SPECIAL_USE: _Words(b"USEATTR", _said("", "the folder cannot serve so")),
         Reason.OVER_QUOTA: _Words(b"OVERQUOTA", _said("", "the mailbox is full")),
         Reason.LIMIT: _Words(b"LIMIT", _said("", "a limit is reached")),
         Reason.GRANT_NOT_POSSIBLE: _Words(b"CANNOT", _said("", "this right cannot be given so")),

@@ -34,16 +34,19 @@ from gateway.imap.responses import (
 from gateway.imap.sections import PartReader
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
-from gateway.refusal import Refused
+from gateway.refusal import Refused, until
 from gateway.sessions import Sessions
 from policy.identity import Actor, Address, FolderId
-from policy.reasons import Defer, Refuse
+from policy.reasons import Defer, Reason, Refuse, Verdict
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
 FLUSH: Final = 65_536
 """Octets of answers collected before they are sent and the peer is waited for."""
 SLICE: Final = 0.002
 """Seconds a command may keep the loop to itself."""
+UNSEEN: Final = 0.002
+"""Seconds from a command to the answer that there is no such folder of somebody else's: more than looking for it takes, be it hidden,
+missing or shared with hundreds (delegation.md section 2)."""
 STATES: Final = 64 << 20
 """Octets of folder states kept while no session uses them; a folder of 10,000 messages takes 200 KB."""
 SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"IMAP4REV2": b"IMAP4rev2", b"RIGHTS=KXTE": b"RIGHTS=kxte"})
@@ -119,12 +122,16 @@ class Outlet(Protocol):
 class Output:
     """What a command says, collected and sent in pieces. `utf8`: the client takes UTF-8 in names. `done` of `goal` is how far a
     command has come that takes its time, None: nobody knows; `sent`: when the client last heard of it (seconds, monotonic).
+    `still`: raises Refused when what is left may not be said any more; asked after every wait for the peer.
     """
 
-    __slots__ = ("_outlet", "_parts", "_since", "_size", "done", "goal", "sent", "tag", "utf8")
+    __slots__ = ("_outlet", "_parts", "_since", "_size", "_still", "done", "goal", "sent", "tag", "utf8")
 
-    def __init__(self, outlet: Outlet, tag: bytes | None = None, *, utf8: bool = False) -> None:
+    def __init__(
+        self, outlet: Outlet, tag: bytes | None = None, *, utf8: bool = False, still: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._outlet = outlet
+        self._still = still
         self._parts: list[bytes] = []
         self._size = 0
         self._since = self.sent = time.monotonic()
@@ -163,10 +170,12 @@ class Output:
     async def breathe(self) -> None:
         """To be awaited between messages: sends when there is enough, waits for a slow peer, lets others run.
 
-        Raises ConnectionError when the peer is gone.
+        Raises ConnectionError when the peer is gone, Refused as `still` does.
         """
         if self._size >= FLUSH:
             await self._outlet.deliver(self._collected())
+            if self._still is not None:
+                await self._still()
         now = time.monotonic()
         if now - self._since > SLICE:
             await asyncio.sleep(0)
@@ -381,8 +390,11 @@ class Watch(Protocol):
     def added(self, folder: FolderId, modseq: int) -> None:
         """The client itself put messages into this folder."""
 
-    def left(self, folder: FolderId, modseq: int) -> None:
-        """The folder is selected no more; up to this mod-sequence the client knows all of it."""
+    def asked(self, folder: FolderId) -> None:
+        """The client asked for figures of this folder itself, and has those of now."""
+
+    def left(self, folder: FolderId, view: View) -> None:
+        """The folder is selected no more; the client knows of it what it was told there."""
 
     async def include_metadata(self) -> None:
         """Entries of every folder are told as well. Raises Refused."""
@@ -443,6 +455,7 @@ class Session:
     __slots__ = (
         "_leave",
         "actor",
+        "began",
         "enabled",
         "heard",
         "interest",
@@ -467,6 +480,7 @@ class Session:
         self.enabled: frozenset[bytes] = frozenset()
         self.interest: Interest | None = None
         self.news = News(0)
+        self.began = 0.0
         self.heard = Heard()
         self.watch: Watch | None = None
         self._leave: Callable[[], None] | None = None
@@ -572,6 +586,13 @@ class Session:
         mine = owner == self.actor.address
         return self.names.spell(FolderName(None if mine else str(owner), path[1:]))
 
+    async def have_looked(self, verdict: Verdict | None = None) -> None:
+        """Before the answer that there is no such folder (`verdict` None: or that one of them was passed over): the time since the
+        command `began` is the same for a folder that is not there and for one that may not be seen.
+        """
+        if verdict is None or (verdict.reason is Reason.FOLDER_UNKNOWN and verdict.decision):
+            await until(self.began + UNSEEN)
+
     # --- the selected folder
 
     @property
@@ -609,7 +630,7 @@ class Session:
         if selected.view.has_claimed:
             selected.folder.claim_recent()
         if self.watch is not None:
-            self.watch.left(selected.folder.row.id, selected.view.modseq)
+            self.watch.left(selected.folder.row.id, selected.view)
         if self.interest is not None:
             self.interest.follow_folder(None)
             self.interest.follow_scopes(())
@@ -729,6 +750,18 @@ class Session:
         if self.selected is not None:
             output.say(Status(Condition.OK, "mod-sequences are told", highestmodseq(self.selected.view.modseq)))
 
+    async def still(self) -> None:
+        """In the middle of an answer: may the selected folder still be read? Who reads slowly gets no more of it than others. What
+        there is to tell of policy is told after the command. Raises Refused.
+        """
+        if self.selected is None or not self.news & News.POLICY:
+            return
+        try:
+            await self.selected.folder.renew()
+        except Refused as refused:
+            if refused.verdict.reason is not Reason.BUSY:
+                raise
+
     async def renew(self, output: Output) -> None:
         """Policy changed, or a right's time is over: may the folder still be read, may it still be changed?
 
@@ -741,7 +774,7 @@ class Session:
         try:
             await selected.folder.renew()
         except Refused as refused:
-            if isinstance(refused.verdict, Defer) and refused.verdict.reason.value == "busy":
+            if isinstance(refused.verdict, Defer) and refused.verdict.reason is Reason.BUSY:
                 raise
             said = farewell(refused.verdict)
             output.say(Status(Condition.BYE, said.text, None if said.code is None else Code(said.code)))

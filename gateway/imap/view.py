@@ -415,6 +415,12 @@ class View:
         alive = self.state.uids
         return bool(self.exists) and bisect_right(alive, self.uids[self.exists - 1]) < self.exists
 
+    @property
+    def counted(self) -> int:
+        """Up to this mod-sequence it was told which messages there are, whatever it was told of their flags."""
+        state = self.state
+        return state.modseq if self.exists == len(state.uids) and not self.withholds else self.modseq
+
     def told(self, modseq: int) -> None:
         """The client knows which flags the messages have that this deed changed: it did so itself, and was answered or knew them before."""
         if self._told is None:

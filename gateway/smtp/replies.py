@@ -59,6 +59,7 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
         Reason.OWNER_MAINTENANCE: Words("450 4.2.1", "450 4.2.1", "the owner's account is in maintenance, try again later"),
         Reason.FOLDER_EXISTS: Words("550 5.2.0", "450 4.2.0", "there is a folder of this name already"),
         Reason.NOT_ALLOWED_ON_THIS_FOLDER: Words("550 5.2.0", "450 4.2.0", "this cannot be done to this folder", "{}"),
+        Reason.SPECIAL_USE: Words("550 5.2.0", "450 4.2.0", "the folder cannot serve so", "{}"),
         Reason.OVER_QUOTA: Words("552 5.2.2", "452 4.2.2", "the mailbox is full", "{}"),
         Reason.LIMIT: Words("552 5.3.4", "452 4.5.3", "a limit is reached", "a limit is reached: {}"),
         Reason.GRANT_NOT_POSSIBLE: Words("550 5.7.1", "450 4.7.1", "this right cannot be given so", "{}"),

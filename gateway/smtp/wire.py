@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from gateway.carrier import feed_tls
 from gateway.certificate import end_point_of
 from gateway.smtp.proxy import NoHeader, read_header
 from gateway.smtp.replies import farewell
@@ -408,7 +409,7 @@ class Wire(SMTP):
             self.inbox.clear()
             self._arrived = False
             if early:
-                self.loop.call_soon(_feed, transport.get_protocol(), early)
+                self.loop.call_soon(feed_tls, transport.get_protocol(), early)
             secured = await handshake
         except (TimeoutError, OSError):
             raise Hangup(None) from None
@@ -458,18 +459,6 @@ class Wire(SMTP):
         fields = {"listener": self.terms.name, "peer": self.address, "error_id": error_id}
         log.error("smtp.fault", exc_info=error, extra={"fields": fields})
         return f"451 4.3.0 something went wrong here, try again later ({error_id})"
-
-
-def _feed(protocol: asyncio.BaseProtocol, octets: bytes) -> None:
-    """What arrived before TLS had the transport, into TLS; both asyncio's and uvloop's are buffered protocols."""
-    secure = cast(asyncio.BufferedProtocol, protocol)
-    view = memoryview(octets)
-    while view:
-        buffer = memoryview(secure.get_buffer(len(view)))
-        size = min(len(buffer), len(view))
-        buffer[:size] = view[:size]
-        secure.buffer_updated(size)
-        view = view[size:]
 
 
 def peer_address(peername: object) -> str:

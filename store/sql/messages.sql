@@ -67,8 +67,8 @@ INSERT INTO message (key, blob, size, received, saved, flags, modseq)
 VALUES (:key, :blob, :size, :received, :saved, :flags, :modseq)
 
 -- insert_wire
-INSERT INTO wire (key, rendering, envelope, structure, body, preview)
-VALUES (:key, :rendering, :envelope, :structure, :body, :preview)
+INSERT INTO wire (key, rendering, envelope, structure, body, preview, layout)
+VALUES (:key, :rendering, :envelope, :structure, :body, :preview, :layout)
 
 -- insert_head
 INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id,
@@ -80,8 +80,8 @@ VALUES (:key, :sent, :sent_day, :sender, :recipient, :copied, :subject, :message
 INSERT INTO seen (actor, key, is_seen, modseq) VALUES (:actor, :key, :is_seen, :modseq)
 
 -- copy_wire
-INSERT INTO wire (key, rendering, envelope, structure, body, preview)
-SELECT key + :shift, rendering, envelope, structure, body, preview FROM wire WHERE key BETWEEN :low AND :high
+INSERT INTO wire (key, rendering, envelope, structure, body, preview, layout)
+SELECT key + :shift, rendering, envelope, structure, body, preview, layout FROM wire WHERE key BETWEEN :low AND :high
 
 -- copy_head
 INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id,
@@ -182,3 +182,9 @@ SELECT key & 4294967295, preview FROM wire WHERE key BETWEEN :low AND :high ORDE
 
 -- set_preview
 UPDATE wire SET preview = :preview WHERE key = :key
+
+-- layouts
+SELECT key & 4294967295, layout FROM wire WHERE key BETWEEN :low AND :high ORDER BY key
+
+-- set_layout
+UPDATE wire SET layout = :layout WHERE key = :key

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.addresses import TcpAddress, UnixAddress, is_host, read_listen_address, read_network, read_relay
+from config.addresses import (
+    MailExchangers,
+    TcpAddress,
+    UnixAddress,
+    is_host,
+    read_listen_address,
+    read_network,
+    read_relay,
+    read_resolver,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +103,34 @@ def test_a_relay_is_read(written: str, host: str, port: int, implicit_tls: bool,
     assert relay is not None
     assert (relay.host, relay.port, relay.implicit_tls, relay.username) == (host, port, implicit_tls, username)
     assert (relay.password.get_secret_value() if relay.password else None) == password
+
+
+def test_mx_is_the_exchangers_of_each_domain() -> None:
+    assert read_relay("mx") == MailExchangers()
+    assert str(read_relay("mx")) == "mx"
+    assert read_relay(MailExchangers()) == MailExchangers()
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port"),
+    [
+        ("192.0.2.53", "192.0.2.53", 53),
+        ("192.0.2.53:5353", "192.0.2.53", 5353),
+        ("2001:db8::53", "2001:db8::53", 53),
+        ("[2001:db8::53]:54", "2001:db8::53", 54),
+        (TcpAddress("::1", 1), "::1", 1),
+    ],
+)
+def test_a_resolver_is_read(written: object, host: str, port: int) -> None:
+    assert read_resolver(written) == TcpAddress(host, port)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "dns.test", "192.0.2.53:", "192.0.2.53:0", "192.0.2.53:99999", "[::1", "::1]:53", "a:53", 53, None]
+)
+def test_what_is_no_resolver_is_refused(written: object) -> None:
+    with pytest.raises(ValueError, match=r"must be a text|is no IP address"):
+        read_resolver(written)
 
 
 @pytest.mark.parametrize("written", [None, ""])

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import pytest
+
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.folders import Folders
 from gateway.message.canonical import read_address
@@ -105,6 +107,18 @@ class House:
             await self.store.do(SetAccountStatus(made, status))
         self.ids[name] = made
         return made
+
+    def deeds_done(self, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+        """Every deed from now on, as it is done."""
+        deeds: list[object] = []
+        through = self.store.do
+
+        async def noted(deed: Any, *rest: Any, **options: Any) -> Any:
+            deeds.append(deed)
+            return await through(deed, *rest, **options)
+
+        monkeypatch.setattr(self.store, "do", noted)
+        return deeds
 
     async def status(self, name: str, status: AccountStatus) -> None:
         await self.store.do(SetAccountStatus(self.ids[name], status))

@@ -14,11 +14,11 @@ from gateway.refusal import Refused
 from gateway.sasl.exchange import Credentials
 from gateway.sources import FailingSources
 from policy.grants import SendRight
-from policy.identity import Actor
+from policy.identity import Actor, Address
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import AccountStatus
 from store import login as login_store
-from store.accounts import DeleteAccount, SetMustChangePassword, SetVerifier
+from store.accounts import DeleteAccount, RenameAccount, SetMustChangePassword, SetVerifier
 from store.addresses import AddAlias
 from store.errors import Busy
 from tests.gateway.house import SECOND, House, address, opened
@@ -217,14 +217,7 @@ async def test_every_wrong_password_costs_one_durable_write(door: Door, tmp_path
     await door.house.account("locked", password=WORD, lockout_max_failures="1")
     await door.come("locked", "wrong")
     await door.house.account("careless", password=WORD, lockout_enabled="FALSE")
-    deeds: list[object] = []
-    through = door.house.store.do
-
-    async def noted(deed: Any, *rest: Any, **options: Any) -> Any:
-        deeds.append(deed)
-        return await through(deed, *rest, **options)
-
-    monkeypatch.setattr(door.house.store, "do", noted)
+    deeds = door.house.deeds_done(monkeypatch)
     watching = sqlite3.connect(next(tmp_path.rglob("procura.db")))
     tries = {
         "unknown": ("nobody", "x"),
@@ -359,6 +352,18 @@ async def test_what_ends_a_session_as_another(door: Door) -> None:
     assert await door.confirm(actor) is None
     house.clock.turn(60)
     assert await door.confirm(actor) is not None
+
+
+@pytest.mark.parametrize(("renamed", "authzid"), [("anna", ""), ("bruno", "bruno@acme.test"), ("anna", "bruno@acme.test")])
+async def test_another_address_ends_a_session(door: Door, renamed: str, authzid: str) -> None:
+    """What other people's folders are called rests on whose address is whose."""
+    house = door.house
+    await house.grant("bruno", "anna", SendRight.LOGIN_AS)
+    credentials = Credentials("PLAIN", "anna@acme.test", authzid, WORD.encode())
+    actor = await door.login.authenticate(credentials, Peer("192.0.2.1", "imap", tls=True))
+    assert await door.confirm(actor) is None
+    await house.store.do(RenameAccount(house.ids[renamed], Address("other", "acme.test")))
+    assert await door.confirm(actor) == Refuse(Reason.SESSION_ENDED, "the account was renamed")
 
 
 async def test_what_is_noted_is_noted_unawaited_and_at_most_hourly(door: Door) -> None:

@@ -462,14 +462,7 @@ async def test_every_failure_costs_one_durable_write(door: Door, tmp_path: Path,
     await door.house.account("locked", password=WORD, lockout_max_failures="1")
     await door.come("PLAIN", "locked", "wrong")
     await door.house.store.do(SetVerifier(door.house.ids["bruno"], door.house.passwords.verifiers_now(WORD).argon2))
-    deeds: list[object] = []
-    through = door.house.store.do
-
-    async def noted(deed: Any, *rest: Any, **options: Any) -> Any:
-        deeds.append(deed)
-        return await through(deed, *rest, **options)
-
-    monkeypatch.setattr(door.house.store, "do", noted)
+    deeds = door.house.deeds_done(monkeypatch)
     watching = sqlite3.connect(next(tmp_path.rglob("procura.db")))
     tries = {
         "scram, unknown": ("SCRAM-SHA-256", "nobody", "x"),

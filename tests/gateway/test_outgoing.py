@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
 import time
 import tracemalloc
@@ -40,6 +41,7 @@ class Far:
     connections: int = 0
     batches: list[bytes] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def answer(self, key: str, otherwise: str) -> bytes | None:
         waiting = self.answers.get(key)
@@ -48,6 +50,7 @@ class Far:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         try:
             await self._dialogue(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
@@ -89,7 +92,7 @@ class Far:
                 return
             if verb == "QUIT":
                 return
-            if verb == "STARTTLS" and reply == b"220 go\r\n" and self.tls is not None:
+            if verb == "STARTTLS" and reply is not None and reply.startswith(b"220") and self.tls is not None:
                 await writer.start_tls(self.tls)
             if verb == "DATA" and reply is not None and reply.startswith(b"354"):
                 while not (pending.startswith(b".\r\n") or b"\r\n.\r\n" in pending):
@@ -217,6 +220,39 @@ async def test_that_it_was_closed_meanwhile_is_nobodys_fault(answer: str | None)
         there.answers = {"MAIL": [answer]}
         assert (await handed(one))[0].fate is Fate.SENT
         assert (there.connections, len(there.taken)) == (2, 2)
+        await one.close()
+
+
+async def test_what_was_said_unasked_is_no_answer_to_the_next_message() -> None:
+    async with far() as there:
+        there.answers = {"END": ["250 2.0.0 taken", "250 2.0.0 taken"]}
+        one = relay(there.port)
+        await handed(one)
+        (writer,) = there.writers
+        writer.write(b"250 2.0.0 stray\r\n")
+        await asyncio.sleep(0.05)
+        there.answers = {"MAIL": ["550 5.7.1 not you"]}
+        assert (await handed(one))[0].reply == "550 5.7.1 not you"
+        assert there.connections == 2
+        await one.close()
+
+
+async def test_a_flood_between_two_messages_is_not_kept() -> None:
+    async with far() as there:
+        one = relay(there.port)
+        await handed(one)
+        (writer,) = there.writers
+        tracemalloc.start()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    while True:
+                        writer.write(b"250 ok\r\n" * 10_000)
+                        await writer.drain()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 4_000_000
         await one.close()
 
 

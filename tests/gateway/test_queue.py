@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway import queue as service
+from gateway.arrival import arrived
 from gateway.queue import Queue, QueueRules
-from gateway.relay import NextHop, Relay
+from gateway.relay import Fate, NextHop, Outcome, Parameters, Relay
 from policy.delivery import Door
+from policy.grants import SendRight
+from policy.identity import Address
 from policy.status import AccountStatus
 from store.accounts import CreateAccount, DeleteAccount
 from store.domains import CreateDomain
 from store.errors import Busy
-from store.model import QueueState
-from store.queue import ClaimDue, FreeLeases
+from store.model import QueueKind, QueueState
+from store.queue import (
+    AcceptMessage,
+    ClaimDue,
+    DropQueued,
+    FreeLeases,
+    HandedOn,
+    HoldQueued,
+    OntoQueue,
+    ReleaseQueued,
+    Reschedule,
+    RetryNow,
+)
 from tests.gateway.house import SECOND, House, address, letter, opened
 from tests.live.next_hop import NextHop as Sink
 from tests.live.next_hop import next_hop as listening
@@ -259,6 +276,347 @@ async def test_bounces_of_bounces_end(house: House, sink: Sink) -> None:
     await once(queue)
     assert await house.queued() == []
     assert len(await house.mail("anna")) == 1
+
+
+# --- several destinations
+
+
+@dataclass
+class Roads:
+    """In place of the relay, every domain a destination of its own: `down` cannot be reached, `said` is answered otherwise, `gate`
+    holds a domain's dialogues up. `most` of them were open at a time, by domain and altogether ("")."""
+
+    by_domain: bool = True
+    down: set[str] = field(default_factory=set)
+    said: dict[str, Outcome] = field(default_factory=dict)
+    gate: dict[str, asyncio.Event] = field(default_factory=dict)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    now: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    parameters: list[Parameters] = field(default_factory=list)
+
+    async def send(
+        self, reverse_path: Address | None, recipients: Sequence[Address], octets: bytes, smtputf8: bool, *, parameters: Parameters
+    ) -> dict[Address, Outcome]:
+        (domain,) = {one.domain for one in recipients}
+        self.asked.append(tuple(map(str, recipients)))
+        self.parameters.append(parameters)
+        for key in (domain, ""):
+            self.now[key] += 1
+            self.most[key] = max(self.most[key], self.now[key])
+        try:
+            if domain in self.gate:
+                await self.gate[domain].wait()
+            await asyncio.sleep(0)
+        finally:
+            for key in (domain, ""):
+                self.now[key] -= 1
+        if domain in self.down:
+            return dict.fromkeys(recipients, Outcome(Fate.LATER, f"4.4.1 {domain} is down", unreachable=True))
+        outcomes = {one: self.said.get(str(one), Outcome(Fate.SENT, "250 taken")) for one in recipients}
+        self.sent += [str(one) for one, outcome in outcomes.items() if outcome.fate is Fate.SENT]
+        return outcomes
+
+    async def close(self) -> None:
+        pass
+
+
+def by_roads(house: House, roads: Roads, rules: QueueRules = RULES) -> Queue:
+    return Queue(house.store, house.files, house.delivery, roads, rules)  # type: ignore[arg-type]
+
+
+async def test_a_destination_that_is_down_is_asked_by_one_message_and_longer_each_time(house: House) -> None:
+    roads = Roads(down={"down.test"})
+    queue = by_roads(house, roads, QueueRules((60.0, 300.0, 900.0), 0.0, 50, each=3))
+    for number in range(20):
+        await send(house, [f"x{number}@down.test", f"x{number}@up.test"])
+    await once(queue)
+    assert len(roads.sent) == 20
+    assert len(roads.asked) == 23, "three at a time, until it is known"
+    waits = []
+    for _ in range(4):
+        rows = await house.queued()
+        assert len(rows) == 20
+        first = min(row.due for row in rows)
+        waits.append((first - house.clock.at) / SECOND)
+        assert {row.last_reply for row in rows} == {"4.4.1 down.test is down"}
+        assert max(row.due for row in rows) - house.clock.at <= 1.21 * waits[-1] * SECOND, "they do not stay away for much longer"
+        asked = len(roads.asked)
+        house.clock.at = first - 1
+        await once(queue)
+        assert len(roads.asked) == asked, "not before its time"
+        house.clock.at = max(row.due for row in rows)
+        await once(queue)
+        assert len(roads.asked) == asked + 1
+    assert [60 <= waits[0] <= 67, 300 <= waits[1] <= 331, 900 <= waits[2] <= 991, 900 <= waits[3] <= 991] == [True] * 4
+    assert sum(row.attempts for row in await house.queued()) == 3 + 4
+    # Mail that comes meanwhile waits too, and when it is there again everything goes at once.
+    await send(house, ["new@down.test"])
+    asked = len(roads.asked)
+    await once(queue)
+    assert len(roads.asked) == asked
+    roads.down.clear()
+    house.clock.turn(2000)
+    await once(queue)
+    assert await house.queued() == []
+    assert len(roads.sent) == 41
+
+
+async def test_an_operator_who_says_now_is_not_made_to_wait(house: House) -> None:
+    roads = Roads(down={"down.test"})
+    queue = by_roads(house, roads)
+    unwatch = house.store.watch(queue.told)
+    await send(house, ["x@down.test", "y@down.test"])
+    await once(queue)
+    roads.down.clear()
+    await once(queue)
+    assert roads.sent == []
+    await house.store.do(RetryNow())
+    await asyncio.sleep(0.01)
+    await once(queue)
+    assert sorted(roads.sent) == ["x@down.test", "y@down.test"]
+    unwatch()
+
+
+async def test_a_fault_of_one_message_keeps_no_other_back(house: House) -> None:
+    roads = Roads(said={"x@far.test": Outcome(Fate.LATER, "451 4.7.1 greylisted")})
+    queue = by_roads(house, roads)
+    await send(house, ["x@far.test"])
+    await once(queue)
+    await send(house, ["y@far.test"])
+    await once(queue)
+    assert roads.sent == ["y@far.test"]
+
+
+async def test_dialogues_are_counted_by_destination_and_altogether(house: House) -> None:
+    roads = Roads(gate={f"d{number}.test": asyncio.Event() for number in range(4)})
+    queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 5, each=2))
+    for number in range(40):
+        await send(house, [f"x{number}@d{number % 4}.test"])
+    async with asyncio.TaskGroup() as attempts:
+        await queue.round(attempts)
+        await asyncio.sleep(0.05)
+        assert roads.now[""] == 5
+        for gate in roads.gate.values():
+            gate.set()
+    assert len(roads.sent) == 40
+    assert roads.most == {"": 5, "d0.test": 2, "d1.test": 2, "d2.test": 2, "d3.test": 2} or roads.most[""] == 5
+    assert max(count for domain, count in roads.most.items() if domain) == 2
+
+
+async def test_a_slow_destination_keeps_nobody_waiting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "EACH", 5)
+    monkeypatch.setattr(service, "ROUND", 10)
+    roads = Roads(gate={"slow.test": asyncio.Event()})
+    queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 50, each=2))
+    for number in range(60):
+        await send(house, [f"x{number}@slow.test"])
+    await house.status("bruno", AccountStatus.MAINTENANCE)
+    await house.bring(Door.MX, STRANGER, ["bruno"], MAIL)
+    async with asyncio.TaskGroup() as attempts:
+        for _ in range(5):
+            await queue.round(attempts)
+        assert len(queue._in_hand) < 25, "what waits for it stays in the store"
+        await send(house, [f"y{number}@quick{number}.test" for number in range(30)])
+        await house.status("bruno", AccountStatus.ACTIVE)
+        for _ in range(10):
+            await queue.round(attempts)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        assert len(roads.sent) == 30
+        assert len(await house.mail("bruno")) == 1
+        roads.gate["slow.test"].set()
+    for _ in range(20):
+        await once(queue)
+    assert len(roads.sent) == 90
+    assert await house.queued() == []
+    assert queue._destinations == {}
+
+
+async def test_one_relay_that_is_slow_keeps_held_mail_from_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "EACH", 5)
+    monkeypatch.setattr(service, "ROUND", 10)
+    roads = Roads(by_domain=False, gate={"slow.test": asyncio.Event()})
+    queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 50, each=2))
+    for number in range(30):
+        await send(house, [f"x{number}@slow.test"])
+    await house.status("bruno", AccountStatus.MAINTENANCE)
+    await house.bring(Door.MX, STRANGER, ["bruno"], MAIL)
+    async with asyncio.TaskGroup() as attempts:
+        for _ in range(5):
+            await queue.round(attempts)
+        await house.status("bruno", AccountStatus.ACTIVE)
+        await queue.round(attempts)
+        await asyncio.sleep(0.1)
+        assert len(await house.mail("bruno")) == 1
+        roads.gate["slow.test"].set()
+
+
+async def test_that_it_is_late_is_told_while_nobody_is_reached(house: House) -> None:
+    roads = Roads(down={"down.test"})
+    queue = by_roads(house, roads, QueueRules((600.0,), 3600.0, 50))
+    for number in range(3):
+        await send(house, [f"x{number}@down.test", f"y{number}@down.test"])
+    for _ in range(12):
+        await once(queue)
+        house.clock.at = max(row.due for row in await house.queued())
+    warnings = await house.mail("anna")
+    assert len(warnings) == 3
+    assert all(one.count(b"Action: delayed") == 2 for one in warnings)
+    house.clock.turn(5 * 86400)
+    for _ in range(3):
+        await once(queue)
+        house.clock.turn(700)
+    assert await house.queued() == []
+    bounces = (await house.mail("anna"))[3:]
+    assert len(bounces) == 3
+    assert all(b"Status: 4.4.7" in one and b"down.test is down" in one for one in bounces)
+
+
+async def test_the_actors_part_of_what_was_not_delivered_is_on_record(house: House) -> None:
+    await house.grant("bruno", "anna", SendRight.SEND_AS)
+    roads = Roads(said={"x@far.test": Outcome(Fate.NEVER, "550 5.1.1 nobody")})
+    await house.submit("anna", "bruno", ["x@far.test"], letter("bruno@acme.test", "x@far.test"))
+    await send(house, ["x@far.test"])
+    await once(by_roads(house, roads))
+    (report,) = await house.mail("bruno")
+    assert b"anna" not in report
+    (entry,) = [row.entry for row in await house.records() if row.entry.event == "not delivered"]
+    assert (entry.actor, entry.actor_address) == (house.ids["anna"], "anna@acme.test")
+    assert (entry.principal, entry.principal_address) == (house.ids["bruno"], "bruno@acme.test")
+    assert entry.because == "5.1.1 550 5.1.1 nobody"
+    assert entry.detail == "x@far.test"
+    assert len(await house.mail("anna")) == 1
+
+
+async def test_what_is_dropped_while_it_is_tried_harms_no_other(house: House) -> None:
+    roads = Roads(gate={"far.test": asyncio.Event()}, said={"z@far.test": Outcome(Fate.NEVER, "550 no")})
+    queue = by_roads(house, roads)
+    await send(house, ["x@far.test", "y@far.test", "z@far.test"])
+    async with asyncio.TaskGroup() as attempts:
+        await queue.round(attempts)
+        await asyncio.sleep(0.02)
+        rows = await house.queued()
+        await house.store.do(DropQueued((rows[0].id, rows[2].id)))
+        roads.gate["far.test"].set()
+    assert await house.queued() == []
+    assert len(roads.asked) == 1
+    assert await house.mail("anna") == []
+
+
+async def test_parameters_go_along(house: House) -> None:
+    roads = Roads()
+    expires = house.clock.at + 86400 * SECOND
+    rows = [
+        OntoQueue(QueueKind.RELAY, recipient, arrived(MAIL), "", expires, parameters=parameters)
+        for recipient, parameters in (
+            ("x@far.test", '{"mail": ["RET=HDRS"], "rcpt": ["NOTIFY=NEVER"]}'),
+            ("y@far.test", '{"mail": ["RET=HDRS"]}'),
+        )
+    ]
+    await house.store.do(AcceptMessage("k", queued=tuple(rows)))
+    await once(by_roads(house, roads))
+    (parameters,) = roads.parameters
+    assert parameters == Parameters(("RET=HDRS",), {address("x@far.test"): ("NOTIFY=NEVER",), address("y@far.test"): ()})
+
+
+async def test_what_is_held_by_hand_is_not_tried(house: House) -> None:
+    roads = Roads()
+    queue = by_roads(house, roads)
+    await send(house, ["x@far.test"])
+    (row,) = await house.queued()
+    await house.store.do(HoldQueued((row.id,)))
+    house.clock.turn(9 * 86400)
+    await once(queue)
+    assert (roads.asked, await house.mail("anna")) == ([], [])
+    await house.store.do(ReleaseQueued((row.id,)))
+    await once(queue)
+    assert roads.sent == ["x@far.test"]
+
+
+async def test_sent_and_not_to_be_written_down_is_not_sent_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk between the 250 and the end of the row."""
+    monkeypatch.setattr(service, "AFTER_FAULT", 0.01)
+    roads = Roads()
+    queue = by_roads(house, roads)
+    await send(house, ["x@far.test"])
+    faults = [Busy("disk")] * 5
+    do = house.store.do
+
+    async def faulty(deed: Any, *rest: Any, **options: Any) -> Any:
+        if isinstance(deed, HandedOn) and faults:
+            raise faults.pop()
+        return await do(deed, *rest, **options)
+
+    monkeypatch.setattr(house.store, "do", faulty)
+    await once(queue)
+    assert (faults, len(roads.asked), await house.queued()) == ([], 1, [])
+
+
+async def test_what_a_fault_left_leased_is_tried_again_soon(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    roads = Roads(down={"far.test"})
+    queue = by_roads(house, roads)
+    await send(house, ["x@far.test"])
+    faults = [Busy("disk")] * 2
+    do = house.store.do
+
+    async def faulty(deed: Any, *rest: Any, **options: Any) -> Any:
+        if isinstance(deed, Reschedule) and faults:
+            raise faults.pop()
+        return await do(deed, *rest, **options)
+
+    monkeypatch.setattr(house.store, "do", faulty)
+    await once(queue)
+    (row,) = await house.queued()
+    assert row.state is QueueState.LEASED
+    await once(queue)
+    (row,) = await house.queued()
+    assert row.state is QueueState.DUE
+    assert row.due <= house.clock.at + 2 * SECOND
+
+
+async def test_when_it_stops_what_is_being_handed_on_comes_to_its_end(house: House) -> None:
+    roads = Roads(gate={"far.test": asyncio.Event()})
+    queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 1, each=1))
+    await send(house, ["x@far.test"])
+    await send(house, ["y@far.test"])
+    task = asyncio.ensure_future(queue.run())
+    while not roads.asked:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    roads.gate["far.test"].set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert roads.sent == ["x@far.test"], "and nothing more is begun"
+    (row,) = await house.queued()
+    assert row.recipient == "y@far.test"
+
+
+@pytest.mark.timeout(100)
+async def test_ten_thousand_that_wait_take_no_memory(house: House) -> None:
+    roads = Roads(gate={"slow.test": asyncio.Event()})
+    queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 20, each=10))
+    body = arrived(MAIL + b"x" * 20_000)
+    expires = house.clock.at + 86400 * SECOND
+    for start in range(0, 10_000, 1000):
+        rows = tuple(
+            OntoQueue(QueueKind.RELAY, f"x{start + number}@{'slow' if number % 2 else f'd{number}'}.test", body, "", expires)
+            for number in range(1000)
+        )
+        await house.store.do(AcceptMessage(f"k{start}", queued=rows))
+    tracemalloc.start()
+    async with asyncio.TaskGroup() as attempts:
+        while len(roads.sent) < 5000:
+            await queue.round(attempts)
+            await asyncio.sleep(0)
+            assert len(queue._in_hand) <= service.IN_HAND
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        tracemalloc.stop()
+        queue._stopping = True
+        roads.gate["slow.test"].set()
+    assert not any(one.endswith("@slow.test") for one in roads.sent[:5000])
 
 
 # --- running

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.exchangers import Exchangers, NoRoute
+from gateway.outgoing import Peer, Tls
 from gateway.relay import Fate, NextHop, Relay
 from tests.gateway.house import address
 from tests.live.next_hop import DROP
@@ -128,3 +130,64 @@ async def test_many_at_once(sink: Sink) -> None:
     found = await asyncio.gather(*(one.send(ANNA, [A], MAIL) for _ in range(20)))
     assert all(outcomes[A].fate is Fate.SENT for outcomes in found)
     assert len(sink.taken) == 20
+
+
+# --- servers by the DNS
+
+
+class Known(Exchangers):
+    """As if the DNS had said so."""
+
+    def __init__(self, *peers: Peer) -> None:
+        self._known = [*peers]
+
+    async def peers(self, domain: str) -> list[Peer]:
+        if not self._known:
+            raise NoRoute(f"5.1.10 {domain} takes no mail", final=True)
+        return self._known
+
+
+def peer(sink: Sink, host: str = "far.test", tls: Tls = Tls.IF_OFFERED) -> Peer:
+    return Peer(host, sink.host, sink.port, tls)
+
+
+async def test_the_next_server_is_asked_where_one_does_not_take_us_in(sink: Sink) -> None:
+    with listening() as full, listening() as shut:
+        full.answers = {"CONNECT": ["421 4.3.2 too busy"]}
+        shut.answers = {"CONNECT": ["554 5.7.1 go away"]}
+        nobody = Peer("nobody.test", "127.0.0.9", sink.port, Tls.IF_OFFERED)
+        one = Relay(Known(nobody, peer(full), peer(shut), peer(sink)), "mx.acme.test", 2)
+        assert (await one.send(ANNA, [A], MAIL))[A].fate is Fate.SENT
+        assert len(sink.taken) == 1
+        await one.close()
+
+
+async def test_no_other_server_is_asked_after_a_refusal(sink: Sink) -> None:
+    with listening() as first:
+        first.answers = {"MAIL": ["550 5.7.1 no"]}
+        assert (await Relay(Known(peer(first), peer(sink)), "mx.acme.test", 2).send(ANNA, [A], MAIL))[A].fate is Fate.NEVER
+        assert sink.seen == []
+
+
+async def test_no_server_is_reached(sink: Sink) -> None:
+    sink.answers = {"CONNECT": ["421 4.3.2 busy"]}
+    outcome = (await Relay(Known(peer(sink)), "mx.acme.test", 2).send(ANNA, [A], MAIL))[A]
+    assert (outcome.fate, outcome.unreachable) == (Fate.LATER, True)
+
+
+async def test_what_the_dns_says_for_certain_is_final() -> None:
+    outcome = (await Relay(Known(), "mx.acme.test", 2).send(ANNA, [A], MAIL))[A]
+    assert (outcome.fate, outcome.reply[:6], outcome.unreachable) == (Fate.NEVER, "5.1.10", False)
+
+
+@pytest.mark.parametrize("answer", ["454 4.7.0 not now", "220 go", DROP])
+async def test_broken_tls_that_nobody_asked_for_keeps_no_mail_back(sink: Sink, answer: str) -> None:
+    """The sink offers STARTTLS and does not know what TLS is."""
+    sink.extensions = ("STARTTLS",)
+    one = Relay(Known(peer(sink)), "mx.acme.test", 1)
+    sink.answers = {"STAR": [answer] * 2}
+    assert (await one.send(ANNA, [A], MAIL))[A].fate is Fate.SENT
+    await one.close()
+    required = Relay(Known(peer(sink, tls=Tls.REQUIRED)), "mx.acme.test", 1)
+    assert (await required.send(ANNA, [B], MAIL))[B].fate is Fate.LATER
+    assert len(sink.taken) == 1

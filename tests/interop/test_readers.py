@@ -29,6 +29,7 @@ set folder = "imap://localhost:{office.server.ports["imap"]}/"
 set spoolfile = "+{folder}"
 set smtp_url = "smtp://{office.delegate}@localhost:{office.server.ports["submission"]}/"
 set smtp_pass = "{PASSWORD}"
+set smtp_authenticators = "plain"
 set from = "{office.delegate}"
 set use_from = yes
 set wait_key = no

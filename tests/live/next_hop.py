@@ -30,6 +30,7 @@ class NextHop:
     with none left everything is accepted. `seen`: each command with its time, in order."""
 
     port: int = 0
+    host: str = "127.0.0.1"
     extensions: tuple[str, ...] = ("8BITMIME", "SMTPUTF8", "SIZE 50000000")
     answers: dict[str, list[str]] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
@@ -40,7 +41,7 @@ class NextHop:
     def __post_init__(self) -> None:
         self.gate.set()
         self._lock = threading.Lock()
-        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self._listening = socket.create_server((self.host, self.port))
         self.port = self._listening.getsockname()[1]
         self._open = True
         threading.Thread(target=self._accept, daemon=True).start()
@@ -79,12 +80,12 @@ class NextHop:
             return waiting.pop(0) if waiting else otherwise
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream:
-            try:
+        try:
+            with connection, connection.makefile("rwb") as stream:
                 for _ in self._dialogue(stream):
                     pass
-            except (OSError, ValueError):
-                return
+        except (OSError, ValueError):
+            return
 
     def _dialogue(self, stream: object) -> Iterator[None]:
         read, write, flush = stream.readline, stream.write, stream.flush  # type: ignore[attr-defined]
@@ -138,7 +139,7 @@ class NextHop:
                 say("221 2.0.0 bye")
                 return
             else:
-                text = "250 2.0.0 ok"
+                text = self._answer(verb, "250 2.0.0 ok")
             if not say(text):
                 return
 

@@ -1,3 +1,4 @@
+import io
 import os
 import secrets
 import threading
@@ -58,6 +59,32 @@ def test_small_octets_stay_and_large_ones_go_to_a_file(bench: Bench, files: File
     assert bench.ask(messages.octets, inbox, 2, files) == large.octets
     assert bench.ask(messages.octets, inbox, 3, files) == letter(3, IN_ROW + 9).octets
     bench.check()
+
+
+def test_pieces_are_those_of_the_whole_wherever_it_lies(bench: Bench, files: Files) -> None:
+    """And only they are read of a file."""
+    inbox = bench.inbox(bench.anna)
+    octets = secrets.token_bytes(100_000)
+    inline, large = replace(letter(1), octets=octets), files.keep(replace(letter(2), octets=octets[:-1]))
+    bench.do(AppendMessages(inbox, (NewInFolder(inline), NewInFolder(large)), 0))
+    wanted = [(0, 5), (50_000, 70_001), (9, 9), (90_000, 200_000), (100_000, 100_001), (3, 4)]
+    for uid, whole in ((1, octets), (2, octets[:-1])):
+        assert bench.ask(messages.pieces, inbox, uid, wanted, files) == [whole[low:high] for low, high in wanted]
+    assert bench.ask(messages.pieces, inbox, 2, [], files) == []
+    assert bench.ask(messages.pieces, inbox, 3, wanted, files) is None
+    assert bench.ask(messages.pieces, inbox, 0, wanted, files) is None
+    files.remove(on_disk(files))
+    with pytest.raises(NotFound):
+        bench.ask(messages.pieces, inbox, 2, wanted, files)
+
+
+def test_a_file_that_comes_in_parts_is_read_whole() -> None:
+    class Slow(io.BytesIO):
+        def read(self, count: int | None = -1, /) -> bytes:
+            return super().read(min(count or 0, 3))
+
+    assert blobs._exactly(Slow(b"0123456789"), 2, 7) == b"2345678"  # type: ignore[arg-type]
+    assert blobs._exactly(Slow(b"0123456789"), 8, 7) == b"89"  # type: ignore[arg-type]
 
 
 def test_the_same_octets_are_kept_once_per_owner(bench: Bench, files: Files) -> None:

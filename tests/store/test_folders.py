@@ -272,6 +272,17 @@ def test_a_missing_special_folder_is_made_under_its_name_or_found_there(bench: B
     assert (made.path, made.special_use) == ("/Sent", SpecialUse.SENT)
 
 
+def test_where_the_usual_name_serves_as_something_else_another_is_found(bench: Bench) -> None:
+    """Filing a copy never fails because /Sent is the archive."""
+    sent, archive = bench.folder(bench.anna, "/Sent"), bench.folder(bench.anna, "/Archive")
+    for folder, use in ((sent.id, None), (archive.id, None), (sent.id, SpecialUse.ARCHIVE)):
+        bench.do(SetSpecialUse(folder, use))
+    made = bench.within(folders.special_folder, bench.anna, SpecialUse.SENT)
+    assert (made.path, made.special_use) == ("/Sent 2", SpecialUse.SENT)
+    assert bench.within(folders.special_folder, bench.anna, SpecialUse.ARCHIVE).id == sent.id
+    assert bench.within(folders.special_folder, bench.anna, SpecialUse.SENT).id == made.id
+
+
 def test_recent_is_claimed_once(bench: Bench) -> None:
     inbox = bench.inbox(bench.anna)
     put(bench, inbox, 2)

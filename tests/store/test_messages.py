@@ -26,6 +26,7 @@ from store.messages import (
     NewInFolder,
     ReplaceMessage,
     Rerendered,
+    SetLayouts,
 )
 from store.model import KEYWORDS_PER_FOLDER, Flag, Uid, WireRow
 from store.port import Event, FolderChanged
@@ -122,6 +123,18 @@ def test_a_rendering_is_replaced_where_the_message_is_still_there(bench: Bench, 
     put(bench, inbox)
     bench.do(Rerendered(inbox, (WireRow(Uid(1), 2, b"e", b"s", b"b"), WireRow(Uid(2), 2, b"", b"", b""))))
     assert bench.ask(messages.wires, inbox, ((1, 9),)) == [WireRow(Uid(1), 2, b"e", b"s", b"b")]
+
+
+def test_where_the_parts_stand_goes_with_every_copy(bench: Bench, inbox: FolderId) -> None:
+    noted = NewInFolder(replace(letter(1), layout=b"parts"))
+    bench.do(AppendMessages(inbox, (noted, NewInFolder(letter(2))), 0))
+    assert bench.ask(messages.layouts, inbox, ((1, 9),)) == [(1, b"parts"), (2, None)]
+    bench.do(SetLayouts(inbox, ((Uid(2), b"others"), (Uid(3), b"none"))))
+    theirs = bench.inbox(bench.bruno)
+    bench.do(CopyMessages(inbox, theirs, ((1, 2),), 0))
+    bench.do(MoveMessages(inbox, inbox, ((1, 1),), 0))
+    assert bench.ask(messages.layouts, theirs, ((1, 9),)) == [(1, b"parts"), (2, b"others")]
+    assert bench.ask(messages.layouts, inbox, ((1, 9),)) == [(2, b"others"), (3, b"parts")]
 
 
 def test_message_ids_are_found_in_the_folders_that_were_asked(bench: Bench, inbox: FolderId) -> None:

@@ -119,6 +119,22 @@ def test_messages_from_before_sorting_are_there_and_unsorted(tmp_path: Path) -> 
     connection.close()
 
 
+def test_what_waited_before_there_were_destinations_has_one(tmp_path: Path) -> None:
+    connection = opened(tmp_path)
+    before = next(number for number, step in enumerate(steps()) if step.name == "outbound")
+    migrate(connection, steps()[:before], lambda: 0)
+    for number, (kind, recipient) in enumerate([("relay", '"a@b"@far.test'), ("relay", "x@far.test"), ("held", "anna@acme.test")], 1):
+        connection.execute(
+            "INSERT INTO queue (accepted, kind, state, due, lease, recipient, reverse_path, parameters, blob, size, created, expires, "
+            "attempts, last_reply) VALUES ('q', ?, 'due', 0, '', ?, '', '{}', ?, 1, 0, 1, 0, '')",
+            (kind, recipient, number),
+        )
+    migrate(connection, steps(), lambda: 0)
+    rows = connection.execute("SELECT destination, stopped, warned FROM queue ORDER BY id").fetchall()
+    assert rows == [("far.test", 0, 0), ("far.test", 0, 0), ("", 0, 0)]
+    connection.close()
+
+
 @pytest.mark.parametrize("names", [["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["0002_a.sql"], ["1_a.sql"]])
 def test_numbers_with_gaps_or_twice_are_refused(tmp_path: Path, names: list[str]) -> None:
     (tmp_path / "sqlite").mkdir()

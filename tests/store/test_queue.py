@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +23,18 @@ from store.queue import (
     Filing,
     ForgetAccepted,
     FreeLeases,
+    HandedOn,
     HoldAgain,
+    HoldQueued,
     IntoMailbox,
     OntoQueue,
+    PutOff,
     ReleaseHeld,
+    ReleaseQueued,
     Reschedule,
     RetryNow,
     Settle,
+    TellLate,
     WhenFull,
 )
 from tests.store.letters import START, Bench, letter
@@ -322,3 +328,168 @@ def test_what_another_process_had_claimed_is_due_again(bench: Bench) -> None:
         (QueueState.DUE, START + DAY),
         (QueueState.HELD, START),
     ]
+
+
+# --- by destination, and by hand
+
+
+def remote(number: int, domain: str, due: int | None = None) -> OntoQueue:
+    return replace(relay(number, due), recipient=f'"odd@local part {number}"@{domain}')
+
+
+def domains(claimed_rows: tuple[QueueRow, ...]) -> list[str]:
+    return [row.destination for row in claimed_rows]
+
+
+def test_destinations_take_turns(bench: Bench) -> None:
+    waiting = [remote(number, "slow.test") for number in range(20)] + [remote(30 + number, f"d{number}.test") for number in range(5)]
+    bench.do(AcceptMessage("q", queued=tuple(waiting)))
+    first = bench.do(ClaimDue("me", START + DAY, limit=4, each=2))
+    assert domains(first) == ["d0.test", "d1.test", "d2.test", "d3.test"]
+    second = bench.do(ClaimDue("me", START + DAY, limit=4, each=2, after="d3.test"))
+    assert domains(second) == ["d4.test", "slow.test", "slow.test"]
+    third = bench.do(ClaimDue("me", START + DAY, limit=4, each=2, after="slow.test"))
+    assert domains(third) == ["slow.test", "slow.test"]
+    assert bench.do(ClaimDue("me", START + DAY, limit=4, each=2, after="x", full=frozenset({"slow.test"}))) == ()
+
+
+def test_what_is_for_this_house_waits_for_no_destination(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(*(remote(number, "slow.test", START - 9) for number in range(20)), held(bench))))
+    bench.do(ReleaseHeld(None))
+    (row,) = bench.do(ClaimDue("me", START + DAY, limit=4, here_only=True))
+    assert (row.kind, row.destination) == (QueueKind.HELD, "")
+    assert bench.do(ClaimDue("me", START + DAY, limit=4, here_only=True)) == ()
+
+
+def test_everything_is_claimed_once_whatever_the_turn(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=tuple(remote(number, f"d{number % 7}.test", START - number) for number in range(100))))
+    after, seen = "", []
+    while found := bench.do(ClaimDue("me", START + DAY, limit=9, each=2, after=after)):
+        after = found[-1].destination
+        seen += [row.id for row in found]
+    assert sorted(seen) == [*range(1, 101)]
+
+
+def test_a_claim_looks_at_no_row_that_it_does_not_take(bench: Bench) -> None:
+    """However much waits for a destination that is full: counted in steps of the engine, for 100 rows and for 5,000."""
+
+    def steps(count: int) -> int:
+        one = Bench()
+        one.do(AcceptMessage("q", queued=tuple(remote(number, "slow.test") for number in range(count))))
+        one.do(AcceptMessage("p", queued=(remote(1, "quick.test"), remote(2, "zealous.test"))))
+        done = 0
+
+        def count_them() -> int:
+            nonlocal done
+            done += 1
+            return 0
+
+        one.raw.set_progress_handler(count_them, 10)
+        claimed_rows = one.do(ClaimDue("me", START + DAY, limit=50, each=20, full=frozenset({"slow.test"})))
+        one.raw.set_progress_handler(None, 0)
+        assert domains(claimed_rows) == ["quick.test", "zealous.test"]
+        return done
+
+    assert steps(5000) <= 2 * steps(100)
+
+
+def test_what_was_not_tried_is_no_attempt(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1), relay(2))))
+    one, other = bench.do(ClaimDue("me", START + DAY))
+    assert bench.do(PutOff(((one.id, START + 5), (other.id, START + 6), (QueueId(99), 1)), "me", "4.4.1 nobody")) == 2
+    assert [(row.state, row.due, row.attempts, row.last_reply, row.last_attempt) for row in rows(bench)] == [
+        (QueueState.DUE, START + 5, 0, "4.4.1 nobody", None),
+        (QueueState.DUE, START + 6, 0, "4.4.1 nobody", None),
+    ]
+    bench.now = START + 5
+    row = claimed(bench)
+    assert bench.do(PutOff(((row.id, START + 7),), "you")) == 0
+    assert bench.do(PutOff(((row.id, START + 7),), "me")) == 1
+    assert rows(bench)[0].last_reply == "4.4.1 nobody"
+
+
+def test_what_was_handed_on_is_gone_with_its_octets_and_the_report_comes(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1), relay(1), relay(2))))
+    one, other, third = bench.do(ClaimDue("me", START + DAY))
+    bench.do(DropQueued((other.id,)))
+    report = AcceptMessage("", (IntoMailbox(bench.anna, letter(9), 0),))
+    assert bench.do(HandedOn((other.id,), "me", report)) == 0
+    assert bench.ask(messages.octets, bench.inbox(bench.anna), 1, FILES) is None
+    assert bench.do(HandedOn((one.id, other.id), "me", report)) == 1
+    assert bench.ask(messages.octets, bench.inbox(bench.anna), 1, FILES) == letter(9).octets
+    assert bench.do(HandedOn((third.id,), "you")) == 0
+    assert [row.id for row in rows(bench)] == [third.id]
+    bench.do(SweepBlobs())
+    bench.check()
+
+
+def test_that_it_is_late_is_told_once(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1), relay(2))))
+    ids = tuple(row.id for row in rows(bench))
+    warning = AcceptMessage("", (IntoMailbox(bench.anna, letter(9), 0),))
+    assert bench.do(TellLate(ids[:1], warning))
+    assert bench.do(TellLate(ids, warning))
+    assert not bench.do(TellLate(ids, warning))
+    assert bench.ask(messages.octets, bench.inbox(bench.anna), 3, FILES) is None
+    assert all(row.warned for row in rows(bench))
+
+
+def test_what_is_held_by_hand_waits_for_the_hand(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1), held(bench), relay(2))))
+    ids = tuple(row.id for row in rows(bench))
+    assert bench.do(HoldQueued(ids[:2])) == 2
+    assert bench.do(HoldQueued(ids[:2])) == 0
+    assert bench.do(RetryNow(ids[:2])) == 0
+    assert bench.do(RetryNow()) == 1
+    assert QueueChanged(at_once=True) in bench.events
+    assert bench.do(ReleaseHeld(None)) == 0
+    assert bench.do(ReleaseHeld(bench.bruno)) == 0
+    bench.now = START + 9 * DAY
+    assert [row.id for row in bench.do(ClaimDue("me", bench.now + DAY))] == [ids[2]]
+    assert bench.ask(queue.held_accounts) == []
+    assert [(row.state, row.stopped) for row in rows(bench)[:2]] == [(QueueState.HELD, True)] * 2
+    assert bench.do(ReleaseQueued(ids)) == 2
+    assert QueueChanged() in bench.events
+    assert {row.id for row in bench.do(ClaimDue("me", bench.now + DAY))} == set(ids[:2])
+
+
+@pytest.mark.parametrize("end", ["reschedule", "put off", "free"])
+def test_what_is_held_while_it_is_tried_is_held_when_that_has_ended(bench: Bench, end: str) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1),)))
+    row = claimed(bench)
+    assert bench.do(HoldQueued((row.id,))) == 1
+    assert rows(bench)[0].state is QueueState.LEASED
+    if end == "reschedule":
+        bench.do(Reschedule(row.id, "me", START + 1, "451"))
+    elif end == "put off":
+        bench.do(PutOff(((row.id, START + 1),), "me"))
+    else:
+        bench.do(FreeLeases())
+    (row,) = rows(bench)
+    assert (row.state, row.stopped) == (QueueState.HELD, True)
+    bench.now += DAY
+    assert bench.do(ClaimDue("me", bench.now + DAY)) == ()
+    bench.do(ReleaseQueued((row.id,)))
+    assert len(bench.do(ClaimDue("me", bench.now + DAY))) == 1
+
+
+def test_released_while_it_is_tried(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=(relay(1),)))
+    row = claimed(bench)
+    bench.do(HoldQueued((row.id,)))
+    assert bench.do(ReleaseQueued((row.id,))) == 1
+    assert rows(bench)[0].due == row.due
+    bench.do(Reschedule(row.id, "me", START + 1, "451"))
+    assert rows(bench)[0].state is QueueState.DUE
+
+
+def test_ten_thousand_rows_are_claimed_in_a_moment(bench: Bench) -> None:
+    bench.do(AcceptMessage("q", queued=tuple(remote(number % 50, f"d{number % 2000}.test") for number in range(10_000))))
+    began = time.perf_counter()
+    after, count = "", 0
+    for _ in range(20):
+        found = bench.do(ClaimDue("me", START + DAY, limit=200, each=50, after=after))
+        after = found[-1].destination
+        count += len(found)
+    assert count == 4000
+    assert time.perf_counter() - began < 5

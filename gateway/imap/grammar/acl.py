@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gateway.imap.grammar.cursor import Cursor
 from gateway.imap.grammar.store import StoreMode
 from gateway.imap.grammar.strings import astring, mailbox, text
+from gateway.sasl.prepare import Unprepared, saslprep
 
 _RIGHTS = re.compile(rb"([+-]?)([a-z0-9]{0,36})\Z")
 MAX_IDENTIFIER = 512
@@ -95,8 +96,12 @@ def myrights(c: Cursor) -> MyRights:
 
 
 def identifier(c: Cursor) -> str:
-    """`identifier = astring`; not empty."""
+    """`identifier = astring`, in UTF-8, prepared with SASLprep; what cannot be prepared or is nothing then is BAD (RFC 4314 section 3)."""
     octets = astring(c, "an identifier")
-    if not 0 < len(octets) <= MAX_IDENTIFIER:
+    try:
+        prepared = saslprep(text(c, octets), stored=False) if len(octets) <= MAX_IDENTIFIER else ""
+    except Unprepared:
+        prepared = ""
+    if not prepared:
         c.fail(f"expected an identifier of 1 to {MAX_IDENTIFIER} octets before this place")
-    return text(c, octets)
+    return prepared

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from gateway.imap.grammar.cursor import Cursor
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.search import Search, search
-from gateway.imap.grammar.strings import mailbox
+from gateway.imap.grammar.strings import MAX_MAILBOXES, one_or_more_mailboxes
 
 _IN = re.compile(rb" IN(?= )", re.IGNORECASE)
 _SOURCE = re.compile(rb"[A-Za-z][A-Za-z-]{0,20}")
 NAMED = frozenset({b"MAILBOXES", b"SUBTREE", b"SUBTREE-ONE"})
 UNNAMED = frozenset({b"SELECTED", b"INBOXES", b"PERSONAL", b"SUBSCRIBED"})
-MAX_NAMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def _sources(c: Cursor) -> tuple[Source, ...]:
         kind = c.expect(_SOURCE, "selected, inboxes, personal, subscribed, mailboxes, subtree or subtree-one").upper()
         if kind in NAMED:
             c.sp()
-            mailboxes = _one_or_more(c)
+            mailboxes = one_or_more_mailboxes(c)
             names += len(mailboxes)
             found.append(Source(kind, mailboxes))
         elif kind in UNNAMED:
@@ -75,19 +74,6 @@ def _sources(c: Cursor) -> tuple[Source, ...]:
             c.fail("expected selected, inboxes, personal, subscribed, mailboxes, subtree or subtree-one before this place")
         if c.skip(b")"):
             return tuple(found)
-        if names > MAX_NAMES or len(found) == MAX_NAMES:
-            c.fail(f"expected at most {MAX_NAMES} mailboxes to search")
+        if names > MAX_MAILBOXES or len(found) == MAX_MAILBOXES:
+            c.fail(f"expected at most {MAX_MAILBOXES} mailboxes to search")
         c.sp()
-
-
-def _one_or_more(c: Cursor) -> tuple[str, ...]:
-    """`one-or-more-mailbox = mailbox / many-mailboxes`, `many-mailboxes = "(" mailbox *(SP mailbox) ")"` (RFC 5465 section 8)"""
-    if not c.skip(b"("):
-        return (mailbox(c),)
-    found = [mailbox(c)]
-    while not c.skip(b")"):
-        if len(found) == MAX_NAMES:
-            c.fail(f"expected at most {MAX_NAMES} mailboxes to search")
-        c.sp()
-        found.append(mailbox(c))
-    return tuple(found)

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.imap.grammar.cursor import Cursor, atom
 from gateway.imap.grammar.fetch import FETCH_ITEMS, FetchItem, FetchItems, fetch_att
-from gateway.imap.grammar.strings import mailbox
+from gateway.imap.grammar.strings import MAX_MAILBOXES, one_or_more_mailboxes
 
 MESSAGE_NEW: Final = b"MESSAGENEW"
 MESSAGE_EXPUNGE: Final = b"MESSAGEEXPUNGE"
@@ -23,8 +23,6 @@ _NAMED: Final = frozenset({b"SUBTREE", b"MAILBOXES"})
 _OTHER: Final = frozenset({b"INBOXES", b"PERSONAL", b"SUBSCRIBED"}) | _NAMED
 _STATUS = re.compile(rb"STATUS ", re.IGNORECASE)
 MAX_GROUPS: Final = 64
-MAX_NAMES: Final = 1_000
-"""Names of folders in one command; Dovecot takes 100, which a shared desk outgrows."""
 MAX_EVENTS: Final = 16
 MAX_ATTRIBUTES: Final = 64
 
@@ -67,8 +65,8 @@ def notify(c: Cursor, items: FetchItems = FETCH_ITEMS) -> Notify:
             c.fail(f"expected at most {MAX_GROUPS} groups of events")
         groups.append(_group(c, items))
         names += len(groups[-1].names)
-        if names > MAX_NAMES:
-            c.fail(f"expected at most {MAX_NAMES} names")
+        if names > MAX_MAILBOXES:
+            c.fail(f"expected at most {MAX_MAILBOXES} names of mailboxes")
     if sum(group.filter in SELECTED for group in groups) > 1:
         c.fail("expected SELECTED or SELECTED-DELAYED once before this place")
     return Notify(tuple(groups), status)
@@ -83,7 +81,7 @@ def _group(c: Cursor, items: FetchItems) -> EventGroup:
     c.sp()
     names: tuple[str, ...] = ()
     if which in _NAMED:
-        names = _names(c)
+        names = one_or_more_mailboxes(c)
         c.sp()
     events: frozenset[bytes] = frozenset()
     attributes: tuple[FetchItem, ...] = ()
@@ -94,19 +92,6 @@ def _group(c: Cursor, items: FetchItems) -> EventGroup:
     c.need(b")", "the end of a group of events")
     _fits(c, which, events, attributes)
     return EventGroup(which, names, events, attributes)
-
-
-def _names(c: Cursor) -> tuple[str, ...]:
-    """`one-or-more-mailbox = mailbox / "(" mailbox *(SP mailbox) ")"`"""
-    if not c.skip(b"("):
-        return (mailbox(c),)
-    found = [mailbox(c)]
-    while not c.skip(b")"):
-        if len(found) == MAX_NAMES:
-            c.fail(f"expected at most {MAX_NAMES} names")
-        c.sp()
-        found.append(mailbox(c))
-    return tuple(found)
 
 
 def _events(c: Cursor, items: FetchItems) -> tuple[frozenset[bytes], tuple[FetchItem, ...]]:

@@ -13,16 +13,17 @@ _LARGEST = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class PartialRange:
-    """Results `first` to `last`, as they were written, counted from 1; `from_end`: from the last result backwards."""
+    """Results `first` to `last`, counted from 1; `from_end`: from the last result backwards. As they were written: either may be the
+    greater (RFC 9394 section 4: 500:400 is the same as 400:500)."""
 
     first: int
     last: int
     from_end: bool = False
 
     def spell(self) -> bytes:
-        """As the client wrote it, since it is repeated in the answer."""
+        """As the answer repeats it: what is nearer to where one counts from stands first."""
         sign = b"-" if self.from_end else b""
-        return b"%b%d:%b%d" % (sign, self.first, sign, self.last)
+        return b"%b%d:%b%d" % (sign, min(self.first, self.last), sign, max(self.first, self.last))
 
     def within(self, count: int) -> tuple[int, int]:
         """Places low..high, high excluded, counted from 0, of what there is of the range in so many results; low == high: nothing."""

@@ -1,10 +1,13 @@
 """Strings in their three spellings, and the mailbox names and texts that they carry."""
 
 import re
+from typing import Final
 
 from gateway.imap.grammar.cursor import Cursor
 from gateway.imap.names import MISSPELT, BadName, decode_utf7, fold_inbox
 
+MAX_MAILBOXES: Final = 1_000
+"""Names in one command; Dovecot takes 100, which a shared desk outgrows."""
 _ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+")
 _LIST_MAILBOX = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]+")
 _QUOTED = re.compile(rb"\"([^\"\\\r\n\x00]*)\"")
@@ -80,6 +83,20 @@ def _name(c: Cursor, octets: bytes) -> str:
 def mailbox(c: Cursor) -> str:
     """`mailbox = "INBOX" / astring`; decoded, INBOX in upper case. Which folder it is, `names.Namespace.parse` says."""
     return fold_inbox(mailbox_as_written(c))
+
+
+def one_or_more_mailboxes(c: Cursor) -> tuple[str, ...]:
+    """`one-or-more-mailbox = mailbox / many-mailboxes`, `many-mailboxes = "(" mailbox *(SP mailbox) ")"` (RFC 5465 section 8), at most
+    MAX_MAILBOXES."""
+    if not c.skip(b"("):
+        return (mailbox(c),)
+    found = [mailbox(c)]
+    while not c.skip(b")"):
+        if len(found) == MAX_MAILBOXES:
+            c.fail(f"expected at most {MAX_MAILBOXES} names of mailboxes")
+        c.sp()
+        found.append(mailbox(c))
+    return tuple(found)
 
 
 def mailbox_as_written(c: Cursor) -> str:

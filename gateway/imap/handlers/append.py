@@ -27,6 +27,9 @@ async def append(session: Session, command: Append, emit: Output) -> Answer:
     if len(command.messages) > limit:
         raise No("too many messages in one APPEND, nothing was appended", messagelimit(limit))
     catenation = Catenation(session)
+    if any(message.parts for message in command.messages):
+        # RFC 3501 section 6.3.11: [TRYCREATE] comes before what is wrong with a message.
+        await session.services.folders.admits(session.acting, place)
     items = [await item_of(session, message, catenation) for message in command.messages]
     if len(items) > 1 and not all(item.octets for item in items):
         raise No("nothing was appended: a message without an octet among several ends them all")

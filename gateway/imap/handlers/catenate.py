@@ -1,39 +1,32 @@
 """CATENATE: a message of new octets and of such as are stored already (RFC 4469)."""
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 from gateway.folders import IN_PLACE, OpenFolder
 from gateway.imap.grammar.append import Url
 from gateway.imap.grammar.url import BadUrl, MessageUrl, message_url
 from gateway.imap.refusals import refusal
 from gateway.imap.responses import LIMIT, TOOBIG, badurl
-from gateway.imap.sections import cut, section
+from gateway.imap.sections import OF_HEADER, clip, cut, extent, header_section
 from gateway.imap.session import No, Session
-from gateway.message.structure import Part
+from gateway.message.layout import Layout
 from gateway.refusal import Refused
 from policy.reasons import Defer, Reason
 
-# How many times the limit of a message may be read from disk for one command: a URL costs the client a few octets.
+# How many times the limit of a message may be read from disk for one command: the URL of a few fields of a header costs the client
+# a few octets.
 _READINGS = 4
 _GONE = "there is no such message, or no such part of it"
 
 
+@dataclass(frozen=True, slots=True)
 class _Source:
     """A stored message that parts are taken of."""
 
-    __slots__ = ("_find", "_part", "key", "octets")
-
-    def __init__(self, key: tuple[str, int], octets: bytes, find: Callable[[bytes], Part]) -> None:
-        self.key = key
-        self.octets = octets
-        self._find = find
-        self._part: Part | None = None
-
-    def structure(self) -> Part:
-        if self._part is None:
-            self._part = self._find(self.octets)
-        return self._part
+    key: tuple[str, int]
+    folder: OpenFolder
+    size: int
+    layout: Layout
 
 
 class Catenation:
@@ -65,22 +58,41 @@ class Catenation:
         except BadUrl as bad:
             raise No(bad.message, badurl(url)) from None
         try:
-            source = await self._message(wanted)
+            found = await self._section(wanted)
         except Refused as refused:
             if isinstance(refused.verdict, Defer):
                 raise
             # A hidden folder and a missing one have the same words, and those of a missing message.
+            await self._session.have_looked(refused.verdict)
             words = _GONE if refused.verdict.reason is Reason.FOLDER_UNKNOWN else refusal(refused.verdict).text
             raise No(words, badurl(url)) from None
-        found = None if source is None else section(source.octets, wanted.section, source.structure)
         if found is None:
             raise No(_GONE, badurl(url))
-        if wanted.partial is None:
-            return found
-        first, count = wanted.partial
-        return cut(found, (first, len(found) if count is None else count)) or b""
+        return found
 
-    async def _message(self, wanted: MessageUrl) -> _Source | None:
+    async def _section(self, wanted: MessageUrl) -> bytes | None:
+        """None: there is no such message, or no such part of it. Raises No, Refused."""
+        source = await self._source_of(wanted)
+        place = None if source is None else extent(source.layout, wanted.section)
+        if source is None or place is None:
+            return None
+        partial = None
+        if wanted.partial is not None:
+            first, count = wanted.partial
+            partial = first, source.size if count is None else count
+        fields = wanted.section.text in OF_HEADER
+        low, high = place if fields else clip(place, partial)
+        if not fields and high - low > self._room:
+            raise No("the messages are too big together", TOOBIG)
+        self._readable -= high - low
+        if self._readable < 0:
+            raise No("the URLs of one command may not mean so many large headers", LIMIT)
+        pieces = await source.folder.pieces(wanted.uid, ((low, high),))
+        if pieces is None:
+            return None
+        return cut(header_section(pieces[0], wanted.section), partial) if fields else pieces[0]
+
+    async def _source_of(self, wanted: MessageUrl) -> _Source | None:
         """None: there is no such message, or no such folder name. Raises Refused."""
         key = wanted.mailbox, wanted.uid
         folder = self._folders.get(wanted.mailbox)
@@ -98,17 +110,8 @@ class Catenation:
         rows = await folder.rows(((wanted.uid, wanted.uid),))
         if not rows:
             return None
-        size = rows[0].size
-        if not wanted.section.path and wanted.section.text is None and wanted.partial is None and size > self._room:
-            raise No("the messages are too big together", TOOBIG)
-        self._readable -= size
-        if self._readable < 0:
-            raise No("the URLs of one command may not mean so many large messages", LIMIT)
-        if size > IN_PLACE:
-            octets = await folder.large(wanted.uid)
-        else:
-            octets = dict(await folder.octets(((wanted.uid, size),))).get(wanted.uid)
-        if octets is None:
+        layouts = await folder.layouts(((wanted.uid, wanted.uid),))
+        if not layouts:
             return None
-        self._source = _Source(key, octets, partial(folder.structure, wanted.uid))
+        self._source = _Source(key, folder, rows[0].size, Layout(layouts[0][1]))
         return self._source

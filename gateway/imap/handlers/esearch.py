@@ -10,7 +10,7 @@ from gateway.imap.grammar.search import Search
 from gateway.imap.handlers.contexts import following, refuse
 from gateway.imap.handlers.search import asks_modseq, criterion, highest, matching, needs_numbers, require_uids, returned, search
 from gateway.imap.names import INBOX, SEPARATOR, BadName, FolderName, NoFolder
-from gateway.imap.responses import LIMIT, FoundExtended
+from gateway.imap.responses import LIMIT, FoundExtended, messagelimit
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session
 from gateway.imap.view import FolderState, View
 from gateway.refusal import Refused
@@ -50,22 +50,33 @@ async def esearch(session: Session, command: Esearch, emit: Output) -> Answer:
         return await search(session, wanted, emit, named=_own_name(session, selected))
     if asks_modseq(wanted.key):
         session.use_modseqs(emit)
+    limit = session.services.message_limit
     targets = await _targets(session, command.sources, emit)
     searched: set[int] = set()
+    passed_over = False
     answer = Answer()
+    looked_at = 0
     # How far it has come is told in mailboxes (RFC 9585).
     emit.goal = len(targets)
     for number, target in enumerate(targets):
         emit.done = number
         folder = await session.services.folders.find(session.acting, target.where)
+        passed_over = passed_over or folder is None
         if folder is None or folder.row.id in searched:
             continue
         searched.add(folder.row.id)
-        if selected is not None and folder.row.id == selected.folder.row.id:
+        is_selected = selected is not None and folder.row.id == selected.folder.row.id
+        looked_at += min(folder.row.exists, limit) if is_selected else folder.row.exists
+        if looked_at > limit:
+            # RFC 9738 section 3.1: the UID to go on from is that of one mailbox; among several there is none.
+            raise No(f"that is more than {limit} messages, ask for fewer mailboxes", messagelimit(limit))
+        if is_selected:
             answer = await search(session, wanted, emit, named=target.name)
         else:
             await _elsewhere(session, target.name, folder, wanted, emit)
         await emit.breathe()
+    if passed_over:
+        await session.have_looked()
     if updates and emit.tag is not None and selected is not None and selected.folder.row.id not in searched:
         refuse(emit.tag, "only the selected mailbox can be followed", emit)
     return answer

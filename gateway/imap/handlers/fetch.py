@@ -1,9 +1,9 @@
 """FETCH and UID FETCH: what the client wants to know of its messages."""
 
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
@@ -17,12 +17,12 @@ from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.grammar.search import Update
 from gateway.imap.responses import EXPUNGEISSUED, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
-from gateway.imap.sections import PartReader, cut, encoded, header_section, section
+from gateway.imap.sections import OF_HEADER, PartReader, Range, clip, cut, encoded, extent, header_section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
+from gateway.message.layout import Layout
 from gateway.message.split import end_of_header
-from gateway.message.structure import Part, parse
 from store.model import Flag, MessageRow, Run
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,10 +31,13 @@ _STATE_ONLY: Final = frozenset({b"FLAGS", b"UID", b"MODSEQ"})
 _PLACES: Mapping[bytes, bytes] = MappingProxyType({b"UID": b"UID %d", b"MODSEQ": b"MODSEQ (%d)"})
 _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
+_AT_ONCE: Final = 64
+"""Messages told before something else may be done: of those whose octets are needed, and of the others."""
 _WHOLE: Final = Section()
 _HEADER: Final = Section(text=SectionText.HEADER)
 _TEXT: Final = Section(text=SectionText.TEXT)
-_OF_HEADER: Final = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
+_AHEAD: Final = 256 * 1024
+"""Octets read at once of a part of a large message that is being decoded."""
 
 
 @dataclass(slots=True)
@@ -47,36 +50,91 @@ class _Batch:
     bodies: dict[int, bytes] = field(default_factory=dict)
     email_ids: dict[int, bytes] = field(default_factory=dict)
     previews: dict[int, bytes] = field(default_factory=dict)
+    layouts: dict[int, Layout] = field(default_factory=dict)
+
+
+class _Gone(Exception):
+    """The message is not there any more."""
 
 
 class _Octets:
-    """One message's octets, taken apart when an item needs it, once."""
+    """What was read of one message's octets, and where its parts stand if that was asked for."""
 
-    __slots__ = ("_head", "_part", "_structure", "octets")
+    __slots__ = ("_head", "_layout", "_pieces", "_starts", "size")
 
-    def __init__(self, octets: bytes, structure: Callable[[bytes], Part] = parse) -> None:
-        self.octets = octets
-        self._structure = structure
-        self._part: Part | None = None
+    def __init__(self, size: int, starts: Sequence[int], pieces: Sequence[bytes], layout: Layout | None) -> None:
+        self.size = size
+        self._layout = layout
+        self._starts = starts
+        self._pieces = pieces
         self._head: int | None = None
 
-    def part(self) -> Part:
-        if self._part is None:
-            self._part = self._structure(self.octets)
-        return self._part
+    @property
+    def layout(self) -> Layout:
+        """Read where an item needs it."""
+        assert self._layout is not None
+        return self._layout
 
-    def section(self, wanted: Section) -> bytes | None:
-        if wanted.path or (wanted.text is not None and self._part is not None):
-            return section(self.octets, wanted, self.part)
-        if wanted.text is None:
-            return self.octets
-        # What concerns the message's own header needs no look at its parts.
-        if self._head is None:
-            end = end_of_header(self.octets)
-            self._head = len(self.octets) if end is None else end
-        if wanted.text is SectionText.TEXT:
-            return self.octets[self._head :]
-        return header_section(self.octets[: self._head], wanted)
+    def slice(self, low: int, high: int) -> bytes | None:
+        """None: that was not read."""
+        if low >= high:
+            return b""
+        number = bisect_right(self._starts, low) - 1
+        if number < 0:
+            return None
+        start, piece = self._starts[number], self._pieces[number]
+        return piece[low - start : high - start] if high - start <= len(piece) else None
+
+    def there(self, low: int, high: int) -> bytes:
+        """What was read, surely."""
+        octets = self.slice(low, high)
+        assert octets is not None
+        return octets
+
+    def section(self, item: BodySection) -> bytes | None:
+        """None: there is no such part."""
+        wanted = item.section
+        found: Range | None
+        if wanted.path or (wanted.text is not None and self._layout is not None):
+            found = extent(self.layout, wanted)
+        elif wanted.text is None:
+            found = 0, self.size
+        else:
+            # What concerns the message's own header needs no look at its parts.
+            if self._head is None:
+                end = end_of_header(self._pieces[0])
+                self._head = len(self._pieces[0]) if end is None else end
+            found = (self._head, self.size) if wanted.text is SectionText.TEXT else (0, self._head)
+        if found is None:
+            return None
+        if wanted.text in OF_HEADER:
+            return cut(header_section(self.there(*found), wanted), item.partial)
+        return self.there(*clip(found, item.partial))
+
+
+def _whole(octets: bytes, layout: Layout | None) -> _Octets:
+    return _Octets(len(octets), (0,), (octets,), layout)
+
+
+def _ranges(items: Sequence[BodySection | BinarySection | BinarySize], layout: Layout | None, size: int) -> list[Range]:
+    """What has to be read of a message's octets for these, in order and apart; what is in an encoding is read while it is decoded."""
+    needed: list[Range] = []
+    for item in items:
+        if isinstance(item, BodySection):
+            found = (0, size) if layout is None else extent(layout, item.section)
+            if found is not None:
+                needed.append(found if item.section.text in OF_HEADER else clip(found, item.partial))
+        elif isinstance(item, BinarySection):
+            part = (0, size, b"binary") if layout is None else encoded(layout, item.path)
+            if part is not None and part[2] in IDENTITIES:
+                needed.append(clip(part[:2], item.partial))
+    apart: list[Range] = []
+    for low, high in sorted(needed):
+        if apart and low <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(high, apart[-1][1])
+        elif low < high:
+            apart.append((low, high))
+    return apart
 
 
 def _flags(selected: Selected, uid: int, at: int) -> bytes:
@@ -144,6 +202,8 @@ class _Wanted:
     """What needs the message's octets."""
     header_only: bool
     """Of the octets, the header is all that is needed."""
+    parts: bool
+    """Something is asked for by the number of its part."""
     rev2: bool = False
     uid_only: bool = False
 
@@ -152,9 +212,13 @@ class _Wanted:
         return any(not isinstance(item, BinarySize) and not item.peek for item in self.sections)
 
     @property
-    def in_pieces(self) -> bool:
-        """Only pieces are asked for, so that others will be."""
-        return all(not isinstance(item, BinarySize) and item.partial is not None for item in self.sections)
+    def texts(self) -> bool:
+        """Is more asked for than the header, and not all in one?"""
+        return not self.header_only and any(isinstance(item, BodySection) and item.section.text is not None for item in self.sections)
+
+    def by_layout(self, row: MessageRow) -> bool:
+        """Is it needed where the parts of this message stand?"""
+        return self.parts or (row.size > IN_PLACE and self.texts)
 
 
 @dataclass(slots=True)
@@ -173,9 +237,10 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
         found.append(Attribute(b"MODSEQ"))
     sections = tuple(item for item in found if isinstance(item, (BodySection, BinarySection, BinarySize)))
     names = {item.label for item in found if isinstance(item, Attribute)}
-    header_only = all(isinstance(item, BodySection) and not item.section.path and item.section.text in _OF_HEADER for item in sections)
+    header_only = all(isinstance(item, BodySection) and not item.section.path and item.section.text in OF_HEADER for item in sections)
+    parts = any(item.section.path if isinstance(item, BodySection) else item.path for item in sections)
     rows = bool(names & _OF_ROW.keys()) or bool(sections)
-    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only, rev2, uid_only)
+    return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only, parts, rev2, uid_only)
 
 
 async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
@@ -303,7 +368,9 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
 async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> _Unsaid:
     unsaid = _Unsaid()
     folder, view = selected.folder, selected.view
-    for low, high in _chunks(spans, 64 if wanted.sections else BATCH):
+    # Beginnings are short, though no one knows how short: all of them are fetched in one go.
+    most = _AT_ONCE * BEGINNING if wanted.header_only else IN_PLACE
+    for low, high in _chunks(spans, _AT_ONCE if wanted.sections else BATCH):
         emit.say(*view.new_flags())
         runs = [(view.uids[low], view.uids[high - 1])]
         batch = _Batch()
@@ -315,6 +382,14 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             found = dict(await read(folder, runs))
             setattr(batch, place, found)
             prepared.append(found)
+        laid_out = _runs(uid for uid, row in batch.rows.items() if wanted.by_layout(row)) if wanted.sections else []
+        if laid_out:
+            batch.layouts = {uid: Layout(packed) for uid, packed in await folder.layouts(laid_out)}
+        if not wanted.sections:
+            for begin, end in _chunks(((low, high),), _AT_ONCE):
+                unsaid.gone |= _spell_prepared(selected, range(begin, end), wanted, batch, prepared, emit)
+                await emit.breathe()
+            continue
         waiting: list[tuple[int, int]] = []
         size = 0
         for place_of in range(low, high):
@@ -324,14 +399,9 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             if at is None or (wanted.rows and row is None) or any(uid not in one for one in prepared):
                 unsaid.gone = True
                 continue
-            if not wanted.sections:
-                emit(_spell(selected, place_of, at, uid, wanted, batch, None, {}))
-                if place_of % 64 == 63:
-                    await emit.breathe()
-                continue
             assert row is not None
             octets = min(row.size, BEGINNING) if wanted.header_only else row.size
-            if waiting and size + octets > IN_PLACE:
+            if waiting and size + octets > most:
                 await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
                 waiting, size = [], 0
             waiting.append((place_of, octets))
@@ -342,25 +412,52 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     return unsaid
 
 
+def _spell_prepared(
+    selected: Selected, places: Sequence[int], wanted: _Wanted, batch: _Batch, prepared: Sequence[Mapping[int, bytes]], emit: Output
+) -> bool:
+    """Messages of which no octets are needed, in one go: a template, and for each item a column. True: some of them are gone."""
+    view, state = selected.view, selected.view.state
+    there: list[tuple[int, int, int]] = []
+    for place in places:
+        uid = view.uids[place]
+        at = state.index(uid)
+        if at is None or (wanted.rows and uid not in batch.rows) or any(uid not in one for one in prepared):
+            continue
+        there.append((place, at, uid))
+    columns: list[Sequence[object]] = [[uid for _, _, uid in there] if wanted.uid_only else [place + 1 for place, _, _ in there]]
+    template: list[bytes] = []
+    for item in wanted.items:
+        label = item.label
+        spelled = _PLACES.get(label, b"%b")
+        if label == b"UID":
+            columns.append([uid for _, _, uid in there])
+        elif label == b"FLAGS":
+            columns.append([_flags(selected, uid, at) for _, at, uid in there])
+        elif label == b"MODSEQ":
+            columns.append([state.modseqs[at] for _, at, _ in there])
+        elif label in _OF_ROW:
+            say, rows = _OF_ROW[label], batch.rows
+            columns.append([say(rows[uid]) for _, _, uid in there])
+        else:
+            found: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
+            columns.append([found[uid] for _, _, uid in there])
+            spelled = label + b" %b"
+        template.append(spelled)
+    if there:
+        line = (b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH (") + b" ".join(template) + b")\r\n"
+        emit((line * len(there)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
+    return len(there) < len(places)
+
+
 async def _with_octets(
     selected: Selected, places: Sequence[tuple[int, int]], wanted: _Wanted, batch: _Batch, emit: Output, unsaid: _Unsaid
 ) -> None:
     """Messages whose octets are needed, some 64 KiB of them or one."""
     view = selected.view
-    structure = parse
-    if len(places) == 1 and places[0][1] > IN_PLACE and wanted.in_pieces:
-        uid = view.uids[places[0][0]]
-        whole = await selected.folder.large(uid)
-        found = {} if whole is None else {uid: whole}
-        structure = partial(selected.folder.structure, uid)
-    elif wanted.header_only:
-        found = dict(await selected.folder.beginnings([view.uids[place] for place, _ in places]))
-    else:
-        found = dict(await selected.folder.octets([(view.uids[place], size) for place, size in places]))
+    found = await _read(selected.folder, [(view.uids[place], size) for place, size in places], wanted, batch)
     for place, _ in places:
         uid = view.uids[place]
-        octets = found.get(uid)
-        message = None if octets is None else _Octets(octets, structure)
+        message = found.get(uid)
         binaries: dict[FetchItem, bytes | int | None] = {}
         if message is not None:
             try:
@@ -372,6 +469,8 @@ async def _with_octets(
             except UnknownEncoding:
                 unsaid.unknown.add(uid)
                 continue
+            except _Gone:
+                message = None
         at = view.state.index(uid)
         if message is None or at is None:
             unsaid.gone = True
@@ -380,25 +479,64 @@ async def _with_octets(
         await emit.breathe()
 
 
+async def _read(folder: OpenFolder, sizes: Sequence[tuple[int, int]], wanted: _Wanted, batch: _Batch) -> dict[int, _Octets]:
+    """So much of these messages, (UID, size), as is needed; those that are gone are left out."""
+    if wanted.header_only:
+        return {uid: _whole(octets, None) for uid, octets in await folder.beginnings([uid for uid, _ in sizes])}
+    there = [(uid, size) for uid, size in sizes if uid in batch.layouts or not wanted.by_layout(batch.rows[uid])]
+    if len(there) == 1 and there[0][1] > IN_PLACE:
+        uid, size = there[0]
+        layout = batch.layouts.get(uid)
+        apart = _ranges(wanted.sections, layout, size)
+        if apart != [(0, size)]:
+            pieces = await folder.pieces(uid, apart)
+            return {} if pieces is None else {uid: _Octets(size, [low for low, _ in apart], pieces, layout)}
+    return {uid: _whole(octets, batch.layouts.get(uid)) for uid, octets in await folder.octets(there)}
+
+
+def _runs(uids: Iterable[int]) -> list[Run]:
+    """Ascending UIDs as runs."""
+    found: list[Run] = []
+    for uid in uids:
+        if found and found[-1][1] == uid - 1:
+            found[-1] = found[-1][0], uid
+        else:
+            found.append((uid, uid))
+    return found
+
+
 async def _decoded(selected: Selected, uid: int, message: _Octets, item: BinarySection | BinarySize, emit: Output) -> bytes | int | None:
-    """What BINARY[...] or BINARY.SIZE[...] says of a message; None where it has no such part. Raises UnknownEncoding."""
+    """What BINARY[...] or BINARY.SIZE[...] says of a message; None where it has no such part. Raises UnknownEncoding, _Gone."""
     key = (uid, item.path)
     partial = item.partial if isinstance(item, BinarySection) else None
     reader = selected.reader if partial is not None else None
     if partial is None or reader is None or reader.key != key or not reader.reaches(partial[0]):
-        found = (reader.start, reader.end, reader.encoding) if reader is not None and reader.key == key else None
-        found = found or encoded(message.octets, item.path, message.part)
+        found = encoded(message.layout, item.path) if item.path else (0, message.size, b"binary")
         if found is None:
             return 0 if isinstance(item, BinarySize) else None
         reader = PartReader(key, *found)
     if reader.encoding in IDENTITIES:
-        size = reader.end - reader.start
-        return size if isinstance(item, BinarySize) else cut(message.octets[reader.start : reader.end], partial)
+        if isinstance(item, BinarySize):
+            return reader.end - reader.start
+        return message.there(*clip((reader.start, reader.end), partial))
     if partial is not None:
         selected.reader = reader
+    first, stop = (0, None) if partial is None else (partial[0], partial[0] + partial[1])
     pieces: list[bytes] = []
     size = 0
-    for piece in reader.read(message.octets, *(partial or ())):
+    read = message
+    more = reader.goes_on(stop)
+    while more:
+        low, high = reader.wanted
+        octets = read.slice(low, high)
+        if octets is None:
+            high = max(high, min(reader.likely(stop), low + _AHEAD))
+            block = await selected.folder.pieces(uid, ((low, high),))
+            if block is None:
+                raise _Gone
+            read = _Octets(message.size, (low,), block, None)
+            octets = read.there(*reader.wanted)
+        piece, more = reader.feed(octets, first, stop)
         size += len(piece)
         if isinstance(item, BinarySection):
             pieces.append(piece)
@@ -424,7 +562,7 @@ def _spell(
         before = b" "
         if isinstance(item, BodySection):
             assert message is not None
-            octets = cut(message.section(item.section), item.partial)
+            octets = message.section(item)
             if octets is None:
                 pieces.append(b"%b NIL" % label)
             else:

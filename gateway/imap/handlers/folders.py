@@ -1,10 +1,10 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: folders as such."""
 
-from gateway.folders import HAS_CHILDREN, Place
+from gateway.folders import HAS_CHILDREN, NOT_ONES_OWN, Place, use_named
 from gateway.imap.grammar.folders import Create, Delete, Rename, Subscribe, create_uses
-from gateway.imap.handlers.listing import USES, listed, renamed
+from gateway.imap.handlers.listing import listed, renamed
 from gateway.imap.names import SEPARATOR
-from gateway.imap.responses import CANNOT, HASCHILDREN, USEATTR, Listed, mailboxid
+from gateway.imap.responses import CANNOT, HASCHILDREN, Listed, mailboxid
 from gateway.imap.session import Answer, No, Output, Session, mailbox_id
 from gateway.refusal import Refused
 from policy.folders import SpecialUse
@@ -15,23 +15,18 @@ async def create(session: Session, command: Create, emit: Output) -> Answer:
     """RFC 3501 section 6.3.3, RFC 6154 section 5.3; a separator at the end of the name says nothing that matters here."""
     uses = create_uses(command.parameters)
     place = _folder(session, command.mailbox, to_create=True)
-    use = await _special_use(session, place, uses) if uses else None
+    use = _special_use(place, uses)
     row = await session.services.folders.create(session.acting, place, use)
     session.did(command.mailbox.rstrip(SEPARATOR))
     await _tell_name(session, command.mailbox, row, emit)
     return Answer(code=mailboxid(mailbox_id(row)))
 
 
-async def _special_use(session: Session, place: Place, uses: tuple[bytes, ...]) -> SpecialUse:
-    """Raises No where the folder cannot serve so: what a folder is for is its owner's to say, and each has one purpose."""
-    use = USES.get(uses[0])
-    if len(uses) > 1 or use is None:
-        raise No("a folder has one special use, of \\Archive, \\Drafts, \\Junk, \\Sent and \\Trash", USEATTR)
-    if place.owner is not None:
-        raise No("what a folder is for is its owner's to say", USEATTR)
-    own = await session.services.folders.listing(session.acting)
-    if any(one.row.special_use is use for one in own.folders):
-        raise No("there is a folder for this already", USEATTR)
+def _special_use(place: Place, uses: tuple[bytes, ...]) -> SpecialUse | None:
+    """Raises Refused where the folder cannot serve so; whether another does already is for the service to see."""
+    use = use_named(uses)
+    if use is not None and place.owner is not None:
+        raise Refused(NOT_ONES_OWN)
     return use
 
 

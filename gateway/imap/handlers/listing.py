@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final
 
-from gateway.folders import Figures, Listing
+from gateway.folders import ATTRIBUTES, Figures, Listing
 from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
@@ -14,22 +12,9 @@ from gateway.imap.handlers.status import of as status_of
 from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner, normalized
 from gateway.imap.responses import Extended, Listed, Namespaces, OwnRights, childinfo, oldname
 from gateway.imap.session import Output, Session
-from policy.folders import SpecialUse
 from policy.identity import Address
-from policy.rights import spell_rfc
+from policy.rights import Right, spell_rfc
 from store.model import FolderRow
-
-USES: Final = MappingProxyType(
-    {
-        b"\\Drafts": SpecialUse.DRAFTS,
-        b"\\Sent": SpecialUse.SENT,
-        b"\\Trash": SpecialUse.TRASH,
-        b"\\Junk": SpecialUse.JUNK,
-        b"\\Archive": SpecialUse.ARCHIVE,
-    }
-)
-"""What a folder may be for (RFC 6154 section 2)."""
-_ATTRIBUTES: Final = {use: attribute for attribute, use in USES.items()}
 
 
 @dataclass(slots=True)
@@ -47,7 +32,7 @@ class Name:
     @property
     def use(self) -> bytes | None:
         """The attribute of RFC 6154."""
-        return None if self.folder is None or self.folder.row.special_use is None else _ATTRIBUTES.get(self.folder.row.special_use)
+        return None if self.folder is None or self.folder.row.special_use is None else ATTRIBUTES.get(self.folder.row.special_use)
 
 
 class _Asked:
@@ -113,8 +98,9 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
             continue
         extended = (childinfo(sorted(one.below)),) if recursive and one.below else ()
         shown = attributes(one, tells_subscribed=tells_subscribed)
-        if figures is not None and one.folder is not None and not one.folder.figures and b"\\Noselect" not in shown:
-            # RFC 5819 section 2: no STATUS for what may be seen and not be read, and then it is said that it cannot be selected.
+        if figures is not None and one.folder is not None and Right.READ not in one.folder.held and b"\\Noselect" not in shown:
+            # RFC 5819 section 2: no STATUS for what may be seen and not be read, and then it is said that it cannot be selected. What
+            # cannot be told for now, the owner being in maintenance, is left out in silence: no client is to drop its copies.
             shown = (b"\\Noselect", *shown)
         emit.say(Listed(shown, spelled, extended))
         if command.returns(b"MYRIGHTS") is not None and one.folder is not None:
@@ -123,6 +109,8 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if figures is not None and one.folder is not None and one.folder.figures:
             items = figures.value
             assert isinstance(items, tuple)
+            if session.watch is not None:
+                session.watch.asked(one.folder.row.id)
             counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
             emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted, session.services))
         if one.folder is not None and one.folder.metadata:

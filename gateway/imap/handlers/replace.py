@@ -4,12 +4,13 @@ from gateway.changes import News
 from gateway.imap.grammar.replace import Replace
 from gateway.imap.handlers.append import item_of
 from gateway.imap.handlers.catenate import Catenation
+from gateway.imap.handlers.expunge import told
 from gateway.imap.responses import NONEXISTENT, READ_ONLY, Condition, Status, appenduid
-from gateway.imap.session import No, Output, Session
+from gateway.imap.session import Answer, No, Output, Session
 
 
-async def replace(session: Session, command: Replace, emit: Output) -> None:
-    """RFC 8508 section 3: both or neither; APPENDUID is told before the EXPUNGE."""
+async def replace(session: Session, command: Replace, emit: Output) -> Answer:
+    """RFC 8508 section 3: both or neither; APPENDUID is told before the EXPUNGE, which counts as one of UID EXPUNGE (section 4.5)."""
     selected = await session.refresh()
     place = session.place(command.append.mailbox)
     if selected.examined:
@@ -24,4 +25,4 @@ async def replace(session: Session, command: Replace, emit: Output) -> None:
         raise No("the message is gone, nothing was appended", NONEXISTENT)
     if done.uids:
         emit.say(Status(Condition.OK, "replaced", appenduid(done.uidvalidity, done.uids)))
-    await session.settle(emit, expunge_allowed=True, own=True)
+    return await told(session, emit)

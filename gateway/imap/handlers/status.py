@@ -32,6 +32,8 @@ async def status(session: Session, command: FolderStatus, emit: Output) -> None:
         session.use_modseqs(emit)
     place = session.place(command.mailbox)
     figures = await session.services.folders.figures(session.acting, place, deleted_size=b"DELETED-STORAGE" in command.items)
+    if session.watch is not None:
+        session.watch.asked(figures.row.id)
     emit.say(of(command.mailbox, command.items, figures, session.services))
 
 

@@ -31,17 +31,23 @@ from gateway.imap.names import INBOX, BadName, NoFolder
 from gateway.imap.responses import NOTIFICATIONOVERFLOW, Condition, Status, oldname
 from gateway.imap.responses import Listed as ListedName
 from gateway.imap.session import Heard, No, Output, Session
+from gateway.imap.view import View
 from gateway.refusal import Refused
 from policy.identity import Address, FolderId
 from policy.rights import Right
 
 REST: Final = 0.2
 """Seconds between two looks beyond the selected folder: a folder that is busy is told of five times a second."""
+SHARE: Final = 4
+"""Times as long as it took to look, nothing is looked at: many sessions of one busy account leave room for others."""
+REST_AT_MOST: Final = 2.0
 AGAIN: Final = 0.5
 """Seconds until a look that the store had no time for is tried again."""
 SEEN_AT_MOST: Final = 5
 """Times as many folders as may be followed are looked through for those that are."""
 ENTRIES_IN_A_LINE: Final = 20
+_AT_ONCE: Final = 100
+"""Folders looked through before others may run."""
 _NOTHING: Final[frozenset[bytes]] = frozenset()
 
 
@@ -57,31 +63,70 @@ class _Group:
     names: dict[str, str]
     events: frozenset[bytes]
 
-    def covers(self, name: str, *, own: bool, subscribed: bool) -> bool:
-        match self.filter:
-            case b"INBOXES":
-                return name == INBOX
-            case b"PERSONAL":
-                return own
-            case b"SUBSCRIBED":
-                return subscribed
-            case b"MAILBOXES":
-                return name in self.names
-            case _:
-                return name in self.names or "" in self.names or any(above in self.names for above in parents(name))
 
-    def spell(self, name: str) -> str | None:
+class _Filters:
+    """All groups at once, each a bit: what it costs to ask about a name does not grow with them."""
+
+    __slots__ = ("_at", "_below", "_combined", "_everywhere", "_groups", "_inboxes", "_personal", "_subscribed", "_written")
+
+    def __init__(self, groups: Sequence[_Group]) -> None:
+        self._groups = groups
+        self._inboxes = self._personal = self._subscribed = self._everywhere = 0
+        self._at: dict[str, int] = {}
+        self._below: dict[str, int] = {}
+        self._written: dict[str, str] = {}
+        self._combined: dict[int, frozenset[bytes]] = {0: _NOTHING}
+        for number, group in enumerate(groups):
+            bit = 1 << number
+            match group.filter:
+                case b"INBOXES":
+                    self._inboxes |= bit
+                case b"PERSONAL":
+                    self._personal |= bit
+                case b"SUBSCRIBED":
+                    self._subscribed |= bit
+                case _:
+                    pass
+            for name, written in group.names.items():
+                self._at[name] = self._at.get(name, 0) | bit
+                if group.filter == b"SUBTREE":
+                    self._below[name] = self._below.get(name, 0) | bit
+                if written != name:
+                    self._written.setdefault(name, written)
+        self._everywhere = self._below.pop("", 0)
+
+    def events(self, name: str, *, own: bool, subscribed: bool) -> frozenset[bytes]:
+        """All that any group wants to hear of this name (RFC 5465 section 6)."""
+        chosen = self._everywhere | self._at.get(name, 0)
+        if own:
+            chosen |= self._personal
+        if subscribed:
+            chosen |= self._subscribed
+        if name == INBOX:
+            chosen |= self._inboxes
+        if self._below:
+            for above in parents(name):
+                chosen |= self._below.get(above, 0)
+        found = self._combined.get(chosen)
+        if found is None:
+            events = (group.events for number, group in enumerate(self._groups) if chosen >> number & 1)
+            found = self._combined[chosen] = frozenset().union(*events)
+        return found
+
+    def spell(self, name: str) -> str:
         """As the client writes it, where it named the folder or one above it in its own way."""
-        for one in (name, *parents(name)):
-            written = self.names.get(one)
-            if written is not None and written != one:
-                return written + name[len(one) :]
-        return None
+        if self._written:
+            for one in (name, *parents(name)):
+                written = self._written.get(one)
+                if written is not None:
+                    return written + name[len(one) :]
+        return name
 
 
 @dataclass(slots=True)
 class _Known:
-    """What the client knows of a folder. `told`: up to this mod-sequence it knows the messages in another way."""
+    """What the client knows of a folder. `told`: up to this mod-sequence it knows the messages in another way; `unsure`: it may have
+    heard of other figures meanwhile, so that those that are as they were may be news."""
 
     name: str
     events: frozenset[bytes]
@@ -94,18 +139,21 @@ class _Known:
     modseq: int
     unseen: int
     told: int = 0
+    unsure: bool = False
 
     def learn(self, folder: Listed) -> None:
         row = folder.row
         self.uidvalidity, self.uidnext, self.exists, self.modseq = row.uidvalidity, row.uidnext, row.exists, row.modseq
         self.unseen = folder.unseen
+        self.unsure = False
 
 
 class Watching:
     """The groups of a NOTIFY SET but for that of the selected folder, and `metadata`: ENABLE METADATA. Call `begin`, then `end` once."""
 
     __slots__ = (
-        "_combined",
+        "_everybody",
+        "_filters",
         "_groups",
         "_known",
         "_looks",
@@ -113,6 +161,7 @@ class Watching:
         "_metadata",
         "_mine",
         "_news",
+        "_owners",
         "_rest_until",
         "_scopes",
         "_session",
@@ -131,7 +180,13 @@ class Watching:
         self._looks = any(group.events - {SERVER_METADATA_CHANGE} for group in self._groups)
         self._known: dict[FolderId, _Known] = {}
         self._subscribed: set[str] = set()
-        self._combined: dict[tuple[int, ...], frozenset[bytes]] = {}
+        self._filters = _Filters(self._groups)
+        names = session.names
+        named = {name for group in self._groups for name in group.names}
+        self._everybody = bool({"", names.node} & named) or any(group.filter == b"SUBSCRIBED" for group in self._groups)
+        self._owners = {
+            name[: len(names.prefix)] + name.removeprefix(names.prefix).partition("/")[0] for name in named if name.startswith(names.prefix)
+        }
         self._mine: set[str] = set()
         self._news = News(0)
         self._scopes: tuple[int, ...] = ()
@@ -170,27 +225,14 @@ class Watching:
         """All that any group wants to hear of this name (RFC 5465 section 6)."""
         names = self._session.names
         own = name != names.node and not name.startswith(names.prefix)
-        chosen = tuple(at for at, group in enumerate(self._groups) if group.covers(name, own=own, subscribed=subscribed))
-        if not chosen:
-            return _NOTHING
-        found = self._combined.get(chosen)
-        if found is None:
-            found = self._combined[chosen] = frozenset().union(*(self._groups[at].events for at in chosen))
-        return found
+        return self._filters.events(name, own=own, subscribed=subscribed)
 
     def _others(self, owner: Address) -> bool:
         """Could any group be about folders of this owner?"""
-        names = self._session.names
-        node = names.owner_node(str(owner))
-        for group in self._groups:
-            if group.filter == b"SUBSCRIBED" or "" in group.names:
-                return True
-            if any(name in (node, names.node) or name.startswith(node + "/") for name in group.names):
-                return True
-        return False
+        return self._everybody or self._session.names.owner_node(str(owner)) in self._owners
 
     def _spell(self, name: str) -> str:
-        return next((written for group in self._groups if (written := group.spell(name)) is not None), name)
+        return self._filters.spell(name)
 
     # --- being woken
 
@@ -232,12 +274,24 @@ class Watching:
         known = self._known.get(folder)
         if known is not None and max(known.modseq, known.told) == modseq - 1:
             known.told = modseq
+            known.unsure = True
 
-    def left(self, folder: FolderId, modseq: int) -> None:
-        """The folder is selected no more; up to this mod-sequence the client knows all of it."""
+    def asked(self, folder: FolderId) -> None:
+        """The client asked for figures of this folder itself, and has those of now."""
         known = self._known.get(folder)
         if known is not None:
-            known.told = max(known.told, modseq)
+            known.unsure = True
+
+    def left(self, folder: FolderId, view: View) -> None:
+        """The folder is selected no more; the client knows of it what it was told there."""
+        known = self._known.get(folder)
+        if known is not None:
+            known.told = max(known.told, view.modseq if FLAG_CHANGE in known.events else view.counted)
+            known.unsure = True
+            if known.readable and known.events & MESSAGE_EVENTS:
+                # What it was not told while it was there is told now.
+                self.ledger.folders.add(folder)
+                self.wake(News.FOLDER)
 
     async def include_metadata(self) -> None:
         """ENABLE METADATA: entries of every folder are told as well. Raises Refused."""
@@ -260,7 +314,7 @@ class Watching:
         survey = await self._survey()
         try:
             names = named(session, survey.listing)
-            self._take(survey, names)
+            await self._take(survey, names, output)
         except TooMuch:
             raise No("too many folders to be followed", NOTIFICATIONOVERFLOW) from None
         for known in self._known.values():
@@ -285,12 +339,15 @@ class Watching:
         news, self._news = self._news, News(0)
         changed, entries, lost = self.ledger.folders, self.ledger.entries, self.ledger.lost
         self.ledger.clear()
-        self._rest_until = self._loop.time() + REST
+        began = self._loop.time()
+        self._rest_until = began + REST
         try:
             if lost:
                 raise TooMuch
             if news & News.POLICY or (news & News.FOLDERS and self._looks):
                 changed = changed | await self._look_again(output)
+                now = self._loop.time()
+                self._rest_until = now + min(max(REST, SHARE * (now - began)), REST_AT_MOST)
             if changed:
                 await self._look_at(changed, output)
             if entries:
@@ -315,6 +372,7 @@ class Watching:
             self._session.look_with(None)
             return
         self._groups = ()
+        self._filters = _Filters(())
         self._looks = False
         self._known, self._subscribed = {}, set()
         self.interest.follow_folders(())
@@ -358,7 +416,7 @@ class Watching:
         survey = await self._survey()
         names = named(self._session, survey.listing)
         before, subscribed = self._known, self._subscribed
-        behind = self._take(survey, names)
+        behind = await self._take(survey, names, output)
         for name, old in self._different(before, subscribed, names).items():
             self._list(name, names, output, old)
             await output.breathe()
@@ -366,7 +424,7 @@ class Watching:
         await self._follow(await self._wider(survey.scopes), survey.valid_until)
         return behind | fresh
 
-    def _take(self, survey: Survey, names: dict[str, Name]) -> set[FolderId]:
+    async def _take(self, survey: Survey, names: dict[str, Name], output: Output) -> set[FolderId]:
         """What was found becomes what is known; the figures stay those that the client was told. Returns where these are not those that
         were found. Raises TooMuch."""
         limit = self._session.services.watch_limit
@@ -375,10 +433,12 @@ class Watching:
         known: dict[FolderId, _Known] = {}
         behind: set[FolderId] = set()
         covered = 0
-        for name, one in names.items():
+        for number, (name, one) in enumerate(names.items()):
             folder = one.folder
             if folder is None:
                 continue
+            if number % _AT_ONCE == 0:
+                await output.breathe()
             row = folder.row
             events = self._events(name, subscribed=folder.subscribed)
             covered += bool(events)
@@ -389,8 +449,8 @@ class Watching:
             )  # fmt: skip
             old = self._known.get(row.id)
             if old is not None and old.readable and old.events & MESSAGE_EVENTS:
-                found.uidvalidity, found.uidnext, found.exists, found.modseq, found.unseen, found.told = (
-                    old.uidvalidity, old.uidnext, old.exists, old.modseq, old.unseen, old.told
+                found.uidvalidity, found.uidnext, found.exists, found.modseq, found.unseen, found.told, found.unsure = (
+                    old.uidvalidity, old.uidnext, old.exists, old.modseq, old.unseen, old.told, old.unsure
                 )  # fmt: skip
                 if (row.uidvalidity, row.modseq) != (old.uidvalidity, old.modseq):
                     behind.add(row.id)
@@ -466,10 +526,10 @@ class Watching:
         wanted = sorted(folder for folder in changed if folder in self._known)
         for folder in await session.services.folders.glance(session.acting, wanted):
             known = self._known.get(folder.row.id)
-            if known is None or not folder.figures or not known.readable:
+            if known is None or not folder.figures or not known.readable or self._is_selected(folder.row.id):
                 continue
             told = folder.row.modseq <= known.told and folder.row.uidvalidity == known.uidvalidity
-            items = () if told or self._is_selected(folder.row.id) else self._items(known, folder)
+            items = () if told else self._items(known, folder)
             known.learn(folder)
             if items:
                 self._say_status(known, folder, items, output)
@@ -482,7 +542,7 @@ class Watching:
         found: list[bytes] = []
         if MESSAGE_NEW in known.events and (row.uidnext != known.uidnext or row.exists != known.exists):
             found += [b"MESSAGES", b"UIDNEXT"]
-        if FLAG_CHANGE in known.events and folder.unseen != known.unseen:
+        if FLAG_CHANGE in known.events and (folder.unseen != known.unseen or known.unsure):
             found.append(b"UNSEEN")
         renumbered = row.uidvalidity != known.uidvalidity
         flagged = FLAG_CHANGE in known.events and by_modseq and row.modseq != known.modseq

@@ -1,6 +1,7 @@
 """The only way to stored mail: judged on a snapshot, done on a witness, on record."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from gateway.arrival import arrived
 from gateway.folders import FlagMode, Folders, NewItem, Place
 from gateway.folders import records as recording
+from gateway.message.layout import pack
 from gateway.message.structure import parse
 from gateway.refusal import Refused
 from policy.folders import FolderOp
@@ -21,6 +23,7 @@ from policy.status import AccountStatus
 from store import accounts, audit, folders, grants, messages
 from store.blobs import Files
 from store.model import Flag
+from store.port import Snapshot
 from store.queue import AcceptMessage, Filing
 from tests.gateway.folders.meddler import Meddler
 from tests.gateway.imap.handlers.house import House, housed, message
@@ -128,7 +131,7 @@ async def test_reading_confirms_the_right_every_time(house: House) -> None:
     await house.unshare("anna", "/", "bruno")
     for read in (
         folder.rows([(1, 9)]), folder.envelopes([(1, 9)]), folder.structures([(1, 9)]), folder.bodies([(1, 9)]), folder.octets([(1, 100)]),
-        folder.large(1), folder.news(0), folder.renew(),
+        folder.pieces(1, [(0, 1)]), folder.layouts([(1, 9)]), folder.news(0), folder.renew(),
     ):  # fmt: skip
         assert await reason_of(read) is Reason.FOLDER_UNKNOWN
 
@@ -148,14 +151,19 @@ async def test_a_right_that_expired_is_gone_without_any_event(house: House) -> N
 async def test_a_large_message_that_was_expunged_is_not_given_out(house: House) -> None:
     await house.put("anna", "/INBOX", 1, body="x" * 200_000)
     folder = await house.folders.open(house.visit("anna"), Place(None, "/INBOX"))
-    assert len(await folder.large(4) or b"") > 200_000
-    assert (await folder.large(4)) is (await folder.large(4))
-    octets = await folder.large(4) or b""
-    assert folder.structure(4, octets) is folder.structure(4, octets)
-    assert folder.structure(4, octets) == parse(octets)
+    ((_, octets),) = await folder.octets([(4, 200_000)])
+    assert len(octets) > 200_000
+    assert await folder.pieces(4, [(0, 10), (150_000, 150_001), (7, 7), (len(octets) - 1, len(octets) + 9)]) == [
+        octets[:10],
+        b"x",
+        b"",
+        b"\n",
+    ]
+    assert await folder.layouts([(4, 4)]) == [(4, pack(parse(octets)))]
     await folder.change_flags([(4, 4)], FlagMode.ADD, Flag.DELETED, ())
     await folder.expunge()
-    assert await folder.large(4) is None
+    assert await folder.pieces(4, [(0, 10)]) is None
+    assert await folder.layouts([(4, 4)]) == []
 
 
 async def records(house: House) -> list[audit.AuditEntry]:
@@ -226,6 +234,37 @@ async def test_who_acts_as_another_is_named(house: House) -> None:
     await house.folders.open(visit, INBOX)
     (entry,) = await records(house)
     assert (entry.actor_address, entry.person_address) == ("bruno@acme.test", "clara@acme.test")
+
+
+async def test_who_logged_in_as_the_owner_is_not_the_owner_for_the_record(house: House) -> None:
+    """delegation.md sections 10 and 11: folder access by a non-owner, with the actor in every line."""
+    visit = house.visit("anna")
+    visit.actor = Actor(house.ids["anna"], Address("anna", "acme.test"), via=house.ids["clara"], via_address=Address("clara", "acme.test"))
+    folder = await house.folders.open(visit, Place(None, "/INBOX"))
+    await folder.renew()
+    await house.folders.append(visit, Place(None, "/INBOX"), [NewItem(message())])
+    assert await reason_of(house.folders.delete(visit, Place(None, "/INBOX"))) is Reason.NOT_ALLOWED_ON_THIS_FOLDER
+    assert {(one.right, one.allowed, one.person_address) for one in await records(house)} == {
+        ("read", True, "clara@acme.test"),
+        ("insert", True, "clara@acme.test"),
+        ("delete", False, "clara@acme.test"),
+    }
+
+
+async def test_what_is_not_there_is_on_record_like_what_may_not_be_seen(house: House) -> None:
+    """Writing a record takes time: who may not see a folder must not learn from that whether it is there."""
+    await house.make("anna", "/Secret")
+    bruno = house.visit("bruno")
+    for owner, path in (("anna", "/Secret"), ("anna", "/Nothing"), ("nobody", "/Nothing")):
+        assert await reason_of(house.folders.open(bruno, Place(f"{owner}@acme.test", path))) is Reason.FOLDER_UNKNOWN
+    await house.folders.close()
+    async with house.store.snapshot() as snapshot:
+        found = [row.entry for row in reversed(await snapshot.work(audit.newest))]
+    assert [(one.allowed, one.right, one.principal_address, one.principal, one.detail) for one in found] == [
+        (False, "see", "anna@acme.test", house.ids["anna"], "/Secret"),
+        (False, "see", "anna@acme.test", house.ids["anna"], "/Nothing"),
+        (False, "see", "", None, "/Nothing"),
+    ]
 
 
 async def test_reading_that_cannot_be_recorded_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,3 +385,24 @@ async def test_an_append_that_the_disk_does_not_take_is_for_later(house: House) 
 
 async def test_a_name_in_a_mailbox_that_there_is_not_can_be_unsubscribed(house: House) -> None:
     await house.folders.unsubscribe(house.visit("bruno"), Place("nobody@acme.test", "/INBOX"))
+
+
+async def test_one_survey_at_a_time(house: House) -> None:
+    """Who follows folders looks when something changed, all at once; readers stay free for those who asked for something."""
+    open_now: list[int] = [0, 0]
+    snapshot = house.store.snapshot
+
+    @contextlib.asynccontextmanager
+    async def counted() -> AsyncIterator[Snapshot]:
+        open_now[0] += 1
+        open_now[1] = max(open_now)
+        try:
+            async with snapshot() as found:
+                yield found
+        finally:
+            open_now[0] -= 1
+
+    house.store.snapshot = counted  # type: ignore[method-assign]
+    surveys = await asyncio.gather(*(house.folders.survey(house.visit("anna")) for _ in range(5)))
+    assert open_now == [0, 1]
+    assert all(len(one.listing.folders) > 1 for one in surveys)

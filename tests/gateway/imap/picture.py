@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-FETCH = re.compile(rb"\* (\d+) FETCH \((.*)\)\Z", re.DOTALL)
+FETCH = re.compile(rb"\* (\d+) (UID)?FETCH \((.*)\)\Z", re.DOTALL)
 UID = re.compile(rb"(?:\A|[ (])UID (\d+)")
 FLAGS = re.compile(rb"(?:\A|[ (])FLAGS \(([^)]*)\)")
 MODSEQ = re.compile(rb"(?:\A|[ (])MODSEQ \((\d+)\)")
@@ -14,6 +14,8 @@ VANISHED = re.compile(rb"\* VANISHED( \(EARLIER\))? ([\d:,]+)\Z")
 HIGHEST = re.compile(rb"\[HIGHESTMODSEQ (\d+)\]")
 PERMANENT = re.compile(rb"\[PERMANENTFLAGS \(([^)]*)\)\]")
 VALIDITY = re.compile(rb"\[UIDVALIDITY (\d+)\]")
+FIGURES = re.compile(rb'\* STATUS (?:"([^"]*)"|(\S+)) \(([^()]*)\)\Z')
+LISTED = re.compile(rb'\* LIST \(([^)]*)\) "/" (?:"([^"]*)"|(\S+))(?: \("OLDNAME" \((?:"([^"]*)"|(\S+))\)\))?\Z')
 
 
 @dataclass(slots=True)
@@ -42,8 +44,12 @@ def flags_of(text: bytes) -> frozenset[str]:
 class Picture:
     """Slots by message number. Every response is checked against what RFC 3501 section 7.4.1 and RFC 7162 section 3.2 let a server say."""
 
-    def __init__(self, *, modseqs: bool, vanishes: bool) -> None:
+    def __init__(self, *, modseqs: bool, vanishes: bool, uid_only: bool = False) -> None:
         self.slots: list[Slot] = []
+        """Where there are no numbers (RFC 9586): those known by UID first, ascending, then those that were only counted."""
+        self.uid_only = uid_only
+        self.deaf = False
+        """Not told of everything: what it is told says nothing of what else there was."""
         self.modseqs = modseqs
         self.vanishes = vanishes
         self.validity = 0
@@ -88,7 +94,11 @@ class Picture:
             for uid in numbers_of(found[2]):
                 self._vanish(uid)
         elif found := FETCH.match(line):
-            self._fetched(int(found[1]), found[2], by_uid=selecting)
+            assert bool(found[2]) is self.uid_only, line
+            if self.uid_only:
+                self._fetched_by_uid(int(found[1]), found[3], selecting=selecting)
+            else:
+                self._fetched(int(found[1]), found[3], by_uid=selecting)
         else:
             self.hear_code(line)
 
@@ -110,7 +120,7 @@ class Picture:
         if self._named is not None:
             assert self._named >= self.highest, f"HIGHESTMODSEQ goes back from {self.highest} to {self._named}"
             self.highest = self._named
-        elif self._told is not None:
+        elif self._told is not None and not self.deaf:
             self.highest = max(self.highest, self._told)
         self._named = self._told = None
 
@@ -119,6 +129,11 @@ class Picture:
             if slot.uid == uid:
                 del self.slots[place]
                 return
+        if self.uid_only:
+            assert self.slots, f"VANISHED {uid} of none"
+            assert self.slots[-1].uid is None, f"VANISHED {uid}, of which the client was never told: {self.uids}"
+            del self.slots[-1]
+            return
         below = max((at for at, slot in enumerate(self.slots) if slot.uid is not None and slot.uid < uid), default=-1)
         above = min((at for at, slot in enumerate(self.slots) if slot.uid is not None and slot.uid > uid), default=len(self.slots))
         assert below + 1 < above, f"VANISHED {uid}, of which the client was never told: {self.uids}"
@@ -134,11 +149,28 @@ class Picture:
             slot.uid = int(uid[1])
             known = [one.uid for one in self.slots if one.uid is not None]
             assert known == sorted(set(known)), f"UIDs do not ascend: {known}"
+        self._items(slot, items)
+
+    def _fetched_by_uid(self, uid: int, items: bytes, *, selecting: bool) -> None:
+        slot = next((one for one in self.slots if one.uid == uid), None)
+        if selecting:
+            slot = Slot(uid)
+            self.renewed[uid] = 0, slot
+        elif slot is None:
+            slot = next((one for one in self.slots if one.uid is None), None)
+            assert slot is not None, f"UIDFETCH {uid} of {self.uids}"
+            slot.uid = uid
+            self.slots.sort(key=lambda one: (one.uid is None, one.uid))
+        found = UID.search(items)
+        assert found is None or int(found[1]) == uid
+        self._items(slot, items)
+
+    def _items(self, slot: Slot, items: bytes) -> None:
         if flags := FLAGS.search(items):
             slot.flags = flags_of(flags[1])
         if modseq := MODSEQ.search(items):
             assert self.modseqs, f"MODSEQ was not asked for: {items!r}"
             # With the flags or without: what was told before is of an earlier moment.
-            assert slot.modseq is None or int(modseq[1]) >= slot.modseq, f"MODSEQ of {number} goes back: {slot.modseq} to {modseq[1]!r}"
+            assert slot.modseq is None or int(modseq[1]) >= slot.modseq, f"MODSEQ of {slot} goes back to {modseq[1]!r}"
             slot.modseq = int(modseq[1])
             self._told = max(self._told or 0, slot.modseq)

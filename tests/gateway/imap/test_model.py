@@ -15,7 +15,7 @@ import itertools
 import os
 import re
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,26 +25,37 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from gateway.imap import view
+from gateway.imap.handlers import watching
 from policy.identity import AccountId, FolderId
 from store import changes as log
 from store import folders as stored
 from store import messages
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House, Said, housed, message
-from tests.gateway.imap.picture import Picture, Slot, numbers_of
+from tests.gateway.imap.picture import COUNT, FETCH, FIGURES, LISTED, UID, VANISHED, Picture, Slot, numbers_of
 
 T = TypeVar("T")
 
 PEOPLE = ("anna", "bruno")
 EVERYBODY = ""
-MODES = ("plain", "rev2", "condstore", "qresync")
-MODSEQS = ("condstore", "qresync")
+MODES = {
+    "plain": "",
+    "rev2": "IMAP4rev2",
+    "condstore": "CONDSTORE",
+    "qresync": "QRESYNC",
+    "uidonly": "UIDONLY",
+    "uidonly, qresync": "UIDONLY QRESYNC",
+}
+MODSEQS = ("condstore", "qresync", "uidonly, qresync")
+QUICK = ("qresync", "uidonly, qresync")
 SYSTEM = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 FLAGS = (*SYSTEM, "$Work", "$Junk")
 RIGHTS = ("", "l", "lr", "lrs", "lrsw", "lrst", "lrwte", "lrsi", "lrste", "lrswite", "lrswite")
 FETCHED = ("(FLAGS)", "(UID FLAGS RFC822.SIZE)", "BODY.PEEK[]", "BODY[TEXT]", "ENVELOPE", "(RFC822 FLAGS)")
 KEYS = ("ALL", "SEEN", "UNSEEN", "DELETED", "NOT KEYWORD $Work", "KEYWORD $Work", "OR ANSWERED FLAGGED", "1:*", "1", "$")
 DEEDS = ("mark", "seen", "expunge", "move", "append", "fetch", "noop")
+FILTERS = ("", "personal", "inboxes", "mailboxes", "subtree")
+SELECTED = ("", "selected", "selected-delayed", "selected-delayed")
 NUMBERED = re.compile(r"(FETCH|STORE|SEARCH)")
 LONG = int(os.environ.get("PROCURA_MODEL_EXAMPLES", "0"))
 # What failed is shown with its dialogue; making it shorter takes minutes, and is done when asked for.
@@ -69,7 +80,13 @@ class Truth:
     """A folder as the store shows it to one person."""
 
     highest: int
+    uidnext: int
     messages: dict[int, tuple[frozenset[str], int]]
+
+    @property
+    def figures(self) -> dict[str, int]:
+        unseen = sum("\\Seen" not in flags for flags, _ in self.messages.values())
+        return {"MESSAGES": len(self.messages), "UIDNEXT": self.uidnext, "UNSEEN": unseen, "HIGHESTMODSEQ": self.highest}
 
 
 @dataclass(slots=True)
@@ -82,9 +99,14 @@ class Box:
     rights: str = "lrswite"
     messages: dict[int, Kept] = field(default_factory=dict)
     truth: dict[str, Truth] = field(default_factory=dict)
+    sealed: int = 0
+    """UIDNEXT when bruno could last read it."""
+
+    def plain(self, who: str) -> str:
+        return self.path[1:] if who == "anna" else f"Other Users/anna{self.path}"
 
     def name(self, who: str) -> str:
-        return self.path[1:] if who == "anna" else f'"Other Users/anna{self.path}"'
+        return f'"{self.plain(who)}"'
 
     def may(self, who: str, right: str) -> bool:
         return who == "anna" or right in self.rights
@@ -124,6 +146,41 @@ class Memory:
     messages: dict[int, tuple[frozenset[str], int | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client wants to hear of: NOTIFY (RFC 5465). `events`: "new", "flags" of the selected folder, `beyond`: those and "name" of
+    the folders of `filter`, which `names` are for. Nothing at all: NOTIFY NONE."""
+
+    selected: str = ""
+    events: frozenset[str] = frozenset()
+    fetches: bool = False
+    filter: str = ""
+    names: tuple[str, ...] = ()
+    beyond: frozenset[str] = frozenset()
+    status: bool = False
+
+    @property
+    def always(self) -> bool:
+        return bool(self.selected or self.filter)
+
+    def spell(self, items: str) -> str:
+        if not self.always:
+            return "NOTIFY NONE"
+        text = "NOTIFY SET" + " STATUS" * self.status
+        if self.selected:
+            text += f" ({self.selected} {self._events(self.events, f' {items}' * self.fetches)})"
+        if self.filter:
+            names = '" "'.join(self.names)
+            text += f" ({self.filter}" + (f' ("{names}")' if names else "") + f" {self._events(self.beyond, '')})"
+        return text
+
+    @staticmethod
+    def _events(events: frozenset[str], items: str) -> str:
+        words = {"new": f"MessageNew{items} MessageExpunge", "flags": "FlagChange", "name": "MailboxName"}
+        found = [words[one] for one in ("name", "new", "flags") if one in events]
+        return f"({' '.join(found)})" if found else "NONE"
+
+
 @dataclass(slots=True)
 class Person:
     """One session of somebody."""
@@ -136,11 +193,71 @@ class Person:
     examined: bool = False
     idling: str | None = None
     saved: list[int] | None = None
-    memories: dict[str, Memory] = field(default_factory=dict)
+    memories: dict[FolderId, Memory] = field(default_factory=dict)
+    asked: Asked | None = None
+    figures: dict[FolderId, dict[str, int]] = field(default_factory=dict)
+    """Of folders beyond the selected one, as STATUS told them."""
+    names: dict[str, bool] = field(default_factory=dict)
+    """Is there a folder of this name, as LIST told?"""
+    lost: set[FolderId] = field(default_factory=set)
+    """Folders that it had to forget and may have again without being told so."""
+    own: set[int] = field(default_factory=set)
+    """What it put into the selected folder itself."""
+
+    @property
+    def uid_only(self) -> bool:
+        return self.mode.startswith("uidonly")
+
+    @property
+    def by_uid(self) -> bool:
+        """Numbers may change at any time (RFC 5465 section 6.1), or there are none."""
+        return self.uid_only or self.at_once
+
+    @property
+    def at_once(self) -> bool:
+        return self.asked is not None and self.asked.selected == "selected" and "new" in self.asked.events
+
+    @property
+    def always(self) -> bool:
+        return self.asked is not None and self.asked.always
+
+    @property
+    def hears_messages(self) -> bool:
+        return self.asked is None or "new" in self.asked.events
+
+    @property
+    def hears_flags(self) -> bool:
+        return self.asked is None or "flags" in self.asked.events
+
+    @property
+    def fetches(self) -> bool:
+        return self.asked is not None and self.asked.fetches and "new" in self.asked.events
+
+    def follows(self, name: str) -> frozenset[str]:
+        """The events of the folder of this name that it wants to hear of, selected or not."""
+        if self.asked is None:
+            return frozenset()
+        match self.asked.filter:
+            case "personal":
+                covered = self.who == "anna"
+            case "mailboxes":
+                covered = name in self.asked.names
+            case "subtree":
+                covered = any(f"{name}/".startswith(f"{top}/") for top in self.asked.names)
+            case _:
+                covered = False
+        return self.asked.beyond if covered else frozenset()
 
     @property
     def items(self) -> str:
         return "(UID FLAGS)" if self.mode not in MODSEQS else "(UID FLAGS MODSEQ)"
+
+
+def picture_is_whole(person: Person) -> bool:
+    """Right after SELECT everybody knows everything, whatever it wants to hear of later."""
+    assert person.box is not None
+    truth = person.box.truth[person.who].messages
+    return [(slot.uid, slot.flags) for slot in person.picture.slots] == [(uid, flags) for uid, (flags, _) in truth.items()]
 
 
 def spelled(numbers: Iterable[int]) -> str:
@@ -161,6 +278,7 @@ class Mailboxes(RuleBasedStateMachine):
         self.people: list[Person] = []
         self.mark = 0
         self.dialogue: list[str] = []
+        self.named: dict[str, Box] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
@@ -172,7 +290,7 @@ class Mailboxes(RuleBasedStateMachine):
     # --- beginning and end
 
     @initialize(
-        modes=st.tuples(*[st.sampled_from(MODES)] * 3), third=st.sampled_from(PEOPLE), private=st.booleans(), count=st.integers(0, 6)
+        modes=st.tuples(*[st.sampled_from(list(MODES))] * 3), third=st.sampled_from(PEOPLE), private=st.booleans(), count=st.integers(0, 6)
     )
     def furnish(self, modes: tuple[str, ...], third: str, private: bool, count: int) -> None:
         self.run(self._furnish(modes, third, private, count))
@@ -186,15 +304,20 @@ class Mailboxes(RuleBasedStateMachine):
                 await self.house.store.do(stored.SwitchFolder(box.id, seen_private=True))
             await self.house.share("anna", path, "bruno", box.rights, rfc=True)
             self.boxes.append(box)
+            self._name(box)
         await self._deliver(self.boxes[0], count)
         for who, mode in zip((*PEOPLE, third), modes, strict=True):
             self.people.append(await self._arrive(who, mode))
             await self._select(self.people[-1], self.boxes[0])
 
+    def _name(self, box: Box) -> None:
+        for who in PEOPLE:
+            self.named[box.plain(who)] = box
+
     async def _arrive(self, who: str, mode: str) -> Person:
         client = await self.house.client(self.port, who)
         if mode != "plain":
-            assert (await client.do(f"ENABLE {'IMAP4rev2' if mode == 'rev2' else mode.upper()}")).ok
+            assert (await client.do(f"ENABLE {MODES[mode]}")).ok
         return Person(who, mode, client)
 
     def teardown(self) -> None:
@@ -204,12 +327,16 @@ class Mailboxes(RuleBasedStateMachine):
         finally:
             for person in self.people:
                 person.client.writer.close()
+            for box in self.boxes:
+                self.run(self.house.store.do(stored.DeleteFolder(box.id)))
 
     async def _all_in_step(self) -> None:
         for person in self.people:
             await self._end_idling(person)
+            await self._beyond_in_step(person)
             if person.box is not None:
                 await self._in_step(person)
+            await self._beyond_in_step(person)
 
     # --- talking
 
@@ -219,6 +346,7 @@ class Mailboxes(RuleBasedStateMachine):
         )
 
     async def _say(self, person: Person, text: str, *literals: bytes) -> Said:
+        await self._overhear(person)
         person.picture.begin()
         person.client._tag += 1
         tag = f"t{person.client._tag}"
@@ -240,7 +368,12 @@ class Mailboxes(RuleBasedStateMachine):
             untagged.append(line)
             self._note(person, "S", line)
             assert person.mode != "rev2" or (b"RECENT" not in line.upper())
-            person.picture.hear(line, numbers_kept=kept, selecting=text.startswith(("SELECT", "EXAMINE")))
+            selecting = text.startswith(("SELECT", "EXAMINE"))
+            if not selecting and not text.startswith(("NOTIFY", "IDLE")):
+                own = text.startswith(("EXPUNGE", "UID EXPUNGE", "MOVE", "UID MOVE", "REPLACE", "UID REPLACE"))
+                self._fits(person, line, own=own)
+            person.picture.hear(line, numbers_kept=kept, selecting=selecting)
+            self._hear_beyond(person, line, asked_for=selecting or text.startswith(("STATUS", "NOTIFY")))
         self._note(person, "S", line)
         said = Said(untagged, line[len(tag) + 1 :])
         person.picture.hear_code(said.tagged)
@@ -249,12 +382,135 @@ class Mailboxes(RuleBasedStateMachine):
         assert b"internal error" not in said.tagged, (text, said)
         return said
 
+    @staticmethod
+    def _fits(person: Person, line: bytes, *, own: bool) -> None:
+        """Nothing comes that was not asked for."""
+        if (counted := COUNT.match(line)) and counted[2] != b"EXPUNGE":
+            assert person.hears_messages, line
+        elif (counted or VANISHED.match(line)) and b"EARLIER" not in line:
+            assert person.hears_messages or own, line
+
+    async def _overhear(self, person: Person) -> None:
+        """What was said while no command ran."""
+        while b"\n" in person.client.reader._buffer:  # type: ignore[attr-defined]
+            self._outside(person, await person.client.line())
+
+    def _outside(self, person: Person, line: bytes) -> None:
+        self._note(person, "S", line)
+        idling = person.idling is not None
+        self._fits(person, line, own=False)
+        if (counted := COUNT.match(line)) and counted[2] != b"EXPUNGE":
+            assert person.always or idling, line
+        elif counted or VANISHED.match(line):
+            assert person.at_once or idling, line
+        elif found := FETCH.match(line):
+            assert person.always or idling, line
+            assert person.hears_flags or person.fetches, line
+            assert person.uid_only or not person.always or UID.search(found[3]), line
+        person.picture.hear(line)
+        self._hear_beyond(person, line)
+
+    def _hear_beyond(self, person: Person, line: bytes, *, asked_for: bool = False) -> None:
+        """STATUS and LIST of folders that are not selected."""
+        if found := FIGURES.match(line):
+            # Folders that nobody here is in are told of too.
+            name = (found[1] or found[2]).decode()
+            box = self.named.get(name)
+            if box is None:
+                return
+            numbers = found[3].split()
+            told = {item.decode(): int(value) for item, value in zip(numbers[::2], numbers[1::2], strict=True)}
+            told.pop("UIDVALIDITY", None)
+            if not asked_for:
+                assert person.follows(name) & {"new", "flags"}, line
+                assert "new" in person.follows(name) or told.keys() <= {"UNSEEN", "HIGHESTMODSEQ"}, line
+                assert "flags" in person.follows(name) or "UNSEEN" not in told, line
+                assert person.mode in MODSEQS or "HIGHESTMODSEQ" not in told, line
+                assert person.box is not box, line
+            assert box.may(person.who, "r") or told.get("UIDNEXT", 0) <= box.sealed, f"{line!r} of what may not be read"
+            known = person.figures.setdefault(box.id, {}) if asked_for else person.figures.get(box.id, {})
+            known.update(told)
+        elif found := LISTED.match(line):
+            name, old = (found[2] or found[3]).decode(), found[4] or found[5]
+            there = b"\\NonExistent" not in found[1]
+            if name not in self.named:
+                return
+            box = self.named[name]
+            assert self.named[name].path == box.path or not there
+            if not asked_for:
+                assert person.asked is not None, line
+                assert person.asked.beyond, line
+                assert "name" in person.asked.beyond or old is None, line
+            readable = there and b"\\NoAccess" not in found[1]
+            if old is not None and person.names.pop(old.decode(), False):
+                person.names[name] = True
+            if not readable or not person.names.get(name, False):
+                person.lost.add(box.id)
+            person.names[name] = there
+
+    async def _beyond_in_step(self, person: Person) -> None:
+        """Who follows folders is told without asking, and then knows what there is."""
+        if person.asked is None:
+            return
+        await self._overhear(person)
+        for box in self.boxes:
+            name, events, truth = box.plain(person.who), person.follows(box.plain(person.who)), box.truth[person.who]
+            there = box.may(person.who, "l")
+            if "name" in events:
+                while person.names.get(name, False) is not there:
+                    self._outside(person, await person.client.line(2))
+            if box is person.box or not events or not box.may(person.who, "r"):
+                continue
+            if box.id in person.lost:
+                # It will be followed, but it may not have been told so.
+                await asyncio.sleep(0.1)
+                await self._overhear(person)
+                person.lost.discard(box.id)
+                person.figures.pop(box.id, None)
+            await self._ask_figures(person)
+            while True:
+                now = {item: value for item, value in truth.figures.items() if self._is_told(person, item, events)}
+                believed = person.figures[box.id]
+                if {item: believed.get(item, value) for item, value in now.items()} == now:
+                    break
+                try:
+                    line = await person.client.line(2)
+                except TimeoutError:
+                    line = b""
+                assert line, f"{person.who} ({person.mode}, {person.asked}) believes {believed} of {name}, it has {now}"
+                self._outside(person, line)
+
+    @staticmethod
+    def _is_told(person: Person, item: str, events: frozenset[str]) -> bool:
+        if item == "HIGHESTMODSEQ":
+            return person.mode in MODSEQS and events >= {"new", "flags"}
+        return ("flags" if item == "UNSEEN" else "new") in events
+
+    async def _ask_figures(self, person: Person) -> None:
+        """Those that it cannot know."""
+        for box in self.boxes:
+            if box is person.box or not person.follows(box.plain(person.who)) or not box.may(person.who, "r") or box.id in person.figures:
+                continue
+            items = "MESSAGES UIDNEXT UNSEEN" + " HIGHESTMODSEQ" * (person.mode in MODSEQS)
+            assert (await self._say(person, f"STATUS {box.name(person.who)} ({items})")).ok
+
+    async def _brought(self, person: Person, box: Box, uids: Iterable[int]) -> None:
+        """It put messages there itself, which is no news to it."""
+        if box is person.box:
+            person.own.update(uids)
+        person.figures.pop(box.id, None)
+
     async def _learn(self, person: Person) -> None:
         """Every message that the client was told of, but not what it is."""
         for _ in range(5):
-            unknown = [number for number, slot in enumerate(person.picture.slots, 1) if slot.uid is None or slot.flags is None]
+            slots = person.picture.slots
+            unknown = [number for number, slot in enumerate(slots, 1) if slot.uid is None or slot.flags is None]
             if not unknown:
                 return
+            if person.by_uid:
+                below = 0 if person.uid_only else max((slot.uid or 0 for slot in slots[: unknown[0] - 1]), default=0)
+                await self._say(person, f"UID FETCH {below + 1}:* {person.items}")
+                continue
             await self._say(person, f"FETCH {spelled(unknown)} {person.items}")
 
     async def _in_step(self, person: Person, how: str = "NOOP") -> None:
@@ -265,21 +521,62 @@ class Mailboxes(RuleBasedStateMachine):
             await self._answered(person, tag, how)
         else:
             assert (await self._say(person, how)).ok
+        await self._beyond_in_step(person)
+        if not (person.hears_messages and person.hears_flags):
+            # What it did not want to hear of it is told when it does again.
+            assert person.asked is not None
+            await self._ask(person, replace(person.asked, selected="selected-delayed", events=frozenset({"new", "flags"})))
         await self._learn(person)
         self._compare(person)
         await self._permanent(person)
+
+    async def _ask(self, person: Person, asked: Asked) -> None:
+        said = await self._say(person, asked.spell(person.items))
+        assert said.ok, said
+        person.asked = asked
+        person.picture.deaf = not (person.hears_messages and person.hears_flags)
+        person.figures, person.lost = {}, set()
+        person.names = {box.plain(person.who): box.may(person.who, "l") for box in self.boxes}
+        for line in said.untagged if asked.status else ():
+            if found := FIGURES.match(line):
+                # What was told before, to what it asked before, is of no account.
+                box = self.named.get((found[1] or found[2]).decode())
+                if box is not None:
+                    person.figures.pop(box.id, None)
+                self._hear_beyond(person, line, asked_for=True)
+        for box in self.boxes:
+            told = asked.status and box is not person.box and "new" in person.follows(box.plain(person.who)) and box.may(person.who, "r")
+            assert (box.id in person.figures) is told, (said, box.path)
+            if told and "flags" not in person.follows(box.plain(person.who)):
+                assert "UNSEEN" not in person.figures[box.id]
+            elif told:
+                assert person.figures[box.id] == box.truth[person.who].figures
+        await self._ask_figures(person)
 
     def _compare(self, person: Person, *, told_only: bool = False) -> None:
         assert person.box is not None
         truth = person.box.truth[person.who]
         picture = person.picture
-        if told_only:
+        exact = person.hears_messages and (not told_only or person.at_once or person.idling is not None)
+        if not exact:
+            known = {slot.uid: slot for slot in picture.slots if slot.uid is not None}
+            if person.hears_messages:
+                assert len(picture.slots) - len(known.keys() - truth.messages.keys()) >= len(truth.messages)
+            pairs = [(slot, uid) for uid, slot in known.items() if uid in truth.messages and slot.flags is not None]
+        elif person.uid_only:
+            assert len(picture.slots) == len(truth.messages)
+            pairs = [(slot, slot.uid) for slot in picture.slots if slot.uid is not None]
+            assert told_only or len(pairs) == len(truth.messages)
+            assert {uid for _, uid in pairs} <= truth.messages.keys()
+        elif told_only:
             assert len(picture.slots) == len(truth.messages)
             pairs = [(slot, uid) for slot, uid in zip(picture.slots, truth.messages, strict=True) if slot.uid is not None]
         else:
             assert picture.uids == list(truth.messages)
             pairs = list(zip(picture.slots, truth.messages, strict=True))
-        for slot, uid in pairs:
+        if exact and person.fetches and told_only:
+            assert truth.messages.keys() - {uid for _, uid in pairs} <= person.own, "what is new is fetched"
+        for slot, uid in pairs if person.hears_flags else ():
             flags, modseq = truth.messages[uid]
             assert slot.uid == uid
             assert slot.flags == flags, f"{person.who} ({person.mode}) believes {slot} of {uid}, it has {flags} at {modseq}"
@@ -294,7 +591,7 @@ class Mailboxes(RuleBasedStateMachine):
         wanted = {flag for flag in SYSTEM if not person.examined and box.allowed(person.who, flag)}
         writing = any(box.may(person.who, right) for right in ("wite" if box.private else "wites")) and not person.examined
         while (person.picture.permanent & set(SYSTEM), person.picture.read_only) != (wanted, not writing):
-            person.picture.hear(await person.client.line(2))
+            self._outside(person, await person.client.line(2))
 
     # --- the store
 
@@ -303,6 +600,8 @@ class Mailboxes(RuleBasedStateMachine):
         async with self.house.store.snapshot() as snapshot:
             for box in self.boxes:
                 names = dict(await snapshot.ask(messages.keywords, box.id))
+                row = await snapshot.ask(stored.by_id, box.id)
+                assert row is not None
                 for who in (*PEOPLE, EVERYBODY):
                     seen_of: AccountId | None = self.house.ids[who] if box.private and who != EVERYBODY else None
                     state = await snapshot.work(messages.state, box.id, seen_of)
@@ -312,7 +611,7 @@ class Mailboxes(RuleBasedStateMachine):
                     }
                     assert list(found) == sorted(found)
                     before = box.truth.get(who)
-                    box.truth[who] = Truth(state.modseq, found)
+                    box.truth[who] = Truth(state.modseq, row.uidnext, found)
                     if before is not None:
                         self._forward(before, box.truth[who])
 
@@ -354,13 +653,14 @@ class Mailboxes(RuleBasedStateMachine):
 
     @invariant()
     def who_idles_is_told(self) -> None:
-        if any(person.idling for person in self.people):
-            self.run(self._idlers())
+        if any(person.idling or person.always for person in self.people):
+            self.run(self._listeners())
 
-    async def _idlers(self) -> None:
+    async def _listeners(self) -> None:
         for person in self.people:
-            if person.idling is None:
+            if person.box is None or (person.idling is None and not person.always):
                 continue
+            await self._overhear(person)
             while True:
                 try:
                     self._compare(person, told_only=True)
@@ -372,7 +672,7 @@ class Mailboxes(RuleBasedStateMachine):
                         line = b""
                     if not line:
                         raise
-                    person.picture.hear(line)
+                    self._outside(person, line)
 
     # --- coming and going
 
@@ -382,8 +682,20 @@ class Mailboxes(RuleBasedStateMachine):
         # Behind a message that it never asked about, a client cannot say what it missed.
         whole = itertools.takewhile(lambda slot: slot.uid is not None and slot.flags is not None, person.picture.slots)
         known = {slot.uid: (slot.flags, slot.modseq) for slot in whole if slot.uid is not None and slot.flags is not None}
-        person.memories[person.box.path] = Memory(person.picture.validity, person.picture.highest, known)
+        person.memories[person.box.id] = Memory(person.picture.validity, person.picture.highest, known)
+        person.figures[person.box.id] = self._counted(person)
         person.box, person.saved, person.idling = None, None, None
+        person.own = set()
+
+    @staticmethod
+    def _counted(person: Person) -> dict[str, int]:
+        """The figures of the folder that it leaves, as far as it can tell; it has to be told if they are not right."""
+        slots = person.picture.slots
+        found = {"MESSAGES": len(slots)}
+        flags = [slot.flags for slot in slots if slot.flags is not None]
+        if len(flags) == len(slots):
+            found["UNSEEN"] = sum("\\Seen" not in one for one in flags)
+        return found
 
     async def _drop(self, person: Person) -> None:
         """The line is cut, and the same client comes again."""
@@ -391,6 +703,7 @@ class Mailboxes(RuleBasedStateMachine):
         person.client.writer.close()
         again = await self._arrive(person.who, person.mode)
         person.client = again.client
+        person.asked = None
 
     async def _end_idling(self, person: Person) -> None:
         if person.idling is not None:
@@ -411,25 +724,29 @@ class Mailboxes(RuleBasedStateMachine):
         await self._end_idling(person)
         verb = "EXAMINE" if examine else "SELECT"
         if not box.may(person.who, "r"):
+            await self._overhear(person)
             self._remember(person)
             said = await self._say(person, f"{verb} {box.name(person.who)}")
             assert said.tagged.startswith(b"NO"), said
+            await self._ask_figures(person)
             return False
+        await self._overhear(person)
         self._remember(person)
-        memory = person.memories.get(box.path)
+        memory = person.memories.get(box.id)
         parameters = ""
-        if person.mode == "qresync" and memory is not None and memory.highest:
+        if person.mode in QUICK and memory is not None and memory.highest:
             parameters = f" (QRESYNC ({memory.validity} {memory.highest}"
             uids = sorted(memory.messages)
             if uids and known != "omitted":
                 parameters += f" {spelled(uids) if known == 'listed' else f'1:{uids[-1]}'}"
-            if uids and known != "omitted" and matches:
+            if uids and known != "omitted" and matches and not person.uid_only:
                 places = range(1, len(uids) + 1, 2)
                 parameters += f" ({spelled(places)} {spelled(uids[place - 1] for place in places)})"
             parameters += "))"
         elif person.mode == "condstore":
             parameters = " (CONDSTORE)"
-        person.picture = Picture(modseqs=person.mode in MODSEQS, vanishes=person.mode == "qresync")
+        person.picture = Picture(modseqs=person.mode in MODSEQS, vanishes=person.mode in QUICK or person.uid_only, uid_only=person.uid_only)
+        person.picture.deaf = not (person.hears_messages and person.hears_flags)
         said = await self._say(person, f"{verb} {box.name(person.who)}{parameters}")
         assert said.ok, said
         person.box, person.examined = box, examine
@@ -440,7 +757,9 @@ class Mailboxes(RuleBasedStateMachine):
             await self._resumed_by_hand(person, memory)
         await self._learn(person)
         self._compare(person)
+        assert picture_is_whole(person), (person.picture.uids, box.truth[person.who])
         await self._permanent(person)
+        await self._ask_figures(person)
         return True
 
     async def _resumed(self, person: Person, memory: Memory) -> None:
@@ -455,13 +774,13 @@ class Mailboxes(RuleBasedStateMachine):
         last = max(memory.messages.keys() - renewed.keys(), default=0)
         assert (await self._say(person, f"UID FETCH {last + 1}:* {person.items}")).ok
         self._put_in(person, memory)
-        for uid, (number, _) in renewed.items():
+        for uid, (number, _) in renewed.items() if not person.uid_only else ():
             assert picture.slots[number - 1].uid == uid
 
     async def _resumed_by_hand(self, person: Person, memory: Memory) -> None:
         """RFC 4549 section 4.3 and RFC 7162 section 6: CHANGEDSINCE, and UID SEARCH for what is gone."""
         if person.picture.slots:
-            await self._say(person, f"FETCH 1:* (UID FLAGS) (CHANGEDSINCE {memory.highest})")
+            await self._say(person, f"{'UID ' * person.by_uid}FETCH 1:* (UID FLAGS) (CHANGEDSINCE {memory.highest})")
         for slot in person.picture.slots:
             if slot.uid is not None:
                 assert slot.flags is not None
@@ -483,6 +802,9 @@ class Mailboxes(RuleBasedStateMachine):
                 assert slot.flags is not None
                 memory.messages[slot.uid] = slot.flags, slot.modseq
         assert len(memory.messages) == len(person.picture.slots), (sorted(memory.messages), person.picture.uids)
+        if person.uid_only:
+            person.picture.slots = [Slot(uid, *memory.messages[uid]) for uid in sorted(memory.messages)]
+            return
         for slot, uid in zip(person.picture.slots, sorted(memory.messages), strict=True):
             assert slot.uid in (None, uid)
             flags, modseq = memory.messages[uid]
@@ -494,7 +816,7 @@ class Mailboxes(RuleBasedStateMachine):
         """(prefix, set, UIDs) of some messages that the client believes in, by number or by UID, spelled in one of many ways."""
         slots = person.picture.slots
         if form == 9 and person.saved is not None:
-            return "", "$", [uid for uid in person.saved if uid in person.picture.uids]
+            return "UID " * person.by_uid, "$", [uid for uid in person.saved if uid in person.picture.uids]
         if not slots:
             return None
         places = sorted({pick % len(slots) for pick in picked})
@@ -506,6 +828,10 @@ class Mailboxes(RuleBasedStateMachine):
         if any(uid is None for uid in uids):
             return None
         known = [uid for uid in uids if uid is not None]
+        if person.by_uid and form == 4:
+            return "UID ", "*", known
+        if person.by_uid and form in (0, 2, 8, 9):
+            form = 3 if form == 2 else 1
         match form:
             case 0 | 8 | 9:
                 return "", spelled(place + 1 for place in places), known
@@ -535,13 +861,73 @@ class Mailboxes(RuleBasedStateMachine):
     def mail_comes(self, which: int, count: int) -> None:
         self.run(self._deliver(self.boxes[which % 2], count))
 
+    @rule(
+        which=numbers,
+        selected=st.sampled_from(SELECTED),
+        events=st.sampled_from(("", "new", "new flags", "new flags")),
+        fetches=st.booleans(),
+        which_else=st.sampled_from(FILTERS),
+        beyond=st.sampled_from(("name", "new", "new flags", "new flags", "name new flags", "name new flags")),
+        status=st.booleans(),
+    )
+    def ask_to_be_told(self, which: int, selected: str, events: str, fetches: bool, which_else: str, beyond: str, status: bool) -> None:
+        async def work() -> None:
+            person = self.people[which % len(self.people)]
+            names: tuple[str, ...] = ()
+            if which_else in ("mailboxes", "subtree"):
+                names = tuple(box.plain(person.who) for box in self.boxes)
+            if which_else == "subtree" and person.who == "bruno":
+                names = ("Other Users/anna",)
+            asked = Asked(
+                selected, frozenset(events.split()) if selected else frozenset(), fetches and "new" in events, which_else, names,
+                frozenset(beyond.split()) if which_else else frozenset(), status,
+            )  # fmt: skip
+            await self._end_idling(person)
+            if person.box is not None:
+                await self._learn(person)
+            await self._ask(person, asked)
+            if person.box is not None:
+                await self._learn(person)
+
+        self.run(work())
+
+    @precondition(lambda self: any(person.asked is not None and person.asked.filter for person in self.people))
+    @rule()
+    def who_follows_is_told(self) -> None:
+        async def work() -> None:
+            for person in self.people:
+                if person.idling is None:
+                    await self._beyond_in_step(person)
+
+        self.run(work())
+
+    @rule(which=numbers)
+    def rename(self, which: int) -> None:
+        self.run(self._rename(self.boxes[which % 2]))
+
+    async def _rename(self, box: Box) -> None:
+        type(self).made += 1
+        box.path = f"/{box.path[1]}{type(self).made}"
+        await self.house.store.do(stored.RenameFolder(box.id, box.path))
+        self._name(box)
+        for person in self.people:
+            if person.asked is not None and person.asked.filter == "mailboxes":
+                # Neither name of it is one that it follows now.
+                person.figures.pop(box.id, None)
+        await self._agree()
+
     @rule(which=numbers, rights=st.sampled_from(RIGHTS))
     def rights_change(self, which: int, rights: str) -> None:
         self.run(self._grant(self.boxes[which % 2], rights))
 
     async def _grant(self, box: Box, rights: str) -> None:
+        if box.may("bruno", "r"):
+            box.sealed = box.truth["bruno"].uidnext
         box.rights = rights
         await self.house.share("anna", box.path, "bruno", rights, rfc=True)
+        for person in self.people:
+            if person.who == "bruno" and person.always and person.follows(box.plain(person.who)):
+                person.lost.add(box.id)
         for person in self.people:
             if person.who != "bruno" or person.box is not box:
                 continue
@@ -552,7 +938,7 @@ class Mailboxes(RuleBasedStateMachine):
             while line := await person.client.line():
                 heard.append(line)
                 if not line.startswith(b"* BYE"):
-                    person.picture.hear(line)
+                    self._outside(person, line)
             assert heard, "no BYE"
             assert heard[-1].startswith(b"* BYE"), heard
             await self._drop(person)
@@ -611,7 +997,8 @@ class Mailboxes(RuleBasedStateMachine):
         async def work() -> None:
             person = await self._ready(which)
             if person is not None:
-                await self._in_step(person)
+                if person.hears_messages and person.hears_flags:
+                    await self._in_step(person)
                 person.idling = await person.client.idle()
 
         self.run(work())
@@ -635,6 +1022,7 @@ class Mailboxes(RuleBasedStateMachine):
         elif leave == "unselect" and person.box is not None:
             assert (await self._say(person, "UNSELECT")).ok
             self._remember(person)
+            await self._ask_figures(person)
         elif leave == "close" and person.box is not None:
             await self._close(person)
         await self._select(person, self.boxes[box], examine=examine, known=known, matches=matches)
@@ -647,6 +1035,7 @@ class Mailboxes(RuleBasedStateMachine):
             box.messages = {uid: kept for uid, kept in box.messages.items() if "\\Deleted" not in kept.flags}
         self._remember(person)
         await self._agree()
+        await self._ask_figures(person)
 
     @rule(which=numbers, picked=picks, by_uid=st.booleans(), flag=st.sampled_from(FLAGS))
     def mark_in_silence(self, which: int, picked: list[int], by_uid: bool, flag: str) -> None:
@@ -705,6 +1094,8 @@ class Mailboxes(RuleBasedStateMachine):
 
     @staticmethod
     def _told_flags(said: Said, person: Person, slot: Slot) -> bool:
+        if person.uid_only:
+            return any(line.startswith(b"* %d UIDFETCH" % (slot.uid or 0)) and b"FLAGS (" in line for line in said.untagged)
         number = person.picture.slots.index(slot) + 1
         return any(line.startswith(b"* %d FETCH" % number) and b"FLAGS (" in line for line in said.untagged)
 
@@ -748,6 +1139,13 @@ class Mailboxes(RuleBasedStateMachine):
         if said.ok:
             await self._learn(person)
             self._compare(person)
+            self._knows_of_none_gone(person)
+
+    @staticmethod
+    def _knows_of_none_gone(person: Person) -> None:
+        """What a client takes away itself it is told of, with what others took."""
+        assert person.box is not None
+        assert {uid for uid in person.picture.uids if uid is not None} <= person.box.truth[person.who].messages.keys()
 
     @rule(which=numbers, picked=picks, form=numbers, other=st.booleans(), moves=st.booleans())
     def transfer(self, which: int, picked: list[int], form: int, other: bool, moves: bool) -> None:
@@ -777,10 +1175,13 @@ class Mailboxes(RuleBasedStateMachine):
                     target.add(who, new, flags)
                     if moves:
                         del box.messages[uid]
+                await self._brought(person, target, numbers_of(found[2]))
         await self._agree()
+        await self._ask_figures(person)
         if said.ok and moves and uids:
             await self._learn(person)
             self._compare(person)
+            self._knows_of_none_gone(person)
 
     @rule(which=numbers, box=st.integers(0, 1), flags=flag_sets, count=st.integers(1, 2))
     def append(self, which: int, box: int, flags: list[str], count: int) -> None:
@@ -797,7 +1198,9 @@ class Mailboxes(RuleBasedStateMachine):
             assert found is not None
             for uid in numbers_of(found[1]):
                 box.add(person.who, uid, [flag for flag in flags if box.allowed(person.who, flag)])
+            await self._brought(person, box, numbers_of(found[1]))
         await self._agree()
+        await self._ask_figures(person)
 
     @rule(which=numbers, picked=picks, form=st.sampled_from((0, 1, 4)), other=st.booleans(), flags=flag_sets)
     def replace(self, which: int, picked: list[int], form: int, other: bool, flags: list[str]) -> None:
@@ -819,7 +1222,9 @@ class Mailboxes(RuleBasedStateMachine):
             assert found is not None
             target.add(who, int(found[1]), [flag for flag in flags if target.allowed(who, flag)])
             del box.messages[uid]
+            await self._brought(person, target, [int(found[1])])
         await self._agree()
+        await self._ask_figures(person)
 
     @rule(
         which=numbers,
@@ -853,7 +1258,7 @@ class Mailboxes(RuleBasedStateMachine):
         person = await self._ready(which)
         if person is None or person.box is None or person.mode not in MODSEQS or not person.picture.highest:
             return
-        vanished = vanished and person.mode == "qresync"
+        vanished = vanished and person.mode in QUICK
         said = await self._say(person, f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {person.picture.highest}{' VANISHED' * vanished})")
         assert said.ok
         # What the client still believes in is told without EARLIER, and only so are its numbers changed.
@@ -873,6 +1278,9 @@ class Mailboxes(RuleBasedStateMachine):
         if person is None or person.box is None or (key == "$" and person.saved is None):
             return
         picture, box = person.picture, person.box
+        if person.by_uid and key in ("1", "1:*"):
+            return
+        by_uid = by_uid or person.by_uid
         known = picture.uids
         returning = "" if options is None else f"RETURN ({options}) "
         said = await self._say(person, f"{'UID ' * by_uid}SEARCH {returning}{key}")
@@ -943,7 +1351,7 @@ class Mailboxes(RuleBasedStateMachine):
         if not said.ok:
             return
         found = {
-            name.decode(): int(value) for name, value in re.findall(rb"([A-Z]+) (\d+)", said.having("* STATUS")[0].rpartition(b"(")[2])
+            name.decode(): int(value) for name, value in re.findall(rb"([A-Z]+) (\d+)", said.having("DELETED ")[0].rpartition(b"(")[2])
         }
         flags = [box.seen_by(person.who, kept) for kept in box.messages.values()]
         assert found["MESSAGES"] == len(flags)
@@ -976,7 +1384,7 @@ class Mailboxes(RuleBasedStateMachine):
                 continue
             box = person.box
             # A second command of the same client in the same flight names UIDs: numbers may not be used then (RFC 3501 section 5.5).
-            chosen = self._chosen(person, picked, 1 if id(person) in told_apart else 0)
+            chosen = self._chosen(person, picked, 1 if id(person) in told_apart or person.by_uid else 0)
             if chosen is None:
                 continue
             told_apart.add(id(person))
@@ -1002,6 +1410,7 @@ class Mailboxes(RuleBasedStateMachine):
                     text = "NOOP"
             person.client._tag += 1
             tag = f"t{person.client._tag}"
+            await self._overhear(person)
             self._note(person, "C", f"{tag} {text}".encode())
             person.client.send(f"{tag} {text}\r\n".encode())
             sent.append((person, tag, text))
@@ -1009,6 +1418,12 @@ class Mailboxes(RuleBasedStateMachine):
                 marked.append((person, tag, keyword, set(uids)))
         answers = {(id(person), tag): await self._answered(person, tag, text) for person, tag, text in sent}
         await self._adopt()
+        for person, _, text in sent:
+            if text.startswith("APPEND"):
+                await self._learn(person)
+            if person.asked is not None:
+                person.figures = {}
+                await self._ask_figures(person)
         for person, tag, keyword, meant in marked:
             assert person.box is not None
             may = person.box.allowed(person.who, keyword) and not person.examined
@@ -1025,6 +1440,8 @@ def machine_for(runner: asyncio.Runner, house: House, port: int) -> type[Mailbox
 @pytest.mark.timeout(0 if LONG else 120)
 @pytest.mark.parametrize("tight", [False, True], ids=["as it is", "with short memories"])
 def test_every_picture_comes_out_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tight: bool) -> None:
+    # Who follows folders is told at most so often.
+    monkeypatch.setattr(watching, "REST", 0.01)
     if tight:
         # What is otherwise met only after tens of thousands of changes: views that are behind the log, runs that are spelled roughly.
         monkeypatch.setattr(view, "LOG_LIMIT", 2)

@@ -5,11 +5,11 @@ import pytest
 from gateway.imap.refusals import WORDS, farewell, refusal
 from policy.reasons import Defer, Reason, Refuse
 
-# RFC 3501 section 7.1, RFC 5530 section 3, RFC 9208 section 4.3
+# RFC 3501 section 7.1, RFC 5530 section 3, RFC 6154 section 3, RFC 9208 section 4.3
 CODES = {
     b"UNAVAILABLE", b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"EXPIRED", b"PRIVACYREQUIRED", b"CONTACTADMIN", b"NOPERM", b"INUSE",
     b"EXPUNGEISSUED", b"CORRUPTION", b"SERVERBUG", b"CLIENTBUG", b"CANNOT", b"LIMIT", b"OVERQUOTA", b"ALREADYEXISTS", b"NONEXISTENT",
-    b"TRYCREATE",
+    b"TRYCREATE", b"USEATTR",
 }  # fmt: skip
 
 

@@ -449,3 +449,18 @@ def test_what_happens_between_two_responses_is_told_too(after: int) -> None:
         hear(said)
     assert believed == {3: 0, 4: 4, 6: 0, 7: 0}
     assert view.modseq == state.modseq
+
+
+def test_which_messages_there_are_is_known_without_their_flags() -> None:
+    state = FolderState([1, 2], [0, 0], [1, 1], modseq=1)
+    view = View(state)
+    state.change([1], [1], 2)
+    list(view.announce(expunge_allowed=True, flags=False))
+    assert (view.modseq, view.counted) == (1, 2)
+    state.append([3], [0], [3])
+    assert view.counted == 1
+    list(view.announce(expunge_allowed=True, flags=False))
+    assert view.counted == 3
+    state.expunge([2], 4)
+    list(view.announce(expunge_allowed=False, flags=False))
+    assert view.counted == 1

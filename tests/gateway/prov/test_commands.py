@@ -58,7 +58,7 @@ async def test_status_active_and_a_new_password_end_a_lockout_too(office: Office
         assert (await office.directory.accounts.get("owner@acme.test")).lockout_until is None
 
 
-async def test_the_queue_is_listed_retried_and_dropped(office: Office) -> None:
+async def test_the_queue_is_listed_held_released_retried_and_dropped(office: Office) -> None:
     await office.done(*PEOPLE)
     assert (await office.command("queue")).out == "the queue is empty\n"
     message = NewMessage(b"Subject: x\r\n\r\nx\r\n", b"", b"", b"", 1, "", "", "", "x", "", None)
@@ -76,6 +76,19 @@ async def test_the_queue_is_listed_retried_and_dropped(office: Office) -> None:
     listed = (await office.command("queue list")).out.splitlines()
     assert listed[0].split() == ["Id", "Message", "State", "Size", "Since", "Sender", "Recipient"]
     assert "<>" in listed[2]
+    assert "held: maintenance" in listed[1]
+    assert (await office.command(f"queue hold Q1 {rows[1]['id']}")).out == "2 held\n"
+    assert (await office.command("queue")).out.count("held: operator") == 2
+    assert [one["heldBy"] for one in json.loads((await office.command("queue list", as_json=True)).out)] == ["operator"] * 2
+    shown = (await office.command("queue show Q2")).out.splitlines()
+    assert shown[:5] == [f"id: {rows[1]['id']}", "message: Q2", "state: held: operator", "recipient: b@x.test", "sender: <>"]
+    assert json.loads((await office.command("queue show Q2", as_json=True)).out)[0]["destination"] == "x.test"
+    assert (await office.command("queue retry")).out == "0 to be tried now\n"
+    assert (await office.command("queue release Q1 Q2")).out == "2 released\n"
+    assert (await office.command("queue release Q1")).out == "0 released\n"
+    for word in ("show", "hold", "release"):
+        assert (await office.command(f"queue {word}")).status == 2
+        assert "not in the queue: 99999999999999999999" in (await office.command(f"queue {word} 99999999999999999999")).err
     assert (await office.command("queue retry Q1")).out == "1 to be tried now\n"
     assert (await office.command("queue drop Q9")).err == "ERROR: service.INVALID_REQUEST (invalid request: not in the queue: Q9)\n"
     assert (await office.command(f"queue drop Q1 {rows[1]['id']}")).out == "2 dropped\n"

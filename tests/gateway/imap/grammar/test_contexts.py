@@ -6,7 +6,7 @@ from hypothesis import given
 from gateway.imap.framing import Frame
 from gateway.imap.grammar.contexts import CancelUpdate, cancelupdate
 from gateway.imap.grammar.parameters import Parameter
-from gateway.imap.grammar.search import search
+from gateway.imap.grammar.search import Update, search
 from gateway.imap.grammar.sort import sort
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused
 
@@ -24,7 +24,7 @@ def test_what_is_no_tag_is_refused(arguments: bytes) -> None:
 
 
 def test_return_options() -> None:
-    wanted = (Parameter(b"CONTEXT"), Parameter(b"UPDATE"), Parameter(b"COUNT"))
+    wanted = (Parameter(b"CONTEXT"), Update(b"UPDATE"), Parameter(b"COUNT"))
     found = read(lambda c: search(c, by_uid=True), b" RETURN (CONTEXT update COUNT) DELETED")
     assert found.returning == wanted
     assert found.returns(b"UPDATE")

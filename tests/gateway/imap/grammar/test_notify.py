@@ -5,7 +5,8 @@ from hypothesis import given
 
 from gateway.imap.framing import Frame
 from gateway.imap.grammar.fetch import ATTRIBUTES, BodySection, Section, SectionText
-from gateway.imap.grammar.notify import MAX_EVENTS, MAX_GROUPS, MAX_NAMES, EventGroup, Notify, notify
+from gateway.imap.grammar.notify import MAX_EVENTS, MAX_GROUPS, EventGroup, Notify, notify
+from gateway.imap.grammar.strings import MAX_MAILBOXES
 from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refused
 
 MESSAGES = frozenset({b"MESSAGENEW", b"MESSAGEEXPUNGE"})
@@ -90,8 +91,8 @@ def test_is_read(arguments: bytes, value: Notify) -> None:
         b" SET (selected (MessageExpunge (UID) MessageNew))",
         b" SET" + b" (personal NONE)" * (MAX_GROUPS + 1),
         b" SET (personal (" + b" ".join(b"e%d" % at for at in range(MAX_EVENTS + 1)) + b"))",
-        b" SET (mailboxes (" + b"a " * MAX_NAMES + b"a) NONE)",
-        b" SET (mailboxes (" + b"a " * (MAX_NAMES // 2) + b"a) NONE) (subtree (" + b"a " * (MAX_NAMES // 2) + b"a) NONE)",
+        b" SET (mailboxes (" + b"a " * MAX_MAILBOXES + b"a) NONE)",
+        b" SET (mailboxes (" + b"a " * (MAX_MAILBOXES // 2) + b"a) NONE) (subtree (" + b"a " * (MAX_MAILBOXES // 2) + b"a) NONE)",
     ],
 )
 def test_is_refused(arguments: bytes) -> None:
@@ -100,7 +101,7 @@ def test_is_refused(arguments: bytes) -> None:
 
 def test_as_much_as_is_allowed() -> None:
     assert len(read(notify, b" SET" + b" (personal NONE)" * MAX_GROUPS).groups) == MAX_GROUPS
-    assert len(read(notify, b" SET (mailboxes (" + b"a " * (MAX_NAMES - 1) + b"a) NONE)").groups[0].names) == MAX_NAMES
+    assert len(read(notify, b" SET (mailboxes (" + b"a " * (MAX_MAILBOXES - 1) + b"a) NONE)").groups[0].names) == MAX_MAILBOXES
 
 
 @given(frames)

@@ -15,20 +15,20 @@ from tests.gateway.imap.grammar.reading import frames, never_crashes, read, refu
 
 
 @pytest.mark.parametrize(
-    ("octets", "value"),
+    ("octets", "value", "repeated"),
     [
-        (b"1:500", PartialRange(1, 500)),
-        (b"500:400", PartialRange(500, 400)),
-        (b"7:7", PartialRange(7, 7)),
-        (b"-1:-100", PartialRange(1, 100, True)),
-        (b"-500:-400", PartialRange(500, 400, True)),
-        (b"1:4294967295", PartialRange(1, 4294967295)),
+        (b"1:500", PartialRange(1, 500), b"1:500"),
+        (b"500:400", PartialRange(500, 400), b"400:500"),
+        (b"7:7", PartialRange(7, 7), b"7:7"),
+        (b"-1:-100", PartialRange(1, 100, True), b"-1:-100"),
+        (b"-500:-400", PartialRange(500, 400, True), b"-400:-500"),
+        (b"1:4294967295", PartialRange(1, 4294967295), b"1:4294967295"),
     ],
 )
-def test_ranges_are_read_and_repeated(octets: bytes, value: PartialRange) -> None:
+def test_ranges_are_read_and_repeated(octets: bytes, value: PartialRange, repeated: bytes) -> None:
     assert read(spaced(partial_range), b" " + octets) == value
     assert read_value(octets) == value
-    assert value.spell() == octets
+    assert value.spell() == repeated
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from policy.grants import Grantee, GranteeKind
 from policy.rights import Right
-from store import cos, grants
+from store import cos, domains, grants
 from tests.gateway.imap.handlers.house import Client, House
 
 SHARED = '"Other Users/anna/INBOX"'
@@ -19,6 +19,38 @@ async def test_every_kind_of_identifier(house: House, anna: Client) -> None:
     assert said.startswith(b'* ACL "INBOX" anna@acme.test lrswikxteacd ')
     for identifier in (b"bruno@acme.test lr", b"group:team@acme.test lr", b"domain:other.test lr", b"cos:gold lr", b"anyone lr"):
         assert identifier in said
+
+
+async def test_identifiers_in_utf8(house: House, anna: Client) -> None:
+    """RFC 4314 sections 2, 3 and 9: in every spelling of a string, in any form of Unicode; domains as people read them."""
+    await house.store.do(cos.CreateCos("Büro"))
+    await house.store.do(domains.CreateDomain("xn--bcher-kva.test"))
+    composed, decomposed = "cos:Büro".encode(), "cos:Bu\N{COMBINING DIAERESIS}ro".encode()
+    assert (await anna.do("SETACL INBOX {} lr", decomposed)).ok
+    assert (await anna.do("SETACL INBOX {} lr", "domain:bücher.test".encode())).ok
+    (said,) = (await anna.do("GETACL INBOX")).untagged
+    assert b"{9}\r\n" + composed + b" lr" in said
+    assert b"domain:xn--bcher-kva.test lr" in said
+    (said,) = (await anna.do("LISTRIGHTS INBOX {}", composed)).untagged
+    assert said.startswith(b'* LISTRIGHTS "INBOX" {9}\r\n' + composed + b' "" ')
+    assert (await anna.do('DELETEACL INBOX "cos:Büro"')).ok
+    assert composed not in (await anna.do("GETACL INBOX")).all
+    for octets in (b"\xff", "\N{SOFT HYPHEN}".encode(), b"a\x07"):
+        assert (await anna.do("SETACL INBOX {} lr", octets)).tagged.startswith(b"BAD"), octets
+
+
+async def test_anyone_is_everybody(house: House, port: int, anna: Client, bruno: Client) -> None:
+    """RFC 4314 section 2: the universal identity, of other domains too; who has an entry of his own has both."""
+    dora = await house.client(port, "dora")
+    for letters in ("lr", "lrs"):
+        assert (await anna.do(f"SETACL INBOX anyone {letters}")).ok
+        assert (await bruno.do(f"MYRIGHTS {SHARED}")).untagged == [b'* MYRIGHTS "Other Users/anna/INBOX" ' + letters.encode()]
+        said = await dora.do('MYRIGHTS "Other Users/anna@acme.test/INBOX"')
+        assert said.untagged == [b'* MYRIGHTS "Other Users/anna@acme.test/INBOX" ' + letters.encode()]
+    assert (await anna.do("SETACL INBOX bruno@acme.test lrw")).ok
+    assert (await bruno.do(f"MYRIGHTS {SHARED}")).untagged == [b'* MYRIGHTS "Other Users/anna/INBOX" lrsw']
+    assert (await anna.do("DELETEACL INBOX anyone")).ok
+    assert (await bruno.do(f"MYRIGHTS {SHARED}")).untagged == [b'* MYRIGHTS "Other Users/anna/INBOX" lrw']
 
 
 @pytest.mark.parametrize(
@@ -95,6 +127,17 @@ async def test_a_holder_of_a_gives_and_takes_only_what_it_holds(house: House, br
     assert (await bruno.do(f"DELETEACL {SHARED} clara@acme.test")).tagged.startswith(b"NO [CANNOT]")
     assert (await bruno.do(f"SETACL {SHARED} clara@acme.test +a")).ok
     assert (await bruno.do(f"SETACL {SHARED} anyone lr")).ok
+
+
+async def test_listrights_of_others(house: House, anna: Client, bruno: Client) -> None:
+    """RFC 4314 section 3.7: what is always granted first, then what may be given or taken, each right by itself, the obsolete ones too.
+    Who holds `a` alone gives no more than he has."""
+    said = await anna.do("LISTRIGHTS INBOX clara@acme.test")
+    assert said.untagged == [b'* LISTRIGHTS "INBOX" clara@acme.test "" l r s w i k x t e a c d']
+    await house.share("anna", "/INBOX", "bruno", "ra")
+    await house.share("anna", "/INBOX", "clara", "rd")
+    said = await bruno.do(f"LISTRIGHTS {SHARED} clara@acme.test")
+    assert said.untagged == [b'* LISTRIGHTS "Other Users/anna/INBOX" clara@acme.test xted l r a']
 
 
 async def test_listrights_of_the_owner(anna: Client) -> None:

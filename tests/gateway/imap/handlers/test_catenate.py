@@ -257,12 +257,22 @@ async def test_sizes(house: House) -> None:
 
 
 async def test_a_command_reads_only_so_much(house: House, port: int) -> None:
+    """Of large messages what is asked for; of a few fields the whole header has to be read."""
     anna = await house.client(port, "anna")
-    for number in (1, 2):
-        assert (await anna.do("APPEND Drafts {}", message(number, "x" * 200_000))).ok
+    assert (await anna.do("APPEND Drafts {}", b"X: " + b"x" * 200_000 + b"\r\nSubject: s\r\n\r\n" + b"x" * 200_000)).ok
     small = await house.client(await house.listen(Limits(message_size=300_000)), "anna")
-    pieces = " ".join(f'URL "/Drafts/;UID={1 + number % 2}/;PARTIAL=0.1"' for number in range(20))
-    assert (await catenate(small, pieces)).tagged.startswith(b"NO [LIMIT] ")
-    pieces = " ".join('URL "/Drafts/;UID=1/;PARTIAL=0.1"' for number in range(900))
+    fields = 'URL "/Drafts/;UID=1/;SECTION=HEADER.FIELDS%20(SUBJECT)"'
+    assert (await catenate(small, " ".join([fields] * 7))).tagged.startswith(b"NO [LIMIT] ")
+    assert (await catenate(small, " ".join([fields] * 6))).ok
+    assert await last(small) == b"Subject: s\r\n\r\n" * 6
+    whole = 'URL "/Drafts/;UID=1/;SECTION=TEXT/;PARTIAL=1"'
+    assert (await catenate(small, f"{whole} {whole}")).tagged.startswith(b"NO [TOOBIG] ")
+    pieces = " ".join(['URL "/Drafts/;UID=1/;PARTIAL=0.1"'] * 900)
     assert (await catenate(small, pieces)).ok
-    assert await last(small) == b"F" * 900
+    assert await last(small) == b"X" * 900
+
+
+async def test_a_missing_folder_comes_before_a_missing_part(drafting: Client) -> None:
+    """RFC 3501 section 6.3.11: [TRYCREATE] whatever else is wrong."""
+    said = await drafting.do('APPEND Nowhere CATENATE (URL "/Drafts/;UID=77")')
+    assert said.tagged == b"NO [TRYCREATE] no such folder"

@@ -103,6 +103,19 @@ async def test_store_unchanged_since(house: House, port: int, anna: Client) -> N
     assert (await anna.do("STORE 1 (UNCHANGED 3) +FLAGS (\\Seen)")).tagged.startswith(b"BAD")
 
 
+@pytest.mark.parametrize("mode", ["+FLAGS", "-FLAGS.SILENT", "FLAGS"])
+async def test_a_message_whose_other_flag_changed_is_modified(house: House, port: int, anna: Client, mode: str) -> None:
+    """RFC 7162 section 3.1.12 lets a server look deeper; one mod-sequence a message is simple, and the client sees why in the FETCH."""
+    await house.put("anna", "/INBOX", 1)
+    await anna.do("SELECT INBOX (CONDSTORE)")
+    other = await house.client(port, "anna")
+    await other.do("SELECT INBOX")
+    await other.do("STORE 1 +FLAGS (\\Deleted)")
+    said = await anna.do(f"STORE 1 (UNCHANGEDSINCE 2) {mode} ($Processed)")
+    assert said.tagged.startswith(b"OK [MODIFIED 1]")
+    assert b"* 1 FETCH (FLAGS (\\Deleted \\Recent) MODSEQ (3))" in said.untagged
+
+
 async def test_search_modseq(house: House, anna: Client) -> None:
     await house.put("anna", "/INBOX", 4)
     await anna.do("SELECT INBOX")
@@ -185,6 +198,18 @@ async def test_vanished_comes_instead_of_expunge(house: House, port: int, anna: 
     assert said.untagged[-1] == b"* VANISHED 1"
     assert said.tagged.startswith(b"OK [HIGHESTMODSEQ 7]")
     assert (await other.do("FETCH 1:* UID")).untagged == [b"* 1 FETCH (UID 5)"]
+
+
+async def test_close_counts_its_expunges_and_says_no_mod_sequence(house: House, port: int, anna: Client) -> None:
+    """RFC 7162 section 3.2.8: the client could not tell what that mod-sequence covers."""
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("ENABLE QRESYNC")
+    await anna.do("SELECT INBOX")
+    await anna.do("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    assert (await anna.do("CLOSE")).all == b"OK CLOSE completed"
+    said = await anna.do("SELECT INBOX")
+    assert any(one.startswith(b"* OK [HIGHESTMODSEQ 4]") for one in said.untagged)
+    assert (await anna.do("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 3 VANISHED)")).untagged == [b"* VANISHED (EARLIER) 2"]
 
 
 async def test_an_expunge_held_back_lowers_the_mod_sequence_that_is_told(house: House, port: int, anna: Client) -> None:

@@ -20,6 +20,28 @@ async def test_copy_keeps_flags_and_says_the_new_uids(house: House, anna: Client
     assert (await anna.do("UID COPY 99 INBOX")).ok
 
 
+@pytest.mark.parametrize("verb", ["COPY", "MOVE"])
+async def test_the_internal_date_goes_along(anna: Client, verb: str) -> None:
+    await anna.do('APPEND INBOX "17-Jul-1996 02:44:25 -0700" {}', message())
+    await anna.do("SELECT INBOX")
+    assert (await anna.do(f"{verb} 1 Archive")).ok
+    await anna.do("SELECT Archive")
+    assert (await anna.do("FETCH 1 INTERNALDATE")).untagged == [b'* 1 FETCH (INTERNALDATE "17-Jul-1996 09:44:25 +0000")']
+
+
+@pytest.mark.parametrize("verb", ["COPY", "MOVE"])
+async def test_what_does_not_fit_is_not_done_in_part(house: House, anna: Client, bruno: Client, verb: str) -> None:
+    await house.put("bruno", "/INBOX", 2, body="x" * 5000)
+    await house.share("anna", "/INBOX", "bruno", "ri")
+    await house.store.do(accounts.ModifyAccount(house.ids["anna"], values={"quota": "8000"}))
+    await bruno.do("SELECT INBOX")
+    said = await bruno.do(f"{verb} 1:2 {SHARED}")
+    assert said.all.startswith(b"NO [OVERQUOTA]")
+    assert (await anna.do("STATUS INBOX (MESSAGES)")).untagged == [b'* STATUS "INBOX" (MESSAGES 0)']
+    assert (await bruno.do("UID SEARCH ALL")).untagged == [b"* SEARCH 1 2"]
+    assert (await bruno.do(f"{verb} 1 {SHARED}")).ok
+
+
 async def test_move_takes_out_and_says_where_before_it_expunges(house: House, anna: Client) -> None:
     await house.put("anna", "/INBOX", 3)
     await anna.do("SELECT INBOX")

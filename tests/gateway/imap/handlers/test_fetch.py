@@ -235,3 +235,32 @@ async def test_headers_of_any_length_are_told_whole(house: House, anna: Client, 
     for line in said.untagged:
         assert b"BODY[HEADER] {%d}\r\n%b BODY[HEADER.FIELDS (TO SUBJECT)] {%d}\r\n%b BODY" % (len(head), head, len(wanted), wanted) in line
         assert line.endswith(b"<0> {5}\r\nSubje)")
+
+
+async def test_who_reads_slowly_gets_nothing_more_once_access_has_ended(house: House, anna: Client, port: int) -> None:
+    """delegation.md section 3: within a second. What the folder is like now needs no look at the store, but the right to read it."""
+    count = 4096
+    await house.put("anna", "/INBOX", count)
+    await house.share("anna", "/INBOX", "bruno", "r")
+    await anna.do("SELECT INBOX")
+    # So many that neither the system's buffers nor ours hold all of it: some 4 MiB for every thousand messages.
+    keywords = " ".join(f"k{number}".ljust(95, "x") for number in range(45))
+    assert (await anna.do(f"STORE 1:* +FLAGS.SILENT ({keywords})", seconds=30)).ok
+    end = socket.socket()
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    end.connect(("127.0.0.1", port))
+    end.setblocking(False)
+    bruno = Client(*await asyncio.open_connection(sock=end, limit=65_536))
+    house.clients.append(bruno)
+    await bruno.line()
+    await bruno.do(f"LOGIN bruno@acme.test {PASSWORD}")
+    assert (await bruno.do('SELECT "Other Users/anna/INBOX"')).ok
+    bruno.send(b"slow UID FETCH 1:* (FLAGS)\r\n")
+    await bruno.reader.readline()
+    await house.unshare("anna", "/INBOX", "bruno")
+    assert (await anna.do(f"STORE {count} FLAGS (\\Flagged)")).ok
+    said = await bruno.until("slow", 30)
+    assert said.tagged == b"NO [NONEXISTENT] no such folder"
+    assert 0 < len(said.having("FETCH")) < count - 1
+    assert not said.having("\\Flagged")
+    assert await bruno.line() == b"* BYE access to this folder has ended"

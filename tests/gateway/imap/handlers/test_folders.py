@@ -84,3 +84,15 @@ async def test_special_folders_are_the_owners_own(house: House, bruno: Client) -
 
 async def test_a_parameter_that_is_not_there_is_bad(anna: Client) -> None:
     assert (await anna.do("CREATE X (FOR (\\Drafts))")).tagged.startswith(b"BAD")
+
+
+async def test_a_name_that_may_not_be_seen_is_no_folder_again_by_who_may_not_see_it(house: House, anna: Client, bruno: Client) -> None:
+    await house.make("anna", "/Work/Own/Below")
+    await house.share("anna", "/Work", "bruno", "rwid")
+    await house.share("anna", "/Work/Own", "bruno", "")
+    said = (await bruno.do('CREATE "Other Users/anna/Work/Own"')).tagged
+    assert said == b"NO [CANNOT] a folder of this name cannot be made"
+    assert (await anna.do("DELETE Work/Own")).ok
+    assert (await bruno.do('CREATE "Other Users/anna/Work/Own"')).tagged == said
+    assert (await anna.do('LIST "" Work/Own')).untagged == [b'* LIST (\\Noselect \\HasChildren) "/" "Work/Own"']
+    assert (await anna.do("CREATE Work/Own")).ok

@@ -1,11 +1,14 @@
 """LIST, LSUB, NAMESPACE: what may be seen is there, what may not is not."""
 
+import time
+
 import pytest
 
+from gateway.imap.session import UNSEEN
 from policy.grants import Grantee, GranteeKind
 from policy.identity import Address
 from policy.status import AccountStatus
-from store import accounts
+from store import accounts, audit
 from store.model import Flag  # noqa: F401
 from tests.gateway.imap.handlers.house import Client, House
 
@@ -202,3 +205,40 @@ async def test_an_owner_whose_name_has_capitals_that_are_not_ascii(house: House,
         assert (await bruno.do(f"SELECT {written}")).ok, written
     written = '"Other Users/&AMQ-NNE@acme.test/INBOX"'
     assert names((await bruno.do(f'LIST "" {written}')).untagged) == {written}
+
+
+async def test_figures_of_an_owner_in_maintenance_are_left_out_and_no_more(house: House, bruno: Client) -> None:
+    """delegation.md section 3: the folders stay, so that no client drops its copies, as it would of a name that is \\Noselect."""
+    await house.share("anna", "/INBOX", "bruno", "r")
+    await house.share("anna", "/Sent", "bruno", "l", rfc=True)
+    asked = 'LIST "" "Other Users/anna/*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment))'
+    unread = b'* LIST (\\Noselect \\HasNoChildren \\Sent) "/" "Other Users/anna/Sent"'
+    await house.status("anna", AccountStatus.MAINTENANCE)
+    assert (await bruno.do(asked)).untagged == [b'* LIST (\\HasNoChildren) "/" "Other Users/anna/INBOX"', unread]
+    await house.status("anna", AccountStatus.ACTIVE)
+    assert b'* STATUS "Other Users/anna/INBOX" (MESSAGES 0)' in (await bruno.do(asked)).untagged
+
+
+async def test_what_may_not_be_seen_takes_as_long_as_what_is_not_there(house: House, bruno: Client) -> None:
+    """delegation.md section 2: the same words and the same time, below a folder that may be seen too."""
+    await house.make("anna", "/Work/Secret")
+    await house.share("anna", "/Work", "bruno", "rwid")
+    await house.share("anna", "/Work/Secret", "bruno", "")
+    for command in (
+        'STATUS "Other Users/{}" (MESSAGES)',
+        'SELECT "Other Users/{}"',
+        'RENAME "Other Users/{}" "Other Users/anna/Work/New"',
+        'ESEARCH IN (mailboxes "Other Users/{}") ALL',
+        'APPEND INBOX CATENATE (URL "/Other%20Users/{}/;UID=1")',
+    ):
+        said = set()
+        for name in ("anna/Work/Secret", "anna/Work/Nothing", "anna/Sent", "nobody/INBOX"):
+            began = time.monotonic()
+            answer = await bruno.do(command.format(name))
+            assert time.monotonic() - began >= UNSEEN, command
+            said.add(answer.all.replace(name.encode(), b"NAME"))
+        assert len(said) == 1
+    await house.folders.close()
+    async with house.store.snapshot() as snapshot:
+        found = [row.entry.detail for row in await snapshot.work(audit.newest) if not row.entry.allowed]
+    assert {detail: found.count(detail) for detail in found} == {"/Work/Secret": 4, "/Work/Nothing": 4, "/Sent": 4, "/INBOX": 4}

@@ -4,6 +4,7 @@ from base64 import b64encode
 
 import pytest
 
+from policy.identity import Address
 from policy.status import AccountStatus
 from store import accounts
 from tests.gateway.imap.handlers.house import PASSWORD, House
@@ -23,6 +24,15 @@ async def test_what_a_refusal_says_depends_on_the_password(house: House, port: i
     client = await house.client(port)
     assert (await client.do("LOGIN bruno@acme.test secret")).tagged.startswith(said)
     assert (await client.do("LOGIN bruno@acme.test wrong")).tagged == b"NO [AUTHENTICATIONFAILED] authentication failed"
+
+
+@pytest.mark.parametrize("as_whom", ["anna@acme.test", "nobody@acme.test"])
+async def test_another_identity_without_the_right_to_it(house: House, port: int, as_whom: str) -> None:
+    """The password was right, so it may be said why (RFC 5530 section 3); not, whether there is such an account."""
+    client = await house.client(port)
+    response = b64encode(f"{as_whom}\0bruno@acme.test\0{PASSWORD}".encode()).decode()
+    said = await client.do(f"AUTHENTICATE PLAIN {response}")
+    assert said.tagged.startswith(b"NO [AUTHORIZATIONFAILED] you may not act as this account [d-")
 
 
 async def test_a_password_that_must_be_changed(house: House, port: int) -> None:
@@ -65,3 +75,10 @@ async def test_authenticate_login_refused_and_cancelled(house: House, port: int)
     await client.line()
     client.writer.write(b"*\r\n")
     assert (await client.until("b")).tagged.startswith(b"BAD")
+
+
+async def test_a_session_whose_account_gets_another_address_ends(house: House, port: int) -> None:
+    """It would list its own folders as another's, and those of whoever has its old address now as its own."""
+    anna = await house.client(port, "anna")
+    await house.store.do(accounts.RenameAccount(house.ids["anna"], Address("anne", "acme.test")))
+    assert await anna.line() == b"* BYE the account was renamed"

@@ -190,3 +190,18 @@ async def test_what_was_cut_is_not_followed(small: Client) -> None:
     said = await small.do("UID SEARCH RETURN (UPDATE COUNT) ALL")
     assert said.having("[NOUPDATE ")
     assert said.tagged.startswith(b"OK [MESSAGELIMIT 3 5] ")
+
+
+async def test_several_mailboxes_have_one_limit(house: House, small: Client) -> None:
+    for path, count in (("/A", 2), ("/B", 1), ("/C", 4)):
+        await house.make("anna", path)
+        await house.put("anna", path, count)
+    said = await small.do("ESEARCH IN (mailboxes (A B)) RETURN (COUNT) ALL")
+    assert said.ok
+    assert len(said.untagged) == 2
+    said = await small.do("ESEARCH IN (mailboxes (A B C)) RETURN (COUNT) ALL")
+    assert said.tagged == b"NO [MESSAGELIMIT 3] that is more than 3 messages, ask for fewer mailboxes"
+    assert (await small.do("ESEARCH IN (mailboxes C) RETURN (COUNT) ALL")).tagged.startswith(b"NO [MESSAGELIMIT 3] ")
+    # The selected one takes its newest.
+    assert (await small.do("ESEARCH IN (selected) RETURN (COUNT) ALL")).tagged.startswith(b"OK [MESSAGELIMIT 3 5] ")
+    assert (await small.do("ESEARCH IN (mailboxes INBOX) RETURN (COUNT) ALL")).tagged.startswith(b"OK [MESSAGELIMIT 3 5] ")

@@ -144,3 +144,109 @@ async def test_with_list(house: House, anna: Client, bruno: Client) -> None:
         b'* LIST (\\HasNoChildren) "/" "own"',
         b'* METADATA "own" (/shared/c NIL /private/c NIL)',
     ]
+
+
+# What a folder is for (RFC 6154 section 4)
+
+USE = "/private/specialuse"
+
+
+async def listed(client: Client, name: str) -> bytes:
+    return (await client.do(f'LIST "" {name}')).untagged[0]
+
+
+async def test_what_a_folder_is_for_is_an_entry(house: House, anna: Client, bruno: Client) -> None:
+    await anna.do('SETMETADATA Sent (/private/a "1" /private/specialuse/x "2")')
+    for name, value in (("Sent", b'"\\\\Sent"'), ("INBOX", b"NIL")):
+        assert (await anna.do(f"GETMETADATA {name} /Private/SpecialUse")).untagged == [
+            b'* METADATA "%b" (%b %b)' % (name.encode(), USE.encode(), value)
+        ]
+    for depth, found in (
+        ("1", b'/private/a "1" /private/specialuse "\\\\Sent"'),
+        ("infinity", b'/private/a "1" /private/specialuse/x "2" /private/specialuse "\\\\Sent"'),
+    ):
+        assert (await anna.do(f"GETMETADATA (DEPTH {depth}) Sent /private")).untagged == [b'* METADATA "Sent" (' + found + b")"]
+    assert not (await anna.do("GETMETADATA (DEPTH infinity) INBOX /private")).untagged
+    assert not (await anna.do("GETMETADATA (DEPTH infinity) Sent /shared")).untagged
+    assert (await anna.do(f'LIST "" (Sent Trash INBOX) RETURN (METADATA ({USE}))')).untagged[1::2] == [
+        b'* METADATA "INBOX" (/private/specialuse NIL)',
+        b'* METADATA "Sent" (/private/specialuse "\\\\Sent")',
+        b'* METADATA "Trash" (/private/specialuse "\\\\Trash")',
+    ]
+    # It is what Sent is to its owner.
+    await house.share("anna", "/Sent", "bruno", "rw")
+    assert (await bruno.do(f'GETMETADATA "Other Users/anna/Sent" {USE}')).untagged == [
+        b'* METADATA "Other Users/anna/Sent" (/private/specialuse NIL)'
+    ]
+    assert not (await bruno.do('GETMETADATA (DEPTH 1) "Other Users/anna/Sent" /private')).untagged
+
+
+async def test_the_owner_says_what_a_folder_is_for(anna: Client) -> None:
+    await anna.do("CREATE Gesendet")
+    assert (await anna.do(f"SETMETADATA Sent ({USE} NIL)")).ok
+    assert (await anna.do(f'SETMETADATA Gesendet (/shared/a "1" {USE} "\\\\sent")')).ok
+    assert await listed(anna, "Sent") == b'* LIST (\\HasNoChildren) "/" "Sent"'
+    assert await listed(anna, "Gesendet") == b'* LIST (\\HasNoChildren \\Sent) "/" "Gesendet"'
+    assert (await anna.do(f"GETMETADATA Gesendet ({USE} /shared/a)")).untagged == [
+        b'* METADATA "Gesendet" (/private/specialuse "\\\\Sent" /shared/a "1")'
+    ]
+    # What was subscribed for what it was for stays in the list.
+    assert (await anna.do('LSUB "" Sent')).untagged == [b'* LSUB () "/" "Sent"']
+    # Another use in place of the one it has; the empty list; once more what it is already.
+    for name, value in (
+        ("Archive", "NIL"),
+        ("Gesendet", '"\\\\Archive"'),
+        ("Gesendet", '" \\\\ARCHIVE "'),
+        ("Gesendet", '""'),
+        ("INBOX", "NIL"),
+    ):
+        assert (await anna.do(f"SETMETADATA {name} ({USE} {value})")).ok, value
+    assert await listed(anna, "Gesendet") == b'* LIST (\\HasNoChildren) "/" "Gesendet"'
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Plain", '"\\\\Sent"'),
+        ("Plain", '"\\\\All"'),
+        ("Plain", '"\\\\Flagged"'),
+        ("Plain", '"Archive"'),
+        ("Plain", '"\\\\Archive \\\\Junk"'),
+        ("Drafts", '"\\\\Drafts \\\\Archive"'),
+        ("INBOX", '"\\\\Archive"'),
+        ("Plain", '"\\\\Inbox"'),
+        ("Plain", "~{2+}\r\n\0\0"),
+    ],
+)
+async def test_what_create_would_refuse_is_refused(anna: Client, name: str, value: str) -> None:
+    """All or none: the other entry of the same command is not set."""
+    await anna.do("CREATE Plain")
+    await anna.do(f"SETMETADATA Archive ({USE} NIL)")
+    said = await anna.do(f'SETMETADATA {name} (/private/x "1" {USE} {value})')
+    assert said.tagged.startswith(b"NO [USEATTR] "), said
+    assert (await anna.do(f"GETMETADATA {name} /private/x")).untagged == [b'* METADATA "%b" (/private/x NIL)' % name.encode()]
+    assert b"\\Archive" not in (await anna.do('LIST "" *')).all
+
+
+async def test_only_the_owner_says_it(house: House, anna: Client, bruno: Client) -> None:
+    await house.share("anna", "/Sent", "bruno", "rwa")
+    await house.share("anna", "/Junk", "bruno", "r")
+    for value in ("NIL", '"\\\\Sent"', '"\\\\Archive"'):
+        assert (
+            await bruno.do(f'SETMETADATA "Other Users/anna/Sent" ({USE} {value})')
+        ).tagged == b"NO [USEATTR] what a folder is for is its owner's to say"
+        assert (await bruno.do(f'SETMETADATA "Other Users/anna/Junk" ({USE} {value})')).tagged.startswith(b"NO [NOPERM] ")
+        for name in ("Trash", "Nope"):
+            assert (await bruno.do(f'SETMETADATA "Other Users/anna/{name}" ({USE} {value})')).all == b"NO [NONEXISTENT] no such folder"
+    assert await listed(anna, "Sent") == b'* LIST (\\HasNoChildren \\Sent) "/" "Sent"'
+
+
+async def test_other_sessions_are_told(house: House, port: int, anna: Client, bruno: Client) -> None:
+    await house.share("anna", "/Sent", "bruno", "rw")
+    second = await house.client(port, "anna")
+    for client in (anna, second, bruno):
+        assert (await client.do("ENABLE METADATA")).ok
+    await anna.do(f"SETMETADATA Sent ({USE} NIL)")
+    assert (await second.do("NOOP")).untagged == [b'* METADATA "Sent" /private/specialuse']
+    for client in (anna, bruno):
+        assert not (await client.do("NOOP")).untagged

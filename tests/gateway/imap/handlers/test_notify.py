@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from gateway.imap.handlers import watching
 from gateway.imap.listener import Limits
 from policy.status import AccountStatus
 from tests.gateway.imap.handlers.house import Client, House
@@ -591,3 +592,41 @@ async def test_a_flag_makes_it_match_and_nothing_is_fetched(house: House, port: 
         b"* 1 FETCH (FLAGS (\\Flagged \\Recent))",
         b'* ESEARCH (TAG "t3") UID ADDTO (0 1)',
     ]
+
+
+# --- what a client learns in between, and what it does not
+
+
+@pytest.mark.parametrize("asks", ['STATUS "B" (UNSEEN)', 'LIST "" B RETURN (STATUS (UNSEEN))'])
+async def test_figures_that_are_again_what_they_were(
+    house: House, port: int, anna: Client, asks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two changes between two looks, and the client asked between the two."""
+    monkeypatch.setattr(watching, "REST", 1.0)
+    await house.make("anna", "/B")
+    await house.put("anna", "/B", 2)
+    second = await other(house, port, folder="B")
+    assert (await anna.do(f"NOTIFY SET (mailboxes B ({ALL}))")).ok
+    await second.do("STORE 1 +FLAGS.SILENT (\\Seen)")
+    assert await anna.line() == b'* STATUS "B" (UNSEEN 1)'
+    await second.do("STORE 2 +FLAGS.SILENT (\\Seen)")
+    assert b"(UNSEEN 0)" in (await anna.do(asks)).all
+    await second.do("STORE 2 -FLAGS.SILENT (\\Seen)")
+    assert await anna.line() == b'* STATUS "B" (UNSEEN 1)'
+
+
+async def test_what_was_not_told_of_the_selected_folder_is_when_it_is_left(house: House, port: int, anna: Client) -> None:
+    await house.make("anna", "/B")
+    second = await other(house, port, folder="B")
+    await anna.do("SELECT B")
+    assert (await anna.do(f"NOTIFY SET (mailboxes B ({ALL}))")).ok
+    await house.put("anna", "/B", 1)
+    assert await anna.silent(0.5)
+    assert (await anna.do("UNSELECT")).untagged == [b'* STATUS "B" (MESSAGES 1 UIDNEXT 2 UNSEEN 1)']
+    await anna.do("SELECT B")
+    await second.do("NOOP")
+    await second.do("STORE 1 +FLAGS.SILENT (\\Seen)")
+    assert await anna.silent(0.5)
+    # What SELECT says is of the folder it goes to; the rest comes behind it.
+    assert (await anna.do("SELECT INBOX")).having("* STATUS") == []
+    assert await anna.line() == b'* STATUS "B" (UNSEEN 0)'

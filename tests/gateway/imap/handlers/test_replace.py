@@ -113,3 +113,19 @@ async def test_one_that_went_meanwhile(house: House, anna: Client) -> None:
     said = await anna.do("UID REPLACE 1 Drafts {}", message(9))
     assert said.tagged == b"NO [NONEXISTENT] the message is gone, nothing was appended"
     assert (await anna.do("UID SEARCH ALL")).having("SEARCH") == [b"* SEARCH 2"]
+
+
+async def test_with_qresync_and_ids(house: House, port: int, anna: Client) -> None:
+    """RFC 8508 sections 4.5 and 4.6: VANISHED and the mod-sequence of the change; the new octets have an id of their own."""
+    await house.put("anna", "/Drafts", 1)
+    other = await house.client(port, "anna")
+    for client in (anna, other):
+        await client.do("ENABLE QRESYNC")
+        await client.do("SELECT Drafts")
+    (before,) = (await anna.do("FETCH 1 EMAILID")).untagged
+    said = await anna.do("UID REPLACE 1 Drafts {}", message(9))
+    assert b"* VANISHED 1" in said.untagged
+    assert said.tagged.startswith(b"OK [HIGHESTMODSEQ ")
+    assert b"* VANISHED 1" in (await other.do("NOOP")).untagged
+    (after,) = (await anna.do("FETCH 1 EMAILID")).untagged
+    assert before.partition(b"EMAILID")[2] != after.partition(b"EMAILID")[2]

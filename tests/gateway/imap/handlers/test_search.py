@@ -125,11 +125,11 @@ async def test_it_says_so_when_messages_could_not_be_looked_at(house: House, por
     ("options", "said", "saved"),
     [
         ("PARTIAL 1:2", "PARTIAL (1:2 1:2)", "1 2"),
-        ("PARTIAL 2:1", "PARTIAL (2:1 1:2)", "1 2"),
+        ("PARTIAL 2:1", "PARTIAL (1:2 1:2)", "1 2"),
         ("PARTIAL 3:9", "PARTIAL (3:9 3)", "3"),
         ("PARTIAL 4:9", "PARTIAL (4:9 NIL)", ""),
         ("PARTIAL -1:-2", "PARTIAL (-1:-2 2:3)", "2 3"),
-        ("PARTIAL -9:-3", "PARTIAL (-9:-3 1)", "1"),
+        ("PARTIAL -9:-3", "PARTIAL (-3:-9 1)", "1"),
         ("PARTIAL -4:-5", "PARTIAL (-4:-5 NIL)", ""),
         ("PARTIAL 2:2 MIN", "MIN 1 PARTIAL (2:2 2)", "1 2"),
         ("MAX PARTIAL 2:2", "MAX 3 PARTIAL (2:2 2)", "2 3"),

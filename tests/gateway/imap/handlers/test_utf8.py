@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
+from base64 import b64encode
 
 import pytest
 
+from store.accounts import SetVerifier
 from tests.gateway.imap.handlers.house import Client, House, message
 
 HEADER = "Subject: Grüße\r\nFrom: Jürgen <jürgen@müller.test>\r\n\r\nHallo\r\n".encode()
@@ -184,3 +186,13 @@ async def test_as_mutt_does_it(house: House, port: int) -> None:
     assert (await client.do('STATUS "Other Users/anna/Büro" (UIDNEXT UIDVALIDITY UNSEEN RECENT)'.encode())).ok
     assert (await client.do('APPEND "Other Users/anna/Büro" (\\Seen) {}'.encode(), message(2))).ok
     assert (await client.do('UID COPY 1 "INBOX"')).ok
+
+
+async def test_passwords_in_utf8(house: House, port: int) -> None:
+    """RFC 6855 section 5: AUTHENTICATE takes them. LOGIN stays as it is, and takes them too."""
+    word = "pässwörd"
+    await house.store.do(SetVerifier(house.ids["bruno"], (await house.passwords.verifiers(word)).argon2))
+    response = b64encode(f"\0bruno@acme.test\0{word}".encode())
+    assert (await (await house.client(port)).do(b"AUTHENTICATE PLAIN " + response)).ok
+    assert (await (await house.client(port)).do("LOGIN bruno@acme.test {}", word.encode())).ok
+    assert (await (await house.client(port)).do("LOGIN bruno@acme.test {}", word.encode("latin-1"))).tagged[:3] in (b"NO ", b"BAD")

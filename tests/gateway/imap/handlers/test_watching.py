@@ -9,6 +9,7 @@ import re
 import pytest
 
 from gateway.changes import METADATA_KEPT
+from gateway.imap.handlers.watching import _Filters, _Group
 from policy.identity import AccountId, FolderId
 from store.port import MetadataChanged
 from tests.gateway.imap.handlers.house import Client, House
@@ -152,6 +153,37 @@ async def test_many_watch_one_folder_and_none_is_woken_for_another(house: House,
     assert len(woken) == 5
     for client in watching:
         assert await client.line() == b'* STATUS "Other Users/anna/INBOX" (MESSAGES 1 UIDNEXT 2)'
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_groups_are_as_each_alone(seed: int) -> None:
+    """All filters at once, against what each says for itself."""
+    luck = random.Random(seed)
+    paths = ["INBOX", "A", "A/b", "A/b/c", "B", "AB", "Other Users/anna@acme.test/A", "Other Users/anna/A", "Other Users/anna/A/b"]
+    groups = []
+    for number in range(12):
+        which = luck.choice((b"PERSONAL", b"INBOXES", b"SUBSCRIBED", b"MAILBOXES", b"SUBTREE", b"SUBTREE"))
+        names = tuple(luck.sample([*paths, ""], 2)) if which in (b"MAILBOXES", b"SUBTREE") else ()
+        groups.append(_Group(which, {name: name for name in names}, frozenset({b"%d" % number})))
+    together = _Filters(groups)
+    for name in paths:
+        own, subscribed = not name.startswith("Other"), luck.random() < 0.5
+        wanted: set[bytes] = set()
+        for group in groups:
+            match group.filter:
+                case b"PERSONAL":
+                    fits = own
+                case b"INBOXES":
+                    fits = name == "INBOX"
+                case b"SUBSCRIBED":
+                    fits = subscribed
+                case b"MAILBOXES":
+                    fits = name in group.names
+                case _:
+                    fits = any(not top or f"{name}/".startswith(f"{top}/") for top in group.names)
+            if fits:
+                wanted |= group.events
+        assert together.events(name, own=own, subscribed=subscribed) == wanted, (name, groups)
 
 
 async def test_more_entries_than_are_kept(house: House, port: int, anna: Client) -> None:
