@@ -383,7 +383,7 @@ def test_a_bare_newline_does_not_end_a_command(server: Server, octets: bytes) ->
         b"MAIL FROM:<a@b> SIZE=",
         b"MAIL FROM:<a@b> SIZE=-1",
         b"MAIL FROM:<a@b> SIZE=" + b"9" * 3000,
-        b"MAIL FROM:<a@b> BODY=BINARYMIME",
+        b"MAIL FROM:<a@b> BODY=BINARY",
         b"MAIL FROM:<a@b> SIZE=1 SIZE=2",
         b"MAIL FROM:<a@b> FOO=BAR",
         b"MAIL FROM:<a@b> =",
