@@ -110,7 +110,7 @@ class _Octets:
     def section(self, item: BodySection) -> Piece | None:
         """None: there is no such part. Raises _TooMuch."""
         octets = self._section(item)
-        if isinstance(octets, bytes) and octets is not self._pieces[0]:
+        if isinstance(octets, bytes) and not any(octets is piece for piece in self._pieces):
             self.made(len(octets))
         return octets
 
