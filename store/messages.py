@@ -27,7 +27,7 @@ from store.model import (
     WireRow,
 )
 from store.port import Deed, FolderChanged, Tx
-from store.runs import LAST_UID, key, merged, runs_of, span
+from store.runs import LAST_UID, key, merged, runs_of, span, without
 
 # Plain integers: ~Flag.SEEN knows the system flags only, and would take every keyword with it.
 SEEN: Final = int(Flag.SEEN)
@@ -427,7 +427,7 @@ def _change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     refused: tuple[Run, ...] = ()
     if deed.unchanged_since is not None:
         refused = runs_of(_newer(tx, folder.id, runs, min(deed.unchanged_since, folder.modseq), deed.seen_of))
-        runs = _without(runs, refused)
+        runs = without(runs, refused)
     creating = deed.mode is not FlagMode.REMOVE and deed.mask > SYSTEM_FLAGS
     bits = (int(deed.flags) | _bits(tx, folder.id, deed.keywords, create=creating)) & deed.mask
     cleared = {FlagMode.ADD: 0, FlagMode.REMOVE: bits, FlagMode.REPLACE: deed.mask}[deed.mode]
@@ -697,24 +697,6 @@ def _within(tx: Tx, statement: str, folder: int, runs: Sequence[Run]) -> list[An
 
 def _clipped(runs: Iterable[Run], folder: FolderRow) -> list[Run]:
     return merged([(low, min(high, folder.uidnext - 1)) for low, high in runs])
-
-
-def _without(runs: Sequence[Run], taken: Sequence[Run]) -> list[Run]:
-    """Both ascending and without overlaps."""
-    left: list[Run] = []
-    number = 0
-    for low, high in runs:
-        while number < len(taken) and taken[number][1] < low:
-            number += 1
-        here = number
-        while here < len(taken) and taken[here][0] <= high:
-            if taken[here][0] > low:
-                left.append((low, taken[here][0] - 1))
-            low = taken[here][1] + 1
-            here += 1
-        if low <= high:
-            left.append((low, high))
-    return left
 
 
 def _newer(tx: Tx, folder: FolderId, runs: Sequence[Run], modseq: int, seen_of: AccountId | None) -> list[int]:

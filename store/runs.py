@@ -59,3 +59,21 @@ def common(left: Sequence[Run], right: Sequence[Run]) -> list[Run]:
             found.append((max(low, right[here][0]), min(high, right[here][1])))
             here += 1
     return found
+
+
+def without(runs: Sequence[Run], taken: Sequence[Run]) -> list[Run]:
+    """What of `runs` is not in `taken`; both as `merged` makes them, and so is what comes out."""
+    left: list[Run] = []
+    number = 0
+    for low, high in runs:
+        while number < len(taken) and taken[number][1] < low:
+            number += 1
+        here = number
+        while here < len(taken) and taken[here][0] <= high:
+            if taken[here][0] > low:
+                left.append((low, taken[here][0] - 1))
+            low = taken[here][1] + 1
+            here += 1
+        if low <= high:
+            left.append((low, high))
+    return left

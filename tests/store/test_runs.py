@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.runs import LAST_UID, common, key, merged, runs_of, span
+from store.runs import LAST_UID, common, key, merged, runs_of, span, without
 
 some_runs = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)))
 
@@ -34,3 +34,13 @@ def test_the_spans_of_folders_do_not_overlap() -> None:
 def test_what_two_sets_have_in_common(left: list[tuple[int, int]], right: list[tuple[int, int]]) -> None:
     both = [{uid for low, high in merged(side) for uid in range(low, high + 1)} for side in (left, right)]
     assert common(merged(left), merged(right)) == merged(list(runs_of(sorted(both[0] & both[1]))))
+
+
+@given(some_runs, some_runs)
+def test_what_is_left_is_what_was_not_taken(runs: list[tuple[int, int]], taken: list[tuple[int, int]]) -> None:
+    left = without(merged(runs), merged(taken))
+    gone = {uid for low, high in merged(taken) for uid in range(low, high + 1)}
+    assert {uid for low, high in left for uid in range(low, high + 1)} == {
+        uid for low, high in merged(runs) for uid in range(low, high + 1)
+    } - gone
+    assert left == merged(left)
