@@ -254,6 +254,9 @@ def _names(settings: Settings) -> Iterator[Finding]:
         yield _error("hostname", f"{hostname!r} is no host name (letters, digits, hyphens and dots)")
     elif "." not in hostname:
         yield _warning("hostname", f"{hostname!r} has no domain; other servers expect a full name such as mail.example.org")
+    sealer = settings.arc.domain
+    if sealer and not (is_host(sealer) and sealer.isascii()):
+        yield _error("arc.domain", f"{sealer!r} is no domain name (letters, digits, hyphens and dots; others as A-labels)")
     prefix = settings.imap.shared_prefix
     if not prefix.endswith("/") or prefix.startswith("/") or "//" in prefix:
         yield _error("imap.shared_prefix", f'{prefix!r} must be a name that ends with one "/"')
