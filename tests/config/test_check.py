@@ -46,6 +46,7 @@ ERRORS = [
     ({"relay": "smtp://localhost:25", "listen__mx": "0.0.0.0:25"}, "relay", "is this server itself"),
     ({"hostname": "no host"}, "hostname", "is no host name"),
     ({"hostname": "mäil.example.org"}, "hostname", "is no host name"),
+    ({"arc.domain": "bücher.example.org"}, "arc.domain", "is no domain name"),
     ({"imap__shared_prefix": "Other Users"}, "imap.shared_prefix", 'ends with one "/"'),
     ({"imap__shared_prefix": "/"}, "imap.shared_prefix", 'ends with one "/"'),
     ({"imap__shared_prefix": "Other//"}, "imap.shared_prefix", 'ends with one "/"'),
