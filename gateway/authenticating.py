@@ -35,7 +35,10 @@ MOST_SIGNATURES: Final = 10
 """DKIM signatures looked at, the topmost ones; honest mail has up to four."""
 PATIENCE: Final = 10.0
 """Seconds for all keys of a message: its sender waits so long."""
-AT_ONCE: Final = 20
+AT_ONCE: Final = 2
+"""Messages that are computed with; those that wait for the DNS are not counted."""
+MOST_DIGESTS: Final = 4
+"""Forms of a body that are hashed: both canonical ones, and two that `l=` cuts off."""
 CLOCKS: Final = 300
 """Seconds by which another's clock may be ahead."""
 
@@ -79,7 +82,10 @@ class _Message:
     digests: dict[tuple[Form, int | None], tuple[bytes, bool]] = field(default_factory=dict)
 
     def digest(self, form: Form, length: int | None) -> tuple[bytes, bool]:
+        """Raises BadSignature."""
         if (form, length) not in self.digests:
+            if len(self.digests) == MOST_DIGESTS:
+                raise BadSignature("too many forms of the body")
             self.digests[form, length] = body_digest(self.octets, self.header.body, form, length)
         return self.digests[form, length]
 
@@ -96,12 +102,14 @@ class Authenticating:
     async def findings(self, octets: bytes, *, from_neighbour: bool) -> Findings | None:
         """None: keys of its ARC chain cannot be had now, so that nothing can be said about it. `from_neighbour`: who handed it in is
         trusted to have removed results that others made up."""
+        message = _Message(octets, read_header(octets))
         async with self._room:
-            message = _Message(octets, read_header(octets))
-            chain = read_chain(octets, message.header)
+            chain = await asyncio.to_thread(read_chain, octets, message.header)
             names = await asyncio.to_thread(_key_names, message, chain)
-            records = await self._ask(names)
-            return await asyncio.to_thread(_judged, message, chain, records, self._trusted if from_neighbour else (), self._clock())
+        records = await self._ask(names)
+        believed = self._trusted if from_neighbour else ()
+        async with self._room:
+            return await asyncio.to_thread(_judged, message, chain, records, believed, self._clock())
 
     async def _ask(self, names: Collection[str]) -> Records:
         found: dict[str, list[bytes] | None] = dict.fromkeys(names)

@@ -29,6 +29,8 @@ REMEMBERED: Final = 1_000
 """Messages whose signatures are kept for their other destinations, some 2 KiB each."""
 FRESH: Final = 300
 """Seconds for which they are: what is tried again later is signed again, with its own time."""
+AT_ONCE: Final = 4
+"""Messages that are computed with; the threads are everybody's."""
 MOST_DOMAINS: Final = 3
 """Domains of one From in whose name a message is signed."""
 
@@ -55,6 +57,7 @@ class Signing:
         self._store = store
         self._rules = rules
         self._made: OrderedDict[tuple[object, ...], tuple[int, asyncio.Future[bytes]]] = OrderedDict()
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def seals(self, snapshot: Snapshot, domain: str) -> bool:
         """Is there a key with which mail of a list in this domain can be sealed?"""
@@ -93,12 +96,16 @@ class Signing:
         there = self._made.get(work)
         if there is not None and abs(now - there[0]) < FRESH and not there[1].cancelled():
             return await asyncio.shield(there[1])
-        making = asyncio.ensure_future(asyncio.to_thread(_made, octets, keys, sealer, seal, now, self._rules))
+        making = asyncio.ensure_future(self._computed(octets, keys, sealer, seal, now))
         if work[0]:  # what has no id of its own cannot be told from another message with the same number
             self._made[work] = now, making
             while len(self._made) > REMEMBERED:
                 self._made.popitem(last=False)
         return await asyncio.shield(making)
+
+    async def _computed(self, octets: bytes, keys: Sequence[KeyRow], sealer: KeyRow | None, seal: Seal | None, now: int) -> bytes:
+        async with self._room:
+            return await asyncio.to_thread(_made, octets, keys, sealer, seal, now, self._rules)
 
     async def _keys(self, snapshot: Snapshot, domain: str) -> Sequence[KeyRow]:
         found = await snapshot.ask(dkim.active, domain)

@@ -1,5 +1,6 @@
 """TXT records: where keys and policies are published (RFC 1035 section 3.3.14)."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,8 +12,10 @@ import dns.rdatatype
 import dns.rdtypes.ANY.TXT
 import dns.resolver
 
-LIFETIME: Final = 10.0
+LIFETIME: Final = 5.0
 """Seconds for one question, all servers and repetitions included."""
+AT_ONCE: Final = 200
+"""Questions under way, a socket each; who mails names that never answer keeps others from theirs for no longer than LIFETIME."""
 CACHED: Final = 5_000
 MOST: Final = 20
 """Records taken of one name."""
@@ -29,12 +32,14 @@ class TextRecords:
         self._resolvers = resolvers
         self._cached = cached
         self._resolver: dns.asyncresolver.Resolver | None = None
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def of(self, name: str) -> list[bytes]:
         """The text of each record, its strings joined; [] where there is none, for certain. `name`: A-labels. Raises NoAnswer."""
         try:
             asked = dns.name.from_text(name.rstrip(".") + ".")
-            answer = await self._now().resolve(asked, dns.rdatatype.TXT, raise_on_no_answer=False, search=False, lifetime=LIFETIME)
+            async with self._room:
+                answer = await self._now().resolve(asked, dns.rdatatype.TXT, raise_on_no_answer=False, search=False, lifetime=LIFETIME)
         except (dns.resolver.NXDOMAIN, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
             return []
         except (dns.exception.DNSException, OSError, EOFError, ValueError) as fault:

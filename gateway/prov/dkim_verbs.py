@@ -59,9 +59,9 @@ async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
         activate="--activate" in read.flags,
         foreign="--foreign" in read.flags,
     )
-    domain = shown_domain(keys[0].domain)
-    hint = "It signs already: publish" if "--activate" in read.flags else f"Publish this, then: procura dkim activate {domain}; until then"
-    hint = f"{hint} this at once." if "--activate" in read.flags else f"{hint} nothing is signed with it."
+    hint = "They sign already: publish this at once."
+    if "--activate" not in read.flags:
+        hint = f"Publish this, then: procura dkim activate {shown_domain(keys[0].domain)}; until then nothing is signed with it."
     return Answer(f"; {hint}\n{_zone(keys)}", [_data(key) for key in keys])
 
 

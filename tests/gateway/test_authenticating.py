@@ -159,6 +159,12 @@ async def test_many_signatures_cost_ten_questions_at_most(zone: Published) -> No
     assert len(await results(zone, octets.partition(b"From: ")[0] * 40 + MAIL)) == 10
 
 
+async def test_a_body_is_hashed_so_often_and_no_more(zone: Published) -> None:
+    cut = [tagged(by_dkimpy(length=True), b"l=", b"l=%d" % number).partition(b"From: ")[0] for number in range(1, 9)]
+    assert await results(zone, b"".join(cut) + by_dkimpy()) == ["fail"] * 9
+    assert await results(zone, by_dkimpy().partition(b"From: ")[0] * 9 + MAIL) == ["pass"] * 9
+
+
 async def test_a_message_without_signatures(zone: Published) -> None:
     assert await found(zone, MAIL) == Findings(("dkim=none", "arc=none"), Validation.NONE)
 
