@@ -1,5 +1,6 @@
 """Is what we say of others' signatures right? They are made by dkimpy, and by ourselves, whole and spoilt."""
 
+import asyncio
 import base64
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway import authenticating
 from gateway.authenticating import Authenticating
 from gateway.message.arc import Validation
 from gateway.origin import Findings, Seal
@@ -157,6 +159,21 @@ async def test_a_strict_key_is_for_its_very_domain(zone: Published) -> None:
 async def test_many_signatures_cost_ten_questions_at_most(zone: Published) -> None:
     octets = by_dkimpy()
     assert len(await results(zone, octets.partition(b"From: ")[0] * 40 + MAIL)) == 10
+
+
+class Mute(Published):
+    """A DNS that keeps its peace."""
+
+    async def of(self, name: str) -> list[bytes]:
+        await asyncio.Event().wait()
+        return []
+
+
+async def test_a_dns_that_keeps_its_peace_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticating, "PATIENCE", 0.05)
+    mute = Mute()
+    assert await results(mute, by_dkimpy()) == ["temperror"]
+    assert await found(mute, sealed(MAIL, Validation.NONE)) is None
 
 
 async def test_a_body_is_hashed_so_often_and_no_more(zone: Published) -> None:
