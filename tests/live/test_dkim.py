@@ -125,6 +125,16 @@ def test_both_algorithms_sign_and_hold(signed: Signed) -> None:
             assert names.count(name) == times, name
 
 
+def test_perl_is_among_the_judges(signed: Signed) -> None:
+    """Wherever it is installed every test here asks it too."""
+    if not has_perl_judge():
+        pytest.skip("libmail-dkim-perl is not installed")
+    signed.submit(ANNA, compose(ANNA, "x@far.test"))
+    octets = signed.sent().octets
+    assert perl(octets, signed.names.port)[0] == "rsa-sha256 acme.test pass"
+    assert perl(octets.replace(b"hello", b"hallo"), signed.names.port)[0] == "rsa-sha256 acme.test fail"
+
+
 ADDED = (
     *("From: eve@evil.test", "Sender: eve@evil.test", "Reply-To: eve@evil.test", "Subject: else", "Cc: z@z.test", "MIME-Version: 1.0"),
     *("Content-Type: text/html", "Content-Transfer-Encoding: base64", "Date: x", "References: <a@b>"),
