@@ -97,6 +97,7 @@ WARNINGS = [
     ({"lmtp_networks": "10.0.0.0/8"}, "lmtp_networks", "leaves out this machine"),
     ({"limits__exempt_networks": "::/0"}, "limits.exempt_networks", "whole internet"),
     ({"hostname": "mail"}, "hostname", "has no domain"),
+    ({"dkim.expires": "1h"}, "dkim.expires", "would arrive with a signature that has ended"),
     ({"listen__admin": "127.0.0.1:1080"}, "listen.admin", "no HTTP door"),
     ({"relay_authorities": "/nowhere.pem"}, "relay_authorities", "relay names none"),
     ({"relay": "mx", "mx__port": 2525}, "mx.port", "port 25 only"),
