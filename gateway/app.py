@@ -190,7 +190,7 @@ def _relay(settings: Settings) -> Relay | None:
         tls = Tls.REQUIRED if mx.tls == "required" else Tls.IF_OFFERED
         return Relay(Exchangers(ExchangerRules(settings.hostname, resolvers, mx.refused_networks, tls, mx.port)), settings.hostname)
     password = None if relay.password is None else relay.password.get_secret_value()
-    tls_needed = not relay.loopback
+    tls_needed = not relay.loopback or settings.relay_authorities is not None
     hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_authorities)
     return Relay(hop, settings.hostname)
 

@@ -138,15 +138,15 @@ class Connection:
                     return await self._house.look_up(question)
                 except StoreError:
                     return socketmap.later(_LATER)
-                except Exception:
-                    return socketmap.later(f"{_LATER} ({_on_log()})")
+                except Exception as fault:
+                    return socketmap.later(f"{_LATER} ({_on_log(fault)})")
             case Request():
                 try:
                     return attributes.spell(await self._house.decide(question))
                 except StoreError:
                     return attributes.spell(f"DEFER 4.3.2 {_LATER}")
-                except Exception:
-                    return attributes.spell(f"DEFER 4.3.0 {_LATER} ({_on_log()})")
+                except Exception as fault:
+                    return attributes.spell(f"DEFER 4.3.0 {_LATER} ({_on_log(fault)})")
 
     def late(self) -> None:
         """Nothing came in time."""
@@ -236,8 +236,8 @@ class NeighbourListener:
             connection.abort()
 
 
-def _on_log() -> str:
-    """Logs the exception at hand under an id, and returns that."""
+def _on_log(fault: Exception) -> str:
+    """Under which id it is on the log."""
     number = secrets.token_hex(4)
-    log.error("fault", exc_info=True, extra={"fields": {"listener": NAME, "error_id": number}})
+    log.error("fault", exc_info=fault, extra={"fields": {"listener": NAME, "error_id": number}})
     return number
