@@ -97,7 +97,7 @@ def free_port() -> int:
 
 @dataclass
 class Postfix:
-    """`settings`: of main.cf, after those above; `doors`: smtpd services by name, each with its own settings."""
+    """In `directory_for_postfix`. `settings`: of main.cf, after those above; `doors`: smtpd services by name, each with its own."""
 
     home: Path
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Postfix:
 
     def start(self) -> None:
         etc = self.home / "etc"
-        for name in ("etc", "queue", "data"):
+        for name in ("etc", "data"):
             (self.home / name).mkdir()
         shutil.chown(self.home / "data", "postfix")
         daemons = self.command("postconf", "-d", "-h", "daemon_directory", configured=False).stdout.strip()
@@ -196,12 +196,12 @@ def _greets(port: int) -> bool:
 
 @contextmanager
 def directory_for_postfix() -> Iterator[Path]:
-    """A directory that it can reach as its own user, with `sockets` in it, where its group owns what is made (gateway/neighbour)."""
+    """A directory that it can reach as its own user, with `queue/procura` in it, where its group owns what is made."""
     home = Path(tempfile.mkdtemp(prefix="pf"))
     try:
         home.chmod(0o755)
-        sockets = home / "sockets"
-        sockets.mkdir()
+        sockets = home / "queue/procura"
+        sockets.mkdir(parents=True)
         os.chown(sockets, -1, grp.getgrnam("postfix").gr_gid)
         sockets.chmod(0o2750)
         yield home

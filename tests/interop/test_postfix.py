@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ pytestmark = [postfix, pytest.mark.timeout(240)]
 
 STRANGER = "stranger@elsewhere.test"
 SECONDS = 30.0
+PAGE = Path(__file__).parents[2] / "gateway/neighbour/README.md"
 
 
 @dataclass
@@ -58,12 +60,26 @@ class Site:
         return self.server.run("audit", "list", *asked).stdout
 
 
+def told() -> dict[str, dict[str, str]]:
+    """What the room's page tells a site to write: settings by the first word of their block (`virtual...`, `submission`)."""
+    blocks = {}
+    for block in re.findall(r"```ini\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        settings = {}
+        for line in block.splitlines():
+            line = re.sub(r"^ +-o ", "", line).strip("{} ")
+            name, equals, value = line.partition("=")
+            if equals:
+                settings[name.strip()] = value.strip()
+        blocks[block.split()[0]] = settings
+    return blocks
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with ExitStack() as stack:
         home = stack.enter_context(directory_for_postfix())
         sink = stack.enter_context(next_hop(extensions=("8BITMIME", "SMTPUTF8", "DSN", "PIPELINING")))
-        lmtp, policy = home / "sockets/lmtp", home / "sockets/policy"
+        lmtp, policy = home / "queue/procura/lmtp", home / "queue/procura/policy"
         certificate, key = self_signed(home, "localhost")
         relay = free_port()
         settings = {
@@ -89,41 +105,32 @@ def site() -> Iterator[Site]:
             "modifyAccount delegate@acme.test allowFromAddresses me@elsewhere.test",
             "modifyAccount new@acme.test status pending",
         )
-        stack.enter_context(any_password(home / "sockets/auth"))
-        maps = f"socketmap:unix:{policy}"
-        asks = f"check_policy_service unix:{policy}"
+        stack.enter_context(any_password(home / "queue/procura/auth"))
+        page = told()
+        main, submission, by_map = page["virtual_mailbox_domains"], page["submission"], page["smtpd_sender_login_maps"]
         by_xclient = {"smtpd_authorized_xclient_hosts": "127.0.0.0/8"}
-        login = {"smtpd_relay_restrictions": "permit_sasl_authenticated, reject", "smtpd_sasl_auth_enable": "yes"}
-        tls = {"smtpd_tls_security_level": "encrypt", "smtpd_tls_cert_file": str(certificate), "smtpd_tls_key_file": str(key)}
+        tls = {"smtpd_tls_cert_file": str(certificate), "smtpd_tls_key_file": str(key)}
+        in_clear = {**submission, "smtpd_tls_security_level": "none"}
+        sasl = {"smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "procura/auth"}
+        over_tcp = {
+            name: value.replace("unix:procura/policy", f"inet:127.0.0.1:{server.ports['policy']}") for name, value in in_clear.items()
+        }
+        login = {name: in_clear[name] for name in ("smtpd_sasl_auth_enable", "smtpd_relay_restrictions")}
         made = Postfix(
             home,
+            {**main, **sasl, "relayhost": f"[127.0.0.1]:{sink.port}"},
             {
-                "relayhost": f"[127.0.0.1]:{sink.port}",
-                "virtual_mailbox_domains": f"{maps}:domain",
-                "virtual_mailbox_maps": f"{maps}:mailbox",
-                "virtual_alias_maps": f"{maps}:alias",
-                "virtual_transport": f"lmtp:unix:{lmtp}",
-                "smtpd_sender_login_maps": f"{maps}:sender_login",
-                "smtpd_sasl_type": "dovecot",
-                "smtpd_sasl_path": str(home / "sockets/auth"),
-                "smtpd_relay_restrictions": "reject_unauth_destination",
-                "smtpd_recipient_restrictions": "",
-            },
-            {
-                "mx": {**by_xclient, "smtpd_recipient_restrictions": f"reject_unauth_destination, {asks}"},
-                "open": {"smtpd_relay_restrictions": "permit_mynetworks, reject", "smtpd_reject_unlisted_recipient": "no"},
+                "mx": by_xclient,
+                "open": {
+                    "smtpd_relay_restrictions": "permit_mynetworks, reject",
+                    "smtpd_recipient_restrictions": "",
+                    "smtpd_reject_unlisted_recipient": "no",
+                },
                 "lmtp by tcp": {"content_filter": f"lmtp:inet:127.0.0.1:{server.ports['lmtp']}"},
-                "by map": {**login, "smtpd_sender_restrictions": "reject_sender_login_mismatch"},
-                "by policy": {
-                    **login,
-                    "smtpd_recipient_restrictions": f"{asks}, permit_sasl_authenticated, reject",
-                    "smtpd_end_of_data_restrictions": asks,
-                },
-                "by policy over tcp": {
-                    **login,
-                    "smtpd_recipient_restrictions": f"check_policy_service inet:127.0.0.1:{server.ports['policy']}",
-                },
-                "relay": {**login, **tls},
+                "by map": {**login, **by_map, "smtpd_recipient_restrictions": ""},
+                "by policy": in_clear,
+                "by policy over tcp": over_tcp,
+                "relay": {**submission, **tls, "smtpd_recipient_restrictions": "", "smtpd_end_of_data_restrictions": ""},
             },
             {"relay": relay},
         )
