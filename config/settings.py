@@ -477,8 +477,8 @@ class Settings(BaseSettings):
     )
     relay_authorities: OptionalPath = Field(
         default=None,
-        description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system. With it, TLS is "
-        "asked of a smarthost on this machine too.",
+        description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system. With "
+        "it, TLS is asked of a smarthost on this machine too.",
     )
     workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
     bare_newline: Literal["refuse", "fix"] = Field(

@@ -131,7 +131,8 @@ class Postfix:
         end = time.monotonic() + SECONDS
         for port in self.ports.values():
             while not _greets(port):
-                assert self.process.poll() is None and time.monotonic() < end, f"postfix did not start:\n{self.log}"
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise AssertionError(f"postfix did not start:\n{self.log}")
                 time.sleep(0.05)
 
     def stop(self) -> None:
