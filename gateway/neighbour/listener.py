@@ -115,12 +115,10 @@ class Connection:
     async def _serve(self, question: Lookup | Request) -> None:
         self._carrier.expect(None)
         try:
-            async with asyncio.timeout(ANSWERED):
-                said = await self._answer(question)
-            self._carrier.write(said)
+            self._carrier.write(await self._answer(question))
             if self._carrier.stalled:
                 await self._carrier.drain()
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:
             self._carrier.abort()
         finally:
             self._task = None
@@ -135,15 +133,17 @@ class Connection:
         match question:
             case Lookup():
                 try:
-                    return await self._house.look_up(question)
-                except StoreError:
+                    async with asyncio.timeout(ANSWERED):
+                        return await self._house.look_up(question)
+                except (StoreError, TimeoutError):
                     return socketmap.later(_LATER)
                 except Exception as fault:
                     return socketmap.later(f"{_LATER} ({_on_log(fault)})")
             case Request():
                 try:
-                    return attributes.spell(await self._house.decide(question))
-                except StoreError:
+                    async with asyncio.timeout(ANSWERED):
+                        return attributes.spell(await self._house.decide(question))
+                except (StoreError, TimeoutError):
                     return attributes.spell(f"DEFER 4.3.2 {_LATER}")
                 except Exception as fault:
                     return attributes.spell(f"DEFER 4.3.0 {_LATER} ({_on_log(fault)})")

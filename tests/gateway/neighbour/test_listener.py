@@ -203,7 +203,7 @@ async def test_a_question_that_does_not_end_and_one_that_is_not_answered(monkeyp
 
     async with listening(never) as (_, port):
         assert await told(port, b"3:m") == b""
-        assert await told(port, b"3:m x,") == b""
+        assert await told(port, b"3:m x,") == b"29:TEMP not now, try again later,"
         assert await told(port, ASKED) == b"action=DUNNO a@acme.test\n\n"
 
 
