@@ -58,23 +58,23 @@ virtual_mailbox_limit = 0
 
 MASTER = """
 pickup    unix  n - n 60 1 pickup
-cleanup   unix  n - n - 0 cleanup
-qmgr      unix  n - n 300 1 qmgr
-tlsmgr    unix  - - n 1000? 1 tlsmgr
-rewrite   unix  - - n - - trivial-rewrite
+cleanup   unix  n - y - 0 cleanup
+qmgr      unix  n - y 300 1 qmgr
+tlsmgr    unix  - - y 1000? 1 tlsmgr
+rewrite   unix  - - y - - trivial-rewrite
 bounce    unix  - - n - 0 bounce
 defer     unix  - - n - 0 bounce
 trace     unix  - - n - 0 bounce
 verify    unix  - - n - 1 verify
 flush     unix  n - n 1000? 0 flush
 proxymap  unix  - - n - - proxymap
-smtp      unix  - - n - - smtp
+smtp      unix  - - y - - smtp
 relay     unix  - - n - - smtp
 showq     unix  n - n - - showq
 error     unix  - - n - - error
 retry     unix  - - n - - error
 discard   unix  - - n - - discard
-lmtp      unix  - - n - - lmtp
+lmtp      unix  - - y - - lmtp
 anvil     unix  - - n - 1 anvil
 scache    unix  - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
@@ -118,7 +118,7 @@ class Postfix:
         for name, own in self.doors.items():
             self.ports.setdefault(name, free_port())
             # In braces, for a value has blanks in it.
-            services.append(f"127.0.0.1:{self.ports[name]} inet n - n - - smtpd")
+            services.append(f"127.0.0.1:{self.ports[name]} inet n - y - - smtpd")
             services += [f"    -o {{ {key} = {value} }}" for key, value in own.items()]
         (etc / "master.cf").write_text("\n".join(services) + MASTER)
         for name in ("postfix-files",):
