@@ -83,8 +83,9 @@ def site() -> Iterator[Site]:
         certificate, key = self_signed(home, "localhost")
         relay = free_port()
         settings = {
-            "listen.lmtp": ["127.0.0.1:0", f"unix:{lmtp}"],
-            "listen.policy": ["127.0.0.1:0", f"unix:{policy}"],
+            # The same ports after a restart, for Postfix is told once.
+            "listen.lmtp": [f"127.0.0.1:{free_port()}", f"unix:{lmtp}"],
+            "listen.policy": [f"127.0.0.1:{free_port()}", f"unix:{policy}"],
             "relay": f"smtp://procura:any@localhost:{relay}",
             "relay_authorities": str(certificate),
             "queue.retries": "1s",
