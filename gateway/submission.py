@@ -113,6 +113,33 @@ class Submission:
             raise await self.refused(act, verdict, "")
         return Transaction(self, act, verdict, _protocol(smtputf8=smtputf8, secured=secured), smtputf8, release, dsn)
 
+    def resumed(self, asked: Postponed, row: QueueId, lease: str) -> "Transaction":
+        """What was postponed, at its time: `commit` judges it as if it came now, and the row's end is part of what it accepts."""
+        act = Act(asked.actor, asked.source)
+        transaction = Transaction(self, act, asked.reverse_path, asked.protocol, asked.smtputf8, dsn=asked.requests.mail)
+        transaction._recipients = [*asked.recipients]
+        transaction._each = [*asked.requests.each]
+        transaction._settles = (row, lease)
+        return transaction
+
+    async def accepts(self, actor: Actor, attendee: Address) -> tuple[AccountId | None, Decision, Witness]:
+        """The local account that an attendee is, whether the actor holds `x` there, and what that rests on."""
+        async with self._store.snapshot() as snapshot:
+            found = await snapshot.ask(addresses.resolve, attendee)
+            if found is None or found.kind is not ObjectKind.ACCOUNT:
+                return None, Decision(None), Witness()
+            calendar = await snapshot.ask(folders.by_special_use, AccountId(found.id), SpecialUse.CALENDAR)
+            # Taken before the question is asked: a change in between makes the deed stale.
+            resting_on = await snapshot.witness(found.id, actor.account)
+        place = Place(str(found.address), "/" if calendar is None else calendar.path)
+        decision = await self._folders.may(actor, FolderOp.ACCEPT, place)
+        return AccountId(found.id), decision, resting_on.joined(Witness(valid_until=decision.valid_until))
+
+    async def _may_answer_for(self, actor: Actor, attendee: Address) -> bool:
+        """Maintenance is told only to who holds the right: it counts as held here, as with send rights."""
+        account, decision, _ = await self.accepts(actor, attendee)
+        return account is not None and not isinstance(decision.refusal, Refuse)
+
     async def envelope(self, act: "Act", reverse_path: Address | None) -> EnvelopeVerdict:
         """May the actor send from this address through a neighbour that shows us no message? Raises Refused, on record."""
         async with self._store.snapshot() as snapshot:
@@ -145,32 +172,14 @@ class Submission:
         except Busy:
             raise Refused(Defer(Reason.BUSY)) from None
 
-    def resumed(self, asked: Postponed, row: QueueId, lease: str) -> "Transaction":
-        """What was postponed, at its time: `commit` judges it as if it came now, and the row's end is part of what it accepts."""
-        act = Act(asked.actor, asked.source)
-        transaction = Transaction(self, act, asked.reverse_path, asked.protocol, asked.smtputf8, dsn=asked.requests.mail)
-        transaction._recipients = [*asked.recipients]
-        transaction._each = [*asked.requests.each]
-        transaction._settles = (row, lease)
-        return transaction
-
-    async def accepts(self, actor: Actor, attendee: Address) -> tuple[AccountId | None, Decision, Witness]:
-        """The local account that an attendee is, whether the actor holds `x` there, and what that rests on."""
+    async def posting_refused(self, act: "Act", refused: Refused, recipient: Address, message_id: str) -> Refused:
+        """What a list refuses is a decision about the actor, and so on record; every other refusal only says how things are."""
+        if refused.verdict.reason is not _POSTING:
+            return refused
         async with self._store.snapshot() as snapshot:
-            found = await snapshot.ask(addresses.resolve, attendee)
-            if found is None or found.kind is not ObjectKind.ACCOUNT:
-                return None, Decision(None), Witness()
-            calendar = await snapshot.ask(folders.by_special_use, AccountId(found.id), SpecialUse.CALENDAR)
-            # Taken before the question is asked: a change in between makes the deed stale.
-            resting_on = await snapshot.witness(found.id, actor.account)
-        place = Place(str(found.address), "/" if calendar is None else calendar.path)
-        decision = await self._folders.may(actor, FolderOp.ACCEPT, place)
-        return AccountId(found.id), decision, resting_on.joined(Witness(valid_until=decision.valid_until))
-
-    async def _may_answer_for(self, actor: Actor, attendee: Address) -> bool:
-        """Maintenance is told only to who holds the right: it counts as held here, as with send rights."""
-        account, decision, _ = await self.accepts(actor, attendee)
-        return account is not None and not isinstance(decision.refusal, Refuse)
+            group = await snapshot.ask(addresses.resolve, recipient)
+        verdict = Refuse(_POSTING, refused.verdict.detail, principal=None if group is None else group.id)
+        return await self.refused(act, verdict, message_id, "post")
 
     async def refused(self, act: "Act", verdict: Verdict, message_id: str, event: str = "send") -> Refused:
         """The refusal, on record under its decision id. Where even that cannot be written, "later" takes its place."""
@@ -194,15 +203,6 @@ class Submission:
         fields = {"account": str(act.actor.address), "outcome": "refused", "reason": verdict.reason, "decision": decision}
         log.warning("submission", extra={"fields": fields})
         return Refused(type(verdict)(verdict.reason, verdict.detail, decision))
-
-    async def posting_refused(self, act: "Act", refused: Refused, recipient: Address, message_id: str) -> Refused:
-        """What a list refuses is a decision about the actor, and so on record; every other refusal only says how things are."""
-        if refused.verdict.reason is not _POSTING:
-            return refused
-        async with self._store.snapshot() as snapshot:
-            group = await snapshot.ask(addresses.resolve, recipient)
-        verdict = Refuse(_POSTING, refused.verdict.detail, principal=None if group is None else group.id)
-        return await self.refused(act, verdict, message_id, "post")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +301,12 @@ class Transaction:
                 standing = await snapshot.ask(lists.standing, self._act.actor.account)
                 await service._delivery.takes(snapshot, Door.SUBMISSION, recipient, Poster(standing, self._reverse_path is None))
         except Refused as refused:
-            raise await service.posting_refused(self._act, refused, recipient, "") from None
+            raise await self._posting_refused(refused, recipient, "") from None
         self._recipients.append(recipient)
         self._each.append(dsn)
+
+    async def _posting_refused(self, refused: Refused, recipient: Address, message_id: str) -> Refused:
+        return await self._service.posting_refused(self._act, refused, recipient, message_id)
 
     async def commit(self, octets: bytes) -> str:
         """Judges, rewrites and accepts; returns the queue id when all of it is durable. Raises Refused, and nothing was done."""
@@ -325,7 +328,7 @@ class Transaction:
                     return done
                 raise await service.refused(self._act, done, read.message_id)
             except Refused as refused:
-                raise await service.posting_refused(self._act, refused, self._recipients[0], read.message_id) from None
+                raise await self._posting_refused(refused, self._recipients[0], read.message_id) from None
             except (Stale, NotFound):
                 continue
             except (Busy, OverQuota) as fault:
