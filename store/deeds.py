@@ -24,7 +24,9 @@ from store import (
     login,
     messages,
     queue,
+    renewal,
     subscriptions,
+    verify,
 )
 from store.audit import AuditEntry
 from store.port import Deed, Tx
@@ -95,7 +97,9 @@ FUNCTIONS = _merge(
     folders.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    renewal.DEEDS,
     subscriptions.DEEDS,
+    verify.DEEDS,
 )
 
 

@@ -190,7 +190,7 @@ def _rename(tx: Tx, deed: RenameFolder) -> FolderRow:
     for row, path in zip(subtree, paths, strict=True):
         forgotten, former = tx.one("folders.former", owner=row.owner, path=path) or (0, None)
         # A name must never show an UIDVALIDITY that is not above those it had (RFC 3501 2.3.1.1).
-        uidvalidity = row.uidvalidity if row.uidvalidity > max(forgotten, former or 0) else _draw(tx, row.owner)
+        uidvalidity = row.uidvalidity if row.uidvalidity > max(forgotten, former or 0) else draw(tx, row.owner)
         _remember(tx, row)
         tx.run("folders.rename", id=row.id, path=path, uidvalidity=uidvalidity)
     tx.touch(folder.owner)
@@ -379,7 +379,7 @@ def _make_at(tx: Tx, owner: AccountId, path: str, missing: Sequence[str], use: S
     _make_missing(tx, owner, path, missing)
     if there is None:
         return _insert(tx, owner, path, use)
-    tx.run("folders.revive", id=there.id, uidvalidity=_draw(tx, owner), special_use=None if use is None else use.value)
+    tx.run("folders.revive", id=there.id, uidvalidity=draw(tx, owner), special_use=None if use is None else use.value)
     if use is not there.special_use:
         tx.touch(owner)
     return existing(tx, there.id)
@@ -397,12 +397,13 @@ def _insert(tx: Tx, owner: AccountId, path: str, use: SpecialUse | None) -> Fold
     (count,) = tx.one("folders.how_many", owner=owner) or (0,)
     if count >= MAX_FOLDERS:
         raise LimitReached(f"{MAX_FOLDERS} folders")
-    uidvalidity = _draw(tx, owner)
+    uidvalidity = draw(tx, owner)
     made = tx.insert("folders.insert", owner=owner, path=path, uidvalidity=uidvalidity, special_use=None if use is None else use.value)
     return existing(tx, FolderId(made), selectable=False)
 
 
-def _draw(tx: Tx, owner: AccountId) -> int:
+def draw(tx: Tx, owner: AccountId) -> int:
+    """A UIDVALIDITY that no folder of the owner ever had. Raises NotFound, LimitReached."""
     # Not below the clock, so that an account made again under the same address does not give the same ones.
     if tx.run("folders.draw", owner=owner, seconds=tx.now // 1_000_000) != 1:
         raise NotFound(f"account {owner}")

@@ -3,14 +3,17 @@
 from collections.abc import Awaitable, Callable, Collection
 
 from gateway.directory.accounts import Accounts
+from gateway.directory.backups import BackupRuns
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.premises import Premises
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
 from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
+from gateway.directory.verification import Verification
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
 from gateway.textrecords import TextRecords
@@ -19,7 +22,7 @@ from store.port import Store
 
 
 class Directory:
-    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
+    """`premises`: what is looked after; `hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
     those in which this server writes besides its domains. Every change is on record as the operator's."""
 
     def __init__(
@@ -27,6 +30,7 @@ class Directory:
         store: Store,
         folders: Folders,
         hashed: Callable[[str], Awaitable[Verifiers]],
+        premises: Premises,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
     ) -> None:
@@ -41,6 +45,8 @@ class Directory:
         self.waiting = Waiting(store, records)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store)
+        self.backups = BackupRuns(store, records, premises)
+        self.verification = Verification(store, records, premises)
 
     async def now(self) -> int:
         """Microseconds since 1970 UTC, by the store's clock."""

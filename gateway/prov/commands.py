@@ -7,6 +7,7 @@ from gateway.explain import Act, Explained
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
+from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Verb
 from store.model import QueueRow, QueueState
@@ -213,6 +214,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _queue,
         ),
         DKIM,
+        *KEEPING,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

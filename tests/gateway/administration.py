@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.folders import Folders
@@ -15,6 +16,7 @@ from gateway.prov.verb import Desk
 from gateway.sessions import SessionRow
 from store.blobs import Files
 from store.connect import connect
+from store.fulltext import FullText
 from store.port import Store
 
 SECOND = 1_000_000
@@ -101,7 +103,9 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     folders = Folders(store, Files(data / "messages"))
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
-    directory = Directory(store, folders, passwords.verifiers)
+    index = FullText(data / "search.db", "1")
+    premises = Premises(data, data / "procura.db", Files(data / "messages"), index.faults)
+    directory = Directory(store, folders, passwords.verifiers, premises)
     desk = Desk(directory, Explain(store, folders), lambda: sessions)
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)
