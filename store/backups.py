@@ -270,7 +270,7 @@ class Backups:
         """A database file in its pieces; returns its size."""
         total = file.stat().st_size
         size = 0
-        with open(file, "rb") as octets:
+        with file.open("rb") as octets:
             while piece := octets.read(PIECE):
                 draft.pieces.append(self.keep(draft, piece))
                 size += len(piece)

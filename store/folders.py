@@ -321,25 +321,44 @@ def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
 def delete_everything(tx: Tx, account: AccountId) -> None:
     """All mail of an account: folders, messages, subscriptions, held mail. Files of octets are left to the sweep of orphans."""
     for folder in of_owner(tx, account):
-        low, high = span(folder.id)
-        for statement in ("delete_messages", "delete_wire", "delete_head", "delete_seen", "delete_filed"):
-            tx.run(f"folders.{statement}", low=low, high=high)
-        tx.run("folders.delete_keywords", folder=folder.id)
-        tx.run("folders.delete_changes", folder=folder.id)
+        drop_rows(tx, *span(folder.id))
+        drop_marks(tx, folder.id)
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
-    for statement in (
-        "forget_subscriptions",
-        "forget_seen",
-        "forget_filed",
-        "forget_held",
-        "forget_blobs",
-        "forget_annotations",
-        "forget_folders",
-        "forget_mailbox",
-    ):
+    tx.run("folders.forget_held", account=account)
+    tx.run("folders.forget_blobs", account=account)
+    forget_account(tx, account)
+    tx.wake(FoldersChanged(account))
+
+
+def hide_everything(tx: Tx, account: AccountId) -> None:
+    """The account's folders are gone for everybody, while their messages stay where they are, under the folders' numbers: for whoever
+    has put the folders' rows elsewhere. Held mail waits on, and bounces when its time is over."""
+    for folder in of_owner(tx, account):
+        low, high = span(folder.id)
+        tx.run("folders.delete_filed", low=low, high=high)
+        tx.wake(FolderChanged(folder.id, folder.modseq + 1))
+    for statement in ("forget_subscriptions", "forget_filed", "forget_folders", "forget_mailbox"):
+        tx.run(f"folders.{statement}", account=account)
+    tx.wake(FoldersChanged(account))
+
+
+def drop_rows(tx: Tx, low: int, high: int) -> None:
+    """What is kept about messages with these keys; counts and octets are the caller's."""
+    for statement in ("delete_messages", "delete_wire", "delete_head", "delete_seen", "delete_filed"):
+        tx.run(f"folders.{statement}", low=low, high=high)
+
+
+def drop_marks(tx: Tx, folder: FolderId) -> None:
+    """The keywords and the change log of a folder that goes."""
+    tx.run("folders.delete_keywords", folder=folder)
+    tx.run("folders.delete_changes", folder=folder)
+
+
+def forget_account(tx: Tx, account: AccountId) -> None:
+    """What names an account besides its folders' messages."""
+    for statement in ("forget_subscriptions", "forget_seen", "forget_filed", "forget_annotations", "forget_folders", "forget_mailbox"):
         tx.run(f"folders.{statement}", account=account)
     tx.run("folders.forget_former", owner=account)
-    tx.wake(FoldersChanged(account))
 
 
 def charge(tx: Tx, owner: AccountId, octets: int) -> None:

@@ -43,7 +43,7 @@ async def reinstall(backup: Path, data: Path, url: str, told: Told, *, at: int |
     draft = data / RESTORING
     try:
         database = database_of(url, data)
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(data.mkdir, mode=0o700, parents=True, exist_ok=True)
         with _alone(data):
             run = await asyncio.to_thread(backups.at, at)
             contents = await asyncio.to_thread(backups.contents, run)

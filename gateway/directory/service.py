@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection
 from gateway.directory.accounts import Accounts
 from gateway.directory.backups import BackupRuns
 from gateway.directory.classes import Classes
+from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
@@ -22,8 +23,8 @@ from store.port import Store
 
 
 class Directory:
-    """`premises`: what is looked after; `hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains. Every change is on record as the operator's."""
+    """`premises`: what is looked after; `hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of
+    keys are looked for, `names`: those in which this server writes besides its domains. Every change is on record as the operator's."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class Directory:
         self.store = store
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
-        self.accounts = Accounts(store, records, hashed)
+        self.accounts = Accounts(store, records, hashed, keep_deleted=premises.keep_deleted)
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
@@ -46,6 +47,7 @@ class Directory:
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store)
         self.backups = BackupRuns(store, records, premises)
+        self.deleted = DeletedAccounts(store, records, premises)
         self.verification = Verification(store, records, premises)
 
     async def now(self) -> int:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.directory.backups import Run, There
+from gateway.directory.deleted_accounts import RestoredAccount
 from gateway.directory.reinstallation import Reinstalled
 from gateway.directory.verification import Verified
-from gateway.prov.answer import Answer, Usage, lines, moment, stamp
+from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
+from gateway.prov.arguments import moment as read_moment
 from gateway.prov.arguments import options
 from gateway.prov.verb import Desk, Told, Verb, unwatched
 
@@ -116,7 +118,108 @@ def reinstalled(done: Reinstalled, data: Path) -> Answer:
     return Answer(lines(told), {**_run_data(done.run), "data": str(data), "held": held})
 
 
+RESTORE: Final = "NAME|ID [--as ADDRESS] [--from DIR [--at TIME]] [--rebind-grants] [--notify ADDRESS] [--progress]"
+
+
+async def _restore_account(desk: Desk, arguments: Sequence[str], told: Told) -> Answer:
+    read = options(arguments, flags=("--rebind-grants",), valued=("--as", "--from", "--at", "--notify"))
+    source, at = read.values.get("--from"), read.values.get("--at")
+    if len(read.rest) != 1 or (at is not None and source is None):
+        raise Usage(RESTORE)
+    to, notify = read.values.get("--as"), read.values.get("--notify")
+    rebind = "--rebind-grants" in read.flags
+    accounts = desk.directory.deleted
+    if source is None:
+        done = await accounts.restore(read.rest[0], to=to, rebind=rebind, notify=notify)
+    else:
+        when = None if at is None else read_moment(at, await desk.directory.now())
+        done = await accounts.restore_from(read.rest[0], Path(source), told, at=when, to=to, rebind=rebind, notify=notify)
+    return _restored(done, notify)
+
+
+def _restored(done: RestoredAccount, notify: str | None) -> Answer:
+    source = "as it was when it was deleted" if done.run is None else f"from {done.run.id}"
+    told = [f"{done.address} (#{done.id}), {source}: {done.folders} folders, {done.messages} messages"]
+    told += [f"{one.kind}: {one.what}" for one in done.bindings if not one.why]
+    told += [f"NOT BOUND {one.kind}: {one.what}: {one.why}" for one in done.bindings if one.why]
+    if notify is not None:
+        told.append(f"told {done.notified}" if done.notified else f"{notify} could not be told: nobody takes mail for it")
+    data = {
+        "id": done.id,
+        "address": str(done.address),
+        "backup": None if done.run is None else done.run.id,
+        "folders": done.folders,
+        "messages": done.messages,
+        "bound": [{"kind": str(one.kind), "what": one.what} for one in done.bindings if not one.why],
+        "notBound": [{"kind": str(one.kind), "what": one.what, "why": one.why} for one in done.bindings if one.why],
+        "notified": done.notified,
+    }
+    return Answer(lines(told), data)
+
+
+async def _deleted(desk: Desk, arguments: Sequence[str]) -> Answer:
+    word, *rest = arguments or ("list",)
+    match word.lower():
+        case "list" if not rest:
+            rows = [row async for row in desk.directory.deleted.all()]
+            told: list[Sequence[object]] = [("Id", "Deleted", "Until", "Octets", "Address")]
+            for row in rows:
+                until = "going" if row.purging else moment(row.until)
+                told.append((row.id, moment(row.deleted), until, row.used, str(row.address)))
+            data = [
+                {
+                    "id": row.id,
+                    "address": str(row.address),
+                    "deleted": stamp(row.deleted),
+                    "until": None if row.purging else stamp(row.until),
+                    "used": row.used,
+                }
+                for row in rows
+            ]
+            return Answer(table((-6, 25, 25, -12, 0), told) if rows else "no deleted account is kept\n", data)
+        case "purge":
+            overdue = options(rest, flags=("--overdue",))
+            if bool(overdue.rest) == bool(overdue.flags):
+                raise Usage("list | purge NAME|ID ... | purge --overdue")
+            count = await desk.directory.deleted.purge(overdue.rest)
+            return Answer(f"{count} gone for good\n", {"purged": count})
+        case _:
+            raise Usage("list | purge NAME|ID ... | purge --overdue")
+
+
+def _source_from_here(arguments: Sequence[str], here: Path) -> Sequence[str]:
+    found: list[str] = []
+    for number, one in enumerate(arguments):
+        if one.startswith("--from="):
+            found.append(f"--from={here / one.removeprefix('--from=')}")
+        elif number and arguments[number - 1] == "--from":
+            found.append(str(here / one))
+        else:
+            found.append(one)
+    return found
+
+
 VERBS: Final = (
+    Verb(
+        "restore-account",
+        "",
+        RESTORE,
+        "a deleted account as it was, or (--from) any account as a backup has it, as a new one; what could not be bound is listed",
+        1,
+        None,
+        unwatched(_restore_account),
+        long=_restore_account,
+        local=_source_from_here,
+    ),
+    Verb(
+        "deleted",
+        "",
+        "[list | purge NAME|ID ... | purge --overdue]",
+        "accounts that were deleted and can be restored; take them away for good",
+        0,
+        None,
+        _deleted,
+    ),
     Verb(
         "backup",
         "",

@@ -31,9 +31,10 @@ SELECT account.id, account.used, coalesce((SELECT sum(folder.size) FROM folder W
 FROM account WHERE account.id > :after ORDER BY account.id LIMIT :limit
 
 -- messages
-SELECT message.key, message.size, folder.id, folder.owner, blob.id, blob.owner, blob.size, wire.key IS NULL, head.key IS NULL
+SELECT message.key, message.size, coalesce(folder.id, deleted_folder.id), coalesce(folder.owner, deleted_folder.owner), blob.id, blob.owner, blob.size, wire.key IS NULL, head.key IS NULL
 FROM message
 LEFT JOIN folder ON folder.id = message.key >> 32
+LEFT JOIN deleted_folder ON deleted_folder.id = message.key >> 32
 LEFT JOIN blob ON blob.id = message.blob
 LEFT JOIN wire ON wire.key = message.key
 LEFT JOIN head ON head.key = message.key
@@ -95,8 +96,9 @@ WHERE (grantee_kind = 'account' AND NOT EXISTS (SELECT 1 FROM account WHERE acco
 LIMIT 20
 
 -- numbers
-SELECT 'object', (SELECT coalesce(max(id), 0) FROM object), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'object')
-UNION ALL SELECT 'folder', (SELECT coalesce(max(id), 0) FROM folder), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'folder')
+SELECT 'object', max((SELECT coalesce(max(id), 0) FROM object), (SELECT coalesce(max(id), 0) FROM deleted_account)), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'object')
+UNION ALL SELECT 'folder', max((SELECT coalesce(max(id), 0) FROM folder), (SELECT coalesce(max(id), 0) FROM deleted_folder)),
+       (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'folder')
 UNION ALL SELECT 'blob', (SELECT coalesce(max(id), 0) FROM blob), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'blob')
 UNION ALL SELECT 'queue', (SELECT coalesce(max(id), 0) FROM queue), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'queue')
 
