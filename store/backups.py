@@ -87,9 +87,8 @@ class Contents:
 
 @dataclass(slots=True)
 class Draft:
-    """A run under way."""
+    """A run under way; `at`: the moment whose state it has, by which it will be called."""
 
-    id: str
     at: int
     place: Path
     pieces: list[str] = field(default_factory=list)
@@ -151,11 +150,12 @@ class Backups:
             raise Damaged(f"the manifest of {name} is not what was written") from None
 
     def at(self, moment: int | None) -> Run:
-        """The newest run that has the state of this moment or of one before; None: the newest. Raises NotFound, Damaged, Unusable."""
+        """The newest run that has the state of this moment or of one before; None: the newest. A whole second lasts until its end. Raises NotFound, Damaged, Unusable."""
         self.check()
+        until = None if moment is None else moment + 999_999 if moment % 1_000_000 == 0 else moment
         for name in reversed(self.names()):
             run = self.run(name)
-            if moment is None or run.at <= moment:
+            if until is None or run.at <= until:
                 return run
         raise NotFound(f"no backup in {self.directory}" + ("" if moment is None else f" of {_stamp(moment)} or before"))
 
@@ -252,7 +252,7 @@ class Backups:
         name = _stamp(at)
         place = self._runs / (name + _UNFINISHED)
         place.mkdir(mode=0o700)
-        return Draft(name, at, place)
+        return Draft(at, place)
 
     def keep(self, draft: Draft, octets: bytes) -> str:
         """These octets, once; returns their name."""
@@ -303,8 +303,9 @@ class Backups:
         listed += [f"message {one.hash} {one.size} {one.name}" for one in draft.messages]
         listed += [f"file {one.hash} {one.size} {one.name}" for one in draft.others]
         contents = "".join(f"{line}\n" for line in listed).encode("ascii")
+        name = _stamp(draft.at)
         said: dict[str, Any] = {
-            "id": draft.id,
+            "id": name,
             "at": draft.at,
             "version": version,
             "schema": schema,
@@ -323,9 +324,9 @@ class Backups:
         said["format"] = FORMAT
         _write(draft.place / "manifest", json.dumps({**said, "digest": _digest(said)}, indent=1).encode("ascii"))
         _sync(draft.place)
-        draft.place.rename(self._runs / draft.id)
+        draft.place.rename(self._runs / name)
         _sync(self._runs)
-        return self.run(draft.id)
+        return self.run(name)
 
     def abandon(self, draft: Draft) -> None:
         """What it has written goes, as far as nothing else names it; raises nothing."""

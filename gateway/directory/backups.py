@@ -101,7 +101,6 @@ class BackupRuns:
         return Made(made, removed)
 
     async def _make(self, backups: Backups, told: Told) -> Run:
-        # The moment of the copy is known when it begins; the name is that of the moment before it, so that it cannot be missed.
         async with self._store.snapshot() as snapshot:
             begun = snapshot.now
         draft = await asyncio.to_thread(backups.begin, begun)
