@@ -51,6 +51,8 @@ SCANS = {
     "queue.retry_all": "all of them, by hand",
     "queue.free_leases": "all of them, at the start",
     "queue.totals": "all of them, for an operator",
+    "list_bounces.untold": "a partial index of those few that the owners do not know",
+    "list_requests.page": "pages, by the primary key",
 }
 
 
@@ -62,11 +64,11 @@ def named_in_code(stem: str) -> set[str]:
     for node in ast.walk(tree):
         if id(node) in pieces:
             continue
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[a-z]+\.[a-z0-9_]+", node.value):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[a-z_]+\.[a-z0-9_]+", node.value):
             found.add(node.value)
         elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
             start = str(node.values[0].value)
-            if re.fullmatch(r"[a-z]+\.[a-z0-9_]*", start):
+            if re.fullmatch(r"[a-z_]+\.[a-z0-9_]*", start):
                 parts = {text.value for text in ast.walk(tree) if isinstance(text, ast.Constant) and isinstance(text.value, str)}
                 found.update(name for name in STATEMENTS if name.startswith(start) and name.removeprefix(start).lstrip("_") in parts)
     return found
