@@ -2,32 +2,42 @@
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from gateway.arrival import arrived
 from gateway.dsn import FAILURE, NOTHING_ASKED, SUCCESS, Requests, original_recipient, wants
+from gateway.held_posts import HeldPost
+from gateway.list_addresses import Role, Tags, role_address
+from gateway.list_mails import Letter, mailto
+from gateway.list_robot import ListRobot, Reaction, RobotRules
+from gateway.message.automatic import author, is_automatic_reply
 from gateway.message.headers import delivered_to_field, fields_named, received_field, return_path_field, rewrite
 from gateway.message.headers import field as header_field
 from gateway.message.split import Header, read_header, unfolded
+from gateway.message.text import decode_header
 from gateway.refusal import Refused
 from gateway.reports import Action, Failed, delivery_report, failed, notice
-from gateway.routing import Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
+from gateway.routing import AtList, Elsewhere, Mailbox, Member, Poster, Posting, Route, Routing, ToOwners, bounce_address
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
 from policy.identity import AccountId, Address
+from policy.lists import Joining
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
+from store import accounts
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
+from store.list_bounces import CountBounce
 from store.model import AccountRow, NewMessage, QueueId, QueueKind
-from store.port import Snapshot, Store
+from store.port import Deed, Snapshot, Store
 from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
 
 log = logging.getLogger(__name__)
@@ -37,8 +47,11 @@ JUDGED_FOR: Final = 2.0
 By time and not by number: while a long batch changes the directory, every commit of it makes what was judged before it stale."""
 _PAUSE: Final = 0.1
 
+_NO_REPLIES: Final = "{}: the automatic answer of a machine is not sent to a list"
+_MARK: Final = re.compile(rb"\A[^<]*(?=<)")
 _LIST_FIELDS: Final = (
-    *(b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-owner", b"list-archive"),
+    *(b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-unsubscribe-post"),
+    *(b"list-owner", b"list-archive"),
     b"precedence",
 )
 
@@ -70,7 +83,7 @@ class Plan:
 
     `delivered` are the recipients, by number, whose success the sender wants to hear of: in a mailbox or with a list.
     `addressees` says of each of `copies` whose it is, of all who share it; `bounces` which members of lists cannot have it, by the
-    list's bounce address.
+    list's bounce address. `steps`, `audit` and `letters`: what it brings about where it is for a list itself, or waits for its owners.
     """
 
     copies: list[IntoMailbox] = field(default_factory=list)
@@ -81,6 +94,14 @@ class Plan:
     bounces: dict[Address, list[Failed]] = field(default_factory=dict)
     requests: Requests = NOTHING_ASKED
     delivered: list[int] = field(default_factory=list)
+    steps: list[Deed[Any]] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+    letters: list[AcceptMessage] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is to be done."""
+        return not (self.copies or self.queued or self.steps or self.audit or any(map(_does_something, self.letters)))
 
     def failures(self, recipients: Sequence[Address]) -> list[Failed]:
         """What a report tells of those that were refused, as far as the sender wants to know."""
@@ -99,10 +120,11 @@ class Plan:
 class Delivery:
     """The one place where it is judged whether a recipient takes mail."""
 
-    def __init__(self, store: Store, files: Files, rules: DeliveryRules) -> None:
+    def __init__(self, store: Store, files: Files, rules: DeliveryRules, robot: ListRobot | None = None) -> None:
         self._store = store
         self._files = files
         self.rules = rules
+        self.robot = robot or ListRobot(RobotRules(rules.hostname), Tags(secrets.token_bytes(32)))
 
     async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> "Inbound":
         """MAIL at the doors that know no login; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn)."""
@@ -132,8 +154,9 @@ class Delivery:
     ) -> Plan:
         """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path."""
         work = _Work(self, routing, octets, reverse_path, sender, ours, requests)
+        routing.been_at = work.been_at
         for index, recipient in enumerate(recipients):
-            work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
+            await work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
         return work.plan
 
     async def report(
@@ -168,6 +191,21 @@ class Delivery:
         octets = notice(hostname=self.rules.hostname, to=to, subject=subject, text=text, message_id=self.message_id(), now=snapshot.now)
         return await self._from_us(snapshot, to, octets)
 
+    async def react(self, snapshot: Snapshot, reaction: Reaction) -> AcceptMessage:
+        """What a list does by itself, in one deed: the steps, the records, and the letters on their way."""
+        letters = await self.letters(snapshot, reaction.letters)
+        return AcceptMessage(
+            "",
+            tuple(copy for one in letters for copy in one.copies),
+            tuple(row for one in letters for row in one.queued),
+            audit=tuple(reaction.audit),
+            steps=tuple(reaction.steps),
+        )
+
+    async def letters(self, snapshot: Snapshot, some: Sequence[Letter]) -> list[AcceptMessage]:
+        """Letters of a list on their way."""
+        return [await self._from_us(snapshot, one.to, one.octets) for one in some]
+
     def message_id(self) -> str:
         """Of mail that is ours."""
         return f"<{queue_id()}@{self.rules.hostname}>"
@@ -177,7 +215,7 @@ class Delivery:
         plan = await self.plan(routing, (to,), octets, None, ours=True)
         if plan.everything_refused() is not None:
             log.warning("report", extra={"fields": {"account": str(to), "outcome": "nobody takes it"}})
-        return AcceptMessage("", tuple(plan.copies), tuple(plan.queued))
+        return AcceptMessage("", tuple(plan.copies), tuple(plan.queued), audit=tuple(plan.audit), steps=tuple(plan.steps))
 
     def judge(self, row: AccountRow, door: Door, size: int, *, ours: bool = False) -> Hold | Refuse | Defer | None:
         """Does this account take a message of `size` octets (0: not known yet) at this door? None: yes.
@@ -202,10 +240,14 @@ class Delivery:
         Raises Stale, Busy, OverQuota, NotFound, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
-        for one in extra:
+        records = [*audit, *plan.audit]
+        steps = [*plan.steps]
+        for one in (*plan.letters, *extra):
             copies += one.copies
             queued += one.queued
-        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
+            records += one.audit
+            steps += one.steps
+        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(records), tuple(steps))
         spooled = await self._spooled(deed)
         try:
             return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)
@@ -308,7 +350,7 @@ class _Work:
         self._served: dict[AccountId, list[Addressee]] = {}
         self._sent_on: set[Address] = set()
 
-    def outcomes_of(self, index: int, recipient: Address, route: Route | Refuse | Defer) -> None:
+    async def outcomes_of(self, index: int, recipient: Address, route: Route | Refuse | Defer) -> None:
         outcome: Verdict | None
         match route:
             case Refuse() | Defer():
@@ -321,9 +363,19 @@ class _Work:
             case ToOwners(address, owners):
                 outcome = self._to_owners(index, address, owners)
             case Posting():
-                outcome = self._to_list(route)
+                outcome = (
+                    self._to_list(route) if not self._is_reply else Refuse(Reason.POSTING_NOT_PERMITTED, _NO_REPLIES.format(route.address))
+                )
+                if outcome is None:
+                    await self._hold(route)
+            case AtList():
+                outcome = await self._at_list(index, route)
         self.plan.outcomes.append(outcome)
-        on_its_way = isinstance(route, Elsewhere) or (isinstance(route, Mailbox) and route.account.id in self._held)
+        on_its_way = (
+            isinstance(route, Elsewhere)
+            or (isinstance(route, Mailbox) and route.account.id in self._held)
+            or (isinstance(route, Posting) and bool(route.held))
+        )
         if outcome is None and not on_its_way and wants(self._requests.of(index), SUCCESS):
             self.plan.delivered.append(index)
 
@@ -391,10 +443,8 @@ class _Work:
     def _to_list(self, posting: Posting) -> Verdict | None:
         """Members whose account is closed simply get no copy, of those whose mailbox is full the owners hear: neither is the
         poster's business."""
-        if self._has_been_at(posting.address):
-            return Refuse(Reason.MAIL_LOOP, str(posting.address))
         self.plan.refused_lists += posting.refused
-        octets = self._for_list(posting.address)
+        octets = self._for_list(posting)
         bounces = bounce_address(posting.address)
         local: NewMessage | None = None
         for member in posting.members:
@@ -405,11 +455,14 @@ class _Work:
             if verdict is not None and verdict.reason is Reason.RECIPIENT_OVER_QUOTA:
                 self.plan.bounces.setdefault(bounces, []).append(failed(member.address, verdict))
         for lost in posting.lost:
-            self.plan.bounces.setdefault(bounces, []).append(failed(lost, Refuse(Reason.RECIPIENT_UNKNOWN)))
+            failure = failed(lost.address, Refuse(Reason.RECIPIENT_UNKNOWN))
+            self.plan.bounces.setdefault(bounces, []).append(failure)
+            if lost.number is not None:
+                self.plan.steps.append(CountBounce(lost.number, f"{failure.status} {failure.reply}", self._delivery.robot.rules.bounces))
         if posting.externals and self._delivery.rules.relays:
             onward = arrived(octets)
-            for address in posting.externals:
-                self._onto_relay(address, onward, str(bounces))
+            for external in posting.externals:
+                self._onto_relay(external.address, onward, self._bounces_of(posting.address, external))
         elif posting.externals:
             log.warning(
                 "list", extra={"fields": {"account": str(posting.address), "outcome": "external members left out: no relay is set"}}
@@ -420,21 +473,90 @@ class _Work:
         # Among many members LMTP cannot defer for one: whom the peer would queue for, we hold.
         return Door.MX if self._routing.door is Door.LMTP else self._routing.door
 
-    def _for_list(self, address: Address) -> bytes:
+    def _bounces_of(self, group: Address, member: Member) -> str:
+        """The envelope sender that names the member: what comes back may say nothing else of it (VERP)."""
+        tag = "" if member.number is None else self._delivery.robot.tags.member(member.number)
+        return str(role_address(group, Role.BOUNCES, tag))
+
+    def _for_list(self, posting: Posting) -> bytes:
         """RFC 2919 and 2369: our List fields instead of those of another list; From and everything else stays."""
-        top = (delivered_to_field(str(address)),)
-        bottom = (
+        address, rules = posting.address, posting.rules
+        top = [delivered_to_field(str(one)) for one in (address, *posting.nested)]
+        bottom = [
             header_field(b"List-Id", f"<{address.local}.{address.domain}>".encode()),
             header_field(b"List-Post", f"<mailto:{address}>".encode()),
-            header_field(b"Precedence", b"list"),
-        )
+            header_field(b"List-Help", mailto(role_address(address, Role.REQUEST), "help")),
+        ]
+        if rules.subscription is not Joining.REJECT:
+            bottom.append(header_field(b"List-Subscribe", mailto(role_address(address, Role.SUBSCRIBE))))
+        if rules.unsubscription is not Joining.REJECT:
+            bottom.append(header_field(b"List-Unsubscribe", mailto(role_address(address, Role.UNSUBSCRIBE))))
+        if posting.has_owners:
+            bottom.append(header_field(b"List-Owner", mailto(role_address(address, Role.OWNER))))
+        bottom.append(header_field(b"Precedence", b"list"))
         return rewrite(self._octets, self._header, remove=fields_named(self._header, _LIST_FIELDS), top=top, bottom=bottom)
 
-    def _has_been_at(self, address: Address) -> bool:
-        marks = {str(address).encode().lower(), f"<{address.local}.{address.domain}>".encode().lower()}
-        return any(
-            unfolded(self._octets, one).strip().lower() in marks for one in fields_named(self._header, (b"delivered-to", b"list-id"))
-        )
+    def been_at(self) -> frozenset[bytes]:
+        """The marks of the lists that it has been at: values of Delivered-To and List-Id, in lower case."""
+        return self._marks
+
+    @cached_property
+    def _marks(self) -> frozenset[bytes]:
+        marked = fields_named(self._header, (b"delivered-to", b"list-id"))
+        # A List-Id may have words before its angle brackets (RFC 2919 section 3).
+        return frozenset(_MARK.sub(b"", unfolded(self._octets, one)).strip().lower() for one in marked)
+
+    @cached_property
+    def _is_reply(self) -> bool:
+        return is_automatic_reply(self._octets, self._header)
+
+    async def _hold(self, posting: Posting) -> None:
+        """For each list whose owners see it first: it waits in the queue, and they are told."""
+        snapshot, robot = self._routing.snapshot, self._delivery.robot
+        poster = self._routing.poster
+        account = None if poster.standing is None else poster.standing.account
+        known = None
+        if account is not None:
+            known = await snapshot.ask(accounts.by_id, account)
+        elif poster.known_as is not None:
+            known = await snapshot.ask(accounts.by_address, poster.known_as)
+        header = self._header
+        subject = header.first(b"subject")
+        title = "" if subject is None else decode_header(unfolded(self._octets, subject)).strip()
+        for held in posting.held:
+            post = HeldPost(held.row.id, held.entered, held.left_out, account, poster.known_as, None if known is None else known.address)
+            who = author(self._octets, header).decode("utf-8", "replace") or self._path()
+            key, until, reaction = await robot.hold(snapshot, held, post, who, title, self._octets)
+            # Marked as the copies are that went to the other members: so that it does not come back to the list it was sent to.
+            marked = [delivered_to_field(str(posting.address))] if held.row.id != posting.list else []
+            self.plan.queued.append(
+                OntoQueue(
+                    QueueKind.RELAY,
+                    str(held.row.address),
+                    arrived(rewrite(self._octets, header, top=marked)),
+                    self._path(),
+                    until + self._delivery.rules.lifetime,
+                    sender=self._sender,
+                    parameters=post.spelled(),
+                    due=until,
+                    request=key,
+                )
+            )
+            await self._react(reaction)
+            log.info("list", extra={"fields": {"account": str(held.row.address), "outcome": "held for its owners", "reason": key}})
+
+    async def _at_list(self, index: int, at: AtList) -> Verdict | None:
+        reaction = await self._delivery.robot.answer(self._routing, at, self._octets, self._header)
+        await self._react(reaction)
+        if not reaction.to_owners:
+            return None
+        route = await self._routing.to_owners(at)
+        return self._to_owners(index, route.address, route.owners) if isinstance(route, ToOwners) else route
+
+    async def _react(self, reaction: Reaction) -> None:
+        self.plan.steps += reaction.steps
+        self.plan.audit += reaction.audit
+        self.plan.letters += await self._delivery.letters(self._routing.snapshot, reaction.letters)
 
 
 class Inbound:
@@ -502,7 +624,7 @@ class Inbound:
                 failures = plan.failures(self._recipients)
                 extra.append(await delivery.report(snapshot, self._reverse_path, failures, octets, mail=self._mail))
             witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
-        if not (plan.copies or plan.queued or any(one.copies or one.queued for one in extra)):
+        if plan.is_empty and not any(map(_does_something, extra)):
             return [key if verdict is None else verdict for verdict in plan.outcomes]
         accepted = await delivery.accept(plan, witness, key, (), (), extra)
         outcomes: list[str | Refuse | Defer] = [key if verdict is None else verdict for verdict in plan.outcomes]
@@ -519,7 +641,8 @@ class Inbound:
 
     def _poster(self) -> Poster:
         """From `lmtp_networks` a MAIL FROM in a local domain counts as that person; at MX it satisfies no grant (delegation.md 9)."""
-        return Poster(None, self._reverse_path is None, self._reverse_path if self._door is Door.LMTP else None)
+        known_as = self._reverse_path if self._door is Door.LMTP else None
+        return Poster(None, self._reverse_path is None, known_as, envelope=self._reverse_path)
 
 
 def pauses(clock: Callable[[], float]) -> Iterator[float]:
@@ -531,6 +654,10 @@ def pauses(clock: Callable[[], float]) -> Iterator[float]:
         # Not in step with others who wait for the same.
         yield pause * (0.5 + secrets.randbelow(1000) / 1000)
         pause = min(2 * pause, _PAUSE)
+
+
+def _does_something(deed: AcceptMessage) -> bool:
+    return bool(deed.copies or deed.queued or deed.steps)
 
 
 def _messages(deed: AcceptMessage) -> list[NewMessage]:

@@ -79,6 +79,17 @@ class BounceHistory:
     suspended: int | None = None
 
 
+def says_unreachable(status: str) -> bool:
+    """Does a failure of this enhanced status code (RFC 3463) speak of the member, or of the one message?
+
+    What was refused for its content (6), for a policy (7), its size or its way round in circles would cost a list all members whose
+    servers dislike one poster.
+    """
+    parts = status.split(".")
+    return len(parts) == _PARTS and parts[1] in ("0", "1", "2", "3", "4", "5") and status[1:] not in (".2.3", ".3.4", ".4.6")
+
+
+_PARTS = 3
 DAY = 86_400_000_000
 """Microseconds."""
 

@@ -7,21 +7,11 @@ from typing import Any, Final
 from policy.identity import Address, ListId
 from policy.lists import BounceHistory, BounceRules, after_bounce
 from store.errors import NotFound
+from store.model import BouncingMember
 from store.port import Deed, Tx
 
 MOST_REASON: Final = 500
 """Characters kept of what the last bounce said."""
-
-
-@dataclass(frozen=True, slots=True)
-class BouncingMember:
-    """A member elsewhere; `history` None: nothing has come back. `reason`: what the last bounce said."""
-
-    id: int
-    list: ListId
-    address: Address
-    history: BounceHistory | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

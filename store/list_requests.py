@@ -2,45 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from policy.identity import Address, ListId
 from store.errors import NotFound
-from store.model import QueueId
+from store.model import ListRequest, QueueId, RequestKind, Stage
 from store.port import Deed, QueueChanged, Tx
-
-
-class RequestKind(StrEnum):
-    """What is asked."""
-
-    SUBSCRIBE = "subscribe"
-    UNSUBSCRIBE = "unsubscribe"
-    POST = "post"
-
-
-class Stage(StrEnum):
-    """Whom it waits for: whoever asked, the owners, or (a post that was let through) the queue."""
-
-    CONFIRM = "confirm"
-    OWNERS = "owners"
-    APPROVED = "approved"
-
-
-@dataclass(frozen=True, slots=True)
-class ListRequest:
-    """`address`: who is to be a member (or none any more), or who posted. `queue`: where a post's octets wait. Times: microseconds
-    since 1970."""
-
-    key: str
-    list: ListId
-    kind: RequestKind
-    stage: Stage
-    address: Address
-    subject: str
-    queue: QueueId | None
-    created: int
-    expires: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +74,8 @@ def by_queue(tx: Tx, row: QueueId) -> ListRequest | None:
 
 
 def waiting(tx: Tx, list_id: ListId | None = None, after: str = "", limit: int = 200) -> Sequence[ListRequest]:
-    """At one list or at all, by key; those behind `after`."""
-    found = tx.all("list_requests.page", list=list_id or 0, after=after, limit=limit)
-    return [one for row in found if (one := _made(row)).expires > tx.now]
+    """At one list or at all, by key, those behind `after`; those whose time is over too."""
+    return [_made(row) for row in tx.all("list_requests.page", list=list_id or 0, after=after, limit=limit)]
 
 
 def answers(tx: Tx, address: Address, since: int) -> int:
@@ -137,10 +103,18 @@ def _made(found: Any) -> ListRequest:
 def _open(tx: Tx, deed: OpenRequest) -> None:
     if tx.one("lists.exists", id=deed.list) is None:
         raise NotFound(f"list {deed.list}")
-    there = deed.address if deed.kind is RequestKind.POST else deed.address.folded()
-    where = {"list": deed.list, "kind": deed.kind.value, "local": there.local, "domain": there.domain}
-    tx.run("list_requests.drop_asked", **where)
-    tx.run("list_requests.open", key=deed.key, stage=deed.stage.value, subject=deed.subject, now=tx.now, expires=deed.expires, **where)
+    where = {"list": deed.list, "kind": deed.kind.value, "domain": deed.address.domain}
+    tx.run("list_requests.drop_asked", local=deed.address.folded().local, **where)
+    tx.run(
+        "list_requests.open",
+        key=deed.key,
+        stage=deed.stage.value,
+        local=deed.address.local,
+        subject=deed.subject,
+        now=tx.now,
+        expires=deed.expires,
+        **where,
+    )
 
 
 def _advance(tx: Tx, deed: AdvanceRequest) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
+from gateway.delivery import Delivery
 from gateway.directory.accounts import Accounts
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
+from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.records import Records
@@ -19,7 +21,7 @@ from store.port import Store
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers). Every change is on record as the operator's."""
 
-    def __init__(self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[Verifiers]]) -> None:
+    def __init__(self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[Verifiers]], delivery: Delivery) -> None:
         records = Records(store)
         self.store = store
         self.domains = Domains(store, records)
@@ -29,6 +31,7 @@ class Directory:
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records)
+        self.list_requests = ListRequests(store, records, delivery)
         self.trail = Trail(store)
 
     async def now(self) -> int:

@@ -3,7 +3,7 @@ SELECT key, list, kind, stage, local, domain, subject, queue, created, expires F
 
 -- asked
 SELECT key, list, kind, stage, local, domain, subject, queue, created, expires FROM list_request
-WHERE list = :list AND domain = :domain AND local = :local AND kind = :kind AND kind <> 'post';
+WHERE list = :list AND domain = :domain AND lower(local) = :local AND kind = :kind AND kind <> 'post';
 
 -- by_queue
 SELECT key, list, kind, stage, local, domain, subject, queue, created, expires FROM list_request WHERE queue = :queue;
@@ -19,7 +19,7 @@ INSERT INTO list_request (key, list, kind, stage, local, domain, subject, queue,
 VALUES (:key, :list, :kind, :stage, :local, :domain, :subject, NULL, :now, :expires);
 
 -- drop_asked
-DELETE FROM list_request WHERE list = :list AND domain = :domain AND local = :local AND kind = :kind AND kind <> 'post';
+DELETE FROM list_request WHERE list = :list AND domain = :domain AND lower(local) = :local AND kind = :kind AND kind <> 'post';
 
 -- link
 UPDATE list_request SET queue = :queue WHERE key = :key;

@@ -43,7 +43,7 @@ CREATE TABLE list_request (
 CREATE INDEX list_request_list ON list_request (list, created);
 CREATE INDEX list_request_queue ON list_request (queue) WHERE queue IS NOT NULL;
 CREATE INDEX list_request_expires ON list_request (expires);
-CREATE UNIQUE INDEX list_request_asked ON list_request (list, domain, local, kind) WHERE kind <> 'post';
+CREATE UNIQUE INDEX list_request_asked ON list_request (list, domain, lower(local), kind) WHERE kind <> 'post';
 
 -- When a list answered somebody by itself: so that nobody can make it write to another without end.
 CREATE TABLE list_answer (
