@@ -10,7 +10,7 @@ from gateway.held_posts import HeldPost, read_held_post
 from gateway.list_addresses import Role, Tags, new_key, role_address
 from gateway.list_commands import Command, Word, decision, request
 from gateway.list_mails import Letter, ListMails
-from gateway.message.automatic import author, is_never_answered
+from gateway.message.automatic import author, is_automatic_reply, is_never_answered
 from gateway.message.bounce import read_report
 from gateway.message.canonical import read_address_octets
 from gateway.message.split import Header
@@ -154,7 +154,7 @@ class ListRobot:
         """The tag says whose copy it was, whoever the report is about: members forward their mail."""
         number = self.tags.read_member(at.tag)
         report = read_report(octets)
-        if report is None and is_never_answered(octets, header):
+        if report is None and is_automatic_reply(octets, header):
             _ignored(at.row, at.role, "no delivery report")
             return Reaction()
         member = None if number is None else await snapshot.ask(list_bounces.by_member, number)
@@ -196,7 +196,8 @@ class ListRobot:
                 rules = list_rules(row.attributes)
                 joins, leaves = rules.subscription is not Joining.REJECT, rules.unsubscription is not Joining.REJECT
                 letter = self._mails(snapshot, row).help(asking.address, joins=joins, leaves=leaves)
-                return await self._politely(snapshot, asking.address, Reaction([letter]), row)
+                reaction = Reaction([letter])
+                return reaction if asking.known else await self._politely(snapshot, asking.address, reaction, row)
             case _:
                 return Reaction(to_owners=True)
 
@@ -218,7 +219,7 @@ class ListRobot:
                 key = new_key()
                 opened = OpenRequest(key, row.id, kind, Stage.CONFIRM, who, snapshot.now + self.rules.confirmation)
                 reaction = Reaction([mails.confirm(who, key, joining=joining)], [opened])
-        return await self._politely(snapshot, who, reaction, row)
+        return reaction if asking.known else await self._politely(snapshot, who, reaction, row)
 
     async def _judged(self, snapshot: Snapshot, row: ListRow, who: Address, *, joining: bool) -> Reaction | None:
         """What needs no request: it cannot be, or it is so already. None: it is to be asked for."""
@@ -293,12 +294,11 @@ class ListRobot:
     # --- pieces
 
     async def _politely(self, snapshot: Snapshot, to: Address, reaction: Reaction, row: ListRow) -> Reaction:
-        """An answer that anybody can bring about by writing another's name in From is given so often and no more."""
+        """An answer that anybody can bring about by writing another's address in From is given so often and no more."""
         given = await snapshot.ask(list_requests.answers, to, snapshot.now - DAY)
         if given < self.rules.answers:
             return replace(reaction, steps=[CountAnswer(to), *reaction.steps])
         _ignored(row, Role.REQUEST, f"{to} has had {given} answers today")
-        # What was done for somebody who logged in stays done; only the letter is left out.
         letters = [one for one in reaction.letters if one.to != to]
         return replace(reaction, letters=letters, steps=[one for one in reaction.steps if not _unconfirmed(one)])
 

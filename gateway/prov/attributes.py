@@ -367,7 +367,7 @@ def mailing_list(view: ListView) -> list[Shown]:
     row = view.row
     rules = list_rules(row.attributes)
     in_force = {"moderation": rules.moderation, "subscriptionPolicy": rules.subscription, "unsubscriptionPolicy": rules.unsubscription}
-    return [
+    found = [
         Shown("alias", tuple(map(names.shown, view.aliases)), [*map(names.shown, view.aliases)]),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
         Shown("displayName", _some(row.display_name), row.display_name),
@@ -377,6 +377,7 @@ def mailing_list(view: ListView) -> list[Shown]:
         Shown("owner", tuple(view.owners), [*view.owners]),
         *(Shown(name, (str(value),), str(value)) for name, value in in_force.items()),
     ]
+    return sorted(found, key=lambda one: one.name.lower())
 
 
 def _some(text: str) -> tuple[str, ...]:
