@@ -49,6 +49,7 @@ _PAUSE: Final = 0.1
 
 _NO_REPLIES: Final = "{}: the automatic answer of a machine is not sent to a list"
 _MARK: Final = re.compile(rb"\A[^<]*(?=<)")
+_AT_ONCE: Final = 250
 _LIST_FIELDS: Final = (
     *(b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-unsubscribe-post"),
     *(b"list-owner", b"list-archive"),
@@ -364,7 +365,9 @@ class _Work:
                 outcome = self._to_owners(index, address, owners)
             case Posting():
                 outcome = (
-                    self._to_list(route) if not self._is_reply else Refuse(Reason.POSTING_NOT_PERMITTED, _NO_REPLIES.format(route.address))
+                    await self._to_list(route)
+                    if not self._is_reply
+                    else Refuse(Reason.POSTING_NOT_PERMITTED, _NO_REPLIES.format(route.address))
                 )
                 if outcome is None:
                     await self._hold(route)
@@ -440,14 +443,15 @@ class _Work:
         outcomes = [self._into_mailbox(one, Addressee(one.address, index), self._direct(), self._path(), door) for one in owners]
         return None if None in outcomes else outcomes[0]
 
-    def _to_list(self, posting: Posting) -> Verdict | None:
+    async def _to_list(self, posting: Posting) -> Verdict | None:
         """Members whose account is closed simply get no copy, of those whose mailbox is full the owners hear: neither is the
         poster's business."""
         self.plan.refused_lists += posting.refused
         octets = self._for_list(posting)
         bounces = bounce_address(posting.address)
         local: NewMessage | None = None
-        for member in posting.members:
+        for number, member in enumerate(posting.members):
+            await _breathe(number)
             if local is None:
                 local = arrived(return_path_field(str(bounces)) + octets)
             addressee = Addressee(member.address, bounces=bounces)
@@ -461,7 +465,8 @@ class _Work:
                 self.plan.steps.append(CountBounce(lost.number, f"{failure.status} {failure.reply}", self._delivery.robot.rules.bounces))
         if posting.externals and self._delivery.rules.relays:
             onward = arrived(octets)
-            for external in posting.externals:
+            for number, external in enumerate(posting.externals):
+                await _breathe(number)
                 self._onto_relay(external.address, onward, self._bounces_of(posting.address, external))
         elif posting.externals:
             log.warning(
@@ -654,6 +659,12 @@ def pauses(clock: Callable[[], float]) -> Iterator[float]:
         # Not in step with others who wait for the same.
         yield pause * (0.5 + secrets.randbelow(1000) / 1000)
         pause = min(2 * pause, _PAUSE)
+
+
+async def _breathe(number: int) -> None:
+    """Others have their turn while a long list is gone through."""
+    if number % _AT_ONCE == _AT_ONCE - 1:
+        await asyncio.sleep(0)
 
 
 def _does_something(deed: AcceptMessage) -> bool:

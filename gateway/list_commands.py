@@ -53,11 +53,12 @@ def request(octets: bytes, header: Header) -> Command | None:
 
 
 def decision(octets: bytes, header: Header) -> Command | None:
-    """What an owner decides: the first line of the text that is no quotation counts, else the Subject, where a link has put it."""
+    """What an owner decides: the first line of the text that is no quotation counts, else the one word in the Subject that a link puts
+    there."""
     subject, *body = _lines(octets, header)
     for line in [*body[:1], subject]:
         found = _read(line, _TO_OWNERS)
-        if found is not None:
+        if found is not None and not (line is subject and found.rest):
             more = [one for one in body[1:] if one] if line is not subject else body
             rest = "\n".join(one for one in (found.rest, *more) if one)
             return Command(found.word, rest[:MOST_REASON])

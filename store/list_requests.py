@@ -124,7 +124,7 @@ def _advance(tx: Tx, deed: AdvanceRequest) -> None:
     ):
         raise NotFound(f"request {deed.key}")
     request = _made(found)
-    if request.queue is not None:
+    if request.queue is not None and deed.stage is Stage.APPROVED:
         tx.run("list_requests.release", queue=request.queue, now=tx.now)
         tx.wake(QueueChanged())
     # Who has read it as undecided must not act on that.
