@@ -36,7 +36,7 @@ from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
 from store.list_bounces import CountBounce
-from store.model import AccountRow, NewMessage, QueueId, QueueKind
+from store.model import AccountRow, ListRow, NewMessage, QueueId, QueueKind
 from store.port import Deed, Snapshot, Store
 from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
 
@@ -548,7 +548,23 @@ class _Work:
                 )
             )
             await self._react(reaction)
+            if known is not None:
+                self.plan.audit.append(self._held_entry(held.row, known, key))
             log.info("list", extra={"fields": {"account": str(held.row.address), "outcome": "held for its owners", "reason": key}})
+
+    def _held_entry(self, row: ListRow, poster: AccountRow, key: str) -> AuditEntry:
+        return AuditEntry(
+            decision=f"d-{secrets.token_hex(4)}",
+            event="post held",
+            allowed=True,
+            actor=poster.id,
+            actor_address=str(poster.address),
+            principal=row.id,
+            principal_address=str(row.address),
+            because=f"moderation {row.attributes.get('moderation', '')}",
+            protocol=str(self._routing.door),
+            detail=key,
+        )
 
     async def _at_list(self, index: int, at: AtList) -> Verdict | None:
         reaction = await self._delivery.robot.answer(self._routing, at, self._octets, self._header)
