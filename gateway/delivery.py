@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -13,30 +12,26 @@ from typing import Any, Final
 
 from gateway.arrival import arrived
 from gateway.dsn import FAILURE, NOTHING_ASKED, SUCCESS, Requests, original_recipient, wants
-from gateway.held_posts import HeldPost
-from gateway.list_addresses import Role, Tags, role_address
-from gateway.list_mails import Letter, mailto
+from gateway.list_addresses import Tags
+from gateway.list_mails import Letter
+from gateway.list_posts import envelope_sender, for_list, hold, is_too_much, marks_of
 from gateway.list_robot import ListRobot, Reaction, RobotRules
-from gateway.message.automatic import author, is_automatic_reply
-from gateway.message.headers import delivered_to_field, fields_named, received_field, return_path_field, rewrite
-from gateway.message.headers import field as header_field
-from gateway.message.split import Header, read_header, unfolded
-from gateway.message.text import decode_header
+from gateway.message.automatic import is_automatic_reply
+from gateway.message.headers import fields_named, received_field, return_path_field, rewrite
+from gateway.message.split import Header, read_header
 from gateway.refusal import Refused
 from gateway.reports import Action, Failed, delivery_report, failed, notice
-from gateway.routing import AtList, Elsewhere, Mailbox, Member, Poster, Posting, Route, Routing, ToOwners, bounce_address
+from gateway.routing import AtList, Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
 from policy.identity import AccountId, Address
-from policy.lists import Joining
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
-from store import accounts
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
 from store.list_bounces import CountBounce
-from store.model import AccountRow, ListRow, NewMessage, QueueId, QueueKind
+from store.model import AccountRow, NewMessage, QueueId, QueueKind
 from store.port import Deed, Snapshot, Store
 from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
 
@@ -48,13 +43,7 @@ By time and not by number: while a long batch changes the directory, every commi
 _PAUSE: Final = 0.1
 
 _NO_REPLIES: Final = "{}: the automatic answer of a machine is not sent to a list"
-_MARK: Final = re.compile(rb"\A[^<]*(?=<)")
 _AT_ONCE: Final = 250
-_LIST_FIELDS: Final = (
-    *(b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-unsubscribe-post"),
-    *(b"list-owner", b"list-archive"),
-    b"precedence",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,8 +358,10 @@ class _Work:
                     if not self._is_reply
                     else Refuse(Reason.POSTING_NOT_PERMITTED, _NO_REPLIES.format(route.address))
                 )
-                if outcome is None:
-                    await self._hold(route)
+                if outcome is None and route.held:
+                    outcome = await is_too_much(self._routing.snapshot, route)
+                    if outcome is None:
+                        await self._hold(route)
             case AtList():
                 outcome = await self._at_list(index, route)
         self.plan.outcomes.append(outcome)
@@ -447,7 +438,7 @@ class _Work:
         """Members whose account is closed simply get no copy, of those whose mailbox is full the owners hear: neither is the
         poster's business."""
         self.plan.refused_lists += posting.refused
-        octets = self._for_list(posting)
+        octets = for_list(self._octets, self._header, posting)
         bounces = bounce_address(posting.address)
         local: NewMessage | None = None
         for number, member in enumerate(posting.members):
@@ -467,7 +458,7 @@ class _Work:
             onward = arrived(octets)
             for number, external in enumerate(posting.externals):
                 await _breathe(number)
-                self._onto_relay(external.address, onward, self._bounces_of(posting.address, external))
+                self._onto_relay(external.address, onward, envelope_sender(self._delivery.robot.tags, posting.address, external))
         elif posting.externals:
             log.warning(
                 "list", extra={"fields": {"account": str(posting.address), "outcome": "external members left out: no relay is set"}}
@@ -478,38 +469,13 @@ class _Work:
         # Among many members LMTP cannot defer for one: whom the peer would queue for, we hold.
         return Door.MX if self._routing.door is Door.LMTP else self._routing.door
 
-    def _bounces_of(self, group: Address, member: Member) -> str:
-        """The envelope sender that names the member: what comes back may say nothing else of it (VERP)."""
-        tag = "" if member.number is None else self._delivery.robot.tags.member(member.number)
-        return str(role_address(group, Role.BOUNCES, tag))
-
-    def _for_list(self, posting: Posting) -> bytes:
-        """RFC 2919 and 2369: our List fields instead of those of another list; From and everything else stays."""
-        address, rules = posting.address, posting.rules
-        top = [delivered_to_field(str(one)) for one in (address, *posting.nested)]
-        bottom = [
-            header_field(b"List-Id", f"<{address.local}.{address.domain}>".encode()),
-            header_field(b"List-Post", f"<mailto:{address}>".encode()),
-            header_field(b"List-Help", mailto(role_address(address, Role.REQUEST), "help")),
-        ]
-        if rules.subscription is not Joining.REJECT:
-            bottom.append(header_field(b"List-Subscribe", mailto(role_address(address, Role.SUBSCRIBE))))
-        if rules.unsubscription is not Joining.REJECT:
-            bottom.append(header_field(b"List-Unsubscribe", mailto(role_address(address, Role.UNSUBSCRIBE))))
-        if posting.has_owners:
-            bottom.append(header_field(b"List-Owner", mailto(role_address(address, Role.OWNER))))
-        bottom.append(header_field(b"Precedence", b"list"))
-        return rewrite(self._octets, self._header, remove=fields_named(self._header, _LIST_FIELDS), top=top, bottom=bottom)
-
     def been_at(self) -> frozenset[bytes]:
         """The marks of the lists that it has been at: values of Delivered-To and List-Id, in lower case."""
         return self._marks
 
     @cached_property
     def _marks(self) -> frozenset[bytes]:
-        marked = fields_named(self._header, (b"delivered-to", b"list-id"))
-        # A List-Id may have words before its angle brackets (RFC 2919 section 3).
-        return frozenset(_MARK.sub(b"", unfolded(self._octets, one)).strip().lower() for one in marked)
+        return marks_of(self._octets, self._header)
 
     @cached_property
     def _is_reply(self) -> bool:
@@ -517,54 +483,13 @@ class _Work:
 
     async def _hold(self, posting: Posting) -> None:
         """For each list whose owners see it first: it waits in the queue, and they are told."""
-        snapshot, robot = self._routing.snapshot, self._delivery.robot
-        poster = self._routing.poster
-        account = None if poster.standing is None else poster.standing.account
-        known = None
-        if account is not None:
-            known = await snapshot.ask(accounts.by_id, account)
-        elif poster.known_as is not None:
-            known = await snapshot.ask(accounts.by_address, poster.known_as)
-        header = self._header
-        subject = header.first(b"subject")
-        title = "" if subject is None else decode_header(unfolded(self._octets, subject)).strip()
+        robot, lifetime = self._delivery.robot, self._delivery.rules.lifetime
         for held in posting.held:
-            post = HeldPost(held.row.id, held.entered, held.left_out, account, poster.known_as, None if known is None else known.address)
-            who = author(self._octets, header).decode("utf-8", "replace") or self._path()
-            key, until, reaction = await robot.hold(snapshot, held, post, who, title, self._octets)
-            # Marked as the copies are that went to the other members: so that it does not come back to the list it was sent to.
-            marked = [delivered_to_field(str(posting.address))] if held.row.id != posting.list else []
-            self.plan.queued.append(
-                OntoQueue(
-                    QueueKind.RELAY,
-                    str(held.row.address),
-                    arrived(rewrite(self._octets, header, top=marked)),
-                    self._path(),
-                    until + self._delivery.rules.lifetime,
-                    sender=self._sender,
-                    parameters=post.spelled(),
-                    due=until,
-                    request=key,
-                )
+            row, reaction = await hold(
+                robot, self._routing, posting, held, self._octets, self._header, self._path(), self._sender, lifetime
             )
+            self.plan.queued.append(row)
             await self._react(reaction)
-            if known is not None:
-                self.plan.audit.append(self._held_entry(held.row, known, key))
-            log.info("list", extra={"fields": {"account": str(held.row.address), "outcome": "held for its owners", "reason": key}})
-
-    def _held_entry(self, row: ListRow, poster: AccountRow, key: str) -> AuditEntry:
-        return AuditEntry(
-            decision=f"d-{secrets.token_hex(4)}",
-            event="post held",
-            allowed=True,
-            actor=poster.id,
-            actor_address=str(poster.address),
-            principal=row.id,
-            principal_address=str(row.address),
-            because=f"moderation {row.attributes.get('moderation', '')}",
-            protocol=str(self._routing.door),
-            detail=key,
-        )
 
     async def _at_list(self, index: int, at: AtList) -> Verdict | None:
         reaction = await self._delivery.robot.answer(self._routing, at, self._octets, self._header)

@@ -30,6 +30,8 @@ from store.queue import DropQueued
 
 log = logging.getLogger(__name__)
 
+MOST_WAITING: Final = 1000
+"""Posts and requests that wait at one list."""
 BY_MAIL: Final = "mail"
 """The protocol, in the record."""
 
@@ -216,6 +218,9 @@ class ListRobot:
                 # The letter may have been lost; another key would make those that were not lost void.
                 reaction = Reaction([mails.confirm(who, before.key, joining=joining)])
             else:
+                if await snapshot.ask(list_requests.count, row.id) >= MOST_WAITING:
+                    _ignored(row, Role.REQUEST, "too many wait already")
+                    return Reaction()
                 key = new_key()
                 opened = OpenRequest(key, row.id, kind, Stage.CONFIRM, who, snapshot.now + self.rules.confirmation)
                 reaction = Reaction([mails.confirm(who, key, joining=joining)], [opened])

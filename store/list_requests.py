@@ -78,6 +78,11 @@ def waiting(tx: Tx, list_id: ListId | None = None, after: str = "", limit: int =
     return [_made(row) for row in tx.all("list_requests.page", list=list_id or 0, after=after, limit=limit)]
 
 
+def count(tx: Tx, list_id: ListId) -> int:
+    """How many wait at this list."""
+    return int(tx.all("list_requests.count", list=list_id)[0][0])
+
+
 def answers(tx: Tx, address: Address, since: int) -> int:
     """How often lists wrote to this address by themselves."""
     there = address.folded()
@@ -136,7 +141,7 @@ def _close(tx: Tx, deed: CloseRequest) -> None:
         raise NotFound(f"request {deed.key}")
 
 
-def _count(tx: Tx, deed: CountAnswer) -> None:
+def _count_answer(tx: Tx, deed: CountAnswer) -> None:
     there = deed.address.folded()
     tx.run("list_requests.answer", local=there.local, domain=there.domain, now=tx.now)
 
@@ -153,6 +158,6 @@ DEEDS = (
     (OpenRequest, _open),
     (AdvanceRequest, _advance),
     (CloseRequest, _close),
-    (CountAnswer, _count),
+    (CountAnswer, _count_answer),
     (ForgetRequests, _forget),
 )

@@ -14,6 +14,9 @@ WHERE (:list = 0 OR list = :list) AND key > :after
 ORDER BY key
 LIMIT :limit;
 
+-- count
+SELECT count(*) FROM list_request WHERE list = :list;
+
 -- open
 INSERT INTO list_request (key, list, kind, stage, local, domain, subject, queue, created, expires)
 VALUES (:key, :list, :kind, :stage, :local, :domain, :subject, NULL, :now, :expires);

@@ -149,3 +149,12 @@ async def test_bounces_of_several_days_end_a_member_s_mail(house: House) -> None
     assert found.history is not None
     assert found.history.score == 5
     assert found.history.suspended is not None
+
+
+async def test_not_everybody_can_be_made_to_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.list_robot.MOST_WAITING", 2)
+    await team_of(house, "accept")
+    for number in range(4):
+        await bring(house, "team-subscribe", sender=f"u{number}@elsewhere.test")
+    assert len(await house.ask(list_requests.waiting)) == 2
+    assert len(await house.queued()) == 2

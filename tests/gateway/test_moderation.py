@@ -12,6 +12,7 @@ from gateway.queue import Queue, QueueRules
 from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import ListId
+from policy.reasons import Defer
 from policy.status import AccountStatus
 from store import list_requests
 from store.accounts import DeleteAccount
@@ -184,3 +185,14 @@ async def test_what_changes_meanwhile_is_judged_again(house: House) -> None:
     async with asyncio.TaskGroup() as attempts:
         await queue.round(attempts)
     assert (len(await house.mail("anna")), len(await house.mail("carla"))) == (1, 0)
+
+
+async def test_nobody_fills_the_queue_with_posts_that_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.list_posts.MOST_WAITING", 2)
+    await moderated(house, "team", "anna")
+    for expected in (str, str, Defer):
+        (outcome,) = await house.bring(Door.LMTP, "x@far.test", ["team"], letter("x@far.test", "team@acme.test"))
+        assert isinstance(outcome, expected)
+    await decide(house, "reject")
+    (outcome,) = await house.bring(Door.LMTP, "x@far.test", ["team"], letter("x@far.test", "team@acme.test"))
+    assert isinstance(outcome, str)
