@@ -65,8 +65,9 @@ def _as_base64(content: bytes, like: bytes) -> bytes:
     stripped = like.lstrip(_BLANKS)
     lead = like[: len(like) - len(stripped)]
     tail = like[len(like.rstrip(_BLANKS)) :]
-    width = len(stripped.partition(b"\n")[0].rstrip())
-    if width % 4 or not 0 < width <= _LINE:
+    first, several, _ = stripped.rstrip(_BLANKS).partition(b"\n")
+    width = len(first.rstrip())
+    if not several or width % 4 or not 0 < width <= _LINE:
         width = _LINE
     step = width // 4 * 3
     lines = [b2a_base64(content[at : at + step], newline=False) for at in range(0, len(content), step)]
@@ -89,7 +90,8 @@ def _places(body: bytes, offsets: Sequence[int]) -> list[int]:
             into = offsets[len(found)] - content
             found.append(start + into if plain else end if into else start)
         content += size
-    return found
+    # A body without content may hold soft line breaks, after which nothing could stand.
+    return found + [0] * (len(offsets) - len(found))
 
 
 def _quoted(body: bytes, place: int, octets: bytes) -> bytes:
