@@ -95,15 +95,20 @@ def _is(attendee: Attendee, author: Address) -> bool:
 
 
 _MIME_FIELD = re.compile(rb"content-(?:type|disposition)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+")
-_WORDS: Final = (b"calendar", b"/ics", b".ics", b"/x-ics", b"/ical", b"/x-ical", b".ical", b".vcs", b".ifb")
+_WORD = re.compile(rb"calendar|[/.](?:x-)?ics|[/.](?:x-)?ical|\.(?:vcs|ifb)")
 
 
 def mentions_calendar(octets: bytes) -> bool:
     """Can any part of the message be a calendar? Looked for in what may be a Content-Type or Content-Disposition field."""
     # RFC 2231 pieces and folding cannot stand inside a media type, so that the word stands in one piece.
     lower = octets.lower()
-    words = [word for word in _WORDS if word in lower]
-    return bool(words) and any(word in one[0] for one in _MIME_FIELD.finditer(lower) for word in words)
+    at = lower.find(b"content-")
+    while at >= 0:
+        field = _MIME_FIELD.match(lower, at)
+        if field is not None and _WORD.search(field[0]) is not None:
+            return True
+        at = lower.find(b"content-", at + 8 if field is None else field.end())
+    return False
 
 
 def answers(octets: bytes, root: Part) -> tuple[Answer, ...]:

@@ -74,24 +74,37 @@ def _as_base64(content: bytes, like: bytes) -> bytes:
     return lead + b"\r\n".join(lines) + tail
 
 
-_QUOTED_PRINTABLE = re.compile(rb"[^=]++|=(?:([0-9A-Fa-f]{2})|\r?\n|\Z)")
 _EQUALS: Final = 0x3D
+_TOKEN = re.compile(rb"=..|[^=]", re.DOTALL)
 
 
 def _places(body: bytes, offsets: Sequence[int]) -> list[int]:
-    """Where in the encoded body the ascending offsets of the content are."""
+    """Where in the encoded body the ascending offsets of the content are; before a soft line break, not behind it."""
     found: list[int] = []
-    content = 0
-    for token in _QUOTED_PRINTABLE.finditer(body):
-        start, end = token.span()
-        plain = body[start] != _EQUALS
-        size = end - start if plain else len(token[1] or b"") // 2
+    content = start = 0
+    while len(found) < len(offsets) and start < len(body):
+        line_end = body.find(b"\n", start) + 1 or len(body)
+        line = body[start:line_end]
+        plain = line.rstrip(b"\r\n")
+        text = plain[:-1] if plain.endswith(b"=") else line
+        size = len(text) - 2 * text.count(b"=")
         while len(found) < len(offsets) and size and offsets[len(found)] <= content + size:
-            into = offsets[len(found)] - content
-            found.append(start + into if plain else end if into else start)
+            found.append(start + _into(text, offsets[len(found)] - content))
         content += size
+        start = line_end
     # A body without content may hold soft line breaks, after which nothing could stand.
     return found + [0] * (len(offsets) - len(found))
+
+
+def _into(text: bytes, octets: int) -> int:
+    """The length of what stands for so many octets at the beginning."""
+    length = 0
+    for token in _TOKEN.finditer(text):
+        if not octets:
+            break
+        octets -= 1
+        length = token.end()
+    return length
 
 
 def _quoted(body: bytes, place: int, octets: bytes) -> bytes:
