@@ -12,7 +12,8 @@ from typing import Final
 from gateway.message.canonical import read_address
 from gateway.message.insertion import Undecodable, decoded, ill_formed, inserted
 from gateway.message.itip import ANSWERS, Attendee, MalformedCalendar, plain_address, read
-from gateway.message.structure import Part
+from gateway.message.opaque import signed_content
+from gateway.message.structure import Part, parse
 from gateway.message.text import charset_codec, decode_header
 from policy.identity import Address, BadAddress
 
@@ -22,6 +23,8 @@ __all__ = ["Answer", "MalformedCalendar", "Speaker", "add_sent_by", "answers", "
 MAX_ANSWER_OCTETS: Final = 1024 * 1024
 MAX_CALENDARS: Final = 20
 _MAX_MULTIPARTS: Final = 50
+# Triple wrapping (RFC 2634 section 1.1) has two.
+_MAX_SIGNATURES: Final = 3
 # RFC 5545 3.1: lines should have at most 75 octets.
 _LINE_OCTETS: Final = 75
 
@@ -44,6 +47,7 @@ class Answer:
     """One REPLY or COUNTER, in a leaf part outside message/rfc822."""
 
     part: Part
+    """Of the message; of what a signature holds, where it is inside one."""
     method: str
     components: tuple[tuple[Attendee, ...], ...]
     """The attendees of each event, at least one in each."""
@@ -95,11 +99,12 @@ def _is(attendee: Attendee, author: Address) -> bool:
 
 
 _MIME_FIELD = re.compile(rb"content-(?:type|disposition)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+")
-_WORD = re.compile(rb"calendar|[/.](?:x-)?ics|[/.](?:x-)?ical|\.(?:vcs|ifb)")
+_WORD = re.compile(rb"calendar|[/.](?:x-)?ics|[/.](?:x-)?ical|\.(?:vcs|ifb|p7m)|pkcs7-mime")
 
 
 def mentions_calendar(octets: bytes) -> bool:
-    """Can any part of the message be a calendar? Looked for in what may be a Content-Type or Content-Disposition field."""
+    """Can any part of the message be a calendar, or hold one inside its signature?"""
+    # Looked for in what may be a Content-Type or Content-Disposition field.
     # RFC 2231 pieces and folding cannot stand inside a media type, so that the word stands in one piece.
     lower = octets.lower()
     at = lower.find(b"content-")
@@ -117,26 +122,48 @@ def answers(octets: bytes, root: Part) -> tuple[Answer, ...]:
     Raises MalformedCalendar: what may be an answer is unreadable or ambiguous, METHOD differs from the `method=` parameter, too many
     or too big, or the message has more structure than was looked into. Call it where `mentions_calendar`.
     """
-    _refuse_unclear_delimiters(octets, root)
     found: list[Answer] = []
     looked_at = 0
-    waiting: list[tuple[Part, bool]] = [(root, False)]
-    while waiting:
-        part, sealed = waiting.pop()
-        if part.cut:
-            raise MalformedCalendar("more MIME structure than is looked into")
-        _refuse_two_readings(octets, part)
-        if part.is_multipart:
-            sealed = sealed or (part.type, part.subtype) in _SEALED
-            waiting.extend([(child, sealed) for child in reversed(part.children)])
-        elif _serves_as_calendar(part):
+    entities = [(octets, root, 0)]
+    for entity, top, signatures in entities:
+        _refuse_unclear_delimiters(entity, top)
+        waiting: list[tuple[Part, bool]] = [(top, signatures > 0)]
+        while waiting:
+            part, sealed = waiting.pop()
+            if part.cut:
+                raise MalformedCalendar("more MIME structure than is looked into")
+            _refuse_two_readings(entity, part)
+            if part.is_multipart:
+                sealed = sealed or (part.type, part.subtype) in _SEALED
+                waiting.extend([(child, sealed) for child in reversed(part.children)])
+                continue
+            opaque = _serves_as_signed(part)
+            if not opaque and not _serves_as_calendar(part):
+                continue
             looked_at += 1
             if looked_at > MAX_CALENDARS:
                 raise MalformedCalendar("too many calendars")
-            answer = _answer(octets, part, sealed)
-            if answer is not None:
+            if opaque:
+                content = _signed(entity, part)
+                if content is not None and mentions_calendar(content):
+                    if signatures == _MAX_SIGNATURES:
+                        raise MalformedCalendar("signatures inside signatures")
+                    entities.append((content, parse(content), signatures + 1))
+            elif (answer := _answer(entity, part, sealed)) is not None:
                 found.append(answer)
     return tuple(found)
+
+
+def _serves_as_signed(part: Part) -> bool:
+    """S/MIME with the content inside, which mail programs show and act on like any other."""
+    return part.subtype in (b"pkcs7-mime", b"x-pkcs7-mime") or any(name.endswith(".p7m") for name in _names(part))
+
+
+def _signed(octets: bytes, part: Part) -> bytes | None:
+    try:
+        return signed_content(decoded(octets[part.body : part.end], part.encoding))
+    except Undecodable:
+        return None
 
 
 # What programs take for invitations besides text/calendar: Google attaches application/ics, Evolution and Roundcube act on it,
@@ -148,8 +175,13 @@ _SUBTYPES: Final = frozenset((b"ics", b"x-ics", b"ical", b"x-ical"))
 def _serves_as_calendar(part: Part) -> bool:
     if b"calendar" in part.subtype or part.subtype in _SUBTYPES:
         return not part.children
+    return any(name.endswith(_NAMES) for name in _names(part))
+
+
+def _names(part: Part) -> list[str]:
+    """What the part is called as an attachment, in lower case. RFC 2231 pieces each by itself, for what matters is the end."""
     names = [value for name, value in (*part.parameters, *part.disposition_parameters) if name.startswith((b"name", b"filename"))]
-    return any(decode_header(name).strip(" \t\"'.").lower().endswith(_NAMES) for name in names if len(name) < 1000)
+    return [decode_header(name).strip(" \t\"'.").lower() for name in names if len(name) < 1000]
 
 
 _ONE_VALUE: Final = (b"content-type", b"content-transfer-encoding")

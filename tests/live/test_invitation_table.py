@@ -14,6 +14,7 @@ from icalendar import Calendar
 from tests.gateway.message.replies import GOOGLE_COUNTER, SERIES, SHAPES, message, mixed
 from tests.gateway.message.replies import base64 as in_base64
 from tests.gateway.message.replies import calendar as part_head
+from tests.gateway.message.test_opaque import signed
 from tests.live.post import DECISION, Clients, Letter, Postbox, submit
 from tests.live.server import PASSWORD, Server
 from tests.live.test_invitations import answer, calendar, sent_by
@@ -293,6 +294,29 @@ def test_two_answers_in_one_message_are_each_judged(clients: Clients, rita: Post
     assert submit(clients["dora@acme.test"], "", "rita@other.test", both("x", "none")).enhanced == REFUSED
     assert submit(clients["dora@acme.test"], "", "rita@other.test", both("none", "x")).enhanced == REFUSED
     assert len(rita.new()) == 1
+
+
+def test_an_answer_inside_an_smime_signature(clients: Clients, rita: Postbox) -> None:
+    def sealed(owner: str, by: str | None, from_: str) -> bytes:
+        inner = b"Content-Type: text/calendar; method=REPLY\r\n\r\n" + calendar(f"{owner}@acme.test", by).encode()
+        kind = "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m"
+        return message(kind, in_base64(signed(inner)) + b"\r\n", from_=from_, encoding="base64")
+
+    for owner, by, from_, outcome in (
+        ("none", "dora@acme.test", "dora@acme.test", REFUSED),
+        ("x", None, "x@acme.test", REFUSED),  # SENT-BY is missing and cannot be added
+        ("x", "dora@acme.test", "x@acme.test", "250"),
+        ("x", "dora@acme.test", "dora@acme.test", "250"),
+        ("x-as", None, "x-as@acme.test", "250"),
+        ("dora", None, "dora@acme.test", "250"),
+    ):
+        octets = sealed(owner, by, from_)
+        said = submit(clients["dora@acme.test"], "", "rita@other.test", octets)
+        if outcome == REFUSED:
+            assert said.enhanced == REFUSED, said
+            continue
+        assert said.accepted, said
+        assert rita.the_one().submitted.replace(f"Sender: {DORA}\r\n".encode(), b"") == octets
 
 
 def test_a_mail_that_only_talks_of_calendars_is_let_alone(clients: Clients, rita: Postbox) -> None:

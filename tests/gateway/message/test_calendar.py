@@ -17,6 +17,7 @@ from gateway.message.insertion import decoded
 from gateway.message.structure import parse
 from policy.identity import Address
 from tests.gateway.message.replies import EXCHANGE, SHAPES, Shape
+from tests.gateway.message.test_opaque import signed
 
 ANNA = "ATTENDEE;PARTSTAT=ACCEPTED:mailto:anna@acme.test"
 FROM = Address("anna", "acme.test")
@@ -312,6 +313,32 @@ def test_calendars_are_leaves_outside_embedded_messages() -> None:
     assert not only(octets).sealed
     assert only(multipart(b"multipart/signed", PART, b"\r\nsignature")).sealed
     assert only(multipart(b"multipart/signed", multipart(b"multipart/mixed", PART).replace(b"xx", b"yy"), b"\r\ns")).sealed
+
+
+SMIME = b"application/pkcs7-mime; smime-type=signed-data; name=smime.p7m"
+
+
+@pytest.mark.parametrize("kind", [SMIME, b"application/x-pkcs7-mime", b"application/octet-stream; name=smime.p7m"])
+def test_an_answer_inside_its_signature_is_read_and_sealed(kind: bytes) -> None:
+    octets = mail(b64encode(signed(multipart(b"multipart/alternative", b"\r\ntext", PART))), kind, b"base64")
+    one = only(octets)
+    assert one.sealed
+    assert one.speaker(FROM).address == FROM
+    again = only(mail(b64encode(signed(octets)), kind, b"base64"))
+    assert again.sealed
+    with pytest.raises(MalformedCalendar):
+        found(mail(b64encode(signed(mail(REPLY.replace(b"METHOD", b"METHOD:REQUEST\r\nMETHOD")))), kind, b"base64"))
+    deep = mail(REPLY)
+    for _ in range(5):
+        deep = mail(b64encode(signed(deep)), kind, b"base64")
+    with pytest.raises(MalformedCalendar):
+        found(deep)
+
+
+@pytest.mark.parametrize("content", [b"no CMS", signed(b"Content-Type: text/plain\r\n\r\nmy calendar\r\n"), signed(event(ANNA).encode())])
+def test_other_signed_mail_is_let_alone(content: bytes) -> None:
+    assert found(mail(b64encode(content), SMIME, b"base64")) == ()
+    assert found(mail(b"!" + b64encode(content), SMIME, b"base64")) == ()
 
 
 INNER = b"Content-Type: multipart/alternative; boundary=xx2\r\n\r\n--xx2\r\n\r\ntext\r\n--xx2--\r\n"
