@@ -67,6 +67,8 @@ _MISSING: Final[Mapping[Reason, str]] = {
 _POSTING: Final = Reason.POSTING_NOT_PERMITTED
 _SOON_READ: Final = 32 * 1024
 """Octets of a message that is read at once: a millisecond, ten if it is an answer to an invitation with hundreds of guests."""
+_SOON_LOOKED_THROUGH: Final = 256 * 1024
+"""Octets in which a calendar is looked for at once: half a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +281,7 @@ class Transaction:
         """Judges, rewrites and accepts; returns the queue id when all of it is durable. Raises Refused, and nothing was done."""
         service = self._service
         try:
-            # A message may hold an answer, which takes time to read: other sessions are not to wait.
-            read = self._read(octets) if len(octets) <= _SOON_READ else await asyncio.to_thread(self._read, octets)
+            read = await asyncio.to_thread(self._read, octets) if _takes_time(octets) else self._read(octets)
         except MalformedHeader as offence:
             raise await service.refused(self._act, Refuse(Reason.MALFORMED_MESSAGE, str(offence)), "") from None
         except MalformedCalendar as offence:
@@ -552,6 +553,11 @@ class Transaction:
             message_id=message_id,
             queue_id=key,
         )
+
+
+def _takes_time(octets: bytes) -> bool:
+    """Would others have to wait while it is read?"""
+    return len(octets) > _SOON_LOOKED_THROUGH or (len(octets) > _SOON_READ and mentions_calendar(octets))
 
 
 def _postponing(entry: AuditEntry) -> AuditEntry:

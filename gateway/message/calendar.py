@@ -12,9 +12,10 @@ from typing import Final
 from gateway.message.canonical import read_address
 from gateway.message.insertion import Undecodable, decoded, ill_formed, inserted
 from gateway.message.itip import ANSWERS, Attendee, MalformedCalendar, plain_address, read
+from gateway.message.lexis import without_comments
 from gateway.message.opaque import signed_content
 from gateway.message.structure import Part, parse
-from gateway.message.text import charset_codec, decode_header
+from gateway.message.text import charset_codec, decode_header, joined_parameters
 from policy.identity import Address, BadAddress
 
 __all__ = ["Answer", "MalformedCalendar", "Speaker", "add_sent_by", "answers", "mentions_calendar"]
@@ -179,8 +180,9 @@ def _serves_as_calendar(part: Part) -> bool:
 
 
 def _names(part: Part) -> list[str]:
-    """What the part is called as an attachment, in lower case. RFC 2231 pieces each by itself, for what matters is the end."""
-    names = [value for name, value in (*part.parameters, *part.disposition_parameters) if name.startswith((b"name", b"filename"))]
+    """What the part is called as an attachment, in lower case."""
+    given = (*joined_parameters(part.parameters), *joined_parameters(part.disposition_parameters))
+    names = [value for name, value in given if name.startswith((b"name", b"filename"))]
     return [decode_header(name).strip(" \t\"'.").lower() for name in names if len(name) < 1000]
 
 
@@ -248,6 +250,9 @@ def _refuse_unclear_delimiters(octets: bytes, root: Part) -> None:
 
 def _answer(octets: bytes, part: Part, sealed: bool) -> Answer | None:
     body = octets[part.body : part.end]
+    written = part.header.first(b"content-transfer-encoding")
+    if written is not None and without_comments(octets[written.value : written.end]).strip().lower() != part.encoding:
+        raise MalformedCalendar("Content-Transfer-Encoding says more than one thing")
     try:
         content = decoded(body, part.encoding)
     except Undecodable as offence:
@@ -275,8 +280,8 @@ def _answer(octets: bytes, part: Part, sealed: bool) -> Answer | None:
     return Answer(part, reading.method, reading.components, sealed)
 
 
-# What some program might skip or strip before it looks at a line.
-_SKIPPED: Final = bytes([*range(0x21), 0x7F, *b"\"'\\"])
+# What some program might skip or strip before it looks at a line; the equals sign of a soft line break that is not quite one.
+_SKIPPED: Final = bytes([*range(0x21), 0x7F, *b"\"'\\="])
 _ANSWERING = re.compile(rb"METHOD(?:;|:(?:%s))" % b"|".join([one.encode("ascii") for one in sorted(ANSWERS)]))
 _METHOD = re.compile(rb"^METHOD:([A-Z-]{1,40}+)[ \t]*+\r?$", re.IGNORECASE | re.MULTILINE)
 
