@@ -23,6 +23,7 @@ _MAX_DEPTH: Final = 10
 _MATTER: Final = frozenset((b"BEGIN", b"END", b"METHOD", b"ATTENDEE"))
 
 _LINE = re.compile(rb"([A-Za-z0-9-]{1,100}+)((?:\r?\n[ \t])*+[;:][^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)(?:\r?\n|\Z)|\r?\n")
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r?\n[ \t]")
 _PLAIN_VALUE = re.compile(r":([A-Za-z0-9-]+)")
 _PARAMETER = re.compile(r";([A-Za-z0-9-]{1,100}+)=((?:\"[^\"]*+\"|[^\";:,]*+)(?:,(?:\"[^\"]*+\"|[^\";:,]*+))*+)")
@@ -64,6 +65,8 @@ def read(octets: bytes, encoding: str = "utf-8") -> Reading:
     """
     if octets.translate(None, _ALLOWED):
         raise MalformedCalendar("control character")
+    if b"\r\n" in octets and _BARE_LINE_FEED.search(octets) is not None:
+        raise MalformedCalendar("line breaks of two kinds")
     try:
         text = _FOLD.sub(b"", octets).decode(encoding)
     except UnicodeError:
@@ -106,6 +109,9 @@ def _lines_that_matter(octets: bytes, encoding: str) -> list[_Line]:
             rest = _FOLD.sub(b"", match[2]).decode(encoding)
         except UnicodeError:
             raise MalformedCalendar("the calendar is not of its charset") from None
+        if name != b"ATTENDEE" and len(rest) != len(match[2]):
+            # Nobody needs that in a line of twenty characters, and who reads line by line sees another word.
+            raise MalformedCalendar(f"{name.decode('ascii')} is folded")
         found.append(_Line(name.decode("ascii"), rest, match.end(1)))
     return found
 
@@ -250,6 +256,7 @@ def _unquoted(value: str | None) -> str | None:
 
 
 _MAILTO = re.compile(r"mailto:([^\s<>\"\\,;:?@%\x00-\x20\x7f]+@[^\s<>\"\\,;:?@%\x00-\x20\x7f]+)", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+:")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
@@ -261,7 +268,7 @@ def _mailto(uri: str, where: str) -> str | None:
         match = _MAILTO.fullmatch(plain)
         if match is not None:
             return match[1]
-    elif ":" in uri and "\x00" not in uri:
+    elif _OTHER_SCHEME.match(uri) is not None and "mailto:" not in uri.lower():
         return None
     raise MalformedCalendar(f"{where} is no plain mailto address")
 

@@ -6,6 +6,7 @@ import re
 import time
 from base64 import b64encode
 from email import message_from_bytes
+from email.message import Message
 
 import pytest
 from hypothesis import given, settings
@@ -270,6 +271,7 @@ MALFORMED = {
     "METHOD obscured by blanks": mail(REPLY.replace(b"METHOD:REPLY", b"MET HOD: REPLY"), b"text/calendar"),
     "METHOD obscured by NUL": mail(REPLY.replace(b"METHOD:REPLY", b"METHOD:RE\x00PLY"), b"text/calendar"),
     "METHOD obscured by folds": mail(REPLY.replace(b"METHOD:REPLY", b"MET\r\n HOD:REPLY"), b"text/calendar"),
+    "METHOD obscured by marks": mail(REPLY.replace(b"METHOD:REPLY", "METHOD:\u2028REP\ufeffLY".encode()), b"text/calendar"),
     "METHOD with a parameter": mail(REPLY.replace(b"METHOD:REPLY", b"METHOD;VALUE=TEXT:REPLY"), b"text/calendar"),
     "METHOD behind a carriage return": mail(REPLY.replace(b"METHOD:REPLY", b"METHOD:REQUEST\rMETHOD:REPLY"), b"text/calendar"),
     "truncated": mail(REPLY[:-20]),
@@ -288,6 +290,8 @@ MALFORMED = {
     "two charsets": mail(REPLY, b"text/calendar; charset=utf-8; charset=utf-7"),
     "wrong charset": mail(REPLY.replace(b"UID:1", b"UID:\xe4")),
     "ISO-2022-JP": mail(event(ANNA, "SUMMARY:会議").encode("iso2022_jp"), b"text/calendar; charset=iso-2022-jp"),
+    "an address in another charset": mail(event("ATTENDEE:mailto:änna@acme.test").encode("latin-1"), b"text/calendar; charset=iso-8859-1"),
+    "an address in two charsets": mail(event("ATTENDEE:mailto:an\ufeffna@acme.test").encode(), b"text/calendar; charset=iso-8859-1"),
     "UTF-16": mail(b64encode(REPLY.decode().encode("utf-16")), UTF16, b"base64"),
     "UTF-16, without method": mail(b64encode(REPLY.decode().encode("utf-16")), b"text/calendar; charset=utf-16", b"base64"),
     "UTF-16, undeclared": mail(b64encode(REPLY.decode().encode("utf-16-le")), b"text/calendar", b"base64"),
@@ -360,13 +364,20 @@ INNER = b"Content-Type: multipart/alternative; boundary=xx2\r\n\r\n--xx2\r\n\r\n
         (multipart(b"multipart/mixed", b"\r\n\r\n--xx--junk", PART), False),
         (multipart(b"multipart/mixed", b"\r\n\r\n--xx--", PART), False),
         (multipart(b"multipart/mixed", b"\r\n\r\n--xxjunk\r\nContent-Type: message/rfc822\r\n", PART), False),
+        (multipart(b"multipart/mixed", b"Content-Type: message/rfc822\r\n;\r\n\r\n" + PART, PART), False),
+        (multipart(b"multipart/mixed", b"Content-Type: text/calendar\r\n\xff\r\n" + REPLY, PART), False),
+        (multipart(b"multipart/mixed", PART).replace(b"multipart/mixed", b"multipart/;"), False),
+        (multipart(b"multipart/mixed", PART).replace(b"multipart/mixed", b"multipart/mi(xed"), False),
+        (multipart(b"multipart/mixed", PART).replace(b"multipart/mixed", b"multi\x00part/mixed, multipart/mixed"), False),
+        (multipart(b"multipart/mixed", PART).replace(b"; boundary=xx", b""), False),
+        (multipart(b"multipart/mixed", b"\r\ntext\r--xx\r\n" + PART, PART), False),
         (multipart(b"multipart/mixed; boundary*=yy", PART), False),
         (multipart(b"multipart/mixed; boundary*0=yy", PART), False),
         (multipart(b"multipart/mixed", PART.replace(b"text/calendar", b"text/(c)calendar")), True),
         (multipart(b"multipart/mixed", PART.replace(b"text/calendar", b"te(c)xt/calendar")), False),
         (multipart(b"multipart/mixed", *[INNER.replace(b"xx2", b"%d" % n) for n in range(60)], PART), False),
     ],
-    ids=range(12),
+    ids=range(19),
 )
 def test_a_calendar_cannot_be_hidden_between_two_readings_of_mime(octets: bytes, clear: bool) -> None:
     if clear:
@@ -473,6 +484,146 @@ def test_any_octets_are_an_answer_or_none_or_malformed(body: bytes, encoding: by
             assert only(made).speaker(FROM).sent_by == Address("s", "t")
     except MalformedCalendar:
         return
+
+
+ODD = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b"\r\n ",
+    b"\n\t",
+    b"\x00",
+    b"\x0b",
+    b"\x85",
+    b"\xe2\x80\xa8",
+    b"\xef\xbb\xbf",
+    b'"',
+    b";",
+    b":",
+    b",",
+    b"=",
+]
+ODD += [
+    b"=\r\n",
+    b"= \r\n",
+    b"=3D",
+    b"=0D=0A",
+    b"\\",
+    b"^n",
+    b"%40",
+    b"\xff",
+    b"\xe4",
+    b"X:",
+    b"METHOD",
+    b"ATTENDEE",
+    b"mailto:eve@acme.test",
+]
+ODD += [
+    b"METHOD:REQUEST\r\n",
+    b"METHOD:COUNTER\r\n",
+    b"ATTENDEE:mailto:eve@acme.test\r\n",
+    b"BEGIN:VALARM\r\n",
+    b"END:VALARM\r\n",
+    b"BEGIN:VEVENT\r\n",
+]
+KINDS = st.sampled_from([b"text/calendar", b"text/calendar; method=REPLY", b"text/calendar; charset=shift_jis", b"application/ics"])
+CHANGES = st.lists(st.tuples(st.integers(0, len(REPLY)), st.sampled_from(ODD), st.integers(0, 3)), min_size=1, max_size=4)
+
+
+def lenient(text: str) -> tuple[set[str], set[str]]:
+    """METHODs and ATTENDEEs as a careless program finds them: any line break, any fold, blanks anywhere, no components."""
+    methods: set[str] = set()
+    attendees: set[str] = set()
+    for fold in (r"(\r?\n)+[ \t]", r"\r\n[ \t]"):
+        for line in re.sub(fold, "", text.replace("\ufeff", "")).splitlines():
+            if (method := re.match(r"\s*METHOD\s*(?:;[^:]*)?:\s*\"?(\w+)", line, re.IGNORECASE)) is not None:
+                methods.add(method[1].upper())
+            if (attendee := re.match(r"\s*ATTENDEE\s*(?:;.*?)?:\s*mailto:\s*([^\s;,\"]+)\s*$", line, re.IGNORECASE)) is not None:
+                attendees.add(attendee[1].lower())
+    return methods, attendees
+
+
+@given(KINDS, ENCODINGS, CHANGES)
+@settings(max_examples=500, deadline=None)
+def test_no_careless_program_finds_another_answer(kind: bytes, encoding: bytes, changes: list[tuple[int, bytes, int]]) -> None:
+    body = REPLY
+    for at, odd, without in changes:
+        body = body[:at] + odd + body[at + without :]
+    octets = mail(b64encode(body) if encoding == b"base64" else body, kind, encoding)
+    try:
+        read = found(octets)
+        speaks = {str(one.speaker(FROM).address).lower() for one in read}
+    except MalformedCalendar:
+        return
+    content = message_from_bytes(octets).get_payload(decode=True)
+    for charset in ("utf-8", "latin-1", "shift_jis"):
+        methods, attendees = lenient(content.decode(charset, "replace"))
+        assert methods <= {one.method for one in read} or not methods & {"REPLY", "COUNTER"}
+        ours = {one for one in attendees if one.isascii() and "%" not in one}
+        assert not read or ours <= speaks
+
+
+MIME = [
+    b"--=_limit\r\n",
+    b"--=_limit--\r\n",
+    b"--=_inner\r\n",
+    b"\r\n--=_limit",
+    b"\r\n",
+    b"\n",
+    b" ",
+    b"\r\n ",
+    b"\x00",
+    b'"',
+    b";",
+    b"(",
+    b")",
+    b"\\",
+    b"/",
+]
+MIME += [
+    b"Content-Type: text/plain\r\n",
+    b"Content-Type: message/rfc822\r\n\r\n",
+    b"Content-Transfer-Encoding: base64\r\n",
+    b"--",
+    b"\xff",
+    b"*=",
+    b"*0=",
+]
+MIME += [
+    b"Content-Type: multipart/mixed; boundary=zz\r\n\r\n--zz\r\n",
+    b"--zz--\r\n",
+    b"boundary=zz;",
+    b"charset=utf-16;",
+    b"method=REQUEST;",
+]
+PLACES = st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from(MIME), st.integers(0, 5)), min_size=1, max_size=4)
+
+
+def elsewhere(message: Message) -> int:
+    """The answers that Python's own reader finds outside embedded messages."""
+    if message.get_content_type().startswith("message/"):
+        return 0
+    if message.is_multipart():
+        return sum(elsewhere(one) for one in message.get_payload() if isinstance(one, Message))
+    if message.get_content_type() not in ("text/calendar", "application/ics"):
+        return 0
+    content = message.get_payload(decode=True)
+    return isinstance(content, bytes) and re.search(rb"^METHOD:(?:REPLY|COUNTER)\r?$", content, re.MULTILINE) is not None
+
+
+@given(st.sampled_from(list(SHAPES)), PLACES)
+@settings(max_examples=500, deadline=None)
+def test_no_part_is_found_elsewhere_that_is_not_found_here(name: str, changes: list[tuple[int, bytes, int]]) -> None:
+    octets = SHAPES[name].octets
+    for at, odd, without in changes:
+        at %= len(octets)
+        octets = octets[:at] + odd + octets[at + without :]
+    try:
+        read = found(octets)
+    except MalformedCalendar:
+        return
+    assert elsewhere(message_from_bytes(octets)) <= len(read)
 
 
 @given(st.binary(max_size=300), st.sampled_from(list(SHAPES)), st.data())
