@@ -7,6 +7,7 @@ import secrets
 from gateway.delivery import Delivery, queue_id
 from gateway.held_posts import HeldPost, read_held_post
 from gateway.message.canonical import read_address
+from gateway.origin import Findings
 from gateway.reports import Failed, list_refused
 from gateway.routing import Poster, Routing
 from policy.delivery import Door
@@ -37,17 +38,23 @@ class Moderation:
         """None: the row is done with, or waits for its owners again. Otherwise why it has to be tried again, with the status code.
         Raises StoreError."""
         post = read_held_post(row.parameters)
+        findings: Findings | None = None
+        known = False
         for attempt in range(TRIES):
             await asyncio.sleep(0.05 * attempt)
             try:
-                return await self._try(post, row, lease, octets)
+                return await self._try(post, row, lease, octets, findings, known=known)
             except (Stale, NotFound):
                 continue
             except Conflict:  # refused or dropped meanwhile
                 return None
+            except _Unknown:
+                # Outside of any snapshot, for the DNS takes its time; then it is judged anew.
+                findings = await self._delivery.findings(Door.LMTP if post.known_as is not None else Door.MX, octets)
+                known = True
         return "4.3.0 changed meanwhile"
 
-    async def _try(self, post: HeldPost, row: QueueRow, lease: str, octets: bytes) -> str | None:
+    async def _try(self, post: HeldPost, row: QueueRow, lease: str, octets: bytes, findings: Findings | None, *, known: bool) -> str | None:
         async with self._store.snapshot() as snapshot:
             asked = await snapshot.ask(list_requests.by_queue, row.id)
             group = await snapshot.ask(lists.by_id, post.list)
@@ -57,7 +64,7 @@ class Moderation:
                 await self._store.do(Settle(row.id, lease))
                 return None
             if asked.stage is Stage.APPROVED:
-                return await self._send(snapshot, post, group, asked, row, lease, octets)
+                return await self._send(snapshot, post, group, asked, row, lease, octets, findings, known=known)
             if snapshot.now < asked.expires:  # `procura queue retry` decides nothing
                 await self._store.do(Reschedule(row.id, lease, asked.expires, row.last_reply), witness)
                 return None
@@ -66,11 +73,23 @@ class Moderation:
             return None
 
     async def _send(
-        self, snapshot: Snapshot, post: HeldPost, group: ListRow, asked: ListRequest, row: QueueRow, lease: str, octets: bytes
+        self,
+        snapshot: Snapshot,
+        post: HeldPost,
+        group: ListRow,
+        asked: ListRequest,
+        row: QueueRow,
+        lease: str,
+        octets: bytes,
+        findings: Findings | None,
+        *,
+        known: bool,
     ) -> str | None:
         delivery = self._delivery
         routing = await self._routing(snapshot, post, row)
-        plan = await delivery.plan(routing, (group.address,), octets, None, row.sender)
+        plan = await delivery.plan(routing, (group.address,), octets, None, row.sender, findings=findings)
+        if not known and await delivery.is_sealed(snapshot, plan):
+            raise _Unknown
         (verdict,) = plan.outcomes
         if isinstance(verdict, Defer) and row.expires > snapshot.now:
             return f"4.7.1 {verdict.detail or verdict.reason}"
@@ -149,6 +168,10 @@ class Moderation:
         )
         await self._store.do(Settle(row.id, lease, accept), await snapshot.witness(group.id))
         _log(row, f"thrown away: {why}")
+
+
+class _Unknown(Exception):
+    """It has to be known first what can be found out about the message: a list sends it on with a seal."""
 
 
 def _address(text: str) -> Address | None:

@@ -1,4 +1,4 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, list, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, list, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -7,6 +7,7 @@ from gateway.explain import Act, Explained
 from gateway.held_posts import is_held_post
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
+from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.list_commands import LIST
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Verb
@@ -224,6 +225,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _queue,
         ),
         LIST,
+        DKIM,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

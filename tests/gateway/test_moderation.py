@@ -36,7 +36,7 @@ async def moderated(house: House, name: str, *people: str) -> ListId:
 async def run(house: House) -> None:
     """What is due is tried."""
     rules = QueueRules((1.0,), 0, 5)
-    queue = Queue(house.store, house.files, house.delivery, None, rules, None, Moderation(house.store, house.delivery))
+    queue = Queue(house.store, house.files, house.delivery, None, rules, moderation=Moderation(house.store, house.delivery))
     async with asyncio.TaskGroup() as attempts:
         while await queue.round(attempts):
             pass
@@ -181,7 +181,7 @@ async def test_what_changes_meanwhile_is_judged_again(house: House) -> None:
         return await original(*arguments, **more)  # type: ignore[arg-type]
 
     house.delivery.accept = accept  # type: ignore[method-assign,assignment]
-    queue = Queue(house.store, house.files, house.delivery, None, QueueRules((1.0,), 0, 5), None, moderation)
+    queue = Queue(house.store, house.files, house.delivery, None, QueueRules((1.0,), 0, 5), moderation=moderation)
     async with asyncio.TaskGroup() as attempts:
         await queue.round(attempts)
     assert (len(await house.mail("anna")), len(await house.mail("carla"))) == (1, 0)
