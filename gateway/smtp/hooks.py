@@ -228,5 +228,5 @@ def _bad_recipient(bad: BadAddress) -> str:
 
 
 def _syntax_code(bad: BadAddress) -> int:
-    """501 is for what is no address at all (RFC 5321 section 4.1.2, RFC 6409 section 6.2), 553 for a name that is not allowed."""
+    """501 is for what is no address at all (RFC 5321 section 4.1.2, RFC 6409 section 5.1), 553 for a name that is not allowed."""
     return 553 if isinstance(bad, UnservedAddress | UnstableAddress) else 501
