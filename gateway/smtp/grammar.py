@@ -10,7 +10,7 @@ from gateway.dsn import BadRequest, canonical_mail, canonical_rcpt
 
 # What stands in `<` and `>`: a quoted local part may hold `>` and blanks, nothing else may. A source route before it is recognised
 # and means nothing (RFC 5321 section 4.1.1.3).
-_PATH: Final = r'<(?:@[^<>"@:, ]++(?:,@[^<>"@:, ]++)*+:)?((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?'
+_PATH: Final = r'<(?:@[^<>"@:, ]++(?:,@[^<>"@:, ]++)*+:(?!>))?((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?'
 _MAIL: Final = re.compile(r"FROM: *+" + _PATH, re.IGNORECASE)
 _RCPT: Final = re.compile(r"TO: *+" + _PATH, re.IGNORECASE)
 # esmtp-param: keyword, and a value of printable characters without `=`. (RFC 6531 allows more; no parameter of ours needs it.)

@@ -8,14 +8,21 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.gateway.smtp.conftest import LIMITS, Client, Place, Serve
+from gateway.smtp.hooks import InboundHooks, LmtpHooks
+from policy.grants import SendRight
+from policy.status import AccountStatus
+from store.accounts import SetGlobalAdministrator
+from tests.gateway.house import House, opened
+from tests.gateway.smtp.conftest import HOST, LIMITS, Client, Place, Serve
 from tests.gateway.smtp.services import ANNA
 
 EXAMPLES = int(os.environ.get("PROCURA_MODEL_EXAMPLES", "150"))
@@ -34,6 +41,12 @@ PLENTY = replace(
     linger=0.05,
 )
 ANSWER_OF = {"nobody": "550", "maintenance": "450", "full": "452", "list": "550", "closed": "550", "remote": "550", "boom": "451"}
+"""What the doubles of services.py say to RCPT; 250 to everybody else."""
+ANSWERS_OF_A_HOUSE = {
+    "lmtp": {"nobody": "550", "maintenance": "450", "full": "550", "list": "550", "closed": "550", "remote": "550", "boom": "550"},
+    "mx": {"nobody": "550", "full": "550", "list": "550", "closed": "550", "remote": "550", "boom": "550"},
+}
+"""And the real services, with the accounts of `house`: at `mx` mail for maintenance is kept until it ends."""
 LOGIN = b"AUTH PLAIN AGFubmFAYWNtZS50ZXN0AGNvcnJlY3QgaG9yc2U="
 WRONG = b"AUTH PLAIN AGFubmFAYWNtZS50ZXN0AHdyb25n"
 
@@ -43,6 +56,9 @@ class Model:
     """`door`: submission, mx or lmtp. Each method is a command, and returns the codes of its replies."""
 
     door: str
+    answers: Mapping[str, str] = field(default_factory=lambda: ANSWER_OF)
+    odd_words: bool = True
+    """What the message says decides about it, as with the doubles."""
     greeted: bool = False
     extended: bool = False
     known: bool = False
@@ -115,8 +131,8 @@ class Model:
             return ["555"]
         if local == "unqualified":
             return ["501"]
-        if local in ANSWER_OF:
-            return [ANSWER_OF[local]]
+        if local in self.answers:
+            return [self.answers[local]]
         self.recipients.append("postmaster@mx.acme.test" if local == "<postmaster>" else f"{local}@acme.test")
         return ["250"]
 
@@ -153,14 +169,14 @@ class Model:
             return ["550"] * each
         if lines_only and message and not message.endswith(b"\r\n"):
             message += b"\r\n"
-        if b"Subject: boom" in message:
+        if self.odd_words and b"Subject: boom" in message:
             return ["451"] * each
-        if b"Subject: refuse" in message:
+        if self.odd_words and b"Subject: refuse" in message:
             return ["550"] * each
         assert sender is not None
         kept = message if _is_lines(message) and (lines_only or message.endswith(b"\r\n")) else None
         self.delivered.append((sender, tuple(recipients), kept))
-        outcomes = ["550" if one.startswith("closing@") else "250" for one in recipients]
+        outcomes = ["550" if self.odd_words and one.startswith("closing@") else "250" for one in recipients]
         if self.door == "submission":
             return ["250"]
         return outcomes if self.door == "lmtp" else [min(outcomes)]
@@ -292,7 +308,20 @@ async def _check(place: Place, door: str, played: list[Step], found: list[int]) 
     model = Model(door)
     place.submission.kept.clear()
     place.delivery.kept.clear()
-    octets, expected = bytearray(), []
+    await _play(place, model, played, found)
+    kept = [
+        ("" if sender is None else str(sender), tuple(map(str, to)), text)
+        for sender, to, text in [*place.submission.kept, *place.delivery.kept]
+    ]
+    assert [one[:2] for one in kept] == [one[:2] for one in model.delivered]
+    assert all(wanted[2] in (None, one[2]) for one, wanted in zip(kept, model.delivered, strict=True))
+    return len(kept)
+
+
+async def _play(place: Place, model: Model, played: list[Step], found: list[int]) -> None:
+    """Each command gets the replies that the model expects."""
+    octets = bytearray()
+    expected: list[tuple[bytes, list[str]]] = []
     for step in played:
         codes = step.told(model)
         expected.append((step.octets[:30], codes))
@@ -316,13 +345,6 @@ async def _check(place: Place, door: str, played: list[Step], found: list[int]) 
         heard.cancel()
         client.writer.close()
     assert said == [code for _, codes in expected for code in codes], expected
-    kept = [
-        ("" if sender is None else str(sender), tuple(map(str, to)), text)
-        for sender, to, text in [*place.submission.kept, *place.delivery.kept]
-    ]
-    assert [one[:2] for one in kept] == [one[:2] for one in model.delivered]
-    assert all(wanted[2] in (None, one[2]) for one, wanted in zip(kept, model.delivered, strict=True))
-    return len(kept)
 
 
 async def _replies(client: Client) -> list[str]:
@@ -334,6 +356,65 @@ async def _replies(client: Client) -> list[str]:
             if line[3:4] == b" ":
                 codes.append(line[:3].decode())
     return codes
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """bob and carla take mail, closing too; boss administers; nobody outside may post to the list."""
+    async with opened(tmp_path, "bob", "carla", "closing", "closed", "maintenance", "boss") as house:
+        await house.group("list", "carla")
+        await house.grant("list", "bob", SendRight.SEND_TO_LIST)
+        await house.store.do(SetGlobalAdministrator(house.ids["boss"], True))
+        for status in (AccountStatus.CLOSED, AccountStatus.MAINTENANCE):
+            await house.status(status.value, status)
+        yield house
+
+
+@pytest.mark.parametrize("door", ["mx", "lmtp"])
+async def test_it_is_in_the_right_mailboxes_once(door: str, serve: Serve, house: House) -> None:
+    """The same with the real services and a store behind them."""
+    hooks = LmtpHooks if door == "lmtp" else InboundHooks
+    async with serve(door, PLENTY, handler=lambda: hooks(house.delivery, hostname=HOST)) as place:
+        loop = asyncio.get_running_loop()
+        came: list[int] = []
+
+        @settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(dialogues, cuts)
+        def any_dialogue(some: list[Step], found: list[int]) -> None:
+            came.append(asyncio.run_coroutine_threadsafe(_into_mailboxes(place, house, door, some, found), loop).result(30))
+
+        await asyncio.to_thread(any_dialogue)
+        assert sum(came) > EXAMPLES // 12
+
+
+async def _into_mailboxes(place: Place, house: House, door: str, some: list[Step], found: list[int]) -> int:
+    model = Model(door, ANSWERS_OF_A_HOUSE[door], odd_words=False)
+    names = ("bob", "carla", "closing", "closed", "maintenance", "boss")
+    before = {name: len(await house.mail(name)) for name in names}
+    held = len(await house.queued())
+    await _play(place, model, [*beginnings[door], *some], found)
+    expected: dict[str, Counter[tuple[str, bytes | None]]] = {name: Counter() for name in names}
+    for sender, recipients, text in model.delivered:
+        # Whoever is named twice has it once.
+        for local in {one.partition("@")[0] for one in recipients}:
+            expected["boss" if local == "postmaster" else local][sender, text] += 1
+    kept = expected.pop("maintenance").total()
+    assert len(await house.queued()) - held == kept
+    for name, wanted in expected.items():
+        there = (await house.mail(name))[before[name] :]
+        encoded = sum(count for (_, text), count in wanted.items() if text is None)
+        known = Counter({one: count for one, count in wanted.items() if one[1] is not None})
+        arrived = Counter(_apart(one) for one in there)
+        assert known <= arrived
+        assert arrived.total() == known.total() + encoded
+    return len(model.delivered)
+
+
+def _apart(stored: bytes) -> tuple[str, bytes]:
+    """Envelope sender and octets as they came, from below our trace."""
+    path, _, rest = stored.partition(b"\r\n")
+    _, _, dated = rest.partition(b";\r\n\t")
+    return path.removeprefix(b"Return-Path: <").removesuffix(b">").decode(), dated.partition(b"\r\n")[2]
 
 
 @pytest.mark.parametrize(
