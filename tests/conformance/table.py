@@ -15,7 +15,7 @@ ROOT = HERE.parents[1]
 README = ROOT / "README.md"
 BEGIN = "<!-- conformance: made by python -m tests.conformance.table -->"
 END = "<!-- conformance: end -->"
-PROTOCOLS = {"imap": "IMAP", "smtp": "SMTP and LMTP"}
+PROTOCOLS = {"imap": "IMAP", "smtp": "SMTP and LMTP", "dkim": "DKIM and ARC"}
 STATUSES = ("yes", "partial", "no", "n/a")
 ABSENT = ("no", "n/a")
 LATER = "a later version"
@@ -93,7 +93,7 @@ def spelled() -> str:
             notes = "".join(f" ({note})" for note in dict.fromkeys(row.note for row in group) if note)
             lines.append(f"| {f'`{name}`' if name else ''} | {MARKS[worst]} | {rfc} | {(about + notes).replace('|', BAR)} |")
         missing = [_missing(row) for row in rows(protocol) if row.status == "no"]
-        lines += ["", f"Not yet: {', '.join(missing)}.", ""]
+        lines += ["", *([f"Not yet: {', '.join(missing)}.", ""] if missing else [])]
     return "\n".join(lines)
 
 

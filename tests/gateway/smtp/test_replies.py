@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gateway.smtp
-from gateway.smtp.replies import LINE_OCTETS, WORDS, farewell, printable, reply, spell
+from gateway.smtp.replies import LINE_OCTETS, WORDS, farewell, one_line, printable, reply, spell
 from policy.reasons import Defer, Reason, Refuse
 
 LINE = re.compile(r"([245][0-9]{2})([ -])([245]\.[0-9]{1,3}\.[0-9]{1,3}) ([\x20-\x7e]*)")
@@ -147,3 +147,11 @@ def test_every_code_is_in_the_registry() -> None:
         assert basic[0] == str(kind)
         assert detail <= REGISTERED[subject], enhanced
         assert basic in TIED.get(enhanced, {basic}), (basic, enhanced)
+
+
+@given(st.text(), st.sampled_from(Reason), st.sampled_from([Refuse, Defer]))
+def test_what_a_neighbour_says_for_us_is_one_line_of_the_same_words(detail: str, reason: Reason, kind: type[Refuse] | type[Defer]) -> None:
+    line = one_line(kind(reason, detail, "d-1"))
+    assert line.isascii()
+    assert line.isprintable()
+    assert line[:9] == reply(kind(reason, detail, "d-1")).replace("-", " ", 1)[:9]
