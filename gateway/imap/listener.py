@@ -659,7 +659,8 @@ class Connection:
                 self._rest()
         except Refused as refused:
             if isinstance(refused.verdict, Defer):
-                # The store is busy; what was to be told is looked for again soon.
+                # The store is busy; what was to be told is looked for again soon. What is said already is not said again.
+                output.flush()
                 await asyncio.sleep(0.2)
                 session.news |= News.POLICY | News.FOLDER
                 return

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -245,7 +245,8 @@ class Client:
         self.send(tag.encode() + b" " + octets + b"\r\n")
         return await self.until(tag, seconds)
 
-    async def idle(self) -> str:
+    async def idle(self, hear: Callable[[bytes], None] | None = None) -> str:
+        """`hear`: is given what the server says of itself until it is ready for DONE."""
         self._tag += 1
         tag = f"t{self._tag}"
         self.send(f"{tag} IDLE\r\n".encode())
@@ -253,6 +254,9 @@ class Client:
             line = await self.line()
             if line.startswith(b"+ "):
                 return tag
+            assert line, "the connection ended at IDLE"
+            if hear is not None:
+                hear(line)
 
     async def done(self, tag: str) -> Said:
         self.send(b"DONE\r\n")
