@@ -484,7 +484,9 @@ class Mailboxes(RuleBasedStateMachine):
                 try:
                     line = await person.client.line(PATIENCE)
                 except TimeoutError:
-                    raise AssertionError(f"{person.who} ({person.mode}, {person.asked}) believes {believed} of {name}, it has {now}") from None
+                    raise AssertionError(
+                        f"{person.who} ({person.mode}, {person.asked}) believes {believed} of {name}, it has {now}"
+                    ) from None
                 assert line, "the connection ended"
                 self._outside(person, line)
 
