@@ -33,8 +33,9 @@ async def test_idle_tells_of_new_mail_at_once(house: House, anna: Client) -> Non
         assert await anna.line() == b"* %d EXISTS" % number
         assert await anna.line() == b"* %d RECENT" % number
         waited.append(time.monotonic() - stored)
-    # The median: another process may have the processor once.
-    assert median(waited) < 0.05, waited
+    # Another process may have the processor, but not always.
+    assert min(waited) < 0.05, waited
+    assert median(waited) < 0.5, waited
     assert (await anna.done(tag)).ok
 
 
