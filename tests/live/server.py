@@ -43,8 +43,7 @@ class Server:
     def cpu(self) -> float:
         """Seconds of processor time that it has used since it was started: a machine that is busy with others does not make it more."""
         assert self.process is not None
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_time(self.process.pid)
 
     def __enter__(self) -> Server:
         self.start()
@@ -188,6 +187,12 @@ class Server:
             if time.monotonic() > end:
                 raise AssertionError(f"{len(there)} of {count} messages in {folder} of {user}")
             time.sleep(0.05)
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def trusting() -> ssl.SSLContext:
