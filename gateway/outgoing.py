@@ -8,7 +8,10 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.dane import Tlsa, anchors, chain_of, is_end_entity, is_named
 
 LINE: Final = 8 * 1024
 """Octets of one line of a reply; RFC 5321 section 4.5.3.1.5 allows 512."""
@@ -26,17 +29,22 @@ _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Tls(StrEnum):
-    """What is asked of the connection. VERIFIED: a certificate for the host's name, by an authority that is trusted."""
+    """What is asked of the connection. VERIFIED: a certificate for the host's name, by an authority that is trusted; DANE: one that
+    the peer's TLSA records vouch for."""
 
     NEVER = "never"
     IF_OFFERED = "if offered"
     REQUIRED = "required"
     VERIFIED = "verified"
+    DANE = "dane"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where to connect to. `host` is the name that a certificate has to have, `address` what is called: a name or an IP address."""
+    """Where to connect to. `host` is the name that a certificate has to have, `address` what is called: a name or an IP address.
+
+    `tlsa`: for DANE; `names`: of which the certificate has to have one where an authority is vouched for. `otherwise`: what will do
+    where VERIFIED fails, which is logged then. `token`: a file with a token, in place of the password."""
 
     host: str
     address: str
@@ -45,6 +53,10 @@ class Peer:
     implicit_tls: bool = False
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    tlsa: tuple[Tlsa, ...] = ()
+    names: tuple[str, ...] = ()
+    otherwise: Tls | None = None
+    token: Path | None = None
 
     def __str__(self) -> str:
         return self.host if self.host == self.address else f"{self.host} [{self.address}]"
@@ -69,11 +81,21 @@ class Reply:
 
 class Unreachable(Exception):
     """No transaction can be begun there: no connection, no greeting, bad TLS, a refused login; or a connection that had been used
-    before is gone. Nothing was handed over. `tls`: it is TLS that failed."""
+    before is gone. Nothing was handed over. `tls`: it is TLS that failed. `status`: an enhanced status code for it."""
 
-    def __init__(self, words: str, *, tls: bool = False) -> None:
+    def __init__(self, words: str, *, tls: bool = False, status: str = "4.4.1") -> None:
         super().__init__(words)
         self.tls = tls
+        self.status = status
+
+
+class Unanchored(Unreachable):
+    """DANE: the server sent an authority that a record vouches for (`anchors`, DER). Whether it vouches for the server is for OpenSSL
+    to say, on a connection that is made trusting it."""
+
+    def __init__(self, words: str, anchors: Sequence[bytes]) -> None:
+        super().__init__(words, tls=True, status="4.7.5")
+        self.anchors = anchors
 
 
 class Lost(Exception):
@@ -381,7 +403,7 @@ class Connection:
                 await self._start_tls(context)
                 await self._hello(hostname)
             elif peer.tls is not Tls.IF_OFFERED:
-                raise Unreachable(f"{peer} does not offer STARTTLS")
+                raise Unreachable(f"{peer} does not offer STARTTLS", tls=True, status="4.7.4")
         if peer.username is not None:
             await self._login(peer.username, peer.password or "")
 
@@ -408,7 +430,7 @@ class Connection:
         except Lost as lost:
             raise Unreachable(f"{self.peer} does not answer STARTTLS: {lost}", tls=True) from None
         if reply.code != 220:
-            raise Unreachable(f"{self.peer} answers STARTTLS with {reply}", tls=True)
+            raise Unreachable(f"{self.peer} answers STARTTLS with {reply}", tls=True, status="4.7.4")
         octets = self._octets
         if octets.buffer:
             # Said in the clear, to be read as if it came under TLS.
@@ -419,12 +441,30 @@ class Connection:
                 octets.transport, octets, context, server_hostname=self.peer.host, ssl_handshake_timeout=self._timeout
             )
         except ssl.SSLCertVerificationError as fault:
-            raise Unreachable(f"the certificate of {self.peer} is not trusted: {fault.verify_message}", tls=True) from None
+            raise _distrusted(self.peer, fault.verify_message) from None
         except (OSError, TimeoutError) as fault:
             raise Unreachable(f"TLS with {self.peer}: {type(fault).__name__} {fault}".rstrip(), tls=True) from None
         if made is None:
             raise Unreachable(f"{self.peer} ends within the TLS handshake", tls=True)
         octets.connection_made(made)
+        if self.peer.tls is Tls.DANE:
+            self._vouched(made.get_extra_info("ssl_object"))
+
+    def _vouched(self, channel: Any) -> None:
+        """Do the TLSA records stand for this server? (RFC 7672 section 3) Raises Unreachable, Unanchored."""
+        peer, verified = self.peer, channel.context.verify_mode is ssl.CERT_REQUIRED
+        if verified:
+            # A chain to an authority that a record vouches for has been found; what is left is whose certificate it is.
+            if not is_named(channel.getpeercert(), peer.names):
+                raise _distrusted(peer, f"it is for none of {', '.join(peer.names)} (DANE)")
+            return
+        chain = chain_of(channel)
+        if chain and is_end_entity(peer.tlsa, chain[0]):
+            return
+        found = anchors(peer.tlsa, chain)
+        if found:
+            raise Unanchored(f"{peer} has an authority that the DNS vouches for", found)
+        raise _distrusted(peer, "no TLSA record is for it (DANE)")
 
     async def _login(self, username: str, password: str) -> None:
         """PLAIN, else LOGIN: under TLS that was verified, or to this machine, one is as good as the other. Raises Unreachable."""
@@ -466,7 +506,7 @@ async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLCo
         raise Unreachable(f"{peer} did not answer within {patience:.0f} s") from None
     except ssl.SSLCertVerificationError as fault:
         connection.abort()
-        raise Unreachable(f"the certificate of {peer} is not trusted: {fault.verify_message}", tls=True) from None
+        raise _distrusted(peer, fault.verify_message) from None
     except (Lost, OSError, ValueError) as fault:
         connection.abort()
         raise Unreachable(f"{peer}: {fault}") from None
@@ -474,6 +514,10 @@ async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLCo
         connection.abort()
         raise
     return connection
+
+
+def _distrusted(peer: Peer, why: str) -> Unreachable:
+    return Unreachable(f"the certificate of {peer} is not trusted: {why}", tls=True, status="4.7.5")
 
 
 def _path(address: str) -> str:

@@ -12,6 +12,7 @@ import uvloop
 
 from gateway.exchangers import ExchangerRules, Exchangers, NoRoute
 from gateway.outgoing import Tls
+from gateway.resolver import Resolver
 from tests.live.names import Names
 
 ZONE = {
@@ -49,7 +50,7 @@ def names() -> Iterator[Names]:
 
 def asking(names: Names, *refused: str, tls: Tls = Tls.IF_OFFERED) -> Exchangers:
     networks = [ip_network(one) for one in (refused or ("127.0.0.0/8", "::1"))]
-    return Exchangers(ExchangerRules("mx.acme.test", [("127.0.0.1", names.port)], networks, tls))
+    return Exchangers(Resolver([("127.0.0.1", names.port)]), ExchangerRules("mx.acme.test", networks, tls))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ async def test_answers_are_kept_while_they_are_good(names: Names) -> None:
 
 
 async def test_a_resolver_that_says_nothing_is_given_up(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.exchangers.LIFETIME", 0.3)
+    monkeypatch.setattr("gateway.resolver.LIFETIME", 0.3)
     names.mute.add("mute.test")
     began = time.monotonic()
     with pytest.raises(NoRoute) as caught:

@@ -140,8 +140,9 @@ async def saying(behaviour: Callable[[asyncio.StreamReader, asyncio.StreamWriter
 
 
 def relay(port: int, seconds: float = 3.0, **options: object) -> Relay:
+    authorities = options.pop("authorities", None)
     hop = NextHop("localhost", port, implicit_tls=False, **({"starttls": False} | options))  # type: ignore[arg-type]
-    return Relay(hop, "mx.acme.test", seconds)
+    return Relay(hop, "mx.acme.test", seconds, authorities=authorities)  # type: ignore[arg-type]
 
 
 async def handed(one: Relay, *recipients: object, octets: bytes = MAIL, **options: object) -> list[Outcome]:
