@@ -197,8 +197,8 @@ class Mx(Group):
     sts: bool = Field(
         default=True,
         description="Domains that publish an MTA-STS policy (RFC 8461) get their mail as it says: only under TLS, with a certificate for "
-        "the server's name, or it waits. Needs https to those domains; where that cannot be had, nothing changes for a domain until it once "
-        "could. Only who asks for it is kept waiting, hence on.",
+        "the server's name, or it waits. Needs https to those domains; where that cannot be had, nothing changes for a domain until it "
+        "once could. Only who asks for it is kept waiting, hence on.",
     )
     sts_port: int = Field(default=443, ge=1, le=65_535, description="Port of the servers with policies; 443 unless in tests.")
     dane: bool = Field(

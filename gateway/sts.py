@@ -16,8 +16,8 @@ MOST_EXCHANGERS: Final = 500
 # sts-text-record (section 3.1); extensions are passed over.
 _RECORD: Final = re.compile(rb"v=STSv1[ \t]*;(.*)", re.DOTALL)
 _ID: Final = re.compile(r"[A-Za-z0-9]{1,32}")
-# sts-policy-field (section 3.2): a name, a colon, a value; blanks around the value do not count.
-_FIELD: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})[ \t]*:[ \t]*(.*?)[ \t]*")
+# sts-policy-ext-name (section 3.2), which covers the names of the fields that are known.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _AGE: Final = re.compile(r"[0-9]{1,10}")
 _EXCHANGER: Final = re.compile(r"(?:\*\.)?(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
 
@@ -74,15 +74,15 @@ def read_policy(octets: bytes) -> Policy:
     for line in text.replace("\r\n", "\n").split("\n"):
         if not line.strip(" \t"):
             continue
-        found = _FIELD.fullmatch(line)
-        if found is None:
+        name, colon, value = (piece.strip(" \t") for piece in line.partition(":"))
+        if not colon or _NAME.fullmatch(name) is None:
             raise BadPolicy("a line of it is no field")
-        if found[1] != "mx":
-            fields.setdefault(found[1], found[2])
-        elif _EXCHANGER.fullmatch(found[2]) is None:
+        if name != "mx":
+            fields.setdefault(name, value)
+        elif _EXCHANGER.fullmatch(value) is None:
             raise BadPolicy("it names no server in mx")
         else:
-            exchangers.append(found[2].lower().rstrip("."))
+            exchangers.append(value.lower().rstrip("."))
     if fields.get("version") != "STSv1":
         raise BadPolicy("it is of no version that is known")
     if fields.get("mode") not in [*Mode]:

@@ -15,6 +15,18 @@ import dns.rdatatype
 import dns.rrset
 
 
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """At the same port, which somebody else may have for one of the two."""
+    for _ in range(50):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(udp.getsockname())
+        except OSError:
+            udp.close()
+    raise OSError("no port is free for both")
+
+
 class Names:
     """A DNS server: answers from a table, counts what it is asked, and has faults where it is told to. `signed`: names of which it
     says, to those who ask, that it has checked signatures; all names on the way to an answer have to be."""
@@ -25,10 +37,8 @@ class Names:
         self.broken = {*broken}
         self.mute: set[str] = set()
         self.signed: set[str] = set()
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._udp, self._tcp = _pair()
         self.port = self._udp.getsockname()[1]
-        self._tcp = socket.create_server(("127.0.0.1", self.port))
         for work in (self._datagrams, self._streams):
             threading.Thread(target=work, daemon=True).start()
 
