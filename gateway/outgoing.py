@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import binascii
 import contextlib
 import re
 import ssl
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.dane import Tlsa, anchors, chain_of, is_end_entity, is_named
+from gateway.message.binary import CannotKeep, without_eight_bit
+from gateway.sasl.initiator import Initiator, Unfit, initiators
 
 LINE: Final = 8 * 1024
 """Octets of one line of a reply; RFC 5321 section 4.5.3.1.5 allows 512."""
@@ -20,6 +23,9 @@ REPLY: Final = 64 * 1024
 AHEAD: Final = 256 * 1024
 """Octets of replies kept unread; then the peer has to wait."""
 CHUNK: Final = 256 * 1024
+LONGEST_INITIAL: Final = 500
+"""Octets of AUTH with its initial response; RFC 4954 section 4 lets the line be no longer than any other."""
+MOST_CHALLENGES: Final = 10
 WORDS: Final = 1000
 """Characters kept of a reply."""
 
@@ -100,11 +106,12 @@ class Unanchored(Unreachable):
 
 class Lost(Exception):
     """The connection ended, or the time did, or what came was no SMTP, within a transaction. `dotted`: after the end of the message
-    was sent, so that nobody knows whether it was taken (RFC 1047)."""
+    was sent, so that nobody knows whether it was taken (RFC 1047). `together`: commands that were sent together were not answered."""
 
-    def __init__(self, words: str, *, dotted: bool = False) -> None:
+    def __init__(self, words: str, *, dotted: bool = False, together: bool = False) -> None:
         super().__init__(words)
         self.dotted = dotted
+        self.together = together
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,12 @@ class Connection:
 
     async def send(self, envelope: Envelope, octets: bytes) -> list[Reply]:
         """One transaction; what was said of each recipient, in their order. Raises Unreachable where nothing was begun, Lost."""
+        if "8BITMIME" not in self.extensions and not octets.isascii() and not envelope.smtputf8:
+            try:
+                octets = without_eight_bit(octets)
+            except CannotKeep:
+                refusal = Reply(554, f"5.6.3 {self.peer} takes 7-bit messages only (8BITMIME), and this one cannot be converted", ours=True)
+                return [refusal] * len(envelope.recipients)
         mail = self._mail(envelope, octets)
         if isinstance(mail, Reply):
             return [mail] * len(envelope.recipients)
@@ -267,26 +280,29 @@ class Connection:
 
     async def _pipelined(self, commands: Sequence[bytes]) -> tuple[list[Reply], Reply | None]:
         """RFC 2920: all of it at once, then every answer. An end of the connection instead of the first one is no transaction."""
-        self._write(b"".join(commands))
+        self._ask(b"".join(commands))
         first = await self._first()
-        replies = [await self._answer() for _ in commands[1:-1]]
-        go = await self._answer()
+        try:
+            replies = [await self._answer() for _ in commands[1:-1]]
+            go = await self._answer()
+        except Lost as lost:
+            raise Lost(str(lost), together=True) from None
         if not first.good:
             replies = [first] * len(replies)
         return replies, go
 
     async def _one_by_one(self, commands: Sequence[bytes]) -> tuple[list[Reply], Reply | None]:
-        self._write(commands[0])
+        self._ask(commands[0])
         first = await self._first()
         if not first.good:
             return [first] * (len(commands) - 2), None
         replies = []
         for command in commands[1:-1]:
-            self._write(command)
+            self._ask(command)
             replies.append(await self._answer())
         if not any(reply.good for reply in replies):
             return replies, None
-        self._write(commands[-1])
+        self._ask(commands[-1])
         return replies, await self._answer()
 
     async def _first(self) -> Reply:
@@ -322,10 +338,22 @@ class Connection:
                 async with asyncio.timeout(self._timeout):
                     self._write(whole[start : start + CHUNK])
                     await self._octets.room()
-            self._write(b".\r\n")
+            early = self._said_already()
+            if early is None:
+                self._write(b".\r\n")
         except TimeoutError:
             self.abort()
             raise Lost(f"the message was not taken within {self._timeout:.0f} s") from None
+        except Lost:
+            early = self._said_already()
+            if early is None:
+                raise
+        if early is not None:
+            # A refusal may come before the end, and the connection with it; that it was taken may not.
+            self.abort()
+            if early.code < 400:
+                raise Lost(f"it says {early} before the message is over")
+            return early
         try:
             async with asyncio.timeout(2 * self._timeout):
                 return await self._reply()
@@ -338,7 +366,7 @@ class Connection:
     async def _reset(self) -> None:
         """After a transaction that came to nothing; a peer that does not even answer this is not used again."""
         try:
-            self._write(b"RSET\r\n")
+            self._ask(b"RSET\r\n")
             if not (await self._answer()).good:
                 self.abort()
         except Lost:
@@ -351,6 +379,20 @@ class Connection:
         if transport is None or self._octets.ended is not None or transport.is_closing():
             raise Lost(self._octets.ended or "the connection was closed")
         transport.write(octets)
+
+    def _ask(self, command: bytes) -> None:
+        """Commands go out where everything before them was answered, and nothing more: what was said before would be taken for the
+        answer. Raises Lost."""
+        if self._octets.buffer:
+            said = self._said_already()
+            raise self._nonsense(f"it says {'more than it was asked' if said is None else said} before the next command")
+        self._write(command)
+
+    def _said_already(self) -> Reply | None:
+        """A whole reply that came before anybody waited for it, if any; what is no reply is none."""
+        end = self._octets.buffer.find(b"\n", 0, LINE)
+        found = None if end < 0 else _REPLY_LINE.fullmatch(bytes(self._octets.buffer[: end + 1]))
+        return None if found is None else Reply(int(found[1]), _words(found[3] or b""))
 
     async def _reply(self) -> Reply:
         """Raises Lost, and has the connection closed, for what is no reply."""
@@ -388,7 +430,7 @@ class Connection:
     # --- before the first transaction
 
     async def _command(self, command: bytes) -> Reply:
-        self._write(command + b"\r\n")
+        self._ask(command + b"\r\n")
         return await self._answer()
 
     async def _introduce(self, hostname: str, context: ssl.SSLContext | None) -> None:
@@ -405,12 +447,12 @@ class Connection:
             elif peer.tls is not Tls.IF_OFFERED:
                 raise Unreachable(f"{peer} does not offer STARTTLS", tls=True, status="4.7.4")
         if peer.username is not None:
-            await self._login(peer.username, peer.password or "")
+            await self._login(peer.username)
 
     async def _hello(self, hostname: str) -> None:
         """HELO where EHLO is not known."""
         self.extensions = {}
-        self._write(f"EHLO {hostname}\r\n".encode())
+        self._ask(f"EHLO {hostname}\r\n".encode())
         async with asyncio.timeout(self._timeout):
             code, lines = await self._lines()
         if code == 421:
@@ -466,21 +508,49 @@ class Connection:
             raise Unanchored(f"{peer} has an authority that the DNS vouches for", found)
         raise _distrusted(peer, "no TLSA record is for it (DANE)")
 
-    async def _login(self, username: str, password: str) -> None:
-        """PLAIN, else LOGIN: under TLS that was verified, or to this machine, one is as good as the other. Raises Unreachable."""
+    async def _login(self, username: str) -> None:
+        """By the best mechanism there is; where the first is refused, by the next. Raises Unreachable, Lost."""
+        peer = self.peer
         offered = self.extensions.get("AUTH", "").upper().split()
-        if "PLAIN" in offered:
-            reply = await self._command(b"AUTH PLAIN " + base64.b64encode(f"\0{username}\0{password}".encode()))
-        elif "LOGIN" in offered:
-            reply = await self._command(b"AUTH LOGIN")
-            for word in (username, password):
-                if reply.code == 334:
-                    reply = await self._command(base64.b64encode(word.encode()))
-        else:
-            raise Unreachable(f"{self.peer} offers neither AUTH PLAIN nor LOGIN")
-        if reply.code != 235:
-            # Its words are not repeated: nothing keeps a server from quoting what it was given.
-            raise Unreachable(f"{self.peer} refuses the login ({reply.code})")
+        token = None if peer.token is None else await asyncio.to_thread(_token, peer.token)
+        ways = initiators(offered, username, password=peer.password, token=token)
+        if not ways:
+            wanted = "OAUTHBEARER nor XOAUTH2" if token is not None else "SCRAM-SHA-256, PLAIN nor LOGIN"
+            raise Unreachable(f"{peer} offers neither AUTH {wanted}", status="4.7.0")
+        code = 0
+        for way in ways:
+            code = await self._authenticated(way)
+            if code == 235:
+                return
+            if not 500 <= code <= 599:
+                break
+        # Its words are not repeated: nothing keeps a server from quoting what it was given.
+        raise Unreachable(f"{peer} refuses the login ({code})", status="4.7.0")
+
+    async def _authenticated(self, way: Initiator) -> int:
+        """The code of the last reply. Raises Unreachable, Lost."""
+        initial = way.initial
+        command = f"AUTH {way.mechanism}".encode()
+        spelled = b"" if initial is None else base64.b64encode(initial)
+        if initial is not None and len(command) + len(spelled) < LONGEST_INITIAL:
+            command, initial = command + b" " + spelled, None
+        reply = await self._command(command)
+        for _ in range(MOST_CHALLENGES):
+            if reply.code != 334:
+                break
+            try:
+                if initial is not None:
+                    answer, initial = initial, None
+                else:
+                    answer = await asyncio.to_thread(way.respond, base64.b64decode(reply.text, validate=True))
+            except (Unfit, binascii.Error) as fault:
+                self.abort()
+                raise Unreachable(f"the login at {self.peer} comes to nothing: {fault}", status="4.7.0") from None
+            reply = await self._command(base64.b64encode(answer))
+        if reply.code == 235 and not way.is_satisfied:
+            self.abort()
+            raise Unreachable(f"{self.peer} takes the login without a proof that it knows the password", status="4.7.0")
+        return reply.code
 
 
 async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLContext | None) -> Connection:
@@ -518,6 +588,14 @@ async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLCo
 
 def _distrusted(peer: Peer, why: str) -> Unreachable:
     return Unreachable(f"the certificate of {peer} is not trusted: {why}", tls=True, status="4.7.5")
+
+
+def _token(file: Path) -> str:
+    """Raises OSError, ValueError."""
+    text = file.read_text(encoding="ascii").strip()
+    if not text or _CONTROL.search(text) is not None:
+        raise ValueError(f"{file} has no token")
+    return text
 
 
 def _path(address: str) -> str:

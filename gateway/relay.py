@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,12 @@ WHOLE: Final = 50 * 60.0
 """Seconds one attempt may last, all servers included."""
 CONNECT: Final = 30.0
 """Seconds until a server of several has greeted; RFC 5321 would wait 5 minutes, the next one need not."""
+
+
+MOST_STUMBLING: Final = 1_000
+"""Servers of which it is remembered that they cannot do what they say (PIPELINING)."""
+
+_TOO_MANY: Final = re.compile(r"[45]\.5\.3\b|(?:[45]\.[0-9]\.[0-9]{1,2} )?(?:error: )?too many recipients", re.IGNORECASE)
 
 
 class Fate(StrEnum):
@@ -85,6 +92,7 @@ class Relay:
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._idle: dict[Peer, list[tuple[Connection, asyncio.TimerHandle]]] = {}
         self._resting = 0
+        self._stumbling: dict[str, None] = {}
 
     @property
     def by_domain(self) -> bool:
@@ -176,15 +184,23 @@ class Relay:
                 return used, await used.send(envelope, octets)
             except Unreachable:
                 used.abort()  # it has been closed meanwhile, which says nothing about the server
-            except BaseException:
-                used.abort()
+            except BaseException as fault:
+                self._given_up(used, fault)
                 raise
         made = await self._connected(peers)
         try:
             return made, await made.send(envelope, octets)
-        except BaseException:
-            made.abort()
+        except BaseException as fault:
+            self._given_up(made, fault)
             raise
+
+    def _given_up(self, connection: Connection, fault: BaseException) -> None:
+        connection.abort()
+        if isinstance(fault, Lost) and fault.together:
+            # Some throw away what comes while they answer; next time such a server is asked one by one.
+            self._stumbling[connection.peer.address] = None
+            while len(self._stumbling) > MOST_STUMBLING:
+                del self._stumbling[next(iter(self._stumbling))]
 
     async def _connected(self, peers: Sequence[Peer]) -> Connection:
         """The first that takes us in. Raises Unreachable with what the last one said."""
@@ -203,6 +219,8 @@ class Relay:
                     asked = _weaker(asked) if fault.tls else None
                     continue
                 connection.patience(self._timeout)
+                if asked.address in self._stumbling:
+                    connection.extensions.pop("PIPELINING", None)
                 return connection
         raise fault or Unreachable("there is no server")
 
@@ -306,8 +324,8 @@ def _all(recipients: Sequence[Address], outcome: Outcome) -> dict[Address, Outco
 
 
 def _is_too_many(reply: Reply) -> bool:
-    """RFC 5321 section 4.5.3.1.10: 452, and from old servers 552."""
-    return (reply.code == 452 and reply.text.startswith("4.5.3")) or (reply.code == 552 and "too many recipients" in reply.text.lower())
+    """RFC 5321 section 4.5.3.1.10: 452, and from old servers 552; both say other things too."""
+    return reply.code in (452, 552) and _TOO_MANY.match(reply.text) is not None
 
 
 def _outcome(reply: Reply, dsn: bool) -> Outcome:

@@ -101,8 +101,8 @@ class Far:
 
 
 @asynccontextmanager
-async def far(**values: object) -> AsyncIterator[Far]:
-    made = Far(**values)  # type: ignore[arg-type]
+async def far(kind: type[Far] = Far, **values: object) -> AsyncIterator[Far]:
+    made = kind(**values)  # type: ignore[arg-type]
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0, limit=1 << 22)
     made.port = server.sockets[0].getsockname()[1]
     try:
