@@ -284,10 +284,13 @@ class Connection:
         first = await self._first()
         try:
             replies = [await self._answer() for _ in commands[1:-1]]
-            go = await self._answer()
+            go: Reply | None = await self._answer()
         except Lost as lost:
             raise Lost(str(lost), together=True) from None
         if not first.good:
+            if go is not None and go.code == 354 and any(reply.good for reply in replies):
+                self.abort()  # it has no sender and takes recipients: what ended there would be an empty message for them
+                go = None
             replies = [first] * len(replies)
         return replies, go
 
@@ -402,7 +405,7 @@ class Connection:
     async def _lines(self) -> tuple[int, list[bytes]]:
         """One reply: its code and its lines without it. Raises as _reply."""
         lines: list[bytes] = []
-        total = 0
+        total = kind = 0
         buffer = self._octets.buffer
         while True:
             end = buffer.find(b"\n", 0, LINE)
@@ -419,6 +422,9 @@ class Connection:
                 raise self._nonsense(f"what came is no reply: {_words(line)[:100]!r}")
             if total > REPLY:
                 raise self._nonsense("the reply is too long")
+            if lines and found[1][0] != kind:
+                raise self._nonsense("the lines of the reply contradict each other")  # RFC 5321 section 4.2.1: one code for all
+            kind = found[1][0]
             lines.append(found[3] or b"")
             if found[2] != b"-":
                 return int(found[1]), lines

@@ -509,7 +509,7 @@ class Proving(Far):
         line = self.commands[-1] if self.commands else ""
         if line.startswith("AUTH PLAIN"):
             return b"535 5.7.8 no\r\n"
-        if not line.startswith("AUTH") and key in ("CONNECT", "EHLO", "MAIL", "DATA", "END", "QUIT") or key.startswith("RCPT"):
+        if (not line.startswith("AUTH") and key in ("CONNECT", "EHLO", "MAIL", "DATA", "END", "QUIT")) or key.startswith("RCPT"):
             return super().answer(key, otherwise)
         self.steps += 1
         if self.steps == 1:
