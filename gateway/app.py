@@ -35,8 +35,8 @@ from gateway.login import Login
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
 from gateway.notices import Notices
-from gateway.outgoing import Tls
 from gateway.passwords import PasswordCost, Passwords
+from gateway.peers import Tls
 from gateway.policies import Policies, PolicyRules
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from gateway.dane import Tlsa, usable
-from gateway.outgoing import Peer, Tls
+from gateway.peers import Peer, Tls
 from gateway.policies import Policies
 from gateway.resolver import Absent, Addresses, Resolver, Silent, is_within
 from gateway.sts import Mode, Policy

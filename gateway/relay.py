@@ -12,7 +12,8 @@ from typing import Final
 
 from gateway.dane import trusting
 from gateway.exchangers import Exchangers, NoRoute
-from gateway.outgoing import Connection, Envelope, Lost, Peer, Reply, Tls, Unanchored, Unreachable, connect
+from gateway.outgoing import Connection, connect
+from gateway.peers import Envelope, Lost, Peer, Reply, Tls, Unanchored, Unreachable
 from policy.identity import Address
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from gateway.exchangers import ExchangerRules, Exchangers, NoRoute
-from gateway.outgoing import Peer, Tls
+from gateway.peers import Peer, Tls
 from gateway.policies import Policies
 from gateway.resolver import Resolver
 from gateway.sts import Mode, Policy

@@ -18,7 +18,8 @@ import uvloop
 
 from gateway import relay as relaying
 from gateway.certificate import self_signed
-from gateway.outgoing import Envelope, Lost, Peer, Tls, Unreachable, connect
+from gateway.outgoing import connect
+from gateway.peers import Envelope, Lost, Peer, Tls, Unreachable
 from gateway.relay import Fate, NextHop, Outcome, Parameters, Relay
 from gateway.sasl.exchange import Challenge, Claimed, ScramProof
 from gateway.sasl.scram import Scram, is_proved, keys_of

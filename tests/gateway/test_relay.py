@@ -13,7 +13,7 @@ import uvloop
 
 from gateway.dane import Tlsa
 from gateway.exchangers import Exchangers, NoRoute
-from gateway.outgoing import Peer, Tls
+from gateway.peers import Peer, Tls
 from gateway.relay import Fate, NextHop, Relay
 from tests.gateway.house import address
 from tests.live.authority import made
