@@ -18,6 +18,7 @@ class Far:
     each of their recipients, once for every time."""
 
     port: int = 0
+    host: str = "127.0.0.1"
     offers: str = OFFERS
     answers: dict[str, list[str | bytes | None]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
@@ -103,7 +104,7 @@ class Far:
 @asynccontextmanager
 async def far(kind: type[Far] = Far, **values: object) -> AsyncIterator[Far]:
     made = kind(**values)  # type: ignore[arg-type]
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, limit=1 << 22)
+    server = await asyncio.start_server(made.serve, made.host, made.port, limit=1 << 22)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
