@@ -19,7 +19,7 @@ MOST_CERTIFICATES: Final = 20
 _DIGESTS: Final = {1: ("sha256", 32), 2: ("sha512", 64)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Tlsa:
     """One record: `usage` 0 to 3, `selector` 0 the certificate or 1 its public key, `matching` 0 as it is, 1 SHA-256, 2 SHA-512."""
 
@@ -46,7 +46,8 @@ def usable(records: Sequence[Tlsa], *, chains: bool | None = None) -> tuple[Tlsa
     strongest: dict[tuple[int, int], int] = {}
     for one in taken:
         strongest[one.usage, one.selector] = max(strongest.get((one.usage, one.selector), 0), one.matching)
-    return tuple(one for one in taken if one.matching in (0, strongest[one.usage, one.selector]))
+    # In one order, for the DNS has them in any: a connection is used again for the same records.
+    return tuple(sorted(one for one in set(taken) if one.matching in (0, strongest[one.usage, one.selector])))
 
 
 def is_end_entity(records: Sequence[Tlsa], certificate: bytes) -> bool:

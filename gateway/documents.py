@@ -82,15 +82,23 @@ def fetched(
             link.settimeout(_left(end))
             link.sendall(asked.encode("ascii"))
             answer = _answer(link, largest, end)
-        response = HTTPResponse(_Said(answer), method="GET")  # type: ignore[arg-type]  # all it wants of a socket is makefile
-        response.begin()
-        if response.status != 200:
-            raise Unavailable(f"it answers {response.status}")
-        octets = response.read(largest + 1)
     except TimeoutError:
         raise Unavailable("its answer takes too long") from None
+    except (OSError, ValueError) as fault:
+        raise Unavailable(f"{type(fault).__name__}: {fault}") from None
+    return _document(answer, largest)
+
+
+def _document(answer: bytes, largest: int) -> Document:
+    """Raises Unavailable."""
+    try:
+        response = HTTPResponse(_Said(answer), method="GET")  # type: ignore[arg-type]  # all it wants of a socket is makefile
+        response.begin()
+        octets = response.read(largest + 1) if response.status == 200 else b""
     except (OSError, HTTPException, ValueError) as fault:
         raise Unavailable(f"{type(fault).__name__}: {fault}") from None
+    if response.status != 200:
+        raise Unavailable(f"it answers {response.status}")
     if len(octets) > largest:
         raise Unavailable("its answer is too long")
     said = response.getheader("Content-Length")

@@ -102,7 +102,7 @@ class Connection:
         """One transaction; what was said of each recipient, in their order. Raises Unreachable where nothing was begun, Lost."""
         if "8BITMIME" not in self.extensions and not octets.isascii() and not envelope.smtputf8:
             try:
-                octets = without_eight_bit(octets)
+                octets = await asyncio.to_thread(without_eight_bit, octets)
             except CannotKeep:
                 refusal = Reply(554, f"5.6.3 {self.peer} takes 7-bit messages only (8BITMIME), and this one cannot be converted", ours=True)
                 return [refusal] * len(envelope.recipients)

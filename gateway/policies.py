@@ -76,6 +76,8 @@ class Policies:
         """Domain → the id whose policy could not be had, and until when it is not asked for."""
         self._asking: dict[str, asyncio.Task[Kept | None]] = {}
         self._used: dict[str, float] = {}
+        self._mute: dict[str, float] = {}
+        """Domain → until when its record is not asked for, for nobody had an answer: each message would wait for that again."""
         self._context: ssl.SSLContext | None = None
         self._closed = False
 
@@ -126,9 +128,15 @@ class Policies:
     # --- what the domain says
 
     async def _announced(self, domain: str) -> str | None:
+        if self._now() < self._mute.get(domain, 0.0):
+            return None
         try:
             return read_record(await self._resolver.texts(f"_mta-sts.{domain}"))
-        except (Absent, Silent, ValueError):
+        except Silent:
+            self._mute[domain] = self._now() + AGAIN
+            _shorten(self._mute)
+            return None
+        except (Absent, ValueError):
             return None
 
     async def _renewed(self, domain: str, announced: str) -> Kept | None:

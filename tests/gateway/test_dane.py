@@ -72,7 +72,7 @@ def test_of_two_digests_the_stronger_decides() -> None:
     weak, strong = record(SERVER.tlsa(3, 1, 1)), record(OTHER.tlsa(3, 1, 2))
     assert usable([weak, strong]) == (strong,)
     other_kind = record(SERVER.tlsa(3, 0, 1))
-    assert usable([weak, strong, other_kind]) == (strong, other_kind)
+    assert usable([weak, strong, other_kind, strong]) == (other_kind, strong) == usable([strong, other_kind])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import documents
 from gateway.certificate import self_signed
@@ -55,6 +57,7 @@ async def test_a_document(octets: bytes, document: Document) -> None:
 
 async def test_one_in_pieces_ends_with_the_connection() -> None:
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3\r\n yo\r\n0\r\n\r\n")
         writer.close()
 
@@ -151,6 +154,37 @@ async def test_what_is_no_http_is_an_outage(octets: bytes) -> None:
     except Unavailable:
         pass
     server.close()
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.lists(
+            st.sampled_from(
+                [
+                    b"HTTP/1.1 200 OK",
+                    b"HTTP/1.1 100 Go",
+                    b"\r\n",
+                    b"\n",
+                    b"Transfer-Encoding: chunked",
+                    b"Content-Length: 3",
+                    b"-1",
+                    b"5",
+                    b";",
+                    b"\xff",
+                    b"\0",
+                    b": ",
+                ]
+            ),
+            max_size=20,
+        ).map(b"".join),
+    )
+)
+def test_no_answer_is_too_odd(octets: bytes) -> None:
+    try:
+        assert len(documents._document(octets, 100).octets) <= 100
+    except Unavailable:
+        pass
 
 
 @pytest.mark.parametrize(

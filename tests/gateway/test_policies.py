@@ -234,3 +234,16 @@ async def test_a_policy_is_obeyed_although_it_cannot_be_kept(world: World) -> No
 async def test_no_name_leads_out_of_our_directory(world: World, domain: str) -> None:
     assert await world.policies().of(domain) is None
     assert not (world.place / "sts").exists()
+
+
+async def test_a_silent_dns_is_waited_for_once_and_not_by_every_message(world: World) -> None:
+    world.names.broken.add("_mta-sts.far.test")
+    policies = world.policies()
+    for _ in range(5):
+        assert await policies.of("far.test") is None
+    asked = world.names.asked["_mta-sts.far.test TXT"]
+    assert await policies.of("far.test") is None
+    assert world.names.asked["_mta-sts.far.test TXT"] == asked
+    world.names.broken.clear()
+    world.at += AGAIN + 1
+    assert await policies.of("far.test") is not None
