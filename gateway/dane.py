@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 DANE_TA: Final = 2
 DANE_EE: Final = 3
-MOST_CERTIFICATES: Final = 20
-"""Of a chain that are looked at; OpenSSL takes no longer ones to be verified than some hundred, real ones have up to five."""
+MOST_CERTIFICATES: Final = 10
+"""Of a chain that are looked at; real ones have up to five."""
+MOST_RECORDS: Final = 50
+"""Of a server that are looked at, each with every certificate: some tens of ms at worst; real ones have up to six."""
 
 _DIGESTS: Final = {1: ("sha256", 32), 2: ("sha512", 64)}
 
@@ -47,7 +49,7 @@ def usable(records: Sequence[Tlsa], *, chains: bool | None = None) -> tuple[Tlsa
     for one in taken:
         strongest[one.usage, one.selector] = max(strongest.get((one.usage, one.selector), 0), one.matching)
     # In one order, for the DNS has them in any: a connection is used again for the same records.
-    return tuple(sorted(one for one in set(taken) if one.matching in (0, strongest[one.usage, one.selector])))
+    return tuple(sorted(one for one in set(taken) if one.matching in (0, strongest[one.usage, one.selector]))[:MOST_RECORDS])
 
 
 def is_end_entity(records: Sequence[Tlsa], certificate: bytes) -> bool:

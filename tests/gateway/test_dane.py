@@ -75,6 +75,10 @@ def test_of_two_digests_the_stronger_decides() -> None:
     assert usable([weak, strong, other_kind, strong]) == (other_kind, strong) == usable([strong, other_kind])
 
 
+def test_nobody_has_us_look_at_thousands() -> None:
+    assert len(usable([Tlsa(3, 1, 1, number.to_bytes(32, "big")) for number in range(1500)])) <= 50
+
+
 @pytest.mark.parametrize(
     ("pattern", "name", "yes"),
     [
