@@ -241,7 +241,8 @@ def _relay(settings: Settings) -> Iterator[Finding]:
     if relay.username is not None and relay.password is None and settings.relay_token is None:
         yield _error("relay", "has a user without a password; put the whole address into a file named relay in secrets_dir")
     for name, address in _all_listeners(settings):
-        if isinstance(address, TcpAddress) and address.port == relay.port and relay.loopback and (address.loopback or address.everywhere):
+        near = any(one.loopback for one in relay.addresses)
+        if isinstance(address, TcpAddress) and address.port == relay.port and near and (address.loopback or address.everywhere):
             yield _error("relay", f"is this server itself ({name} has {address}): mail would go in circles")
 
 

@@ -487,7 +487,8 @@ class Settings(BaseSettings):
     oauth: Oauth = Field(default_factory=Oauth)
     relay: Relay = Field(
         default=None,
-        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; mx: the servers "
+        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; of several hosts "
+        "(host,host:587) the next is asked where one cannot be reached; mx: the servers "
         "that each domain names in the DNS; none: such recipients are refused with 550 5.7.1.",
     )
     relay_authorities: OptionalPath = Field(

@@ -200,7 +200,7 @@ def _relay(settings: Settings, resolver: Resolver, policies: Policies | None) ->
         return Relay(exchangers, settings.hostname, settings.queue.reply_timeout, authorities=mx.authorities)
     password = None if relay.password is None else relay.password.get_secret_value()
     tls_needed = not relay.loopback
-    hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_token)
+    hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_token, relay.others)
     return Relay(hop, settings.hostname, settings.queue.reply_timeout, authorities=settings.relay_authorities)
 
 

@@ -58,7 +58,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class NextHop:
     """`starttls`: TLS is required after connecting, and verified; off only where the next hop is this machine. `token`: a file with
-    one, in place of the password."""
+    one, in place of the password. `others`: hosts for when the first cannot be reached."""
 
     host: str
     port: int
@@ -67,6 +67,7 @@ class NextHop:
     username: str | None = None
     password: str | None = None
     token: Path | None = None
+    others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"NextHop({self.host}:{self.port})"
@@ -86,7 +87,7 @@ class Relay:
 
     def __init__(self, hop: NextHop | Exchangers, hostname: str, timeout: float = 300.0, *, authorities: Path | None = None) -> None:
         self._exchangers = hop if isinstance(hop, Exchangers) else None
-        self._peers = [] if isinstance(hop, Exchangers) else [_peer(hop)]
+        self._peers = [] if isinstance(hop, Exchangers) else [_peer(hop, host) for host in (hop.host, *hop.others)]
         self._authorities = authorities
         self._hostname = hostname
         self._timeout = timeout
@@ -295,9 +296,9 @@ def _weaker(peer: Peer) -> Peer | None:
     return replace(peer, tls=Tls.NEVER) if peer.tls is Tls.IF_OFFERED else None
 
 
-def _peer(hop: NextHop) -> Peer:
+def _peer(hop: NextHop, host: str) -> Peer:
     tls = Tls.VERIFIED if hop.starttls or hop.implicit_tls else Tls.NEVER
-    return Peer(hop.host, hop.host, hop.port, tls, hop.implicit_tls, hop.username, hop.password, token=hop.token)
+    return Peer(host, host, hop.port, tls, hop.implicit_tls, hop.username, hop.password, token=hop.token)
 
 
 def _context(verified: bool, authorities: Path | None) -> ssl.SSLContext:

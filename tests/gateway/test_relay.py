@@ -126,6 +126,16 @@ async def test_a_login_that_is_refused_may_pass(sink: Sink) -> None:
     assert sink.taken == []
 
 
+async def test_another_host_is_asked_where_the_first_cannot_be_reached(sink: Sink) -> None:
+    with listening(host="127.0.0.2", port=sink.port) as first:
+        first.answers = {"CONNECT": ["421 4.3.2 busy"], "EHLO": []}
+        hop = NextHop("127.0.0.9", sink.port, implicit_tls=False, starttls=False, others=("127.0.0.2", "127.0.0.1"))
+        one = Relay(hop, "mx.acme.test", 2)
+        assert (await one.send(ANNA, [A], MAIL))[A].fate is Fate.SENT
+        assert (len(sink.taken), first.taken) == (1, [])
+        await one.close()
+
+
 async def test_the_password_has_no_repr() -> None:
     assert "secret" not in repr(NextHop("mail.test", 25, False, True, "us", "secret"))
 
