@@ -93,6 +93,11 @@ class Listen(Group):
     mx: Listeners = Field(default=(), description="SMTP in without authentication, for local recipients only (RFC 5321).")
     imap: Listeners = Field(default=_listeners("127.0.0.1:1143"), description="IMAP with STARTTLS (RFC 3501).")
     imaps: Listeners = Field(default=_listeners("127.0.0.1:1993"), description="IMAP over implicit TLS (RFC 8314).")
+    policy: Listeners = Field(
+        default=(),
+        description="For a Postfix that asks us who may send from an address and who lives here (socketmap) and whether mail may come in "
+        "(policy delegation); unix:/path is better, for only this machine can reach it.",
+    )
     admin: Listeners = Field(
         default=(),
         description="HTTP for administrators; this version has no HTTP door, so nothing listens here yet.",
@@ -473,6 +478,10 @@ class Settings(BaseSettings):
     )
     listen: Listen = Field(default_factory=Listen)
     lmtp_networks: Networks = Field(default=LOOPBACK, description="Who may hand mail in by LMTP over TCP.")
+    policy_networks: Networks = Field(
+        default=LOOPBACK,
+        description="Who may ask at listen.policy over TCP: what is told there, nobody else should know.",
+    )
     proxy_networks: Networks = Field(
         default=(),
         description="Proxies in front of the SMTP and LMTP listeners: connections from there begin with a PROXY header (version 1 or 2) or "
@@ -493,7 +502,8 @@ class Settings(BaseSettings):
     )
     relay_authorities: OptionalPath = Field(
         default=None,
-        description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system.",
+        description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system. With "
+        "it, TLS is asked of a smarthost on this machine too.",
     )
     relay_token: OptionalPath = Field(
         default=None,

@@ -34,6 +34,11 @@ from gateway.issuer import Issuer, IssuerRules
 from gateway.login import Login
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
+from gateway.neighbour.access import Access
+from gateway.neighbour.listener import NAME as POLICY
+from gateway.neighbour.listener import NeighbourListener
+from gateway.neighbour.logins import Logins
+from gateway.neighbour.maps import Maps
 from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
@@ -199,7 +204,7 @@ def _relay(settings: Settings, resolver: Resolver, policies: Policies | None) ->
         exchangers = Exchangers(resolver, rules, policies)
         return Relay(exchangers, settings.hostname, settings.queue.reply_timeout, authorities=mx.authorities)
     password = None if relay.password is None else relay.password.get_secret_value()
-    tls_needed = not relay.loopback
+    tls_needed = not relay.loopback or settings.relay_authorities is not None
     hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_token, relay.others)
     return Relay(hop, settings.hostname, settings.queue.reply_timeout, authorities=settings.relay_authorities)
 
@@ -287,7 +292,11 @@ async def _mail_doors(app: App, certificate: Certificate, bound: Bound) -> Async
     )
     entered: list[AbstractAsyncContextManager[None]] = []
     try:
-        for door in (_smtp_doors(app, certificate, bound, connections), _imap_doors(app, certificate, bound, connections)):
+        for door in (
+            _smtp_doors(app, certificate, bound, connections),
+            _imap_doors(app, certificate, bound, connections),
+            _neighbour_door(app, bound, connections),
+        ):
             await door.__aenter__()
             entered.append(door)
         yield
@@ -409,6 +418,26 @@ async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connecti
     finally:
         await listener.close(limits.stop_timeout)
         changes.close()
+
+
+@asynccontextmanager
+async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
+    settings = app.settings
+    logins = Logins(app.store, app.submission)
+    access = Access(app.store, app.login, app.submission, app.delivery, trusted=settings.lmtp_networks, closed_reply=settings.closed_reply)
+    listener = NeighbourListener(
+        Maps(app.store, app.delivery, logins).answer,
+        access.action,
+        Wheel(asyncio.get_running_loop()),
+        Neighbours(settings.policy_networks, connections),
+    )
+    unwatch = app.store.watch(logins.told)
+    try:
+        bound[POLICY] = [*await listener.start(settings.listen.policy)]
+        yield
+    finally:
+        await listener.close(settings.limits.stop_timeout)
+        unwatch()
 
 
 @asynccontextmanager

@@ -112,10 +112,10 @@ class Delivery:
         """For one message that came in at this door."""
         return Routing(snapshot, door, poster, self.rules.relays)
 
-    async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster) -> None:
-        """At RCPT. Raises Refused."""
+    async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster, size: int = 0) -> None:
+        """At RCPT; `size`: octets, 0 where they are not known. Raises Refused."""
         route = await self.routing(snapshot, door, poster).find(recipient, expand=False)
-        verdict = self.judge(route.account, door, 0) if isinstance(route, Mailbox) else route
+        verdict = self.judge(route.account, door, size) if isinstance(route, Mailbox) else route
         if isinstance(verdict, Refuse | Defer):
             raise Refused(verdict)
 

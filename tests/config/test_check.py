@@ -70,6 +70,7 @@ ERRORS = [
         "is more than limits.imap_line",
     ),
     ({"limits__header_size": "51 MiB"}, "limits.header_size", "a header is part of its message"),
+    ({"listen__policy": "127.0.0.1:10040", "policy_networks": ""}, "policy_networks", "nobody may use the TCP address in listen.policy"),
     ({"relay": "mx", "hostname": "mail"}, "relay", "needs a full name"),
     ({"relay": "smtp://smarthost.example.org", "relay_authorities": "/nowhere.pem"}, "relay_authorities", "there is no file"),
     ({"relay": "mx", "hostname": "mx.acme.test", "mx__dane": True}, "mx.dane", "needs mx.resolvers"),
@@ -98,6 +99,9 @@ ERRORS = [
 ]
 WARNINGS = [
     ({"listen__lmtp": "0.0.0.0:24"}, "listen.lmtp", "can be reached from other machines"),
+    ({"listen__policy": "0.0.0.0:10040"}, "listen.policy", "can be reached from other machines"),
+    ({"listen__policy": "127.0.0.1:10040", "policy_networks": "10.0.0.0/8"}, "policy_networks", "leaves out this machine"),
+    ({"policy_networks": "0.0.0.0/0"}, "policy_networks", "whole internet"),
     ({"lmtp_networks": "0.0.0.0/0"}, "lmtp_networks", "whole internet"),
     ({"lmtp_networks": "10.0.0.0/8"}, "lmtp_networks", "leaves out this machine"),
     ({"limits__exempt_networks": "::/0"}, "limits.exempt_networks", "whole internet"),
