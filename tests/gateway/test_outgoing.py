@@ -254,8 +254,9 @@ async def test_whatever_happens_it_may_pass(at: str, offers: str, answer: str | 
     async with far(offers=offers) as there:
         there.answers = {at: [answer]}
         began = time.monotonic()
-        (one,) = await handed(relay(there.port, 0.2))
-        assert time.monotonic() - began < 3
+        # Time only runs out where an answer never comes; a slow machine must not make it run out elsewhere.
+        (one,) = await handed(relay(there.port, 0.5 if answer in (b"", b"250") else 20.0))
+        assert time.monotonic() - began < 15
         # HELO follows an EHLO that is refused, and is taken.
         assert one.fate is (Fate.SENT if at == "EHLO" and answer == "451 4.3.0 later" else Fate.LATER)
         if answer == b"" and at == "MAIL" and offers == OFFERS:
