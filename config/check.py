@@ -42,6 +42,7 @@ _ORDER: Final = (
 )
 # sun_path holds 108 octets with the final NUL on Linux, 104 on the BSDs.
 _UNIX_PATH_MAX: Final = 103
+_SHORTEST_SIGNATURE: Final = 86_400
 _UNFIT_IN_A_PREFIX: Final = re.compile(r"[\x00-\x1f\x7f%*\"\\(){]")
 
 
@@ -280,6 +281,11 @@ def _names(settings: Settings) -> Iterator[Finding]:
         yield _error("hostname", f"{hostname!r} is no host name (letters, digits, hyphens and dots)")
     elif "." not in hostname:
         yield _warning("hostname", f"{hostname!r} has no domain; other servers expect a full name such as mail.example.org")
+    if 0 < settings.dkim.expires < _SHORTEST_SIGNATURE:
+        yield _warning("dkim.expires", "mail that waits for a day on its way would arrive with a signature that has ended")
+    sealer = settings.arc.domain
+    if sealer and not (is_host(sealer) and sealer.isascii()):
+        yield _error("arc.domain", f"{sealer!r} is no domain name (letters, digits, hyphens and dots; others as A-labels)")
     prefix = settings.imap.shared_prefix
     if not prefix.endswith("/") or prefix.startswith("/") or "//" in prefix:
         yield _error("imap.shared_prefix", f'{prefix!r} must be a name that ends with one "/"')

@@ -229,6 +229,41 @@ class Mx(Group):
     port: int = Field(default=25, ge=1, le=65_535, description="Port of all of them; 25 unless in tests.")
 
 
+class Dkim(Group):
+    """Signatures on mail that leaves (RFC 6376); keys: procura dkim."""
+
+    expires: Duration = Field(
+        default=0,
+        ge=0,
+        le=400 * 86_400,
+        description="Time for which a signature is good (x=), counted from when the message leaves; a week at least, for mail may wait on "
+        "its way. 0: without an end.",
+    )
+    parents: bool = Field(
+        default=False,
+        description="Where From's own domain has no key, one of a domain above it signs: mail of host.acme.test with the key of acme.test.",
+    )
+
+
+class Arc(Group):
+    """Seals (RFC 8617) on mail from outside that lists send on to other places, made with keys of procura dkim."""
+
+    seal: bool = Field(
+        default=True,
+        description="Such mail is sealed where there is an RSA key for it; its sender then waits until the DNS has told the keys of the "
+        "signatures that it came with, at most 10 seconds.",
+    )
+    domain: str = Field(
+        default="",
+        description="The domain that seals, as A-label; none: the list's own.",
+    )
+    trusted_authserv_ids: Texts = Field(
+        default=(),
+        description="Servers in front of this one whose Authentication-Results go into the seal, by the name they write into it; only from "
+        "who hands mail in by LMTP. They have to remove such fields that strangers made up (RFC 8601 section 5).",
+    )
+
+
 class Queue(Group):
     """How mail for other places is handed on and tried again."""
 
@@ -526,6 +561,8 @@ class Settings(BaseSettings):
     imap: Imap = Field(default_factory=Imap)
     mx: Mx = Field(default_factory=Mx)
     queue: Queue = Field(default_factory=Queue)
+    dkim: Dkim = Field(default_factory=Dkim)
+    arc: Arc = Field(default_factory=Arc)
     password: Password = Field(default_factory=Password)
     limits: Limits = Field(default_factory=Limits)
     log: Log = Field(default_factory=Log)

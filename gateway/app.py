@@ -17,6 +17,7 @@ from typing import Final
 
 from config.addresses import ListenAddress, MailExchangers, TcpAddress
 from config.settings import Settings
+from gateway.authenticating import Authenticating
 from gateway.carrier import Wheel
 from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
@@ -50,6 +51,7 @@ from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.resolver import Resolver
 from gateway.sessions import Sessions
+from gateway.signing import Signing, SigningRules
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.hooks import InboundHooks, LmtpHooks, SubmissionHooks
 from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours
@@ -57,6 +59,7 @@ from gateway.smtp.lmtp import HardenedLMTP
 from gateway.smtp.terms import House, Intake, Limits, Terms
 from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
+from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
 from store.blobs import Files
 from store.connect import connect
@@ -97,6 +100,10 @@ class App:
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
         self.folders = Folders(store, files, self.index)
+        resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
+        dkim, arc = settings.dkim, settings.arc
+        self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
+        authenticating = Authenticating(TextRecords(resolvers), arc.trusted_authserv_ids) if arc.seal else None
         self.delivery = Delivery(
             store,
             files,
@@ -107,6 +114,8 @@ class App:
                 quota_rejects=settings.quota_full == "reject",
                 lifetime=int(settings.queue.lifetime * 1_000_000),
             ),
+            self.signing,
+            authenticating,
         )
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
@@ -118,12 +127,14 @@ class App:
             _relay(settings, resolver, self.policies),
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency, settings.queue.destination_concurrency),
             Releases(store, self.submission, self.delivery),
+            self.signing,
         )
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
-        self.directory = Directory(store, self.folders, self.passwords.verifiers)
+        names = {name.lower() for name in (settings.hostname, arc.domain) if name}
+        self.directory = Directory(store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 

@@ -723,6 +723,8 @@ def _rewritten(
         domain = (verdict.new_from or next(iter(read.claimed.from_), facts.primary)).domain
         write(b"message-id", headers.message_id_field(secrets.token_hex(16), domain))
     remove += headers.signatures_over(octets, header, written)
+    if Kind.SEND_AS in verdict.kinds:
+        remove += headers.signatures_naming_others(octets, header, [str(one) for one in read.claimed.from_])
     if any(one.verdict.add_sent_by for one in answered):
         remove += headers.fields_named(header, (b"dkim-signature",))  # the body they sign will be another
     body = octets

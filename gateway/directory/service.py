@@ -1,6 +1,6 @@
 """The directory as every door of administration sees it: one service for each kind of object."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from gateway.directory.accounts import Accounts
 from gateway.directory.classes import Classes
@@ -9,17 +9,27 @@ from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
+from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from gateway.textrecords import TextRecords
 from store.model import Verifiers
 from store.port import Store
 
 
 class Directory:
-    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers). Every change is on record as the operator's."""
+    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
+    those in which this server writes besides its domains. Every change is on record as the operator's."""
 
-    def __init__(self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[Verifiers]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folders: Folders,
+        hashed: Callable[[str], Awaitable[Verifiers]],
+        texts: TextRecords | None = None,
+        names: Collection[str] = (),
+    ) -> None:
         records = Records(store)
         self.store = store
         self.domains = Domains(store, records)
@@ -29,6 +39,7 @@ class Directory:
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records)
+        self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store)
 
     async def now(self) -> int:

@@ -1,4 +1,4 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -6,6 +6,7 @@ from typing import Any, Final
 from gateway.explain import Act, Explained
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
+from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Verb
 from store.model import Heap, QueueRow, QueueState
@@ -250,6 +251,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             None,
             _queue,
         ),
+        DKIM,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

@@ -384,7 +384,7 @@ async def test_who_throws_away_what_comes_together_is_asked_one_by_one() -> None
             writer.write(replies.get(command[:4], b"250 ok\r\n") if not came.endswith(b"\r\n.\r\n") else b"250 taken\r\n")
 
     async with saying(forgetful) as port:
-        one = relay(port, 0.3)
+        one = relay(port, 1.0)
         assert (await handed(one))[0].fate is Fate.LATER
         assert (await handed(one))[0].fate is Fate.SENT
         await one.close()

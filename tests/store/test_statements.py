@@ -37,6 +37,7 @@ def test_each_statement_that_looks_something_up_has_an_index(name: str, migrated
 
 SCANS = {
     "cos.all_of_them": "all of them",
+    "dkim.all_of_them": "all of them",
     "domains.all_of_them": "all of them",
     "messages.change_keys": "the list of keys it is given",
     "audit.head": "the last one, by the primary key",
