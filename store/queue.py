@@ -13,7 +13,7 @@ from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
 from store.folders import by_special_use, special_folder, take_room
 from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
-from store.model import Flag, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
+from store.model import Flag, Heap, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
 from store.port import Deed, QueueChanged, Tx
 from store.runs import key, span
 
@@ -285,6 +285,11 @@ def held_accounts(tx: Tx) -> list[AccountId]:
 def totals(tx: Tx) -> dict[QueueState, tuple[int, int]]:
     """State -> (rows, octets)."""
     return {QueueState(state): (rows, size) for state, rows, size in tx.all("queue.totals")}
+
+
+def by_destination(tx: Tx, limit: int = 1000) -> list[Heap]:
+    """The largest first. Reads the whole queue."""
+    return [Heap(*row) for row in tx.all("queue.by_destination", limit=limit)]
 
 
 # --- for other deeds

@@ -121,6 +121,11 @@ SELECT min(expires) FROM queue WHERE state = 'held' AND stopped = 0
 -- totals
 SELECT state, count(*), coalesce(sum(size), 0) FROM queue GROUP BY state ORDER BY state
 
+-- by_destination
+SELECT destination, count(*), coalesce(sum(size), 0), sum(state = 'held'), sum(state = 'leased'), min(created),
+       coalesce(min(CASE state WHEN 'due' THEN due END), 0)
+FROM queue GROUP BY destination ORDER BY count(*) DESC, destination LIMIT :limit
+
 -- held_accounts
 SELECT DISTINCT account FROM queue WHERE state = 'held' AND stopped = 0 AND account IS NOT NULL ORDER BY account
 
