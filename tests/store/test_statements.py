@@ -56,6 +56,7 @@ SCANS = {
     "queue.retry_all": "all of them, by hand",
     "queue.free_leases": "all of them, at the start",
     "queue.totals": "all of them, for an operator",
+    "queue.by_destination": "all of them, for an operator",
 }
 
 
