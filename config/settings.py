@@ -415,7 +415,10 @@ class Limits(Group):
         default=1_000,
         description="Recipients of one message, then 452 4.5.3; RFC 5321 section 4.5.3.1.8 asks for 100, Postfix takes 1000.",
     )
-    hops: Count = Field(default=50, description="Received fields after which a message is taken for a loop (5.4.6); Postfix: 50.")
+    hops: Count = Field(
+        default=100,
+        description="Received fields after which a message is taken for a loop (5.4.6); RFC 5321 section 6.3 asks for at least 100.",
+    )
     bad_commands: Count = Field(
         default=20,
         description="Commands with errors until the connection ends; Dovecot and Postfix: 20.",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway.sending import may_send
-from policy.delivery import Door
+from policy.delivery import POSTMASTER, Door
 from policy.grants import SendRight, Standing
 from policy.identity import AccountId, Address, ListId
 from policy.reasons import Defer, Reason, Refuse
@@ -47,7 +47,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class ToOwners:
-    """Bounces and requests of a list."""
+    """Bounces and requests of a list, and what is for the postmaster."""
 
     address: Address
     owners: tuple[AccountRow, ...]
@@ -77,6 +77,7 @@ class Routing:
     door: Door
     poster: Poster
     relays: bool
+    hostname: str = ""
     scopes: set[int] = field(default_factory=set)
     valid_until: int | None = None
 
@@ -84,7 +85,7 @@ class Routing:
         """`expand` False (at RCPT): a list's members are not looked up yet."""
         found = await self.snapshot.ask(addresses.resolve, recipient)
         if found is None:
-            return await self._unknown(recipient)
+            return await self._unknown(recipient, expand)
         self.scopes.add(found.id)
         if found.kind is addresses.ObjectKind.ACCOUNT:
             row = await self.snapshot.ask(accounts.by_id, AccountId(found.id))
@@ -93,8 +94,11 @@ class Routing:
             return await self._owners(ListId(found.id), found.address)
         return await self._posting(ListId(found.id), found.address, expand)
 
-    async def _unknown(self, recipient: Address) -> Route | Refuse:
-        if await self.snapshot.ask(domains.serving, recipient.domain) is None:
+    async def _unknown(self, recipient: Address, expand: bool) -> Route | Refuse:
+        served = await self.snapshot.ask(domains.serving, recipient.domain) is not None
+        if recipient.local.lower() == POSTMASTER and (served or recipient.domain == self.hostname.lower()):
+            return await self._postmaster(recipient, expand)
+        if not served:
             if self.relays and self.door in (Door.SUBMISSION, Door.QUEUE):
                 return Elsewhere(recipient)
             return Refuse(Reason.RELAY_NOT_PERMITTED)
@@ -106,6 +110,14 @@ class Routing:
                     self.scopes.add(found.id)
                     return await self._owners(ListId(found.id), found.address)
         return Refuse(Reason.RECIPIENT_UNKNOWN)
+
+    async def _postmaster(self, recipient: Address, expand: bool) -> ToOwners | Refuse:
+        """Every domain has one (RFC 5321 section 4.5.1), and so has this server: where the address was given to nobody, those who
+        administer the server are meant."""
+        if not expand:
+            return ToOwners(recipient, ())
+        there = await self._rows(await self.snapshot.work(accounts.global_administrators))
+        return ToOwners(recipient, tuple(there)) if there else Refuse(Reason.RECIPIENT_UNKNOWN)
 
     async def _owners(self, group: ListId, address: Address) -> ToOwners | Refuse:
         row = await self.snapshot.ask(lists.by_id, group)
