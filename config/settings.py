@@ -197,7 +197,25 @@ class Mx(Group):
     tls: Literal["opportunistic", "required"] = Field(
         default="opportunistic",
         description="STARTTLS wherever it is offered, without asking whose certificate it is, as servers do among each other (RFC 7435), "
-        "else in the clear; or never in the clear. MTA-STS and DANE are not looked at.",
+        "else in the clear; or never in the clear. Domains may ask for more by MTA-STS and DANE.",
+    )
+    sts: bool = Field(
+        default=True,
+        description="Domains that publish an MTA-STS policy (RFC 8461) get their mail as it says: only under TLS, with a certificate for "
+        "the server's name, or it waits. Needs https to those domains; where that cannot be had, nothing changes for a domain until it "
+        "once could. Only who asks for it is kept waiting, hence on.",
+    )
+    sts_port: int = Field(default=443, ge=1, le=65_535, description="Port of the servers with policies; 443 unless in tests.")
+    dane: bool = Field(
+        default=False,
+        description="Servers with signed TLSA records (RFC 7672) get mail only under TLS with what those vouch for, or it waits; comes "
+        "before MTA-STS. Needs mx.resolvers that validate DNSSEC and cannot be impersonated on the way (best on this machine): their word "
+        "that an answer is signed is believed.",
+    )
+    authorities: OptionalPath = Field(
+        default=None,
+        description="PEM file with the authorities that may vouch for servers with an MTA-STS policy, and for those that have them; "
+        "none: those of the system.",
     )
     resolvers: Resolvers = Field(
         default=(),
@@ -273,6 +291,12 @@ class Queue(Group):
         le=1_000,
         description="Connections to one destination (the relay, or with mx one domain) at the same time; what servers commonly allow one "
         "client.",
+    )
+    reply_timeout: Duration = Field(
+        default=300,
+        gt=0,
+        description="Time for each answer of another server, twice that for its answer to a whole message; RFC 5321 section 4.5.3.2 asks "
+        "for 5 and 10 minutes. Where there are several servers the first greeting of each has 30 s at most.",
     )
     hold: Duration = Field(
         default=30 * 86_400,
@@ -425,7 +449,10 @@ class Limits(Group):
         default=1_000,
         description="Recipients of one message, then 452 4.5.3; RFC 5321 section 4.5.3.1.8 asks for 100, Postfix takes 1000.",
     )
-    hops: Count = Field(default=50, description="Received fields after which a message is taken for a loop (5.4.6); Postfix: 50.")
+    hops: Count = Field(
+        default=100,
+        description="Received fields after which a message is taken for a loop (5.4.6); RFC 5321 section 6.3 asks for at least 100.",
+    )
     bad_commands: Count = Field(
         default=20,
         description="Commands with errors until the connection ends; Dovecot and Postfix: 20.",
@@ -541,13 +568,19 @@ class Settings(BaseSettings):
     oauth: Oauth = Field(default_factory=Oauth)
     relay: Relay = Field(
         default=None,
-        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; mx: the servers "
+        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; of several hosts "
+        "(host,host:587) the next is asked where one cannot be reached; mx: the servers "
         "that each domain names in the DNS; none: such recipients are refused with 550 5.7.1.",
     )
     relay_authorities: OptionalPath = Field(
         default=None,
         description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system. With "
         "it, TLS is asked of a smarthost on this machine too.",
+    )
+    relay_token: OptionalPath = Field(
+        default=None,
+        description="File with an OAuth access token for the smarthost (OAUTHBEARER, XOAUTH2), in place of a password in relay, which "
+        "names the user; read at each login, so that it may be renewed at any time.",
     )
     workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
     bare_newline: Literal["refuse", "fix"] = Field(

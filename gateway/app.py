@@ -45,13 +45,15 @@ from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
 from gateway.notices import Notices
-from gateway.outgoing import Tls
 from gateway.passwords import PasswordCost, Passwords
+from gateway.peers import Tls
+from gateway.policies import Policies, PolicyRules
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
+from gateway.resolver import Resolver
 from gateway.sessions import Sessions
 from gateway.signing import Signing, SigningRules
 from gateway.smtp.engine import HardenedSMTP
@@ -122,11 +124,13 @@ class App:
             _robot(settings),
         )
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
+        resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
+        self.policies = _policies(settings, resolver)
         self.queue = Queue(
             store,
             files,
             self.delivery,
-            _relay(settings),
+            _relay(settings, resolver, self.policies),
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency, settings.queue.destination_concurrency),
             Releases(store, self.submission, self.delivery),
             self.signing,
@@ -171,6 +175,8 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             app.index.close()
             if app.issuer is not None:
                 app.issuer.close()
+            if app.policies is not None:
+                app.policies.close()
     finally:
         await store.close()
 
@@ -212,19 +218,27 @@ def _issuer(settings: Settings) -> Issuer | None:
     return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage))
 
 
-def _relay(settings: Settings) -> Relay | None:
+def _policies(settings: Settings, resolver: Resolver) -> Policies | None:
+    mx = settings.mx
+    if not mx.sts or not isinstance(settings.relay, MailExchangers):
+        return None
+    return Policies(resolver, PolicyRules(settings.data / "sts", mx.refused_networks, mx.authorities, mx.sts_port))
+
+
+def _relay(settings: Settings, resolver: Resolver, policies: Policies | None) -> Relay | None:
     relay = settings.relay
     if relay is None:
         return None
     if isinstance(relay, MailExchangers):
         mx = settings.mx
-        resolvers = [(one.host, one.port) for one in mx.resolvers]
         tls = Tls.REQUIRED if mx.tls == "required" else Tls.IF_OFFERED
-        return Relay(Exchangers(ExchangerRules(settings.hostname, resolvers, mx.refused_networks, tls, mx.port)), settings.hostname)
+        rules = ExchangerRules(settings.hostname, mx.refused_networks, tls, mx.dane, mx.port)
+        exchangers = Exchangers(resolver, rules, policies)
+        return Relay(exchangers, settings.hostname, settings.queue.reply_timeout, authorities=mx.authorities)
     password = None if relay.password is None else relay.password.get_secret_value()
     tls_needed = not relay.loopback or settings.relay_authorities is not None
-    hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_authorities)
-    return Relay(hop, settings.hostname)
+    hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_token, relay.others)
+    return Relay(hop, settings.hostname, settings.queue.reply_timeout, authorities=settings.relay_authorities)
 
 
 @asynccontextmanager
@@ -241,8 +255,11 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told, app.list_chores.told)
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
-            runs = (app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run())
-            tasks = [group.create_task(work) for work in (*runs, app.list_chores.run())]
+            runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
+            runs.append(app.list_chores.run())
+            if app.policies is not None:
+                runs.append(app.policies.run())
+            tasks = [group.create_task(work) for work in runs]
             try:
                 yield app, bound, certificate.reload
             finally:

@@ -143,13 +143,16 @@ class Delivery:
             return None
         return await self._authenticating.findings(octets, from_neighbour=door is Door.LMTP)
 
-    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> "Inbound":
-        """MAIL at the doors that know no login; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn)."""
-        return Inbound(self, door, reverse_path, peer_ip, dsn)
+    async def begin(
+        self, door: Door, reverse_path: Address | None, peer_ip: str, *, helo: str = "", protocol: str = "", dsn: Sequence[str] = ()
+    ) -> "Inbound":
+        """MAIL at the doors that know no login; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn). `helo`: the name
+        that the peer gave itself, `protocol`: Received's word for how it spoke (RFC 3848)."""
+        return Inbound(self, door, reverse_path, Peer(peer_ip, helo, protocol or ("LMTP" if door is Door.LMTP else "ESMTP")), dsn)
 
     def routing(self, snapshot: Snapshot, door: Door, poster: Poster) -> Routing:
         """For one message that came in at this door."""
-        return Routing(snapshot, door, poster, self.rules.relays)
+        return Routing(snapshot, door, poster, self.rules.relays, self.rules.hostname)
 
     async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster, size: int = 0) -> None:
         """At RCPT; `size`: octets, 0 where they are not known. Raises Refused."""
@@ -543,14 +546,23 @@ class _Work:
         self.plan.letters += await self._delivery.letters(self._routing.snapshot, reaction.letters)
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who brought a message, as its Received field has it (RFC 5321 section 4.4): address, name in EHLO, and the word after `with`."""
+
+    ip: str
+    helo: str
+    protocol: str
+
+
 class Inbound:
     """One message that comes in by LMTP or MX."""
 
-    def __init__(self, delivery: Delivery, door: Door, reverse_path: Address | None, peer_ip: str, dsn: Sequence[str] = ()) -> None:
+    def __init__(self, delivery: Delivery, door: Door, reverse_path: Address | None, peer: Peer, dsn: Sequence[str] = ()) -> None:
         self._delivery = delivery
         self._door = door
         self._reverse_path = reverse_path
-        self._peer_ip = peer_ip
+        self._peer = peer
         self._recipients: list[Address] = []
         self._mail = dsn
         self._each: list[Sequence[str]] = []
@@ -599,10 +611,11 @@ class Inbound:
         async with delivery._store.snapshot() as snapshot:
             received = received_field(
                 by=delivery.rules.hostname,
-                protocol="LMTP" if lmtp else "ESMTP",
+                protocol=self._peer.protocol,
                 identifier=key,
                 at=datetime.fromtimestamp(snapshot.now / 1_000_000, UTC),
-                source=self._peer_ip or None,
+                helo=self._peer.helo or None,
+                source=self._peer.ip or None,
             )
             stale_paths = fields_named(header, (b"return-path",))
             whole = rewrite(octets, header, remove=stale_paths, top=(received,))
@@ -631,7 +644,7 @@ class Inbound:
             outcomes = [key] * len(outcomes)
         await delivery.report_outcomes(plan, accepted, self._recipients, self._reverse_path, octets, lmtp=lmtp)
         outcome = f"{len(plan.copies)} delivered, {len(plan.queued)} queued"
-        log.info("delivery", extra={"fields": {"queue_id": key, "protocol": str(self._door), "source": self._peer_ip, "outcome": outcome}})
+        log.info("delivery", extra={"fields": {"queue_id": key, "protocol": str(self._door), "source": self._peer.ip, "outcome": outcome}})
         return outcomes
 
     def _poster(self) -> Poster:

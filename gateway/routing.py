@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.list_addresses import Role, read_role, role_address
 from gateway.sending import may_send
-from policy.delivery import Door
+from policy.delivery import POSTMASTER, Door
 from policy.grants import SendRight, Standing
 from policy.identity import AccountId, Address, ListId
 from policy.lists import ListRules, judge_moderation, list_rules
@@ -69,7 +69,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class ToOwners:
-    """What is for people who look after a list."""
+    """What is for people who look after a list, and what is for the postmaster."""
 
     address: Address
     owners: tuple[AccountRow, ...]
@@ -114,6 +114,7 @@ class Routing:
     door: Door
     poster: Poster
     relays: bool
+    hostname: str = ""
     been_at: Callable[[], Collection[bytes]] = frozenset
     approved: ListId | None = None
     has_it: tuple[ListId, Sequence[ListId]] | None = None
@@ -129,7 +130,7 @@ class Routing:
             if role is not None:
                 return role
         if found is None:
-            return await self._unknown(recipient)
+            return await self._unknown(recipient, expand)
         self.scopes.add(found.id)
         if found.kind is addresses.ObjectKind.ACCOUNT:
             row = await self.snapshot.ask(accounts.by_id, AccountId(found.id))
@@ -138,8 +139,11 @@ class Routing:
             return await self._owners(ListId(found.id), found.address)
         return await self._posting(ListId(found.id), found.address, expand)
 
-    async def _unknown(self, recipient: Address) -> Route | Refuse:
-        if await self.snapshot.ask(domains.serving, recipient.domain) is None:
+    async def _unknown(self, recipient: Address, expand: bool) -> Route | Refuse:
+        served = await self.snapshot.ask(domains.serving, recipient.domain) is not None
+        if recipient.local.lower() == POSTMASTER and (served or recipient.domain == self.hostname.lower()):
+            return await self._postmaster(recipient, expand)
+        if not served:
             if self.relays and self.door in (Door.SUBMISSION, Door.QUEUE):
                 return Elsewhere(recipient)
             return Refuse(Reason.RELAY_NOT_PERMITTED)
@@ -168,6 +172,14 @@ class Routing:
     async def to_owners(self, at: AtList) -> ToOwners | Refuse:
         """Where the list has no answer by itself."""
         return await self._owners(at.row.id, at.row.address)
+
+    async def _postmaster(self, recipient: Address, expand: bool) -> ToOwners | Refuse:
+        """Every domain has one (RFC 5321 section 4.5.1), and so has this server: where the address was given to nobody, those who
+        administer the server are meant."""
+        if not expand:
+            return ToOwners(recipient, ())
+        there = await self._rows(await self.snapshot.work(accounts.global_administrators))
+        return ToOwners(recipient, tuple(there)) if there else Refuse(Reason.RECIPIENT_UNKNOWN)
 
     async def _owners(self, group: ListId, address: Address) -> ToOwners | Refuse:
         row = await self.snapshot.ask(lists.by_id, group)

@@ -384,7 +384,12 @@ class Transaction:
         witness = witness.joined(Witness(valid_until=verdict.valid_until)).joined(resting_on).joined(resends)
         if self._release is not None and self._release > now:
             await delivery.accept(
-                Plan(queued=[self._postponed(read.octets, now)]), witness, key, (), [_postponing(one) for one in audit], ()
+                Plan(queued=[self._postponed(read.octets, now, files=bool(filing))]),
+                witness,
+                key,
+                (),
+                [_postponing(one) for one in audit],
+                (),
             )
             fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": "postponed", "message_id": message_id}
             log.info("submission", extra={"fields": fields})
@@ -396,8 +401,9 @@ class Transaction:
         log.info("submission", extra={"fields": fields})
         return key
 
-    def _postponed(self, octets: bytes, now: int) -> OntoQueue:
-        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten."""
+    def _postponed(self, octets: bytes, now: int, *, files: bool) -> OntoQueue:
+        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten. `files`: a copy will be
+        filed, unless the client has appended its own by then (delegation.md section 6)."""
         at = now if self._release is None else self._release
         asked = Postponed(
             at,
@@ -418,6 +424,7 @@ class Transaction:
             sender=self._act.actor.account,
             parameters=asked.spelled(),
             due=at,
+            expects_copy=files,
         )
 
     def _named(self, read: _Read) -> Iterable[Address]:

@@ -129,6 +129,11 @@ def of_list(tx: Tx, list_id: ListId) -> Sequence[AccountRow]:
     return [row for one in tx.all("accounts.of_list", list=list_id) if (row := _row(one)) is not None]
 
 
+def global_administrators(tx: Tx) -> list[AccountId]:
+    """By id, the first fifty of them. Looks through all accounts."""
+    return [AccountId(one) for (one,) in tx.all("accounts.global_administrators", limit=50)]
+
+
 def quota_warned(tx: Tx, account: AccountId) -> int | None:
     """When the owner was warned last of a mailbox that is nearly full; None: never."""
     found = tx.one("accounts.quota_warned", id=account)

@@ -360,3 +360,17 @@ class QueueRow:
     destination: str = ""
     stopped: bool = False
     warned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """What waits for one destination ("": for accounts here): how many rows, of how many octets, held and being tried among them; since
+    when the oldest waits, and when the next is due (0: none is), in microseconds since 1970."""
+
+    destination: str
+    rows: int
+    octets: int
+    held: int
+    leased: int
+    oldest: int
+    next_due: int

@@ -12,11 +12,11 @@ from policy.identity import AccountId, FolderId
 from store import audit, blobs, list_bounces, list_requests, members
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
-from store.folders import special_folder, take_room
+from store.folders import by_special_use, special_folder, take_room
 from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
-from store.model import Flag, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
+from store.model import Flag, Heap, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
 from store.port import Deed, QueueChanged, Tx
-from store.runs import key
+from store.runs import key, span
 
 MAX_REPLY: Final = 2000
 """Characters kept of the next hop's last reply."""
@@ -49,8 +49,9 @@ class IntoMailbox:
 class OntoQueue:
     """One recipient that cannot have it now. HELD needs `account`. `expires`, `due`: microseconds since 1970; `due` None: at once.
 
-    `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop. `request`: the key of the list's
-    request (store.list_requests) that decides about it."""
+    `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop. `expects_copy`: when this goes, what
+    `sender` has appended of it meanwhile stands for the copy that would be filed. `request`: the key of the list's request
+    (store.list_requests) that decides about it."""
 
     kind: QueueKind
     recipient: str
@@ -62,12 +63,14 @@ class OntoQueue:
     parameters: str = "{}"
     due: int | None = None
     request: str = ""
+    expects_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filing:
     """The copy of what was sent (delegation.md section 6), with \\Seen: into the Sent of these owners (id, quota), and into the
-    actor's where `sender` is set or an owner had no room (then over quota, if need be: the only copy is never lost)."""
+    actor's where `sender` is set or an owner had no room (then over quota, if need be: the only copy is never lost). Where the actor
+    has appended it meanwhile, nothing is filed."""
 
     message: NewMessage
     actor: AccountId
@@ -289,6 +292,11 @@ def totals(tx: Tx) -> dict[QueueState, tuple[int, int]]:
     return {QueueState(state): (rows, size) for state, rows, size in tx.all("queue.totals")}
 
 
+def by_destination(tx: Tx, limit: int = 1000) -> list[Heap]:
+    """The largest first. Reads the whole queue."""
+    return [Heap(*row) for row in tx.all("queue.by_destination", limit=limit)]
+
+
 # --- for other deeds
 
 
@@ -361,6 +369,9 @@ def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
     )
     if one.request:
         list_requests.link(tx, one.request, number)
+    if one.expects_copy and one.message.message_id:
+        message_id = storable(one.message.message_id)
+        tx.run("queue.insert_filed", key=-number, actor=one.sender, message_id=message_id, at=one.expires, modseq=0)
     return number
 
 
@@ -370,14 +381,27 @@ def _file(tx: Tx, filing: Filing) -> Sequence[Placed]:
     for owner, quota in dict(filing.owners).items():
         if owner == filing.actor:
             to_actor = True
+        elif _has_brought(tx, filing, owner):
+            continue
         elif take_room(tx, owner, quota, filing.message.size):
             filed.append(_file_for(tx, filing, owner))
         else:
             to_actor = True
-    if to_actor:
+    if to_actor and not _has_brought(tx, filing, filing.actor):
         take_room(tx, filing.actor, 0, filing.message.size)
         filed.append(_file_for(tx, filing, filing.actor))
     return filed
+
+
+def _has_brought(tx: Tx, filing: Filing, owner: AccountId) -> bool:
+    """Has the actor appended this to the owner's Sent while it waited?"""
+    folder = by_special_use(tx, owner, SpecialUse.SENT)
+    if folder is None:
+        return False
+    low, high = span(folder.id)
+    message = filing.message
+    there = tx.all("queue.brought", low=low, high=high, actor=filing.actor, message_id=storable(message.message_id))
+    return (storable(message.from_), storable(message.subject), message.sent) in there
 
 
 def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
@@ -392,6 +416,17 @@ def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
         modseq=modseq,
     )
     return Placed(owner, folder.id, folder.uidvalidity, uid)
+
+
+def _remove(tx: Tx, number: QueueId, blob: int) -> None:
+    """The row, and what was kept for its copy."""
+    tx.run("queue.delete", id=number)
+    blobs.loosen(tx, [blob])
+    expected = tx.one("queue.expected", key=-number)
+    if expected is not None:
+        actor, message_id = expected
+        tx.run("queue.forget_expected", key=-number)
+        tx.run("queue.forget_brought", actor=actor, message_id=message_id)
 
 
 def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
@@ -473,8 +508,7 @@ def _settle(tx: Tx, deed: Settle) -> Accepted:
     if leased is None:
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
     accepted = Accepted() if deed.accept is None else _accept(tx, deed.accept)
-    tx.run("queue.delete", id=deed.id)
-    blobs.loosen(tx, [leased[0]])
+    _remove(tx, deed.id, leased[0])
     return accepted
 
 
@@ -483,8 +517,8 @@ def _drop(tx: Tx, deed: DropQueued) -> int:
     for number in deed.ids:
         row = tx.one("queue.blob", id=number)
         if row is not None:
-            dropped += tx.run("queue.delete", id=number)
-            blobs.loosen(tx, [row[0]])
+            _remove(tx, number, row[0])
+            dropped += 1
     return dropped
 
 
@@ -525,6 +559,9 @@ def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
 
 
 # --- pieces
+# The table `filed` has what is known of copies in Sent folders. Above 0 the key is a message's: one that the server filed (`modseq` as it
+# was then), whose place the actor's own may take; or, `modseq` -1, one that the actor appended while the submission waited, so that no
+# copy will be filed. Below 0 it is the negative id of a queue row, a submission that waits and will be filed.
 
 
 def _answer(accepted: Accepted) -> str:

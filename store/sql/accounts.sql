@@ -74,6 +74,9 @@ UPDATE account SET must_change_password = :must_change WHERE id = :id;
 -- set_global_administrator
 UPDATE account SET is_global_administrator = :value WHERE id = :id;
 
+-- global_administrators
+SELECT id FROM account WHERE is_global_administrator = 1 ORDER BY id LIMIT :limit;
+
 -- drop_primary
 DELETE FROM address WHERE object = :object AND is_primary = 1;
 

@@ -623,6 +623,30 @@ async def test_ten_thousand_that_wait_take_no_memory(house: House) -> None:
     assert not any(one.endswith("@slow.test") for one in roads.sent[:5000])
 
 
+async def test_ten_thousand_for_a_dead_destination_keep_nobody_waiting(house: House) -> None:
+    roads = Roads(down={"dead.test"})
+    queue = by_roads(house, roads, QueueRules((60.0, 300.0), 0.0, 20, each=10))
+    body, expires = arrived(MAIL), house.clock.at + 86400 * SECOND
+    for start in range(0, 10_000, 1000):
+        # Of a sender each: ten thousand dialogues, if they were begun.
+        rows = tuple(
+            OntoQueue(QueueKind.RELAY, f"x{one}@dead.test", body, f"p{one}@acme.test", expires) for one in range(start, start + 1000)
+        )
+        await house.store.do(AcceptMessage(f"k{start}", queued=rows))
+    for wait in (0, 61, 301):
+        house.clock.turn(wait)
+        asked, sent = len(roads.asked), len(roads.sent)
+        await send(house, [f"y{number}@alive{number}.test" for number in range(50)])
+        async with asyncio.TaskGroup() as attempts:
+            rounds = 0
+            while len(roads.sent) < sent + 50:
+                await queue.round(attempts)
+                await asyncio.sleep(0)
+                rounds += 1
+                assert rounds < 20, "behind what cannot be sent"
+        assert sum("@dead.test" in one[0] for one in roads.asked[asked:]) <= 10, "asked by one message, not by ten thousand"
+
+
 # --- running
 
 

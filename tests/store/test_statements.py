@@ -42,6 +42,7 @@ SCANS = {
     "messages.change_keys": "the list of keys it is given",
     "audit.head": "the last one, by the primary key",
     "audit.newest": "pages, by the primary key",
+    "accounts.global_administrators": "mail for a postmaster whose address nobody has",
     "accounts.of_domain": "pages, by the primary key",
     "accounts.allowed_from": "every account, in a thread, for a foreign address that somebody sends from",
     "accounts.classes_allowing": "all of them",
@@ -58,6 +59,7 @@ SCANS = {
     "queue.totals": "all of them, for an operator",
     "list_bounces.untold": "a partial index of those few that the owners do not know",
     "list_requests.page": "pages, by the primary key",
+    "queue.by_destination": "all of them, for an operator",
 }
 
 
