@@ -22,6 +22,7 @@ from gateway.message.split import Field, Header, MalformedHeader, read_header, r
 from gateway.message.structure import parse
 from gateway.postponed import Postponed
 from gateway.refusal import Refused
+from gateway.reports import list_refused
 from gateway.routing import Poster, Routing, bounce_address
 from gateway.sending import Gathered, gather, list_address, principal_row
 from policy.cos import DelegatedSent
@@ -520,11 +521,7 @@ class Transaction:
         report = await delivery.report(snapshot, reverse_path, failures, final, mail=plan.requests.mail)
         extra = [report, *await delivery.bounces(snapshot, plan, final)]
         for refused in plan.refused_lists:
-            subject = f"Your message did not reach {refused}"
-            text = (
-                f"Your message was sent to a list that includes {refused}.\n"
-                f"Posting to {refused} is not permitted for you, so its members did not get it."
-            )
+            subject, text = list_refused(refused)
             extra.append(await delivery.notice(snapshot, self._act.actor.address, subject, text))
         return extra
 

@@ -1,14 +1,15 @@
 """What a 250 promises: accepting a message in one deed, and the queue of what could not be delivered at once."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import audit, blobs
+from store import audit, blobs, list_bounces, list_requests, members
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
 from store.folders import by_special_use, special_folder, take_room
@@ -49,7 +50,8 @@ class OntoQueue:
     """One recipient that cannot have it now. HELD needs `account`. `expires`, `due`: microseconds since 1970; `due` None: at once.
 
     `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop. `expects_copy`: when this goes, what
-    `sender` has appended of it meanwhile stands for the copy that would be filed."""
+    `sender` has appended of it meanwhile stands for the copy that would be filed. `request`: the key of the list's request
+    (store.list_requests) that decides about it."""
 
     kind: QueueKind
     recipient: str
@@ -60,6 +62,7 @@ class OntoQueue:
     sender: AccountId | None = None
     parameters: str = "{}"
     due: int | None = None
+    request: str = ""
     expects_copy: bool = False
 
 
@@ -99,13 +102,15 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class AcceptMessage(Deed[Accepted]):
     """Everything that a 250 promises, in one transaction. `key`: the queue id; a second deed with it does nothing ("": always new).
-    Each message is stored once per owner. Raises OverQuota, NotFound (no such account), LimitReached."""
+    Each message is stored once per owner. `steps`: what else the message brings about (the rows of STEPS), before anything else.
+    Raises OverQuota, NotFound (no such account), LimitReached, and what the steps raise."""
 
     key: str
     copies: tuple[IntoMailbox, ...] = ()
     queued: tuple[OntoQueue, ...] = ()
     filing: tuple[Filing, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    steps: tuple[Deed[Any], ...] = ()
 
     @property
     def weight(self) -> int:
@@ -313,6 +318,8 @@ def _accept(tx: Tx, deed: AcceptMessage) -> Accepted:
         before = tx.one("queue.accepted", key=deed.key)
         if before is not None:
             return _answered(before[0])
+    for step in deed.steps:
+        STEPS[type(step)](tx, step)
     placed = tuple(_place(tx, copy) for copy in deed.copies)
     queued = tuple(_enqueue(tx, deed.key, one) for one in deed.queued)
     filed = tuple(one for filing in deed.filing for one in _file(tx, filing))
@@ -360,6 +367,8 @@ def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
             destination="" if held is not None else one.recipient.rpartition("@")[2],
         )
     )
+    if one.request:
+        list_requests.link(tx, one.request, number)
     if one.expects_copy and one.message.message_id:
         message_id = storable(one.message.message_id)
         tx.run("queue.insert_filed", key=-number, actor=one.sender, message_id=message_id, at=one.expires, modseq=0)
@@ -581,6 +590,11 @@ def _made(row: Any) -> QueueRow:
     made = QueueRow(QueueId(number), accepted, QueueKind(kind), QueueState(state), *others)
     return replace(made, stopped=bool(stopped), warned=bool(warned)) if stopped or warned else made
 
+
+STEPS: Final[Mapping[type[Deed[Any]], Callable[[Tx, Any], Any]]] = MappingProxyType(
+    dict([*members.DEEDS, *list_requests.DEEDS, *list_bounces.DEEDS, (DropQueued, _drop)])
+)
+"""What a message may bring about besides its delivery: it may be a request to a list, an owner's word, or a bounce."""
 
 DEEDS: Final = (
     (AcceptMessage, _accept),

@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
+from gateway.delivery import Delivery
 from gateway.directory.accounts import Accounts
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
+from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.records import Records
@@ -27,6 +29,7 @@ class Directory:
         store: Store,
         folders: Folders,
         hashed: Callable[[str], Awaitable[Verifiers]],
+        delivery: Delivery,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
     ) -> None:
@@ -39,6 +42,7 @@ class Directory:
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records)
+        self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store)
 

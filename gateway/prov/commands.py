@@ -1,12 +1,14 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, list, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway.explain import Act, Explained
+from gateway.held_posts import is_held_post
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
+from gateway.prov.list_commands import LIST
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Verb
 from store.model import Heap, QueueRow, QueueState
@@ -106,6 +108,8 @@ def _queue_state(row: QueueRow) -> str:
         return "being tried, then held: operator" if row.stopped else "being tried"
     if row.stopped:
         return "held: operator"
+    if is_held_post(row.parameters):
+        return "held: list owners"
     return "held: maintenance" if row.state is QueueState.HELD else f"due {moment(row.due)}"
 
 
@@ -140,7 +144,7 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
         "message": row.accepted,
         "kind": str(row.kind),
         "state": str(row.state),
-        "heldBy": "operator" if row.stopped else "maintenance" if row.state is QueueState.HELD else None,
+        "heldBy": _held_by(row),
         "due": stamp(row.due),
         "recipient": row.recipient,
         "sender": row.reverse_path,
@@ -153,6 +157,14 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
         "destination": row.destination,
         "warned": row.warned,
     }
+
+
+def _held_by(row: QueueRow) -> str | None:
+    if row.stopped:
+        return "operator"
+    if is_held_post(row.parameters):
+        return "list owners"
+    return "maintenance" if row.state is QueueState.HELD else None
 
 
 async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -251,6 +263,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             None,
             _queue,
         ),
+        LIST,
         DKIM,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(

@@ -21,6 +21,7 @@ from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import Address
 from policy.status import AccountStatus
+from store import list_bounces
 from store.accounts import CreateAccount, DeleteAccount
 from store.domains import CreateDomain
 from store.errors import Busy
@@ -267,15 +268,18 @@ async def test_a_bounce_and_the_end_of_its_row_are_one(house: House, sink: Sink)
 
 
 async def test_bounces_of_bounces_end(house: House, sink: Sink) -> None:
-    sink.answers = {"END": ["550 5.6.0 no", "550 5.6.0 no"]}
-    # from outside by a list: the bounce goes to its owners, and their own next hop refuses it too
-    await house.group("team", "friend@elsewhere.test", owners=["anna"])
+    sink.answers = {"END": ["550 5.1.1 no", "550 5.1.1 no"]}
+    # from outside by a list: the bounce is counted, and nobody is written to
+    team = await house.group("team", "friend@elsewhere.test", owners=["anna"])
     await house.bring(Door.LMTP, STRANGER, ["team"], MAIL)
     queue = queue_of(house, sink)
     await once(queue)
     await once(queue)
     assert await house.queued() == []
-    assert len(await house.mail("anna")) == 1
+    assert len(await house.mail("anna")) == 0
+    (bouncing,) = await house.ask(list_bounces.of_list, team)
+    assert bouncing.history is not None
+    assert bouncing.history.score == 1
 
 
 # --- several destinations

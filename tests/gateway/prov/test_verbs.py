@@ -270,7 +270,10 @@ DIALOGUES = {
         displayName: Team
         id: …
         mail: team@acme.test
+        moderation: none
         owner: anna@acme.test
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -315,9 +318,11 @@ DIALOGUES = {
         created: …
         id: …
         mail: squad@acme.test
+        moderation: none
         owner: anna@acme.test
         owner: bob@acme.test
         subscriptionPolicy: approval
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -326,6 +331,9 @@ DIALOGUES = {
         created: …
         id: …
         mail: all@acme.test
+        moderation: none
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         squad@acme.test
