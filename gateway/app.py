@@ -40,6 +40,7 @@ from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
+from gateway.recalls import Recalls
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.sessions import Sessions
@@ -89,7 +90,6 @@ class App:
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
-        self.folders = Folders(store, files, self.index)
         self.delivery = Delivery(
             store,
             files,
@@ -101,6 +101,8 @@ class App:
                 lifetime=int(settings.queue.lifetime * 1_000_000),
             ),
         )
+        self.recalls = Recalls(store, files, self.delivery)
+        self.folders = Folders(store, files, self.index, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         self.queue = Queue(
             store,
@@ -114,7 +116,7 @@ class App:
         self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
-        self.directory = Directory(store, self.folders, self.passwords.verifiers)
+        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.recalls)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 

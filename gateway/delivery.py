@@ -21,6 +21,7 @@ from gateway.routing import Elsewhere, Mailbox, Poster, Posting, Route, Routing,
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
 from policy.identity import AccountId, Address
+from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
 from store.audit import AuditEntry
@@ -53,6 +54,17 @@ class DeliveryRules:
     hops: int
     quota_rejects: bool
     lifetime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The limits that a message counts for, and how many recipients it was submitted for."""
+
+    limits: tuple[RateLimit, ...] = ()
+    recipients: int = 0
+
+
+NOTHING_COUNTED: Final = Counting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +209,18 @@ class Delivery:
         audit: Sequence[AuditEntry],
         extra: Sequence[AcceptMessage],
         settles: tuple[QueueId, str] | None = None,
+        *,
+        counting: Counting = NOTHING_COUNTED,
+        waits: bool = False,
     ) -> Accepted:
-        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is.
-        Raises Stale, Busy, OverQuota, NotFound, and Conflict where the row is not leased so."""
+        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is. `waits`: see AcceptMessage.
+        Raises Stale, Busy, OverQuota, NotFound, RateReached, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
         for one in extra:
             copies += one.copies
             queued += one.queued
-        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
+        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit), counting.limits, counting.recipients, waits)
         spooled = await self._spooled(deed)
         try:
             return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)

@@ -9,6 +9,7 @@ from gateway.directory import names
 from gateway.directory.faults import Code, Fault
 from gateway.directory.mailboxes import read_path
 from gateway.folders import Folders, Place
+from gateway.rates import reached_first, too_much
 from gateway.refusal import Refused
 from gateway.sending import may_send, may_send_as_address
 from policy.decision import Decision, Step, step
@@ -17,12 +18,15 @@ from policy.grantees import Grantee, GranteeKind
 from policy.grants import SendRight
 from policy.identity import Actor
 from policy.login import FOREVER, lockout_end
+from policy.rates import limits
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import login_after_password, owner_sending
-from store import folders, lists, login
-from store.addresses import ObjectKind
+from store import folders, freezes, lists, login
+from store.addresses import ObjectKind, Resolved
+from store.freezes import Side
 from store.model import AccountRow
 from store.port import Snapshot, Store
+from store.rates import Counts, used
 
 
 class Act(StrEnum):
@@ -45,6 +49,7 @@ _OPERATIONS: Final = {
     Act.ACCEPT: (FolderOp.ACCEPT,),
 }
 _RIGHTS: Final = {Act.SEND_AS: SendRight.SEND_AS, Act.SEND_ON_BEHALF_OF: SendRight.SEND_ON_BEHALF_OF}
+_FROZEN: Final = {Side.PRINCIPAL: Reason.PRINCIPAL_FROZEN, Side.ACTOR: Reason.ACTOR_FROZEN}
 assert set(_OPERATIONS) | set(_RIGHTS) == set(Act)
 
 
@@ -104,13 +109,43 @@ class Explain:
         if found is None or standing is None:
             raise Fault(Code.NO_SUCH_ACCOUNT, principal)
         decision = await may_send_as_address(snapshot, standing, found, right)
+        if found.id == row.id or not decision.allowed:
+            return decision
         owner = await names.account(snapshot, principal) if found.kind is ObjectKind.ACCOUNT else None
-        if owner is None or owner.id == row.id:
+        for side, number in ((Side.PRINCIPAL, found.id), (Side.ACTOR, row.id)):
+            frozen = await snapshot.ask(freezes.one, number, side)
+            if frozen is not None:
+                reason, who, note = _FROZEN[side], found.address if side is Side.PRINCIPAL else row.address, frozen.note
+                refusal = Refuse(reason, f"{names.shown(who)} is frozen as {side}")
+                return _without(decision, refusal, f"but {names.shown(who)} is frozen as {side}{f' ({note})' if note else ''}")
+        decision = await self._within_limits(snapshot, decision, row, found, owner)
+        if owner is None:
             return decision
         withheld = owner_sending(owner.status, owner.values.delegation_when_locked)
         if withheld is None or not decision.allowed:
             return decision
         return _without(decision, withheld, f"but {names.shown(owner.address)} is {owner.status}: nobody sends in its name")
+
+    async def _within_limits(
+        self, snapshot: Snapshot, decision: Decision, row: AccountRow, found: Resolved, owner: AccountRow | None
+    ) -> Decision:
+        """What is left of the limits now, and how long it would wait."""
+        values = (owner or row).values
+        pair = (found.id, values.delegated_send_rate, values.delegated_send_recipient_rate)
+        counting = limits(row.id, (row.values.send_rate, row.values.send_recipient_rate), (pair,))
+        why = await snapshot.ask(reached_first, counting)
+        if why is not None:
+            refusal = too_much(why, found.address if why.limit.principal else None)
+            return _without(decision, refusal, f"but {refusal.detail}")
+        told = [
+            step(f"{await snapshot.ask(used, one, counts)} of {rate} {counts} {'in this name' if one.principal else 'in any name'}")
+            for one in counting
+            for counts, rate in ((Counts.MESSAGES, one.messages), (Counts.RECIPIENTS, one.recipients))
+            if rate
+        ]
+        waits = values.undo_window if decision.undo_window is None else decision.undo_window
+        told += [step(f"it waits {waits} s, and can be recalled so long")] if waits else []
+        return replace(decision, trace=(*decision.trace, *told))
 
     async def _folder(self, row: AccountRow, act: Act, owner: str, folder: str | None) -> Decision:
         path = read_path(folder if folder is not None else "/Calendar" if act is Act.ACCEPT else "/INBOX")

@@ -18,11 +18,14 @@ from store import (
     cos,
     domains,
     folders,
+    freezes,
     grants,
     lists,
     login,
     messages,
     queue,
+    rates,
+    recalls,
     subscriptions,
 )
 from store.audit import AuditEntry
@@ -91,8 +94,11 @@ FUNCTIONS = _merge(
     blobs.DEEDS,
     changes.DEEDS,
     folders.DEEDS,
+    freezes.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    rates.DEEDS,
+    recalls.DEEDS,
     subscriptions.DEEDS,
 )
 

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import audit, blobs
+from policy.rates import RateLimit
+from store import audit, blobs, rates
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
 from store.folders import special_folder, take_room
+from store.freezes import Side
 from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
 from store.model import Flag, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
 from store.port import Deed, QueueChanged, Tx
@@ -19,6 +21,8 @@ from store.runs import key
 
 MAX_REPLY: Final = 2000
 """Characters kept of the next hop's last reply."""
+TOO_LATE: Final = 24 * 3600 * 1_000_000
+"""Microseconds: so long after it has gone a copy that is moved to Drafts is said to come too late."""
 MOST_DESTINATIONS: Final = 1000
 """Destinations that one claim looks at: some 2 ms of the writer."""
 
@@ -45,6 +49,14 @@ class IntoMailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """Who sends it in whose names (accounts and lists): what is frozen with them."""
+
+    actor: int
+    principals: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OntoQueue:
     """One recipient that cannot have it now. HELD needs `account`. `expires`, `due`: microseconds since 1970; `due` None: at once.
 
@@ -59,6 +71,7 @@ class OntoQueue:
     sender: AccountId | None = None
     parameters: str = "{}"
     due: int | None = None
+    delegation: Delegation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +109,18 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class AcceptMessage(Deed[Accepted]):
     """Everything that a 250 promises, in one transaction. `key`: the queue id; a second deed with it does nothing ("": always new).
-    Each message is stored once per owner. Raises OverQuota, NotFound (no such account), LimitReached."""
+    Each message is stored once per owner. `limits`: what it counts for, with so many `recipients`. `waits`: the only row of `queued` is a
+    submission that can be recalled, and the filed copies know of it. Raises OverQuota, NotFound (no such account), LimitReached,
+    RateReached."""
 
     key: str
     copies: tuple[IntoMailbox, ...] = ()
     queued: tuple[OntoQueue, ...] = ()
     filing: tuple[Filing, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    limits: tuple[RateLimit, ...] = ()
+    recipients: int = 0
+    waits: bool = False
 
     @property
     def weight(self) -> int:
@@ -274,6 +292,11 @@ def queued_one(tx: Tx, number: QueueId) -> QueueRow | None:
     return None if row is None else _made(row)
 
 
+def frozen_among(tx: Tx, rows: Sequence[QueueId]) -> set[QueueId]:
+    """Those that have been frozen, perhaps since they were leased."""
+    return {number for number in rows if tx.one("queue.frozen", id=number) is not None}
+
+
 def held_accounts(tx: Tx) -> list[AccountId]:
     """The accounts for which something is held."""
     return [AccountId(account) for (account,) in tx.all("queue.held_accounts")]
@@ -300,14 +323,18 @@ def due_now(tx: Tx, account: AccountId | None) -> int:
 # --- doing
 
 
-def _accept(tx: Tx, deed: AcceptMessage) -> Accepted:
+def accept(tx: Tx, deed: AcceptMessage) -> Accepted:
+    """Does the deed; for other deeds too."""
     if deed.key:
         before = tx.one("queue.accepted", key=deed.key)
         if before is not None:
             return _answered(before[0])
+    rates.charge(tx, deed.limits, deed.recipients)
     placed = tuple(_place(tx, copy) for copy in deed.copies)
     queued = tuple(_enqueue(tx, deed.key, one) for one in deed.queued)
     filed = tuple(one for filing in deed.filing for one in _file(tx, filing))
+    if deed.waits:
+        _tie(tx, queued[0], deed.queued[0], filed)
     for entry in deed.audit:
         audit.record(tx, entry)
     if any(one.kind is QueueKind.RELAY for one in deed.queued):
@@ -329,7 +356,22 @@ def _place(tx: Tx, copy: IntoMailbox) -> Placed | None:
     return Placed(copy.owner, folder.id, folder.uidvalidity, uid)
 
 
+def _tie(tx: Tx, row: QueueId, one: OntoQueue, filed: Sequence[Placed]) -> None:
+    """To what waits the copies that were filed of it."""
+    for copy in filed:
+        tx.run("queue.insert_waiting", key=key(copy.folder, copy.uid), queue=row, at=(one.due or tx.now) + TOO_LATE)
+
+
 def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
+    number = _insert(tx, accepted, one)
+    if one.delegation is not None:
+        tx.run("queue.insert_delegated", queue=number, side=Side.ACTOR, object=one.delegation.actor)
+        for principal in dict.fromkeys(one.delegation.principals):
+            tx.run("queue.insert_delegated", queue=number, side=Side.PRINCIPAL, object=principal)
+    return number
+
+
+def _insert(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
     if one.kind is QueueKind.HELD and one.account is None:
         raise NotFound(f"the account for which mail to {one.recipient} is held")
     held = one.account if one.kind is QueueKind.HELD else None
@@ -440,7 +482,7 @@ def _handed_on(tx: Tx, deed: HandedOn) -> int:
             gone.append(leased[0])
     if gone:
         if deed.report is not None:
-            _accept(tx, deed.report)
+            accept(tx, deed.report)
         blobs.loosen(tx, gone)
     return len(gone)
 
@@ -448,7 +490,7 @@ def _handed_on(tx: Tx, deed: HandedOn) -> int:
 def _tell_late(tx: Tx, deed: TellLate) -> bool:
     if not sum(tx.run("queue.warned", id=number) for number in deed.ids):
         return False
-    _accept(tx, deed.warning)
+    accept(tx, deed.warning)
     return True
 
 
@@ -462,7 +504,7 @@ def _settle(tx: Tx, deed: Settle) -> Accepted:
     leased = tx.one("queue.leased_blob", id=deed.id, lease=deed.lease)
     if leased is None:
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
-    accepted = Accepted() if deed.accept is None else _accept(tx, deed.accept)
+    accepted = Accepted() if deed.accept is None else accept(tx, deed.accept)
     tx.run("queue.delete", id=deed.id)
     blobs.loosen(tx, [leased[0]])
     return accepted
@@ -474,6 +516,7 @@ def _drop(tx: Tx, deed: DropQueued) -> int:
         row = tx.one("queue.blob", id=number)
         if row is not None:
             dropped += tx.run("queue.delete", id=number)
+            tx.run("queue.forget_copies", queue=number)
             blobs.loosen(tx, [row[0]])
     return dropped
 
@@ -492,7 +535,11 @@ def _hold_queued(tx: Tx, deed: HoldQueued) -> int:
 
 
 def _release_queued(tx: Tx, deed: ReleaseQueued) -> int:
-    released = sum(tx.run("queue.let_go", id=number, now=tx.now) for number in deed.ids)
+    released = 0
+    for number in deed.ids:
+        # Of whoever was frozen nobody may be left: what waited for them waits for an operator then.
+        outlived = tx.run("queue.outlived", id=number)
+        released += tx.run("queue.let_go", id=number, now=tx.now) or (outlived and tx.run("queue.thaw_due", id=number, now=tx.now))
     if released:
         tx.wake(QueueChanged())
     return released
@@ -511,6 +558,7 @@ def _free_leases(tx: Tx, deed: FreeLeases) -> int:
 
 def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
     tx.run("queue.forget_filed", before=tx.now - FILED_FOR)
+    tx.run("queue.forget_waiting", now=tx.now)
     return tx.run("queue.forget_accepted", before=deed.before)
 
 
@@ -539,13 +587,14 @@ def _answered(text: str) -> Accepted:
 
 
 def _made(row: Any) -> QueueRow:
-    number, accepted, kind, state, *others, stopped, warned = row
+    number, accepted, kind, state, *others, stopped, warned, frozen = row
     made = QueueRow(QueueId(number), accepted, QueueKind(kind), QueueState(state), *others)
-    return replace(made, stopped=bool(stopped), warned=bool(warned)) if stopped or warned else made
+    marked = stopped or warned or frozen
+    return replace(made, stopped=bool(stopped), warned=bool(warned), frozen=bool(frozen)) if marked else made
 
 
 DEEDS: Final = (
-    (AcceptMessage, _accept),
+    (AcceptMessage, accept),
     (ClaimDue, _claim_due),
     (Reschedule, _reschedule),
     (PutOff, _put_off),

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from gateway.directory.accounts import Accounts
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
+from gateway.directory.freezes import Freezes
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.records import Records
@@ -12,14 +13,18 @@ from gateway.directory.send_rights import SendRights
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from gateway.recalls import Recalls
 from store.model import Verifiers
 from store.port import Store
 
 
 class Directory:
-    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers). Every change is on record as the operator's."""
+    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); without `recalls` nothing is recalled. Every change
+    is on record as the operator's."""
 
-    def __init__(self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[Verifiers]]) -> None:
+    def __init__(
+        self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[Verifiers]], recalls: Recalls | None = None
+    ) -> None:
         records = Records(store)
         self.store = store
         self.domains = Domains(store, records)
@@ -28,7 +33,8 @@ class Directory:
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
-        self.waiting = Waiting(store, records)
+        self.waiting = Waiting(store, records, recalls)
+        self.freezes = Freezes(store, records)
         self.trail = Trail(store)
 
     async def now(self) -> int:

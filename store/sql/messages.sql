@@ -188,3 +188,9 @@ SELECT key & 4294967295, layout FROM wire WHERE key BETWEEN :low AND :high ORDER
 
 -- set_layout
 UPDATE wire SET layout = :layout WHERE key = :key
+
+-- any_waiting
+SELECT 1 FROM waiting_copy WHERE key BETWEEN :low AND :high LIMIT 1
+
+-- carry_waiting
+UPDATE waiting_copy SET key = :new WHERE key = :old
