@@ -16,7 +16,7 @@ from policy.decision import Decision, Step, step
 from policy.folders import FolderOp
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import SendRight
-from policy.identity import Actor
+from policy.identity import Actor, Address
 from policy.login import FOREVER, lockout_end
 from policy.rates import limits
 from policy.reasons import Defer, Reason, Refuse
@@ -84,6 +84,10 @@ class Explain:
             barred = await _barred(snapshot, row)
             sending = await self._sending(snapshot, row, _RIGHTS[act], owner) if act in _RIGHTS else None
         decision = sending if sending is not None else await self._folder(row, act, owner, folder)
+        if act is Act.ACCEPT:
+            async with self._store.snapshot() as snapshot:
+                of = await names.account(snapshot, owner)
+                decision = await _stopped(snapshot, decision, row, of.id, of.address)
         if barred is not None:
             decision = _without(decision, *barred)
         return await self._told(decision)
@@ -112,12 +116,9 @@ class Explain:
         if found.id == row.id or not decision.allowed:
             return decision
         owner = await names.account(snapshot, principal) if found.kind is ObjectKind.ACCOUNT else None
-        for side, number in ((Side.PRINCIPAL, found.id), (Side.ACTOR, row.id)):
-            frozen = await snapshot.ask(freezes.one, number, side)
-            if frozen is not None:
-                reason, who, note = _FROZEN[side], found.address if side is Side.PRINCIPAL else row.address, frozen.note
-                refusal = Refuse(reason, f"{names.shown(who)} is frozen as {side}")
-                return _without(decision, refusal, f"but {names.shown(who)} is frozen as {side}{f' ({note})' if note else ''}")
+        decision = await _stopped(snapshot, decision, row, found.id, found.address)
+        if not decision.allowed:
+            return decision
         decision = await self._within_limits(snapshot, decision, row, found, owner)
         if owner is None:
             return decision
@@ -199,6 +200,18 @@ async def _barred(snapshot: Snapshot, row: AccountRow) -> tuple[Refuse | Defer, 
         end = "until an administrator ends it" if until >= FOREVER else "for a while"
         return Refuse(Reason.BAD_CREDENTIALS, "lockout"), f"but {who} is locked out {end}"
     return None
+
+
+async def _stopped(snapshot: Snapshot, decision: Decision, row: AccountRow, principal: int, address: Address) -> Decision:
+    """The kill switches, for what is sent in another's name."""
+    if principal == row.id or not decision.allowed:
+        return decision
+    for side, number, who in ((Side.PRINCIPAL, principal, address), (Side.ACTOR, row.id, row.address)):
+        frozen = await snapshot.ask(freezes.one, number, side)
+        if frozen is not None:
+            told = f"{names.shown(who)} is frozen as {side}"
+            return _without(decision, Refuse(_FROZEN[side], told), f"but {told}{f' ({frozen.note})' if frozen.note else ''}")
+    return decision
 
 
 def _without(decision: Decision, refusal: Refuse | Defer, words: str) -> Decision:

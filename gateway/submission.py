@@ -113,7 +113,8 @@ class Submission:
             counting = _limits(act, gathered)
             why = await snapshot.ask(reached_first, counting)
         verdict = judge_reverse_path(reverse_path, gathered.facts)
-        if reverse_path is not None and verdict != reverse_path and await self._may_answer_for(actor, reverse_path):
+        withheld = gathered.facts.withheld is not None
+        if reverse_path not in (None, verdict) and not withheld and await self._may_answer_for(actor, reverse_path):
             # The From of an invitation's answer may justify it (section 7): what the message is shows at the end of DATA.
             verdict = reverse_path
         if isinstance(verdict, Refuse | Defer):
