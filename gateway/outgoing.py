@@ -5,7 +5,7 @@ import base64
 import contextlib
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -88,13 +88,15 @@ class Lost(Exception):
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One transaction. `reverse_path` "" is the empty one. `mail`, `each` (one for each recipient): further parameters, spelled
-    (RET=HDRS); those for which the peer lacks the extension DSN are left out. `smtputf8`: it cannot go without."""
+    (RET=HDRS); those for which the peer lacks the extension DSN are left out. `smtputf8`: it cannot go without.
+    `still`: asked when the peer waits for the message: may it go?"""
 
     reverse_path: str
     recipients: tuple[str, ...]
     smtputf8: bool = False
     mail: tuple[str, ...] = ()
     each: tuple[tuple[str, ...], ...] = ()
+    still: Callable[[], Awaitable[bool]] | None = field(default=None, compare=False, repr=False)
 
 
 class _Octets(asyncio.Protocol):
@@ -181,6 +183,10 @@ class Connection:
                     replies[number] = go if not go.good else Reply(451, f"4.5.0 DATA was answered with {go}", ours=True)
             await self._reset()
             return replies
+        if envelope.still is not None and not await envelope.still():
+            # Ending the connection is the one way out of DATA without a message.
+            self.abort()
+            raise Lost("it was stopped")
         final = await self._message(octets if taken else b"")
         self.sent += 1
         if final.code == 421:

@@ -420,7 +420,19 @@ class Queue:
         reverse_path = _address(rows[0].reverse_path)
         eight_bit_paths = not all(str(one).isascii() for one in [*recipients, *([reverse_path] if reverse_path else [])])
         smtputf8 = eight_bit_paths or not octets[: read_header(octets).end].isascii()
-        said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=_parameters(rows))
+        ids = [row.id for row in rows]
+
+        async def still() -> bool:
+            try:
+                async with self._store.snapshot() as snapshot:
+                    return not await snapshot.ask(queue_store.frozen_among, ids)
+            except StoreError:  # whoever cannot tell does not send
+                return False
+
+        parameters = _parameters(rows)
+        if rows[0].sender is not None:
+            parameters = replace(parameters, still=still)
+        said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=parameters)
         return {str(address): outcome for address, outcome in said.items()}
 
     async def _relayed(self, rows: Sequence[tuple[QueueRow, str]], octets: bytes) -> AcceptMessage | None:

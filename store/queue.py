@@ -294,6 +294,8 @@ def queued_one(tx: Tx, number: QueueId) -> QueueRow | None:
 
 def frozen_among(tx: Tx, rows: Sequence[QueueId]) -> set[QueueId]:
     """Those that have been frozen, perhaps since they were leased."""
+    if tx.one("queue.any_frozen") is None:
+        return set()
     return {number for number in rows if tx.one("queue.frozen", id=number) is not None}
 
 

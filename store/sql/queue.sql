@@ -98,6 +98,9 @@ WHERE id = :id AND frozen = 1
 -- thaw_due
 UPDATE queue SET state = 'due', due = :now WHERE id = :id AND state = 'held' AND stopped = 0 AND frozen = 0
 
+-- any_frozen
+SELECT 1 FROM queue WHERE frozen = 1 LIMIT 1
+
 -- frozen
 SELECT 1 FROM queue WHERE id = :id AND frozen = 1
 

@@ -115,7 +115,7 @@ def test_what_waits_for_a_slow_next_hop_is_held_and_goes_on(server: Server, sink
         assert time.monotonic() < end
         time.sleep(0.02)
     told = server.run("principal", "freeze", OWNER).stdout
-    assert "4 waiting are held" in told  # the one that is being handed on among them, should it fail
+    assert "4 waiting are held" in told  # the one that is being handed on among them
     sink.gate.set()
     end = time.monotonic() + 20
     while "hers" not in sent(sink):

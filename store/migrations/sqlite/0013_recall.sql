@@ -24,6 +24,7 @@ CREATE INDEX delegated_object ON delegated (object, side);
 
 -- Held because somebody behind it is frozen.
 ALTER TABLE queue ADD COLUMN frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1));
+CREATE INDEX queue_frozen ON queue (frozen) WHERE frozen = 1;
 DROP INDEX queue_expires;
 CREATE INDEX queue_expires ON queue (expires) WHERE state = 'held' AND stopped = 0 AND frozen = 0;
 
