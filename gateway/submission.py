@@ -376,7 +376,8 @@ class Transaction:
         window = waits(spoken_for, gathered.facts) * 1_000_000
         at = max(self._release or 0, now + window)
         if self._settles is None and at > now:
-            postponed = self._postponed(_complete(read, final) if window else read.octets, at, delegation, filed=bool(window))
+            octets = _complete(read, final) if window else read.octets
+            postponed = self._postponed(octets, at, delegation, filed=bool(window), files=bool(filing) and not window)
             # Filed now, so that there is something to move back: this is what a recall window is for.
             filed = filing if window else ()
             audit = [_postponing(one) for one in audit]
@@ -396,8 +397,9 @@ class Transaction:
         log.info("submission", extra={"fields": fields})
         return key
 
-    def _postponed(self, octets: bytes, at: int, delegation: Delegation | None, *, filed: bool) -> OntoQueue:
-        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten."""
+    def _postponed(self, octets: bytes, at: int, delegation: Delegation | None, *, filed: bool, files: bool) -> OntoQueue:
+        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten. `filed`: the copy has been;
+        `files`: it will be, unless the client has appended its own by then (delegation.md section 6)."""
         asked = Postponed(
             at,
             self._act.actor,
@@ -419,6 +421,7 @@ class Transaction:
             parameters=asked.spelled(),
             due=at,
             delegation=delegation,
+            expects_copy=files,
         )
 
     def _named(self, read: _Read) -> Iterable[Address]:

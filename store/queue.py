@@ -12,12 +12,12 @@ from policy.rates import RateLimit
 from store import audit, blobs, rates
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
-from store.folders import special_folder, take_room
+from store.folders import by_special_use, special_folder, take_room
 from store.freezes import Side
 from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
 from store.model import Flag, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
 from store.port import Deed, QueueChanged, Tx
-from store.runs import key
+from store.runs import key, span
 
 MAX_REPLY: Final = 2000
 """Characters kept of the next hop's last reply."""
@@ -60,7 +60,8 @@ class Delegation:
 class OntoQueue:
     """One recipient that cannot have it now. HELD needs `account`. `expires`, `due`: microseconds since 1970; `due` None: at once.
 
-    `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop."""
+    `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop. `expects_copy`: when this goes, what
+    `sender` has appended of it meanwhile stands for the copy that would be filed."""
 
     kind: QueueKind
     recipient: str
@@ -72,12 +73,14 @@ class OntoQueue:
     parameters: str = "{}"
     due: int | None = None
     delegation: Delegation | None = None
+    expects_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filing:
     """The copy of what was sent (delegation.md section 6), with \\Seen: into the Sent of these owners (id, quota), and into the
-    actor's where `sender` is set or an owner had no room (then over quota, if need be: the only copy is never lost)."""
+    actor's where `sender` is set or an owner had no room (then over quota, if need be: the only copy is never lost). Where the actor
+    has appended it meanwhile, nothing is filed."""
 
     message: NewMessage
     actor: AccountId
@@ -377,7 +380,7 @@ def _insert(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
     if one.kind is QueueKind.HELD and one.account is None:
         raise NotFound(f"the account for which mail to {one.recipient} is held")
     held = one.account if one.kind is QueueKind.HELD else None
-    return QueueId(
+    number = QueueId(
         tx.insert(
             "queue.insert",
             accepted=accepted,
@@ -396,6 +399,10 @@ def _insert(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
             destination="" if held is not None else one.recipient.rpartition("@")[2],
         )
     )
+    if one.expects_copy and one.message.message_id:
+        message_id = storable(one.message.message_id)
+        tx.run("queue.insert_filed", key=-number, actor=one.sender, message_id=message_id, at=one.expires, modseq=0)
+    return number
 
 
 def _file(tx: Tx, filing: Filing) -> Sequence[Placed]:
@@ -404,14 +411,27 @@ def _file(tx: Tx, filing: Filing) -> Sequence[Placed]:
     for owner, quota in dict(filing.owners).items():
         if owner == filing.actor:
             to_actor = True
+        elif _has_brought(tx, filing, owner):
+            continue
         elif take_room(tx, owner, quota, filing.message.size):
             filed.append(_file_for(tx, filing, owner))
         else:
             to_actor = True
-    if to_actor:
+    if to_actor and not _has_brought(tx, filing, filing.actor):
         take_room(tx, filing.actor, 0, filing.message.size)
         filed.append(_file_for(tx, filing, filing.actor))
     return filed
+
+
+def _has_brought(tx: Tx, filing: Filing, owner: AccountId) -> bool:
+    """Has the actor appended this to the owner's Sent while it waited?"""
+    folder = by_special_use(tx, owner, SpecialUse.SENT)
+    if folder is None:
+        return False
+    low, high = span(folder.id)
+    message = filing.message
+    there = tx.all("queue.brought", low=low, high=high, actor=filing.actor, message_id=storable(message.message_id))
+    return (storable(message.from_), storable(message.subject), message.sent) in there
 
 
 def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
@@ -426,6 +446,17 @@ def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
         modseq=modseq,
     )
     return Placed(owner, folder.id, folder.uidvalidity, uid)
+
+
+def remove(tx: Tx, number: QueueId, blob: int) -> None:
+    """The row, and what was kept for its copy; for other deeds too."""
+    tx.run("queue.delete", id=number)
+    blobs.loosen(tx, [blob])
+    expected = tx.one("queue.expected", key=-number)
+    if expected is not None:
+        actor, message_id = expected
+        tx.run("queue.forget_expected", key=-number)
+        tx.run("queue.forget_brought", actor=actor, message_id=message_id)
 
 
 def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
@@ -507,8 +538,7 @@ def _settle(tx: Tx, deed: Settle) -> Accepted:
     if leased is None:
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
     accepted = Accepted() if deed.accept is None else accept(tx, deed.accept)
-    tx.run("queue.delete", id=deed.id)
-    blobs.loosen(tx, [leased[0]])
+    remove(tx, deed.id, leased[0])
     return accepted
 
 
@@ -517,9 +547,9 @@ def _drop(tx: Tx, deed: DropQueued) -> int:
     for number in deed.ids:
         row = tx.one("queue.blob", id=number)
         if row is not None:
-            dropped += tx.run("queue.delete", id=number)
+            remove(tx, number, row[0])
             tx.run("queue.forget_copies", queue=number)
-            blobs.loosen(tx, [row[0]])
+            dropped += 1
     return dropped
 
 
@@ -565,6 +595,9 @@ def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
 
 
 # --- pieces
+# The table `filed` has what is known of copies in Sent folders. Above 0 the key is a message's: one that the server filed (`modseq` as it
+# was then), whose place the actor's own may take; or, `modseq` -1, one that the actor appended while the submission waited, so that no
+# copy will be filed. Below 0 it is the negative id of a queue row, a submission that waits and will be filed.
 
 
 def _answer(accepted: Accepted) -> str:

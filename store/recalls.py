@@ -5,20 +5,21 @@ from dataclasses import dataclass, replace
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import audit, blobs, messages
+from store import audit, messages
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound
 from store.folders import existing, special_folder, take_room
 from store.messages import EVERY_FLAG, Copied, CopyMessages, MoveMessages, NewInFolder
 from store.model import Flag, NewMessage, QueueId, Run, Uid
 from store.port import Deed, Tx
-from store.queue import AcceptMessage, accept
+from store.queue import AcceptMessage, accept, remove
 from store.runs import LAST_UID, key, merged, runs_of
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingCopy:
-    """A message in a folder that is the filed copy of row `queue`. `waits`: that can still be recalled; else it has gone."""
+    """A message in a folder that is the filed copy of row `queue`, or several times, of several. `waits`: that can still be recalled;
+    else it has gone."""
 
     uid: Uid
     queue: QueueId
@@ -99,8 +100,7 @@ def _recall(tx: Tx, recall: Recall, at_hand: FolderId | None = None, uids: Seque
         _draft(tx, recall.actor, recall.draft)
     _to_drafts(tx, [one for one in copies if one[0] != at_hand or one[1] not in uids])
     tx.run("recalls.delete_copies", queue=recall.row)
-    tx.run("recalls.delete", id=recall.row)
-    blobs.loosen(tx, [row[0]])
+    remove(tx, recall.row, row[0])
     for entry in recall.audit:
         audit.record(tx, entry)
     for one in recall.tell:
@@ -146,20 +146,20 @@ def _take_back(tx: Tx, deed: TakeBack) -> Copied:
     transfer = deed.transfer
     found = copies_within(tx, transfer.source, transfer.runs)
     prepared = {one.row: one for one in deed.recalls}
-    recalled: list[Uid] = []
+    recalled: set[Uid] = set()
     for row in dict.fromkeys(one.queue for one in found if one.waits):
         if row not in prepared:
             raise Conflict("a copy of a message that waits came meanwhile")
         uids = [one.uid for one in found if one.queue == row]
         if _recall(tx, prepared[row], transfer.source, uids):
-            recalled += uids
+            recalled.update(uids)
     copied = messages.move(tx, transfer) if isinstance(transfer, MoveMessages) else messages.copy(tx, transfer)
     there = dict(zip(copied.sources, copied.targets, strict=True))
     came = sorted(there[uid] for uid in recalled if uid in there)
     if came:
         _mark(tx, transfer.target, came)
-    gone = tuple(one.uid for one in found if not one.waits)
-    return replace(copied, recalled=tuple(sorted(recalled)), gone=gone)
+    gone = {one.uid for one in found} - recalled
+    return replace(copied, recalled=tuple(sorted(recalled)), gone=tuple(sorted(gone)))
 
 
 def _return_copies(tx: Tx, deed: ReturnCopies) -> None:

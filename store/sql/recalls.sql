@@ -10,9 +10,6 @@ WHERE waiting_copy.queue = :queue ORDER BY waiting_copy.key
 -- blob
 SELECT blob FROM queue WHERE id = :id
 
--- delete
-DELETE FROM queue WHERE id = :id
-
 -- delete_copies
 DELETE FROM waiting_copy WHERE queue = :queue
 

@@ -231,3 +231,38 @@ def test_other_flags_stay(bench: Bench) -> None:
     (flags,) = folder(bench, bench.anna, SpecialUse.DRAFTS).values()
     assert flags & 31 == SEEN_DRAFT | Flag.FLAGGED
     assert flags > 31, "and the keyword"
+
+
+def test_one_message_in_the_place_of_two_copies_recalls_both(bench: Bench) -> None:
+    """The same message was sent twice; the client keeps it once."""
+    first, second = submit(bench), submit_again(bench)
+    sent = bench.special(bench.anna, SpecialUse.SENT).id
+    done = bench.do(AppendMessages(sent, (NewInFolder(letter(1, 500), Flag.SEEN),), 0, actor=bench.bruno))
+    assert done.replaced == (1, 2)
+    back = bench.do(TakeBack(to_drafts(bench, 3), (recall(bench, first.id), recall(bench, second.id))))
+    assert (back.recalled, back.gone) == ((3,), ())
+    assert bench.ask(queue.queued) == []
+    assert folder(bench, bench.anna, SpecialUse.DRAFTS) == {1: SEEN_DRAFT}
+    bench.check()
+
+
+def submit_again(bench: Bench) -> QueueRow:
+    one = OntoQueue(QueueKind.RELAY, "x@far.test", letter(1), "", START + 5 * DAY, sender=bench.bruno, due=START + MINUTE)
+    done = bench.do(AcceptMessage("again", queued=(one,), filing=(Filing(letter(1), bench.bruno, ((bench.anna, 0),)),), waits=True))
+    row = bench.ask(queue.queued_one, done.queued[0])
+    assert row is not None
+    return row
+
+
+def test_what_the_client_keeps_of_a_message_that_waits_recalls_it(bench: Bench) -> None:
+    """Nothing is filed before it goes, but the client has put its own copy into Sent."""
+    one = OntoQueue(
+        QueueKind.RELAY, "x@far.test", letter(1), "", START + 5 * DAY, sender=bench.bruno, due=START + MINUTE, expects_copy=True
+    )
+    (number,) = bench.do(AcceptMessage("later", queued=(one,), waits=True)).queued
+    sent = bench.special(bench.anna, SpecialUse.SENT).id
+    bench.do(AppendMessages(sent, (NewInFolder(letter(1), Flag.SEEN), NewInFolder(letter(2))), 0, actor=bench.bruno))
+    assert [(copy.uid, copy.queue) for copy in bench.ask(recalls.copies_within, sent, ((1, 9),))] == [(1, number)]
+    assert bench.do(TakeBack(to_drafts(bench, 1), (recall(bench, number),))).recalled == (1,)
+    assert bench.raw.execute("SELECT count(*) FROM filed WHERE key < 0").fetchone() == (0,)
+    bench.check()

@@ -31,10 +31,11 @@ CREATE INDEX queue_expires ON queue (expires) WHERE state = 'held' AND stopped =
 -- The filed copies (message.key) of what waits, and for a while of what has gone: that a move to Drafts may recall it, or say that
 -- it is too late. `at`: when it may be forgotten.
 CREATE TABLE waiting_copy (
-    key INTEGER PRIMARY KEY,
+    key INTEGER NOT NULL,
     queue INTEGER NOT NULL,
-    at INTEGER NOT NULL
-);
+    at INTEGER NOT NULL,
+    PRIMARY KEY (key, queue)
+) WITHOUT ROWID;
 
 CREATE INDEX waiting_copy_queue ON waiting_copy (queue);
 CREATE INDEX waiting_copy_at ON waiting_copy (at);
