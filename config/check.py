@@ -41,6 +41,7 @@ _ORDER: Final = (
 )
 # sun_path holds 108 octets with the final NUL on Linux, 104 on the BSDs.
 _UNIX_PATH_MAX: Final = 103
+_SHORTEST_SIGNATURE: Final = 86_400
 _UNFIT_IN_A_PREFIX: Final = re.compile(r"[\x00-\x1f\x7f%*\"\\(){]")
 
 
@@ -111,6 +112,8 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
                 yield _error(name, f"there is no directory {Path(path).parent}")
             case TcpAddress() if name == "listen.lmtp" and not address.loopback:
                 yield _warning(name, f"{address} can be reached from other machines; LMTP has no login, only lmtp_networks guards it")
+            case TcpAddress() if name == "listen.policy" and not address.loopback:
+                yield _warning(name, f"{address} can be reached from other machines; there is no login, only policy_networks guards it")
             case TcpAddress() if settings.auth.plaintext and not address.loopback and name not in ("listen.lmtp", "listen.mx"):
                 yield _error("auth.plaintext", f"passwords would cross the network unprotected: {name} has {address}, not loopback")
 
@@ -130,6 +133,7 @@ def _collide(one: ListenAddress, other: ListenAddress) -> bool:
 def _sources(settings: Settings) -> Iterator[Finding]:
     for name, networks in (
         ("lmtp_networks", settings.lmtp_networks),
+        ("policy_networks", settings.policy_networks),
         ("proxy_networks", settings.proxy_networks),
         ("xclient_networks", settings.xclient_networks),
         ("limits.exempt_networks", settings.limits.exempt_networks),
@@ -137,12 +141,16 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         for network in networks:
             if network.prefixlen == 0:
                 yield _warning(name, f"{network} is the whole internet")
-    doors = [address for address in settings.listen.lmtp if isinstance(address, TcpAddress)]
-    if doors and not settings.lmtp_networks:
-        yield _error("lmtp_networks", "is empty, so nobody may use the TCP address in listen.lmtp")
-    elif doors and all(address.loopback for address in doors) and not _covers_loopback(settings.lmtp_networks):
-        this_machine = ", ".join(map(str, LOOPBACK))
-        yield _warning("lmtp_networks", f"leaves out this machine ({this_machine}), but listen.lmtp is for this machine only")
+    for name, door, listening, networks in (
+        ("lmtp_networks", "listen.lmtp", settings.listen.lmtp, settings.lmtp_networks),
+        ("policy_networks", "listen.policy", settings.listen.policy, settings.policy_networks),
+    ):
+        doors = [address for address in listening if isinstance(address, TcpAddress)]
+        if doors and not networks:
+            yield _error(name, f"is empty, so nobody may use the TCP address in {door}")
+        elif doors and all(address.loopback for address in doors) and not _covers_loopback(networks):
+            this_machine = ", ".join(map(str, LOOPBACK))
+            yield _warning(name, f"leaves out this machine ({this_machine}), but {door} is for this machine only")
 
 
 def _covers_loopback(networks: tuple[Network, ...]) -> bool:
@@ -254,6 +262,11 @@ def _names(settings: Settings) -> Iterator[Finding]:
         yield _error("hostname", f"{hostname!r} is no host name (letters, digits, hyphens and dots)")
     elif "." not in hostname:
         yield _warning("hostname", f"{hostname!r} has no domain; other servers expect a full name such as mail.example.org")
+    if 0 < settings.dkim.expires < _SHORTEST_SIGNATURE:
+        yield _warning("dkim.expires", "mail that waits for a day on its way would arrive with a signature that has ended")
+    sealer = settings.arc.domain
+    if sealer and not (is_host(sealer) and sealer.isascii()):
+        yield _error("arc.domain", f"{sealer!r} is no domain name (letters, digits, hyphens and dots; others as A-labels)")
     prefix = settings.imap.shared_prefix
     if not prefix.endswith("/") or prefix.startswith("/") or "//" in prefix:
         yield _error("imap.shared_prefix", f'{prefix!r} must be a name that ends with one "/"')

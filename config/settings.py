@@ -93,6 +93,11 @@ class Listen(Group):
     mx: Listeners = Field(default=(), description="SMTP in without authentication, for local recipients only (RFC 5321).")
     imap: Listeners = Field(default=_listeners("127.0.0.1:1143"), description="IMAP with STARTTLS (RFC 3501).")
     imaps: Listeners = Field(default=_listeners("127.0.0.1:1993"), description="IMAP over implicit TLS (RFC 8314).")
+    policy: Listeners = Field(
+        default=(),
+        description="For a Postfix that asks us who may send from an address and who lives here (socketmap) and whether mail may come in "
+        "(policy delegation); unix:/path is better, for only this machine can reach it.",
+    )
     admin: Listeners = Field(
         default=(),
         description="HTTP for administrators; this version has no HTTP door, so nothing listens here yet.",
@@ -204,6 +209,41 @@ class Mx(Group):
         "to ourselves. Add your own networks where mail must not be sent to.",
     )
     port: int = Field(default=25, ge=1, le=65_535, description="Port of all of them; 25 unless in tests.")
+
+
+class Dkim(Group):
+    """Signatures on mail that leaves (RFC 6376); keys: procura dkim."""
+
+    expires: Duration = Field(
+        default=0,
+        ge=0,
+        le=400 * 86_400,
+        description="Time for which a signature is good (x=), counted from when the message leaves; a week at least, for mail may wait on "
+        "its way. 0: without an end.",
+    )
+    parents: bool = Field(
+        default=False,
+        description="Where From's own domain has no key, one of a domain above it signs: mail of host.acme.test with the key of acme.test.",
+    )
+
+
+class Arc(Group):
+    """Seals (RFC 8617) on mail from outside that lists send on to other places, made with keys of procura dkim."""
+
+    seal: bool = Field(
+        default=True,
+        description="Such mail is sealed where there is an RSA key for it; its sender then waits until the DNS has told the keys of the "
+        "signatures that it came with, at most 10 seconds.",
+    )
+    domain: str = Field(
+        default="",
+        description="The domain that seals, as A-label; none: the list's own.",
+    )
+    trusted_authserv_ids: Texts = Field(
+        default=(),
+        description="Servers in front of this one whose Authentication-Results go into the seal, by the name they write into it; only from "
+        "who hands mail in by LMTP. They have to remove such fields that strangers made up (RFC 8601 section 5).",
+    )
 
 
 class Queue(Group):
@@ -449,6 +489,10 @@ class Settings(BaseSettings):
     )
     listen: Listen = Field(default_factory=Listen)
     lmtp_networks: Networks = Field(default=LOOPBACK, description="Who may hand mail in by LMTP over TCP.")
+    policy_networks: Networks = Field(
+        default=LOOPBACK,
+        description="Who may ask at listen.policy over TCP: what is told there, nobody else should know.",
+    )
     proxy_networks: Networks = Field(
         default=(),
         description="Proxies in front of the SMTP and LMTP listeners: connections from there begin with a PROXY header (version 1 or 2) or "
@@ -468,7 +512,8 @@ class Settings(BaseSettings):
     )
     relay_authorities: OptionalPath = Field(
         default=None,
-        description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system.",
+        description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system. With "
+        "it, TLS is asked of a smarthost on this machine too.",
     )
     workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
     bare_newline: Literal["refuse", "fix"] = Field(
@@ -486,6 +531,8 @@ class Settings(BaseSettings):
     imap: Imap = Field(default_factory=Imap)
     mx: Mx = Field(default_factory=Mx)
     queue: Queue = Field(default_factory=Queue)
+    dkim: Dkim = Field(default_factory=Dkim)
+    arc: Arc = Field(default_factory=Arc)
     password: Password = Field(default_factory=Password)
     limits: Limits = Field(default_factory=Limits)
     log: Log = Field(default_factory=Log)

@@ -17,6 +17,7 @@ from typing import Final
 
 from config.addresses import ListenAddress, MailExchangers, TcpAddress
 from config.settings import Settings
+from gateway.authenticating import Authenticating
 from gateway.carrier import Wheel
 from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
@@ -34,6 +35,11 @@ from gateway.issuer import Issuer, IssuerRules
 from gateway.login import Login
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
+from gateway.neighbour.access import Access
+from gateway.neighbour.listener import NAME as POLICY
+from gateway.neighbour.listener import NeighbourListener
+from gateway.neighbour.logins import Logins
+from gateway.neighbour.maps import Maps
 from gateway.notices import Notices
 from gateway.outgoing import Tls
 from gateway.passwords import PasswordCost, Passwords
@@ -44,6 +50,7 @@ from gateway.recalls import Recalls
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.sessions import Sessions
+from gateway.signing import Signing, SigningRules
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.hooks import InboundHooks, LmtpHooks, SubmissionHooks
 from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours
@@ -51,6 +58,7 @@ from gateway.smtp.lmtp import HardenedLMTP
 from gateway.smtp.terms import House, Intake, Limits, Terms
 from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
+from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
 from store.blobs import Files
 from store.connect import connect
@@ -90,6 +98,10 @@ class App:
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
+        resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
+        dkim, arc = settings.dkim, settings.arc
+        self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
+        authenticating = Authenticating(TextRecords(resolvers), arc.trusted_authserv_ids) if arc.seal else None
         self.delivery = Delivery(
             store,
             files,
@@ -100,6 +112,8 @@ class App:
                 quota_rejects=settings.quota_full == "reject",
                 lifetime=int(settings.queue.lifetime * 1_000_000),
             ),
+            self.signing,
+            authenticating,
         )
         self.recalls = Recalls(store, files, self.delivery)
         self.folders = Folders(store, files, self.index, self.recalls)
@@ -111,12 +125,14 @@ class App:
             _relay(settings),
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency, settings.queue.destination_concurrency),
             Releases(store, self.submission, self.delivery),
+            self.signing,
         )
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
-        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.recalls)
+        names = {name.lower() for name in (settings.hostname, arc.domain) if name}
+        self.directory = Directory(store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names, self.recalls)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 
@@ -187,7 +203,7 @@ def _relay(settings: Settings) -> Relay | None:
         tls = Tls.REQUIRED if mx.tls == "required" else Tls.IF_OFFERED
         return Relay(Exchangers(ExchangerRules(settings.hostname, resolvers, mx.refused_networks, tls, mx.port)), settings.hostname)
     password = None if relay.password is None else relay.password.get_secret_value()
-    tls_needed = not relay.loopback
+    tls_needed = not relay.loopback or settings.relay_authorities is not None
     hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_authorities)
     return Relay(hop, settings.hostname)
 
@@ -273,7 +289,11 @@ async def _mail_doors(app: App, certificate: Certificate, bound: Bound) -> Async
     )
     entered: list[AbstractAsyncContextManager[None]] = []
     try:
-        for door in (_smtp_doors(app, certificate, bound, connections), _imap_doors(app, certificate, bound, connections)):
+        for door in (
+            _smtp_doors(app, certificate, bound, connections),
+            _imap_doors(app, certificate, bound, connections),
+            _neighbour_door(app, bound, connections),
+        ):
             await door.__aenter__()
             entered.append(door)
         yield
@@ -395,6 +415,26 @@ async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connecti
     finally:
         await listener.close(limits.stop_timeout)
         changes.close()
+
+
+@asynccontextmanager
+async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
+    settings = app.settings
+    logins = Logins(app.store, app.submission)
+    access = Access(app.store, app.login, app.submission, app.delivery, trusted=settings.lmtp_networks, closed_reply=settings.closed_reply)
+    listener = NeighbourListener(
+        Maps(app.store, app.delivery, logins).answer,
+        access.action,
+        Wheel(asyncio.get_running_loop()),
+        Neighbours(settings.policy_networks, connections),
+    )
+    unwatch = app.store.watch(logins.told)
+    try:
+        bound[POLICY] = [*await listener.start(settings.listen.policy)]
+        yield
+    finally:
+        await listener.close(settings.limits.stop_timeout)
+        unwatch()
 
 
 @asynccontextmanager

@@ -11,13 +11,16 @@ from functools import cached_property
 from typing import Final
 
 from gateway.arrival import arrived
+from gateway.authenticating import Authenticating
 from gateway.dsn import FAILURE, NOTHING_ASKED, SUCCESS, Requests, original_recipient, wants
 from gateway.message.headers import delivered_to_field, fields_named, received_field, return_path_field, rewrite
 from gateway.message.headers import field as header_field
 from gateway.message.split import Header, read_header, unfolded
+from gateway.origin import Findings, Origin, Seal, marked
 from gateway.refusal import Refused
 from gateway.reports import Action, Failed, delivery_report, failed, notice
 from gateway.routing import Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
+from gateway.signing import Signing
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
 from policy.identity import AccountId, Address
@@ -82,7 +85,7 @@ class Plan:
 
     `delivered` are the recipients, by number, whose success the sender wants to hear of: in a mailbox or with a list.
     `addressees` says of each of `copies` whose it is, of all who share it; `bounces` which members of lists cannot have it, by the
-    list's bounce address.
+    list's bounce address; `sent_on` the domains of lists that send it on to other places.
     """
 
     copies: list[IntoMailbox] = field(default_factory=list)
@@ -93,6 +96,7 @@ class Plan:
     bounces: dict[Address, list[Failed]] = field(default_factory=dict)
     requests: Requests = NOTHING_ASKED
     delivered: list[int] = field(default_factory=list)
+    sent_on: set[str] = field(default_factory=set)
 
     def failures(self, recipients: Sequence[Address]) -> list[Failed]:
         """What a report tells of those that were refused, as far as the sender wants to know."""
@@ -111,10 +115,31 @@ class Plan:
 class Delivery:
     """The one place where it is judged whether a recipient takes mail."""
 
-    def __init__(self, store: Store, files: Files, rules: DeliveryRules) -> None:
+    def __init__(
+        self,
+        store: Store,
+        files: Files,
+        rules: DeliveryRules,
+        signing: Signing | None = None,
+        authenticating: Authenticating | None = None,
+    ) -> None:
         self._store = store
         self._files = files
+        self._signing = signing
+        self._authenticating = authenticating
         self.rules = rules
+
+    async def is_sealed(self, snapshot: Snapshot, plan: Plan) -> bool:
+        """Is some of it going out again with a seal (RFC 8617), so that one has to know what can be known of it now?"""
+        if self._signing is None or self._authenticating is None:
+            return False
+        return any([await self._signing.seals(snapshot, domain) for domain in sorted(plan.sent_on)])
+
+    async def findings(self, door: Door, octets: bytes) -> Findings | None:
+        """What can be known of a message; its sender waits for the DNS."""
+        if self._authenticating is None:
+            return None
+        return await self._authenticating.findings(octets, from_neighbour=door is Door.LMTP)
 
     async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> "Inbound":
         """MAIL at the doors that know no login; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn)."""
@@ -124,10 +149,10 @@ class Delivery:
         """For one message that came in at this door."""
         return Routing(snapshot, door, poster, self.rules.relays)
 
-    async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster) -> None:
-        """At RCPT. Raises Refused."""
+    async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster, size: int = 0) -> None:
+        """At RCPT; `size`: octets, 0 where they are not known. Raises Refused."""
         route = await self.routing(snapshot, door, poster).find(recipient, expand=False)
-        verdict = self.judge(route.account, door, 0) if isinstance(route, Mailbox) else route
+        verdict = self.judge(route.account, door, size) if isinstance(route, Mailbox) else route
         if isinstance(verdict, Refuse | Defer):
             raise Refused(verdict)
 
@@ -141,9 +166,11 @@ class Delivery:
         *,
         ours: bool = False,
         requests: Requests = NOTHING_ASKED,
+        findings: Findings | None = None,
     ) -> Plan:
-        """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path."""
-        work = _Work(self, routing, octets, reverse_path, sender, ours, requests)
+        """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path.
+        `findings`: what is known of a message from outside, for the seals of lists."""
+        work = _Work(self, routing, octets, reverse_path, sender, ours, requests, findings)
         for index, recipient in enumerate(recipients):
             work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
         return work.plan
@@ -307,8 +334,10 @@ class _Work:
         sender: AccountId | None,
         ours: bool,
         requests: Requests,
+        findings: Findings | None,
     ) -> None:
         self.plan = Plan(requests=requests)
+        self._findings = findings
         self._requests = requests
         self._held: set[AccountId] = set()
         self._delivery = delivery
@@ -393,6 +422,7 @@ class _Work:
     def _onto_relay(self, address: Address, message: NewMessage, path: str, parameters: str = "{}") -> None:
         if address not in self._sent_on:
             self._sent_on.add(address)
+            parameters = marked(parameters, Origin(ours=True)) if self._ours else parameters
             self.plan.queued.append(
                 OntoQueue(QueueKind.RELAY, str(address), message, path, self._expires, sender=self._sender, parameters=parameters)
             )
@@ -423,8 +453,13 @@ class _Work:
             self.plan.bounces.setdefault(bounces, []).append(failed(lost, Refuse(Reason.RECIPIENT_UNKNOWN)))
         if posting.externals and self._delivery.rules.relays:
             onward = arrived(octets)
+            seal = None
+            if self._sender is None and not self._ours:
+                self.plan.sent_on.add(posting.address.domain)
+                seal = None if self._findings is None else Seal(posting.address.domain, self._findings)
+            parameters = marked("{}", Origin(seal=seal))
             for address in posting.externals:
-                self._onto_relay(address, onward, str(bounces))
+                self._onto_relay(address, onward, str(bounces), parameters)
         elif posting.externals:
             log.warning(
                 "list", extra={"fields": {"account": str(posting.address), "outcome": "external members left out: no relay is set"}}
@@ -463,6 +498,8 @@ class Inbound:
         self._recipients: list[Address] = []
         self._mail = dsn
         self._each: list[Sequence[str]] = []
+        self._known = False
+        self._findings: Findings | None = None
 
     async def add(self, recipient: Address, dsn: Sequence[str] = ()) -> None:
         """`dsn`: NOTIFY and ORCPT (gateway.dsn). Raises Refused."""
@@ -485,7 +522,13 @@ class Inbound:
             if pause:
                 await asyncio.sleep(pause)
             try:
-                return await self._try(octets, header, key)
+                outcomes = await self._try(octets, header, key)
+                if outcomes is None:
+                    self._known = True
+                    self._findings = await self._delivery.findings(self._door, octets)
+                    outcomes = await self._try(octets, header, key)
+                if outcomes is not None:
+                    return outcomes
             except (Stale, NotFound):
                 continue
             except (Busy, OverQuota) as fault:
@@ -493,7 +536,8 @@ class Inbound:
                 raise Refused(Defer(Reason.BUSY)) from fault
         raise Refused(Defer(Reason.BUSY))
 
-    async def _try(self, octets: bytes, header: Header, key: str) -> list[str | Refuse | Defer]:
+    async def _try(self, octets: bytes, header: Header, key: str) -> list[str | Refuse | Defer] | None:
+        """None: nothing was done, for it has to be known first what can be found out about the message."""
         delivery = self._delivery
         lmtp = self._door is Door.LMTP
         async with delivery._store.snapshot() as snapshot:
@@ -508,7 +552,9 @@ class Inbound:
             whole = rewrite(octets, header, remove=stale_paths, top=(received,))
             routing = delivery.routing(snapshot, self._door, self._poster())
             requests = Requests(self._mail, self._each)
-            plan = await delivery.plan(routing, self._recipients, whole, self._reverse_path, requests=requests)
+            plan = await delivery.plan(routing, self._recipients, whole, self._reverse_path, requests=requests, findings=self._findings)
+            if not self._known and await delivery.is_sealed(snapshot, plan):
+                return None
             extra = await delivery.bounces(snapshot, plan, octets)
             if not lmtp:
                 nobody = plan.everything_refused()

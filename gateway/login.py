@@ -166,6 +166,21 @@ class Login:
         log.info("login", extra={"fields": {**fields, "outcome": "admitted"}})
         return actor
 
+    async def vouched_for(self, name: str, peer: Peer) -> Actor:
+        """A neighbour has seen to the password; may this account be logged in now, from there? Raises Refused as `authenticate`,
+        BAD_CREDENTIALS for an account that there is not and for a lockout. Nothing is counted: nothing was guessed here.
+        """
+        async with self._store.snapshot() as snapshot:
+            row = await self._by_name(snapshot, name)
+            history = FailureHistory() if row is None else await snapshot.ask(login_store.history, row.id)
+            now = snapshot.now
+        if row is None:
+            raise Refused(Refuse(Reason.BAD_CREDENTIALS))
+        verdict = judge_login(row.status, True, row.must_change_password, history, row.values, network_of(peer.address), now)
+        if isinstance(verdict, Refuse | Defer):
+            raise Refused(verdict)
+        return _actor(row, None)
+
     async def scram_keys(self, authcid: str, peer: Peer) -> ScramKeys:
         """What the server's first message of SCRAM says of an account. Where there is none to be told of, keys are made up: the same
         whenever they are asked for, after the same time. Raises Refused: TOO_MANY_FAILURES.

@@ -293,10 +293,7 @@ class Connection:
 
     async def _message(self, octets: bytes) -> Reply:
         """Dots are doubled (RFC 5321 section 4.5.2). No octet of the message can be taken for its end: lines end with CRLF only."""
-        if _BARE.search(octets) is not None:
-            octets = _BARE.sub(b"\r\n", octets)
-        if octets and not octets.endswith(b"\r\n"):
-            octets += b"\r\n"
+        octets = on_the_wire(octets)
         if octets.startswith(b"."):
             octets = b"." + octets
         octets = octets.replace(b"\r\n.", b"\r\n..")
@@ -480,6 +477,13 @@ async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLCo
         connection.abort()
         raise
     return connection
+
+
+def on_the_wire(octets: bytes) -> bytes:
+    """A message as it is sent, but for doubled dots: CRLF alone ends lines, the last one too. What is signed is this."""
+    if _BARE.search(octets) is not None:
+        octets = _BARE.sub(b"\r\n", octets)
+    return octets + b"\r\n" if octets and not octets.endswith(b"\r\n") else octets
 
 
 def _path(address: str) -> str:

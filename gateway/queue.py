@@ -19,6 +19,7 @@ from gateway.postponed import is_postponed
 from gateway.relay import Fate, Outcome, Parameters, Relay
 from gateway.reports import Failed, failed, status_of
 from gateway.routing import Mailbox, Poster
+from gateway.signing import Signing
 from policy.delivery import Door
 from policy.identity import Address, BadAddress
 from policy.reasons import Defer, Reason, Refuse
@@ -108,7 +109,14 @@ class Queue:
     """One runner. `run` is a task of the application; `told` is a watcher of the store."""
 
     def __init__(
-        self, store: Store, files: Files, delivery: Delivery, relay: Relay | None, rules: QueueRules, releases: Releasing | None = None
+        self,
+        store: Store,
+        files: Files,
+        delivery: Delivery,
+        relay: Relay | None,
+        rules: QueueRules,
+        releases: Releasing | None = None,
+        signing: Signing | None = None,
     ) -> None:
         self._store = store
         self._files = files
@@ -116,6 +124,7 @@ class Queue:
         self._relay = relay
         self._rules = rules
         self._releases = releases
+        self._signing = signing
         self._lease = secrets.token_hex(8)
         self._in_hand: set[QueueId] = set()
         self._wake = asyncio.Event()
@@ -392,7 +401,7 @@ class Queue:
         """One message to one destination, and what it said of each recipient."""
         rows = [*batch.rows]
         octets = await self._octets(rows[0])
-        outcomes = await self._said(rows, octets)
+        outcomes = await self._said(rows, octets if self._signing is None else await self._signing.signed(rows[0], octets))
         sent = [row for row in rows if outcomes[row.recipient].fate is Fate.SENT]
         if sent:
             untold = [(row, outcomes[row.recipient].reply) for row in sent if not outcomes[row.recipient].dsn]

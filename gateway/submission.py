@@ -34,6 +34,7 @@ from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.submission import (
+    EnvelopeVerdict,
     Invitation,
     InvitationVerdict,
     Kind,
@@ -41,6 +42,7 @@ from policy.submission import (
     ResentBlock,
     SenderFacts,
     SenderVerdict,
+    judge_envelope,
     judge_invitation,
     judge_originators,
     judge_reverse_path,
@@ -158,6 +160,47 @@ class Submission:
         account, decision, _ = await self.accepts(actor, attendee)
         return account is not None and not isinstance(decision.refusal, Refuse)
 
+    async def envelope(self, act: "Act", reverse_path: Address | None) -> EnvelopeVerdict:
+        """May the actor send from this address through a neighbour that shows us no message? Raises Refused, on record."""
+        async with self._store.snapshot() as snapshot:
+            verdict = await self.envelope_in(snapshot, act.actor, reverse_path)
+        if isinstance(verdict, Refuse | Defer):
+            raise await self.refused(act, verdict, "", "envelope")
+        return verdict
+
+    async def envelope_in(self, snapshot: Snapshot, actor: Actor, reverse_path: Address | None) -> EnvelopeVerdict | Verdict:
+        """The same question without a record: nobody sends yet."""
+        gathered = await gather(snapshot, actor, () if reverse_path is None else (reverse_path,))
+        return gathered if isinstance(gathered, Refuse) else judge_envelope(reverse_path, gathered.facts)
+
+    async def permitted(self, act: "Act", verdict: EnvelopeVerdict, queue_id: str) -> None:
+        """What a neighbour was told about an envelope sender that is another's goes on record. Raises Refused (BUSY)."""
+        if verdict.principal is None or verdict.decision is None:
+            return
+        entry = act.entry(
+            decision_id(),
+            f"envelope: {verdict.kind}",
+            allowed=True,
+            because=verdict.decision.because,
+            principal=verdict.principal.id,
+            principal_address=str(verdict.principal.primary),
+            right=verdict.kind,
+            queue_id=queue_id,
+        )
+        try:
+            await self._store.do(RecordAudit((entry,)))
+        except Busy:
+            raise Refused(Defer(Reason.BUSY)) from None
+
+    async def posting_refused(self, act: "Act", refused: Refused, recipient: Address, message_id: str) -> Refused:
+        """What a list refuses is a decision about the actor, and so on record; every other refusal only says how things are."""
+        if refused.verdict.reason is not _POSTING:
+            return refused
+        async with self._store.snapshot() as snapshot:
+            group = await snapshot.ask(addresses.resolve, recipient)
+        verdict = Refuse(_POSTING, refused.verdict.detail, principal=None if group is None else group.id)
+        return await self.refused(act, verdict, message_id, "post")
+
     async def refused(self, act: "Act", verdict: Verdict, message_id: str, event: str = "send") -> Refused:
         """The refusal, on record under its decision id. Where even that cannot be written, "later" takes its place."""
         decision = decision_id()
@@ -188,6 +231,7 @@ class Act:
 
     actor: Actor
     source: str
+    protocol: str = "smtp"
 
     def entry(
         self,
@@ -216,7 +260,7 @@ class Act:
             principal_address=principal_address,
             right=right,
             because=because,
-            protocol="smtp",
+            protocol=self.protocol,
             source=self.source,
             message_id=message_id,
             queue_id=queue_id,
@@ -291,14 +335,7 @@ class Transaction:
         self._each.append(dsn)
 
     async def _posting_refused(self, refused: Refused, recipient: Address, message_id: str) -> Refused:
-        """What a list refuses is a decision about the actor, and so on record; every other refusal only says how things are."""
-        if refused.verdict.reason is not _POSTING:
-            return refused
-        service = self._service
-        async with service._store.snapshot() as snapshot:
-            group = await snapshot.ask(addresses.resolve, recipient)
-        verdict = Refuse(_POSTING, refused.verdict.detail, principal=None if group is None else group.id)
-        return await service.refused(self._act, verdict, message_id, "post")
+        return await self._service.posting_refused(self._act, refused, recipient, message_id)
 
     async def commit(self, octets: bytes) -> str:
         """Judges, rewrites and accepts; returns the queue id when all of it is durable. Raises Refused, and nothing was done."""
@@ -765,6 +802,8 @@ def _rewritten(
         domain = (verdict.new_from or next(iter(read.claimed.from_), facts.primary)).domain
         write(b"message-id", headers.message_id_field(secrets.token_hex(16), domain))
     remove += headers.signatures_over(octets, header, written)
+    if Kind.SEND_AS in verdict.kinds:
+        remove += headers.signatures_naming_others(octets, header, [str(one) for one in read.claimed.from_])
     if any(one.verdict.add_sent_by for one in answered):
         remove += headers.fields_named(header, (b"dkim-signature",))  # the body they sign will be another
     body = octets

@@ -246,6 +246,31 @@ def _unpermitted_path(path: Address, facts: SenderFacts) -> Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvelopeVerdict:
+    """As what mail with this envelope sender goes out. `principal` and `decision` None: as the actor's own."""
+
+    kind: Kind
+    principal: Principal | None = None
+    decision: Decision | None = None
+
+
+def judge_envelope(path: Address | None, facts: SenderFacts) -> EnvelopeVerdict | Refuse | Defer:
+    """Where a neighbour asks about the envelope sender, and nobody of us will ever see the message: judged as a From would be (5.3),
+    right, address of the principal and status. Nothing is rewritten there, so `unauthorisedFrom` has no say.
+    """
+    if path is None:
+        return EnvelopeVerdict(Kind.SELF)
+    judged = _judge_pair((path,), None, facts)
+    if isinstance(judged, Refuse) and judged.reason is Reason.SENDER_NOT_PERMITTED:
+        return replace(judged, reason=Reason.REVERSE_PATH_NOT_PERMITTED)
+    if not isinstance(judged, _Judged):
+        return judged
+    if not judged.spoken_for:
+        return EnvelopeVerdict(judged.kinds[0])
+    return EnvelopeVerdict(judged.kinds[0], judged.spoken_for[0], judged.decisions[0])
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     """One pair of From and Sender (or Resent-From and Resent-Sender) that may go out, by the table of 5.3 and by 5.4."""
 

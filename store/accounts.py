@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy.grants import GranteeKind
+from policy.grants import Grantee, GranteeKind
 from policy.identity import AccountId, Address, CosId, DomainId
 from policy.status import AccountStatus, DomainStatus, effective
 from store import addresses, cos, folders, grants, login, queue
@@ -178,6 +178,16 @@ def _row(found: Any) -> AccountRow | None:
         created=created,
         last_login=last_login,
     )
+
+
+def allowed_from(tx: Tx, address: Address, limit: int) -> Sequence[AccountId]:
+    """At most `limit` accounts that `allowFromAddresses` or `allowAnyFrom` of their own or of their class of service could let send
+    from this address of a foreign domain; policy knows which of them may. Looks at every account: ask by `work`."""
+    text = str(address).lower()
+    found = [AccountId(number) for (number,) in tx.all("accounts.allowed_from", text=text, limit=limit)]
+    for (number,) in tx.all("accounts.classes_allowing", text=text):
+        found += grants.accounts_matching(tx, Grantee(GranteeKind.COS, number), limit)
+    return list(dict.fromkeys(found))[:limit]
 
 
 def _there(tx: Tx, account: AccountId) -> None:

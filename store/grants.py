@@ -19,6 +19,14 @@ _EXISTS: Final[Mapping[GranteeKind, str]] = MappingProxyType(
         GranteeKind.COS: "grants.cos_exists",
     }
 )
+_MATCHING: Final[Mapping[GranteeKind, str]] = MappingProxyType(
+    {
+        GranteeKind.GROUP: "grants.accounts_in_list",
+        GranteeKind.DOMAIN: "grants.accounts_in_domain",
+        GranteeKind.COS: "grants.accounts_in_cos",
+        GranteeKind.ALL: "grants.accounts",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,13 @@ def holds_any(tx: Tx, standing: Standing) -> bool:
     return any(
         tx.one("grants.holds_any", kind=grantee.kind, grantee=grantee.id, now=tx.now) is not None for grantee in grantees_of(standing)
     )
+
+
+def accounts_matching(tx: Tx, grantee: Grantee, limit: int) -> Sequence[AccountId]:
+    """At most `limit` accounts that this grantee matches (policy.grants.Standing.matches). Ask by `work`."""
+    if grantee.kind is GranteeKind.ACCOUNT:
+        return [AccountId(grantee.id)]
+    return [AccountId(account) for (account,) in tx.all(_MATCHING[grantee.kind], id=grantee.id, limit=limit)]
 
 
 def forget_grantee(tx: Tx, kinds: Sequence[GranteeKind], grantee: int) -> None:

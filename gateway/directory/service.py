@@ -1,6 +1,6 @@
 """The directory as every door of administration sees it: one service for each kind of object."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from gateway.directory.accounts import Accounts
 from gateway.directory.classes import Classes
@@ -10,20 +10,29 @@ from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
+from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
 from gateway.recalls import Recalls
+from gateway.textrecords import TextRecords
 from store.model import Verifiers
 from store.port import Store
 
 
 class Directory:
-    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); without `recalls` nothing is recalled. Every change
-    is on record as the operator's."""
+    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
+    those in which this server writes besides its domains. Without `recalls` nothing is recalled. Every change is on record as
+    the operator's."""
 
     def __init__(
-        self, store: Store, folders: Folders, hashed: Callable[[str], Awaitable[Verifiers]], recalls: Recalls | None = None
+        self,
+        store: Store,
+        folders: Folders,
+        hashed: Callable[[str], Awaitable[Verifiers]],
+        texts: TextRecords | None = None,
+        names: Collection[str] = (),
+        recalls: Recalls | None = None,
     ) -> None:
         records = Records(store)
         self.store = store
@@ -35,6 +44,7 @@ class Directory:
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records, recalls)
         self.freezes = Freezes(store, records)
+        self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store)
 
     async def now(self) -> int:

@@ -232,3 +232,21 @@ def signatures_over(octets: bytes, header: Header, names: Collection[bytes]) -> 
             if tag is not None and not set(_BLANKS.sub(b"", tag[1]).lower().split(b":")).isdisjoint(names):
                 found.append(one)
     return tuple(found)
+
+
+_IDENTITY = re.compile(rb"(?:\A|;)[ \t]*+i[ \t]*+=([^;]*+)")
+
+
+def signatures_naming_others(octets: bytes, header: Header, addresses: Collection[str]) -> tuple[Field, ...]:
+    """The DKIM-Signature fields whose `i=` names a person who is none of `addresses` (delegation.md 5.8)."""
+    known = {one.lower().encode("utf-8") for one in addresses}
+    found: list[Field] = []
+    for one in header.fields:
+        if one.name == b"dkim-signature":
+            for tag in _IDENTITY.finditer(unfolded(octets, one)):
+                said = _BLANKS.sub(b"", tag[1]).lower()
+                # What is spelled in another way than plainly is taken for somebody else.
+                if not said.startswith(b"@") and said not in known:
+                    found.append(one)
+                    break
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, principal, actor, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, principal, actor, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,6 +8,7 @@ from gateway.directory.waiting import is_waiting
 from gateway.explain import Act, Explained
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
+from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Run, Verb
 from store.model import QueueId, QueueRow, QueueState
@@ -285,6 +286,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             None,
             _freezing(Side.ACTOR),
         ),
+        DKIM,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

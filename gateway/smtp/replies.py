@@ -78,11 +78,21 @@ def reply(verdict: Verdict, closed_reply: ClosedReply = "5.2.1") -> str:
 
     `closed_reply` "5.1.1": a closed account is refused exactly as one that does not exist (delegation.md section 3).
     """
+    return spell(*_said(verdict, closed_reply))
+
+
+def one_line(verdict: Verdict, closed_reply: ClosedReply = "5.2.1") -> str:
+    """The same for a neighbour that says it for us (access(5)), which breaks lines itself; printable ASCII."""
+    code, text = _said(verdict, closed_reply)
+    return f"{code} {printable(text)}"
+
+
+def _said(verdict: Verdict, closed_reply: ClosedReply) -> tuple[str, str]:
     reason = verdict.reason
     if reason is Reason.RECIPIENT_CLOSED and closed_reply == "5.1.1":
         reason = Reason.RECIPIENT_UNKNOWN
     words = WORDS[reason]
-    return spell(words.later if isinstance(verdict, Defer) else words.final, _text(words, verdict))
+    return words.later if isinstance(verdict, Defer) else words.final, _text(words, verdict)
 
 
 def farewell(verdict: Verdict) -> str:

@@ -79,3 +79,11 @@ INSERT INTO quota_warning (account, warned) VALUES (:id, :now) ON CONFLICT (acco
 
 -- with_mail
 SELECT id FROM account WHERE id > :after AND used > 0 ORDER BY id LIMIT :limit;
+
+-- allowed_from
+SELECT id FROM account
+WHERE instr(lower("values"), :text) > 0 OR instr("values", '"allow_any_from"') > 0
+LIMIT :limit;
+
+-- classes_allowing
+SELECT id FROM cos WHERE instr(lower("values"), :text) > 0 OR instr("values", '"allow_any_from"') > 0;

@@ -87,3 +87,24 @@ SELECT 1 FROM cos WHERE id = :id;
 
 -- object_exists
 SELECT 1 FROM object WHERE id = :id;
+
+-- accounts_in_list
+WITH RECURSIVE edge (list) AS (
+    SELECT :id
+    UNION
+    SELECT m.member FROM edge JOIN list_member m ON m.list = edge.list JOIN list l ON l.id = m.member
+)
+SELECT DISTINCT a.id FROM edge JOIN list_member m ON m.list = edge.list JOIN account a ON a.id = m.member
+LIMIT :limit;
+
+-- accounts_in_domain
+SELECT id FROM object WHERE domain = :id AND kind = 'account' LIMIT :limit;
+
+-- accounts_in_cos
+SELECT a.id
+FROM account a JOIN object o ON o.id = a.id JOIN domain d ON d.id = o.domain
+WHERE COALESCE(a.cos, d.cos, 1) = :id
+LIMIT :limit;
+
+-- accounts
+SELECT id FROM account WHERE :id = 0 LIMIT :limit;

@@ -13,6 +13,7 @@ SOLE_CALLER = {
     "judge_login": "gateway/login.py",
     "judge_reverse_path": "gateway/submission.py",
     "judge_originators": "gateway/submission.py",
+    "judge_envelope": "gateway/submission.py",
     "judge_invitation": "gateway/submission.py",
     "judge_recipient": "gateway/delivery.py",
     "judge_folder": "gateway/folders/standpoint.py",

@@ -32,6 +32,7 @@ PLANTED = {
         ("gateway.imap.grammar.fetch", "import asyncio"),
         ("gateway.message.headers", "import logging"),
         ("gateway.imap.view", "import config.settings"),
+        ("gateway.neighbour.socketmap", "import asyncio"),
     ],
     "grammar": [("gateway.imap.grammar.fetch", "import policy.rights"), ("gateway.imap.responses", "import store.model")],
     "aiosmtpd": [("gateway.submission", "import aiosmtpd.smtp"), ("gateway.imap.listener", "from aiosmtpd.smtp import SMTP")],
@@ -40,6 +41,7 @@ PLANTED = {
         ("gateway.imap.handlers.fetch", "import store.grants"),
         ("gateway.smtp.hooks", "from store.connect import connect"),
         ("gateway.cli", "import store.connect"),
+        ("gateway.neighbour.listener", "import store.grants"),
     ],
     "gateway": [
         ("gateway.imap.listener", "import gateway.smtp.hooks"),

@@ -15,7 +15,7 @@ ROOT = HERE.parents[1]
 README = ROOT / "README.md"
 BEGIN = "<!-- conformance: made by python -m tests.conformance.table -->"
 END = "<!-- conformance: end -->"
-PROTOCOLS = {"imap": "IMAP", "smtp": "SMTP and LMTP"}
+PROTOCOLS = {"imap": "IMAP", "smtp": "SMTP and LMTP", "dkim": "DKIM and ARC"}
 STATUSES = ("yes", "partial", "no")
 LATER = "a later version"
 MANY = 3
@@ -91,7 +91,7 @@ def spelled() -> str:
             notes = "".join(f" ({row.note})" for row in group if row.note)
             lines.append(f"| {f'`{name}`' if name else ''} | {MARKS[worst]} | {rfc} | {(about + notes).replace('|', BAR)} |")
         missing = [_missing(row) for row in rows(protocol) if row.status == "no"]
-        lines += ["", f"Not yet: {', '.join(missing)}.", ""]
+        lines += ["", *([f"Not yet: {', '.join(missing)}.", ""] if missing else [])]
     return "\n".join(lines)
 
 

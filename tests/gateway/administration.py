@@ -106,7 +106,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     folders = Folders(store, files, recalling=recalls)
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
-    directory = Directory(store, folders, passwords.verifiers, recalls)
+    directory = Directory(store, folders, passwords.verifiers, recalls=recalls)
     desk = Desk(directory, Explain(store, folders), lambda: sessions)
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)

@@ -382,3 +382,26 @@ async def test_what_is_noted_is_noted_unawaited_and_at_most_hourly(door: Door) -
 
 def test_credentials_have_no_repr_of_the_password() -> None:
     assert "secret" not in repr(Credentials("PLAIN", "a", "", b"secret"))
+
+
+async def test_who_was_let_in_elsewhere_is_judged_without_the_password(door: Door) -> None:
+    async def vouched(name: str, source: str = "192.0.2.1") -> object:
+        try:
+            return str((await door.login.vouched_for(name, Peer(source, "policy", tls=True))).address)
+        except Refused as refused:
+            return refused.verdict
+
+    house = door.house
+    await house.store.do(AddAlias(house.ids["anna"], address("boss")))
+    assert await vouched("boss@acme.test") == "anna@acme.test"
+    for name in ("anna+tag@acme.test", "nobody@acme.test", "anna", ""):
+        assert await vouched(name) == WRONG
+    for status in (AccountStatus.LOCKED, AccountStatus.MAINTENANCE, AccountStatus.CLOSED, AccountStatus.PENDING):
+        await house.status("bruno", status)
+        verdict = await vouched("bruno@acme.test")
+        assert isinstance(verdict, Refuse | Defer)
+        assert verdict.reason in (Reason.ACCOUNT_STATUS, Reason.ACCOUNT_MAINTENANCE)
+    for guess in ("one", "two", "three"):
+        await door.come("anna", guess, "198.51.100.1")
+    assert await vouched("anna@acme.test") == WRONG
+    assert await door.history("anna") == 3, "nothing was guessed here, so nothing is counted"

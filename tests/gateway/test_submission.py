@@ -10,6 +10,7 @@ import pytest
 
 from gateway.arrival import arrived
 from gateway.refusal import Refused
+from gateway.submission import Act
 from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import Actor
@@ -502,3 +503,14 @@ async def test_what_goes_onto_the_queue_in_anothers_name_can_be_stopped_there(ho
         await house.submit(name, "", "bruno", letter(f"{from_}@acme.test"))
     assert await house.store.do(Freeze(house.ids["olga"], Side.PRINCIPAL)) == 1
     assert [row.frozen for row in await house.queued()] == [True, False, False]
+
+
+async def test_a_neighbour_that_asks_is_told_of_a_freeze(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    act = Act(house.actor("dora"), "192.0.2.7", "policy")
+    await house.submission.envelope(act, address("olga"))
+    await house.store.do(Freeze(house.ids["olga"], Side.PRINCIPAL))
+    with pytest.raises(Refused) as refused:
+        await house.submission.envelope(act, address("olga"))
+    assert refused.value.verdict.reason is Reason.PRINCIPAL_FROZEN
+    await house.submission.envelope(act, address("dora"))

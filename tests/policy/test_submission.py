@@ -14,6 +14,7 @@ from policy.identity import AccountId, Address, CosId, DomainId
 from policy.rates import Rate, RateLimit
 from policy.reasons import Defer, Reason, Refuse
 from policy.submission import (
+    EnvelopeVerdict,
     Invitation,
     InvitationVerdict,
     Kind,
@@ -23,6 +24,7 @@ from policy.submission import (
     SenderFacts,
     SenderVerdict,
     is_own,
+    judge_envelope,
     judge_invitation,
     judge_originators,
     judge_reverse_path,
@@ -724,6 +726,57 @@ def test_two_refusals_are_the_same_whosever_name_it_was() -> None:
 def test_x_does_not_outweigh_the_attendees_status() -> None:
     locked = Refuse(Reason.PRINCIPAL_STATUS, "locked")
     assert isinstance(sent(OWNER, None, may_answer(facts("neither", locked), OWNER, ACCEPT)), Refuse)
+
+
+# --- an envelope sender without a message: path, rights on the owner → kind, or None for 553
+
+ENVELOPES = [
+    (None, "neither", Kind.SELF),
+    (U, "neither", Kind.SELF),
+    (ALIAS, "neither", Kind.SELF),
+    (TAGGED, "neither", Kind.SELF),
+    (OWNER, "neither", None),
+    (OWNER, "sendAs", Kind.SEND_AS),
+    (OWNER, "sendOnBehalfOf", Kind.ON_BEHALF),
+    (OWNER, "both", Kind.SEND_AS),
+    (OWNER_ALIAS, "sendAs", Kind.SEND_AS),
+    (at("owner+shop@acme.test"), "sendAs", Kind.SEND_AS),
+    (SECOND, "both", None),
+    (LIST, "both", None),
+    (NOBODY, "both", None),
+    (FAR, "both", None),
+]
+
+
+@pytest.mark.parametrize(("path", "rights", "kind"), ENVELOPES)
+def test_an_envelope_sender_is_judged_as_a_from(path: Address | None, rights: str, kind: Kind | None) -> None:
+    verdict = judge_envelope(path, facts(rights))
+    if kind is None:
+        assert isinstance(verdict, Refuse)
+        assert verdict.reason is Reason.REVERSE_PATH_NOT_PERMITTED
+        assert verdict.detail.startswith(f"{U} may not send as {path}: no ")
+        return
+    assert isinstance(verdict, EnvelopeVerdict)
+    assert verdict.kind is kind
+    assert (None if verdict.principal is None else verdict.principal.id) == (None if kind is Kind.SELF else OWNER_ID)
+    assert (verdict.decision is None) == (kind is Kind.SELF)
+
+
+def test_an_envelope_sender_rests_on_the_status_which_only_who_holds_a_right_learns() -> None:
+    away = Defer(Reason.PRINCIPAL_MAINTENANCE)
+    assert isinstance(judge_envelope(OWNER, facts("sendAs", away)), Defer)
+    refused = judge_envelope(OWNER, facts("neither", away))
+    assert isinstance(refused, Refuse)
+    assert refused.reason is Reason.REVERSE_PATH_NOT_PERMITTED
+
+
+def test_an_envelope_sender_is_never_rewritten() -> None:
+    assert isinstance(judge_envelope(OWNER, facts(unauthorised_from=UnauthorisedFrom.REWRITE)), Refuse)
+
+
+def test_a_foreign_envelope_sender_needs_the_administrators_word() -> None:
+    for values, kind in (({"allow_from_addresses": (str(FAR),)}, Kind.SELF), ({"allow_any_from": True}, Kind.SELF_FOREIGN)):
+        assert judge_envelope(FAR, facts(**values)) == EnvelopeVerdict(kind)
 
 
 # The kill switches, recall windows and limits

@@ -37,11 +37,16 @@ def test_each_statement_that_looks_something_up_has_an_index(name: str, migrated
 
 SCANS = {
     "cos.all_of_them": "all of them",
+    "dkim.all_of_them": "all of them",
     "domains.all_of_them": "all of them",
     "messages.change_keys": "the list of keys it is given",
     "audit.head": "the last one, by the primary key",
     "audit.newest": "pages, by the primary key",
     "accounts.of_domain": "pages, by the primary key",
+    "accounts.allowed_from": "every account, in a thread, for a foreign address that somebody sends from",
+    "accounts.classes_allowing": "all of them",
+    "grants.accounts": "all of them, as far as the limit",
+    "grants.accounts_in_cos": "every account: most have their class by default",
     "lists.of_domain": "pages, by the primary key",
     "blobs.loose": "all that is loose",
     "blobs.newest": "one row for each table that counts",

@@ -25,6 +25,7 @@ from gateway.message.headers import (
     return_path_field,
     rewrite,
     sender_field,
+    signatures_naming_others,
     signatures_over,
 )
 from gateway.message.originators import originators
@@ -166,3 +167,22 @@ def test_signatures_over_changed_fields() -> None:
     header = read_header(octets)
     assert signatures_over(octets, header, {b"sender"}) == (header.fields[1],)
     assert signatures_over(octets, header, {b"subject", b"sender"}) == header.fields[:2]
+
+
+@pytest.mark.parametrize(
+    ("identity", "goes"),
+    [
+        ("", False),
+        ("; i=@acme.test", False),
+        ("; i=owner@acme.test", False),
+        ("; i=\r\n OWNER@acme.test", False),
+        ("; i=delegate@acme.test", True),
+        ("; i=owner=40acme.test@acme.test", True),
+        ("; i=@acme.test; i=delegate@acme.test", True),
+        ("; i=", True),
+    ],
+)
+def test_signatures_that_name_somebody_else(identity: str, goes: bool) -> None:
+    octets = f"DKIM-Signature: v=1; h=from{identity}; bi=x\r\nFrom: x\r\n\r\n".encode()
+    header = read_header(octets)
+    assert signatures_naming_others(octets, header, ["owner@acme.test"]) == ((header.fields[0],) if goes else ())

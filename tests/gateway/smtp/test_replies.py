@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.smtp.replies import LINE_OCTETS, WORDS, farewell, printable, reply, spell
+from gateway.smtp.replies import LINE_OCTETS, WORDS, farewell, one_line, printable, reply, spell
 from policy.reasons import Defer, Reason, Refuse
 
 LINE = re.compile(r"([245][0-9]{2})([ -])([245]\.[0-9]{1,3}\.[0-9]{1,3}) ([\x20-\x7e]*)")
@@ -110,3 +110,11 @@ def test_whatever_the_detail_the_reply_is_one_reply(detail: str, reason: Reason,
 
 def test_other_letters_stay_readable() -> None:
     assert printable("bücher") == "b\\x{fc}cher"
+
+
+@given(st.text(), st.sampled_from(Reason), st.sampled_from([Refuse, Defer]))
+def test_what_a_neighbour_says_for_us_is_one_line_of_the_same_words(detail: str, reason: Reason, kind: type[Refuse] | type[Defer]) -> None:
+    line = one_line(kind(reason, detail, "d-1"))
+    assert line.isascii()
+    assert line.isprintable()
+    assert line[:9] == reply(kind(reason, detail, "d-1")).replace("-", " ", 1)[:9]

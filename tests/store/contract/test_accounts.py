@@ -21,6 +21,7 @@ from store.accounts import (
     SetVerifier,
 )
 from store.addresses import AddAlias
+from store.cos import CreateCos
 from store.domains import CreateDomain, ModifyDomain
 from store.errors import Conflict, LimitReached, NotFound
 from store.lists import AddMembers, CreateList
@@ -225,3 +226,14 @@ async def test_pages_of_accounts(directory: Directory) -> None:
     first = await directory.ask(accounts.of_domain, directory.acme, None, 3)
     second = await directory.ask(accounts.of_domain, directory.acme, first[-1].id, 100)
     assert [row.address.local for row in (*first, *second)] == ["anna", "bruno", "u0", "u1", "u2", "u3", "u4"]
+
+
+async def test_who_may_be_allowed_a_foreign_address(directory: Directory) -> None:
+    far = Address("Me", "far.test")
+    await directory.store.do(ModifyAccount(directory.anna, values={"allow_from_addresses": "you@far.test, ME@far.test"}))
+    assert await directory.ask(accounts.allowed_from, far, 10) == [directory.anna]
+    assert await directory.ask(accounts.allowed_from, Address("me", "elsewhere.test"), 10) == []
+    free = await directory.store.do(CreateCos("free", {"allow_any_from": "TRUE"}))
+    await directory.store.do(SetAccountCos(directory.bruno, free))
+    assert await directory.ask(accounts.allowed_from, far, 10) == [directory.anna, directory.bruno]
+    assert await directory.ask(accounts.allowed_from, far, 1) == [directory.anna]

@@ -211,3 +211,27 @@ async def test_the_policy_reads_what_was_stored(directory: Directory) -> None:
         held = await snapshot.ask(grants.send_grants_on, directory.anna, SendRight.SEND_AS)
     assert standing is not None
     assert judge_send_right(standing, directory.anna, SendRight.SEND_AS, held, START).allowed
+
+
+async def test_the_accounts_that_a_grantee_matches_are_those_whose_standing_says_so(directory: Directory) -> None:
+    inner = await directory.store.do(CreateList(Address("inner", "acme.test")))
+    outer = await directory.store.do(CreateList(Address("outer", "acme.test")))
+    await directory.store.do(AddMembers(inner, [Address("bruno", "acme.test")]))
+    await directory.store.do(AddMembers(outer, [Address("inner", "acme.test"), Address("x", "elsewhere.test")]))
+    await directory.store.do(AddMembers(inner, [Address("outer", "acme.test")]))
+    everybody = [directory.anna, directory.bruno]
+    standings = [await directory.ask(lists.standing, one) for one in everybody]
+    assert standings[0] is not None
+    grantees = [
+        ALL,
+        account(directory.bruno),
+        *(Grantee(GranteeKind.GROUP, group) for group in (inner, outer)),
+        Grantee(GranteeKind.DOMAIN, standings[0].domain),
+        Grantee(GranteeKind.DOMAIN, 4711),
+        Grantee(GranteeKind.COS, DEFAULT),
+        Grantee(GranteeKind.COS, 4711),
+    ]
+    for grantee in grantees:
+        matching = {one.account for one in standings if one is not None and one.matches(grantee)}
+        assert {*await directory.ask(grants.accounts_matching, grantee, 10)} & {*everybody} == matching, grantee
+    assert len(await directory.ask(grants.accounts_matching, ALL, 1)) == 1
