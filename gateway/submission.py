@@ -14,8 +14,8 @@ from gateway.delivery import NOTHING_COUNTED, Counting, Delivery, Plan, pauses, 
 from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
 from gateway.message import headers
-from gateway.message.calendar import Calendar, MalformedCalendar, add_sent_by, calendars, mentions_calendar
-from gateway.message.canonical import read_address, read_domain
+from gateway.message.calendar import Answer, MalformedCalendar, Speaker, add_sent_by, answers, mentions_calendar
+from gateway.message.canonical import read_domain
 from gateway.message.originators import Originators as RawOriginators
 from gateway.message.originators import RawMailbox, originators
 from gateway.message.split import Field, Header, MalformedHeader, read_header, read_submitted_header, unfolded
@@ -74,6 +74,10 @@ _MISSING: Final[Mapping[Reason, str]] = {
 }
 """The right that was asked for, as a refusal is recorded."""
 _POSTING: Final = Reason.POSTING_NOT_PERMITTED
+_SOON_READ: Final = 32 * 1024
+"""Octets of a message that is read at once: a millisecond, ten if it is an answer to an invitation with hundreds of guests."""
+_SOON_LOOKED_THROUGH: Final = 256 * 1024
+"""Octets in which a calendar is looked for at once: half a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +279,8 @@ class _Read:
     header: Header
     raw: RawOriginators
     claimed: Originators
-    calendars: tuple[Calendar, ...]
+    answers: Sequence[tuple[Answer, Speaker]]
+    """To invitations, each with the attendee for whom it speaks."""
     message_id: str
 
 
@@ -285,7 +290,8 @@ class _Answered:
 
     attendee: Address
     account: AccountId
-    calendar: Calendar
+    answer: Answer
+    speaker: Speaker
     verdict: InvitationVerdict
 
 
@@ -341,7 +347,7 @@ class Transaction:
         """Judges, rewrites and accepts; returns the queue id when all of it is durable. Raises Refused, and nothing was done."""
         service = self._service
         try:
-            read = self._read(octets)
+            read = await asyncio.to_thread(self._read, octets) if _takes_time(octets) else self._read(octets)
         except MalformedHeader as offence:
             raise await service.refused(self._act, Refuse(Reason.MALFORMED_MESSAGE, str(offence)), "") from None
         except MalformedCalendar as offence:
@@ -377,10 +383,10 @@ class Transaction:
             None if raw.sender is None else _canonical(raw.sender, b"sender"),
             tuple(_canonical_block(one.from_, one.sender) for one in raw.resent),
         )
-        found = calendars(octets, parse(octets)) if mentions_calendar(octets) else ()
-        for calendar in found:
-            _speaks_for_one(calendar)
-        return _Read(octets, header, raw, claimed, found, _message_id(octets, header))
+        found = answers(octets, parse(octets)) if mentions_calendar(octets) else ()
+        author = next(iter(claimed.from_), self._act.actor.address)
+        spoken = [(answer, answer.speaker(author)) for answer in found]
+        return _Read(octets, header, raw, claimed, spoken, _message_id(octets, header))
 
     async def _try(self, read: _Read, key: str) -> str | Verdict:
         """The queue id, or why this may not be sent. Raises Refused where nobody takes it."""
@@ -472,7 +478,7 @@ class Transaction:
                 yield block.sender
         if self._reverse_path is not None:
             yield self._reverse_path
-        for invitation, _ in _answers(read):
+        for invitation, _, _ in _answers(read):
             yield invitation.attendee
             if invitation.sent_by is not None:
                 yield invitation.sent_by
@@ -481,7 +487,7 @@ class Transaction:
         """For each attendee that the message answers for: the local account it is, and whether the actor holds `x` there."""
         accepts: dict[Address, tuple[AccountId | None, Decision]] = {}
         resting_on = Witness()
-        for invitation, _ in _answers(read):
+        for invitation, _, _ in _answers(read):
             account, decision, one = await self._service.accepts(self._act.actor, invitation.attendee)
             accepts[invitation.attendee] = (account, decision)
             resting_on = resting_on.joined(one)
@@ -492,13 +498,13 @@ class Transaction:
     ) -> tuple[Sequence[_Answered], SenderVerdict | Verdict]:
         """The invitations it answers first (section 7), for what they allow counts when From and Sender are judged."""
         answered: list[_Answered] = []
-        for invitation, calendar in _answers(read):
+        for invitation, answer, speaker in _answers(read):
             attendee, accept = accepts[invitation.attendee]
             verdict = judge_invitation(invitation, read.claimed.from_, attendee, accept, facts, read.claimed.sender)
             if isinstance(verdict, Refuse | Defer):
                 return (), verdict
             if verdict is not None and attendee is not None:
-                answered.append(_Answered(invitation.attendee, attendee, calendar, verdict))
+                answered.append(_Answered(invitation.attendee, attendee, answer, speaker, verdict))
                 facts = may_answer(facts, invitation.attendee, accept)
         return answered, judge_originators(read.claimed, self._reverse_path, facts, resendable)
 
@@ -665,6 +671,11 @@ def _complete(read: _Read, final: bytes) -> bytes:
     return headers.rewrite(read.octets, read.header, remove=(), replace={}, bottom=fields) if fields else read.octets
 
 
+def _takes_time(octets: bytes) -> bool:
+    """Would others have to wait while it is read?"""
+    return len(octets) > _SOON_LOOKED_THROUGH or (len(octets) > _SOON_READ and mentions_calendar(octets))
+
+
 def _postponing(entry: AuditEntry) -> AuditEntry:
     """Nothing is sent yet: what is decided at release is on record of its own."""
     return replace(entry, event=f"postpone: {entry.event}")
@@ -713,31 +724,11 @@ def _canonical_block(from_: Sequence[RawMailbox], sender: RawMailbox | None) -> 
     )
 
 
-def _speaks_for_one(calendar: Calendar) -> None:
-    """A reply that names nobody, or several, could speak for anybody (RFC 5546 section 3.2.3: exactly one). Raises MalformedCalendar."""
-    if not calendar.speaks:
-        return
-    speaker = calendar.speaker
-    if speaker is None:
-        raise MalformedCalendar(f"{calendar.method} needs exactly one ATTENDEE")
-    try:
-        for address in (speaker.address, speaker.sent_by):
-            if address is not None:
-                read_address(address)
-    except BadAddress as bad:
-        raise MalformedCalendar(f"ATTENDEE: {bad}") from None
-
-
-def _answers(read: _Read) -> Iterable[tuple[Invitation, Calendar]]:
-    """The replies and counter-proposals, with the one attendee each speaks for. Raises nothing: `_read` has refused the others."""
-    for calendar in read.calendars:
-        if not calendar.speaks:
-            continue
-        speaker = calendar.speaker
-        if speaker is None or speaker.address is None:  # no mailto: nobody of ours
-            continue
-        sent_by = None if speaker.sent_by is None else read_address(speaker.sent_by)
-        yield Invitation(calendar.method, read_address(speaker.address), sent_by, calendar.sealed), calendar
+def _answers(read: _Read) -> Iterable[tuple[Invitation, Answer, Speaker]]:
+    """The replies and counter-proposals, with the one attendee each speaks for."""
+    for answer, speaker in read.answers:
+        if speaker.address is not None:
+            yield Invitation(answer.method, speaker.address, speaker.sent_by, answer.sealed), answer, speaker
 
 
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}+>")
@@ -807,16 +798,16 @@ def _rewritten(
     if any(one.verdict.add_sent_by for one in answered):
         remove += headers.fields_named(header, (b"dkim-signature",))  # the body they sign will be another
     body = octets
-    for one in sorted(answered, key=lambda one: one.calendar.part.body, reverse=True):
+    for one in sorted(answered, key=lambda one: one.answer.part.body, reverse=True):
         if one.verdict.add_sent_by:
-            body = _with_sent_by(body, one.calendar, facts.primary)
+            body = _with_sent_by(body, one, facts.primary)
     # The header stands before every part, so its offsets hold in the changed octets too.
     return headers.rewrite(body, header, remove=dict.fromkeys(remove), replace=replace, bottom=bottom)
 
 
-def _with_sent_by(octets: bytes, calendar: Calendar, actor: Address) -> bytes:
+def _with_sent_by(octets: bytes, answered: _Answered, actor: Address) -> bytes:
     try:
-        return add_sent_by(octets, calendar, str(actor))
+        return add_sent_by(octets, answered.answer, answered.speaker, str(actor))
     except MalformedCalendar as offence:
         raise Refused(Refuse(Reason.MALFORMED_CALENDAR, str(offence))) from None
 
