@@ -247,7 +247,16 @@ class Delivery:
         for one in extra:
             copies += one.copies
             queued += one.queued
-        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit), counting.limits, counting.recipients, waits)
+        deed = AcceptMessage(
+            key,
+            tuple(copies),
+            tuple(queued),
+            tuple(filing),
+            tuple(audit),
+            limits=counting.limits,
+            recipients=counting.recipients,
+            waits=waits,
+        )
         spooled = await self._spooled(deed)
         try:
             return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)
