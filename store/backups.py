@@ -150,7 +150,8 @@ class Backups:
             raise Damaged(f"the manifest of {name} is not what was written") from None
 
     def at(self, moment: int | None) -> Run:
-        """The newest run that has the state of this moment or of one before; None: the newest. A whole second lasts until its end. Raises NotFound, Damaged, Unusable."""
+        """The newest run that has the state of this moment or of one before; None: the newest. A whole second lasts until its end.
+        Raises NotFound, Damaged, Unusable."""
         self.check()
         until = None if moment is None else moment + 999_999 if moment % 1_000_000 == 0 else moment
         for name in reversed(self.names()):

@@ -80,6 +80,7 @@ class Facts:
     created: int
     last_login: int | None
     aliases: tuple[Address, ...]
+    frozen: tuple[tuple[str, int, str], ...]
     member_of: tuple[tuple[int, str], ...]
     owner_of: tuple[tuple[int, str], ...]
     given: tuple[Given, ...]
@@ -201,6 +202,7 @@ def facts_of(tx: Tx, account: AccountId) -> Facts | None:
         created=created,
         last_login=last_login,
         aliases=tuple(addresses.aliases(tx, account)),
+        frozen=tuple((side, at, why) for side, at, why in tx.all("deleted.frozen", object=account)),
         member_of=tuple((one, _object(tx, one)) for (one,) in tx.all("deleted.lists_of", member=account)),
         owner_of=tuple((one, _object(tx, one)) for (one,) in tx.all("deleted.owned_lists", account=account)),
         given=tuple(Given(folder, paths.get(folder, ""), entry, _grantee(tx, entry.grantee)) for folder, entry in own),
@@ -338,6 +340,9 @@ class _Binder:
         main = addresses.primary(tx, account)
         if main is not None and main.address != old:
             self._say(Kind.ALIAS, str(old), f"the account is {main.address} now")
+        # Whoever was stopped is stopped still, whatever else could not be bound.
+        for side, at, why in facts.frozen:
+            tx.run("deleted.freeze", object=account, side=side, at=at, note=why)
         for one, named in facts.member_of:
             self._joined(Kind.MEMBERSHIP, named, tx.run("deleted.add_member", list=one, member=account), one)
         for one, named in facts.owner_of:
@@ -457,6 +462,7 @@ def _read(text: str) -> Facts:
             "status": AccountStatus(said["status"]),
             "scram": None if scram is None else ScramKeys(**{name: _octets(value) for name, value in scram.items()}),
             "aliases": tuple(Address(*one) for one in said["aliases"]),
+            "frozen": tuple((side, at, why) for side, at, why in said["frozen"]),
             "member_of": tuple((one, named) for one, named in said["member_of"]),
             "owner_of": tuple((one, named) for one, named in said["owner_of"]),
             "given": tuple(Given(**{**one, "entry": _entry(one["entry"])}) for one in said["given"]),

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
+from gateway.delivery import Delivery
 from gateway.directory.accounts import Accounts
 from gateway.directory.backups import BackupRuns
 from gateway.directory.classes import Classes
 from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
+from gateway.directory.freezes import Freezes
+from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.premises import Premises
@@ -17,23 +20,27 @@ from gateway.directory.trail import Trail
 from gateway.directory.verification import Verification
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from gateway.recalls import Recalls
 from gateway.textrecords import TextRecords
 from store.model import Verifiers
 from store.port import Store
 
 
 class Directory:
-    """`premises`: what is looked after; `hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of
-    keys are looked for, `names`: those in which this server writes besides its domains. Every change is on record as the operator's."""
+    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `premises`: what is looked after; `texts`: where records
+    of keys are looked for, `names`: those in which this server writes besides its domains. Without `recalls` nothing is recalled.
+    Every change is on record as the operator's."""
 
     def __init__(
         self,
         store: Store,
         folders: Folders,
         hashed: Callable[[str], Awaitable[Verifiers]],
+        delivery: Delivery,
         premises: Premises,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
+        recalls: Recalls | None = None,
     ) -> None:
         records = Records(store)
         self.store = store
@@ -43,7 +50,9 @@ class Directory:
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
-        self.waiting = Waiting(store, records)
+        self.waiting = Waiting(store, records, recalls)
+        self.freezes = Freezes(store, records)
+        self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store)
         self.backups = BackupRuns(store, records, premises)

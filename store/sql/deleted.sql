@@ -12,6 +12,12 @@ SELECT list FROM list_member WHERE member = :member
 -- owned_lists
 SELECT list FROM list_owner WHERE account = :account
 
+-- frozen
+SELECT side, at, note FROM freeze WHERE object = :object ORDER BY side
+
+-- freeze
+INSERT INTO freeze (object, side, at, note) VALUES (:object, :side, :at, :note) ON CONFLICT DO NOTHING
+
 -- subscriptions
 SELECT subscriber, owner, path, wanted FROM subscription WHERE subscriber = :account OR owner = :account ORDER BY subscriber, owner, path
 

@@ -162,6 +162,12 @@ FROM filed JOIN message ON message.key = filed.key JOIN head ON head.key = filed
 WHERE filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.at > :since
 ORDER BY filed.key
 
+-- expected
+SELECT message_id, max(at), -min(key) FROM filed WHERE actor = :actor AND key < 0 GROUP BY message_id
+
+-- insert_brought
+INSERT INTO filed (key, actor, message_id, at, modseq) VALUES (:key, :actor, :message_id, :at, -1)
+
 -- set_wire
 UPDATE wire SET rendering = :rendering, envelope = :envelope, structure = :structure, body = :body WHERE key = :key
 
@@ -188,3 +194,12 @@ SELECT key & 4294967295, layout FROM wire WHERE key BETWEEN :low AND :high ORDER
 
 -- set_layout
 UPDATE wire SET layout = :layout WHERE key = :key
+
+-- any_waiting
+SELECT 1 FROM waiting_copy WHERE key BETWEEN :low AND :high LIMIT 1
+
+-- insert_waiting
+INSERT INTO waiting_copy (key, queue, at) VALUES (:key, :queue, :at)
+
+-- carry_waiting
+UPDATE waiting_copy SET key = :new WHERE key = :old

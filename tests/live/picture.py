@@ -13,7 +13,7 @@ def picture(server: Server, user: str, *, numbers: bool = True, password: str = 
     """`numbers` False: without UIDVALIDITY and UIDs."""
     client = server.imap(user, password)
     try:
-        found: dict[str, object] = {"subscribed": sorted(client.lsub()[1])}
+        found: dict[str, object] = {"subscribed": sorted(line for line in client.lsub()[1] if b"Other Users" not in line)}
         for line in client.list()[1]:
             assert isinstance(line, bytes)
             read = _LISTED.search(line)
@@ -32,7 +32,7 @@ def picture(server: Server, user: str, *, numbers: bool = True, password: str = 
                 uid = re.search(rb"UID (\d+)", head)[1] if numbers else b""  # type: ignore[index]
                 told.append((uid, flags, date, octets))
             grants = client.getacl(name)[1]
-            found[name] = (validity if numbers else b"", sorted(attributes.split()), told, grants)
+            found[name.strip('"')] = (validity if numbers else b"", sorted(attributes.split()), told, grants)
         return found
     finally:
         client.logout()

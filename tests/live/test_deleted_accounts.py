@@ -17,7 +17,7 @@ from tests.live.picture import picture
 from tests.live.server import PASSWORD, Server, compose
 
 BRUNO, CARL = "bruno@acme.test", "carl@acme.test"
-UNDER_ANNA = "Other Users/anna@acme.test"
+UNDER_ANNA = "Other Users/anna"
 
 
 def furnished(directory: Path, settings: dict[str, object] | None = None) -> Server:
@@ -68,6 +68,7 @@ def kept(server: Server) -> list[dict[str, Any]]:
 
 def test_a_deleted_account_is_gone_for_everybody_and_comes_back_as_it_was(server: Server) -> None:
     before = picture(server, ANNA)
+    server.run("actor", "freeze", ANNA)
     told = json.loads(server.run("prov", "--json", "ga", ANNA).stdout)
     assert f"{UNDER_ANNA}/Work" in names(server, BRUNO)
     session = server.imap(ANNA)
@@ -88,7 +89,7 @@ def test_a_deleted_account_is_gone_for_everybody_and_comes_back_as_it_was(server
     assert server.run("prov", "gg", "-t", "account", CARL, check=False).stdout.count("anna") == 0
     assert run(server, "verify")["findings"] == []
     (one,) = kept(server)
-    assert (one["address"], one["id"]) == (ANNA, told[0]["id"] if isinstance(told, list) else one["id"])
+    assert one["address"] == ANNA
 
     done = run(server, "restore-account", ANNA, "--rebind-grants", "--notify", CARL)
     assert (done["notBound"], done["notified"], done["messages"]) == ([], CARL, 3)
@@ -104,8 +105,9 @@ def test_a_deleted_account_is_gone_for_everybody_and_comes_back_as_it_was(server
     ]
     assert picture(server, ANNA) == before
     assert json.loads(server.run("prov", "--json", "ga", ANNA).stdout) == told
+    assert ANNA in server.run("actor", "list").stdout
     assert f"{UNDER_ANNA}/Work" in names(server, BRUNO)
-    assert "Other Users/carl@acme.test/INBOX" in names(server, ANNA) | {name.replace("/Inbox", "/INBOX") for name in names(server, ANNA)}
+    assert "Other Users/carl/INBOX" in names(server, ANNA)
     with server.smtp(BRUNO) as client:
         client.sendmail(ANNA, [CARL], compose(ANNA, CARL, "as anna"))
     server.deliver("an@acme.test", letter(4))
@@ -148,9 +150,9 @@ def test_what_is_gone_meanwhile_is_not_bound_and_is_listed(server: Server) -> No
         ("grant given", "sendAs for bruno@acme.test"),
     }
     assert all(why.values())
-    # One who comes back under his number can be bound to again: by then nothing is left to bind but what he was given.
+    # What she had given him went with her, before he did: of two who share, the one who went last comes back first.
     back = run(server, "restore-account", BRUNO, "--rebind-grants")
-    assert [tie["what"] for tie in back["bound"]] == ["rwid on /Work of anna@acme.test", "sendAs on anna@acme.test"] or back["notBound"]
+    assert back["bound"] == []
     assert run(server, "verify")["findings"] == []
     assert len(picture(server, "anna.rossi@acme.test")["INBOX"][2]) == 2  # type: ignore[index]
 
