@@ -33,9 +33,12 @@ FORMAT: Final = 1
 _MARK: Final = "procura-backups"
 _UNFINISHED: Final = ".unfinished"
 _ID: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-_PLACE: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")
+_LINE: Final = re.compile(
+    r"database (?P<piece>[0-9a-f]{64})"
+    r"|message (?P<message>[0-9a-f]{64}) (?P<octets>\d{1,15}) (?P<place>[0-9a-f]{2}/[0-9a-f]{32})"
+    r"|file (?P<file>[0-9a-f]{64}) (?P<size>\d{1,15}) (?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]{0,100})",
+    re.ASCII,
+)
 
 Watched = Callable[[str, int, int], None]
 """What is done, how much of it, out of how much. Called in the thread that works; may raise, which ends the work."""
@@ -97,6 +100,30 @@ class Draft:
     missing: list[str] = field(default_factory=list)
     added: int = 0
     shelves: set[Path] = field(default_factory=set)
+
+
+def is_name(text: str) -> bool:
+    """Can a file of the directory of data be kept under this name?"""
+    return read_contents(f"file {'0' * 64} 0 {text}".encode("utf-8", "surrogateescape")) is not None and "\n" not in text
+
+
+def read_contents(octets: bytes) -> Contents | None:
+    """None: it cannot be. What is restored is written where the list says, so that no name leads elsewhere."""
+    pieces: list[str] = []
+    messages: list[Kept] = []
+    others: list[Kept] = []
+    for line in octets.decode("latin-1").split("\n"):
+        read = _LINE.fullmatch(line)
+        if read is None:
+            if line:
+                return None
+        elif read["piece"]:
+            pieces.append(read["piece"])
+        elif read["place"]:
+            messages.append(Kept(read["place"], read["message"], int(read["octets"])))
+        else:
+            others.append(Kept(read["name"], read["file"], int(read["size"])))
+    return Contents(pieces, messages, others)
 
 
 class Backups:
@@ -168,22 +195,10 @@ class Backups:
             raise Damaged(f"the list of {run.id} is gone") from None
         if sha256(octets).hexdigest() != run.contents:
             raise Damaged(f"the list of {run.id} is not what was written")
-        pieces: list[str] = []
-        messages: list[Kept] = []
-        others: list[Kept] = []
-        for line in octets.decode("ascii").splitlines():
-            kind, digest, *rest = line.split(" ")
-            if not _HASH.fullmatch(digest):
-                raise Damaged(f"the list of {run.id} has a name that cannot be")
-            if kind == "database":
-                pieces.append(digest)
-                continue
-            kept = Kept(rest[1], digest, int(rest[0]))
-            # Nothing is ever written where a list says it should be, but below the directories that are meant.
-            if not (_PLACE if kind == "message" else _NAME).fullmatch(kept.name):
-                raise Damaged(f"the list of {run.id} has a name that cannot be")
-            (messages if kind == "message" else others).append(kept)
-        return Contents(pieces, messages, others)
+        found = read_contents(octets)
+        if found is None:
+            raise Damaged(f"the list of {run.id} has a line that cannot be")
+        return found
 
     def octets(self, digest: str) -> bytes:
         """Raises Damaged."""

@@ -11,7 +11,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from gateway.directory.faults import Code, Fault
 from gateway.directory.premises import Premises, Told
 from gateway.directory.records import Records
-from store.backups import Backups, Damaged, Draft, Kept, Watched
+from store.backups import Backups, Damaged, Draft, Kept, Watched, is_name
 from store.backups import Run as Run
 from store.deeds import Several
 from store.errors import NotFound, StoreError
@@ -175,7 +175,14 @@ def _filled(watched: Watched, backups: Backups, draft: Draft, copy: Path, premis
         watched("messages", number, len(found.files))
         backups.keep_message(draft, premises.files.directory / place, Kept(place, digest.hex(), octets))
     for file in sorted(premises.data.iterdir()):
-        if file.is_file() and not file.is_symlink() and not file.name.endswith(_NOT_KEPT) and file.stat().st_size <= SMALL:
+        # Names as ours are: what somebody else laid there is theirs to keep.
+        if (
+            is_name(file.name)
+            and file.is_file()
+            and not file.is_symlink()
+            and not file.name.endswith(_NOT_KEPT)
+            and file.stat().st_size <= SMALL
+        ):
             backups.keep_other(draft, file)
     return backups.finish(draft, version=_version(), schema=found.schema, database=size)
 
