@@ -6,10 +6,13 @@ from typing import Final
 
 from gateway.directory import names
 from gateway.directory.accounts import MembershipView, free, memberships
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.message.canonical import read_address
+from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, Address, BadAddress, ListId
+from policy.roles import Operation
 from store import addresses, lists
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import ListRow, Member
@@ -56,24 +59,32 @@ class MailingLists:
             Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, name),
             NotFound: Fault(Code.NO_SUCH_DOMAIN, names.shown_domain(address.domain)),
         }
-        return await self._records.do(deed, "list created", str(address), words=words)
+        matter = Matter(Operation.CREATE_LIST, made=(address,), grantees=_grantees(owners))
+        return await self._records.do(deed, "list created", str(address), matter=matter, words=words)
 
     async def get(self, name: str) -> ListView:
         """By address, alias or id."""
         async with self._store.snapshot() as snapshot:
-            return await _view(snapshot, await names.mailing_list(snapshot, name))
+            row = await names.mailing_list(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, lists=(row.id,)), str(row.address))
+            return await _view(snapshot, row)
 
     async def all(self, domain: str | None = None) -> AsyncIterator[ListView]:
-        """Of one domain or of all, in the order in which they were made; a page per snapshot."""
+        """Of one domain or of all that may be seen, in the order in which they were made; a page per snapshot."""
         within = None
         if domain is not None:
             async with self._store.snapshot() as snapshot:
                 within = (await names.domain(snapshot, domain)).id
+                await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, domains=(within,)), domain)
         after: ListId | None = None
         while True:
             async with self._store.snapshot() as snapshot:
                 rows = await snapshot.work(lists.of_domain, within, after, PAGE)
-                page = [await _view(snapshot, row) for row in rows]
+                page = [
+                    await _view(snapshot, row)
+                    for row in rows
+                    if await self._records.sees(snapshot, Matter(Operation.VIEW_LIST, domains=(row.domain,)))
+                ]
             for one in page:
                 yield one
             if len(rows) < PAGE:
@@ -90,7 +101,9 @@ class MailingLists:
         said += ["displayName"] if changes.display_name is not None else []
         said += ["note"] if changes.note is not None else []
         said += [f"owners {', '.join(changes.owners) or '(none)'}"] if changes.owners is not None else []
-        await self._do(deed, "list changed", row, ", ".join(said), name)
+        matter = Matter(Operation.MODIFY_LIST, lists=(row.id,), grantees=_grantees(owners or ()))
+        words = {NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)}
+        await self._records.do(deed, "list changed", str(row.address), matter=matter, principal=row.id, detail=", ".join(said), words=words)
 
     async def rename(self, name: str, to: str) -> None:
         """The old address is gone; members and grants stay."""
@@ -102,6 +115,7 @@ class MailingLists:
             lists.RenameList(row.id, address),
             "list renamed",
             str(row.address),
+            matter=Matter(Operation.RENAME_LIST, lists=(row.id,), made=(address,)),
             principal=row.id,
             detail=f"to {address}",
             words={Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, to)},
@@ -111,7 +125,8 @@ class MailingLists:
         """With every grant to it or on it."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
-        if not await self._records.do(lists.DeleteList(row.id), "list deleted", str(row.address), principal=row.id):
+        matter = Matter(Operation.DELETE_LIST, lists=(row.id,))
+        if not await self._records.do(lists.DeleteList(row.id), "list deleted", str(row.address), matter=matter, principal=row.id):
             raise Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)
 
     async def add_members(self, name: str, members: Sequence[str]) -> None:
@@ -129,7 +144,8 @@ class MailingLists:
             LimitReached: Fault(Code.INVALID_REQUEST, f"lists may be nested {lists.NESTING} deep"),
         }
         said = ", ".join(map(str, wanted))
-        await self._records.do(deed, "members added", str(row.address), principal=row.id, detail=said, words=words)
+        matter = Matter(Operation.ADD_MEMBERS, lists=(row.id,), members=tuple(wanted))
+        await self._records.do(deed, "members added", str(row.address), matter=matter, principal=row.id, detail=said, words=words)
 
     async def remove_members(self, name: str, members: Sequence[str]) -> None:
         """Those that were none are named in the fault, after the others are gone."""
@@ -139,7 +155,15 @@ class MailingLists:
         deed = lists.RemoveMembers(row.id, wanted)
         said = ", ".join(map(str, wanted))
         words = {NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)}
-        removed = await self._records.do(deed, "members removed", str(row.address), principal=row.id, detail=said, words=words)
+        removed = await self._records.do(
+            deed,
+            "members removed",
+            str(row.address),
+            matter=Matter(Operation.REMOVE_MEMBERS, lists=(row.id,)),
+            principal=row.id,
+            detail=said,
+            words=words,
+        )
         others = [names.shown(one) for one in wanted if one not in removed]
         if others:
             raise Fault(Code.NO_SUCH_MEMBER, ", ".join(others))
@@ -152,7 +176,13 @@ class MailingLists:
             await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
         words = {Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, alias)}
         await self._records.do(
-            addresses.AddAlias(row.id, address), "alias added", str(row.address), principal=row.id, detail=str(address), words=words
+            addresses.AddAlias(row.id, address),
+            "alias added",
+            str(row.address),
+            matter=Matter(Operation.ADD_LIST_ALIAS, lists=(row.id,), made=(address,)),
+            principal=row.id,
+            detail=str(address),
+            words=words,
         )
 
     async def remove_alias(self, name: str, alias: str) -> None:
@@ -162,18 +192,21 @@ class MailingLists:
             row = await names.mailing_list(snapshot, name)
         words = {NotFound: Fault(Code.NO_SUCH_ALIAS, alias), Conflict: Fault(Code.NO_SUCH_ALIAS, f"{alias} is the primary address")}
         await self._records.do(
-            addresses.RemoveAlias(row.id, address), "alias removed", str(row.address), principal=row.id, detail=str(address), words=words
+            addresses.RemoveAlias(row.id, address),
+            "alias removed",
+            str(row.address),
+            matter=Matter(Operation.REMOVE_LIST_ALIAS, lists=(row.id,), made=(address,)),
+            principal=row.id,
+            detail=str(address),
+            words=words,
         )
 
     async def memberships(self, name: str) -> Sequence[MembershipView]:
         """The lists it is in, directly or through others."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, lists=(row.id,)), str(row.address))
             return await memberships(snapshot, row.id)
-
-    async def _do(self, deed: lists.ModifyList, event: str, row: ListRow, said: str, name: str) -> None:
-        words = {NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)}
-        await self._records.do(deed, event, str(row.address), principal=row.id, detail=said, words=words)
 
 
 def _member(text: str) -> Address:
@@ -181,6 +214,10 @@ def _member(text: str) -> Address:
         return read_address(text)
     except BadAddress as error:
         raise Fault(Code.INVALID_REQUEST, f"must be a valid email address: {text} ({error})") from None
+
+
+def _grantees(owners: Sequence[AccountId]) -> tuple[Grantee, ...]:
+    return tuple(Grantee(GranteeKind.ACCOUNT, owner) for owner in owners)
 
 
 async def _owners(snapshot: Snapshot, wanted: Sequence[str]) -> tuple[AccountId, ...]:

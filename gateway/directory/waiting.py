@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
+from policy.roles import Operation
 from store import queue
 from store.model import QueueId, QueueRow
 from store.port import Store
 
 PAGE: Final = 200
+_MANAGING: Final = Matter(Operation.MANAGE_QUEUE)
 
 
 class Waiting:
@@ -24,6 +27,7 @@ class Waiting:
         after = 0
         while True:
             async with self._store.snapshot() as snapshot:
+                await self._records.allow(snapshot, Matter(Operation.VIEW_QUEUE))
                 page = await snapshot.work(queue.queued, after, PAGE)
             for row in page:
                 yield row
@@ -38,22 +42,22 @@ class Waiting:
     async def hold(self, wanted: Sequence[str]) -> int:
         """Neither tried nor bounced until it is released; what is being tried just now is tried to its end. Returns how many."""
         ids = await self._ids(wanted)
-        return await self._records.do(queue.HoldQueued(tuple(ids)), "queue held", "", detail=", ".join(wanted))
+        return await self._records.do(queue.HoldQueued(tuple(ids)), "queue held", "", matter=_MANAGING, detail=", ".join(wanted))
 
     async def release(self, wanted: Sequence[str]) -> int:
         """What was held by `hold` is due at once. Returns how many."""
         ids = await self._ids(wanted)
-        return await self._records.do(queue.ReleaseQueued(tuple(ids)), "queue released", "", detail=", ".join(wanted))
+        return await self._records.do(queue.ReleaseQueued(tuple(ids)), "queue released", "", matter=_MANAGING, detail=", ".join(wanted))
 
     async def retry(self, wanted: Sequence[str]) -> int:
         """Due at once, held mail included; none named: all. Returns how many."""
         ids = [] if not wanted else await self._ids(wanted)
-        return await self._records.do(queue.RetryNow(tuple(ids)), "queue retried", "", detail=", ".join(wanted) or "all")
+        return await self._records.do(queue.RetryNow(tuple(ids)), "queue retried", "", matter=_MANAGING, detail=", ".join(wanted) or "all")
 
     async def drop(self, wanted: Sequence[str]) -> int:
         """Taken out without a bounce. Returns how many."""
         ids = await self._ids(wanted)
-        return await self._records.do(queue.DropQueued(tuple(ids)), "queue dropped", "", detail=", ".join(wanted))
+        return await self._records.do(queue.DropQueued(tuple(ids)), "queue dropped", "", matter=_MANAGING, detail=", ".join(wanted))
 
     async def _ids(self, wanted: Sequence[str]) -> list[QueueId]:
         return [row.id for row in await self._rows(wanted)]
@@ -64,6 +68,7 @@ class Waiting:
         keys = set(wanted)
         numbers = {one for one in keys if one.isascii() and one.isdigit() and len(one) < 19}
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_QUEUE))
             for number in sorted(numbers, key=int):
                 row = await snapshot.ask(queue.queued_one, QueueId(int(number)))
                 if row is not None:

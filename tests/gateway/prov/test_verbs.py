@@ -147,6 +147,7 @@ DIALOGUES = {
         delegationWhenLocked: none
         displayName: Anna Owner
         id: …
+        isDelegatedAdminAccount: FALSE
         isGlobalAdministrator: FALSE
         lockoutDuration: 3600
         lockoutEnabled: TRUE
