@@ -327,8 +327,8 @@ class Target:
     """Something that an operation concerns: an object in a domain, or an address to be made there.
 
     `domain` None: it is in none of ours that could be administered by itself (everybody, a class of service, the gateway).
-    `account`: what it is to administration, where it is an account. `reached`: those on whose mailbox or in whose name something was
-    granted to this list, and so to whoever becomes a member.
+    `account`: what it is to administration, where it is an account. `reached`: the administrators as whom this account, or whoever is
+    in this list, may log in.
     """
 
     domain: DomainId | None
@@ -362,6 +362,9 @@ def judge_admin(who: AdminStanding, asked: Asked, now: int) -> Decision:
     if not roles:
         return no(f"no admin role counts: {who.obstacle(now)}")
     held = _spelled(roles)
+    if Role.GLOBAL not in roles and any(target.domain != who.domain for target in asked.targets):
+        # Told before all else: what is in other domains, and whether it is there, shows in no other words.
+        return no(_beyond(roles))
     row = MATRIX.get(asked.operation)
     if row is None:
         return no(f"only the operator of the machine may {asked.operation}")
@@ -384,8 +387,8 @@ def judge_admin(who: AdminStanding, asked: Asked, now: int) -> Decision:
     for role in sorted(asked.roles):
         if not any(role in INCLUDED[one] for one in roles):
             return no(f"to {asked.operation} {role} needs a role that includes it, not {held}")
-    if any(target.domain != who.domain for target in asked.targets) or not asked.targets:
-        return no(f"the role {held} is for the own domain: beyond it needs the role {Role.GLOBAL}")
+    if not asked.targets:
+        return no(_beyond(roles))
     for target in asked.targets:
         refusal = _on(asked.operation, target, rows, roles)
         if refusal:
@@ -401,9 +404,9 @@ def _on(operation: Operation, target: Target, rows: Sequence[Row], roles: frozen
         return ""
     if target.is_dynamic and not MATRIX[Operation.MANAGE_DYNAMIC_LIST].admits(roles):
         return f"a dynamic list needs the role {Role.GLOBAL}"
-    if any(one.is_administrator for one in target.reached):
-        return f"through that list something of an administrator is reached: that needs the role {Role.GLOBAL}"
     account = target.account
+    if any(one.is_administrator for one in target.reached) and (account is None or On.NORMAL in on):
+        return f"to {operation} where one may log in as an administrator needs the role {Role.GLOBAL}"
     if account is None or not account.is_administrator:
         return ""
     if On.NORMAL in on or account.above(roles):
@@ -427,6 +430,11 @@ def _spelled(roles: Sequence[Role] | frozenset[Role]) -> str:
     return " or ".join(top) if isinstance(roles, tuple) else " and ".join(top)
 
 
-def sees(who: AdminStanding, operation: Operation, domain: DomainId | None, now: int) -> bool:
-    """Does something of this domain belong in what a listing shows this administrator?"""
-    return judge_admin(who, Asked(operation, (Target(domain),)), now).allowed
+def _beyond(roles: frozenset[Role]) -> str:
+    return f"the role {_spelled(roles)} is for the own domain: beyond it needs the role {Role.GLOBAL}"
+
+
+def beyond(who: AdminStanding, now: int) -> str:
+    """What is said of everything outside the own domain, whether it is there or not; "" where all of it is administered, or nothing."""
+    roles = who.counting(now)
+    return "" if not roles or Role.GLOBAL in roles else _beyond(roles)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policy.identity import AccountId, DomainId, ListId
+from policy.grantees import GranteeKind
+from policy.identity import AccountId, DomainId
 from policy.roles import AdminStanding, Role, RoleGrant
 from store import accounts, domains, lists
 from store.accounts import CreateAccount
@@ -94,12 +95,13 @@ def another_global(tx: Tx, besides: AccountId) -> AccountId | None:
     return None if found is None else AccountId(found[0])
 
 
-def reached_through(tx: Tx, list_id: ListId) -> tuple[Sequence[ListId], Sequence[AdminStanding]]:
-    """The list and those it is in, and the administrators on whom something was granted to one of them. Ask by `work`."""
-    within = [list_id, *(one.list for one in lists.memberships(tx, list_id))]
-    owners = sorted({owner for one in within for (owner,) in tx.all("roles.reached", list=one)})
-    found = [one for owner in owners if (one := standing(tx, AccountId(owner))) is not None and one.is_administrator]
-    return within, found
+def reached_through(tx: Tx, holder: int) -> tuple[Sequence[int], Sequence[AdminStanding]]:
+    """The account or list and the lists it is in, and the administrators as whom one of them may log in. Ask by `work`."""
+    within = [holder, *(one.list for one in lists.memberships(tx, holder))]
+    kinds = (GranteeKind.ACCOUNT, GranteeKind.GROUP)
+    found = {target for one in within for kind in kinds for (target,) in tx.all("roles.reached", kind=kind, grantee=one)}
+    standings = [standing(tx, AccountId(one)) for one in sorted(found)]
+    return within, [one for one in standings if one is not None and one.is_administrator]
 
 
 def _there(tx: Tx, account: AccountId) -> None:

@@ -104,7 +104,9 @@ class Accounts:
     async def create(self, name: str, password: Verifiers, changes: AccountChanges) -> AccountId:
         """With its standard folders. `password` as `verifiers` makes it."""
         address = names.new_address(name)
+        matter = Matter(Operation.CREATE_ACCOUNT, made=(address,), attributes=changes.attributes)
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, matter, str(address))
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
             service_class = await _cos(snapshot, changes.cos)
             checked = await values.checked(snapshot, changes.values)
@@ -125,7 +127,6 @@ class Accounts:
             NotFound: Fault(Code.NO_SUCH_DOMAIN, names.shown_domain(address.domain)),
             LimitReached: Fault(Code.TOO_MANY_ACCOUNTS, names.shown_domain(address.domain)),
         }
-        matter = Matter(Operation.CREATE_ACCOUNT, made=(address,), attributes=changes.attributes)
         if changes.is_delegated_administrator:
             return await self._records.do(
                 roles.CreateMarked(deed), "account created", str(address), matter=matter, detail="isDelegatedAdminAccount True", words=words
@@ -165,6 +166,13 @@ class Accounts:
         """All of it or nothing. Status `active` clears failures and ends a lockout; any new status releases mail that was held."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            matter = Matter(
+                Operation.MODIFY_ACCOUNT,
+                accounts=(row.id,),
+                attributes=changes.attributes,
+                ends=row.id if changes.ends_administration else None,
+            )
+            await self._records.allow(snapshot, matter, str(row.address))
             service_class = await _cos(snapshot, changes.cos)
             checked = await values.checked(snapshot, changes.values, row.id)
         deeds: list[Deed[Any]] = []
@@ -190,12 +198,6 @@ class Accounts:
             deeds.append(roles.MarkAdministrator(row.id, changes.is_delegated_administrator))
             said.append(f"isDelegatedAdminAccount {changes.is_delegated_administrator}")
         if deeds:
-            matter = Matter(
-                Operation.MODIFY_ACCOUNT,
-                accounts=(row.id,),
-                attributes=changes.attributes,
-                ends=row.id if changes.ends_administration else None,
-            )
             await self._records.do(
                 Several(tuple(deeds)),
                 "account changed",
@@ -211,6 +213,8 @@ class Accounts:
         address = names.new_address(to)
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            matter = Matter(Operation.RENAME_ACCOUNT, accounts=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.ACCOUNT_EXISTS, besides=row.id)
         words = {
             Conflict: Fault(Code.ACCOUNT_EXISTS, to),
@@ -220,7 +224,7 @@ class Accounts:
             accounts.RenameAccount(row.id, address),
             "account renamed",
             str(row.address),
-            matter=Matter(Operation.RENAME_ACCOUNT, accounts=(row.id,), made=(address,)),
+            matter=matter,
             principal=row.id,
             detail=f"to {address}",
             words=words,
@@ -256,13 +260,15 @@ class Accounts:
         address = names.new_address(alias)
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            matter = Matter(Operation.ADD_ACCOUNT_ALIAS, accounts=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
         words = {Conflict: Fault(Code.ACCOUNT_EXISTS, alias)}
         await self._records.do(
             addresses.AddAlias(row.id, address),
             "alias added",
             str(row.address),
-            matter=Matter(Operation.ADD_ACCOUNT_ALIAS, accounts=(row.id,), made=(address,)),
+            matter=matter,
             principal=row.id,
             detail=str(address),
             words=words,

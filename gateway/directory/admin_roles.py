@@ -87,6 +87,8 @@ class AdminRoles:
         """In the account's own domain (`domain`, if it is named, has to be that one). Replaces what the account had of that role."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            matter = Matter(Operation.GRANT_ROLE, accounts=(row.id,), roles=(role,))
+            await self._records.allow(snapshot, matter, str(row.address))
             within = row.domain if domain is None else (await names.domain(snapshot, domain)).id
         if within != row.domain:
             raise Fault(Code.INVALID_REQUEST, f"{name} is not in {domain}: a role is held in the own domain")
@@ -103,7 +105,7 @@ class AdminRoles:
             deed,
             "role granted",
             str(row.address),
-            matter=Matter(Operation.GRANT_ROLE, accounts=(row.id,), roles=(role,)),
+            matter=matter,
             principal=row.id,
             detail=role,
             words={NotFound: Fault(Code.NO_SUCH_ACCOUNT, name), Conflict: Fault(Code.INVALID_REQUEST, "such a role cannot be")},

@@ -7,10 +7,12 @@ from typing import Final
 
 from gateway.directory import names
 from gateway.directory.faults import Code, Fault
+from gateway.message.canonical import read_domain
 from policy.decision import Decision, Witness
 from policy.grantees import Grantee, GranteeKind
-from policy.identity import AccountId, Address, DomainId, ListId
-from policy.roles import AdminStanding, Asked, Operation, Role, Target, judge_admin
+from policy.identity import AccountId, Address, BadAddress, DomainId, ListId
+from policy.reasons import Reason, Refuse
+from policy.roles import AdminStanding, Asked, Operation, Role, Target, beyond, judge_admin
 from store import addresses, domains, lists, roles
 from store.addresses import ObjectKind
 from store.audit import AuditEntry, RecordAudit
@@ -18,6 +20,8 @@ from store.port import DIRECTORY, Snapshot, Store
 
 OPERATOR: Final = "operator"
 """Who acts on the command line without `--as`: whoever may run it as the user of the server."""
+
+_TELLING: Final = frozenset({Code.NO_SUCH_ACCOUNT, Code.NO_SUCH_DISTRIBUTION_LIST, Code.NO_SUCH_DOMAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,17 @@ class Authority:
             if not ruling.decision.allowed:
                 raise await self.refused(ruling, matter, str(matter.operation), about)
 
+    async def told(self, fault: Fault) -> Fault:
+        """The fault as this administrator may know it: whether something is there outside the own domain, nobody is told."""
+        if self.account is None or fault.code not in _TELLING:
+            return fault
+        async with self.store.snapshot() as snapshot:
+            who = await snapshot.ask(roles.standing, self.account)
+            text = "" if who is None else beyond(who, snapshot.now)
+            if who is None or not text or await _is_within(snapshot, who.domain, fault.about):
+                return fault
+        return await self.refused(Ruling(Decision(Refuse(Reason.ADMIN_NOT_PERMITTED, text)), text, None), None, "look up", fault.about)
+
     async def sees(self, snapshot: Snapshot, matter: Matter) -> bool:
         """Does it belong in a listing? Nothing goes on record: nobody asked for this very thing."""
         return self.account is None or (await self.judge(snapshot, matter)).decision.allowed
@@ -124,6 +139,18 @@ class Authority:
         )
 
 
+async def _is_within(snapshot: Snapshot, domain: DomainId, about: str) -> bool:
+    """Is this the name of something in the domain, or no name that could be anything?"""
+    if about.isdigit():
+        return False
+    try:
+        label = read_domain(about.rpartition("@")[2])
+    except BadAddress:
+        return True
+    found = await snapshot.ask(domains.serving, label)
+    return found is not None and found.id == domain
+
+
 async def _because(snapshot: Snapshot, decision: Decision) -> str:
     deciding = decision.deciding
     if deciding is None:
@@ -135,17 +162,19 @@ async def _because(snapshot: Snapshot, decision: Decision) -> str:
 async def _asked(snapshot: Snapshot, matter: Matter) -> tuple[Asked, list[int]]:
     """With the scopes that the facts rest on, besides the directory's."""
     found: list[Target] = []
-    scopes: list[int] = [*matter.accounts, *matter.lists]
+    scopes: list[int] = []
     ended: AdminStanding | None = None
     for account in matter.accounts:
         standing = await snapshot.ask(roles.standing, account)
-        found.append(Target(None if standing is None else standing.domain, standing))
+        within, reached = await snapshot.work(roles.reached_through, account)
+        scopes += [*within, *(one.account for one in reached)]
+        found.append(Target(None if standing is None else standing.domain, standing, tuple(reached)))
         ended = standing if account == matter.ends else ended
     for list_id in matter.lists:
         row = await snapshot.ask(lists.by_id, list_id)
         within, reached = await snapshot.work(roles.reached_through, list_id)
         scopes += [*within, *(one.account for one in reached)]
-        found.append(Target(None if row is None else row.domain, reached=tuple(reached)))
+        found.append(Target(None if row is None else row.domain, None, tuple(reached)))
     found += [Target(domain) for domain in matter.domains]
     for address in matter.made:
         domain = await snapshot.ask(domains.serving, address.domain)

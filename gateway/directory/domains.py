@@ -82,6 +82,8 @@ class Domains:
         label = names.new_domain(name)
         async with self._store.snapshot() as snapshot:
             row = await names.domain(snapshot, target)
+            matter = Matter(Operation.CREATE_ALIAS_DOMAIN, domains=(row.id,))
+            await self._records.allow(snapshot, matter, label)
         if row.alias_of is not None:
             raise Fault(Code.INVALID_REQUEST, f"{target} is an alias domain itself")
         deed = domains.CreateAliasDomain(label, row.id, note)
@@ -89,7 +91,7 @@ class Domains:
             deed,
             "alias domain created",
             label,
-            matter=Matter(Operation.CREATE_ALIAS_DOMAIN, domains=(row.id,)),
+            matter=matter,
             detail=f"of {row.name}",
             words={Conflict: Fault(Code.DOMAIN_EXISTS, name)},
         )
@@ -112,6 +114,8 @@ class Domains:
         """A changed status reaches open sessions, and releases mail that was held because of the old one."""
         async with self._store.snapshot() as snapshot:
             row = await names.domain(snapshot, name)
+            matter = Matter(Operation.MODIFY_DOMAIN, domains=(row.id,), attributes=changes.attributes)
+            await self._records.allow(snapshot, matter, row.name)
             service_class = await _cos(snapshot, changes.cos)
         if row.alias_of is not None and changes != DomainChanges(note=changes.note):
             raise Fault(Code.INVALID_REQUEST, f"{name} is an alias domain: it has a note and nothing else")
@@ -136,7 +140,6 @@ class Domains:
             )
             if value is not None
         ]
-        matter = Matter(Operation.MODIFY_DOMAIN, domains=(row.id,), attributes=changes.attributes)
         await self._records.do(Several(tuple(deeds)), "domain changed", row.name, matter=matter, detail=", ".join(said))
 
     async def initialise_delegation(self, name: str) -> None:

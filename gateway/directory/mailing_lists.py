@@ -52,14 +52,15 @@ class MailingLists:
         """An empty list."""
         address = names.new_address(name)
         async with self._store.snapshot() as snapshot:
-            await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
             owners = await _owners(snapshot, changes.owners or ())
+            matter = Matter(Operation.CREATE_LIST, made=(address,), grantees=_grantees(owners))
+            await self._records.allow(snapshot, matter, str(address))
+            await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
         deed = lists.CreateList(address, changes.display_name or "", changes.note or "", owners, changes.attributes)
         words = {
             Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, name),
             NotFound: Fault(Code.NO_SUCH_DOMAIN, names.shown_domain(address.domain)),
         }
-        matter = Matter(Operation.CREATE_LIST, made=(address,), grantees=_grantees(owners))
         return await self._records.do(deed, "list created", str(address), matter=matter, words=words)
 
     async def get(self, name: str) -> ListView:
@@ -110,12 +111,14 @@ class MailingLists:
         address = names.new_address(to)
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            matter = Matter(Operation.RENAME_LIST, lists=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS, besides=row.id)
         await self._records.do(
             lists.RenameList(row.id, address),
             "list renamed",
             str(row.address),
-            matter=Matter(Operation.RENAME_LIST, lists=(row.id,), made=(address,)),
+            matter=matter,
             principal=row.id,
             detail=f"to {address}",
             words={Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, to)},
@@ -134,6 +137,8 @@ class MailingLists:
         wanted = [_member(text) for text in members]
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            matter = Matter(Operation.ADD_MEMBERS, lists=(row.id,), members=tuple(wanted))
+            await self._records.allow(snapshot, matter, str(row.address))
             for text, address in zip(members, wanted, strict=True):
                 found = await snapshot.ask(addresses.resolve, address)
                 if found is not None and found.id == row.id and not found.tag_cut:
@@ -144,7 +149,6 @@ class MailingLists:
             LimitReached: Fault(Code.INVALID_REQUEST, f"lists may be nested {lists.NESTING} deep"),
         }
         said = ", ".join(map(str, wanted))
-        matter = Matter(Operation.ADD_MEMBERS, lists=(row.id,), members=tuple(wanted))
         await self._records.do(deed, "members added", str(row.address), matter=matter, principal=row.id, detail=said, words=words)
 
     async def remove_members(self, name: str, members: Sequence[str]) -> None:
@@ -173,13 +177,15 @@ class MailingLists:
         address = names.new_address(alias)
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            matter = Matter(Operation.ADD_LIST_ALIAS, lists=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
         words = {Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, alias)}
         await self._records.do(
             addresses.AddAlias(row.id, address),
             "alias added",
             str(row.address),
-            matter=Matter(Operation.ADD_LIST_ALIAS, lists=(row.id,), made=(address,)),
+            matter=matter,
             principal=row.id,
             detail=str(address),
             words=words,

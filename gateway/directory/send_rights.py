@@ -63,6 +63,8 @@ class SendRights:
         async with self._store.snapshot() as snapshot:
             on = await target_of(snapshot, target_kind, target)
             to = await names.grantee(snapshot, kind, grantee)
+            matter = _matter(on, Operation.GRANT_ON_ACCOUNT, Operation.GRANT_ON_LIST, to)
+            await self._records.allow(snapshot, matter, on.name)
         if to == Grantee(GranteeKind.ACCOUNT, on.id):
             raise Fault(Code.INVALID_REQUEST, f"{on.name} needs no grant on itself")
         if not_before is not None and expires is not None and expires <= not_before:
@@ -72,7 +74,7 @@ class SendRights:
             SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note)),
             "grant changed",
             on.name,
-            matter=_matter(on, Operation.GRANT_ON_ACCOUNT, Operation.GRANT_ON_LIST, to),
+            matter=matter,
             principal=on.id,
             right=spelled,
             detail=f"to {kind} {grantee}".rstrip(),

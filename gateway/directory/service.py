@@ -75,6 +75,10 @@ class Directory:
             lists=tuple(map(ListId, found[ObjectKind.LIST])),
         )
 
+    async def told(self, fault: Fault) -> Fault:
+        """What may be told of a fault; every door asks before it answers."""
+        return await self.authority.told(fault)
+
     async def allow(self, matter: Matter, about: str = "") -> None:
         """For what is done besides the directory: sessions, explanations. Raises Fault, on record."""
         async with self.store.snapshot() as snapshot:

@@ -95,6 +95,14 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
 
 async def _one(desk: Desk, command: str, arguments: Sequence[str]) -> Answer:
     """Raises Fault, Usage."""
+    try:
+        return await _done(desk, command, arguments)
+    except Fault as fault:
+        raise await desk.directory.told(fault) from None
+
+
+async def _done(desk: Desk, command: str, arguments: Sequence[str]) -> Answer:
+    """Raises Fault, Usage."""
     if any(_UNSTORABLE.search(one) for one in arguments):
         raise Fault(Code.INVALID_REQUEST, "what was written is not UTF-8, or holds a NUL")
     if command != "prov":

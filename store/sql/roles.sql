@@ -38,6 +38,4 @@ SET domain = excluded.domain, not_before = excluded.not_before, expires = exclud
 DELETE FROM admin_role WHERE account = :account AND role = :role;
 
 -- reached
-SELECT DISTINCT owner FROM folder_entry WHERE grantee_kind = 'group' AND grantee = :list
-UNION
-SELECT DISTINCT target FROM send_grant WHERE grantee_kind = 'group' AND grantee = :list;
+SELECT target FROM send_grant WHERE grantee_kind = :kind AND grantee = :grantee AND "right" = 'loginAs' AND deny = 0;
