@@ -143,8 +143,10 @@ class Accounts:
     async def all(self, domain: str | None = None) -> AsyncIterator[AccountView]:
         """Of one domain or of all that may be seen, in the order in which they were made; a page per snapshot."""
         within = None
-        if domain is not None:
-            async with self._store.snapshot() as snapshot:
+        async with self._store.snapshot() as snapshot:
+            if domain is None:
+                await self._records.browse(snapshot, Operation.VIEW_ACCOUNT)
+            else:
                 within = (await names.domain(snapshot, domain)).id
                 await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT, domains=(within,)), domain)
         after: AccountId | None = None

@@ -51,7 +51,9 @@ class AdminRoles:
         found: list[AdministratorView] = []
         async with self._store.snapshot() as snapshot:
             within = None if domain is None else await names.domain(snapshot, domain)
-            if within is not None:
+            if within is None:
+                await self._records.browse(snapshot, Operation.VIEW_ROLES)
+            else:
                 await self._records.allow(snapshot, Matter(Operation.VIEW_ROLES, domains=(within.id,)), within.name)
             after = 0
             while True:

@@ -56,11 +56,13 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The operator's (`account` None), or that of an administrator. Judged anew each time: what was taken away is gone at once."""
+    """The operator's (`account` None), or that of an administrator. Judged anew each time: what was taken away is gone at once.
+    `protocol`: the door, for the record."""
 
     store: Store
     account: AccountId | None = None
     address: str = OPERATOR
+    protocol: str = "cli"
 
     @property
     def is_operator(self) -> bool:
@@ -102,6 +104,12 @@ class Authority:
                 return fault
         return await self.refused(Ruling(Decision(Refuse(Reason.ADMIN_NOT_PERMITTED, text)), text, None), None, "look up", fault.about)
 
+    async def browse(self, snapshot: Snapshot, operation: Operation) -> None:
+        """Before a listing of all that may be seen: may anything be, in the own domain? Raises Fault, on record."""
+        if self.account is not None:
+            who = await snapshot.ask(roles.standing, self.account)
+            await self.allow(snapshot, Matter(operation, domains=() if who is None else (who.domain,)))
+
     async def sees(self, snapshot: Snapshot, matter: Matter) -> bool:
         """Does it belong in a listing? Nothing goes on record: nobody asked for this very thing."""
         return self.account is None or (await self.judge(snapshot, matter)).decision.allowed
@@ -134,7 +142,7 @@ class Authority:
             principal_address=about,
             right=right if right or self.account is None or matter is None else str(matter.operation),
             because=ruling.because,
-            protocol="cli",
+            protocol=self.protocol,
             detail=detail,
         )
 

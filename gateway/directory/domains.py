@@ -107,6 +107,7 @@ class Domains:
     async def all(self) -> Sequence[DomainView]:
         """By name, alias domains among them; those that may be seen."""
         async with self._store.snapshot() as snapshot:
+            await self._records.browse(snapshot, Operation.VIEW_DOMAIN)
             rows = await snapshot.work(domains.all_of_them)
             return [await _view(snapshot, row) for row in rows if await self._records.sees(snapshot, _viewing(row))]
 

@@ -8,6 +8,7 @@ from gateway.directory.authority import Authority, Matter, Ruling
 from gateway.directory.faults import Code, Fault
 from policy.decision import Decision
 from policy.reasons import Reason, Refuse
+from policy.roles import Operation
 from store.deeds import Audited
 from store.errors import Busy, Conflict, LimitReached, NotFound, Stale, StoreError
 from store.port import Deed, Snapshot, Store
@@ -32,6 +33,10 @@ class Records:
     async def allow(self, snapshot: Snapshot, matter: Matter, about: str = "") -> None:
         """For what is only looked at. Raises Fault, on record."""
         await self.authority.allow(snapshot, matter, about)
+
+    async def browse(self, snapshot: Snapshot, operation: Operation) -> None:
+        """Before a listing of all that may be seen. Raises Fault, on record."""
+        await self.authority.browse(snapshot, operation)
 
     async def sees(self, snapshot: Snapshot, matter: Matter) -> bool:
         """Does it belong in a listing?"""

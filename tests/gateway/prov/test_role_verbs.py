@@ -234,7 +234,10 @@ async def test_listings_show_the_own_domain(acme: Office) -> None:
     assert "owner@acme.test" in (await typed(acme, "hanna", "gaa")).out
     assert (await typed(acme, "dele", "gad")).out == "acme.example\nacme.test\n"
     assert (await typed(acme, "gus", "gadl")).out == "team@acme.test\ndoor@acme.test\n"
-    assert (await typed(acme, "gus", "gaa")).out == ""
+    await refused(acme, "gus", "gaa", "to view an account needs the role help-desk")
+    await refused(acme, "uma", "gad", "to view a domain needs the role delegated-domain")
+    await refused(acme, "owner", "gadl", "no role was granted")
+    assert (await typed(acme, "dora", "list", "roles")).out.count("acme.test  ") > 4
     assert "stranger@other.test" in (await typed(acme, GLOBAL, "gaa")).out
 
 
