@@ -61,25 +61,33 @@ ListenAddress = TcpAddress | UnixAddress
 
 @dataclass(frozen=True, slots=True)
 class RelayAddress:
-    """The next hop for mail that is not local. With `implicit_tls` TLS comes first, else STARTTLS is used."""
+    """The next hop for mail that is not local. With `implicit_tls` TLS comes first, else STARTTLS is used. `others`: hosts that are asked
+    in turn where the first cannot be reached."""
 
     host: str
     port: int
     implicit_tls: bool
     username: str | None
     password: SecretStr | None
+    others: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[TcpAddress, ...]:
+        """All of them, the first one first."""
+        return tuple(TcpAddress(host, self.port) for host in (self.host, *self.others))
 
     @property
     def loopback(self) -> bool:
-        """Whether the next hop is this machine."""
-        return TcpAddress(self.host, self.port).loopback
+        """Whether the next hop is this machine, and no other."""
+        return all(one.loopback for one in self.addresses)
 
     def __str__(self) -> str:
         scheme = "smtps" if self.implicit_tls else "smtp"
         login = ""
         if self.username is not None:
             login = quote(self.username, safe="") + (":**********" if self.password is not None else "") + "@"
-        return f"{scheme}://{login}{TcpAddress(self.host, self.port)}"
+        others = "".join(f",{host}" for host in self.others)
+        return f"{scheme}://{login}{f'{self.host}{others}:{self.port}' if others else self.addresses[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,8 @@ def read_network(value: object) -> Network:
 
 
 def read_relay(value: object) -> RelayAddress | MailExchangers | None:
-    """The next hop from ``smtp://user:password@host:587`` or ``smtps://...``, or from ``mx``; None from an empty text.
+    """The next hop from ``smtp://user:password@host:587`` or ``smtps://...``, or from ``mx``; None from an empty text. Several hosts are
+    parted by commas.
 
     User and password are percent-encoded (RFC 3986, section 2.1). Raises ValueError, with a sentence that does not
     repeat the password, for anything else.
@@ -166,7 +175,8 @@ def read_relay(value: object) -> RelayAddress | MailExchangers | None:
         raise ValueError("must begin with smtp:// or smtps://, or be mx")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("must end after host and port; percent-encode / ? and # in user and password")
-    if not parts.hostname or not is_host(parts.hostname):
+    host, *others = [parts.hostname or ""] if ":" in (parts.hostname or "") else (parts.hostname or "").split(",")
+    if not all(map(is_host, (host, *others))):
         raise ValueError("names no host: smtp://user:password@host:port")
     if port == 0:
         raise ValueError("needs a port from 1 to 65535")
@@ -174,7 +184,8 @@ def read_relay(value: object) -> RelayAddress | MailExchangers | None:
     password = None if parts.password is None else SecretStr(unquote(parts.password))
     if password is not None and not username:
         raise ValueError("has a password without a user: smtp://user:password@host:port")
-    return RelayAddress(parts.hostname, port or _RELAY_PORTS[parts.scheme], parts.scheme == "smtps", username or None, password)
+    number = port or _RELAY_PORTS[parts.scheme]
+    return RelayAddress(host, number, parts.scheme == "smtps", username or None, password, tuple(others))
 
 
 def read_resolver(value: object) -> TcpAddress:

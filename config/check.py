@@ -21,11 +21,15 @@ from config.sources import secret_name
 # Below these a strict client or server of the RFC may fail; tests and closed sites may still want it.
 _RFC_MINIMUM: Final = {
     "limits.recipients": (100, "RFC 5321 section 4.5.3.1.8 asks for 100"),
+    "limits.hops": (100, "RFC 5321 section 6.3 asks for 100, or long ways are taken for loops"),
+    "limits.message_size": (65_536, "RFC 5321 section 4.5.3.1.7 asks for 64 KiB"),
+    "limits.smtp_line": (1_500, "RFC 5321 section 4.5.3.1.4 asks for 512, and RFC 3461, 4954 and others for a thousand more"),
     "limits.smtp_auth_line": (12_288, "RFC 4954 section 4.1 asks for 12288"),
     "limits.imap_line": (8_192, "RFC 7162 section 4 asks for 8192"),
     "limits.imap_line_before_login": (8_192, "RFC 7162 section 4 asks for 8192"),
     "limits.imap_timeout": (1_800, "RFC 3501 section 5.4 asks for 30 minutes"),
     "limits.smtp_timeout": (300, "RFC 5321 section 4.5.3.2.7 asks for 5 minutes"),
+    "queue.reply_timeout": (300, "RFC 5321 section 4.5.3.2 asks for 5 minutes, for the answer to a message 10"),
 }
 # (smaller, larger, why): the first may not exceed the second.
 _ORDER: Final = (
@@ -110,6 +114,8 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
                 yield _error(name, f"{address} is longer than the {_UNIX_PATH_MAX} octets a socket's path may have")
             case UnixAddress(path) if not Path(path).parent.is_dir():
                 yield _error(name, f"there is no directory {Path(path).parent}")
+            case TcpAddress(port=25) if name == "listen.lmtp":
+                yield _error(name, f"{address}: port 25 is for SMTP alone (RFC 2033 section 5)")
             case TcpAddress() if name == "listen.lmtp" and not address.loopback:
                 yield _warning(name, f"{address} can be reached from other machines; LMTP has no login, only lmtp_networks guards it")
             case TcpAddress() if name == "listen.policy" and not address.loopback:
@@ -234,14 +240,22 @@ def _relay(settings: Settings) -> Iterator[Finding]:
             yield _warning("relay_authorities", "is for a smarthost, and relay names none")
         elif (why := _unreadable(settings.relay_authorities)) is not None:
             yield _error("relay_authorities", why)
+    if settings.relay_token is not None:
+        if not isinstance(relay, RelayAddress) or relay.username is None:
+            yield _error("relay_token", "needs the user in relay: smtp://user@host:587")
+        elif relay.password is not None:
+            yield _error("relay_token", "relay has a password already; one of them is enough")
+        elif (why := _unreadable(settings.relay_token)) is not None:
+            yield _error("relay_token", why)
     if isinstance(relay, MailExchangers):
         yield from _mail_exchangers(settings)
     if not isinstance(relay, RelayAddress):
         return
-    if relay.username is not None and relay.password is None:
+    if relay.username is not None and relay.password is None and settings.relay_token is None:
         yield _error("relay", "has a user without a password; put the whole address into a file named relay in secrets_dir")
     for name, address in _all_listeners(settings):
-        if isinstance(address, TcpAddress) and address.port == relay.port and relay.loopback and (address.loopback or address.everywhere):
+        near = any(one.loopback for one in relay.addresses)
+        if isinstance(address, TcpAddress) and address.port == relay.port and near and (address.loopback or address.everywhere):
             yield _error("relay", f"is this server itself ({name} has {address}): mail would go in circles")
 
 
@@ -250,6 +264,16 @@ def _mail_exchangers(settings: Settings) -> Iterator[Finding]:
         yield _error(
             "relay", f"mx needs a full name in hostname, not {settings.hostname!r}: most servers refuse who greets without a domain"
         )
+    if settings.mx.dane and not settings.mx.resolvers:
+        yield _error("mx.dane", "needs mx.resolvers: whose word that an answer is signed is to be believed")
+    elif settings.mx.dane and (far := [one for one in settings.mx.resolvers if not one.loopback]):
+        yield _warning(
+            "mx.dane", f"{', '.join(map(str, far))} is asked over the network: who can change its answers on the way can forge signed ones"
+        )
+    if settings.mx.authorities is not None and (why := _unreadable(settings.mx.authorities)) is not None:
+        yield _error("mx.authorities", why)
+    if settings.mx.sts and settings.mx.sts_port != 443:
+        yield _warning("mx.sts_port", "policies are at port 443 only")
     if settings.mx.port != 25:
         yield _warning("mx.port", "other servers take mail at port 25 only")
     if not any(network.is_loopback for network in settings.mx.refused_networks):

@@ -197,7 +197,25 @@ class Mx(Group):
     tls: Literal["opportunistic", "required"] = Field(
         default="opportunistic",
         description="STARTTLS wherever it is offered, without asking whose certificate it is, as servers do among each other (RFC 7435), "
-        "else in the clear; or never in the clear. MTA-STS and DANE are not looked at.",
+        "else in the clear; or never in the clear. Domains may ask for more by MTA-STS and DANE.",
+    )
+    sts: bool = Field(
+        default=True,
+        description="Domains that publish an MTA-STS policy (RFC 8461) get their mail as it says: only under TLS, with a certificate for "
+        "the server's name, or it waits. Needs https to those domains; where that cannot be had, nothing changes for a domain until it "
+        "once could. Only who asks for it is kept waiting, hence on.",
+    )
+    sts_port: int = Field(default=443, ge=1, le=65_535, description="Port of the servers with policies; 443 unless in tests.")
+    dane: bool = Field(
+        default=False,
+        description="Servers with signed TLSA records (RFC 7672) get mail only under TLS with what those vouch for, or it waits; comes "
+        "before MTA-STS. Needs mx.resolvers that validate DNSSEC and cannot be impersonated on the way (best on this machine): their word "
+        "that an answer is signed is believed.",
+    )
+    authorities: OptionalPath = Field(
+        default=None,
+        description="PEM file with the authorities that may vouch for servers with an MTA-STS policy, and for those that have them; "
+        "none: those of the system.",
     )
     resolvers: Resolvers = Field(
         default=(),
@@ -274,11 +292,51 @@ class Queue(Group):
         description="Connections to one destination (the relay, or with mx one domain) at the same time; what servers commonly allow one "
         "client.",
     )
+    reply_timeout: Duration = Field(
+        default=300,
+        gt=0,
+        description="Time for each answer of another server, twice that for its answer to a whole message; RFC 5321 section 4.5.3.2 asks "
+        "for 5 and 10 minutes. Where there are several servers the first greeting of each has 30 s at most.",
+    )
     hold: Duration = Field(
         default=30 * 86_400,
         ge=0,
         le=999_999_999,
         description="Time for which a client may ask that a message be held before it is sent (FUTURERELEASE, RFC 4865). 0: not offered.",
+    )
+
+
+class Lists(Group):
+    """What mailing lists do by themselves."""
+
+    confirmation: Duration = Field(
+        default=3 * 86_400,
+        gt=0,
+        le=999_999_999,
+        description="Time until which whoever asked by mail to join or leave a list has to confirm it.",
+    )
+    decision: Duration = Field(
+        default=14 * 86_400,
+        gt=0,
+        le=999_999_999,
+        description="Time until which an owner has to decide about a post or a request that waits; two weeks, for owners take holidays.",
+    )
+    answers: Count = Field(
+        default=10,
+        le=1_000,
+        description="Mails that lists write by themselves to one address in a day, so that nobody can have them sent to another on and on.",
+    )
+    bounce_limit: Count = Field(
+        default=5,
+        le=1_000,
+        description="Days with mail that came back after which nothing more is sent to a member elsewhere; a full mailbox or a broken "
+        "server is mended sooner.",
+    )
+    bounce_forget: Duration = Field(
+        default=14 * 86_400,
+        gt=0,
+        le=999_999_999,
+        description="Time without mail that comes back after which what came back before counts no more.",
     )
 
 
@@ -391,7 +449,10 @@ class Limits(Group):
         default=1_000,
         description="Recipients of one message, then 452 4.5.3; RFC 5321 section 4.5.3.1.8 asks for 100, Postfix takes 1000.",
     )
-    hops: Count = Field(default=50, description="Received fields after which a message is taken for a loop (5.4.6); Postfix: 50.")
+    hops: Count = Field(
+        default=100,
+        description="Received fields after which a message is taken for a loop (5.4.6); RFC 5321 section 6.3 asks for at least 100.",
+    )
     bad_commands: Count = Field(
         default=20,
         description="Commands with errors until the connection ends; Dovecot and Postfix: 20.",
@@ -507,13 +568,19 @@ class Settings(BaseSettings):
     oauth: Oauth = Field(default_factory=Oauth)
     relay: Relay = Field(
         default=None,
-        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; mx: the servers "
+        description="Smarthost for mail that is not local, smtp://user:password@host:587 (STARTTLS) or smtps://...:465; of several hosts "
+        "(host,host:587) the next is asked where one cannot be reached; mx: the servers "
         "that each domain names in the DNS; none: such recipients are refused with 550 5.7.1.",
     )
     relay_authorities: OptionalPath = Field(
         default=None,
         description="PEM file with the authorities that may vouch for the smarthost's certificate; none: those of the system. With "
         "it, TLS is asked of a smarthost on this machine too.",
+    )
+    relay_token: OptionalPath = Field(
+        default=None,
+        description="File with an OAuth access token for the smarthost (OAUTHBEARER, XOAUTH2), in place of a password in relay, which "
+        "names the user; read at each login, so that it may be renewed at any time.",
     )
     workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
     bare_newline: Literal["refuse", "fix"] = Field(
@@ -531,6 +598,7 @@ class Settings(BaseSettings):
     imap: Imap = Field(default_factory=Imap)
     mx: Mx = Field(default_factory=Mx)
     queue: Queue = Field(default_factory=Queue)
+    lists: Lists = Field(default_factory=Lists)
     dkim: Dkim = Field(default_factory=Dkim)
     arc: Arc = Field(default_factory=Arc)
     password: Password = Field(default_factory=Password)

@@ -32,22 +32,28 @@ from gateway.imap.listener import ImapListener, TlsMode
 from gateway.imap.listener import Limits as ImapLimits
 from gateway.indexing import Indexing
 from gateway.issuer import Issuer, IssuerRules
+from gateway.list_addresses import Tags
+from gateway.list_chores import ListChores
+from gateway.list_robot import ListRobot, RobotRules
 from gateway.login import Login
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
+from gateway.moderation import Moderation
 from gateway.neighbour.access import Access
 from gateway.neighbour.listener import NAME as POLICY
 from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
 from gateway.notices import Notices
-from gateway.outgoing import Tls
 from gateway.passwords import PasswordCost, Passwords
+from gateway.peers import Tls
+from gateway.policies import Policies, PolicyRules
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
+from gateway.resolver import Resolver
 from gateway.sessions import Sessions
 from gateway.signing import Signing, SigningRules
 from gateway.smtp.engine import HardenedSMTP
@@ -59,6 +65,7 @@ from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
 from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
+from policy.lists import BounceRules
 from store.blobs import Files
 from store.connect import connect
 from store.errors import Unusable
@@ -114,23 +121,29 @@ class App:
             ),
             self.signing,
             authenticating,
+            _robot(settings),
         )
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
+        resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
+        self.policies = _policies(settings, resolver)
         self.queue = Queue(
             store,
             files,
             self.delivery,
-            _relay(settings),
+            _relay(settings, resolver, self.policies),
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency, settings.queue.destination_concurrency),
             Releases(store, self.submission, self.delivery),
             self.signing,
+            Moderation(store, self.delivery),
         )
+        self.list_chores = ListChores(store, self.delivery)
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
-        self.directory = Directory(store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names)
+        texts = TextRecords(resolvers, cached=False)
+        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.delivery, texts, names)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 
@@ -162,6 +175,8 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             app.index.close()
             if app.issuer is not None:
                 app.issuer.close()
+            if app.policies is not None:
+                app.policies.close()
     finally:
         await store.close()
 
@@ -183,6 +198,18 @@ def _digest_key(data: Path) -> bytes:
         return key
 
 
+def _robot(settings: Settings) -> ListRobot:
+    lists = settings.lists
+    rules = RobotRules(
+        settings.hostname,
+        int(lists.confirmation * 1_000_000),
+        int(lists.decision * 1_000_000),
+        lists.answers,
+        BounceRules(lists.bounce_limit, int(lists.bounce_forget * 1_000_000)),
+    )
+    return ListRobot(rules, Tags(_digest_key(settings.data)))
+
+
 def _issuer(settings: Settings) -> Issuer | None:
     oauth = settings.oauth
     if oauth.issuer is None:
@@ -191,19 +218,27 @@ def _issuer(settings: Settings) -> Issuer | None:
     return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage))
 
 
-def _relay(settings: Settings) -> Relay | None:
+def _policies(settings: Settings, resolver: Resolver) -> Policies | None:
+    mx = settings.mx
+    if not mx.sts or not isinstance(settings.relay, MailExchangers):
+        return None
+    return Policies(resolver, PolicyRules(settings.data / "sts", mx.refused_networks, mx.authorities, mx.sts_port))
+
+
+def _relay(settings: Settings, resolver: Resolver, policies: Policies | None) -> Relay | None:
     relay = settings.relay
     if relay is None:
         return None
     if isinstance(relay, MailExchangers):
         mx = settings.mx
-        resolvers = [(one.host, one.port) for one in mx.resolvers]
         tls = Tls.REQUIRED if mx.tls == "required" else Tls.IF_OFFERED
-        return Relay(Exchangers(ExchangerRules(settings.hostname, resolvers, mx.refused_networks, tls, mx.port)), settings.hostname)
+        rules = ExchangerRules(settings.hostname, mx.refused_networks, tls, mx.dane, mx.port)
+        exchangers = Exchangers(resolver, rules, policies)
+        return Relay(exchangers, settings.hostname, settings.queue.reply_timeout, authorities=mx.authorities)
     password = None if relay.password is None else relay.password.get_secret_value()
     tls_needed = not relay.loopback or settings.relay_authorities is not None
-    hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_authorities)
-    return Relay(hop, settings.hostname)
+    hop = NextHop(relay.host, relay.port, relay.implicit_tls, tls_needed, relay.username, password, settings.relay_token, relay.others)
+    return Relay(hop, settings.hostname, settings.queue.reply_timeout, authorities=settings.relay_authorities)
 
 
 @asynccontextmanager
@@ -217,10 +252,13 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
-        watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told)
+        watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told, app.list_chores.told)
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
-            runs = (app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run())
+            runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
+            runs.append(app.list_chores.run())
+            if app.policies is not None:
+                runs.append(app.policies.run())
             tasks = [group.create_task(work) for work in runs]
             try:
                 yield app, bound, certificate.reload

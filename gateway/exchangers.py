@@ -1,40 +1,35 @@
-"""Which servers take mail for a domain: its MX records, in their order, or the domain itself (RFC 5321 section 5, RFC 7505)."""
+"""Which servers take mail for a domain, and how sure must we be of them? MX records or the domain itself (RFC 5321 section 5, RFC 7505),
+with what DANE (RFC 7672) and MTA-STS (RFC 8461) ask for."""
 
-import asyncio
+import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.nameserver
-import dns.rdata
-import dns.rdatatype
-import dns.rdtypes.ANY.MX
-import dns.resolver
+from gateway.dane import Tlsa, usable
+from gateway.peers import Peer, Tls
+from gateway.policies import Policies
+from gateway.resolver import Absent, Addresses, Resolver, Silent, is_within
+from gateway.sts import Mode, Policy
 
-from gateway.outgoing import Peer, Tls
+log = logging.getLogger(__name__)
 
-LIFETIME: Final = 20.0
-"""Seconds for one question, all servers and repetitions included."""
 MOST_HOSTS: Final = 10
 """MX records looked at, those with the best preference; real domains have up to six."""
 MOST_ADDRESSES: Final = 10
-CACHED: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangerRules:
-    """`hostname`: ours, found among the MX records it means a loop. `resolvers`: (address, port); none: as the system has them.
-    `refused`: networks in which no mail exchanger is (this machine, above all). `port`: 25 unless in tests."""
+    """`hostname`: ours, found among the MX records it means a loop. `refused`: networks in which no mail exchanger is (this machine,
+    above all). `tls`: where nothing more is asked for. `dane`: TLSA records count. `port`: 25 unless in tests."""
 
     hostname: str
-    resolvers: Sequence[tuple[str, int]]
     refused: Sequence[IPv4Network | IPv6Network]
     tls: Tls = Tls.IF_OFFERED
+    dane: bool = False
     port: int = 25
 
 
@@ -48,31 +43,26 @@ class NoRoute(Exception):
 
 
 class Exchangers:
-    """Asks by DNS. Answers are kept for as long as they say themselves."""
+    """Asks by DNS. `policies`: those of MTA-STS; None: nobody's are looked at."""
 
-    def __init__(self, rules: ExchangerRules) -> None:
+    def __init__(self, resolver: Resolver, rules: ExchangerRules, policies: Policies | None = None) -> None:
+        self._resolver = resolver
         self._rules = rules
-        self._resolver: dns.asyncresolver.Resolver | None = None
+        self._policies = policies
 
     async def peers(self, domain: str) -> list[Peer]:
         """The servers in the order in which they are to be tried, never none. `domain`: A-labels. Raises NoRoute."""
-        try:
-            name = dns.name.from_text(domain.rstrip(".") + ".")
-        except (dns.exception.DNSException, UnicodeError):
-            raise NoRoute(f"5.1.2 {domain} is no name in the DNS", final=True) from None
-        hosts = await self._hosts(name, domain)
+        hosts, secure = await self._hosts(domain)
+        policy = None if self._policies is None else await self._policies.of(domain)
         found: list[Peer] = []
         missing = 0
         doubtful = ""
         for host in hosts:
             try:
-                addresses = await self._addresses(host)
+                found += await self._peers_at(host, domain, policy, secure=secure)
             except NoRoute as fault:
                 missing += fault.final
                 doubtful = doubtful or ("" if fault.final else fault.reply)
-                continue
-            spelled = host.to_text(omit_final_dot=True).lower()
-            found += [Peer(spelled, one, self._rules.port, self._rules.tls) for one in addresses if not self._is_refused(one)]
             if len(found) >= MOST_ADDRESSES:
                 break
         if found:
@@ -81,67 +71,86 @@ class Exchangers:
             raise NoRoute(f"5.4.4 none of the servers for {domain} has an address", final=True)
         raise NoRoute(doubtful or f"5.4.6 the servers for {domain} have no addresses but ours", final=not doubtful)
 
-    async def _hosts(self, name: dns.name.Name, domain: str) -> list[dns.name.Name]:
-        """Raises NoRoute. Names of equal preference are mixed, so that they share the load."""
-        answer = await self._ask(name, dns.rdatatype.MX)
-        if not answer:
-            return [name]  # RFC 5321 section 5.1: the domain itself, as if it had preference 0
-        records = [one for one in answer if isinstance(one, dns.rdtypes.ANY.MX.MX)]
-        if any(one.exchange == dns.name.root for one in records):
+    async def _hosts(self, domain: str) -> tuple[list[str], bool]:
+        """And whether that is signed. Raises NoRoute. Names of equal preference are mixed, so that they share the load."""
+        try:
+            answer = await self._resolver.exchangers(domain)
+        except ValueError as fault:
+            raise NoRoute(f"5.1.2 {fault}", final=True) from None
+        except Absent as fault:
+            raise NoRoute(f"5.1.2 {fault}", final=True) from None
+        except Silent as fault:
+            raise NoRoute(f"4.4.3 {fault}", final=False) from None
+        records = [*answer.records]
+        if not records:
+            return [domain.rstrip(".").lower()], answer.secure  # RFC 5321 section 5.1: the domain itself, as if it had preference 0
+        if any(not host for _, host in records):
             # RFC 7505: alone it says that the domain takes no mail; beside others it says nothing.
-            records = [one for one in records if one.exchange != dns.name.root]
+            records = [one for one in records if one[1]]
             if not records:
                 raise NoRoute(f"5.1.10 {domain} takes no mail (null MX)", final=True)
-        us = dns.name.from_text(self._rules.hostname.rstrip(".") + ".")
-        ours = [one.preference for one in records if one.exchange == us]
+        us = self._rules.hostname.rstrip(".").lower()
+        ours = [preference for preference, host in records if host == us]
         if ours:
             # RFC 5321 section 5.1: only who stands before us is nearer to where it goes.
-            records = [one for one in records if one.preference < min(ours)]
+            records = [one for one in records if one[0] < min(ours)]
             if not records:
                 raise NoRoute(f"5.4.6 this server is the best exchanger for {domain}, and does not have it", final=True)
         records = random.sample(records, len(records))
-        return [one.exchange for one in sorted(records, key=lambda one: one.preference)[:MOST_HOSTS]]
+        return [host for _, host in sorted(records, key=lambda one: one[0])[:MOST_HOSTS]], answer.secure
 
-    async def _addresses(self, host: dns.name.Name) -> list[str]:
-        """IPv6 first where both are there. Raises NoRoute: final where there is no address for certain."""
-        asked = await asyncio.gather(self._ask(host, dns.rdatatype.AAAA), self._ask(host, dns.rdatatype.A), return_exceptions=True)
-        found: list[str] = []
-        doubt: NoRoute | None = None
-        for one in asked:
-            if isinstance(one, NoRoute):
-                doubt = doubt if doubt is not None and not doubt.final else one
-            elif isinstance(one, BaseException):
-                raise one
-            else:
-                found += random.sample([rdata.to_text() for rdata in one], len(one))
-        if found:
-            return found
-        raise doubt or NoRoute(f"5.4.4 {host} has no address", final=True)
-
-    async def _ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> list[dns.rdata.Rdata]:
-        """No records: []. Raises NoRoute: final where the name does not exist."""
+    async def _peers_at(self, host: str, domain: str, policy: Policy | None, *, secure: bool) -> list[Peer]:
+        """One server by each of its addresses. Raises NoRoute: final where there is no address for certain."""
         try:
-            answer = await self._resolver_now().resolve(name, kind, raise_on_no_answer=False, search=False, lifetime=LIFETIME)
-        except dns.resolver.NXDOMAIN:
-            raise NoRoute(f"5.1.2 {name.to_text(omit_final_dot=True)} does not exist", final=True) from None
-        except (dns.exception.DNSException, OSError, EOFError, ValueError) as fault:
-            words = f"4.4.3 the DNS has no answer for {name.to_text(omit_final_dot=True)} ({type(fault).__name__})"
-            raise NoRoute(words, final=False) from None
-        return [] if answer.rrset is None else list(answer.rrset)
+            there = await self._resolver.addresses(host)
+            if not there.addresses:
+                raise NoRoute(f"5.4.4 {host} has no address", final=True)
+            base, records = await self._certificates(host, there) if secure and self._rules.dane else (host, ())
+        except (Absent, ValueError) as fault:
+            raise NoRoute(f"5.4.4 {fault}", final=True) from None
+        except Silent as fault:
+            # Of certificates too: whoever keeps us from asking for them must not get the mail for it (RFC 7672 section 2.1.2).
+            raise NoRoute(f"4.4.3 {fault}", final=False) from None
+        peer = self._bound(Peer(host, "", self._rules.port, self._rules.tls), base, records, domain, policy)
+        return [replace(peer, address=one) for one in there.addresses if not is_within(one, self._rules.refused)]
 
-    def _resolver_now(self) -> dns.asyncresolver.Resolver:
-        """Made when it is first needed: a machine without a resolver can serve all the same. Raises DNSException."""
-        if self._resolver is None:
-            resolver = dns.asyncresolver.Resolver(configure=not self._rules.resolvers)
-            if self._rules.resolvers:
-                resolver.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in self._rules.resolvers]
-            resolver.cache = dns.resolver.LRUCache(CACHED)
-            resolver.timeout = 3.0
-            self._resolver = resolver
-        return self._resolver
+    async def _certificates(self, host: str, there: Addresses) -> tuple[str, tuple[Tlsa, ...]]:
+        """The TLSA base domain and its records, () where none are signed (RFC 7672 sections 2.2.2 and 2.2.3). Raises Silent, ValueError."""
+        if there.secure:
+            bases = list(dict.fromkeys((there.name, host)))
+        elif there.name != host and await self._is_secure_alias(host):
+            bases = [host]
+        else:
+            bases = []
+        for base in bases:
+            try:
+                answer = await self._resolver.certificates(f"_{self._rules.port}._tcp.{base}")
+            except Absent:
+                continue
+            if answer.secure and answer.records:
+                return base, answer.records
+        return host, ()
 
-    def _is_refused(self, address: str) -> bool:
-        ip = ip_address(address)
-        mapped = getattr(ip, "ipv4_mapped", None)
-        ip = ip if mapped is None else mapped
-        return any(ip.version == network.version and ip in network for network in self._rules.refused)
+    async def _is_secure_alias(self, host: str) -> bool:
+        try:
+            return await self._resolver.is_secure_alias(host)
+        except Absent:
+            return False
+
+    def _bound(self, peer: Peer, base: str, records: Sequence[Tlsa], domain: str, policy: Policy | None) -> Peer:
+        """With what has to be shown there. DANE comes before MTA-STS, which must not make good what DANE calls bad (RFC 8461 section
+        2). Raises NoRoute."""
+        taken = usable(records)
+        if taken:
+            return replace(peer, host=base, tls=Tls.DANE, tlsa=taken, names=(base, domain))
+        if records:
+            peer = replace(peer, tls=Tls.REQUIRED)  # RFC 7672 section 2.2: TLS there is, though nothing tells whose
+        if policy is None:
+            return peer
+        if not policy.names(peer.host):
+            words = f"{peer.host} is not among the servers that the policy of {domain} names (MTA-STS)"
+            if policy.mode is Mode.ENFORCE:
+                raise NoRoute(f"4.7.5 {words}", final=False)
+            log.warning("sts", extra={"fields": {"outcome": "would not be handed on, were the policy enforced", "reason": words}})
+            return peer
+        return replace(peer, tls=Tls.VERIFIED, otherwise=peer.tls if policy.mode is Mode.TESTING else None)

@@ -1,19 +1,14 @@
 """Which keys has the issuer now? Fetched when they are needed, kept through an outage, asked for anew at most so often."""
 
 import asyncio
-import contextlib
 import json
 import logging
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
-from typing import IO, Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
+from gateway.documents import Unavailable, fetched, in_a_thread, is_safe
 from gateway.refusal import Refused
 from gateway.tokens import BadKeys, Bearer, Header, Key, TokenRules, Untrusted, header, read, read_keys, suitable
 from policy.reasons import Defer, Reason
@@ -21,12 +16,6 @@ from policy.reasons import Defer, Reason
 log = logging.getLogger(__name__)
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
-LARGEST: Final = 256 << 10
-"""Octets of a document of the issuer's; those of large ones have about ten thousand."""
-SILENCE: Final = 5.0
-"""Seconds in which the issuer has to say something more."""
-PATIENCE: Final = 10.0
-"""Seconds for a whole document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +32,11 @@ class IssuerRules:
     outage: float = 86_400
 
 
-class Unreachable(Exception):
-    """The issuer could not be asked, or what it said makes no sense."""
-
-
 Fetch = Callable[[str], bytes]
 
 
 class Issuer:
-    """Tells whose a token is. `fetch` gets a document, in a thread; raises Unreachable. `now`: microseconds since 1970 UTC."""
+    """Tells whose a token is. `fetch` gets a document, in a thread; raises Unavailable. `now`: microseconds since 1970 UTC."""
 
     def __init__(
         self,
@@ -64,7 +49,7 @@ class Issuer:
     ) -> None:
         self._tokens = tokens
         self._rules = rules
-        self._fetch = fetch or fetched
+        self._fetch = fetch or _octets
         self._now = now
         self._clock = clock
         self._keys: Sequence[Key] = ()
@@ -129,8 +114,8 @@ class Issuer:
 
     async def _renew(self) -> None:
         try:
-            keys = await _in_a_thread(self._get)
-        except (Unreachable, BadKeys) as fault:
+            keys = await in_a_thread(self._get, "issuer")
+        except (Unavailable, BadKeys) as fault:
             self._failed = True
             log.warning("issuer", extra={"fields": {"outcome": "the keys were not renewed", "reason": str(fault)}})
         else:
@@ -149,38 +134,12 @@ class Issuer:
             document = json.loads(self._fetch(self.configuration_url))
             issuer, url = document["issuer"], document["jwks_uri"]
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise Unreachable("its configuration has no issuer and jwks_uri") from None
+            raise Unavailable("its configuration has no issuer and jwks_uri") from None
         if issuer != self._tokens.issuer:
-            raise Unreachable("its configuration is of another issuer")
+            raise Unavailable("its configuration is of another issuer")
         if not isinstance(url, str) or not is_safe(url):
-            raise Unreachable("its configuration has a jwks_uri without https")
+            raise Unavailable("its configuration has a jwks_uri without https")
         return url
-
-
-async def _in_a_thread(get: Callable[[], Sequence[Key]]) -> Sequence[Key]:
-    """Raises what it raises. A daemon, unlike those of a pool: a server that stops does not wait for a name server."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[Sequence[Key]] = loop.create_future()
-
-    def done(keys: Sequence[Key] | None, fault: Exception | None) -> None:
-        if found.done():
-            return
-        if fault is not None:
-            found.set_exception(fault)
-        else:
-            found.set_result(keys or ())
-
-    def work() -> None:
-        keys, fault = None, None
-        try:
-            keys = get()
-        except Exception as raised:
-            fault = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(done, keys, fault)
-
-    threading.Thread(target=work, name="issuer", daemon=True).start()
-    return await found
 
 
 def configuration_url(issuer: str) -> str:
@@ -188,43 +147,6 @@ def configuration_url(issuer: str) -> str:
     return issuer.rstrip("/") + WELL_KNOWN
 
 
-def is_safe(url: str) -> bool:
-    """May keys come from there? Over https, or from this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1")))
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """No redirection: an answer from elsewhere is not the issuer's."""
-
-    def redirect_request(self, req: Any, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str) -> None:
-        return None
-
-
-def fetched(url: str) -> bytes:
-    """A document, waited for in the caller's thread. No proxy: none is configured. Raises Unreachable."""
-    if not is_safe(url):
-        raise Unreachable("only https is asked")
+def _octets(url: str) -> bytes:
     # PERF: one request an hour; a client library with a pool would be more to keep up than it saves.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
-    wanted = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "procura"})  # noqa: S310 — is_safe
-    end = time.monotonic() + PATIENCE
-    octets = bytearray()
-    try:
-        with contextlib.closing(opener.open(wanted, timeout=SILENCE)) as response:
-            while piece := response.read1(65_536):
-                octets += piece
-                if len(octets) > LARGEST:
-                    raise Unreachable("its answer is too long")
-                if time.monotonic() > end:
-                    raise Unreachable("its answer takes too long")
-    except urllib.error.HTTPError as fault:
-        fault.close()
-        raise Unreachable(f"it answers {fault.code}") from None
-    except (OSError, HTTPException, ValueError) as fault:
-        raise Unreachable(f"{type(fault).__name__}: {fault}") from None
-    return bytes(octets)
+    return fetched(url).octets

@@ -2,13 +2,18 @@
 
 import asyncio
 import base64
+import binascii
 import contextlib
 import re
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.dane import anchors, chain_of, is_end_entity, is_named
+from gateway.message.binary import CannotKeep, without_eight_bit
+from gateway.peers import WORDS, Envelope, Lost, Peer, Reply, Tls, Unanchored, Unreachable
+from gateway.sasl.initiator import Initiator, Unfit, initiators
 
 LINE: Final = 8 * 1024
 """Octets of one line of a reply; RFC 5321 section 4.5.3.1.5 allows 512."""
@@ -17,84 +22,13 @@ REPLY: Final = 64 * 1024
 AHEAD: Final = 256 * 1024
 """Octets of replies kept unread; then the peer has to wait."""
 CHUNK: Final = 256 * 1024
-WORDS: Final = 1000
-"""Characters kept of a reply."""
+LONGEST_INITIAL: Final = 500
+"""Octets of AUTH with its initial response; RFC 4954 section 4 lets the line be no longer than any other."""
+MOST_CHALLENGES: Final = 10
 
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
 _BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
-
-
-class Tls(StrEnum):
-    """What is asked of the connection. VERIFIED: a certificate for the host's name, by an authority that is trusted."""
-
-    NEVER = "never"
-    IF_OFFERED = "if offered"
-    REQUIRED = "required"
-    VERIFIED = "verified"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where to connect to. `host` is the name that a certificate has to have, `address` what is called: a name or an IP address."""
-
-    host: str
-    address: str
-    port: int
-    tls: Tls
-    implicit_tls: bool = False
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        return self.host if self.host == self.address else f"{self.host} [{self.address}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """`text` without the code, lines joined by blanks, at most WORDS characters. `ours`: we say it in the peer's place."""
-
-    code: int
-    text: str
-    ours: bool = False
-
-    def __str__(self) -> str:
-        return self.text if self.ours else f"{self.code} {self.text}".rstrip()
-
-    @property
-    def good(self) -> bool:
-        """2yz."""
-        return 200 <= self.code <= 299
-
-
-class Unreachable(Exception):
-    """No transaction can be begun there: no connection, no greeting, bad TLS, a refused login; or a connection that had been used
-    before is gone. Nothing was handed over. `tls`: it is TLS that failed."""
-
-    def __init__(self, words: str, *, tls: bool = False) -> None:
-        super().__init__(words)
-        self.tls = tls
-
-
-class Lost(Exception):
-    """The connection ended, or the time did, or what came was no SMTP, within a transaction. `dotted`: after the end of the message
-    was sent, so that nobody knows whether it was taken (RFC 1047)."""
-
-    def __init__(self, words: str, *, dotted: bool = False) -> None:
-        super().__init__(words)
-        self.dotted = dotted
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One transaction. `reverse_path` "" is the empty one. `mail`, `each` (one for each recipient): further parameters, spelled
-    (RET=HDRS); those for which the peer lacks the extension DSN are left out. `smtputf8`: it cannot go without."""
-
-    reverse_path: str
-    recipients: tuple[str, ...]
-    smtputf8: bool = False
-    mail: tuple[str, ...] = ()
-    each: tuple[tuple[str, ...], ...] = ()
 
 
 class _Octets(asyncio.Protocol):
@@ -166,6 +100,12 @@ class Connection:
 
     async def send(self, envelope: Envelope, octets: bytes) -> list[Reply]:
         """One transaction; what was said of each recipient, in their order. Raises Unreachable where nothing was begun, Lost."""
+        if "8BITMIME" not in self.extensions and not octets.isascii() and not envelope.smtputf8:
+            try:
+                octets = await asyncio.to_thread(without_eight_bit, octets)
+            except CannotKeep:
+                refusal = Reply(554, f"5.6.3 {self.peer} takes 7-bit messages only (8BITMIME), and this one cannot be converted", ours=True)
+                return [refusal] * len(envelope.recipients)
         mail = self._mail(envelope, octets)
         if isinstance(mail, Reply):
             return [mail] * len(envelope.recipients)
@@ -245,26 +185,32 @@ class Connection:
 
     async def _pipelined(self, commands: Sequence[bytes]) -> tuple[list[Reply], Reply | None]:
         """RFC 2920: all of it at once, then every answer. An end of the connection instead of the first one is no transaction."""
-        self._write(b"".join(commands))
+        self._ask(b"".join(commands))
         first = await self._first()
-        replies = [await self._answer() for _ in commands[1:-1]]
-        go = await self._answer()
+        try:
+            replies = [await self._answer() for _ in commands[1:-1]]
+            go: Reply | None = await self._answer()
+        except Lost as lost:
+            raise Lost(str(lost), together=True) from None
         if not first.good:
+            if go is not None and go.code == 354 and any(reply.good for reply in replies):
+                self.abort()  # it has no sender and takes recipients: what ended there would be an empty message for them
+                go = None
             replies = [first] * len(replies)
         return replies, go
 
     async def _one_by_one(self, commands: Sequence[bytes]) -> tuple[list[Reply], Reply | None]:
-        self._write(commands[0])
+        self._ask(commands[0])
         first = await self._first()
         if not first.good:
             return [first] * (len(commands) - 2), None
         replies = []
         for command in commands[1:-1]:
-            self._write(command)
+            self._ask(command)
             replies.append(await self._answer())
         if not any(reply.good for reply in replies):
             return replies, None
-        self._write(commands[-1])
+        self._ask(commands[-1])
         return replies, await self._answer()
 
     async def _first(self) -> Reply:
@@ -297,10 +243,22 @@ class Connection:
                 async with asyncio.timeout(self._timeout):
                     self._write(whole[start : start + CHUNK])
                     await self._octets.room()
-            self._write(b".\r\n")
+            early = self._said_already()
+            if early is None:
+                self._write(b".\r\n")
         except TimeoutError:
             self.abort()
             raise Lost(f"the message was not taken within {self._timeout:.0f} s") from None
+        except Lost:
+            early = self._said_already()
+            if early is None:
+                raise
+        if early is not None:
+            # A refusal may come before the end, and the connection with it; that it was taken may not.
+            self.abort()
+            if early.code < 400:
+                raise Lost(f"it says {early} before the message is over")
+            return early
         try:
             async with asyncio.timeout(2 * self._timeout):
                 return await self._reply()
@@ -313,7 +271,7 @@ class Connection:
     async def _reset(self) -> None:
         """After a transaction that came to nothing; a peer that does not even answer this is not used again."""
         try:
-            self._write(b"RSET\r\n")
+            self._ask(b"RSET\r\n")
             if not (await self._answer()).good:
                 self.abort()
         except Lost:
@@ -327,6 +285,20 @@ class Connection:
             raise Lost(self._octets.ended or "the connection was closed")
         transport.write(octets)
 
+    def _ask(self, command: bytes) -> None:
+        """Commands go out where everything before them was answered, and nothing more: what was said before would be taken for the
+        answer. Raises Lost."""
+        if self._octets.buffer:
+            said = self._said_already()
+            raise self._nonsense(f"it says {'more than it was asked' if said is None else said} before the next command")
+        self._write(command)
+
+    def _said_already(self) -> Reply | None:
+        """A whole reply that came before anybody waited for it, if any; what is no reply is none."""
+        end = self._octets.buffer.find(b"\n", 0, LINE)
+        found = None if end < 0 else _REPLY_LINE.fullmatch(bytes(self._octets.buffer[: end + 1]))
+        return None if found is None else Reply(int(found[1]), _words(found[3] or b""))
+
     async def _reply(self) -> Reply:
         """Raises Lost, and has the connection closed, for what is no reply."""
         code, lines = await self._lines()
@@ -335,7 +307,7 @@ class Connection:
     async def _lines(self) -> tuple[int, list[bytes]]:
         """One reply: its code and its lines without it. Raises as _reply."""
         lines: list[bytes] = []
-        total = 0
+        total = kind = 0
         buffer = self._octets.buffer
         while True:
             end = buffer.find(b"\n", 0, LINE)
@@ -352,6 +324,9 @@ class Connection:
                 raise self._nonsense(f"what came is no reply: {_words(line)[:100]!r}")
             if total > REPLY:
                 raise self._nonsense("the reply is too long")
+            if lines and found[1][0] != kind:
+                raise self._nonsense("the lines of the reply contradict each other")  # RFC 5321 section 4.2.1: one code for all
+            kind = found[1][0]
             lines.append(found[3] or b"")
             if found[2] != b"-":
                 return int(found[1]), lines
@@ -363,7 +338,7 @@ class Connection:
     # --- before the first transaction
 
     async def _command(self, command: bytes) -> Reply:
-        self._write(command + b"\r\n")
+        self._ask(command + b"\r\n")
         return await self._answer()
 
     async def _introduce(self, hostname: str, context: ssl.SSLContext | None) -> None:
@@ -378,14 +353,14 @@ class Connection:
                 await self._start_tls(context)
                 await self._hello(hostname)
             elif peer.tls is not Tls.IF_OFFERED:
-                raise Unreachable(f"{peer} does not offer STARTTLS")
+                raise Unreachable(f"{peer} does not offer STARTTLS", tls=True, status="4.7.4")
         if peer.username is not None:
-            await self._login(peer.username, peer.password or "")
+            await self._login(peer.username)
 
     async def _hello(self, hostname: str) -> None:
         """HELO where EHLO is not known."""
         self.extensions = {}
-        self._write(f"EHLO {hostname}\r\n".encode())
+        self._ask(f"EHLO {hostname}\r\n".encode())
         async with asyncio.timeout(self._timeout):
             code, lines = await self._lines()
         if code == 421:
@@ -405,7 +380,7 @@ class Connection:
         except Lost as lost:
             raise Unreachable(f"{self.peer} does not answer STARTTLS: {lost}", tls=True) from None
         if reply.code != 220:
-            raise Unreachable(f"{self.peer} answers STARTTLS with {reply}", tls=True)
+            raise Unreachable(f"{self.peer} answers STARTTLS with {reply}", tls=True, status="4.7.4")
         octets = self._octets
         if octets.buffer:
             # Said in the clear, to be read as if it came under TLS.
@@ -416,28 +391,74 @@ class Connection:
                 octets.transport, octets, context, server_hostname=self.peer.host, ssl_handshake_timeout=self._timeout
             )
         except ssl.SSLCertVerificationError as fault:
-            raise Unreachable(f"the certificate of {self.peer} is not trusted: {fault.verify_message}", tls=True) from None
+            raise _distrusted(self.peer, fault.verify_message) from None
         except (OSError, TimeoutError) as fault:
             raise Unreachable(f"TLS with {self.peer}: {type(fault).__name__} {fault}".rstrip(), tls=True) from None
         if made is None:
             raise Unreachable(f"{self.peer} ends within the TLS handshake", tls=True)
         octets.connection_made(made)
+        if self.peer.tls is Tls.DANE:
+            self._vouched(made.get_extra_info("ssl_object"))
 
-    async def _login(self, username: str, password: str) -> None:
-        """PLAIN, else LOGIN: under TLS that was verified, or to this machine, one is as good as the other. Raises Unreachable."""
+    def _vouched(self, channel: Any) -> None:
+        """Do the TLSA records stand for this server? (RFC 7672 section 3) Raises Unreachable, Unanchored."""
+        peer, verified = self.peer, channel.context.verify_mode is ssl.CERT_REQUIRED
+        if verified:
+            # A chain to an authority that a record vouches for has been found; what is left is whose certificate it is.
+            if not is_named(channel.getpeercert(), peer.names):
+                raise _distrusted(peer, f"it is for none of {', '.join(peer.names)} (DANE)")
+            return
+        chain = chain_of(channel)
+        if chain and is_end_entity(peer.tlsa, chain[0]):
+            return
+        found = anchors(peer.tlsa, chain)
+        if found:
+            raise Unanchored(f"{peer} has an authority that the DNS vouches for", found)
+        raise _distrusted(peer, "no TLSA record is for it (DANE)")
+
+    async def _login(self, username: str) -> None:
+        """By the best mechanism there is; where the first is refused, by the next. Raises Unreachable, Lost."""
+        peer = self.peer
         offered = self.extensions.get("AUTH", "").upper().split()
-        if "PLAIN" in offered:
-            reply = await self._command(b"AUTH PLAIN " + base64.b64encode(f"\0{username}\0{password}".encode()))
-        elif "LOGIN" in offered:
-            reply = await self._command(b"AUTH LOGIN")
-            for word in (username, password):
-                if reply.code == 334:
-                    reply = await self._command(base64.b64encode(word.encode()))
-        else:
-            raise Unreachable(f"{self.peer} offers neither AUTH PLAIN nor LOGIN")
-        if reply.code != 235:
-            # Its words are not repeated: nothing keeps a server from quoting what it was given.
-            raise Unreachable(f"{self.peer} refuses the login ({reply.code})")
+        token = None if peer.token is None else await asyncio.to_thread(_token, peer.token)
+        ways = initiators(offered, username, password=peer.password, token=token)
+        if not ways:
+            wanted = "OAUTHBEARER nor XOAUTH2" if token is not None else "SCRAM-SHA-256, PLAIN nor LOGIN"
+            raise Unreachable(f"{peer} offers neither AUTH {wanted}", status="4.7.0")
+        code = 0
+        for way in ways:
+            code = await self._authenticated(way)
+            if code == 235:
+                return
+            if not 500 <= code <= 599:
+                break
+        # Its words are not repeated: nothing keeps a server from quoting what it was given.
+        raise Unreachable(f"{peer} refuses the login ({code})", status="4.7.0")
+
+    async def _authenticated(self, way: Initiator) -> int:
+        """The code of the last reply. Raises Unreachable, Lost."""
+        initial = way.initial
+        command = f"AUTH {way.mechanism}".encode()
+        spelled = b"" if initial is None else base64.b64encode(initial)
+        if initial is not None and len(command) + len(spelled) < LONGEST_INITIAL:
+            command, initial = command + b" " + spelled, None
+        reply = await self._command(command)
+        for _ in range(MOST_CHALLENGES):
+            if reply.code != 334:
+                break
+            try:
+                if initial is not None:
+                    answer, initial = initial, None
+                else:
+                    answer = await asyncio.to_thread(way.respond, base64.b64decode(reply.text, validate=True))
+            except (Unfit, binascii.Error) as fault:
+                self.abort()
+                raise Unreachable(f"the login at {self.peer} comes to nothing: {fault}", status="4.7.0") from None
+            reply = await self._command(base64.b64encode(answer))
+        if reply.code == 235 and not way.is_satisfied:
+            self.abort()
+            raise Unreachable(f"{self.peer} takes the login without a proof that it knows the password", status="4.7.0")
+        return reply.code
 
 
 async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLContext | None) -> Connection:
@@ -463,7 +484,7 @@ async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLCo
         raise Unreachable(f"{peer} did not answer within {patience:.0f} s") from None
     except ssl.SSLCertVerificationError as fault:
         connection.abort()
-        raise Unreachable(f"the certificate of {peer} is not trusted: {fault.verify_message}", tls=True) from None
+        raise _distrusted(peer, fault.verify_message) from None
     except (Lost, OSError, ValueError) as fault:
         connection.abort()
         raise Unreachable(f"{peer}: {fault}") from None
@@ -471,6 +492,18 @@ async def connect(peer: Peer, hostname: str, patience: float, context: ssl.SSLCo
         connection.abort()
         raise
     return connection
+
+
+def _distrusted(peer: Peer, why: str) -> Unreachable:
+    return Unreachable(f"the certificate of {peer} is not trusted: {why}", tls=True, status="4.7.5")
+
+
+def _token(file: Path) -> str:
+    """Raises OSError, ValueError."""
+    text = file.read_text(encoding="ascii").strip()
+    if not text or _CONTROL.search(text) is not None:
+        raise ValueError(f"{file} has no token")
+    return text
 
 
 def on_the_wire(octets: bytes) -> bytes:

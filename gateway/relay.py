@@ -1,16 +1,22 @@
 """Hands remote mail on, to the next hop or to the exchangers of its domain, one outcome per recipient; keeps connections for the next."""
 
 import asyncio
+import logging
+import re
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from gateway.dane import trusting
 from gateway.exchangers import Exchangers, NoRoute
-from gateway.outgoing import Connection, Envelope, Lost, Peer, Reply, Tls, Unreachable, connect
+from gateway.outgoing import Connection, connect
+from gateway.peers import Envelope, Lost, Peer, Reply, Tls, Unanchored, Unreachable
 from policy.identity import Address
+
+log = logging.getLogger(__name__)
 
 IDLE: Final = 15.0
 """Seconds a connection is kept for the next message; MTAs close theirs after minutes."""
@@ -22,6 +28,12 @@ WHOLE: Final = 50 * 60.0
 """Seconds one attempt may last, all servers included."""
 CONNECT: Final = 30.0
 """Seconds until a server of several has greeted; RFC 5321 would wait 5 minutes, the next one need not."""
+
+
+MOST_STUMBLING: Final = 1_000
+"""Servers of which it is remembered that they cannot do what they say (PIPELINING)."""
+
+_TOO_MANY: Final = re.compile(r"[45]\.5\.3\b|(?:[45]\.[0-9]\.[0-9]{1,2} )?(?:error: )?too many recipients", re.IGNORECASE)
 
 
 class Fate(StrEnum):
@@ -45,8 +57,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """`starttls`: TLS is required after connecting, and verified; off only where the next hop is this machine. `authorities`: a PEM
-    file with those that may vouch for it; None: those of the system."""
+    """`starttls`: TLS is required after connecting, and verified; off only where the next hop is this machine. `token`: a file with
+    one, in place of the password. `others`: hosts for when the first cannot be reached."""
 
     host: str
     port: int
@@ -54,7 +66,8 @@ class NextHop:
     starttls: bool
     username: str | None = None
     password: str | None = None
-    authorities: Path | None = None
+    token: Path | None = None
+    others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"NextHop({self.host}:{self.port})"
@@ -69,17 +82,19 @@ class Parameters:
 
 
 class Relay:
-    """`timeout`: seconds for each step of the dialogue. With exchangers `send` needs the domain that all recipients are in."""
+    """`timeout`: seconds for each step of the dialogue. With exchangers `send` needs the domain that all recipients are in.
+    `authorities`: a PEM file with those that may vouch for servers; None: those of the system."""
 
-    def __init__(self, hop: NextHop | Exchangers, hostname: str, timeout: float = 300.0) -> None:
+    def __init__(self, hop: NextHop | Exchangers, hostname: str, timeout: float = 300.0, *, authorities: Path | None = None) -> None:
         self._exchangers = hop if isinstance(hop, Exchangers) else None
-        self._peers = [] if isinstance(hop, Exchangers) else [_peer(hop)]
-        self._authorities = None if isinstance(hop, Exchangers) else hop.authorities
+        self._peers = [] if isinstance(hop, Exchangers) else [_peer(hop, host) for host in (hop.host, *hop.others)]
+        self._authorities = authorities
         self._hostname = hostname
         self._timeout = timeout
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._idle: dict[Peer, list[tuple[Connection, asyncio.TimerHandle]]] = {}
         self._resting = 0
+        self._stumbling: dict[str, None] = {}
 
     @property
     def by_domain(self) -> bool:
@@ -108,7 +123,7 @@ class Relay:
         except NoRoute as fault:
             return _all(recipients, Outcome(Fate.NEVER if fault.final else Fate.LATER, fault.reply, unreachable=not fault.final))
         except Unreachable as fault:
-            return _all(recipients, Outcome(Fate.LATER, f"4.4.1 {fault}", unreachable=True))
+            return _all(recipients, Outcome(Fate.LATER, f"{fault.status} {fault}", unreachable=True))
         except TimeoutError:
             return _all(recipients, Outcome(Fate.LATER, f"4.4.2 it took more than {WHOLE:.0f} s"))
         except (OSError, ValueError) as fault:
@@ -149,7 +164,7 @@ class Relay:
                 except Unreachable as fault:
                     if not outcomes:
                         raise
-                    return outcomes | _all(waiting, Outcome(Fate.LATER, f"4.4.1 {fault}"))
+                    return outcomes | _all(waiting, Outcome(Fate.LATER, f"{fault.status} {fault}"))
                 said = dict(zip(waiting, replies, strict=True))
                 too_many = [one for one, reply in said.items() if _is_too_many(reply)]
                 if len(too_many) == len(waiting):
@@ -171,37 +186,56 @@ class Relay:
                 return used, await used.send(envelope, octets)
             except Unreachable:
                 used.abort()  # it has been closed meanwhile, which says nothing about the server
-            except BaseException:
-                used.abort()
+            except BaseException as fault:
+                self._given_up(used, fault)
                 raise
         made = await self._connected(peers)
         try:
             return made, await made.send(envelope, octets)
-        except BaseException:
-            made.abort()
+        except BaseException as fault:
+            self._given_up(made, fault)
             raise
+
+    def _given_up(self, connection: Connection, fault: BaseException) -> None:
+        connection.abort()
+        if isinstance(fault, Lost) and fault.together:
+            # Some throw away what comes while they answer; next time such a server is asked one by one.
+            self._stumbling[connection.peer.address] = None
+            while len(self._stumbling) > MOST_STUMBLING:
+                del self._stumbling[next(iter(self._stumbling))]
 
     async def _connected(self, peers: Sequence[Peer]) -> Connection:
         """The first that takes us in. Raises Unreachable with what the last one said."""
         fault: Unreachable | None = None
         patience = self._timeout if len(peers) == 1 else min(self._timeout, CONNECT)
         for peer in peers:
-            try:
-                connection = await connect(peer, self._hostname, patience, await self._context(peer))
-            except Unreachable as unreachable:
-                fault = unreachable
-                # RFC 7435: TLS that is there for whoever wants it must not keep mail from a server on which it is broken.
-                if peer.tls is not Tls.IF_OFFERED or not fault.tls:
-                    continue
+            asked: Peer | None = peer
+            while asked is not None:
                 try:
-                    plain = Peer(peer.host, peer.address, peer.port, Tls.NEVER)
-                    connection = await connect(plain, self._hostname, patience, None)
-                except Unreachable as again:
-                    fault = again
+                    connection = await self._opened(asked, patience)
+                except Unreachable as unreachable:
+                    fault = unreachable
+                    if fault.tls and asked.otherwise is not None:
+                        fields = {"outcome": "would not be handed on, were the policy enforced (MTA-STS)", "reason": str(fault)}
+                        log.warning("sts", extra={"fields": fields})
+                    asked = _weaker(asked) if fault.tls else None
                     continue
-            connection.patience(self._timeout)
-            return connection
+                connection.patience(self._timeout)
+                if asked.address in self._stumbling:
+                    connection.extensions.pop("PIPELINING", None)
+                return connection
         raise fault or Unreachable("there is no server")
+
+    async def _opened(self, peer: Peer, patience: float) -> Connection:
+        """Raises Unreachable."""
+        try:
+            return await connect(peer, self._hostname, patience, await self._context(peer))
+        except Unanchored as unanchored:
+            try:
+                context = trusting(unanchored.anchors)
+            except (ssl.SSLError, ValueError):
+                raise Unreachable(f"{unanchored}, and it cannot be read", tls=True, status="4.7.5") from None
+            return await connect(peer, self._hostname, patience, context)
 
     async def _context(self, peer: Peer) -> ssl.SSLContext | None:
         if peer.tls is Tls.NEVER and not peer.implicit_tls:
@@ -210,6 +244,8 @@ class Relay:
         if verified not in self._contexts:
             # The system's authorities are some hundred files, or one of 200 KiB.
             self._contexts[verified] = await asyncio.to_thread(_context, verified, self._authorities)
+            # RFC 8461 section 4.1: servers found by the DNS are known by DNS names in their certificates, and by nothing else.
+            self._contexts[verified].hostname_checks_common_name = self._exchangers is None
         return self._contexts[verified]
 
     # --- connections that wait for the next message
@@ -252,9 +288,17 @@ class Relay:
         connection.farewell()
 
 
-def _peer(hop: NextHop) -> Peer:
+def _weaker(peer: Peer) -> Peer | None:
+    """What is tried where TLS failed; None: nothing else will do."""
+    if peer.otherwise is not None:
+        return replace(peer, tls=peer.otherwise, otherwise=None)
+    # RFC 7435: TLS that is there for whoever wants it must not keep mail from a server on which it is broken.
+    return replace(peer, tls=Tls.NEVER) if peer.tls is Tls.IF_OFFERED else None
+
+
+def _peer(hop: NextHop, host: str) -> Peer:
     tls = Tls.VERIFIED if hop.starttls or hop.implicit_tls else Tls.NEVER
-    return Peer(hop.host, hop.host, hop.port, tls, hop.implicit_tls, hop.username, hop.password)
+    return Peer(host, host, hop.port, tls, hop.implicit_tls, hop.username, hop.password, token=hop.token)
 
 
 def _context(verified: bool, authorities: Path | None) -> ssl.SSLContext:
@@ -282,8 +326,8 @@ def _all(recipients: Sequence[Address], outcome: Outcome) -> dict[Address, Outco
 
 
 def _is_too_many(reply: Reply) -> bool:
-    """RFC 5321 section 4.5.3.1.10: 452, and from old servers 552."""
-    return (reply.code == 452 and reply.text.startswith("4.5.3")) or (reply.code == 552 and "too many recipients" in reply.text.lower())
+    """RFC 5321 section 4.5.3.1.10: 452, and from old servers 552; both say other things too."""
+    return reply.code in (452, 552) and _TOO_MANY.match(reply.text) is not None
 
 
 def _outcome(reply: Reply, dsn: bool) -> Outcome:

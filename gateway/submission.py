@@ -14,14 +14,15 @@ from gateway.delivery import Delivery, Plan, pauses, queue_id
 from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
 from gateway.message import headers
-from gateway.message.calendar import Calendar, MalformedCalendar, add_sent_by, calendars, mentions_calendar
-from gateway.message.canonical import read_address, read_domain
+from gateway.message.calendar import Answer, MalformedCalendar, Speaker, add_sent_by, answers, mentions_calendar
+from gateway.message.canonical import read_domain
 from gateway.message.originators import Originators as RawOriginators
 from gateway.message.originators import RawMailbox, originators
 from gateway.message.split import Field, Header, MalformedHeader, read_header, read_submitted_header, unfolded
 from gateway.message.structure import parse
 from gateway.postponed import Postponed
 from gateway.refusal import Refused
+from gateway.reports import list_refused
 from gateway.routing import Poster, Routing, bounce_address
 from gateway.sending import Gathered, gather, list_address, principal_row
 from policy.cos import DelegatedSent
@@ -67,6 +68,10 @@ _MISSING: Final[Mapping[Reason, str]] = {
 }
 """The right that was asked for, as a refusal is recorded."""
 _POSTING: Final = Reason.POSTING_NOT_PERMITTED
+_SOON_READ: Final = 32 * 1024
+"""Octets of a message that is read at once: a millisecond, ten if it is an answer to an invitation with hundreds of guests."""
+_SOON_LOOKED_THROUGH: Final = 256 * 1024
+"""Octets in which a calendar is looked for at once: half a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +260,8 @@ class _Read:
     header: Header
     raw: RawOriginators
     claimed: Originators
-    calendars: tuple[Calendar, ...]
+    answers: Sequence[tuple[Answer, Speaker]]
+    """To invitations, each with the attendee for whom it speaks."""
     message_id: str
 
 
@@ -265,7 +271,8 @@ class _Answered:
 
     attendee: Address
     account: AccountId
-    calendar: Calendar
+    answer: Answer
+    speaker: Speaker
     verdict: InvitationVerdict
 
 
@@ -312,7 +319,7 @@ class Transaction:
         """Judges, rewrites and accepts; returns the queue id when all of it is durable. Raises Refused, and nothing was done."""
         service = self._service
         try:
-            read = self._read(octets)
+            read = await asyncio.to_thread(self._read, octets) if _takes_time(octets) else self._read(octets)
         except MalformedHeader as offence:
             raise await service.refused(self._act, Refuse(Reason.MALFORMED_MESSAGE, str(offence)), "") from None
         except MalformedCalendar as offence:
@@ -345,10 +352,10 @@ class Transaction:
             None if raw.sender is None else _canonical(raw.sender, b"sender"),
             tuple(_canonical_block(one.from_, one.sender) for one in raw.resent),
         )
-        found = calendars(octets, parse(octets)) if mentions_calendar(octets) else ()
-        for calendar in found:
-            _speaks_for_one(calendar)
-        return _Read(octets, header, raw, claimed, found, _message_id(octets, header))
+        found = answers(octets, parse(octets)) if mentions_calendar(octets) else ()
+        author = next(iter(claimed.from_), self._act.actor.address)
+        spoken = [(answer, answer.speaker(author)) for answer in found]
+        return _Read(octets, header, raw, claimed, spoken, _message_id(octets, header))
 
     async def _try(self, read: _Read, key: str) -> str | Verdict:
         """The queue id, or why this may not be sent. Raises Refused where nobody takes it."""
@@ -377,7 +384,12 @@ class Transaction:
         witness = witness.joined(Witness(valid_until=verdict.valid_until)).joined(resting_on).joined(resends)
         if self._release is not None and self._release > now:
             await delivery.accept(
-                Plan(queued=[self._postponed(read.octets, now)]), witness, key, (), [_postponing(one) for one in audit], ()
+                Plan(queued=[self._postponed(read.octets, now, files=bool(filing))]),
+                witness,
+                key,
+                (),
+                [_postponing(one) for one in audit],
+                (),
             )
             fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": "postponed", "message_id": message_id}
             log.info("submission", extra={"fields": fields})
@@ -389,8 +401,9 @@ class Transaction:
         log.info("submission", extra={"fields": fields})
         return key
 
-    def _postponed(self, octets: bytes, now: int) -> OntoQueue:
-        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten."""
+    def _postponed(self, octets: bytes, now: int, *, files: bool) -> OntoQueue:
+        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten. `files`: a copy will be
+        filed, unless the client has appended its own by then (delegation.md section 6)."""
         at = now if self._release is None else self._release
         asked = Postponed(
             at,
@@ -411,6 +424,7 @@ class Transaction:
             sender=self._act.actor.account,
             parameters=asked.spelled(),
             due=at,
+            expects_copy=files,
         )
 
     def _named(self, read: _Read) -> Iterable[Address]:
@@ -424,7 +438,7 @@ class Transaction:
                 yield block.sender
         if self._reverse_path is not None:
             yield self._reverse_path
-        for invitation, _ in _answers(read):
+        for invitation, _, _ in _answers(read):
             yield invitation.attendee
             if invitation.sent_by is not None:
                 yield invitation.sent_by
@@ -433,7 +447,7 @@ class Transaction:
         """For each attendee that the message answers for: the local account it is, and whether the actor holds `x` there."""
         accepts: dict[Address, tuple[AccountId | None, Decision]] = {}
         resting_on = Witness()
-        for invitation, _ in _answers(read):
+        for invitation, _, _ in _answers(read):
             account, decision, one = await self._service.accepts(self._act.actor, invitation.attendee)
             accepts[invitation.attendee] = (account, decision)
             resting_on = resting_on.joined(one)
@@ -444,13 +458,13 @@ class Transaction:
     ) -> tuple[Sequence[_Answered], SenderVerdict | Verdict]:
         """The invitations it answers first (section 7), for what they allow counts when From and Sender are judged."""
         answered: list[_Answered] = []
-        for invitation, calendar in _answers(read):
+        for invitation, answer, speaker in _answers(read):
             attendee, accept = accepts[invitation.attendee]
             verdict = judge_invitation(invitation, read.claimed.from_, attendee, accept, facts, read.claimed.sender)
             if isinstance(verdict, Refuse | Defer):
                 return (), verdict
             if verdict is not None and attendee is not None:
-                answered.append(_Answered(invitation.attendee, attendee, calendar, verdict))
+                answered.append(_Answered(invitation.attendee, attendee, answer, speaker, verdict))
                 facts = may_answer(facts, invitation.attendee, accept)
         return answered, judge_originators(read.claimed, self._reverse_path, facts, resendable)
 
@@ -507,11 +521,7 @@ class Transaction:
         report = await delivery.report(snapshot, reverse_path, failures, final, mail=plan.requests.mail)
         extra = [report, *await delivery.bounces(snapshot, plan, final)]
         for refused in plan.refused_lists:
-            subject = f"Your message did not reach {refused}"
-            text = (
-                f"Your message was sent to a list that includes {refused}.\n"
-                f"Posting to {refused} is not permitted for you, so its members did not get it."
-            )
+            subject, text = list_refused(refused)
             extra.append(await delivery.notice(snapshot, self._act.actor.address, subject, text))
         return extra
 
@@ -586,6 +596,11 @@ class Transaction:
         )
 
 
+def _takes_time(octets: bytes) -> bool:
+    """Would others have to wait while it is read?"""
+    return len(octets) > _SOON_LOOKED_THROUGH or (len(octets) > _SOON_READ and mentions_calendar(octets))
+
+
 def _postponing(entry: AuditEntry) -> AuditEntry:
     """Nothing is sent yet: what is decided at release is on record of its own."""
     return replace(entry, event=f"postpone: {entry.event}")
@@ -634,31 +649,11 @@ def _canonical_block(from_: Sequence[RawMailbox], sender: RawMailbox | None) -> 
     )
 
 
-def _speaks_for_one(calendar: Calendar) -> None:
-    """A reply that names nobody, or several, could speak for anybody (RFC 5546 section 3.2.3: exactly one). Raises MalformedCalendar."""
-    if not calendar.speaks:
-        return
-    speaker = calendar.speaker
-    if speaker is None:
-        raise MalformedCalendar(f"{calendar.method} needs exactly one ATTENDEE")
-    try:
-        for address in (speaker.address, speaker.sent_by):
-            if address is not None:
-                read_address(address)
-    except BadAddress as bad:
-        raise MalformedCalendar(f"ATTENDEE: {bad}") from None
-
-
-def _answers(read: _Read) -> Iterable[tuple[Invitation, Calendar]]:
-    """The replies and counter-proposals, with the one attendee each speaks for. Raises nothing: `_read` has refused the others."""
-    for calendar in read.calendars:
-        if not calendar.speaks:
-            continue
-        speaker = calendar.speaker
-        if speaker is None or speaker.address is None:  # no mailto: nobody of ours
-            continue
-        sent_by = None if speaker.sent_by is None else read_address(speaker.sent_by)
-        yield Invitation(calendar.method, read_address(speaker.address), sent_by, calendar.sealed), calendar
+def _answers(read: _Read) -> Iterable[tuple[Invitation, Answer, Speaker]]:
+    """The replies and counter-proposals, with the one attendee each speaks for."""
+    for answer, speaker in read.answers:
+        if speaker.address is not None:
+            yield Invitation(answer.method, speaker.address, speaker.sent_by, answer.sealed), answer, speaker
 
 
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}+>")
@@ -728,16 +723,16 @@ def _rewritten(
     if any(one.verdict.add_sent_by for one in answered):
         remove += headers.fields_named(header, (b"dkim-signature",))  # the body they sign will be another
     body = octets
-    for one in sorted(answered, key=lambda one: one.calendar.part.body, reverse=True):
+    for one in sorted(answered, key=lambda one: one.answer.part.body, reverse=True):
         if one.verdict.add_sent_by:
-            body = _with_sent_by(body, one.calendar, facts.primary)
+            body = _with_sent_by(body, one, facts.primary)
     # The header stands before every part, so its offsets hold in the changed octets too.
     return headers.rewrite(body, header, remove=dict.fromkeys(remove), replace=replace, bottom=bottom)
 
 
-def _with_sent_by(octets: bytes, calendar: Calendar, actor: Address) -> bytes:
+def _with_sent_by(octets: bytes, answered: _Answered, actor: Address) -> bytes:
     try:
-        return add_sent_by(octets, calendar, str(actor))
+        return add_sent_by(octets, answered.answer, answered.speaker, str(actor))
     except MalformedCalendar as offence:
         raise Refused(Refuse(Reason.MALFORMED_CALENDAR, str(offence))) from None
 

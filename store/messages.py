@@ -393,15 +393,20 @@ class SetLayouts(Deed[None]):
     rows: tuple[tuple[Uid, bytes], ...]
 
 
-def _append(tx: Tx, deed: AppendMessages, freed: int = 0) -> Appended:
+def _append(tx: Tx, deed: AppendMessages, freed: int = 0, leaving: int = 0) -> Appended:
+    """`freed`: octets of the owner's that go in the same deed, with the message `leaving` of the same folder where it is that one."""
     folder = existing(tx, deed.folder)
     replaced = [] if deed.actor is None else _filed_copies(tx, folder, deed.actor, deed.items)
+    if leaving in [row[0] for row in replaced]:
+        freed = 0
     released = sum(size for _, _, size, _ in replaced)
     added = sum(item.message.size for item in deed.items)
     if not take_room(tx, folder.owner, deed.quota, added - released - freed):
         raise OverQuota(f"account {folder.owner}")
     charge(tx, folder.owner, released + freed)  # what goes is taken off again as it goes
     uids, modseq = put(tx, folder, deed.items, deed.seen_of)
+    if deed.actor is not None:
+        _note_brought(tx, folder, deed.actor, deed.items, uids)
     if replaced:
         modseq = _remove(tx, existing(tx, folder.id), replaced)
     return Appended(folder.uidvalidity, uids, modseq, tuple(Uid(row[0]) for row in replaced))
@@ -414,7 +419,7 @@ def _replace(tx: Tx, deed: ReplaceMessage) -> Appended:
         raise NotFound(f"message {deed.uid}")
     target = existing(tx, deed.append.folder)
     freed = gone[0][2] if source.owner == target.owner else 0
-    appended = _append(tx, deed.append, freed)
+    appended = _append(tx, deed.append, freed, deed.uid if source.id == target.id else 0)
     if source.id == target.id and deed.uid in appended.replaced:
         return appended
     modseq = _remove(tx, existing(tx, source.id), gone)
@@ -842,6 +847,17 @@ def _filed_copies(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[N
             if untouched and (sender, subject, sent) == (storable(message.from_), storable(message.subject), message.sent):
                 found[uid] = (uid, blob, size, flags)
     return [found[uid] for uid in sorted(found)]
+
+
+def _note_brought(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[NewInFolder], uids: Sequence[Uid]) -> None:
+    """What the actor submitted waits, and a copy will be filed when it goes: of these messages it is known then who brought them."""
+    expected = dict(tx.all("messages.expected", actor=actor))
+    if not expected:
+        return
+    for item, uid in zip(items, uids, strict=True):
+        message_id = storable(item.message.message_id)
+        if message_id in expected:
+            tx.run("messages.insert_brought", key=key(folder.id, uid), actor=actor, message_id=message_id, at=expected[message_id])
 
 
 DEEDS: Final = (

@@ -8,6 +8,7 @@ from typing import NamedTuple, NewType
 from policy.cos import ServiceValues
 from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
+from policy.lists import BounceHistory
 from policy.status import AccountStatus, DomainStatus
 
 BlobId = NewType("BlobId", int)
@@ -124,6 +125,49 @@ class Member:
 
     id: int | None
     address: Address
+
+
+class RequestKind(StrEnum):
+    """What is asked."""
+
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    POST = "post"
+
+
+class Stage(StrEnum):
+    """Whom it waits for: whoever asked, the owners, or (a post that was let through) the queue."""
+
+    CONFIRM = "confirm"
+    OWNERS = "owners"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """`address`: who is to be a member (or none any more), or who posted. `queue`: where a post's octets wait. Times: microseconds
+    since 1970."""
+
+    key: str
+    list: ListId
+    kind: RequestKind
+    stage: Stage
+    address: Address
+    subject: str
+    queue: QueueId | None
+    created: int
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class BouncingMember:
+    """A member elsewhere; `history` None: nothing has come back. `reason`: what the last bounce said."""
+
+    id: int
+    list: ListId
+    address: Address
+    history: BounceHistory | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,3 +360,17 @@ class QueueRow:
     destination: str = ""
     stopped: bool = False
     warned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """What waits for one destination ("": for accounts here): how many rows, of how many octets, held and being tried among them; since
+    when the oldest waits, and when the next is due (0: none is), in microseconds since 1970."""
+
+    destination: str
+    rows: int
+    octets: int
+    held: int
+    leased: int
+    oldest: int
+    next_due: int

@@ -1,21 +1,22 @@
 """What a 250 promises: accepting a message in one deed, and the queue of what could not be delivered at once."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import audit, blobs
+from store import audit, blobs, list_bounces, list_requests, members
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
-from store.folders import special_folder, take_room
+from store.folders import by_special_use, special_folder, take_room
 from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
-from store.model import Flag, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
+from store.model import Flag, Heap, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
 from store.port import Deed, QueueChanged, Tx
-from store.runs import key
+from store.runs import key, span
 
 MAX_REPLY: Final = 2000
 """Characters kept of the next hop's last reply."""
@@ -48,7 +49,9 @@ class IntoMailbox:
 class OntoQueue:
     """One recipient that cannot have it now. HELD needs `account`. `expires`, `due`: microseconds since 1970; `due` None: at once.
 
-    `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop."""
+    `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop. `expects_copy`: when this goes, what
+    `sender` has appended of it meanwhile stands for the copy that would be filed. `request`: the key of the list's request
+    (store.list_requests) that decides about it."""
 
     kind: QueueKind
     recipient: str
@@ -59,12 +62,15 @@ class OntoQueue:
     sender: AccountId | None = None
     parameters: str = "{}"
     due: int | None = None
+    request: str = ""
+    expects_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filing:
     """The copy of what was sent (delegation.md section 6), with \\Seen: into the Sent of these owners (id, quota), and into the
-    actor's where `sender` is set or an owner had no room (then over quota, if need be: the only copy is never lost)."""
+    actor's where `sender` is set or an owner had no room (then over quota, if need be: the only copy is never lost). Where the actor
+    has appended it meanwhile, nothing is filed."""
 
     message: NewMessage
     actor: AccountId
@@ -96,13 +102,15 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class AcceptMessage(Deed[Accepted]):
     """Everything that a 250 promises, in one transaction. `key`: the queue id; a second deed with it does nothing ("": always new).
-    Each message is stored once per owner. Raises OverQuota, NotFound (no such account), LimitReached."""
+    Each message is stored once per owner. `steps`: what else the message brings about (the rows of STEPS), before anything else.
+    Raises OverQuota, NotFound (no such account), LimitReached, and what the steps raise."""
 
     key: str
     copies: tuple[IntoMailbox, ...] = ()
     queued: tuple[OntoQueue, ...] = ()
     filing: tuple[Filing, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    steps: tuple[Deed[Any], ...] = ()
 
     @property
     def weight(self) -> int:
@@ -284,6 +292,11 @@ def totals(tx: Tx) -> dict[QueueState, tuple[int, int]]:
     return {QueueState(state): (rows, size) for state, rows, size in tx.all("queue.totals")}
 
 
+def by_destination(tx: Tx, limit: int = 1000) -> list[Heap]:
+    """The largest first. Reads the whole queue."""
+    return [Heap(*row) for row in tx.all("queue.by_destination", limit=limit)]
+
+
 # --- for other deeds
 
 
@@ -305,6 +318,8 @@ def _accept(tx: Tx, deed: AcceptMessage) -> Accepted:
         before = tx.one("queue.accepted", key=deed.key)
         if before is not None:
             return _answered(before[0])
+    for step in deed.steps:
+        STEPS[type(step)](tx, step)
     placed = tuple(_place(tx, copy) for copy in deed.copies)
     queued = tuple(_enqueue(tx, deed.key, one) for one in deed.queued)
     filed = tuple(one for filing in deed.filing for one in _file(tx, filing))
@@ -333,7 +348,7 @@ def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
     if one.kind is QueueKind.HELD and one.account is None:
         raise NotFound(f"the account for which mail to {one.recipient} is held")
     held = one.account if one.kind is QueueKind.HELD else None
-    return QueueId(
+    number = QueueId(
         tx.insert(
             "queue.insert",
             accepted=accepted,
@@ -352,6 +367,12 @@ def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
             destination="" if held is not None else one.recipient.rpartition("@")[2],
         )
     )
+    if one.request:
+        list_requests.link(tx, one.request, number)
+    if one.expects_copy and one.message.message_id:
+        message_id = storable(one.message.message_id)
+        tx.run("queue.insert_filed", key=-number, actor=one.sender, message_id=message_id, at=one.expires, modseq=0)
+    return number
 
 
 def _file(tx: Tx, filing: Filing) -> Sequence[Placed]:
@@ -360,14 +381,27 @@ def _file(tx: Tx, filing: Filing) -> Sequence[Placed]:
     for owner, quota in dict(filing.owners).items():
         if owner == filing.actor:
             to_actor = True
+        elif _has_brought(tx, filing, owner):
+            continue
         elif take_room(tx, owner, quota, filing.message.size):
             filed.append(_file_for(tx, filing, owner))
         else:
             to_actor = True
-    if to_actor:
+    if to_actor and not _has_brought(tx, filing, filing.actor):
         take_room(tx, filing.actor, 0, filing.message.size)
         filed.append(_file_for(tx, filing, filing.actor))
     return filed
+
+
+def _has_brought(tx: Tx, filing: Filing, owner: AccountId) -> bool:
+    """Has the actor appended this to the owner's Sent while it waited?"""
+    folder = by_special_use(tx, owner, SpecialUse.SENT)
+    if folder is None:
+        return False
+    low, high = span(folder.id)
+    message = filing.message
+    there = tx.all("queue.brought", low=low, high=high, actor=filing.actor, message_id=storable(message.message_id))
+    return (storable(message.from_), storable(message.subject), message.sent) in there
 
 
 def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
@@ -382,6 +416,17 @@ def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
         modseq=modseq,
     )
     return Placed(owner, folder.id, folder.uidvalidity, uid)
+
+
+def _remove(tx: Tx, number: QueueId, blob: int) -> None:
+    """The row, and what was kept for its copy."""
+    tx.run("queue.delete", id=number)
+    blobs.loosen(tx, [blob])
+    expected = tx.one("queue.expected", key=-number)
+    if expected is not None:
+        actor, message_id = expected
+        tx.run("queue.forget_expected", key=-number)
+        tx.run("queue.forget_brought", actor=actor, message_id=message_id)
 
 
 def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
@@ -463,8 +508,7 @@ def _settle(tx: Tx, deed: Settle) -> Accepted:
     if leased is None:
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
     accepted = Accepted() if deed.accept is None else _accept(tx, deed.accept)
-    tx.run("queue.delete", id=deed.id)
-    blobs.loosen(tx, [leased[0]])
+    _remove(tx, deed.id, leased[0])
     return accepted
 
 
@@ -473,8 +517,8 @@ def _drop(tx: Tx, deed: DropQueued) -> int:
     for number in deed.ids:
         row = tx.one("queue.blob", id=number)
         if row is not None:
-            dropped += tx.run("queue.delete", id=number)
-            blobs.loosen(tx, [row[0]])
+            _remove(tx, number, row[0])
+            dropped += 1
     return dropped
 
 
@@ -515,6 +559,9 @@ def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
 
 
 # --- pieces
+# The table `filed` has what is known of copies in Sent folders. Above 0 the key is a message's: one that the server filed (`modseq` as it
+# was then), whose place the actor's own may take; or, `modseq` -1, one that the actor appended while the submission waited, so that no
+# copy will be filed. Below 0 it is the negative id of a queue row, a submission that waits and will be filed.
 
 
 def _answer(accepted: Accepted) -> str:
@@ -543,6 +590,11 @@ def _made(row: Any) -> QueueRow:
     made = QueueRow(QueueId(number), accepted, QueueKind(kind), QueueState(state), *others)
     return replace(made, stopped=bool(stopped), warned=bool(warned)) if stopped or warned else made
 
+
+STEPS: Final[Mapping[type[Deed[Any]], Callable[[Tx, Any], Any]]] = MappingProxyType(
+    dict([*members.DEEDS, *list_requests.DEEDS, *list_bounces.DEEDS, (DropQueued, _drop)])
+)
+"""What a message may bring about besides its delivery: it may be a request to a list, an owner's word, or a bounce."""
 
 DEEDS: Final = (
     (AcceptMessage, _accept),

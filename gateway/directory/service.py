@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
+from gateway.delivery import Delivery
 from gateway.directory import names as named
 from gateway.directory.accounts import Accounts
 from gateway.directory.admin_roles import AdminRoles
@@ -9,6 +10,7 @@ from gateway.directory.authority import Authority, Matter
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
 from gateway.directory.faults import Code, Fault
+from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.records import Records
@@ -34,11 +36,12 @@ class Directory:
         store: Store,
         folders: Folders,
         hashed: Callable[[str], Awaitable[Verifiers]],
+        delivery: Delivery,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
         authority: Authority | None = None,
     ) -> None:
-        self._parts = (store, folders, hashed, texts, names)
+        self._parts = (store, folders, hashed, delivery, texts, names)
         self.records = records = Records(store, authority)
         self.authority = records.authority
         self.store = store
@@ -49,6 +52,7 @@ class Directory:
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records)
+        self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store, records)
         self.roles = AdminRoles(store, records)

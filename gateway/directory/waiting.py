@@ -8,7 +8,7 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from policy.roles import Operation
 from store import queue
-from store.model import QueueId, QueueRow
+from store.model import Heap, QueueId, QueueRow
 from store.port import Store
 
 PAGE: Final = 200
@@ -21,6 +21,23 @@ class Waiting:
     def __init__(self, store: Store, records: Records) -> None:
         self._store = store
         self._records = records
+
+    async def listed(self, limit: int, destination: str | None = None) -> tuple[list[QueueRow], bool]:
+        """The oldest, of one destination where it is said; and whether there are more."""
+        found: list[QueueRow] = []
+        async for row in self.all():
+            if destination is not None and row.destination != destination:
+                continue
+            if len(found) == limit:
+                return found, True
+            found.append(row)
+        return found, False
+
+    async def heaps(self) -> list[Heap]:
+        """How much waits for whom."""
+        async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_QUEUE))
+            return await snapshot.work(queue.by_destination)
 
     async def all(self) -> AsyncIterator[QueueRow]:
         """Oldest first; a page per snapshot."""

@@ -585,6 +585,7 @@ class Connection:
             log.log(level, "a command failed", exc_info=True, extra={"fields": fields})
             ended, ok = Status(Condition.NO, f"internal error ({number})", SERVERBUG, tag), False
         finally:
+            session.pushed = None
             if self._progress is not None:
                 self._progress.end()
         if ok is None:
@@ -633,6 +634,7 @@ class Connection:
             if not self._counted_bad():
                 raise Ended("too many bad commands")
             return
+        self.session.pushed = None
         try:
             await self.session.settle(output, expunge_allowed=True)
             output.say(Status(Condition.OK, "IDLE completed", None, tag))
@@ -651,6 +653,8 @@ class Connection:
                 await session.renew(output)
             idling = self._idling is not None
             if session.selected is not None and (idling or session.heard.always) and session.news & News.FOLDER:
+                if session.pushed is None:
+                    session.pushed = session.selected.view.modseq
                 await session.settle(output, expunge_allowed=idling or session.heard.expunges_always)
             if session.watch is not None and session.news & News.ELSEWHERE:
                 await session.watch.tell(output)
@@ -659,7 +663,8 @@ class Connection:
                 self._rest()
         except Refused as refused:
             if isinstance(refused.verdict, Defer):
-                # The store is busy; what was to be told is looked for again soon.
+                # The store is busy; what was to be told is looked for again soon. What is said already is not said again.
+                output.flush()
                 await asyncio.sleep(0.2)
                 session.news |= News.POLICY | News.FOLDER
                 return

@@ -450,7 +450,8 @@ class Selected:
 
 
 class Session:
-    """One client's session. Handlers read and change it; the listener drives it."""
+    """One client's session. Handlers read and change it; the listener drives it. `pushed`: since the last answer the client was told
+    what happened in the folder after this mod-sequence, and may not have read it before it sent the command that runs now."""
 
     __slots__ = (
         "_leave",
@@ -462,6 +463,7 @@ class Session:
         "namespace",
         "news",
         "phase",
+        "pushed",
         "selected",
         "services",
         "visit",
@@ -480,6 +482,7 @@ class Session:
         self.enabled: frozenset[bytes] = frozenset()
         self.interest: Interest | None = None
         self.news = News(0)
+        self.pushed: int | None = None
         self.began = 0.0
         self.heard = Heard()
         self.watch: Watch | None = None

@@ -1,5 +1,5 @@
 """How is a message with NUL octets kept where BODY[] has to be able to say it (RFC 3516 section 4.4), and one of octets that are no
-lines where only lines are carried on (RFC 3030 section 3)?
+lines where only lines are carried on (RFC 3030 section 3), and one of octets beyond ASCII where those are not (RFC 6152 section 3)?
 
 No literal but literal8 holds a NUL, and FETCH BODY answers with a literal (RFC 3501 section 4.3.1, RFC 9051 section 4.3.1). So bodies
 that have one are kept in base64, which BODYSTRUCTURE then says (RFC 3516 section 6); nothing else is touched, and FETCH BINARY gives
@@ -16,6 +16,7 @@ _LINE: Final = 57
 """Octets that make one line of 76 characters (RFC 2045 section 6.8)."""
 _NAME: Final = b"content-transfer-encoding"
 _FIELD: Final = b"Content-Transfer-Encoding: base64\r\n"
+_SEVEN_BIT: Final = b"Content-Transfer-Encoding: 7bit\r\n"
 _EIGHT_BIT: Final = b"Content-Transfer-Encoding: 8bit\r\n"
 _VERSION: Final = b"MIME-Version: 1.0\r\n"
 
@@ -77,6 +78,40 @@ def without_binary(octets: bytes) -> bytes:
     if not _is_lines(kept):
         raise CannotKeep
     return kept if kept.endswith(b"\r\n") or not kept else kept + b"\r\n"
+
+
+def without_eight_bit(octets: bytes) -> bytes:
+    """A message as one that servers without 8BITMIME take (RFC 6152 section 3): bodies with octets beyond ASCII in base64, and
+    everything else as it was. Linear. Raises CannotKeep: such octets in a header or between parts, in what says that it is encoded,
+    or in what is signed, part by part (RFC 1847 section 2.1)."""
+    if octets.isascii():
+        return octets
+    root = parse(octets)
+    pieces: list[bytes] = []
+    at = 0
+    for part in root.walk():
+        if part.children:
+            if (part.type, part.subtype) == (b"multipart", b"signed") and not octets[part.body : part.end].isascii():
+                raise CannotKeep
+            if part.encoding in (b"8bit", b"binary"):
+                pieces.append(octets[at : part.start])
+                pieces.append(_header(octets, part, part is root, _SEVEN_BIT))
+                at = part.body
+            continue
+        body = octets[part.body : part.end]
+        if body.isascii():
+            continue
+        if part.encoding not in IDENTITIES or part.cut or not part.header.complete:
+            raise CannotKeep
+        pieces.append(octets[at : part.start])
+        pieces.append(_header(octets, part, part is root))
+        pieces.append(_base64(body))
+        at = part.end
+    pieces.append(octets[at:])
+    kept = b"".join(pieces)
+    if not kept.isascii():
+        raise CannotKeep
+    return kept
 
 
 def _is_lines(octets: bytes) -> bool:

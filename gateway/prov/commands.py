@@ -1,17 +1,23 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, list, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway.explain import Act, Explained
+from gateway.held_posts import is_held_post
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
+from gateway.prov.list_commands import LIST
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.role_verbs import ROLES
 from gateway.prov.verb import Desk, Verb
 from policy.roles import Operation
-from store.model import QueueRow, QueueState
+from store.model import Heap, QueueRow, QueueState
+
+LISTED: Final = 10_000
+MOST_LISTED: Final = 100_000
+"""Rows of the queue in one answer, some 300 octets each."""
 
 
 async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -43,9 +49,10 @@ async def _unlock(desk: Desk, arguments: Sequence[str]) -> Answer:
 async def _queue(desk: Desk, arguments: Sequence[str]) -> Answer:
     word, *rest = arguments or ("list",)
     match word.lower():
-        case "list" if not rest:
-            rows = [row async for row in desk.directory.waiting.all()]
-            return Answer(_queue_table(rows), [_queue_data(row) for row in rows])
+        case "list":
+            return await _queue_list(desk, rest)
+        case "summary" if not rest:
+            return _queue_summary(await desk.directory.waiting.heaps())
         case "show" if rest:
             rows = await desk.directory.waiting.some(rest)
             return Answer("\n".join(_queue_shown(row) for row in rows), [_queue_data(row) for row in rows])
@@ -62,7 +69,41 @@ async def _queue(desk: Desk, arguments: Sequence[str]) -> Answer:
             count = await desk.directory.waiting.drop(rest)
             return Answer(f"{count} dropped\n", {"dropped": count})
         case _:
-            raise Usage("list, show ID ..., hold ID ..., release ID ..., retry [ID ...] or drop ID ...")
+            raise Usage("list, summary, show ID ..., hold ID ..., release ID ..., retry [ID ...] or drop ID ...")
+
+
+async def _queue_list(desk: Desk, arguments: Sequence[str]) -> Answer:
+    """Bounded: a queue may be longer than anybody reads, and who asks for all of it has the server hold all of it."""
+    read = options(arguments, valued=("--to", "--limit"))
+    limit = read.values.get("--limit", f"{LISTED}")
+    if read.rest or not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= MOST_LISTED):
+        raise Usage("list [--to DOMAIN] [--limit N]")
+    destination = read.values.get("--to")
+    rows, more = await desk.directory.waiting.listed(int(limit), None if destination is None else destination.lower())
+    text = _queue_table(rows) + (f"and more; --limit N shows up to {MOST_LISTED:,}, summary how much waits for whom\n" if more else "")
+    return Answer(text, [_queue_data(row) for row in rows])
+
+
+def _queue_summary(heaps: Sequence[Heap]) -> Answer:
+    if not heaps:
+        return Answer("the queue is empty\n", [])
+    told: list[Sequence[object]] = [("Waiting", "Octets", "Held", "Tried", "Oldest", "Next", "For")]
+    data = []
+    for one in heaps:
+        following = moment(one.next_due) if one.next_due else "-"
+        told.append((one.rows, one.octets, one.held, one.leased, moment(one.oldest), following, one.destination or "accounts here"))
+        data.append(
+            {
+                "destination": one.destination,
+                "waiting": one.rows,
+                "octets": one.octets,
+                "held": one.held,
+                "beingTried": one.leased,
+                "oldest": stamp(one.oldest),
+                "nextDue": stamp(one.next_due or None),
+            }
+        )
+    return Answer(table((-7, -12, -7, -7, 25, 25, 0), told), data)
 
 
 def _queue_state(row: QueueRow) -> str:
@@ -70,6 +111,8 @@ def _queue_state(row: QueueRow) -> str:
         return "being tried, then held: operator" if row.stopped else "being tried"
     if row.stopped:
         return "held: operator"
+    if is_held_post(row.parameters):
+        return "held: list owners"
     return "held: maintenance" if row.state is QueueState.HELD else f"due {moment(row.due)}"
 
 
@@ -104,7 +147,7 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
         "message": row.accepted,
         "kind": str(row.kind),
         "state": str(row.state),
-        "heldBy": "operator" if row.stopped else "maintenance" if row.state is QueueState.HELD else None,
+        "heldBy": _held_by(row),
         "due": stamp(row.due),
         "recipient": row.recipient,
         "sender": row.reverse_path,
@@ -117,6 +160,14 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
         "destination": row.destination,
         "warned": row.warned,
     }
+
+
+def _held_by(row: QueueRow) -> str | None:
+    if row.stopped:
+        return "operator"
+    if is_held_post(row.parameters):
+        return "list owners"
+    return "maintenance" if row.state is QueueState.HELD else None
 
 
 async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -210,12 +261,13 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         Verb(
             "queue",
             "",
-            "[list | show ID ... | hold ID ... | release ID ... | retry [ID ...] | drop ID ...]",
+            "[list [--to DOMAIN] [--limit N] | summary | show ID ... | hold ID ... | release ID ... | retry [ID ...] | drop ID ...]",
             "mail that waits: see it, keep it from being tried, try it now, take it out without a bounce; ID: of a row or of a message",
             0,
             None,
             _queue,
         ),
+        LIST,
         DKIM,
         ROLES,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),

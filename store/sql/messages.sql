@@ -162,6 +162,12 @@ FROM filed JOIN message ON message.key = filed.key JOIN head ON head.key = filed
 WHERE filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.at > :since
 ORDER BY filed.key
 
+-- expected
+SELECT message_id, max(at) FROM filed WHERE actor = :actor AND key < 0 GROUP BY message_id
+
+-- insert_brought
+INSERT INTO filed (key, actor, message_id, at, modseq) VALUES (:key, :actor, :message_id, :at, -1)
+
 -- set_wire
 UPDATE wire SET rendering = :rendering, envelope = :envelope, structure = :structure, body = :body WHERE key = :key
 

@@ -13,6 +13,20 @@ DELETE FROM filed WHERE at < :before
 -- insert_filed
 INSERT INTO filed (key, actor, message_id, at, modseq) VALUES (:key, :actor, :message_id, :at, :modseq)
 
+-- expected
+SELECT actor, message_id FROM filed WHERE key = :key
+
+-- forget_expected
+DELETE FROM filed WHERE key = :key
+
+-- brought
+SELECT head.sender, head.subject, head.sent FROM filed JOIN head ON head.key = filed.key
+WHERE filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.modseq = -1
+
+-- forget_brought
+DELETE FROM filed WHERE actor = :actor AND message_id = :message_id AND modseq = -1
+       AND NOT EXISTS (SELECT 1 FROM filed WHERE actor = :actor AND message_id = :message_id AND key < 0)
+
 -- insert
 INSERT INTO queue (accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
                    created, expires, attempts, last_attempt, last_reply, destination, stopped, warned)
@@ -106,6 +120,11 @@ SELECT min(expires) FROM queue WHERE state = 'held' AND stopped = 0
 
 -- totals
 SELECT state, count(*), coalesce(sum(size), 0) FROM queue GROUP BY state ORDER BY state
+
+-- by_destination
+SELECT destination, count(*), coalesce(sum(size), 0), sum(state = 'held'), sum(state = 'leased'), min(created),
+       coalesce(min(CASE state WHEN 'due' THEN due END), 0)
+FROM queue GROUP BY destination ORDER BY count(*) DESC, destination LIMIT :limit
 
 -- held_accounts
 SELECT DISTINCT account FROM queue WHERE state = 'held' AND stopped = 0 AND account IS NOT NULL ORDER BY account

@@ -113,7 +113,7 @@ def skeleton(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (directory / "__init__.py").touch()
     # The linter wants to see each library that a contract is about.
     (top / "gateway/smtp/hooks/__init__.py").write_text("import aiosmtpd.smtp\n")
-    (top / "gateway/exchangers/__init__.py").write_text("import dns.asyncresolver\n")
+    (top / "gateway/resolver/__init__.py").write_text("import dns.asyncresolver\n")
     (top / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     return top
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from config.addresses import (
     MailExchangers,
+    RelayAddress,
     TcpAddress,
     UnixAddress,
     is_host,
@@ -105,6 +106,17 @@ def test_a_relay_is_read(written: str, host: str, port: int, implicit_tls: bool,
     assert (relay.password.get_secret_value() if relay.password else None) == password
 
 
+@pytest.mark.parametrize(
+    "written", ["smtp://anna:**********@one.test,two.test:587", "smtps://127.0.0.1,localhost,one.test:1465", "smtp://[::1]:25"]
+)
+def test_several_hosts_are_asked_in_turn(written: str) -> None:
+    relay = read_relay(written)
+    assert isinstance(relay, RelayAddress)
+    assert str(relay) == written
+    assert [one.host for one in relay.addresses] == written.split("@")[-1].split("//")[-1].rpartition(":")[0].strip("[]").split(",")
+    assert relay.loopback is ("one.test" not in written)
+
+
 def test_mx_is_the_exchangers_of_each_domain() -> None:
     assert read_relay("mx") == MailExchangers()
     assert str(read_relay("mx")) == "mx"
@@ -148,6 +160,9 @@ def test_no_relay_is_none(written: object) -> None:
             "smtp://",
             "smtp://:25",
             "smtp://smarthost:0",
+            "smtp://one.test,:25",
+            "smtp://one.test,,two.test",
+            "smtp://one.test:25,two.test:25",
             "smtp://smarthost:99999",
             "smtp://smarthost:x",
         ),

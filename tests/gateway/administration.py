@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.delivery import Delivery, DeliveryRules
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.folders import Folders
@@ -101,7 +102,8 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     folders = Folders(store, Files(data / "messages"))
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
-    directory = Directory(store, folders, passwords.verifiers)
+    rules = DeliveryRules(hostname="mx.acme.test", relays=False, hops=50, quota_rejects=False, lifetime=5 * 86400 * SECOND)
+    directory = Directory(store, folders, passwords.verifiers, Delivery(store, Files(data / "messages"), rules))
     desk = Desk(directory, Explain(store, folders), lambda: sessions)
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)

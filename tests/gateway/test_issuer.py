@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from gateway import issuer as issuer_module
-from gateway.certificate import self_signed
-from gateway.issuer import Issuer, IssuerRules, Unreachable, configuration_url, fetched, is_safe
+from gateway.documents import Unavailable
+from gateway.issuer import Issuer, IssuerRules, configuration_url
 from gateway.refusal import Refused
 from gateway.tokens import TokenRules, Untrusted
 from policy.reasons import Defer, Reason
@@ -180,7 +176,7 @@ async def test_one_thread_is_all_that_a_slow_issuer_holds(world: World) -> None:
     def slow(url: str) -> bytes:
         threads.add(threading.get_ident())
         goes_on.wait(10)
-        raise Unreachable("slow")
+        raise Unavailable("slow")
 
     issuer = world.issuer(slow)
     waiting = [asyncio.ensure_future(whose(issuer, world.small.token(ANNA))) for _ in range(20)]
@@ -196,76 +192,6 @@ async def test_a_server_that_stops_waits_for_nobody(world: World) -> None:
     issuer = world.issuer()
     issuer.close()
     assert await whose(issuer, world.small.token(ANNA)) == "later"
-
-
-async def test_an_https_issuer_that_nobody_vouches_for_is_not_believed(world: World, tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path, "localhost")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
-        await asyncio.to_thread(fetched, f"https://127.0.0.1:{port}/keys")
-    server.close()
-
-
-async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            while not writer.is_closing():
-                writer.write(b" ")
-                await writer.drain()
-                await asyncio.sleep(0.02)
-
-    monkeypatch.setattr(issuer_module, "PATIENCE", 0.3)
-    server = await asyncio.start_server(drip, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(Unreachable, match="takes too long"):
-        await asyncio.wait_for(asyncio.to_thread(fetched, f"http://127.0.0.1:{port}/keys"), 5)
-    server.close()
-
-
-@pytest.mark.parametrize(
-    "octets", [b"", b"\0" * 100, b"HTTP/1.1 200\r\n" + b"a: b\r\n" * 500, b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nx"]
-)
-async def test_what_is_no_http_is_an_outage(octets: bytes) -> None:
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(octets)
-        writer.close()
-
-    server = await asyncio.start_server(speak, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
-        assert await asyncio.to_thread(fetched, f"http://127.0.0.1:{port}/keys") in (b"x", b"")
-    except Unreachable:
-        pass
-    server.close()
-
-
-@pytest.mark.parametrize(
-    ("url", "safe"),
-    [
-        ("https://issuer.example", True),
-        ("https://issuer.example:8443/realms/x", True),
-        ("http://127.0.0.1:80/", True),
-        ("http://[::1]:80/", True),
-        ("http://localhost/x", True),
-        ("http://issuer.example", False),
-        ("http://localhost.example/", False),
-        ("http://127.0.0.1.example/", False),
-        ("ftp://127.0.0.1/", False),
-        ("file:///etc/passwd", False),
-        ("https://", False),
-        ("https://[::1", False),
-        ("", False),
-    ],
-)
-def test_where_keys_may_come_from(url: str, safe: bool) -> None:
-    assert is_safe(url) is safe
-    if not safe:
-        with pytest.raises(Unreachable):
-            fetched(url)
 
 
 def test_where_the_configuration_is() -> None:

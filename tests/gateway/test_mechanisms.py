@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import scramp
 
-from gateway.issuer import Issuer, IssuerRules, Unreachable
+from gateway.documents import Unavailable
+from gateway.issuer import Issuer, IssuerRules
 from gateway.login import Login, Peer
 from gateway.mechanisms import authenticate, mechanisms, offered
 from gateway.passwords import PasswordCost, Passwords
@@ -59,7 +60,7 @@ class Door:
 
     def _document(self, url: str) -> bytes:
         if not self.up:
-            raise Unreachable("down")
+            raise Unavailable("down")
         return json.dumps(SMALL.keys.document()).encode()
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import Address
 from policy.status import AccountStatus
+from store import list_bounces
 from store.accounts import CreateAccount, DeleteAccount
 from store.domains import CreateDomain
 from store.errors import Busy
@@ -267,15 +268,18 @@ async def test_a_bounce_and_the_end_of_its_row_are_one(house: House, sink: Sink)
 
 
 async def test_bounces_of_bounces_end(house: House, sink: Sink) -> None:
-    sink.answers = {"END": ["550 5.6.0 no", "550 5.6.0 no"]}
-    # from outside by a list: the bounce goes to its owners, and their own next hop refuses it too
-    await house.group("team", "friend@elsewhere.test", owners=["anna"])
+    sink.answers = {"END": ["550 5.1.1 no", "550 5.1.1 no"]}
+    # from outside by a list: the bounce is counted, and nobody is written to
+    team = await house.group("team", "friend@elsewhere.test", owners=["anna"])
     await house.bring(Door.LMTP, STRANGER, ["team"], MAIL)
     queue = queue_of(house, sink)
     await once(queue)
     await once(queue)
     assert await house.queued() == []
-    assert len(await house.mail("anna")) == 1
+    assert len(await house.mail("anna")) == 0
+    (bouncing,) = await house.ask(list_bounces.of_list, team)
+    assert bouncing.history is not None
+    assert bouncing.history.score == 1
 
 
 # --- several destinations
@@ -617,6 +621,30 @@ async def test_ten_thousand_that_wait_take_no_memory(house: House) -> None:
         queue._stopping = True
         roads.gate["slow.test"].set()
     assert not any(one.endswith("@slow.test") for one in roads.sent[:5000])
+
+
+async def test_ten_thousand_for_a_dead_destination_keep_nobody_waiting(house: House) -> None:
+    roads = Roads(down={"dead.test"})
+    queue = by_roads(house, roads, QueueRules((60.0, 300.0), 0.0, 20, each=10))
+    body, expires = arrived(MAIL), house.clock.at + 86400 * SECOND
+    for start in range(0, 10_000, 1000):
+        # Of a sender each: ten thousand dialogues, if they were begun.
+        rows = tuple(
+            OntoQueue(QueueKind.RELAY, f"x{one}@dead.test", body, f"p{one}@acme.test", expires) for one in range(start, start + 1000)
+        )
+        await house.store.do(AcceptMessage(f"k{start}", queued=rows))
+    for wait in (0, 61, 301):
+        house.clock.turn(wait)
+        asked, sent = len(roads.asked), len(roads.sent)
+        await send(house, [f"y{number}@alive{number}.test" for number in range(50)])
+        async with asyncio.TaskGroup() as attempts:
+            rounds = 0
+            while len(roads.sent) < sent + 50:
+                await queue.round(attempts)
+                await asyncio.sleep(0)
+                rounds += 1
+                assert rounds < 20, "behind what cannot be sent"
+        assert sum("@dead.test" in one[0] for one in roads.asked[asked:]) <= 10, "asked by one message, not by ten thousand"
 
 
 # --- running

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
+import uvloop
 
+from gateway.dane import Tlsa
 from gateway.exchangers import Exchangers, NoRoute
-from gateway.outgoing import Peer, Tls
+from gateway.peers import Peer, Tls
 from gateway.relay import Fate, NextHop, Relay
 from tests.gateway.house import address
+from tests.live.authority import made
+from tests.live.far import Far, far
 from tests.live.next_hop import DROP
 from tests.live.next_hop import NextHop as Sink
 from tests.live.next_hop import next_hop as listening
@@ -121,6 +126,16 @@ async def test_a_login_that_is_refused_may_pass(sink: Sink) -> None:
     assert sink.taken == []
 
 
+async def test_another_host_is_asked_where_the_first_cannot_be_reached(sink: Sink) -> None:
+    with listening(host="127.0.0.2", port=sink.port) as first:
+        first.answers = {"CONNECT": ["421 4.3.2 busy"], "EHLO": []}
+        hop = NextHop("127.0.0.9", sink.port, implicit_tls=False, starttls=False, others=("127.0.0.2", "127.0.0.1"))
+        one = Relay(hop, "mx.acme.test", 2)
+        assert (await one.send(ANNA, [A], MAIL))[A].fate is Fate.SENT
+        assert (len(sink.taken), first.taken) == (1, [])
+        await one.close()
+
+
 async def test_the_password_has_no_repr() -> None:
     assert "secret" not in repr(NextHop("mail.test", 25, False, True, "us", "secret"))
 
@@ -191,3 +206,187 @@ async def test_broken_tls_that_nobody_asked_for_keeps_no_mail_back(sink: Sink, a
     required = Relay(Known(peer(sink, tls=Tls.REQUIRED)), "mx.acme.test", 1)
     assert (await required.send(ANNA, [B], MAIL))[B].fate is Fate.LATER
     assert len(sink.taken) == 1
+
+
+# --- who it is, by the DNS and by policies
+
+ROOT = made("root", authority=True)
+MIDDLE = made("middle", ROOT, authority=True)
+HOST = "mail.far.test"
+GOOD = made(HOST, MIDDLE, names=[HOST], sends=[MIDDLE])
+WITH_TLS = "250-far.test\r\n250 STARTTLS"
+CERTIFICATES = {
+    "good": GOOD,
+    "by itself": made(HOST, names=[HOST]),
+    "another name": made("x", MIDDLE, names=["other.test"], sends=[MIDDLE]),
+    "the domain's name": made("x", MIDDLE, names=["far.test"], sends=[MIDDLE]),
+    "a star": made("x", MIDDLE, names=["*.far.test"], sends=[MIDDLE]),
+    "expired": made(HOST, MIDDLE, names=[HOST], days=(-30, -1), sends=[MIDDLE]),
+    "to come": made(HOST, MIDDLE, names=[HOST], days=(1, 30), sends=[MIDDLE]),
+    "common name alone": made(HOST, MIDDLE, sends=[MIDDLE]),
+    "no chain": made(HOST, MIDDLE, names=[HOST]),
+    "with its root": made(HOST, MIDDLE, names=[HOST], sends=[MIDDLE, ROOT]),
+    "another's chain": made(HOST, names=[HOST], sends=[MIDDLE, ROOT]),
+}
+
+
+def tlsa(*texts: str) -> tuple[Tlsa, ...]:
+    found = []
+    for text in texts:
+        usage, selector, matching, data = text.split()
+        found.append(Tlsa(int(usage), int(selector), int(matching), bytes.fromhex(data)))
+    return tuple(found)
+
+
+def bound(there: Far, records: Sequence[Tlsa] = (), tls: Tls = Tls.DANE, otherwise: Tls | None = None) -> Peer:
+    return Peer(HOST, "127.0.0.1", there.port, tls, tlsa=tuple(records), names=(HOST, "far.test"), otherwise=otherwise)
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ROOT.write(tmp_path_factory.mktemp("authorities") / "root.pem")
+
+
+async def handed_on(there: Far, *peers: Peer, authorities: Path | None = None) -> tuple[Fate, str]:
+    one = Relay(Known(*peers), "mx.acme.test", 3, authorities=authorities)
+    outcome = (await one.send(ANNA, [A], MAIL))[A]
+    await one.close()
+    assert (outcome.fate is Fate.SENT) == bool(there.taken)
+    return outcome.fate, outcome.reply
+
+
+@pytest.mark.parametrize(
+    ("certificate", "record", "taken"),
+    [
+        # DANE-EE: the key or the certificate, and nothing else (RFC 7672 section 3.1.1)
+        ("good", GOOD.tlsa(3, 1, 1), True),
+        ("good", GOOD.tlsa(3, 0, 2), True),
+        ("good", GOOD.tlsa(3, 0, 0), True),
+        ("by itself", CERTIFICATES["by itself"].tlsa(3), True),
+        ("another name", CERTIFICATES["another name"].tlsa(3), True),
+        ("expired", CERTIFICATES["expired"].tlsa(3), True),
+        ("good", CERTIFICATES["by itself"].tlsa(3), False),
+        ("good", MIDDLE.tlsa(3), False),
+        # DANE-TA: an authority, with names and dates (section 3.1.2)
+        ("good", MIDDLE.tlsa(2, 1, 1), True),
+        ("good", MIDDLE.tlsa(2, 0, 2), True),
+        ("good", MIDDLE.tlsa(2, 0, 0), True),
+        ("with its root", ROOT.tlsa(2, 0, 1), True),
+        ("with its root", ROOT.tlsa(2, 1, 1), True),
+        ("good", ROOT.tlsa(2, 0, 1), False),
+        ("good", ROOT.tlsa(2, 0, 0), True),
+        ("a star", MIDDLE.tlsa(2), True),
+        ("the domain's name", MIDDLE.tlsa(2), True),
+        ("common name alone", MIDDLE.tlsa(2), True),
+        ("another name", MIDDLE.tlsa(2), False),
+        ("expired", MIDDLE.tlsa(2), False),
+        ("to come", MIDDLE.tlsa(2), False),
+        ("no chain", MIDDLE.tlsa(2), False),
+        ("no chain", MIDDLE.tlsa(2, 0, 0), True),
+        ("another's chain", MIDDLE.tlsa(2), False),
+        ("another's chain", ROOT.tlsa(2), False),
+    ],
+)
+async def test_what_tlsa_records_vouch_for(tmp_path: Path, certificate: str, record: str, taken: bool) -> None:
+    async with far(offers=WITH_TLS, tls=CERTIFICATES[certificate].served(tmp_path / "x.pem")) as there:
+        fate, reply = await handed_on(there, bound(there, tlsa(record)))
+        assert fate is (Fate.SENT if taken else Fate.LATER)
+        if not taken:
+            assert reply.startswith("4.7.5 ")
+            assert not any(command.startswith("MAIL") for command in there.commands)
+
+
+async def test_one_record_of_several_is_enough(tmp_path: Path) -> None:
+    async with far(offers=WITH_TLS, tls=GOOD.served(tmp_path / "x.pem")) as there:
+        records = tlsa(CERTIFICATES["by itself"].tlsa(3), CERTIFICATES["expired"].tlsa(2), GOOD.tlsa(3))
+        assert (await handed_on(there, bound(there, records)))[0] is Fate.SENT
+
+
+@pytest.mark.parametrize("tls", [Tls.DANE, Tls.VERIFIED, Tls.REQUIRED])
+@pytest.mark.parametrize("fault", ["no STARTTLS", "refused", "closes", "no TLS behind it"])
+async def test_what_has_to_be_under_tls_never_goes_in_the_clear(tmp_path: Path, tls: Tls, fault: str) -> None:
+    answers: dict[str, list[str | bytes | None]] = {"refused": {"STARTTLS": ["454 4.7.0 no"]}, "closes": {"STARTTLS": [None]}}.get(
+        fault, {}
+    )  # type: ignore[assignment]
+    context = None if fault == "no TLS behind it" else GOOD.served(tmp_path / "x.pem")
+    async with far(offers="250 far.test" if fault == "no STARTTLS" else WITH_TLS, tls=context, answers=answers) as there:
+        one = Relay(Known(bound(there, tlsa(GOOD.tlsa(3)), tls)), "mx.acme.test", 1)
+        outcome = (await one.send(ANNA, [A], MAIL))[A]
+        assert (outcome.fate, outcome.unreachable) == (Fate.LATER, True)
+        assert there.taken == []
+        assert not any(command.startswith("MAIL") for command in there.commands)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "taken"),
+    [
+        ("good", True),
+        ("a star", True),
+        ("by itself", False),
+        ("another name", False),
+        ("the domain's name", False),
+        ("expired", False),
+        ("to come", False),
+        ("common name alone", False),
+        ("no chain", False),
+        ("another's chain", False),
+    ],
+)
+async def test_a_policy_asks_for_a_certificate_of_the_servers_name(
+    tmp_path: Path, authorities: Path, certificate: str, taken: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with far(offers=WITH_TLS, tls=CERTIFICATES[certificate].served(tmp_path / "x.pem")) as there:
+        fate, reply = await handed_on(there, bound(there, tls=Tls.VERIFIED), authorities=authorities)
+        assert (fate, reply[:6]) == ((Fate.SENT, "250 2.") if taken else (Fate.LATER, "4.7.5 "))
+    async with far(offers=WITH_TLS, tls=CERTIFICATES[certificate].served(tmp_path / "x.pem")) as there:
+        testing = bound(there, tls=Tls.VERIFIED, otherwise=Tls.IF_OFFERED)
+        assert (await handed_on(there, testing, authorities=authorities))[0] is Fate.SENT
+        assert "STARTTLS" in there.commands
+        said = [one for one in caplog.records if one.message == "sts"]
+        assert bool(said) is not taken
+
+
+async def test_a_policy_in_testing_keeps_mail_from_nobody_who_has_no_tls(authorities: Path) -> None:
+    async with far(offers="250 far.test") as there:
+        testing = bound(there, tls=Tls.VERIFIED, otherwise=Tls.IF_OFFERED)
+        assert (await handed_on(there, testing, authorities=authorities))[0] is Fate.SENT
+    async with far(offers="250 far.test") as there:
+        testing = bound(there, tls=Tls.VERIFIED, otherwise=Tls.REQUIRED)
+        assert (await handed_on(there, testing, authorities=authorities))[0] is Fate.LATER
+
+
+async def test_after_a_server_that_is_not_who_it_should_be_the_next_one_is_asked(tmp_path: Path) -> None:
+    async with (
+        far(offers=WITH_TLS, tls=CERTIFICATES["by itself"].served(tmp_path / "bad.pem")) as bad,
+        far(offers=WITH_TLS, tls=GOOD.served(tmp_path / "good.pem")) as good,
+    ):
+        records = tlsa(GOOD.tlsa(3))
+        assert (await handed_on(good, bound(bad, records), bound(good, records)))[0] is Fate.SENT
+        assert bad.taken == []
+
+
+async def test_a_connection_is_used_again_only_for_what_was_asked_of_it(tmp_path: Path, authorities: Path) -> None:
+    async with far(offers=WITH_TLS, tls=CERTIFICATES["expired"].served(tmp_path / "x.pem")) as there:
+        known = Known(bound(there, tls=Tls.IF_OFFERED))
+        one = Relay(known, "mx.acme.test", 3, authorities=authorities)
+        for _ in range(2):
+            assert (await one.send(ANNA, [A], MAIL))[A].fate is Fate.SENT
+        assert there.connections == 1
+        known._known = [bound(there, tls=Tls.VERIFIED)]
+        assert (await one.send(ANNA, [A], MAIL))[A].fate is Fate.LATER
+        known._known = [bound(there, tlsa(CERTIFICATES["expired"].tlsa(3)))]
+        for _ in range(2):
+            assert (await one.send(ANNA, [A], MAIL))[A].fate is Fate.SENT
+        assert there.connections == 3
+        await one.close()
+
+
+def test_dane_on_the_loop_that_the_server_uses(tmp_path: Path) -> None:
+    async def both() -> None:
+        async with far(offers=WITH_TLS, tls=GOOD.served(tmp_path / "x.pem")) as there:
+            for record in (GOOD.tlsa(3), MIDDLE.tlsa(2)):
+                there.taken.clear()
+                assert (await handed_on(there, bound(there, tlsa(record))))[0] is Fate.SENT
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(both())

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.folders import NewItem, Place, Visit
 from gateway.queue import Queue, QueueRules
 from gateway.refusal import Refused
 from gateway.releases import Releases
 from policy.grants import SendRight
+from policy.rights import Right
 from policy.status import AccountStatus
 from store import audit
 from store.accounts import DeleteAccount
@@ -175,3 +177,29 @@ async def test_dropped_while_it_goes_it_does_not_go(house: House) -> None:
     await house.store.do(DropQueued((row.id,)))
     assert await releases.release(row, "lease", MAIL) is None
     assert await house.mail("bruno") == []
+
+
+async def test_what_the_client_appended_meanwhile_is_the_copy(house: House) -> None:
+    """delegation.md section 6, where the client's copy comes before the server's."""
+    await house.grant("olga", "dora", AS)
+    octets = letter("olga@acme.test", "bruno@acme.test", "Subject: later", "Date: Sun, 1 Nov 2026 10:00:00 +0000", "Message-ID: <1@x>")
+    own = octets.replace(b"Subject", b"Bcc: hidden@acme.test\r\nSubject")
+    await house.share("olga", "/Sent", "dora", Right.LOOKUP | Right.INSERT)
+    await postpone(house, "dora", own)
+    await house.folders.append(Visit(house.actor("dora"), "imap", "192.0.2.7"), Place("olga@acme.test", "/Sent"), [NewItem(own)])
+    await once(house)
+    assert await house.mail("olga", "/Sent") == [own]
+    house.clock.turn(HOUR)
+    await once(house)
+    assert len(await house.mail("bruno")) == 1
+    assert await house.mail("olga", "/Sent") == [own]
+    await house.folders.append(Visit(house.actor("dora"), "imap", "192.0.2.7"), Place("olga@acme.test", "/Sent"), [NewItem(own)])
+    assert await house.mail("olga", "/Sent") == [own, own], "what the client put there itself is not replaced"
+
+
+async def test_a_message_that_is_not_filed_is_not_waited_for(house: House) -> None:
+    await postpone(house)
+    await house.folders.append(Visit(house.actor("anna"), "imap", "192.0.2.7"), Place(None, "/Sent"), [NewItem(MAIL)])
+    house.clock.turn(HOUR)
+    await once(house)
+    assert await house.mail("anna", "/Sent") == [MAIL]

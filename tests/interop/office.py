@@ -24,9 +24,10 @@ from types import TracebackType
 
 import pytest
 
-from tests.live.server import PASSWORD, Server, compose
+from tests.live.server import PASSWORD, Server, compose, processor_time
+from tests.live.talk import Patience
 
-SECONDS = 30.0
+SECONDS = 60.0
 # What the delegate is told of; `Hidden` stands for all of the owner's mailbox that she is not.
 FULL, READING = "Projects", "Minutes"
 
@@ -222,13 +223,20 @@ class Terminal:
         """Did the program end?"""
         return not self._reader.is_alive()
 
-    def settle(self, seconds: float = 0.3) -> None:
-        """Until the terminal has shown nothing new for a while: a program without a prompt has done what it was told."""
-        shown, since, end = len(self.shown), time.monotonic(), time.monotonic() + SECONDS
-        while time.monotonic() - since < seconds and time.monotonic() < end:
-            time.sleep(0.02)
-            if len(self.shown) != shown:
-                shown, since = len(self.shown), time.monotonic()
+    def settle(self, server: Server, seconds: float = 0.3) -> None:
+        """Until the terminal has shown nothing new for a while, and neither the program nor the server did anything: a program without a
+        prompt has done what it was told."""
+        patience, done, end = Patience(seconds), self._doings(server), time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            try:
+                time.sleep(patience.next())
+            except TimeoutError:
+                return
+            if (now := self._doings(server)) != done:
+                patience, done = Patience(seconds), now
+
+    def _doings(self, server: Server) -> tuple[int, float, float]:
+        return len(self.shown), processor_time(self._pid), server.cpu
 
     def type(self, keys: str) -> None:
         """As if by hand."""

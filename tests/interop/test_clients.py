@@ -21,7 +21,7 @@ from tests.live.server import PASSWORD, Server, compose, trusting
 
 SHARED = "Other Users/owner/INBOX"
 AS_OWNER = "Olivia Owner <owner@acme.test>"
-SECONDS = 30
+SECONDS = 60
 
 
 def _has(*command: str) -> bool:

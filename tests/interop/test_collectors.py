@@ -130,13 +130,13 @@ folderfilter = lambda name: name in {list(folders)!r}
 {extra}
 """.replace("maxage = 0\n", "")
     )
-    return run(home, "offlineimap", "-o", "-c", str(home / "settings"), "-u", "basic", seconds=60)
+    return run(home, "offlineimap", "-o", "-c", str(home / "settings"), "-u", "basic", seconds=100)
 
 
 @offlineimap
 def test_offlineimap_sees_what_is_shared_and_nothing_else(office: Office, tmp_path: Path) -> None:
     offline(office, tmp_path, "INBOX")
-    done = run(tmp_path, "offlineimap", "--info", "-c", str(tmp_path / "settings"), seconds=60)
+    done = run(tmp_path, "offlineimap", "--info", "-c", str(tmp_path / "settings"), seconds=100)
     said = done.stdout + done.stderr
     for folder in ("INBOX", FULL, READING):
         assert office.shared(folder) in said
@@ -212,7 +212,7 @@ SyncState *
 {extra}
 """
     )
-    done = run(home, "mbsync", "-c", str(home / "mbsyncrc"), "all", seconds=60)
+    done = run(home, "mbsync", "-c", str(home / "mbsyncrc"), "all", seconds=100)
     # mbsync waits for a maildir that was changed in this very second.
     time.sleep(1.05)
     return done

@@ -138,9 +138,9 @@ def aercs(office: Office, home: Path) -> list[str]:
     return ["aerc"]
 
 
-def order(terminal: Terminal, command: str) -> None:
+def order(office: Office, terminal: Terminal, command: str) -> None:
     terminal.type(f":{command}\r")
-    terminal.settle()
+    terminal.settle(office.server)
 
 
 @aerc
@@ -152,7 +152,7 @@ def test_aerc_works_in_a_folder(office: Office, tmp_path: Path, lent: bool) -> N
         office.put(user, folder, "Plan 1", "Plan 2", "Plan 3")
     with on_terminal(office, tmp_path, aercs(office, tmp_path)) as terminal:
         terminal.wait("Own 3")
-        order(terminal, f"cf '{named}'")
+        order(office, terminal, f"cf '{named}'")
         terminal.wait("Plan 1")
         for subject, command, done in (
             ("Plan 1", "flag", lambda: "\\Flagged" in office.holds(user, folder).get("Plan 1", ())),
@@ -160,13 +160,13 @@ def test_aerc_works_in_a_folder(office: Office, tmp_path: Path, lent: bool) -> N
             ("Plan 2", "delete", lambda: "Plan 2" not in office.holds(user, folder)),
             ("Plan 3", "move INBOX", lambda: "Plan 3" not in office.holds(user, folder)),
         ):
-            order(terminal, f"filter {subject}")
-            order(terminal, "select 0")
-            order(terminal, command)
+            order(office, terminal, f"filter {subject}")
+            order(office, terminal, "select 0")
+            order(office, terminal, command)
             terminal.wait(done)
-            order(terminal, "clear")
-        order(terminal, "select 0")
-        order(terminal, "view")
+            order(office, terminal, "clear")
+        order(office, terminal, "select 0")
+        order(office, terminal, "view")
         terminal.wait("text of Plan 1")
         terminal.wait(lambda: office.holds(user, folder) == {"Plan 1": {"\\Seen", "\\Flagged"}})
     assert {"Plan 2", "Plan 3"} <= set(office.holds(office.delegate, "INBOX"))
@@ -179,23 +179,23 @@ def test_aerc_shows_what_is_shared_and_hears_of_new_mail(office: Office, tmp_pat
         for folder in (FULL, READING):
             terminal.wait(office.shared(folder))
         assert "Hidden" not in terminal.text
-        order(terminal, f"cf '{office.shared('INBOX')}'")
+        order(office, terminal, f"cf '{office.shared('INBOX')}'")
         terminal.wait("Letter 2")
         office.server.deliver(office.owner, letter("While idle", office.owner))
-        terminal.wait("While idle", 10)
+        terminal.wait("While idle")
 
 
 @aerc
 def test_aerc_changes_nothing_where_it_may_only_read(office: Office, tmp_path: Path) -> None:
     with on_terminal(office, tmp_path, aercs(office, tmp_path)) as terminal:
         terminal.wait("Own 3")
-        order(terminal, f"cf '{office.shared(READING)}'")
+        order(office, terminal, f"cf '{office.shared(READING)}'")
         terminal.wait("Minute 1")
-        order(terminal, "select 0")
-        order(terminal, "flag")
+        order(office, terminal, "select 0")
+        order(office, terminal, "flag")
         terminal.wait("you need 'w'")
-        order(terminal, "delete")
+        order(office, terminal, "delete")
         terminal.wait("you need 't'")
-        order(terminal, "view")
+        order(office, terminal, "view")
         terminal.wait("text of Minute")
     office.unchanged()

@@ -15,7 +15,9 @@ from pathlib import Path
 from tests.live.server import PASSWORD, Server, trusting
 
 LATENCY = 1.5
-"""Seconds a bystander may wait for the answer to NOOP: the server's own stalls are milliseconds, the rest is a busy machine."""
+"""Seconds for which the server may do something else before it answers a bystander's NOOP: its own stalls are milliseconds."""
+LONGEST = 60.0
+"""Seconds until something that is cheap has to be over, however busy the machine is."""
 GROWTH = 96 << 20
 """Octets by which the server's resident memory may differ before and after an attack; no attack here is allowed to cost so much."""
 
@@ -134,10 +136,21 @@ def imap(server: Server, user: str | None = None, door: str = "imap", **options:
     return raw
 
 
+@contextmanager
+def costing_less_than(server: Server, seconds: float) -> Iterator[None]:
+    """Of processor time: a bound on the clock would be one on the machine, too."""
+    began, used = time.monotonic(), server.cpu
+    yield
+    assert server.cpu - used < seconds
+    assert time.monotonic() - began < max(LONGEST, seconds)
+
+
 class Bystander:
-    """Says NOOP on IMAP and SMTP sessions that were there before, again and again, and remembers the longest wait."""
+    """Says NOOP on IMAP and SMTP sessions that were there before, again and again, and remembers the longest wait: of that what the
+    server worked meanwhile, for the machine may be busy with others."""
 
     def __init__(self, server: Server, user: str) -> None:
+        self._server = server
         self._imap = imap(server, user)
         assert self._imap.do(b"s", b"SELECT INBOX").startswith(b"s OK")
         self._smtp = smtp(server, "lmtp")
@@ -158,14 +171,20 @@ class Bystander:
             raw.socket.close()
 
     def round(self) -> None:
-        began = time.monotonic()
+        began = self._now()
         assert self._imap.do(b"n", b"NOOP").startswith(b"n OK"), "the IMAP session suffered"
-        between = time.monotonic()
+        between = self._now()
         # Only so many idle commands are allowed between two messages: a transaction that is begun counts among the useful ones.
         if self.rounds % 5 == 0 and self.rounds < 400:
             assert self._smtp.say(b"NOOP").startswith("250"), "the SMTP session suffered"
-        self.worst = max(self.worst, between - began, time.monotonic() - between)
+        ended = self._now()
+        for here, there in ((began, between), (between, ended)):
+            self.worst = max(self.worst, min(there[0] - here[0], there[1] - here[1]))
         self.rounds += 1
+
+    def _now(self) -> tuple[float, float]:
+        """By the clock, and by what the server has worked."""
+        return time.monotonic(), self._server.cpu
 
     def _run(self) -> None:
         try:

@@ -39,6 +39,12 @@ class Server:
 
     # --- life
 
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time that it has used since it was started: a machine that is busy with others does not make it more."""
+        assert self.process is not None
+        return processor_time(self.process.pid)
+
     def __enter__(self) -> Server:
         self.start()
         return self
@@ -171,7 +177,7 @@ class Server:
         finally:
             client.logout()
 
-    def wait_for(self, user: str, folder: str = "INBOX", count: int = 1, seconds: float = 5.0) -> list[bytes]:
+    def wait_for(self, user: str, folder: str = "INBOX", count: int = 1, seconds: float = 30.0) -> list[bytes]:
         """As `messages`, once there are at least `count`."""
         end = time.monotonic() + seconds
         while True:
@@ -181,6 +187,12 @@ class Server:
             if time.monotonic() > end:
                 raise AssertionError(f"{len(there)} of {count} messages in {folder} of {user}")
             time.sleep(0.05)
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def trusting() -> ssl.SSLContext:

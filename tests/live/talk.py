@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import socket
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -49,6 +48,24 @@ class Answer:
         return None
 
 
+class Patience:
+    """So many seconds, counted in small steps: while a machine that is busy with others does not let this process run, the server does
+    not run either, and nothing is counted."""
+
+    STEP = 0.02
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    def next(self) -> float:
+        """The next step, to be waited for. Raises TimeoutError when there is none."""
+        if self._left <= 0:
+            raise TimeoutError("nothing more came")
+        step = min(self.STEP, self._left)
+        self._left -= step
+        return step
+
+
 class Talk:
     """One IMAP connection. `source`: the address the connection comes from."""
 
@@ -71,35 +88,37 @@ class Talk:
         self._socket.close()
 
     def send(self, octets: bytes) -> None:
+        self._socket.settimeout(20)
         self._socket.sendall(octets)
 
-    def line(self, seconds: float = 20.0) -> bytes:
+    def line(self, seconds: float | Patience = 20.0) -> bytes:
         """A response with its literals, without the last CRLF. EOFError at the end; TimeoutError when none comes in time."""
-        end = time.monotonic() + seconds
-        found = self._until_newline(end)
+        patience = seconds if isinstance(seconds, Patience) else Patience(seconds)
+        found = self._until_newline(patience)
         while (literal := _LITERAL.search(found)) is not None:
             size = int(literal[1])
             while len(self._buffer) < size:
-                self._more(end)
+                self._more(patience)
             octets, self._buffer = self._buffer[:size], self._buffer[size:]
-            found += b"\r\n" + octets + self._until_newline(end)
+            found += b"\r\n" + octets + self._until_newline(patience)
         return found
 
-    def _until_newline(self, end: float) -> bytes:
+    def _until_newline(self, patience: Patience) -> bytes:
         while b"\r\n" not in self._buffer:
-            self._more(end)
+            self._more(patience)
         found, _, self._buffer = self._buffer.partition(b"\r\n")
         return found
 
-    def _more(self, end: float) -> None:
-        left = end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("nothing more came")
-        self._socket.settimeout(left)
-        try:
-            octets = self._socket.recv(65536)
-        except ConnectionResetError:
-            octets = b""
+    def _more(self, patience: Patience) -> None:
+        while True:
+            self._socket.settimeout(patience.next())
+            try:
+                octets = self._socket.recv(65536)
+            except TimeoutError:
+                continue
+            except ConnectionResetError:
+                octets = b""
+            break
         if not octets:
             raise EOFError(self._buffer)
         self._buffer += octets
@@ -146,8 +165,8 @@ class Talk:
 
     def farewell(self, seconds: float) -> bytes:
         """The BYE that has to come within so many seconds, and the end of the connection behind it."""
-        end = time.monotonic() + seconds
-        while not (line := self.line(end - time.monotonic())).startswith(b"* BYE"):
+        patience = Patience(seconds)
+        while not (line := self.line(patience)).startswith(b"* BYE"):
             pass
         try:
             while True:
@@ -157,8 +176,8 @@ class Talk:
 
     def until(self, start: bytes, seconds: float) -> bytes:
         """The next response that begins so."""
-        end = time.monotonic() + seconds
-        while not (line := self.line(end - time.monotonic())).startswith(start):
+        patience = Patience(seconds)
+        while not (line := self.line(patience)).startswith(start):
             pass
         return line
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.hostile import Bystander, Raw, imap, resident, unharmed
+from tests.live.hostile import Bystander, Raw, costing_less_than, imap, resident, unharmed
 from tests.live.server import PASSWORD, Server
 
 USER = "mallory@acme.test"
@@ -252,11 +252,10 @@ def test_large_sets_in_a_large_folder_many_times_in_one_search(server: Server) -
 def test_nesting_and_repetition_without_end(server: Server, command: bytes) -> None:
     with imap(server, USER) as raw:
         assert raw.do(b"s", b"SELECT INBOX").startswith(b"s OK")
-        began = time.monotonic()
-        said = raw.do(b"a", command)
+        with costing_less_than(server, 5):
+            said = raw.do(b"a", command)
         assert said.startswith((b"a BAD ", b"a NO ", b"a OK ")), said[:200]
         assert b"SERVERBUG" not in said
-        assert time.monotonic() - began < 5
         still_fine(raw)
 
 
@@ -301,11 +300,10 @@ def test_sequence_sets(server: Server, command: bytes, numbers: bytes) -> None:
     with imap(server, USER) as raw:
         raw.do(b"c", b"CREATE Numbers")
         assert raw.do(b"s", b"SELECT Numbers").startswith(b"s OK")
-        began = time.monotonic()
-        said = raw.do(b"a", command % numbers)
+        with costing_less_than(server, 5):
+            said = raw.do(b"a", command % numbers)
         assert said.startswith((b"a BAD ", b"a NO ", b"a OK ")), said[:200]
         assert b"SERVERBUG" not in said
-        assert time.monotonic() - began < 5
         still_fine(raw)
 
 
@@ -331,11 +329,10 @@ def test_patterns_that_would_backtrack(server: Server, command: bytes, pattern: 
         raw.do(b"c", b"CREATE " + b"a" * 200)
         raw.do(b"c", b"CREATE " + b"a/" * 30 + b"a")
         raw.do(b"c", b"SUBSCRIBE " + b"a" * 200)
-        began = time.monotonic()
-        said = raw.do(b"a", command % pattern)
+        with costing_less_than(server, 3):
+            said = raw.do(b"a", command % pattern)
         assert said.startswith((b"a BAD ", b"a NO ", b"a OK ")), said[:200]
         assert b"SERVERBUG" not in said
-        assert time.monotonic() - began < 3
         still_fine(raw)
 
 
@@ -419,13 +416,11 @@ def test_messages_that_are_dear_to_look_at(server: Server, kind: str) -> None:
             b'SEARCH TEXT "needle" OR BODY "hay" SUBJECT "stack"',
             b'SEARCH CHARSET UTF-8 FROM "a" TO "b" CC "c" BCC "d" HEADER X y SENTON 1-Jan-2020',
         ):
-            began = time.monotonic()
-            raw.send(b"a " + command + b"\r\n")
-            answer = raw.until(b"a")
-            took = time.monotonic() - began
+            with costing_less_than(server, 3):
+                raw.send(b"a " + command + b"\r\n")
+                answer = raw.until(b"a")
             assert b"SERVERBUG" not in answer[-300:], (command, answer[-300:])
             assert b"\na OK" in b"\n" + answer[-300:], (command, answer[-300:])
-            assert took < 3, f"{command!r} took {took:.1f} s"
         found = re.search(rb"RFC822.SIZE (\d+)", (raw.send(b"z FETCH 1 (RFC822.SIZE BODY.PEEK[])\r\n"), raw.until(b"z"))[1])
         assert found is not None
         assert int(found[1]) == len(octets)
@@ -548,14 +543,13 @@ def test_who_reads_nothing_is_cut_off_and_costs_nothing(server: Server) -> None:
     before = resident(server)
     raw = imap(server, "hoarder@acme.test", receive_buffer=4096)
     assert raw.do(b"s", b"SELECT INBOX").startswith(b"s OK")
-    began = time.monotonic()
     raw.socket.settimeout(1)
     try:
         for number in range(400):
             raw.socket.sendall(b"f%d FETCH 1:* BODY.PEEK[]\r\n" % number)
     except OSError:
         pass
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             # The other end is closed once writing fails; nothing is read meanwhile.
@@ -566,7 +560,6 @@ def test_who_reads_nothing_is_cut_off_and_costs_nothing(server: Server) -> None:
             break
         assert time.monotonic() < end, "who reads nothing is kept for ever"
         time.sleep(0.1)
-    assert time.monotonic() - began < 20
     assert resident(server, "VmHWM") - before < 48 << 20
     raw.socket.close()
 
@@ -581,7 +574,7 @@ def test_a_hundred_thousand_pipelined_commands(server: Server) -> None:
         seen = 0
         before = resident(server)
         raw.socket.setblocking(False)
-        end = time.monotonic() + 40
+        end = time.monotonic() + 100
         while seen < count:
             assert time.monotonic() < end, f"{seen} of {count} answered"
             try:

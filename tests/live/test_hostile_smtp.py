@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.hostile import Bystander, Raw, has_message_id, imap, resident, smtp, unharmed
+from tests.live.hostile import Bystander, Raw, costing_less_than, has_message_id, imap, resident, smtp, unharmed
 from tests.live.server import PASSWORD, Server, compose, trusting
 
 VICTIM = "victim@acme.test"
@@ -316,10 +316,10 @@ def test_a_pipelined_login_does_not_let_the_next_command_in_before_it_is_judged(
 
 def test_an_authentication_token_too_long_is_refused_whole(server: Server) -> None:
     with smtp(server, "submission") as raw:
-        assert raw.say(b"AUTH PLAIN " + b"A" * 20_000).startswith("500 5.5.2 ")
+        assert raw.say(b"AUTH PLAIN " + b"A" * 20_000).startswith("500 5.5.6 ")
         assert raw.say(b"NOOP") == "250 2.0.0 ok"
         assert raw.say(b"AUTH PLAIN").startswith("334 ")
-        assert raw.say(b"A" * 20_000).startswith("500 5.5.2 ")
+        assert raw.say(b"A" * 20_000).startswith("500 5.5.6 ")
         assert raw.say(b"NOOP") == "250 2.0.0 ok"
 
 
@@ -532,14 +532,13 @@ HEAD = b"From: <a@elsewhere.test>\r\nSubject: dear\r\n"
     ids=["empty lines", "dotted lines", "one line", "fields", "folds", "recipients", "comments", "received", "nothing"],
 )
 def test_dear_messages(server: Server, octets: bytes, said: str) -> None:
-    began = time.monotonic()
-    answer = submit(server, octets)
+    with costing_less_than(server, 15):
+        answer = submit(server, octets)
     if said == "5":
         # Refused for what it is, or taken as it is; neither may cost anything.
         assert answer[:3] in ("250", "550", "552", "554"), answer
     else:
         assert answer.startswith(said), answer
-    assert time.monotonic() - began < 15
 
 
 def test_a_message_above_the_size_is_refused_and_takes_no_more_memory_than_a_message(server: Server) -> None:

@@ -307,7 +307,13 @@ def test_a_calendar_as_the_whole_body(clients: Clients, rita: Postbox) -> None:
         answer("dora@acme.test", calendar("dora@acme.test", method=""), method="REPLY"),
         answer("dora@acme.test", calendar(None)),
         answer("dora@acme.test", calendar("dora@acme.test", attendees=2)),
-        answer("dora@acme.test", calendar("dora@acme.test", attendees=2, method="COUNTER"), method="COUNTER"),
+        answer("dora@acme.test", calendar("x@acme.test", attendees=2, method="COUNTER"), method="COUNTER"),
+        answer("x@acme.test", calendar("dora@acme.test", attendees=2, method="COUNTER"), method="COUNTER"),
+        answer("dora@acme.test", calendar("dora@acme.test") * 2),
+        answer("dora@acme.test", calendar("dora@acme.test"), method=None, fields=()).replace(
+            b"METHOD:REPLY", b"METHOD:REPLY\r\nMETHOD:REPLY"
+        ),
+        answer("dora@acme.test", calendar("dora@acme.test"), encoding="base64").replace(b"\r\n--cut--", b"\r\n!\r\n--cut--"),
         answer("dora@acme.test", "BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\n"),
         answer("dora@acme.test", "nonsense"),
         answer("dora@acme.test", calendar("dora@acme.test", extra="METHOD:REQUEST")),

@@ -6,13 +6,15 @@ import imaplib
 import re
 import smtplib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.live.post import Clients, Letter, Postbox, submit
 from tests.live.server import PASSWORD, Server, compose
+from tests.live.talk import Talk
 
 SETTINGS = ("owner", "sender", "both", "none", "unset")
 
@@ -293,23 +295,172 @@ def test_both_copies_have_their_place_taken_separately(server: Server, clients: 
     assert len(there("o-both")) == 1
 
 
-def test_several_in_one_append_take_the_places_of_several(desk: Desk, server: Server) -> None:
+Way = Callable[[Desk, Talk, bytes], list[int]]
+"""Puts a message into the owner's Sent; the UIDs that APPENDUID names."""
+
+
+def told(talk: Talk, octets: bytes) -> list[int]:
+    tag = octets.split(b" ", 1)[0].decode()
+    talk.send(octets)
+    answer = talk.finish(tag)
+    assert answer.kind.startswith("OK"), answer
+    found = re.search(r"APPENDUID \d+ ([\d:,]+)", answer.tagged + " ".join(one.decode() for one in answer.lines))
+    assert found is not None, answer
+    first, _, last = found[1].partition(":")
+    return [*range(int(first), int(last or first) + 1)]
+
+
+def literal(octets: bytes) -> bytes:
+    return b"{%d+}\r\n%b" % (len(octets), octets)
+
+
+def by_append(desk: Desk, talk: Talk, octets: bytes) -> list[int]:
+    return told(talk, b"m APPEND %b (\\Seen) %b\r\n" % (desk.sent.encode(), literal(octets)))
+
+
+def among_others(desk: Desk, talk: Talk, octets: bytes) -> list[int]:
+    one, two = (desk.message(f"beside{number}", "beside it") for number in range(2))
+    parts = b" ".join(b"(\\Seen) " + literal(each) for each in (one, octets, two))
+    uids = told(talk, b"m APPEND %b %b\r\n" % (desk.sent.encode(), parts))
+    assert len(uids) == 3
+    return uids[1:2]
+
+
+def by_catenate(desk: Desk, talk: Talk, octets: bytes) -> list[int]:
+    """Header from the client, text from a draft."""
+    header, text = octets[: octets.index(b"\r\n\r\n") + 4], octets[octets.index(b"\r\n\r\n") + 4 :]
+    draft = drafted(talk, octets)
+    url = f"/Drafts/;UID={draft}/;SECTION=TEXT"
+    assert text in octets
+    parts = b'(TEXT %b URL "%b")' % (literal(header), url.encode())
+    return told(talk, b"m APPEND %b (\\Seen) CATENATE %b\r\n" % (desk.sent.encode(), parts))
+
+
+def drafted(talk: Talk, octets: bytes) -> int:
+    """A draft of the delegate's own, with the text of the message."""
+    return told(talk, b"d APPEND Drafts (\\Draft) %b\r\n" % literal(octets))[0]
+
+
+def by_replace(desk: Desk, talk: Talk, octets: bytes) -> list[int]:
+    drafted(talk, octets)
+    talk.ok("SELECT Drafts")
+    return told(talk, b"m REPLACE * %b (\\Seen) %b\r\n" % (desk.sent.encode(), literal(octets)))
+
+
+def by_uid_replace(desk: Desk, talk: Talk, octets: bytes) -> list[int]:
+    uid = drafted(talk, octets)
+    talk.ok("SELECT Drafts")
+    uids = told(talk, b"m UID REPLACE %d %b (\\Seen) %b\r\n" % (uid, desk.sent.encode(), literal(octets)))
+    assert not talk.ok(f"UID SEARCH UID {uid}").lines[0].split()[2:], "the draft is gone"
+    return uids
+
+
+def in_the_place_of_another(desk: Desk, talk: Talk, octets: bytes) -> list[int]:
+    """UID REPLACE of the newest message in the very folder: of the filed copy, where that is what it is."""
+    talk.ok(f"SELECT {desk.sent}")
+    return told(talk, b"m UID REPLACE * %b (\\Seen) %b\r\n" % (desk.sent.encode(), literal(octets)))
+
+
+WAYS = [by_append, among_others, by_catenate, by_replace, by_uid_replace]
+
+
+@pytest.fixture
+def talk(desk: Desk, server: Server) -> Iterator[Talk]:
+    with Talk(server.ports["imap"], desk.me) as talk:
+        yield talk
+
+
+@pytest.mark.parametrize("way", [*WAYS, in_the_place_of_another])
+def test_by_whatever_way_it_comes_it_takes_the_place(desk: Desk, talk: Talk, way: Way) -> None:
+    octets = desk.message(f"place.{way.__name__}")
+    desk.send(octets)
+    (filed,) = desk.uids(f"place.{way.__name__}")
+    (uid,) = way(desk, talk, octets)
+    assert uid > filed
+    assert desk.uids(f"place.{way.__name__}") == [uid], "one copy, and the one that APPENDUID names"
+    assert desk.octets(uid) == octets
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reason", ["subject", "from", "date", "actor", "flags"])
+def test_by_whatever_way_it_comes_another_message_stays_beside_it(desk: Desk, server: Server, way: Way, reason: str) -> None:
+    number = f"{reason}.{way.__name__}"
+    octets = desk.message(number)
+    desk.send(octets)
+    (filed,) = desk.uids(number)
+    changed = {
+        "subject": octets.replace(b"Subject: mine", b"Subject: my"),
+        "from": octets.replace(desk.owner.encode(), desk.me.encode(), 1),
+        "date": octets.replace(b"10:00:00", b"10:00:01"),
+    }.get(reason, octets)
+    with Talk(server.ports["imap"], desk.other if reason == "actor" else desk.me) as talk:
+        if reason == "flags":
+            talk.ok(f"SELECT {desk.sent}")
+            talk.ok(f"UID STORE {filed} -FLAGS (\\Seen)")
+        (uid,) = way(desk, talk, changed)
+    assert desk.uids(number) == [filed, uid]
+
+
+def test_several_in_one_append_take_the_places_of_several(desk: Desk, talk: Talk) -> None:
     first, second = desk.message("multi1"), desk.message("multi2")
     desk.send(first)
     desk.send(second)
-    with server.socket("imap") as raw:
-        stream = raw.makefile("rwb")
-        stream.readline()
-        stream.write(b'a LOGIN %s "%s"\r\n' % (desk.me.encode(), PASSWORD.encode()))
-        stream.write(b"b APPEND %s (\\Seen) {%d+}\r\n%s" % (desk.sent.encode(), len(first), first))
-        stream.write(b" (\\Seen) {%d+}\r\n%s\r\n" % (len(second), second))
-        stream.flush()
-        while not (line := stream.readline()).startswith(b"b "):
-            assert line
-    assert line.startswith(b"b OK [APPENDUID"), line
-    for number, octets in (("multi1", first), ("multi2", second)):
-        (uid,) = desk.uids(number)
-        assert desk.octets(uid) == octets
+    parts = b"(\\Seen) %b (\\Seen) %b" % (literal(first), literal(second))
+    uids = told(talk, b"m APPEND %b %b\r\n" % (desk.sent.encode(), parts))
+    assert [*desk.uids("multi1"), *desk.uids("multi2")] == uids
+    assert [desk.octets(uid) for uid in uids] == [first, second]
+
+
+def test_the_same_twice_in_one_append_takes_its_place_once(desk: Desk, talk: Talk) -> None:
+    octets = desk.message("twice")
+    desk.send(octets)
+    uids = told(talk, b"m APPEND %b (\\Seen) %b (\\Seen) %b\r\n" % (desk.sent.encode(), literal(octets), literal(octets)))
+    assert desk.uids("twice") == uids
+    assert len(uids) == 2
+
+
+# --- what is sent later (RFC 4865): the client's copy comes before the server would file its own
+
+
+def test_what_was_appended_while_the_message_waited_is_its_copy(desk: Desk, server: Server) -> None:
+    names = ("deleted", "appended", "replaced", "silent", "differs", "others", "elsewhere")
+    octets = {name: desk.message(f"later.{name}") for name in names}
+    with server.smtp(desk.me) as client:
+        client.ehlo()
+        for one in octets.values():
+            assert client.docmd("MAIL FROM:<> HOLDFOR=8")[0] == 250
+            assert client.docmd("RCPT TO:<rita@other.test>")[0] == 250
+            assert client.data(one)[0] == 250
+    appended = {}
+    with Talk(server.ports["imap"], desk.me) as talk, Talk(server.ports["imap"], desk.other) as other:
+        (gone,) = by_append(desk, talk, octets["deleted"])
+        talk.ok(f"SELECT {desk.sent}")
+        talk.ok(f"UID STORE {gone} +FLAGS (\\Deleted)")
+        talk.ok(f"UID EXPUNGE {gone}")
+        talk.ok("UNSELECT")
+        (appended["appended"],) = among_others(desk, talk, octets["appended"])
+        (appended["replaced"],) = by_replace(desk, talk, octets["replaced"])
+        (appended["differs"],) = by_append(desk, talk, octets["differs"].replace(b"Subject: mine", b"Subject: my"))
+        (appended["others"],) = by_append(desk, other, octets["others"])
+        told(talk, b"m APPEND Sent (\\Seen) %b\r\n" % literal(octets["elsewhere"]))
+    missing = {f"<later.{name}@client.test>" for name in names}
+    end = time.monotonic() + 60
+    while missing := missing - {one.one("Message-ID") for one in map(Letter, server.messages("rita@other.test"))}:
+        assert time.monotonic() < end, missing
+        time.sleep(0.2)
+    found = {name: desk.uids(f"later.{name}") for name in names}
+    assert found["appended"] == [appended["appended"]]
+    assert found["replaced"] == [appended["replaced"]]
+    assert desk.octets(appended["appended"]) == octets["appended"], "with its Bcc"
+    for name in ("deleted", "silent", "elsewhere"):
+        assert len(found[name]) == 1, name
+        assert b"Bcc" not in desk.octets(found[name][0])
+    for name in ("differs", "others"):
+        assert len(found[name]) == 2, name
+        assert appended[name] in found[name]
+    # What the server filed itself may still be replaced.
+    with Talk(server.ports["imap"], desk.me) as talk:
+        assert by_append(desk, talk, octets["silent"]) == desk.uids("later.silent")
 
 
 def test_an_idle_owner_sees_one_copy_replace_the_other(desk: Desk, server: Server) -> None:

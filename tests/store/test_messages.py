@@ -410,6 +410,15 @@ def test_replacing_the_filed_copy_itself_is_charged_once(bench: Bench) -> None:
     bench.check()
 
 
+def test_replacing_the_filed_copy_itself_is_no_way_over_the_quota(bench: Bench) -> None:
+    sent, append = file_copy(bench)
+    with pytest.raises(OverQuota):
+        bench.do(ReplaceMessage(sent, Uid(1), replace(append, quota=299)))
+    assert bench.do(ReplaceMessage(sent, Uid(1), replace(append, quota=300))).replaced == (1,)
+    assert bench.used(bench.anna) == 300
+    bench.check()
+
+
 async def test_a_folder_read_in_a_snapshot_stays_as_it_was(directory: Directory) -> None:
     told: list[Event] = []
     end = directory.store.watch(told.extend)

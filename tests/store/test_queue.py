@@ -1,19 +1,21 @@
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from policy.folders import SpecialUse
-from policy.identity import AccountId
+from policy.identity import AccountId, FolderId
 from store import audit, blobs, messages, queue
 from store.accounts import DeleteAccount
 from store.audit import AuditEntry
 from store.blobs import Files, SweepBlobs
 from store.errors import Conflict, NotFound, OverQuota
 from store.folders import DeleteFolder
-from store.messages import AppendMessages, NewInFolder
+from store.messages import Appended, AppendMessages, ChangeFlags, Expunge, FlagMode, NewInFolder
 from store.model import Flag, QueueId, QueueKind, QueueRow, QueueState
 from store.port import FolderChanged, QueueChanged
 from store.queue import (
@@ -40,7 +42,8 @@ from store.queue import (
 from tests.store.letters import START, Bench, letter
 
 FILES = Files(Path("/nonexistent"))
-DAY = 86_400_000_000
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
 
 
 @pytest.fixture
@@ -190,6 +193,123 @@ def test_the_copy_goes_where_the_owner_says_and_is_never_lost(
 def test_several_owners_each_have_their_copy(bench: Bench) -> None:
     bench.do(AcceptMessage("q", filing=(Filing(letter(1), bench.anna, ((bench.bruno, 0), (bench.bruno, 0), (bench.anna, 0))),)))
     assert (len(sent(bench, bench.anna)), len(sent(bench, bench.bruno))) == (1, 1)
+
+
+# --- the copy of what waits
+
+
+def waiting(bench: Bench, number: int = 1, key: str = "w", *, expects: bool = True) -> QueueId:
+    """bruno submits a message for anna that goes in an hour."""
+    row = replace(relay(number), message=letter(number), sender=bench.bruno, due=START + HOUR, expects_copy=expects)
+    (found,) = bench.do(AcceptMessage(key, queued=(row,))).queued
+    return found
+
+
+def brings(bench: Bench, number: int = 1, *, actor: AccountId | None = None, folder: FolderId | None = None, **fields: Any) -> Appended:
+    """The client's own copy, into anna's Sent."""
+    folder = bench.special(bench.anna, SpecialUse.SENT).id if folder is None else folder
+    item = NewInFolder(replace(letter(number, 300), message_id=letter(number).message_id, **fields), Flag.SEEN)
+    return bench.do(AppendMessages(folder, (item,), 0, actor=bench.bruno if actor is None else actor))
+
+
+def goes(bench: Bench, waits: QueueId, number: int = 1, *, owners: Sequence[tuple[AccountId, int]] = (), sender: bool = False) -> int:
+    """Its time has come; returns how many copies were filed."""
+    bench.now = START + HOUR
+    bench.do(ClaimDue("here", bench.now + DAY))
+    filing = Filing(letter(number), bench.bruno, tuple(owners) or ((bench.anna, 0),), sender)
+    return len(bench.do(Settle(waits, "here", AcceptMessage(f"gone-{waits}", filing=(filing,)))).filed)
+
+
+def marks(bench: Bench) -> int:
+    return int(bench.raw.execute("SELECT count(*) FROM filed").fetchone()[0])
+
+
+def test_what_the_client_brought_meanwhile_is_the_copy(bench: Bench) -> None:
+    waits = waiting(bench)
+    assert brings(bench).replaced == ()
+    assert goes(bench, waits) == 0
+    assert [*sent(bench, bench.anna)] == [1]
+    assert marks(bench) == 0
+    # It is the client's own, and no later append takes its place.
+    assert brings(bench).replaced == ()
+    bench.check()
+
+
+def test_what_the_client_brings_afterwards_takes_the_place_of_what_was_filed(bench: Bench) -> None:
+    assert goes(bench, waiting(bench)) == 1
+    assert brings(bench).replaced == (1,)
+    bench.check()
+
+
+def test_it_counts_only_where_the_copy_would_be_filed_and_only_if_it_is_the_same(bench: Bench) -> None:
+    waits = [waiting(bench, number, f"w{number}") for number in range(1, 7)]
+    brings(bench, 1, folder=bench.special(bench.bruno, SpecialUse.SENT).id)
+    brings(bench, 2, actor=bench.anna)
+    brings(bench, 3, subject="other")
+    brings(bench, 4, from_="other")
+    brings(bench, 5, sent=None)
+    uid = brings(bench, 6).uids[0]
+    bench.do(ChangeFlags(bench.special(bench.anna, SpecialUse.SENT).id, ((uid, uid),), FlagMode.ADD, Flag.DELETED))
+    bench.do(Expunge(bench.special(bench.anna, SpecialUse.SENT).id))
+    assert [goes(bench, row, number) for number, row in enumerate(waits, 1)] == [1] * 6
+    bench.check()
+
+
+def test_flags_of_ones_own_copy_may_be_touched(bench: Bench) -> None:
+    waits = waiting(bench)
+    brings(bench)
+    bench.do(ChangeFlags(bench.special(bench.anna, SpecialUse.SENT).id, ((1, 1),), FlagMode.ADD, Flag.FLAGGED))
+    assert goes(bench, waits) == 0
+
+
+def test_each_sent_folder_for_itself(bench: Bench) -> None:
+    waits = waiting(bench)
+    brings(bench)
+    assert goes(bench, waits, sender=True) == 1
+    assert (len(sent(bench, bench.anna)), len(sent(bench, bench.bruno))) == (1, 1)
+    waits = waiting(bench, 2, "w2")
+    brings(bench, 2, folder=bench.special(bench.bruno, SpecialUse.SENT).id)
+    assert goes(bench, waits, 2, sender=True) == 1
+    assert (len(sent(bench, bench.anna)), len(sent(bench, bench.bruno))) == (2, 2)
+
+
+def test_the_only_copy_is_the_clients_where_the_owner_has_no_room(bench: Bench) -> None:
+    waits = waiting(bench)
+    brings(bench, folder=bench.special(bench.bruno, SpecialUse.SENT).id)
+    assert goes(bench, waits, owners=((bench.anna, 1),)) == 0
+    assert (len(sent(bench, bench.anna)), len(sent(bench, bench.bruno))) == (0, 1)
+
+
+def test_the_same_submitted_twice_counts_for_both(bench: Bench) -> None:
+    first, second = waiting(bench), waiting(bench, key="again")
+    brings(bench)
+    assert goes(bench, first) == 0
+    assert goes(bench, second) == 0
+    assert (len(sent(bench, bench.anna)), marks(bench)) == (1, 0)
+
+
+def test_a_message_of_the_same_id_that_was_not_expected_counts_for_nothing(bench: Bench) -> None:
+    assert goes(bench, waiting(bench, expects=False)) == 1
+    brings(bench, 2)
+    assert goes(bench, waiting(bench, 2, "w2"), 2) == 1, "it came before"
+
+
+def test_what_is_taken_back_leaves_no_mark(bench: Bench) -> None:
+    waits = waiting(bench)
+    brings(bench)
+    assert marks(bench) == 2
+    assert bench.do(DropQueued((waits,))) == 1
+    assert marks(bench) == 0
+    assert len(sent(bench, bench.anna)) == 1
+    bench.check()
+
+
+def test_marks_outlive_the_quarter_of_an_hour(bench: Bench) -> None:
+    waits = waiting(bench)
+    brings(bench)
+    bench.now = START + HOUR
+    bench.do(ForgetAccepted(START))
+    assert goes(bench, waits) == 0
 
 
 # --- the queue

@@ -48,11 +48,13 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
         return Answer()
     flags, keywords = sorted_out(command.flags)
     known = view.modseq
+    # What was told of them just now may have crossed this command: the client could not say which came first.
+    crossed = session.pushed is not None and bool(view.changed(spans, session.pushed))
     done = await selected.folder.change_flags(runs_of(view, spans), _MODES[command.mode], flags, keywords, unchanged_since)
     selected = await session.refresh()
     view, state = selected.view, selected.view.state
     # Without an answer the client knows its own change only: what somebody else did to the same messages just before is told.
-    alone = done.modseq == known + 1 or (unchanged_since is not None and unchanged_since <= known)
+    alone = (not crossed and done.modseq == known + 1) or (unchanged_since is not None and unchanged_since <= known)
     if done.changed and (alone or not command.silent):
         view.told(done.modseq)
     counts = b"CONDSTORE" in session.enabled

@@ -14,6 +14,8 @@ import asyncio
 import itertools
 import os
 import re
+import sys
+import time
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -392,6 +394,10 @@ class Mailboxes(RuleBasedStateMachine):
         elif (counted or VANISHED.match(line)) and b"EARLIER" not in line:
             assert person.hears_messages or own, line
 
+    async def _idle(self, person: Person) -> str:
+        """Who is told at any time may be told something before the server is ready for DONE."""
+        return await person.client.idle(lambda line: self._outside(person, line))
+
     async def _overhear(self, person: Person) -> None:
         """What was said while no command ran."""
         while b"\n" in person.client.reader._buffer:  # type: ignore[attr-defined]
@@ -478,8 +484,10 @@ class Mailboxes(RuleBasedStateMachine):
                 try:
                     line = await person.client.line(PATIENCE)
                 except TimeoutError:
-                    line = b""
-                assert line, f"{person.who} ({person.mode}, {person.asked}) believes {believed} of {name}, it has {now}"
+                    raise AssertionError(
+                        f"{person.who} ({person.mode}, {person.asked}) believes {believed} of {name}, it has {now}"
+                    ) from None
+                assert line, "the connection ended"
                 self._outside(person, line)
 
     @staticmethod
@@ -518,7 +526,7 @@ class Mailboxes(RuleBasedStateMachine):
     async def _in_step(self, person: Person, how: str = "NOOP") -> None:
         """Up to date by any of the ways there are: then the picture is the truth."""
         if how == "IDLE":
-            tag = await person.client.idle()
+            tag = await self._idle(person)
             person.client.send(b"DONE\r\n")
             await self._answered(person, tag, how)
         else:
@@ -1003,7 +1011,7 @@ class Mailboxes(RuleBasedStateMachine):
             if person is not None:
                 if person.hears_messages and person.hears_flags:
                     await self._in_step(person)
-                person.idling = await person.client.idle()
+                person.idling = await self._idle(person)
 
         self.run(work())
 
@@ -1445,6 +1453,30 @@ class Mailboxes(RuleBasedStateMachine):
 
 def machine_for(runner: asyncio.Runner, house: House, port: int) -> type[Mailboxes]:
     return type("MailboxesOfAHouse", (Mailboxes,), {"runner": runner, "house": house, "port": port})
+
+
+def test_what_is_told_while_a_client_begins_to_idle_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest after a look ends just when IDLE is on its way: STATUS comes before the server is ready for DONE."""
+    monkeypatch.setattr(watching, "REST", 0.2)
+    monkeypatch.setattr(sys.modules[__name__], "PATIENCE", 2.0)
+    with asyncio.Runner() as runner:
+        stack = housed(tmp_path)
+        house = runner.run(stack.__aenter__())
+        try:
+            machine = machine_for(runner, house, runner.run(house.listen()))()
+            machine.furnish(modes=("rev2", "rev2", "uidonly"), third="bruno", private=False, count=3)
+            machine.ask_to_be_told(which=2, selected="selected-delayed", events="new flags", fetches=True, which_else="mailboxes",
+                                   beyond="new flags", status=True)  # fmt: skip
+            runner.run(asyncio.sleep(0.5))
+            machine.mark_in_silence(which=1, picked=[0], by_uid=True, flag="\\Flagged")
+            machine.who_idles_is_told()
+            machine.replace(which=1, picked=[1], form=4, other=True, flags=[])
+            # The loop stands still until the rest is over.
+            time.sleep(0.4)
+            machine.get_in_step(which=2, how="IDLE")
+            machine.teardown()
+        finally:
+            runner.run(stack.__aexit__(None, None, None))
 
 
 @pytest.mark.timeout(0 if LONG else 120)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.message.binary import CannotKeep, without_binary, without_nul
+from gateway.message.binary import CannotKeep, without_binary, without_eight_bit, without_nul
 from gateway.message.encoding import decoder
 from gateway.message.structure import Part, parse
 
@@ -149,3 +149,43 @@ def test_any_binary_message_is_lines_or_refused(pieces: list[bytes]) -> None:
     assert b"\0" not in kept
     assert kept.count(b"\r") == kept.count(b"\n") == kept.count(b"\r\n")
     assert leaves(kept) == leaves(octets) or kept == octets + b"\r\n"
+
+
+EIGHT_BIT = (
+    b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\nbefore\r\n"
+    b"--b\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
+    b"--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nj\xc3\xbcrgen\r\n\r\n"
+    b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inside\r\nContent-Type: text/x\r\n\r\n\xff\r\n"
+    b"--b--\r\nafter\r\n"
+)
+
+
+def test_eight_bit_bodies_are_encoded_and_say_the_same() -> None:
+    kept = without_eight_bit(EIGHT_BIT)
+    assert kept.isascii()
+    assert leaves(kept) == leaves(EIGHT_BIT)
+    assert [part.encoding for part in parse(kept).walk()] == [b"7bit", b"7bit", b"base64", b"7bit", b"base64"]
+    assert without_eight_bit(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"Subject: \xc3\xbc\r\n\r\nx",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n\xff\r\n--b\r\n\r\nx\r\n--b--\r\n",
+        b"Content-Transfer-Encoding: base64\r\n\r\n\xff",
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\n\xff",
+        b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xff\r\n--b\r\n\r\nx\r\n--b--\r\n",
+    ],
+)
+def test_eight_bits_that_cannot_be_encoded(octets: bytes) -> None:
+    with pytest.raises(CannotKeep):
+        without_eight_bit(octets)
+
+
+@given(st.lists(st.sampled_from([*EIGHT_BIT.splitlines(True), b"\xff", b"--b\r\n", b"x\r\n", b"\r\n"])).map(b"".join))
+def test_what_is_left_is_ascii_or_nothing(octets: bytes) -> None:
+    try:
+        assert without_eight_bit(octets).isascii()
+    except CannotKeep:
+        pass

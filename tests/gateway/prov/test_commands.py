@@ -61,6 +61,7 @@ async def test_status_active_and_a_new_password_end_a_lockout_too(office: Office
 async def test_the_queue_is_listed_held_released_retried_and_dropped(office: Office) -> None:
     await office.done(*PEOPLE)
     assert (await office.command("queue")).out == "the queue is empty\n"
+    assert (await office.command("queue summary")).out == "the queue is empty\n"
     message = NewMessage(b"Subject: x\r\n\r\nx\r\n", b"", b"", b"", 1, "", "", "", "x", "", None)
     later = office.clock.at + 86400 * SECOND
     row = (await office.directory.accounts.get("owner@acme.test")).row
@@ -77,6 +78,19 @@ async def test_the_queue_is_listed_held_released_retried_and_dropped(office: Off
     assert listed[0].split() == ["Id", "Message", "State", "Size", "Since", "Sender", "Recipient"]
     assert "<>" in listed[2]
     assert "held: maintenance" in listed[1]
+    assert [one["message"] for one in json.loads((await office.command("queue list --to X.test", as_json=True)).out)] == ["Q2"]
+    assert (await office.command("queue list --limit 1")).out.splitlines()[-1].startswith("and more; --limit N")
+    assert (await office.command("queue list --limit 2")).out.splitlines()[-1].endswith("b@x.test")
+    for wrong in ("--limit 0", "--limit x", "--limit 1000000", "Q1", "--from x"):
+        assert (await office.command(f"queue list {wrong}")).status == 2
+    heaps = (await office.command("queue summary")).out.splitlines()
+    assert heaps[0].split() == ["Waiting", "Octets", "Held", "Tried", "Oldest", "Next", "For"]
+    assert [line.split()[0] for line in heaps[1:]] == ["1", "1"]
+    assert [line.split()[-1] for line in heaps[1:]] == ["here", "x.test"]
+    first, second = json.loads((await office.command("queue summary", as_json=True)).out)
+    assert (first["destination"], first["held"], first["nextDue"]) == ("", 1, None)
+    assert (second["destination"], second["waiting"], second["nextDue"]) == ("x.test", 1, rows[1]["due"])
+    assert (await office.command("queue summary x")).status == 2
     assert (await office.command(f"queue hold Q1 {rows[1]['id']}")).out == "2 held\n"
     assert (await office.command("queue")).out.count("held: operator") == 2
     assert [one["heldBy"] for one in json.loads((await office.command("queue list", as_json=True)).out)] == ["operator"] * 2

@@ -274,7 +274,10 @@ DIALOGUES = {
         displayName: Team
         id: …
         mail: team@acme.test
+        moderation: none
         owner: anna@acme.test
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -319,9 +322,11 @@ DIALOGUES = {
         created: …
         id: …
         mail: squad@acme.test
+        moderation: none
         owner: anna@acme.test
         owner: bob@acme.test
         subscriptionPolicy: approval
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -330,6 +335,9 @@ DIALOGUES = {
         created: …
         id: …
         mail: all@acme.test
+        moderation: none
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         squad@acme.test

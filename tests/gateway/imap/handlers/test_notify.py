@@ -184,6 +184,34 @@ async def test_with_uidonly_and_qresync(house: House, port: int, anna: Client) -
     assert await anna.line() == b"* VANISHED 2"
 
 
+@pytest.mark.parametrize("enabled", ["", "CONDSTORE", "UIDONLY"])
+async def test_a_silent_change_that_may_have_crossed_what_was_told_is_not_silent(
+    house: House, port: int, anna: Client, enabled: str
+) -> None:
+    """RFC 3501 section 6.4.6: the flags are to be determinate without a race."""
+    await house.put("anna", "/INBOX", 2)
+    if enabled:
+        await anna.do(f"ENABLE {enabled}")
+    await anna.do("SELECT INBOX")
+    second = await other(house, port)
+    await anna.do("NOTIFY SET (selected-delayed (MessageNew MessageExpunge FlagChange))")
+    await second.do("UID STORE 1 +FLAGS (\\Flagged)")
+    assert b"\\Flagged" in await anna.line()
+    said = await anna.do("UID STORE 1,2 +FLAGS.SILENT (\\Draft)")
+    assert len(said.having("FLAGS (\\Flagged \\Draft")) == 1, said
+    # After an answer everything is clear again.
+    assert not (await anna.do("UID STORE 1,2 -FLAGS.SILENT (\\Draft)")).having("FLAGS (")
+    await second.do("UID STORE 1 -FLAGS (\\Flagged)")
+    assert b"FLAGS (" in await anna.line()
+    assert not (await anna.do("UID STORE 2 +FLAGS.SILENT (\\Draft)")).having("FLAGS (\\Flagged"), "of the other one nothing was told"
+    # Told while idling, it has been read when DONE is answered.
+    tag = await anna.idle()
+    await second.do("UID STORE 1 +FLAGS (\\Flagged)")
+    assert b"FLAGS (" in await anna.line()
+    await anna.done(tag)
+    assert not (await anna.do("UID STORE 1 +FLAGS.SILENT (\\Answered)")).having("FLAGS (")
+
+
 async def test_idle_says_just_what_notify_asked_for(house: House, port: int, anna: Client) -> None:
     await house.put("anna", "/INBOX", 2)
     await anna.do("SELECT INBOX")
