@@ -36,7 +36,10 @@ FEED: Final = 64
 """Lines of a batch that are read before somebody takes them."""
 
 _AS: Final = "--as"
-_HEAD: Final = "Any setting may be given as an option: --data DIR, --listen.imap 127.0.0.1:0, --config FILE; procura settings lists them."
+_HEAD: Final = (
+    "Any setting may be given as an option: --data DIR, --listen.imap 127.0.0.1:0, --config FILE; procura settings lists them. "
+    "--as ADMINISTRATOR: with the rights of that account's admin role instead of the operator's."
+)
 
 
 @dataclass(slots=True)

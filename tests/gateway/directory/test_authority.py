@@ -144,6 +144,22 @@ async def test_a_role_that_is_taken_away_meanwhile_counts_no_more(office: Office
     assert (await office.directory.accounts.get("owner@acme.test")).row.display_name == ""
 
 
+async def test_a_role_that_ends_meanwhile_counts_no_more(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    await helper(office)
+    await office.command("roles grant hanna@acme.test help-desk --until +1h")
+    acting = await office.directory.acting("hanna@acme.test")
+    do: Callable[..., Any] = office.store.do
+
+    async def late(asked: Deed[Any], *rest: Any, **more: Any) -> Any:
+        office.clock.turn(3600)
+        return await do(asked, *rest, **more)
+
+    monkeypatch.setattr(office.store, "do", late, raising=False)
+    with pytest.raises(Fault, match="outside its time"):
+        await acting.accounts.modify("owner@acme.test", AccountChanges(display_name="New"))
+    assert (await office.directory.accounts.get("owner@acme.test")).row.display_name == ""
+
+
 async def test_a_target_that_becomes_an_administrator_meanwhile_is_out_of_reach(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     acting = await helper(office)
     owner = (await office.directory.accounts.get("owner@acme.test")).row.id

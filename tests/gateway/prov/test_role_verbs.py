@@ -416,6 +416,14 @@ async def test_the_commands_are_judged_too(acme: Office) -> None:
         assert (await typed(acme, GLOBAL, " ".join(rest), command)).status == 0, line
 
 
+async def test_what_waits_at_lists_is_their_administrators(acme: Office) -> None:
+    for line in ("pending", "held team@acme.test", "bounces team@acme.test", "members team@acme.test"):
+        await refused(acme, "hanna", line, "needs the role group-management", command="list")
+        assert (await typed(acme, "gus", line, "list")).status == 0, line
+    for line in ("pending strangers@other.test", "bounces strangers@other.test", "resume strangers@other.test x@elsewhere.example"):
+        await refused(acme, "gus", line, "beyond it", command="list")
+
+
 async def test_what_is_no_part_of_the_directory_is_out_of_reach_until_it_was_asked_for(acme: Office) -> None:
     from gateway.directory.faults import Fault
 
