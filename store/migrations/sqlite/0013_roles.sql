@@ -21,3 +21,5 @@ CREATE TABLE admin_role (
 ) WITHOUT ROWID;
 
 CREATE INDEX admin_role_domain ON admin_role (domain);
+
+CREATE INDEX account_global_administrator ON account (id) WHERE is_global_administrator = 1;
