@@ -81,6 +81,7 @@ class Operation(StrEnum):
     VIEW_SESSIONS = "view sessions"
     END_SESSIONS = "end sessions"
     VIEW_LOGINS = "view the login history"
+    FREEZE = "freeze sending"
     UNDELETE = "undelete messages"
     # lists
     CREATE_LIST = "create a list"
@@ -168,6 +169,7 @@ MATRIX: Mapping[Operation, Row] = MappingProxyType(
         Operation.VIEW_SESSIONS: Row(_H, On.ANYBODY),
         Operation.END_SESSIONS: Row(_H),
         Operation.VIEW_LOGINS: Row(_H, On.ANYBODY),
+        Operation.FREEZE: Row(_U),
         Operation.UNDELETE: Row(_H, On.NORMAL),
         Operation.CREATE_LIST: Row(_M),
         Operation.VIEW_LIST: Row(_M, On.ANYBODY),
@@ -205,6 +207,7 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         "delegatedSent": Row(_H),
         "delegatedTrash": Row(_H),
         "delegatedSenderAddresses": Row(_H),
+        "undoWindow": Row(_H),
         # passwords
         "mustChangePassword": Row(_H, On.NORMAL),
         # the account, its password policy, what it may do in the own name
@@ -227,6 +230,10 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         # what is assigned to a domain, and what reaches beyond it
         "cos": Row(_G),
         "quota": Row(_G),
+        "sendRate": Row(_G),
+        "sendRecipientRate": Row(_G),
+        "delegatedSendRate": Row(_G),
+        "delegatedSendRecipientRate": Row(_G),
         "allowAnyFrom": Row(_G),
         "allowFromAddresses": Row(_G),
     }

@@ -19,6 +19,7 @@ from store import (
     dkim,
     domains,
     folders,
+    freezes,
     grants,
     list_bounces,
     list_requests,
@@ -27,6 +28,8 @@ from store import (
     members,
     messages,
     queue,
+    rates,
+    recalls,
     roles,
     subscriptions,
 )
@@ -100,9 +103,12 @@ FUNCTIONS = _merge(
     blobs.DEEDS,
     changes.DEEDS,
     folders.DEEDS,
+    freezes.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
     roles.DEEDS,
+    rates.DEEDS,
+    recalls.DEEDS,
     subscriptions.DEEDS,
 )
 

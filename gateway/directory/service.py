@@ -10,6 +10,7 @@ from gateway.directory.authority import Authority, Matter
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
 from gateway.directory.faults import Code, Fault
+from gateway.directory.freezes import Freezes
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
@@ -19,6 +20,7 @@ from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from gateway.recalls import Recalls
 from gateway.textrecords import TextRecords
 from policy.identity import AccountId, ListId
 from policy.roles import Operation
@@ -29,7 +31,8 @@ from store.port import Store
 
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains. `authority`: whose it is, the operator's unless `acting` gave another."""
+    those in which this server writes besides its domains. Without `recalls` nothing is recalled. `authority`: whose it is, the
+    operator's unless `acting` gave another."""
 
     def __init__(
         self,
@@ -39,9 +42,10 @@ class Directory:
         delivery: Delivery,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
+        recalls: Recalls | None = None,
         authority: Authority | None = None,
     ) -> None:
-        self._parts = (store, folders, hashed, delivery, texts, names)
+        self._parts = (store, folders, hashed, delivery, texts, names, recalls)
         self.records = records = Records(store, authority)
         self.authority = records.authority
         self.store = store
@@ -51,7 +55,8 @@ class Directory:
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
-        self.waiting = Waiting(store, records)
+        self.waiting = Waiting(store, records, recalls)
+        self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store, records)

@@ -59,6 +59,7 @@ end a lockout                           a n n n - n
 view sessions                           a * * * - *
 end sessions                            a a n n - n
 view the login history                  a * * * - *
+freeze sending                          a a n n - -
 undelete messages                       a n n n - n
 create a list                           a a n n n -
 view a list                             a * * * * -
@@ -96,6 +97,7 @@ displayName                             a a n n - n
 delegatedSent                           a a n n - n
 delegatedTrash                          a a n n - n
 delegatedSenderAddresses                a a n n - n
+undoWindow                              a a n n - n
 mustChangePassword                      a n n n - n
 note                                    a a n n - -
 status                                  a a n n - -
@@ -114,6 +116,10 @@ isDelegatedAdminAccount                 a a - - - -
 isGlobalAdministrator                   a - - - - -
 cos                                     a - - - - -
 quota                                   a - - - - -
+sendRate                                a - - - - -
+sendRecipientRate                       a - - - - -
+delegatedSendRate                       a - - - - -
+delegatedSendRecipientRate              a - - - - -
 allowAnyFrom                            a - - - - -
 allowFromAddresses                      a - - - - -
 """

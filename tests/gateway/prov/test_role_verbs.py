@@ -424,6 +424,21 @@ async def test_what_waits_at_lists_is_their_administrators(acme: Office) -> None
         await refused(acme, "gus", line, "beyond it", command="list")
 
 
+async def test_freezing_is_user_managements(acme: Office) -> None:
+    for side in ("principal", "actor"):
+        await refused(acme, "hanna", "freeze owner@acme.test", "needs the role user-management", command=side)
+        await refused(acme, "uma", "freeze hanna@acme.test", "needs the role domain", command=side)
+        await refused(acme, "uma", "freeze stranger@other.test", "beyond it", command=side)
+        await refused(acme, "uma", "unfreeze stranger@other.test", "beyond it", command=side)
+        for line in ("freeze owner@acme.test", "list", "unfreeze owner@acme.test"):
+            told = await typed(acme, "uma", line, side)
+            assert (told.status, told.err) == (0, ""), line
+        assert (await acme.command(f"{side} freeze stranger@other.test")).status == 0
+        assert "stranger" not in (await typed(acme, "uma", "list", side)).out
+        assert "stranger" in (await acme.command(f"{side} list")).out
+    await refused(acme, "uma", "recall 1", "needs the role global", command="queue")
+
+
 async def test_what_is_no_part_of_the_directory_is_out_of_reach_until_it_was_asked_for(acme: Office) -> None:
     from gateway.directory.faults import Fault
 
