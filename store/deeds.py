@@ -32,6 +32,7 @@ from store import (
     rates,
     recalls,
     renewal,
+    roles,
     subscriptions,
     verify,
 )
@@ -109,6 +110,7 @@ FUNCTIONS = _merge(
     freezes.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    roles.DEEDS,
     rates.DEEDS,
     recalls.DEEDS,
     renewal.DEEDS,

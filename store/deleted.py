@@ -81,6 +81,7 @@ class Facts:
     last_login: int | None
     aliases: tuple[Address, ...]
     frozen: tuple[tuple[str, int, str], ...]
+    roles: tuple[str, ...]
     member_of: tuple[tuple[int, str], ...]
     owner_of: tuple[tuple[int, str], ...]
     given: tuple[Given, ...]
@@ -202,6 +203,7 @@ def facts_of(tx: Tx, account: AccountId) -> Facts | None:
         created=created,
         last_login=last_login,
         aliases=tuple(addresses.aliases(tx, account)),
+        roles=tuple(role for (role,) in tx.all("deleted.roles", account=account)),
         frozen=tuple((side, at, why) for side, at, why in tx.all("deleted.frozen", object=account)),
         member_of=tuple((one, _object(tx, one)) for (one,) in tx.all("deleted.lists_of", member=account)),
         owner_of=tuple((one, _object(tx, one)) for (one,) in tx.all("deleted.owned_lists", account=account)),
@@ -332,6 +334,8 @@ class _Binder:
         tx, facts, account = self._tx, self._facts, self._account
         if facts.is_global_administrator:
             self._say(Kind.ADMINISTRATION, "global administrator", "rights of administrators are given anew")
+        for role in facts.roles:
+            self._say(Kind.ADMINISTRATION, f"role {role}", "rights of administrators are given anew")
         if facts.cos is not None and tx.one("cos.by_id", id=facts.cos) is None:
             self._say(Kind.COS, f"class of service #{facts.cos}", "it is gone")
         old = facts.address
@@ -462,6 +466,7 @@ def _read(text: str) -> Facts:
             "status": AccountStatus(said["status"]),
             "scram": None if scram is None else ScramKeys(**{name: _octets(value) for name, value in scram.items()}),
             "aliases": tuple(Address(*one) for one in said["aliases"]),
+            "roles": tuple(said["roles"]),
             "frozen": tuple((side, at, why) for side, at, why in said["frozen"]),
             "member_of": tuple((one, named) for one, named in said["member_of"]),
             "owner_of": tuple((one, named) for one, named in said["owner_of"]),

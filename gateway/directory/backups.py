@@ -88,6 +88,7 @@ class BackupRuns:
     async def make(self, directory: Path, told: Told, keep: int | None = None) -> Made:
         """One more backup there; then, with `keep`, only the newest so many stay. The database is copied as of one moment; the files of
         messages that it names are copied after it, and none of them is removed meanwhile."""
+        await self._records.only_operator("backup made", str(directory))
         backups = Backups(directory)
         self._check_place(directory)
         try:
@@ -97,7 +98,7 @@ class BackupRuns:
         except (OSError, StoreError, Damaged) as error:
             raise spelled(error) from None
         detail = f"{made.id}, {made.octets} octets, {made.added} of them new" + (f"; removed {', '.join(removed)}" if removed else "")
-        await self._records.do(Several(()), "backup made", str(directory), detail=detail)
+        await self._records.do(Several(()), "backup made", str(directory), matter=None, detail=detail)
         return Made(made, removed)
 
     async def _make(self, backups: Backups, told: Told) -> Run:
@@ -140,6 +141,7 @@ class BackupRuns:
 
     async def there(self, directory: Path) -> There:
         """Those that are whole, oldest first."""
+        await self._records.only_operator("backups listed", str(directory))
         backups = Backups(directory)
         try:
             return There(await asyncio.to_thread(backups.runs), await asyncio.to_thread(backups.unfinished))
@@ -148,6 +150,7 @@ class BackupRuns:
 
     async def faults(self, directory: Path, wanted: Sequence[str], told: Told) -> Sequence[str]:
         """What is wrong with these backups, or with all, in words; everything that they name is read."""
+        await self._records.only_operator("backups verified", str(directory))
         backups = Backups(directory)
         try:
             await asyncio.to_thread(backups.check)

@@ -12,6 +12,7 @@ from typing import Final
 from gateway.arrival import arrived
 from gateway.directory import names
 from gateway.directory.accounts import free
+from gateway.directory.authority import Matter
 from gateway.directory.backups import spelled, threaded
 from gateway.directory.faults import Code, Fault
 from gateway.directory.premises import Premises, Told
@@ -19,6 +20,7 @@ from gateway.directory.records import Records
 from gateway.message.canonical import read_address
 from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, BadAddress, CosId, FolderId
+from policy.roles import Operation
 from policy.status import AccountStatus
 from store import accounts, cos, deleted, folders, messages
 from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, SetAccountStatus
@@ -68,14 +70,16 @@ class DeletedAccounts:
         while True:
             async with self._store.snapshot() as snapshot:
                 rows = await snapshot.work(deleted.page, after)
-            for row in rows:
+                seen = [row for row in rows if await self._records.sees(snapshot, _matter(row.address))]
+            for row in seen:
                 yield row
             if len(rows) < deleted.PAGE:
                 return
             after = rows[-1].id
 
     async def purge(self, wanted: Sequence[str]) -> int:
-        """These, by address or number, go for good; none named: those whose time is over. Returns how many."""
+        """These, by address or number, go for good; none named: those whose time is over. Returns how many. The operator alone."""
+        await self._records.only_operator("deleted account purged")
         if wanted:
             async with self._store.snapshot() as snapshot:
                 going = [(await _deleted(snapshot, one)).id for one in wanted]
@@ -86,7 +90,7 @@ class DeletedAccounts:
             async with self._store.snapshot() as snapshot:
                 row = await snapshot.ask(deleted.by_id, account)
             about = "" if row is None else str(row.address)
-            done = await self._records.do(PurgeDeleted(account), "deleted account purged", about, principal=account)
+            done = await self._records.do(PurgeDeleted(account), "deleted account purged", about, matter=None, principal=account)
             while not done:
                 try:
                     done = await self._store.do(PurgeDeleted(account), bulk=True)
@@ -101,11 +105,16 @@ class DeletedAccounts:
         async with self._store.snapshot() as snapshot:
             row = await _deleted(snapshot, name)
             address = row.address if to is None else names.new_address(to)
+            matter = _matter(row.address, address, *row.facts.aliases)
+            await self._records.allow(snapshot, matter, str(address))
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
+        if rebind:
+            await self._records.only_operator("grants rebound", str(address))
         bindings = await self._records.do(
             RestoreDeleted(row.id, address, rebind),
             "account restored",
             str(address),
+            matter=matter,
             principal=row.id,
             detail=f"as of {row.deleted}, was {row.address}" + (", grants bound" if rebind else ""),
             words={
@@ -129,6 +138,7 @@ class DeletedAccounts:
     ) -> RestoredAccount:
         """As the newest backup has it, or that of `at` (microseconds) or before: a new account with the folders, messages, flags,
         preferences and password of that moment. Its UIDs and its number are new. It takes no mail before it is whole: mail waits."""
+        await self._records.only_operator("account restored from a backup", name)
         notified = _notified(notify)
         async with self._looked_into(backup, at, told) as (past, run, files):
             async with past.snapshot() as then:
@@ -144,6 +154,7 @@ class DeletedAccounts:
                     Bind(account, facts, mapping, rebind),
                     "account restored",
                     str(address),
+                    matter=None,
                     principal=account,
                     detail=f"from {run.id}, was {facts.address} #{facts.id}" + (", grants bound" if rebind else ""),
                 )
@@ -225,7 +236,7 @@ class DeletedAccounts:
             Conflict: Fault(Code.ACCOUNT_EXISTS, names.shown(address)),
             LimitReached: Fault(Code.TOO_MANY_ACCOUNTS, names.shown_domain(address.domain)),
         }
-        return await self._records.do(deed, "account created", str(address), detail="to restore into", words=words)
+        return await self._records.do(deed, "account created", str(address), matter=None, detail="to restore into", words=words)
 
     async def _undone(self, account: AccountId) -> None:
         with suppress(StoreError):
@@ -354,6 +365,11 @@ def _notice(done: RestoredAccount) -> str:
     if unbound:
         told += ["", "Not as before:", *(f"  {one.kind}: {one.what} ({one.why})" for one in unbound)]
     return "\n".join(told)
+
+
+def _matter(*some: Address) -> Matter:
+    """Whoever may make accounts at these addresses' domains, and restore them. What ties an account to others the operator restores."""
+    return Matter(Operation.RESTORE_ACCOUNT, made=some)
 
 
 async def _deleted(snapshot: Snapshot, name: str) -> DeletedRow:

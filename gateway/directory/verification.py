@@ -66,6 +66,7 @@ class Verification:
 
     async def verify(self, told: Told, *, repair: bool = False) -> Verified:
         """`repair`: counts that can be made anew of what they count are; nothing else is touched."""
+        await self._records.only_operator("verified")
         found = _Findings()
         tables = await self._piece(found, "the database", verify.tables) or []
         for number, table in enumerate(tables):
@@ -87,10 +88,12 @@ class Verification:
         found.add(Finding("search.db", f"{one}: {hint}", grave=False) for one in said)
         repaired = 0
         for folder in dict.fromkeys(wrong_folders):
-            repaired += await self._records.do(verify.Recount(folder), "counts repaired", f"folder {folder}")
+            repaired += await self._records.do(verify.Recount(folder), "counts repaired", f"folder {folder}", matter=None)
         # What an account has used is the sum of its folders: they come first.
         for account in dict.fromkeys(wrong_accounts) if not wrong_folders else await self._off():
-            repaired += await self._records.do(verify.Reweigh(account), "counts repaired", f"account {account}", principal=account)
+            repaired += await self._records.do(
+                verify.Reweigh(account), "counts repaired", f"account {account}", matter=None, principal=account
+            )
         return Verified(found.all, found.count, repaired, folders, messages, count, records)
 
     async def _off(self) -> list[AccountId]:

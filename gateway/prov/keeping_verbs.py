@@ -118,15 +118,15 @@ def reinstalled(done: Reinstalled, data: Path) -> Answer:
     return Answer(lines(told), {**_run_data(done.run), "data": str(data), "held": held})
 
 
-RESTORE: Final = "NAME|ID [--as ADDRESS] [--from DIR [--at TIME]] [--rebind-grants] [--notify ADDRESS] [--progress]"
+RESTORE: Final = "NAME|ID [--to ADDRESS] [--from DIR [--at TIME]] [--rebind-grants] [--notify ADDRESS] [--progress]"
 
 
 async def _restore_account(desk: Desk, arguments: Sequence[str], told: Told) -> Answer:
-    read = options(arguments, flags=("--rebind-grants",), valued=("--as", "--from", "--at", "--notify"))
+    read = options(arguments, flags=("--rebind-grants",), valued=("--to", "--from", "--at", "--notify"))
     source, at = read.values.get("--from"), read.values.get("--at")
     if len(read.rest) != 1 or (at is not None and source is None):
         raise Usage(RESTORE)
-    to, notify = read.values.get("--as"), read.values.get("--notify")
+    to, notify = read.values.get("--to"), read.values.get("--notify")
     rebind = "--rebind-grants" in read.flags
     accounts = desk.directory.deleted
     if source is None:

@@ -18,6 +18,9 @@ SELECT side, at, note FROM freeze WHERE object = :object ORDER BY side
 -- freeze
 INSERT INTO freeze (object, side, at, note) VALUES (:object, :side, :at, :note) ON CONFLICT DO NOTHING
 
+-- roles
+SELECT role FROM admin_role WHERE account = :account ORDER BY role
+
 -- subscriptions
 SELECT subscriber, owner, path, wanted FROM subscription WHERE subscriber = :account OR owner = :account ORDER BY subscriber, owner, path
 

@@ -12,19 +12,19 @@ from tests.live.picture import picture
 
 
 def test_a_killed_backup_leaves_the_others_whole_and_the_next_one_clears_up(tmp_path: Path) -> None:
-    server = filled(tmp_path / "server", large=25)
+    server = filled(tmp_path / "server", large=15)
     backup = tmp_path / "backup"
     first = run(server, "backup", str(backup))
     for file in (backup / "objects").glob("*/*"):
         assert file.stat().st_mode & 0o777 == 0o600
     kills = 0
-    for number in range(3):
+    for number in range(2):
         other = tmp_path / f"empty{number}"
         process = begun(server, "backup", str(other))
         kills += killed_when(process, lambda other=other, number=number: len(list(other.glob("objects/*/*"))) > number * 8)
         if other.joinpath("procura-backups").exists():
             assert [one["id"] for one in run(server, "backup", "list", str(other))["backups"]] == []
-            assert run(server, "backup", str(other))["files"] == 25
+            assert run(server, "backup", str(other))["files"] == 15
             assert run(server, "backup", "list", str(other))["unfinished"] == []
     assert kills > 0
     # With a server: the server is killed in it, and the command line is killed in it.
@@ -43,12 +43,12 @@ def test_a_killed_backup_leaves_the_others_whole_and_the_next_one_clears_up(tmp_
         process.wait(20)
         server.start()
         assert run(server, "backup", "verify", str(backup), str(first["id"]))["whole"]
-        assert run(server, "backup", str(backup))["files"] == 26
+        assert run(server, "backup", str(backup))["files"] == 16
         assert run(server, "backup", "verify", str(backup))["whole"]
 
 
 def test_a_killed_restore_is_known_by_the_server_and_can_be_done_again(tmp_path: Path) -> None:
-    server = filled(tmp_path / "server", large=25)
+    server = filled(tmp_path / "server", large=15)
     backup = tmp_path / "backup"
     run(server, "backup", str(backup))
     with server:
@@ -56,7 +56,7 @@ def test_a_killed_restore_is_known_by_the_server_and_can_be_done_again(tmp_path:
     new = server_in(tmp_path / "new")
     steps: list[Callable[[], bool]] = [
         (new.data / ".restoring").exists,
-        lambda: len(list((new.data / ".restoring").glob("messages/*/*"))) > 10,
+        lambda: len(list((new.data / ".restoring").glob("messages/*/*"))) > 6,
         (new.data / ".restoring" / "moving").exists,
     ]
     kills = 0

@@ -138,7 +138,7 @@ def test_what_is_gone_meanwhile_is_not_bound_and_is_listed(server: Server) -> No
     server.prov(f"da {ANNA}", f"da {BRUNO}", "ddl staff@acme.test", "ca an@acme.test ''", f"ca {ANNA} ''")
     assert server.run("restore-account", ANNA, check=False).stderr.startswith("ERROR: account.ACCOUNT_EXISTS")
     assert len(kept(server)) == 2
-    done = run(server, "restore-account", ANNA, "--as", "anna.rossi@acme.test", "--rebind-grants")
+    done = run(server, "restore-account", ANNA, "--to", "anna.rossi@acme.test", "--rebind-grants")
     why = {(tie["kind"], tie["what"]): tie["why"] for tie in done["notBound"]}
     assert why.keys() == {
         ("alias", "an@acme.test"),
@@ -195,7 +195,7 @@ def test_an_account_as_of_a_time_from_a_backup(server: Server, tmp_path: Path) -
     client.logout()
     run(server, "backup", backup)
     # It is still there: under another name beside it.
-    done = run(server, "restore-account", ANNA, "--from", backup, "--at", first["id"], "--as", "then@acme.test", "--rebind-grants")
+    done = run(server, "restore-account", ANNA, "--from", backup, "--at", first["id"], "--to", "then@acme.test", "--rebind-grants")
     assert (done["backup"], done["messages"]) == (first["id"], 3)
     assert {tie["kind"] for tie in done["notBound"]} == {"alias"}
     after = picture(server, "then@acme.test", numbers=False)
@@ -211,7 +211,7 @@ def test_an_account_as_of_a_time_from_a_backup(server: Server, tmp_path: Path) -
     assert [tie["kind"] for tie in done["notBound"]] == []
     assert picture(server, ANNA, numbers=False) == before
     assert f"{UNDER_ANNA}/Work" in names(server, BRUNO)
-    assert run(server, "restore-account", "1", "--from", backup, "--as", "last@acme.test")["messages"] == 0
+    assert run(server, "restore-account", "1", "--from", backup, "--to", "last@acme.test")["messages"] == 0
     assert run(server, "verify")["whole"]
     assert not list(server.data.glob(".backup-*"))
     assert server.run("restore-account", "nobody@acme.test", "--from", backup, check=False).stderr.startswith("ERROR: account.NO_SUCH_ACC")
@@ -225,7 +225,7 @@ def test_a_restore_from_a_backup_that_fails_or_is_killed_leaves_nothing_half_don
         for number in range(40):
             server.deliver(ANNA, letter(number, LARGE))
     made = run(server, "backup", str(backup))
-    words = ("restore-account", ANNA, "--from", str(backup), "--as", "then@acme.test")
+    words = ("restore-account", ANNA, "--from", str(backup), "--to", "then@acme.test")
     killed = killed_when(begun(server, *words), lambda: under_way(server) > 0)
     assert killed
     done = run(server, *words)
@@ -246,3 +246,36 @@ def under_way(server: Server) -> int:
         (count,) = reader.execute("SELECT count(*) FROM account WHERE note LIKE '%restore is under way%'").fetchone()
     reader.close()
     return int(count)
+
+
+def test_a_role_restores_in_its_domain_and_does_nothing_else_of_this(server: Server, tmp_path: Path) -> None:
+    backup = str(tmp_path / "backup")
+    run(server, "backup", backup)
+    server.prov(
+        "cd other.test",
+        f"ca far@other.test '{PASSWORD}'",
+        "da far@other.test",
+        f"da {ANNA}",
+        "initDomainForDelegation acme.test",
+        f"ma {CARL} isDelegatedAdminAccount TRUE",
+        f"grantRight domain acme.test usr {CARL} user-management",
+    )
+    for arguments in (
+        ("verify",),
+        ("backup", backup),
+        ("backup", "list", backup),
+        ("backup", "verify", backup),
+        ("deleted", "purge", ANNA),
+        ("restore-account", ANNA, "--from", backup, "--to", "x@acme.test"),
+        ("restore-account", ANNA, "--rebind-grants"),
+        ("restore-account", "far@other.test"),
+    ):
+        done = server.run("--as", CARL, *arguments, check=False)
+        assert (done.returncode, done.stdout) == (1, ""), (arguments, done.stdout)
+        assert done.stderr.startswith(("ERROR: service.PERM_DENIED", "ERROR: account.NO_SUCH_ACCOUNT")), (arguments, done.stderr)
+    assert len(kept(server)) == 2
+    listed = json.loads(server.run("--as", CARL, "deleted", "--json").stdout)
+    assert [one["address"] for one in listed] == [ANNA]
+    done = json.loads(server.run("--as", CARL, "restore-account", ANNA, "--json").stdout)
+    assert (done["address"], done["messages"]) == (ANNA, 3)
+    assert f"account restored: {CARL}" in server.run("audit", "list").stdout
