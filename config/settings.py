@@ -519,6 +519,16 @@ class Log(Group):
     format: Literal["text", "json"] = Field(default="text", description="One line per event: name=value pairs, or a JSON object.")
 
 
+class Account(Group):
+    """What happens to accounts, whatever their class of service."""
+
+    keep_deleted: Duration = Field(
+        default=30 * 86_400,
+        ge=0,
+        description="How long a deleted account is kept, seen by nobody, so that it can be restored; 0: not at all.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings. Built from arguments alone; `config.sources.load` is what reads environment and files."""
 
@@ -602,6 +612,7 @@ class Settings(BaseSettings):
     dkim: Dkim = Field(default_factory=Dkim)
     arc: Arc = Field(default_factory=Arc)
     password: Password = Field(default_factory=Password)
+    account: Account = Field(default_factory=Account)
     limits: Limits = Field(default_factory=Limits)
     log: Log = Field(default_factory=Log)
 

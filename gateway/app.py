@@ -23,6 +23,7 @@ from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
+from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
@@ -68,7 +69,7 @@ from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import Files
-from store.connect import connect
+from store.connect import connect, database_of
 from store.errors import Unusable
 from store.fulltext import FullText
 from store.port import Store
@@ -144,8 +145,16 @@ class App:
         self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
+        premises = Premises(
+            settings.data,
+            database_of(settings.store_url, settings.data),
+            files,
+            self.index.faults,
+            keep_deleted=int(settings.account.keep_deleted * 1_000_000),
+            delivery=self.delivery,
+        )
         texts = TextRecords(resolvers, cached=False)
-        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.delivery, texts, names, self.recalls)
+        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.delivery, premises, texts, names, self.recalls)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 

@@ -24,8 +24,9 @@ from config.sources import Loaded, SettingsError, load
 from gateway.control import Broken, NobodyThere, ask
 from gateway.prov import verbs
 from gateway.prov.answer import Usage
+from gateway.prov.arguments import moment as read_moment
 from gateway.prov.commands import COMMANDS
-from gateway.prov.run import Ended, Event, Progress, Request, Said, run
+from gateway.prov.run import Advanced, Ended, Event, Progress, Request, Said, run
 from store.errors import InUse, StoreError
 
 FAILED: Final = 1
@@ -100,6 +101,8 @@ def _main(arguments: Sequence[str]) -> int:
             return _settings(typed, as_json=parsed.json)
         case "migrate":
             return _migrate(typed)
+        case "restore":
+            return _restore(typed, parsed.directory, parsed.at, moved=parsed.moved, as_json=parsed.json)
         case "example":
             sys.stdout.write(example())
             return 0
@@ -178,6 +181,12 @@ def _parser() -> argparse.ArgumentParser:
     settings = add("settings", "the settings in force, and where each comes from")
     settings.add_argument("--json", action="store_true", help="as a JSON object")
     add("migrate", "bring the store's schema up to date (serve does it too)")
+    restore = add("restore", "a whole installation from a backup, into a directory of data that is empty (while no server runs there)")
+    restore.add_argument("directory", type=Path, metavar="DIR", help="where procura backup put it")
+    restore.add_argument("--at", metavar="TIME", help="the backup of this time or before; else the newest")
+    restore.add_argument("--moved", action="store_true", help="nothing has happened since the backup: UIDVALIDITY stays, the queue goes on")
+    restore.add_argument("--json", action="store_true", help="as a JSON object")
+    restore.add_argument("--progress", action="store_true", help="show how far it is")
     add("example", "a settings file that documents every setting")
     add("prov", "administer: domains, accounts, lists, grants, folders (procura prov --help)")
     for verb in COMMANDS.values():
@@ -258,6 +267,31 @@ def _migrate(typed: _Typed) -> int:
     return 0
 
 
+def _restore(typed: _Typed, directory: Path, at: str | None, *, moved: bool, as_json: bool) -> int:
+    from gateway.directory.faults import Fault
+    from gateway.directory.reinstallation import reinstall
+    from gateway.prov.keeping_verbs import reinstalled
+
+    settings = _load(typed).settings
+    bar = _Bar(None) if sys.stderr.isatty() or "--progress" in typed.rest else None
+
+    def told(what: str, done: int, total: int) -> None:
+        if bar is not None:
+            bar.advance(what, done, total)
+
+    try:
+        moment = None if at is None else read_moment(at, time.time_ns() // 1000)
+        done = asyncio.run(reinstall(directory.absolute(), settings.data, settings.store_url, told, at=moment, moved=moved))
+    except Fault as fault:
+        print(f"ERROR: {fault}", file=sys.stderr)
+        return FAILED
+    finally:
+        if bar is not None:
+            bar.wipe()
+    sys.stdout.write(reinstalled(done, settings.data).spelled(as_json))
+    return 0
+
+
 def _prov(typed: _Typed, rest: Sequence[str]) -> int:
     waiting = list(rest)
     flags: set[str] = set()
@@ -295,7 +329,10 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
     if "-h" in rest or "--help" in rest:
         print(f"usage: procura {verb.name} [--json] {verb.arguments}\n    {verb.purpose}")
         return 0
-    request = Request(command, tuple(one for one in rest if one != "--json"), "--json" in rest, acting=typed.acting)
+    options = {"--json"} if verb.long is None else {"--json", "--progress"}
+    typed_arguments = [one for one in rest if one not in options]
+    arguments = typed_arguments if verb.local is None else verb.local(typed_arguments, Path.cwd())
+    request = Request(command, tuple(arguments), "--json" in rest, progress="--progress" in rest, acting=typed.acting)
     return _ask(_load(typed).settings, request, None)
 
 
@@ -307,7 +344,7 @@ def _ask(settings: Settings, request: Request, file: str | None) -> int:
         source: IO[bytes] | None = None
         if file is not None:
             source = sys.stdin.buffer if file == "-" else open_files.enter_context(Path(file).open("rb"))
-        bar = _Bar(None if source is None else _count(source)) if request.progress else None
+        bar = _Bar(None if source is None else _count(source)) if request.progress or _watches(request) else None
         return asyncio.run(_told(settings, request, source, bar))
 
 
@@ -327,6 +364,9 @@ async def _told(settings: Settings, request: Request, source: IO[bytes] | None, 
                 case Progress(lines):
                     if bar is not None:
                         bar.show(lines)
+                case Advanced(what, done, total):
+                    if bar is not None:
+                        bar.advance(what, done, total)
                 case Ended(found):
                     status = found
     if bar is not None:
@@ -361,6 +401,12 @@ async def _events(settings: Settings, request: Request, feed: "_Feed | None") ->
                 async for event in events:
                     yield event
             return
+
+
+def _watches(request: Request) -> bool:
+    """Does somebody see how far a long command is?"""
+    verb = COMMANDS.get(request.command)
+    return verb is not None and verb.long is not None and sys.stderr.isatty()
 
 
 class _Feed:
@@ -422,6 +468,17 @@ class _Bar:
             text = f"{lines} lines"
         self._shown = max(self._shown, len(text))
         print(f"\r{text}", end="", file=sys.stderr, flush=True)
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Of one long command: which part of it, and how much of that."""
+        if total:
+            filled = min(self.WIDTH, self.WIDTH * done // total)
+            text = f"[{'#' * filled}{'.' * (self.WIDTH - filled)}] {what} {min(100, 100 * done // total)}%"
+        else:
+            text = f"{what} {done}"
+        blank = " " * max(0, self._shown - len(text))
+        self._shown = len(text)
+        print(f"\r{text}{blank}", end="", file=sys.stderr, flush=True)
 
     def wipe(self) -> None:
         if self._shown:

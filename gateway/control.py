@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.prov.commands import COMMANDS
-from gateway.prov.run import Ended, Event, Progress, Request, Said, run
+from gateway.prov.run import Advanced, Ended, Event, Progress, Request, Said, run
 from gateway.prov.verb import Desk
 
 log = logging.getLogger(__name__)
@@ -232,6 +232,8 @@ def _event(event: Event) -> dict[str, Any]:
             return {"error" if error else "out": text}
         case Progress(lines):
             return {"lines": lines}
+        case Advanced(what, done, total):
+            return {"doing": what, "done": done, "total": total}
         case Ended(status):
             return {"status": status}
 
@@ -245,6 +247,8 @@ def _read_event(said: dict[str, Any]) -> Event:
             return Said(text, error=True)
         case {"lines": int(lines)}:
             return Progress(lines)
+        case {"doing": str(what), "done": int(done), "total": int(total)}:
+            return Advanced(what, done, total)
         case {"status": int(status)}:
             return Ended(status)
         case _:

@@ -1,12 +1,13 @@
-"""Once an hour: octets that nothing names any more, old change logs and idempotency keys are put away."""
+"""Once an hour: octets that nothing names any more, old change logs, idempotency keys and deleted accounts are put away."""
 
 import asyncio
 import logging
 from typing import Final
 
-from store import blobs, changes
+from store import blobs, changes, deleted
 from store.blobs import Files
 from store.changes import PruneChanges
+from store.deleted import PurgeDeleted
 from store.errors import StoreError
 from store.port import Store
 from store.queue import ForgetAccepted
@@ -53,6 +54,11 @@ class Housekeeping:
         for folder, _ in long:
             await self._store.do(PruneChanges(folder), bulk=True)
         await self._store.do(blobs.SweepBlobs(), bulk=True)
+        async with self._store.snapshot() as snapshot:
+            overdue = await snapshot.ask(deleted.overdue)
+        for account in overdue:
+            while not await self._store.do(PurgeDeleted(account), bulk=True):
+                pass
         aged = await asyncio.to_thread(self._files.aged, now - FILE_AGE)
         async with self._store.snapshot() as snapshot:
             orphans = await snapshot.work(blobs.orphans, aged)

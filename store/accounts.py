@@ -7,7 +7,7 @@ from typing import Any
 from policy.grants import Grantee, GranteeKind
 from policy.identity import AccountId, Address, CosId, DomainId, ListId
 from policy.status import AccountStatus, DomainStatus, effective
-from store import addresses, cos, folders, grants, login, queue
+from store import addresses, cos, deleted, folders, grants, login, queue
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import AccountRow, ScramKeys
 from store.port import DIRECTORY, Deed, Tx
@@ -101,9 +101,11 @@ class WarnedOfQuota(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class DeleteAccount(Deed[bool]):
-    """With its folders, messages, memberships, and every grant to it or on it. False: there was none (any more)."""
+    """With its folders, messages, memberships, and every grant to it or on it. False: there was none (any more). `keep_for`:
+    microseconds for which it can be restored (store/deleted.py)."""
 
     account: AccountId
+    keep_for: int = 0
 
 
 def by_id(tx: Tx, account: AccountId) -> AccountRow | None:
@@ -328,8 +330,11 @@ def _warned(tx: Tx, deed: WarnedOfQuota) -> None:
 def _delete(tx: Tx, deed: DeleteAccount) -> bool:
     if tx.one("accounts.exists", id=deed.account) is None:
         return False
+    if deed.keep_for:
+        deleted.put_away(tx, deed.account, tx.now + deed.keep_for)
+    else:
+        folders.delete_everything(tx, deed.account)
     grants.forget_grantee(tx, (GranteeKind.ACCOUNT,), deed.account)
-    folders.delete_everything(tx, deed.account)
     tx.run("accounts.delete_object", id=deed.account)
     tx.touch(DIRECTORY, deed.account)
     return True

@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from io import RawIOBase
@@ -30,6 +31,7 @@ class Files:
     directory: Path
     _durable: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _holders: list[object] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def spool(self, octets: bytes) -> Spooled:
         """Durable when it returns: written, fsynced, renamed, the directory fsynced. Raises OSError."""
@@ -92,9 +94,22 @@ class Files:
         except FileNotFoundError:
             raise NotFound(f"octets {place}") from None
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is removed meanwhile: what a snapshot of now names stays, however long it is read."""
+        holder = object()
+        self._holders.append(holder)
+        try:
+            yield
+        finally:
+            self._holders.remove(holder)
+
     def remove(self, places: Iterable[str]) -> None:
-        """Ask `orphans` about them in a fresh snapshot first. Files that are gone are no error."""
+        """Ask `orphans` about them in a fresh snapshot first. Files that are gone are no error. While they are `held` they stay, and
+        are for the next round to find."""
         for place in places:
+            if self._holders:
+                return
             (self.directory / place).unlink(missing_ok=True)
 
     def aged(self, before: int) -> list[str]:

@@ -18,6 +18,8 @@ from store.sqlite import Connection, SqliteStore, opened
 from store.writer import Bounds, Functions
 
 LOCK_FILE: Final = "procura.lock"
+RESTORING: Final = ".restoring"
+"""A directory in that of data: a restore is under way, or was killed (gateway/directory/reinstallation.py)."""
 READERS: Final = 8
 
 
@@ -39,10 +41,15 @@ async def connect(
 
     Raises InUse when another process has it, Unusable when it cannot be opened as it is.
     """
+    return await _sqlite(database_of(url, data), data, now, readers, bounds, functions)
+
+
+def database_of(url: str, data: Path) -> Path:
+    """The file of a SQLite store. Raises Unusable."""
     scheme, _, place = url.replace("{data}", str(data)).partition("://")
     match scheme:
         case "sqlite" if place.startswith("/") and len(place) > 1:
-            return await _sqlite(Path(place[1:]), data, now, readers, bounds, functions)
+            return Path(place[1:])
         case "sqlite":
             raise Unusable(f"{url}: a SQLite store is sqlite:///PATH")
         case _:
@@ -55,6 +62,8 @@ async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, 
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}") from None
+    if (data / RESTORING).exists():
+        raise Unusable(f"{data}: a restore was not finished there; run procura restore again, or remove the directory")
     # A database that lies elsewhere needs a lock of its own: two directories could name it.
     locks = [Lock(data / LOCK_FILE)]
     if not path.parent.samefile(data):

@@ -16,6 +16,7 @@ from store import (
     blobs,
     changes,
     cos,
+    deleted,
     dkim,
     domains,
     folders,
@@ -30,8 +31,10 @@ from store import (
     queue,
     rates,
     recalls,
+    renewal,
     roles,
     subscriptions,
+    verify,
 )
 from store.audit import AuditEntry
 from store.port import Deed, Tx
@@ -92,6 +95,7 @@ FUNCTIONS = _merge(
     annotations.DEEDS,
     audit.DEEDS,
     cos.DEEDS,
+    deleted.DEEDS,
     dkim.DEEDS,
     domains.DEEDS,
     grants.DEEDS,
@@ -109,7 +113,9 @@ FUNCTIONS = _merge(
     roles.DEEDS,
     rates.DEEDS,
     recalls.DEEDS,
+    renewal.DEEDS,
     subscriptions.DEEDS,
+    verify.DEEDS,
 )
 
 

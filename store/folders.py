@@ -190,7 +190,7 @@ def _rename(tx: Tx, deed: RenameFolder) -> FolderRow:
     for row, path in zip(subtree, paths, strict=True):
         forgotten, former = tx.one("folders.former", owner=row.owner, path=path) or (0, None)
         # A name must never show an UIDVALIDITY that is not above those it had (RFC 3501 2.3.1.1).
-        uidvalidity = row.uidvalidity if row.uidvalidity > max(forgotten, former or 0) else _draw(tx, row.owner)
+        uidvalidity = row.uidvalidity if row.uidvalidity > max(forgotten, former or 0) else draw(tx, row.owner)
         _remember(tx, row)
         tx.run("folders.rename", id=row.id, path=path, uidvalidity=uidvalidity)
     tx.touch(folder.owner)
@@ -321,25 +321,44 @@ def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
 def delete_everything(tx: Tx, account: AccountId) -> None:
     """All mail of an account: folders, messages, subscriptions, held mail. Files of octets are left to the sweep of orphans."""
     for folder in of_owner(tx, account):
-        low, high = span(folder.id)
-        for statement in ("delete_messages", "delete_wire", "delete_head", "delete_seen", "delete_filed"):
-            tx.run(f"folders.{statement}", low=low, high=high)
-        tx.run("folders.delete_keywords", folder=folder.id)
-        tx.run("folders.delete_changes", folder=folder.id)
+        drop_rows(tx, *span(folder.id))
+        drop_marks(tx, folder.id)
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
-    for statement in (
-        "forget_subscriptions",
-        "forget_seen",
-        "forget_filed",
-        "forget_held",
-        "forget_blobs",
-        "forget_annotations",
-        "forget_folders",
-        "forget_mailbox",
-    ):
+    tx.run("folders.forget_held", account=account)
+    tx.run("folders.forget_blobs", account=account)
+    forget_account(tx, account)
+    tx.wake(FoldersChanged(account))
+
+
+def hide_everything(tx: Tx, account: AccountId) -> None:
+    """The account's folders are gone for everybody, while their messages stay where they are, under the folders' numbers: for whoever
+    has put the folders' rows elsewhere. Held mail waits on, and bounces when its time is over."""
+    for folder in of_owner(tx, account):
+        low, high = span(folder.id)
+        tx.run("folders.delete_filed", low=low, high=high)
+        tx.wake(FolderChanged(folder.id, folder.modseq + 1))
+    for statement in ("forget_subscriptions", "forget_filed", "forget_folders", "forget_mailbox"):
+        tx.run(f"folders.{statement}", account=account)
+    tx.wake(FoldersChanged(account))
+
+
+def drop_rows(tx: Tx, low: int, high: int) -> None:
+    """What is kept about messages with these keys; counts and octets are the caller's."""
+    for statement in ("delete_messages", "delete_wire", "delete_head", "delete_seen", "delete_filed"):
+        tx.run(f"folders.{statement}", low=low, high=high)
+
+
+def drop_marks(tx: Tx, folder: FolderId) -> None:
+    """The keywords and the change log of a folder that goes."""
+    tx.run("folders.delete_keywords", folder=folder)
+    tx.run("folders.delete_changes", folder=folder)
+
+
+def forget_account(tx: Tx, account: AccountId) -> None:
+    """What names an account besides its folders' messages."""
+    for statement in ("forget_subscriptions", "forget_seen", "forget_filed", "forget_annotations", "forget_folders", "forget_mailbox"):
         tx.run(f"folders.{statement}", account=account)
     tx.run("folders.forget_former", owner=account)
-    tx.wake(FoldersChanged(account))
 
 
 def charge(tx: Tx, owner: AccountId, octets: int) -> None:
@@ -379,7 +398,7 @@ def _make_at(tx: Tx, owner: AccountId, path: str, missing: Sequence[str], use: S
     _make_missing(tx, owner, path, missing)
     if there is None:
         return _insert(tx, owner, path, use)
-    tx.run("folders.revive", id=there.id, uidvalidity=_draw(tx, owner), special_use=None if use is None else use.value)
+    tx.run("folders.revive", id=there.id, uidvalidity=draw(tx, owner), special_use=None if use is None else use.value)
     if use is not there.special_use:
         tx.touch(owner)
     return existing(tx, there.id)
@@ -397,12 +416,13 @@ def _insert(tx: Tx, owner: AccountId, path: str, use: SpecialUse | None) -> Fold
     (count,) = tx.one("folders.how_many", owner=owner) or (0,)
     if count >= MAX_FOLDERS:
         raise LimitReached(f"{MAX_FOLDERS} folders")
-    uidvalidity = _draw(tx, owner)
+    uidvalidity = draw(tx, owner)
     made = tx.insert("folders.insert", owner=owner, path=path, uidvalidity=uidvalidity, special_use=None if use is None else use.value)
     return existing(tx, FolderId(made), selectable=False)
 
 
-def _draw(tx: Tx, owner: AccountId) -> int:
+def draw(tx: Tx, owner: AccountId) -> int:
+    """A UIDVALIDITY that no folder of the owner ever had. Raises NotFound, LimitReached."""
     # Not below the clock, so that an account made again under the same address does not give the same ones.
     if tx.run("folders.draw", owner=owner, seconds=tx.now // 1_000_000) != 1:
         raise NotFound(f"account {owner}")

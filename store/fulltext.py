@@ -164,6 +164,19 @@ class FullText:
         self._trusted = False
         self.damaged = False
 
+    def faults(self) -> list[str]:
+        """What is wrong with the file as it is, in words; nothing where there is none yet."""
+        if not self._path.exists():
+            return []
+        try:
+            connection = _connected(self._path, writes=False)
+            try:
+                return [said for (said,) in connection.execute("PRAGMA quick_check(20)") if said != "ok"]
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            return [str(error)]
+
     # --- writing
 
     def open(self) -> Standing:

@@ -116,6 +116,21 @@ def mailbox_levels(tx: Tx, owner: AccountId) -> Mapping[str, Level]:
     }
 
 
+def mailbox_entries(tx: Tx, owner: AccountId) -> Sequence[tuple[int, FolderEntry]]:
+    """(folder, entry) of all of the owner's folders, by folder; expired ones too."""
+    return [(folder, _entry(rest)) for folder, *rest in tx.all("grants.entries_of_owner", owner=owner)]
+
+
+def put_entry(tx: Tx, folder: FolderId, entry: FolderEntry) -> None:
+    """As SetFolderEntry, within the deed at hand. Raises as it does, before anything is changed."""
+    _set_entry(tx, SetFolderEntry(folder, entry))
+
+
+def put_send_grant(tx: Tx, grant: SendGrant) -> None:
+    """As SetSendGrant, within the deed at hand. Raises as it does, before anything is changed."""
+    _set_send_grant(tx, SetSendGrant(grant))
+
+
 def owners_granting(tx: Tx, standing: Standing) -> Sequence[AccountId]:
     """Everybody else on whose folders some entry, in force or not, gives this actor something; ascending.
 

@@ -12,6 +12,7 @@ transaction, under a savepoint of its own, together with whatever else was waiti
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from policy.decision import Witness
@@ -157,6 +158,10 @@ class Store(Protocol):
     def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """`told` is called on the loop after each commit, with what it changed, in commit order, before `do` returns to its
         caller; returns the function that ends it."""
+
+    async def copy(self, target: Path, told: Callable[[int, int], None]) -> int:
+        """One state of everything, while all goes on, into a file that must not be there; `told`: pages that are left, pages in all, in
+        some thread; what it raises ends the copying. Returns the moment of that state. Raises Busy, and what `told` raised."""
 
     async def close(self) -> None:
         """Finishes what is queued and closes."""

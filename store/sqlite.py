@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -17,6 +18,7 @@ import aiosqlite
 from policy.decision import Witness
 from store.errors import Broken, Busy, LimitReached
 from store.lock import Lock
+from store.migrate import version
 from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
 from store.writer import Bounds, Fault, Functions, Writer, ended
 
@@ -32,6 +34,9 @@ WAL_LARGE: Final = 4 << 20
 
 WAL_HUGE: Final = 64 << 20
 """Octets: a log larger than this (readers kept it from starting again) is waited for, at most once a second."""
+
+COPY_PAGES: Final = 256
+"""A mebibyte between two looks whether a copy is still wanted."""
 
 BUSY_MILLISECONDS: Final = 5000
 TAKE_SECONDS: Final = 5.0
@@ -111,6 +116,74 @@ def open_file(path: Path, *, writes: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def copied(source: Path, target: Path, told: Callable[[int, int], None], now: Callable[[], int]) -> int:
+    """One state of a database into a new file, page by page; returns its moment. The file is durable. Raises Busy, and what `told`
+    raised."""
+    target.touch(mode=0o600, exist_ok=False)
+    try:
+        reader = open_file(source, writes=False)
+        try:
+            # With a transaction of its own the copy is of one moment, however long it takes and whatever is written meanwhile.
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            moment = now()
+            copy = sqlite3.connect(target, isolation_level=None)
+            try:
+                copy.execute("PRAGMA journal_mode = OFF").fetchall()
+                copy.execute("PRAGMA synchronous = FULL").fetchall()
+                reader.backup(copy, pages=COPY_PAGES, progress=lambda _, left, total: told(left, total))
+            finally:
+                copy.close()
+            reader.execute("COMMIT")
+        finally:
+            reader.close()
+    except sqlite3.Error as error:
+        raise translated(error) from error
+    return moment
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A database file that nobody writes. `faults`: what the engine finds wrong; `files`: (place, hash, size) of octets in files."""
+
+    faults: Sequence[str]
+    schema: int
+    files: Sequence[tuple[str, bytes, int]]
+
+
+def inspected(path: Path, told: Callable[[], None]) -> Inspected:
+    """Of a copy. `told` is called now and then; what it raises ends the looking, and is raised."""
+    ended_by: list[BaseException] = []
+
+    def step() -> int:
+        try:
+            told()
+        except BaseException as error:
+            ended_by.append(error)
+            return 1
+        return 0
+
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        try:
+            connection.execute("PRAGMA mmap_size = 0").fetchall()
+            connection.set_progress_handler(step, 1_000_000)
+            faults = [said for (said,) in connection.execute("PRAGMA integrity_check(20)") if said != "ok"]
+            faults += [
+                f"a row of {row[0]} refers to nothing in {row[2]}" for row in connection.execute("PRAGMA foreign_key_check").fetchmany(20)
+            ]
+            if faults:
+                return Inspected(faults, 0, ())
+            files = connection.execute("SELECT DISTINCT place, hash, size FROM blob WHERE place IS NOT NULL ORDER BY place").fetchall()
+            return Inspected((), version(connection), files)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        if ended_by:
+            raise ended_by[0] from None
+        return Inspected([str(error)], 0, ())
 
 
 class Connection(aiosqlite.Connection):
@@ -522,6 +595,7 @@ class SqliteStore:
         bounds: Bounds,
         locks: Sequence[Lock],
     ) -> None:
+        self._path = path
         self._statements = statements
         self._now = now
         self._connection = connection
@@ -542,6 +616,14 @@ class SqliteStore:
 
     def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         return self._writer.watch(told)
+
+    async def copy(self, target: Path, told: Callable[[int, int], None]) -> int:
+        future = asyncio.get_running_loop().run_in_executor(None, copied, self._path, target, told, self._now)
+        cancelled = await ended(future)
+        if cancelled is not None:
+            future.exception()
+            raise cancelled
+        return future.result()
 
     async def close(self) -> None:
         self._writer.end()

@@ -82,12 +82,14 @@ class MembershipView:
 
 
 class Accounts:
-    """Every method raises Fault, and nothing else that is expected. `hashed`: a password's verifiers, made in a thread."""
+    """Every method raises Fault, and nothing else that is expected. `hashed`: a password's verifiers, made in a thread. `keep_deleted`:
+    microseconds for which a deleted account can be restored; 0: not at all."""
 
-    def __init__(self, store: Store, records: Records, hashed: Callable[[str], Awaitable[Verifiers]]) -> None:
+    def __init__(self, store: Store, records: Records, hashed: Callable[[str], Awaitable[Verifiers]], *, keep_deleted: int = 0) -> None:
         self._store = store
         self._records = records
         self._hashed = hashed
+        self._keep_deleted = keep_deleted
 
     async def verifiers(self, password: str) -> Verifiers:
         """What is stored in place of the password; nothing for the empty one, with which nobody logs in."""
@@ -233,11 +235,13 @@ class Accounts:
         )
 
     async def delete(self, name: str) -> None:
-        """With its mail, and with every grant to it or on it."""
+        """With its mail, and with every grant to it or on it. It is gone for everybody, but can be restored for a while."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
         matter = Matter(Operation.DELETE_ACCOUNT, accounts=(row.id,), ends=row.id)
-        if not await self._records.do(accounts.DeleteAccount(row.id), "account deleted", str(row.address), matter=matter, principal=row.id):
+        if not await self._records.do(
+            accounts.DeleteAccount(row.id, self._keep_deleted), "account deleted", str(row.address), matter=matter, principal=row.id
+        ):
             raise Fault(Code.NO_SUCH_ACCOUNT, name)
 
     async def set_password(self, name: str, password: Verifiers) -> None:

@@ -9,7 +9,7 @@ from gateway.directory.faults import Code, Fault
 from policy.decision import Decision
 from policy.reasons import Reason, Refuse
 from policy.roles import Operation
-from store.deeds import Audited
+from store.deeds import Audited, Several
 from store.errors import Busy, Conflict, LimitReached, NotFound, Stale, StoreError
 from store.port import Deed, Snapshot, Store
 
@@ -41,6 +41,11 @@ class Records:
     async def sees(self, snapshot: Snapshot, matter: Matter) -> bool:
         """Does it belong in a listing?"""
         return await self.authority.sees(snapshot, matter)
+
+    async def only_operator(self, event: str, about: str = "") -> None:
+        """For what no role does, even where it is only looked at. Raises Fault, on record."""
+        if not self.authority.is_operator:
+            await self.do(Several(()), event, about)
 
     async def do(
         self,

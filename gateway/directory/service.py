@@ -7,17 +7,21 @@ from gateway.directory import names as named
 from gateway.directory.accounts import Accounts
 from gateway.directory.admin_roles import AdminRoles
 from gateway.directory.authority import Authority, Matter
+from gateway.directory.backups import BackupRuns
 from gateway.directory.classes import Classes
+from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
 from gateway.directory.faults import Code, Fault
 from gateway.directory.freezes import Freezes
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.premises import Premises
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
 from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
+from gateway.directory.verification import Verification
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
 from gateway.recalls import Recalls
@@ -30,9 +34,9 @@ from store.port import Store
 
 
 class Directory:
-    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains. Without `recalls` nothing is recalled. `authority`: whose it is, the
-    operator's unless `acting` gave another."""
+    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `premises`: what is looked after; `texts`: where records
+    of keys are looked for, `names`: those in which this server writes besides its domains. Without `recalls` nothing is recalled.
+    `authority`: whose it is, the operator's unless `acting` gave another."""
 
     def __init__(
         self,
@@ -40,18 +44,19 @@ class Directory:
         folders: Folders,
         hashed: Callable[[str], Awaitable[Verifiers]],
         delivery: Delivery,
+        premises: Premises,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
         recalls: Recalls | None = None,
         authority: Authority | None = None,
     ) -> None:
-        self._parts = (store, folders, hashed, delivery, texts, names, recalls)
+        self._parts = (store, folders, hashed, delivery, premises, texts, names, recalls)
         self.records = records = Records(store, authority)
         self.authority = records.authority
         self.store = store
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
-        self.accounts = Accounts(store, records, hashed)
+        self.accounts = Accounts(store, records, hashed, keep_deleted=premises.keep_deleted)
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
@@ -61,6 +66,9 @@ class Directory:
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store, records)
         self.roles = AdminRoles(store, records)
+        self.backups = BackupRuns(store, records, premises)
+        self.deleted = DeletedAccounts(store, records, premises)
+        self.verification = Verification(store, records, premises)
 
     async def acting(self, name: str) -> "Directory":
         """The same directory as this administrator may read and change it. Raises Fault."""

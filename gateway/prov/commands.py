@@ -10,6 +10,7 @@ from gateway.held_posts import is_held_post
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
+from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.role_verbs import ROLES
@@ -338,6 +339,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _freezing(Side.ACTOR),
         ),
         DKIM,
+        *KEEPING,
         ROLES,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(

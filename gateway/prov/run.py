@@ -12,7 +12,7 @@ from gateway.prov import verbs
 from gateway.prov.answer import Answer, Usage
 from gateway.prov.arguments import words
 from gateway.prov.commands import COMMANDS
-from gateway.prov.verb import Desk, Verb
+from gateway.prov.verb import Desk, Told, Verb
 from store.model import Verifiers
 
 AHEAD: Final = 32
@@ -48,7 +48,16 @@ class Ended:
     status: int
 
 
-Event = Said | Progress | Ended
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """How far one long command is; `total` 0: nobody knows how much there is."""
+
+    what: str
+    done: int
+    total: int
+
+
+Event = Said | Progress | Advanced | Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,20 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
             yield event
         return
     try:
-        answer = await _one(desk, request.command, request.arguments)
+        verb = COMMANDS.get(request.command)
+        if verb is not None and verb.long is not None:
+            watching = _Watching()
+            doing = asyncio.ensure_future(_one(desk, request.command, request.arguments, watching.told))
+            try:
+                async for step in watching.steps(doing):
+                    yield step
+                answer = doing.result()
+            finally:
+                # Whoever asked went away: what is half done is given up, and waited for, before anything else may begin.
+                doing.cancel()
+                await asyncio.wait({doing})
+        else:
+            answer = await _one(desk, request.command, request.arguments)
     except Fault as fault:
         yield Said(f"ERROR: {fault}\n", error=True)
         yield Ended(FAILED)
@@ -93,20 +115,40 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
         yield Ended(FAILED if answer.denied else 0)
 
 
-async def _one(desk: Desk, command: str, arguments: Sequence[str]) -> Answer:
+class _Watching:
+    """The newest state of a long command, told at most so many times a second."""
+
+    PAUSE: Final = 0.1
+
+    def __init__(self) -> None:
+        self._newest: Advanced | None = None
+
+    def told(self, what: str, done: int, total: int) -> None:
+        self._newest = Advanced(what, done, total)
+
+    async def steps(self, doing: "asyncio.Future[Answer]") -> AsyncGenerator[Advanced, None]:
+        """Until it has ended."""
+        while not doing.done():
+            await asyncio.wait({doing}, timeout=self.PAUSE)
+            newest, self._newest = self._newest, None
+            if newest is not None:
+                yield newest
+
+
+async def _one(desk: Desk, command: str, arguments: Sequence[str], told: Told | None = None) -> Answer:
     """Raises Fault, Usage."""
     try:
-        return await _done(desk, command, arguments)
+        return await _done(desk, command, arguments, told)
     except Fault as fault:
         raise await desk.directory.told(fault) from None
 
 
-async def _done(desk: Desk, command: str, arguments: Sequence[str]) -> Answer:
+async def _done(desk: Desk, command: str, arguments: Sequence[str], told: Told | None) -> Answer:
     """Raises Fault, Usage."""
     if any(_UNSTORABLE.search(one) for one in arguments):
         raise Fault(Code.INVALID_REQUEST, "what was written is not UTF-8, or holds a NUL")
     if command != "prov":
-        return await COMMANDS[command](desk, arguments)
+        return await COMMANDS[command](desk, arguments, told)
     if not arguments:
         raise Usage(verbs.overview())
     verb = verbs.find(arguments[0])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
@@ -82,12 +83,31 @@ class Desk:
 
 Run = Callable[[Desk, Sequence[str]], Awaitable[Answer]]
 
+Told = Callable[[str, int, int], None]
+"""What is being done, how much of it is done, out of how much (0: nobody knows). On the loop."""
+
+LongRun = Callable[[Desk, Sequence[str], Told], Awaitable[Answer]]
+
+
+def untold(what: str, done: int, total: int) -> None:
+    """For callers that do not watch."""
+
+
+def unwatched(work: LongRun) -> Run:
+    """What takes long, for whoever does not watch it."""
+
+    async def run(desk: Desk, arguments: Sequence[str]) -> Answer:
+        return await work(desk, arguments, untold)
+
+    return run
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
     """One row of the table. `arguments`: as the usage shows them; `least` and `most` (None: any) count them, options included.
 
-    `password`: which argument is one, so that it can be hashed while earlier lines are done.
+    `password`: which argument is one, so that it can be hashed while earlier lines are done. `long`: the same as `run`, telling how
+    far it is. `local`: the arguments with paths spelled from the root on, for a server that stands elsewhere.
     """
 
     name: str
@@ -98,6 +118,8 @@ class Verb:
     most: int | None
     run: Run
     password: int | None = None
+    long: LongRun | None = None
+    local: Callable[[Sequence[str], Path], Sequence[str]] | None = None
 
     @property
     def usage(self) -> str:
@@ -105,11 +127,13 @@ class Verb:
         short = f" ({self.short})" if self.short else ""
         return f"{self.name}{short} {self.arguments}".rstrip()
 
-    async def __call__(self, desk: Desk, arguments: Sequence[str]) -> Answer:
+    async def __call__(self, desk: Desk, arguments: Sequence[str], told: Told | None = None) -> Answer:
         """Raises Fault, or Usage with the verb's usage."""
         if len(arguments) < self.least or (self.most is not None and len(arguments) > self.most):
             raise Usage(f"usage: {self.usage}")
         try:
+            if told is not None and self.long is not None:
+                return await self.long(desk, arguments, told)
             return await self.run(desk, arguments)
         except Usage as error:
             raise error if error.text.startswith("usage: ") else Usage(f"{error.text}\nusage: {self.usage}") from None

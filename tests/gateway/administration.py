@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.delivery import Delivery, DeliveryRules
+from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.folders import Folders
@@ -17,6 +18,7 @@ from gateway.recalls import Recalls
 from gateway.sessions import SessionRow
 from store.blobs import Files
 from store.connect import connect
+from store.fulltext import FullText
 from store.port import Store
 
 SECOND = 1_000_000
@@ -106,7 +108,9 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     folders = Folders(store, files, recalling=recalls)
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
-    directory = Directory(store, folders, passwords.verifiers, delivery, recalls=recalls)
+    index = FullText(data / "search.db", "1")
+    premises = Premises(data, data / "procura.db", files, index.faults)
+    directory = Directory(store, folders, passwords.verifiers, delivery, premises, recalls=recalls)
     desk = Desk(directory, Explain(store, folders), lambda: sessions)
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)

@@ -86,6 +86,9 @@ class Interrupted:
     def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         return self.store.watch(told)
 
+    async def copy(self, target: Path, told: Callable[[int, int], None]) -> int:
+        return await self.store.copy(target, told)
+
     async def close(self) -> None:
         await self.store.close()
 

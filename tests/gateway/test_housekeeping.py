@@ -13,6 +13,7 @@ import pytest
 from gateway import housekeeping
 from gateway.housekeeping import Housekeeping
 from policy.delivery import Door
+from store import deleted
 from store.accounts import DeleteAccount
 from store.blobs import IN_ROW, Files
 from store.errors import Busy
@@ -110,3 +111,38 @@ async def test_no_fault_ends_it(house: House, fault: Exception, monkeypatch: pyt
     with suppress(asyncio.CancelledError):
         await task
     assert len([record for record in caplog.records if record.name == "gateway.housekeeping"]) >= 2
+
+
+async def test_a_deleted_account_goes_for_good_when_its_time_is_over(house: House) -> None:
+    await house.bring(Door.LMTP, "stan@elsewhere.test", ["anna"], LARGE)
+    await house.store.do(DeleteAccount(house.ids["anna"], keep_for=3600 * 1_000_000))
+    keeping = Housekeeping(house.store, house.files)
+
+    async def kept() -> int:
+        async with house.store.snapshot() as snapshot:
+            return len(await snapshot.work(deleted.page))
+
+    await keeping.round()
+    assert await kept() == 1
+    house.clock.turn(3601)
+    await keeping.round()
+    assert await kept() == 0
+    age(house, 24)
+    house.clock.turn(24 * 3600)
+    await keeping.round()
+    await keeping.round()
+    assert files(house) == []
+
+
+async def test_no_file_goes_while_somebody_copies_what_a_snapshot_names(house: House) -> None:
+    await house.bring(Door.LMTP, "stan@elsewhere.test", ["anna"], LARGE)
+    age(house, 24)
+    keeping = Housekeeping(house.store, house.files)
+    await house.store.do(DeleteAccount(house.ids["anna"]))
+    with house.files.held():
+        for _ in range(3):
+            await keeping.round()
+        assert len(files(house)) == 1
+    await keeping.round()
+    await keeping.round()
+    assert files(house) == []

@@ -28,7 +28,7 @@ from tests.gateway.administration import Office
 
 # Public methods that neither read nor write the directory.
 HARMLESS = {("Accounts", "verifiers")}
-ASKING = {"do", "allow", "sees"}
+ASKING = {"do", "allow", "sees", "only_operator"}
 
 
 def services() -> list[type]:

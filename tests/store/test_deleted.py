@@ -1,0 +1,105 @@
+"""What is kept of a deleted account, how it comes back, and how it goes in pieces."""
+
+import pytest
+
+from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRight
+from policy.identity import AccountId, Address
+from policy.rights import Right
+from store import accounts, deleted, folders, grants, subscriptions
+from store.accounts import CreateAccount, DeleteAccount, RenameAccount
+from store.blobs import SweepBlobs
+from store.deleted import Kind, PurgeDeleted, RestoreDeleted
+from store.errors import Conflict, NotFound
+from store.grants import SetFolderEntry, SetSendGrant
+from store.subscriptions import Subscribe
+from tests.store.letters import Bench
+from tests.store.test_folders import put
+
+MONTH = 30 * 86_400 * 1_000_000
+ANNA = Address("anna", "acme.test")
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench()
+    put(made, made.inbox(made.anna), 5, keywords=("x",))
+    made.do(SetFolderEntry(made.inbox(made.anna), FolderEntry(Grantee(GranteeKind.ACCOUNT, made.bruno), Right.READ, expires=9, note="n")))
+    made.do(SetFolderEntry(made.inbox(made.bruno), FolderEntry(Grantee(GranteeKind.ACCOUNT, made.anna), Right.READ)))
+    made.do(SetSendGrant(SendGrant(made.anna, Grantee(GranteeKind.ALL), SendRight.SEND_AS, deny=True, undo_window=7)))
+    made.do(Subscribe(made.bruno, made.anna, "/INBOX"))
+    return made
+
+
+def everything(bench: Bench) -> dict[str, list[object]]:
+    """Every row there is, but for counters of what happened."""
+    names = [name for (name,) in bench.raw.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    skipped = ("epoch", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4", "migration", "audit")
+    return {name: sorted(bench.raw.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr) for name in names if name not in skipped}
+
+
+def test_restored_every_row_is_as_it_was(bench: Bench) -> None:
+    before = everything(bench)
+    facts = bench.ask(deleted.facts_of, bench.anna)
+    address = bench.ask(accounts.by_id, bench.anna).address  # type: ignore[union-attr]
+    assert bench.do(DeleteAccount(bench.anna, MONTH))
+    assert not bench.do(DeleteAccount(bench.anna, MONTH))
+    row = bench.ask(deleted.by_address, address)
+    assert row is not None
+    assert row.facts == facts
+    assert bench.ask(folders.of_owner, bench.anna) == []
+    assert bench.ask(grants.entries, bench.inbox(bench.bruno)) == []
+    assert bench.ask(subscriptions.of_subscriber, bench.bruno) == {}
+    bound = bench.do(RestoreDeleted(bench.anna, address, rebind=True))
+    assert [one for one in bound if one.why] == []
+    assert everything(bench) == before
+    bench.check()
+    with pytest.raises(NotFound):
+        bench.do(RestoreDeleted(bench.anna, address, rebind=True))
+
+
+def test_nobody_takes_its_number_or_its_folders(bench: Bench) -> None:
+    address = bench.ask(accounts.by_id, bench.anna).address  # type: ignore[union-attr]
+    inboxes = bench.inbox(bench.anna)
+    bench.do(DeleteAccount(bench.anna, MONTH))
+    other = bench.do(CreateAccount(address))
+    assert other > bench.anna
+    assert bench.inbox(other) > inboxes
+    with pytest.raises(Conflict):
+        bench.do(RestoreDeleted(bench.anna, address, rebind=True))
+    with pytest.raises(NotFound):
+        bench.do(RestoreDeleted(bench.anna, Address("anna", "elsewhere.test"), rebind=True))
+    bench.do(RenameAccount(other, Address("second", address.domain)))
+    bench.do(RestoreDeleted(bench.anna, address, rebind=False))
+    assert bench.inbox(bench.anna) == inboxes
+    bench.check()
+
+
+def test_it_goes_in_pieces_and_does_not_come_back_from_the_middle(bench: Bench) -> None:
+    address = bench.ask(accounts.by_id, bench.anna).address  # type: ignore[union-attr]
+    bench.do(DeleteAccount(bench.anna, MONTH))
+    assert not bench.do(PurgeDeleted(bench.anna, most=2))
+    assert bench.ask(deleted.by_address, address) is None
+    assert bench.ask(deleted.overdue) == [bench.anna]
+    with pytest.raises(NotFound):
+        bench.do(RestoreDeleted(bench.anna, address, rebind=True))
+    steps = 1
+    while not bench.do(PurgeDeleted(bench.anna, most=2)):
+        steps += 1
+        assert steps < 100
+    bench.do(SweepBlobs())
+    left = everything(bench)
+    for table in ("message", "wire", "head", "keyword", "blob", "deleted_account", "deleted_folder", "send_grant", "folder_entry"):
+        assert left[table] == [], table
+    assert bench.do(PurgeDeleted(bench.anna))
+    assert bench.do(PurgeDeleted(AccountId(99)))
+    bench.check()
+
+
+def test_an_administrator_comes_back_as_somebody(bench: Bench) -> None:
+    made = bench.do(CreateAccount(Address("root", "acme.test"), is_global_administrator=True))
+    bench.do(DeleteAccount(made, MONTH))
+    (one,) = bench.do(RestoreDeleted(made, Address("root", "acme.test"), rebind=True))
+    assert (one.kind, bool(one.why)) == (Kind.ADMINISTRATION, True)
+    row = bench.ask(accounts.by_id, made)
+    assert row is not None
+    assert not row.is_global_administrator
