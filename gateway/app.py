@@ -50,6 +50,7 @@ from gateway.quota_warning import QuotaWarnings
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.resolver import Resolver
+from gateway.seals import Seals
 from gateway.sessions import Sessions
 from gateway.signing import Signing, SigningRules
 from gateway.smtp.engine import HardenedSMTP
@@ -131,10 +132,12 @@ class App:
         )
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
-        self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
-        self.directory = Directory(store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names)
+        self.directory = Directory(
+            store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names, Seals(settings.data)
+        )
+        self.housekeeping = Housekeeping(store, files, self.directory.trail.seal)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 

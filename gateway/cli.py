@@ -22,10 +22,15 @@ from config.logs import configuration
 from config.settings import Settings, names
 from config.sources import Loaded, SettingsError, load
 from gateway.control import Broken, NobodyThere, ask
+from gateway.exported import LINE as LONGEST
+from gateway.exported import prove
 from gateway.prov import verbs
-from gateway.prov.answer import Usage
+from gateway.prov.answer import Answer, Usage
+from gateway.prov.arguments import options
+from gateway.prov.audit_verbs import told_proof
 from gateway.prov.commands import COMMANDS
 from gateway.prov.run import Ended, Event, Progress, Request, Said, run
+from gateway.seals import BadSeal, read_head, read_key
 from store.errors import InUse, StoreError
 
 FAILED: Final = 1
@@ -117,7 +122,7 @@ def _settings_of(arguments: Sequence[str]) -> _Typed:
             typed.rest.append(one)
             if not one.startswith("-"):
                 positional += 1
-            elif one in ("-f", "--file", "--ready-file") and waiting:
+            elif one in ("-f", "--file", "--ready-file", "--with") and waiting:
                 typed.rest.append(waiting.pop(0))
             if positional == 2 and typed.rest and "prov" in typed.rest[:1]:
                 break
@@ -281,8 +286,28 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
     if "-h" in rest or "--help" in rest:
         print(f"usage: procura {verb.name} [--json] {verb.arguments}\n    {verb.purpose}")
         return 0
-    request = Request(command, tuple(one for one in rest if one != "--json"), "--json" in rest)
+    plain = tuple(one for one in rest if one != "--json")
+    if command == "audit" and plain[:1] == ("verify",) and any(one.partition("=")[0] == "--file" for one in plain):
+        # A file is proved by whoever has it: neither settings nor a server are needed, and nothing of theirs is believed.
+        answer = _prove(plain[1:])
+        sys.stdout.write(answer.spelled("--json" in rest))
+        return FAILED if answer.denied else 0
+    request = Request(command, plain, "--json" in rest)
     return _ask(_load(typed).settings, request, None)
+
+
+def _prove(arguments: Sequence[str]) -> Answer:
+    """Raises Usage, OSError."""
+    read = options(arguments, valued=("--file", "--key"))
+    try:
+        keys = [read_key(read.values["--key"])] if "--key" in read.values else None
+        kept = [read_head(one) for one in read.rest]
+    except BadSeal as bad:
+        raise Usage(str(bad)) from None
+    with contextlib.ExitStack() as open_files:
+        name = read.values["--file"]
+        source = sys.stdin.buffer if name == "-" else open_files.enter_context(Path(name).open("rb"))
+        return told_proof(prove(iter(lambda: source.readline(LONGEST), b""), keys, kept))
 
 
 # --- asking a running server, or doing it here

@@ -13,6 +13,7 @@ from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from gateway.seals import Seals
 from gateway.textrecords import TextRecords
 from store.model import Verifiers
 from store.port import Store
@@ -20,7 +21,8 @@ from store.port import Store
 
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains. Every change is on record as the operator's."""
+    those in which this server writes besides its domains;
+    `seals`: under what the record of decisions is signed. Every change is on record as the operator's."""
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Directory:
         hashed: Callable[[str], Awaitable[Verifiers]],
         texts: TextRecords | None = None,
         names: Collection[str] = (),
+        seals: Seals | None = None,
     ) -> None:
         records = Records(store)
         self.store = store
@@ -40,7 +43,7 @@ class Directory:
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
-        self.trail = Trail(store)
+        self.trail = Trail(store, seals)
 
     async def now(self) -> int:
         """Microseconds since 1970 UTC, by the store's clock."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 from gateway.explain import Act, Explained
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
+from gateway.prov.audit_verbs import VERB as AUDIT
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Verb
@@ -177,58 +178,6 @@ async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
     return Answer(table((-7, 8, -8, 22, 0), told), data)
 
 
-async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
-    word, *rest = arguments
-    match word.lower():
-        case "verify":
-            head, broken = await desk.directory.trail.verify(rest)
-            spelled = f"{head.number}:{head.hash.hex()}"
-            if broken is not None:
-                text = f"BROKEN at record {broken.number}: {broken.what}\n"
-                return Answer(text, {"whole": False, "record": broken.number, "what": broken.what, "head": spelled}, denied=True)
-            return Answer(f"OK: {head.number} records\nhead {spelled}\n", {"whole": True, "records": head.number, "head": spelled})
-        case "list":
-            return await _audit_list(desk, rest)
-        case _:
-            raise Usage("verify [NUMBER:HASH ...] or list")
-
-
-async def _audit_list(desk: Desk, arguments: Sequence[str]) -> Answer:
-    read = options(arguments, valued=("--owner", "--actor", "--decision", "--limit"))
-    limit = read.values.get("--limit", "50")
-    if read.rest or not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= 100_000):
-        raise Usage("list [--owner ADDRESS | --actor ADDRESS | --decision ID] [--limit N]")
-    rows = await desk.directory.trail.newest(
-        int(limit), owner=read.values.get("--owner"), actor=read.values.get("--actor"), decision=read.values.get("--decision")
-    )
-    told = []
-    data = []
-    for row in rows:
-        entry = row.entry
-        verdict = "allowed" if entry.allowed else "REFUSED"
-        rest = [
-            entry.right,
-            entry.detail,
-            f"because {entry.because}" if entry.because else "",
-            entry.protocol,
-            entry.source,
-            entry.decision,
-        ]
-        told.append(
-            f"{row.number} {moment(row.at)} {verdict} {entry.event}: {entry.actor_address or '-'} on {entry.principal_address or '-'}"
-            + "".join(f"; {one}" for one in rest if one)
-        )
-        data.append(
-            {
-                "number": row.number,
-                "at": stamp(row.at),
-                "hash": row.hash.hex(),
-                **{name: getattr(entry, name) for name in entry.__slots__},
-            }
-        )
-    return Answer(lines(told), data)
-
-
 COMMANDS: Final[Mapping[str, Verb]] = {
     verb.name: verb
     for verb in (
@@ -253,15 +202,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         ),
         DKIM,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
-        Verb(
-            "audit",
-            "",
-            "verify [NUMBER:HASH ...] | list [--owner A | --actor A | --decision ID] [--limit N]",
-            "is the record of decisions whole (up to heads kept elsewhere), and what does it say",
-            1,
-            None,
-            _audit,
-        ),
+        AUDIT,
     )
 }
 """By name."""

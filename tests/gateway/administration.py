@@ -12,6 +12,7 @@ from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.arguments import words
 from gateway.prov.run import Ended, Progress, Request, Said, run
 from gateway.prov.verb import Desk
+from gateway.seals import Seals
 from gateway.sessions import SessionRow
 from store.blobs import Files
 from store.connect import connect
@@ -101,7 +102,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     folders = Folders(store, Files(data / "messages"))
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
-    directory = Directory(store, folders, passwords.verifiers)
+    directory = Directory(store, folders, passwords.verifiers, seals=Seals(data, clock))
     desk = Desk(directory, Explain(store, folders), lambda: sessions)
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)

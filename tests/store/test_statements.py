@@ -42,6 +42,8 @@ SCANS = {
     "messages.change_keys": "the list of keys it is given",
     "audit.head": "the last one, by the primary key",
     "audit.newest": "pages, by the primary key",
+    "audit.keys": "a handful",
+    "audit.last_head": "the last one, by the primary key",
     "accounts.of_domain": "pages, by the primary key",
     "accounts.allowed_from": "every account, in a thread, for a foreign address that somebody sends from",
     "accounts.classes_allowing": "all of them",
