@@ -44,6 +44,7 @@ from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
 from gateway.policies import Policies, PolicyRules
+from gateway.prov.supposing import scratch_of, sweep
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
@@ -138,8 +139,8 @@ class App:
             store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names, Seals(settings.data)
         )
         self.housekeeping = Housekeeping(store, files, self.directory.trail.seal)
-        self.explain = Explain(store, self.folders)
-        self.desk = Desk(self.directory, self.explain, self.sessions.rows)
+        self.explain = Explain(store)
+        self.desk = Desk(self.directory, self.explain, self.sessions.rows, scratch_of(settings.store_url, settings.data))
 
     def _is_exempt(self, address: str) -> bool:
         if not address:
@@ -158,6 +159,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
     store = await connect(settings.store_url, settings.data)
     try:
+        sweep(settings.data)
         app = App(settings, store, Files(settings.data / "messages"))
         try:
             yield app

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +37,8 @@ FAILED: Final = 1
 MISUSED: Final = 2
 PATIENCE: Final = 15.0
 """Seconds to wait for another command line that has the store, or for a server that is just starting."""
+MOST_TEXT: Final = 128 * 1024
+"""Octets of a file that is sent as one argument: escaped, it has to fit into a line of the control socket."""
 FEED: Final = 64
 """Lines of a batch that are read before somebody takes them."""
 
@@ -292,8 +294,28 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
         answer = _prove(plain[1:])
         sys.stdout.write(answer.spelled("--json" in rest))
         return FAILED if answer.denied else 0
-    request = Request(command, plain, "--json" in rest)
+    request = Request(command, tuple(_with_files(plain, verb.files)), "--json" in rest)
     return _ask(_load(typed).settings, request, None)
+
+
+def _with_files(arguments: Sequence[str], files: Collection[str]) -> Iterator[str]:
+    """The text of a file in the place of its name; `-` is standard input. Raises Usage, OSError."""
+    waiting = list(arguments)
+    while waiting:
+        one = waiting.pop(0)
+        name, equals, value = one.partition("=")
+        yield one if name not in files else name
+        if name not in files:
+            continue
+        if not equals and not waiting:
+            raise Usage(f"{name} needs a file, or - for standard input")
+        value = value if equals else waiting.pop(0)
+        with contextlib.ExitStack() as open_files:
+            source = sys.stdin.buffer if value == "-" else open_files.enter_context(Path(value).open("rb"))
+            octets = source.read(MOST_TEXT + 1)
+        if len(octets) > MOST_TEXT:
+            raise Usage(f"{value} is larger than {MOST_TEXT} octets")
+        yield octets.decode("utf-8", "surrogateescape")
 
 
 def _prove(arguments: Sequence[str]) -> Answer:

@@ -8,7 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from gateway.issuer import Issuer
@@ -22,7 +22,8 @@ from gateway.sending import may_send
 from gateway.sessions import Confirmed
 from gateway.sources import FailingSources, network_of
 from gateway.tokens import Bearer, Untrusted
-from policy.decision import Decision
+from gateway.trace import spell_trace
+from policy.decision import Decision, step
 from policy.grants import SendRight
 from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.login import Admit, Failure, FailureHistory, is_locked_out, judge_login
@@ -410,7 +411,11 @@ class Login:
             if owner is not None and owner.id == row.id:
                 return actor
             decision = await self._may_log_in_as(snapshot, row.id, _NOBODY if owner is None else owner.id)
-            allowed = owner is not None and decision.allowed and login_after_password(owner.status) is None
+            barred = None if owner is None else login_after_password(owner.status)
+            if owner is not None and barred is not None and decision.allowed:
+                words = f"granted, but the status of the account, {owner.status}, lets nobody log in"
+                decision = Decision(barred, (*(replace(one, decided=False) for one in decision.trace), step(words, decided=True)))
+            allowed = owner is not None and decision.allowed
         number = f"d-{secrets.token_hex(4)}"
         entry = AuditEntry(
             decision=number,
@@ -424,6 +429,7 @@ class Login:
             because=decision.because,
             protocol=peer.protocol,
             source=peer.address,
+            trace=spell_trace(decision),
         )
         await self._done(RecordAudit((entry,)))
         if owner is None or not allowed:

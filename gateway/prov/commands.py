@@ -1,39 +1,19 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, who-can, why, unlock, queue, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gateway.explain import Act, Explained
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.audit_verbs import VERB as AUDIT
 from gateway.prov.dkim_verbs import VERB as DKIM
-from gateway.prov.right_verbs import verdict_data
+from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.verb import Desk, Verb
 from store.model import Heap, QueueRow, QueueState
 
 LISTED: Final = 10_000
 MOST_LISTED: Final = 100_000
 """Rows of the queue in one answer, some 300 octets each."""
-
-
-async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
-    actor, word, owner, *folder = arguments
-    try:
-        act = Act(word.lower())
-    except ValueError:
-        raise Usage(f"{word} is none of " + ", ".join(Act)) from None
-    if folder and act in (Act.SEND_AS, Act.SEND_ON_BEHALF_OF):
-        raise Usage(f"{act} is not about a folder")
-    found = await desk.explain.can(actor, act, owner, folder[0] if folder else None)
-    return Answer(_told(found), verdict_data(found), denied=not found.allowed)
-
-
-def _told(found: Explained) -> str:
-    told = ["ALLOWED" if found.allowed else f"DENIED: {found.refusal}", "Via:"]
-    # The deciding lines first is what people look for; all of them are told, since the others are why not.
-    told += [f"  {'*' if decided else ' '} {text}" for text, decided in found.trace]
-    return lines(told)
 
 
 async def _unlock(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -181,15 +161,7 @@ async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
 COMMANDS: Final[Mapping[str, Verb]] = {
     verb.name: verb
     for verb in (
-        Verb(
-            "can",
-            "",
-            "ACTOR " + "|".join(Act) + " OWNER [FOLDER]",
-            "would it be allowed now, and why; ends with 0 for ALLOWED, 1 for DENIED",
-            3,
-            4,
-            _can,
-        ),
+        *EXPLAIN,
         Verb("unlock", "", "ACCOUNT", "ends a lockout and forgets the failed logins", 1, 1, _unlock),
         Verb(
             "queue",

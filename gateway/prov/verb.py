@@ -2,22 +2,33 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.prov.answer import Answer, Usage
 from gateway.sessions import SessionRow
+from gateway.why import Reasons
 from store.model import Verifiers
 
 
 class Desk:
-    """What verbs work with. `sessions`: those that are open in this process."""
+    """What verbs work with. `sessions`: those that are open in this process; `scratch`: a store of its own, with all that policy reads
+    of this one, in which changes can be tried."""
 
-    def __init__(self, directory: Directory, explain: Explain, sessions: Callable[[], Sequence[SessionRow]]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        explain: Explain,
+        sessions: Callable[[], Sequence[SessionRow]],
+        scratch: Callable[[], AbstractAsyncContextManager["Desk"]] | None = None,
+    ) -> None:
         self.directory = directory
         self.explain = explain
+        self.reasons = Reasons(directory.store)
         self.sessions = sessions
+        self.scratch = scratch
         self._ahead: dict[str, list[asyncio.Task[Verifiers]]] = {}
 
     def prepare(self, password: str) -> "asyncio.Task[Verifiers]":
@@ -55,7 +66,8 @@ Run = Callable[[Desk, Sequence[str]], Awaitable[Answer]]
 class Verb:
     """One row of the table. `arguments`: as the usage shows them; `least` and `most` (None: any) count them, options included.
 
-    `password`: which argument is one, so that it can be hashed while earlier lines are done.
+    `password`: which argument is one, so that it can be hashed while earlier lines are done. `files`: options that name a file, whose
+    text the command line puts in its place, for a server may run elsewhere.
     """
 
     name: str
@@ -66,6 +78,7 @@ class Verb:
     most: int | None
     run: Run
     password: int | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -11,6 +11,7 @@ from gateway.folders import Folders
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.arguments import words
 from gateway.prov.run import Ended, Progress, Request, Said, run
+from gateway.prov.supposing import scratch_of
 from gateway.prov.verb import Desk
 from gateway.seals import Seals
 from gateway.sessions import SessionRow
@@ -103,7 +104,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
     directory = Directory(store, folders, passwords.verifiers, seals=Seals(data, clock))
-    desk = Desk(directory, Explain(store, folders), lambda: sessions)
+    desk = Desk(directory, Explain(store), lambda: sessions, scratch_of("sqlite:///{data}/procura.db", data))
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)
     finally:
