@@ -23,6 +23,7 @@ from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
+from gateway.digests import Digests
 from gateway.directory.service import Directory
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
@@ -138,7 +139,7 @@ class App:
         self.directory = Directory(
             store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names, Seals(settings.data)
         )
-        self.housekeeping = Housekeeping(store, files, self.directory.trail.seal)
+        self.housekeeping = Housekeeping(store, files, self.directory.trail.seal, Digests(store, self.delivery).round)
         self.explain = Explain(store)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows, scratch_of(settings.store_url, settings.data))
 

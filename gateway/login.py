@@ -18,7 +18,7 @@ from gateway.refusal import Refused, until
 from gateway.sasl.bearer import Hints
 from gateway.sasl.exchange import BearerToken, Claim, Credentials, ScramProof
 from gateway.sasl.scram import is_proved
-from gateway.sending import may_send
+from gateway.sending import may_log_in_as
 from gateway.sessions import Confirmed
 from gateway.sources import FailingSources, network_of
 from gateway.tokens import Bearer, Untrusted
@@ -425,7 +425,7 @@ class Login:
             actor_address=str(row.address),
             principal=None if owner is None else owner.id,
             principal_address="" if owner is None else str(owner.address),
-            right=SendRight.LOGIN_AS,
+            right=SendRight.LOGIN_AS if decision.deciding is None else decision.deciding.right or SendRight.LOGIN_AS,
             because=decision.because,
             protocol=peer.protocol,
             source=peer.address,
@@ -440,7 +440,7 @@ class Login:
         standing = await snapshot.ask(lists.standing, actor)
         if standing is None:
             return Decision(Refuse(Reason.AUTHORIZATION_REFUSED))
-        return await may_send(snapshot, standing, owner, SendRight.LOGIN_AS)
+        return await snapshot.ask(may_log_in_as, standing, owner)
 
 
 @dataclass(frozen=True, slots=True)

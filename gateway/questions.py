@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.folders.standpoint import NOBODY, Standpoint, look_by_path, standpoint
-from gateway.sending import send_right_as
+from gateway.sending import may_log_in_as, send_right_as
 from policy.decision import Decision, Step, step
 from policy.folders import FolderOp, SpecialUse
 from policy.grantees import Grantee, GranteeKind
@@ -17,13 +17,17 @@ from policy.login import FOREVER, lockout_end
 from policy.reasons import Defer, Reason, Refuse
 from policy.rights import Right, spell_letters
 from policy.status import login_after_password, owner_sending
-from store import accounts, addresses, folders, grants, lists, login
+from store import accounts, addresses, breakglass, folders, grants, lists, login
 from store.addresses import ObjectKind, Resolved
 from store.model import AccountRow
 from store.port import Tx
 
 CANDIDATES: Final = 200_000
 """Accounts that are asked about for one question; sites are smaller."""
+
+
+WINDOWS: Final = 10_000
+"""Break-glass windows among which open ones are looked for: they last a day at most."""
 
 
 class Act(StrEnum):
@@ -120,7 +124,7 @@ def judge(tx: Tx, actor: AccountId, question: Question, supposed: Supposed = NOT
     found = target_of(tx, question)
     if standing is None or found is None:
         return None
-    judged = [send_right_as(tx, standing, found, right, supposed.grants) for right in question.rights]
+    judged = [_judge_right(tx, standing, found, right, supposed) for right in question.rights]
     held = next((one for one in judged if one.allowed), None)
     if held is None:
         return Decision(judged[0].refusal, tuple(one for decision in judged for one in decision.trace), judged[0].valid_until)
@@ -132,6 +136,12 @@ def judge(tx: Tx, actor: AccountId, question: Question, supposed: Supposed = NOT
         return held if barred is None else without(held, barred, f"but {owner.address} is {owner.status}: nobody logs in as it")
     withheld = owner_sending(owner.status, owner.values.delegation_when_locked)
     return held if withheld is None else without(held, withheld, f"but {owner.address} is {owner.status}: nobody sends in its name")
+
+
+def _judge_right(tx: Tx, standing: Standing, found: Resolved, right: SendRight, supposed: Supposed) -> Decision:
+    if right is SendRight.LOGIN_AS:
+        return may_log_in_as(tx, standing, AccountId(found.id), supposed.grants)
+    return send_right_as(tx, standing, found, right, supposed.grants)
 
 
 def target_of(tx: Tx, question: Question) -> Resolved | None:
@@ -229,6 +239,9 @@ def _candidates(tx: Tx, question: Question) -> Iterable[AccountId]:
     for right in question.rights:
         there = grants.send_grants_on(tx, question.principal, right)
         grantees += [one.grantee for one in there]
+        if right is SendRight.LOGIN_AS:
+            windows = breakglass.newest(tx, WINDOWS)
+            grantees += [Grantee(GranteeKind.ACCOUNT, one.administrator) for one in windows if one.account == question.principal]
         if right is SendRight.SEND_TO_LIST and not there:
             grantees.append(Grantee(GranteeKind.ALL))
     seen: dict[AccountId, None] = {}

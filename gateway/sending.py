@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from policy.breakglass import judge_break_glass
 from policy.decision import Decision
-from policy.grants import SendGrant, SendRight, Standing, judge_send_right
+from policy.grants import SendGrant, SendRight, Standing, earliest, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
-from store import accounts, addresses, domains, grants, lists
+from store import accounts, addresses, breakglass, domains, grants, lists
 from store.addresses import ObjectKind, Resolved
 from store.model import AccountRow, DomainRow
 from store.port import Snapshot, Tx
@@ -38,6 +39,18 @@ def send_right(tx: Tx, standing: Standing, target: int, right: SendRight, suppos
     """The same within one transaction. `supposing`: what would be granted, made of what is."""
     granted = grants.send_grants_on(tx, target, right)
     return judge_send_right(standing, target, right, granted if supposing is None else supposing(granted), tx.now)
+
+
+def may_log_in_as(tx: Tx, standing: Standing, target: AccountId, supposing: Supposing | None = None) -> Decision:
+    """May this actor log in as another account (delegation.md section 10)? By loginAs, else by a break-glass window that is open."""
+    decision = send_right(tx, standing, target, SendRight.LOGIN_AS, supposing)
+    if decision.allowed:
+        return decision
+    opened = judge_break_glass(standing.account, target, breakglass.open_windows(tx, target, standing.account), tx.now)
+    if not opened.allowed:
+        return decision
+    earlier = (replace(one, decided=False) for one in decision.trace)
+    return Decision(None, (*earlier, *opened.trace), earliest((decision.valid_until, opened.valid_until)))
 
 
 async def may_send_as_address(snapshot: Snapshot, standing: Standing, found: Resolved, right: SendRight) -> Decision:
@@ -109,7 +122,7 @@ async def _acting(snapshot: Snapshot, actor: Actor) -> Decision | Refuse | None:
         return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
     if login_after_password(person.status) is not None:
         return Refuse(Reason.SESSION_ENDED, f"account is {person.status}")
-    decision = await may_send(snapshot, standing, actor.account, SendRight.LOGIN_AS)
+    decision = await snapshot.ask(may_log_in_as, standing, actor.account)
     return decision if decision.allowed else Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended")
 
 

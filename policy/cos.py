@@ -38,6 +38,13 @@ class UnauthorisedFrom(StrEnum):
     REWRITE = "rewrite"
 
 
+class DelegationDigest(StrEnum):
+    """How often an owner is told by mail what others did in the own mailbox."""
+
+    WEEKLY = "weekly"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceValues:
     """The resolved values of one account: its own, else its class of service's, else these defaults.
@@ -63,6 +70,7 @@ class ServiceValues:
     quota_warn_percent: int = 90
     quota_warn_interval: int = 86400
     quota_warn_message: str = ""
+    delegation_digest: DelegationDigest = DelegationDigest.WEEKLY
 
 
 DEFAULTS = ServiceValues()
@@ -167,6 +175,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("quota_warn_percent", "quotaWarnPercent", ("zimbraQuotaWarnPercent",), _percent),
     Attribute("quota_warn_interval", "quotaWarnInterval", ("zimbraQuotaWarnInterval",), _duration),
     Attribute("quota_warn_message", "quotaWarnMessage", ("zimbraQuotaWarnMessage",), _words),
+    Attribute("delegation_digest", "delegationDigest", (), _choice(DelegationDigest)),
 )
 
 BY_NAME: Mapping[str, Attribute] = MappingProxyType(

@@ -89,6 +89,7 @@ class Filter:
     right: str | None = None
     refused: bool = False
     event: str | None = None
+    after: int = 0
     before: int | None = None
     limit: int = 200
 
@@ -242,6 +243,7 @@ def _matching(tx: Tx, statement: str, wanted: Filter) -> Sequence[AuditRow]:
         right=None if wanted.right is None else wanted.right.lower(),
         refused=int(wanted.refused),
         event=wanted.event,
+        after=wanted.after,
         before=_or_end(wanted.before),
         limit=wanted.limit,
     )

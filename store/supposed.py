@@ -30,6 +30,7 @@ COPIED: Final = (
     "login_failure",
     "lockout",
     "known_source",
+    "break_glass",
 )
 """Tables of which policy reads something. Named one by one: what is added later may be a secret."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 
 from gateway.directory.accounts import Accounts
+from gateway.directory.breakglass import BreakGlass, Notice
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
 from gateway.directory.mailboxes import Mailboxes
@@ -21,8 +22,8 @@ from store.port import Store
 
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains;
-    `seals`: under what the record of decisions is signed. Every change is on record as the operator's."""
+    those in which this server writes besides its domains; `seals`: under what the record of decisions is signed; `notice`: how owners
+    are told by mail. Every change is on record as the operator's."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Directory:
         texts: TextRecords | None = None,
         names: Collection[str] = (),
         seals: Seals | None = None,
+        notice: Notice | None = None,
     ) -> None:
         records = Records(store)
         self.store = store
@@ -43,6 +45,7 @@ class Directory:
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
+        self.break_glass = BreakGlass(store, records, notice)
         self.trail = Trail(store, seals)
 
     async def now(self) -> int:

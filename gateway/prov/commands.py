@@ -6,6 +6,7 @@ from typing import Any, Final
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.audit_verbs import VERB as AUDIT
+from gateway.prov.break_glass_verbs import VERB as BREAK_GLASS
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.verb import Desk, Verb
@@ -175,6 +176,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         DKIM,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         AUDIT,
+        BREAK_GLASS,
     )
 }
 """By name."""

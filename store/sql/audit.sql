@@ -23,7 +23,7 @@ FROM audit WHERE number > :after ORDER BY number LIMIT :limit;
 -- of_owner
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
-FROM audit WHERE principal = :owner AND number < :before
+FROM audit WHERE principal = :owner AND number > :after AND number < :before
     AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
     AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
     AND (:event IS NULL OR event = :event)
@@ -32,7 +32,7 @@ ORDER BY number DESC LIMIT :limit;
 -- about
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
-FROM audit WHERE (principal = :owner OR (actor = :owner AND person IS NOT NULL)) AND number < :before
+FROM audit WHERE (principal = :owner OR (actor = :owner AND person IS NOT NULL)) AND number > :after AND number < :before
     AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
     AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
     AND (:event IS NULL OR event = :event)
@@ -41,7 +41,7 @@ ORDER BY number DESC LIMIT :limit;
 -- of_actor
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
-FROM audit WHERE actor = :actor AND number < :before
+FROM audit WHERE actor = :actor AND number > :after AND number < :before
     AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
     AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
     AND (:event IS NULL OR event = :event)
@@ -50,7 +50,7 @@ ORDER BY number DESC LIMIT :limit;
 -- newest
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
-FROM audit WHERE number < :before
+FROM audit WHERE number > :after AND number < :before
     AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
     AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
     AND (:event IS NULL OR event = :event)
