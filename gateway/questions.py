@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.folders.standpoint import NOBODY, Standpoint, look_by_path, standpoint
+from gateway.rates import reached_first, too_much
 from gateway.sending import may_log_in_as, send_right_as
 from policy.decision import Decision, Step, step
 from policy.folders import FolderOp, SpecialUse
@@ -14,13 +15,16 @@ from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, Level, SendGrant, SendRight, Standing
 from policy.identity import AccountId, Address
 from policy.login import FOREVER, lockout_end
+from policy.rates import limits
 from policy.reasons import Defer, Reason, Refuse
 from policy.rights import Right, spell_letters
 from policy.status import login_after_password, owner_sending
-from store import accounts, addresses, breakglass, folders, grants, lists, login
+from store import accounts, addresses, breakglass, folders, freezes, grants, lists, login
 from store.addresses import ObjectKind, Resolved
+from store.freezes import Side
 from store.model import AccountRow
 from store.port import Tx
+from store.rates import Counts, used
 
 CANDIDATES: Final = 200_000
 """Accounts that are asked about for one question; sites are smaller."""
@@ -67,6 +71,8 @@ RIGHTS: Final[Mapping[Act, SendRight]] = MappingProxyType(
         Act.LOGIN_AS: SendRight.LOGIN_AS,
     }
 )
+_SENDING: Final = frozenset({SendRight.SEND_AS, SendRight.SEND_ON_BEHALF_OF})
+_FROZEN: Final = {Side.PRINCIPAL: Reason.PRINCIPAL_FROZEN, Side.ACTOR: Reason.ACTOR_FROZEN}
 assert OPERATIONS.keys() | RIGHTS.keys() == set(Act)
 
 
@@ -128,14 +134,55 @@ def judge(tx: Tx, actor: AccountId, question: Question, supposed: Supposed = NOT
     held = next((one for one in judged if one.allowed), None)
     if held is None:
         return Decision(judged[0].refusal, tuple(one for decision in judged for one in decision.trace), judged[0].valid_until)
-    owner = accounts.by_id(tx, AccountId(found.id)) if found.kind is ObjectKind.ACCOUNT else None
-    if owner is None or owner.id == actor:
+    if found.id == actor:
         return held
-    if SendRight.LOGIN_AS in question.rights:
+    owner = accounts.by_id(tx, AccountId(found.id)) if found.kind is ObjectKind.ACCOUNT else None
+    if SendRight.LOGIN_AS in question.rights and owner is not None:
         barred = login_after_password(owner.status)
         return held if barred is None else without(held, barred, f"but {owner.address} is {owner.status}: nobody logs in as it")
-    withheld = owner_sending(owner.status, owner.values.delegation_when_locked)
-    return held if withheld is None else without(held, withheld, f"but {owner.address} is {owner.status}: nobody sends in its name")
+    if _SENDING.isdisjoint(question.rights):
+        return held
+    held = _within_limits(tx, _stopped(tx, held, actor, found.id), actor, found, owner)
+    withheld = None if owner is None else owner_sending(owner.status, owner.values.delegation_when_locked)
+    if withheld is None or owner is None:
+        return held
+    return without(held, withheld, f"but {owner.address} is {owner.status}: nobody sends in its name")
+
+
+def _stopped(tx: Tx, decision: Decision, actor: AccountId, principal: int) -> Decision:
+    """The kill switches, for what is sent in another's name."""
+    if principal == actor or not decision.allowed:
+        return decision
+    for side, number in ((Side.PRINCIPAL, principal), (Side.ACTOR, int(actor))):
+        frozen = freezes.one(tx, number, side)
+        who = addresses.primary(tx, number)
+        if frozen is not None and who is not None:
+            told = f"{who.address} is frozen as {side}"
+            return without(decision, Refuse(_FROZEN[side], told), f"but {told}{f' ({frozen.note})' if frozen.note else ''}")
+    return decision
+
+
+def _within_limits(tx: Tx, decision: Decision, actor: AccountId, found: Resolved, owner: AccountRow | None) -> Decision:
+    """What is left of the limits now, and how long it would wait."""
+    row = accounts.by_id(tx, actor)
+    if not decision.allowed or row is None:
+        return decision
+    values = (owner or row).values
+    pair = (found.id, values.delegated_send_rate, values.delegated_send_recipient_rate)
+    counting = limits(row.id, (row.values.send_rate, row.values.send_recipient_rate), (pair,))
+    why = reached_first(tx, counting)
+    if why is not None:
+        refusal = too_much(why, found.address if why.limit.principal else None)
+        return without(decision, refusal, f"but {refusal.detail}")
+    told = [
+        step(f"{used(tx, one, counts)} of {rate} {counts} {'in this name' if one.principal else 'in any name'}")
+        for one in counting
+        for counts, rate in ((Counts.MESSAGES, one.messages), (Counts.RECIPIENTS, one.recipients))
+        if rate
+    ]
+    waits = values.undo_window if decision.undo_window is None else decision.undo_window
+    told += [step(f"it waits {waits} s, and can be recalled so long")] if waits else []
+    return replace(decision, trace=(*decision.trace, *told))
 
 
 def _judge_right(tx: Tx, standing: Standing, found: Resolved, right: SendRight, supposed: Supposed) -> Decision:
@@ -161,6 +208,8 @@ def _judge_folder(tx: Tx, actor: AccountId, question: Question, supposed: Suppos
             decision = stand.judge_grant(question.gives, Right.NONE, tx.now)
         if not decision.allowed:
             break
+    if decision is not None and FolderOp.ACCEPT in question.operations:
+        decision = _stopped(tx, decision, actor, question.principal)
     return decision
 
 

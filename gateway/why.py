@@ -249,7 +249,8 @@ def _line(*some: str) -> str:
 
 
 def _granted(kind: str, on: str, to: str, one: SendGrant) -> str:
-    return _line("grantRight", kind, on, "usr", to, f"{'-' if one.deny else ''}{one.right}", *_times(one))
+    waits = [] if one.undo_window is None else [f"--undo-window={one.undo_window}s"]
+    return _line("grantRight", kind, on, "usr", to, f"{'-' if one.deny else ''}{one.right}", *_times(one), *waits)
 
 
 def _entered(on: str, path: str, to: str, one: FolderEntry) -> str:

@@ -31,6 +31,8 @@ COPIED: Final = (
     "lockout",
     "known_source",
     "break_glass",
+    "freeze",
+    "sent",
 )
 """Tables of which policy reads something. Named one by one: what is added later may be a secret."""
 

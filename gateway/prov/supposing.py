@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from gateway.delivery import Delivery, DeliveryRules
 from gateway.directory.faults import Code, Fault
 from gateway.directory.service import Directory
 from gateway.explain import Explain
@@ -54,9 +55,11 @@ def scratch_of(url: str, data: Path) -> Callable[[], AbstractAsyncContextManager
             into = Path(tempfile.mkdtemp(prefix=PREFIX, dir=data))
             try:
                 store = await supposed(url, data, into)
-                folders = Folders(store, Files(into / "messages"))
+                files = Files(into / "messages")
+                folders = Folders(store, files)
+                delivery = Delivery(store, files, DeliveryRules("supposed.invalid", relays=False, hops=50, quota_rejects=False, lifetime=1))
                 try:
-                    yield Desk(Directory(store, folders, _no_password), Explain(store), lambda: ())
+                    yield Desk(Directory(store, folders, _no_password, delivery), Explain(store), lambda: ())
                 finally:
                     await folders.close()
                     await store.close()
