@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, ParamSpec, TypeVar
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
-from gateway.directory.records import OPERATOR
+from gateway.directory.records import OPERATOR, Records
 from gateway.exported import KEY_CHANGED, Proof, Trust, line_of_head, line_of_record, lines_of_keys
 from gateway.seals import BadSeal, Seals, read_head, read_key, spell_key
 from policy.identity import AccountId
+from policy.roles import Operation
 from store import audit
 from store.audit import AuditEntry, AuditRow, Broken, Filter, Head, KeepHead, PublicKey, RecordAudit, SignedHead
 from store.errors import StoreError
@@ -23,11 +25,15 @@ PAGE: Final = 500
 """Records that an export reads in one snapshot."""
 
 
+_VIEW: Final = Matter(Operation.VIEW_AUDIT)
+
+
 class Trail:
     """Every method raises Fault, and nothing else that is expected. `seals` None: heads are not signed here."""
 
-    def __init__(self, store: Store, seals: Seals | None = None) -> None:
+    def __init__(self, store: Store, records: Records, seals: Seals | None = None) -> None:
         self._store = store
+        self._records = records
         self._seals = seals
 
     async def verify(self, kept: Sequence[str] = (), keys: Sequence[str] = ()) -> Proof:
@@ -40,6 +46,7 @@ class Trail:
             raise Fault(Code.INVALID_REQUEST, bad) from None
         expected = [one.head if isinstance(one, SignedHead) else one for one in heads]
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _VIEW)
             end = await snapshot.ask(audit.head)
             broken = await snapshot.work(audit.verify, expected)
             known = await snapshot.work(audit.keys)
@@ -79,10 +86,18 @@ class Trail:
 
     async def key(self) -> PublicKey:
         """With which heads are signed now."""
+        await self.allow()
         return await self._with_key(self._sealing().public)
+
+    async def allow(self) -> None:
+        """Raises Fault for who may not read the record of everybody."""
+        async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _VIEW)
 
     async def change_key(self) -> PublicKey:
         """Begins to sign with a new key. The old one signs the record that names the new one, so that who trusts it can trust on."""
+        if not self._records.authority.is_operator:
+            raise Fault(Code.PERM_DENIED, "only the operator of the machine changes the key")
         seals = self._sealing()
         old = await self._with_key(seals.public)
         new = await self._with_key(seals.prepare)
@@ -118,6 +133,7 @@ class Trail:
     ) -> Sequence[AuditRow]:
         """Newest first, what all of these match. Times in microseconds."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _VIEW)
             if decision is not None:
                 return await snapshot.work(audit.by_decision, decision, limit)
             ids: list[int | None] = []
@@ -132,13 +148,15 @@ class Trail:
     async def about(
         self, owner: AccountId, limit: int = 200, *, since: int | None = None, until: int | None = None, before: int | None = None
     ) -> Sequence[AuditRow]:
-        """What an owner may read of it (delegation.md section 11): what others did with the own mailbox, or as that account."""
+        """What an owner may read of it (delegation.md section 11): what others did with the own mailbox, or as that account. Who
+        asks is for the caller to know."""
         async with self._store.snapshot() as snapshot:
             return await snapshot.work(audit.about, Filter(owner=owner, since=since, until=until, before=before, limit=limit))
 
     async def export(self) -> AsyncIterator[str]:
         """Lines for `gateway.exported.prove`: keys, records, signed heads behind the records they are about. Ends with a head that is
         signed now. Between two pages the store is not held."""
+        await self.allow()
         sealed = None if self._seals is None else await self.seal()
         async with self._store.snapshot() as snapshot:
             end = await snapshot.ask(audit.head)

@@ -23,6 +23,7 @@ async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
             read = options(rest, valued=("--key",))
             return told_proof(await desk.directory.trail.verify(read.rest, [read.values["--key"]] if "--key" in read.values else []))
         case "head" if not rest:
+            await desk.directory.trail.allow()
             signed = await desk.directory.trail.seal()
             if signed is None:
                 return Answer("nothing is on record yet\n", None)

@@ -13,7 +13,9 @@ from gateway.prov.break_glass_verbs import VERB as BREAK_GLASS
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.list_commands import LIST
+from gateway.prov.role_verbs import ROLES
 from gateway.prov.verb import Desk, Run, Verb
+from policy.roles import Operation
 from store.model import Heap, QueueId, QueueRow, QueueState
 
 LISTED: Final = 10_000
@@ -199,6 +201,7 @@ def _freezing(side: Side) -> Run:
 
 
 async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.allow(await desk.directory.concerning(Operation.VIEW_SESSIONS, *arguments))
     rows = [row for row in desk.sessions() if not arguments or arguments[0].lower() in (row.account.lower(), row.acting.lower())]
     data = [
         {
@@ -256,6 +259,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _freezing(Side.ACTOR),
         ),
         DKIM,
+        ROLES,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         AUDIT,
         BREAK_GLASS,

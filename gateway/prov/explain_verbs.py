@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gateway.directory.authority import Matter
 from gateway.explain import Able, Act, Explained, Reached
 from gateway.prov.answer import Answer, Usage, lines, moment
 from gateway.prov.arguments import options
@@ -12,6 +13,7 @@ from gateway.prov.supposing import supposing
 from gateway.prov.verb import Desk, Verb
 from gateway.questions import OPERATIONS
 from gateway.why import Suggestion, Why
+from policy.roles import Operation
 
 _SUPPOSING: Final = "[--at TIME] [--with FILE]"
 _VALUED: Final = ("--at", "--with")
@@ -27,6 +29,7 @@ def _act(word: str) -> Act:
 async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
     read = options(arguments, valued=_VALUED)
     if len(read.rest) == 1:
+        await _allow_all(desk)
         async with supposing(desk, read.values.get("--at"), read.values.get("--with")) as explain:
             stopped = await explain.cannot_act(read.rest[0])
             found = await explain.all_of(read.rest[0])
@@ -37,9 +40,18 @@ async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
     act = _act(word)
     if folder and act not in OPERATIONS:
         raise Usage(f"{act} is not about a folder")
+    await desk.allow(await desk.directory.concerning(Operation.EXPLAIN, actor, owner), owner)
+    if "--with" in read.values:
+        await _allow_all(desk)
     async with supposing(desk, read.values.get("--at"), read.values.get("--with")) as explain:
         verdict = await explain.can(actor, act, owner, folder[0] if folder else None)
     return Answer(_told(verdict), verdict_data(verdict), denied=not verdict.allowed)
+
+
+async def _allow_all(desk: Desk) -> None:
+    """What tells of everybody, wherever they are: only who may read the whole record. Raises Fault."""
+    for operation in (Operation.VIEW_AUDIT, Operation.EXPLAIN):
+        await desk.allow(Matter(operation))
 
 
 def _told(found: Explained) -> str:
@@ -79,6 +91,7 @@ async def _who_can(desk: Desk, arguments: Sequence[str]) -> Answer:
     limit = read.values.get("--limit", "1000")
     if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= 100_000):
         raise Usage("--limit takes a number up to 100000")
+    await _allow_all(desk)
     async with supposing(desk, read.values.get("--at"), read.values.get("--with")) as explain:
         found, more = await explain.who_can(act, owner, folder[0] if folder else None, int(limit))
     told = [f"{one.account}; via {_via(one.why)}" for one in found] or ["nobody"]
@@ -91,6 +104,7 @@ def _able_data(one: Able) -> dict[str, Any]:
 
 
 async def _why(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await _allow_all(desk)
     found = await desk.reasons.why(arguments[0])
     return Answer("\n".join(_told_why(one) for one in found), [_why_data(one) for one in found])
 
