@@ -23,6 +23,7 @@ from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
+from gateway.digests import Digests
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.exchangers import ExchangerRules, Exchangers
@@ -49,6 +50,7 @@ from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
 from gateway.policies import Policies, PolicyRules
+from gateway.prov.supposing import scratch_of, sweep
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
@@ -56,6 +58,7 @@ from gateway.recalls import Recalls
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.resolver import Resolver
+from gateway.seals import Seals
 from gateway.sessions import Sessions
 from gateway.signing import Signing, SigningRules
 from gateway.smtp.engine import HardenedSMTP
@@ -142,7 +145,6 @@ class App:
         self.list_chores = ListChores(store, self.delivery)
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
-        self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
         premises = Premises(
@@ -154,9 +156,12 @@ class App:
             delivery=self.delivery,
         )
         texts = TextRecords(resolvers, cached=False)
-        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.delivery, premises, texts, names, self.recalls)
-        self.explain = Explain(store, self.folders)
-        self.desk = Desk(self.directory, self.explain, self.sessions.rows)
+        self.directory = Directory(
+            store, self.folders, self.passwords.verifiers, self.delivery, premises, texts, names, self.recalls, Seals(settings.data)
+        )
+        self.housekeeping = Housekeeping(store, files, self.directory.trail.seal, Digests(store, self.delivery).round)
+        self.explain = Explain(store)
+        self.desk = Desk(self.directory, self.explain, self.sessions.rows, scratch_of(settings.store_url, settings.data))
 
     def _is_exempt(self, address: str) -> bool:
         if not address:
@@ -175,6 +180,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
     store = await connect(settings.store_url, settings.data)
     try:
+        sweep(settings.data)
         app = App(settings, store, Files(settings.data / "messages"))
         try:
             yield app

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -22,17 +22,24 @@ from config.logs import configuration
 from config.settings import Settings, names
 from config.sources import Loaded, SettingsError, load
 from gateway.control import Broken, NobodyThere, ask
+from gateway.exported import LINE as LONGEST
+from gateway.exported import prove
 from gateway.prov import verbs
-from gateway.prov.answer import Usage
+from gateway.prov.answer import Answer, Usage
 from gateway.prov.arguments import moment as read_moment
+from gateway.prov.arguments import options
+from gateway.prov.audit_verbs import told_proof
 from gateway.prov.commands import COMMANDS
 from gateway.prov.run import Advanced, Ended, Event, Progress, Request, Said, run
+from gateway.seals import BadSeal, read_head, read_key
 from store.errors import InUse, StoreError
 
 FAILED: Final = 1
 MISUSED: Final = 2
 PATIENCE: Final = 15.0
 """Seconds to wait for another command line that has the store, or for a server that is just starting."""
+MOST_TEXT: Final = 128 * 1024
+"""Octets of a file that is sent as one argument: escaped, it has to fit into a line of the control socket."""
 FEED: Final = 64
 """Lines of a batch that are read before somebody takes them."""
 
@@ -127,7 +134,7 @@ def _settings_of(arguments: Sequence[str]) -> _Typed:
             typed.rest.append(one)
             if not one.startswith("-"):
                 positional += 1
-            elif one in ("-f", "--file", "--ready-file") and waiting:
+            elif one in ("-f", "--file", "--ready-file", "--with") and waiting:
                 typed.rest.append(waiting.pop(0))
             if positional == 2 and typed.rest and "prov" in typed.rest[:1]:
                 break
@@ -329,11 +336,52 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
     if "-h" in rest or "--help" in rest:
         print(f"usage: procura {verb.name} [--json] {verb.arguments}\n    {verb.purpose}")
         return 0
-    options = {"--json"} if verb.long is None else {"--json", "--progress"}
-    typed_arguments = [one for one in rest if one not in options]
-    arguments = typed_arguments if verb.local is None else verb.local(typed_arguments, Path.cwd())
-    request = Request(command, tuple(arguments), "--json" in rest, progress="--progress" in rest, acting=typed.acting)
+    flags = {"--json"} if verb.long is None else {"--json", "--progress"}
+    plain = tuple(one for one in rest if one not in flags)
+    if command == "audit" and plain[:1] == ("verify",) and any(one.partition("=")[0] == "--file" for one in plain):
+        # A file is proved by whoever has it: neither settings nor a server are needed, and nothing of theirs is believed.
+        answer = _prove(plain[1:])
+        sys.stdout.write(answer.spelled("--json" in rest))
+        return FAILED if answer.denied else 0
+    arguments = plain if verb.local is None else verb.local(plain, Path.cwd())
+    request = Request(
+        command, tuple(_with_files(arguments, verb.files)), "--json" in rest, progress="--progress" in rest, acting=typed.acting
+    )
     return _ask(_load(typed).settings, request, None)
+
+
+def _with_files(arguments: Sequence[str], files: Collection[str]) -> Iterator[str]:
+    """The text of a file in the place of its name; `-` is standard input. Raises Usage, OSError."""
+    waiting = list(arguments)
+    while waiting:
+        one = waiting.pop(0)
+        name, equals, value = one.partition("=")
+        yield one if name not in files else name
+        if name not in files:
+            continue
+        if not equals and not waiting:
+            raise Usage(f"{name} needs a file, or - for standard input")
+        value = value if equals else waiting.pop(0)
+        with contextlib.ExitStack() as open_files:
+            source = sys.stdin.buffer if value == "-" else open_files.enter_context(Path(value).open("rb"))
+            octets = source.read(MOST_TEXT + 1)
+        if len(octets) > MOST_TEXT:
+            raise Usage(f"{value} is larger than {MOST_TEXT} octets")
+        yield octets.decode("utf-8", "surrogateescape")
+
+
+def _prove(arguments: Sequence[str]) -> Answer:
+    """Raises Usage, OSError."""
+    read = options(arguments, valued=("--file", "--key"))
+    try:
+        keys = [read_key(read.values["--key"])] if "--key" in read.values else None
+        kept = [read_head(one) for one in read.rest]
+    except BadSeal as bad:
+        raise Usage(str(bad)) from None
+    with contextlib.ExitStack() as open_files:
+        name = read.values["--file"]
+        source = sys.stdin.buffer if name == "-" else open_files.enter_context(Path(name).open("rb"))
+        return told_proof(prove(iter(lambda: source.readline(LONGEST), b""), keys, kept))
 
 
 # --- asking a running server, or doing it here

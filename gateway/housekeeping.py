@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from store import blobs, changes, deleted
@@ -26,22 +27,24 @@ FILE_AGE: Final = 3600 * 1_000_000
 
 
 class Housekeeping:
-    """`run` is a task of the application; what fails is logged and done an hour later."""
+    """`run` is a task of the application; what fails is logged and done an hour later. `besides`: what else is due once an hour."""
 
-    def __init__(self, store: Store, files: Files) -> None:
+    def __init__(self, store: Store, files: Files, *besides: Callable[[], Awaitable[object]]) -> None:
         self._store = store
         self._files = files
+        self._besides = besides
         self._orphans: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Until it is cancelled; begins with a round."""
         while True:
-            try:
-                await self.round()
-            except (StoreError, OSError) as fault:
-                log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
-            except Exception:
-                log.exception("housekeeping failed")
+            for due in (self.round, *self._besides):
+                try:
+                    await due()
+                except (StoreError, OSError) as fault:
+                    log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
+                except Exception:
+                    log.exception("housekeeping failed")
             await asyncio.sleep(EVERY)
 
     async def round(self) -> None:

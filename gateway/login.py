@@ -8,7 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from gateway.issuer import Issuer
@@ -18,11 +18,12 @@ from gateway.refusal import Refused, until
 from gateway.sasl.bearer import Hints
 from gateway.sasl.exchange import BearerToken, Claim, Credentials, ScramProof
 from gateway.sasl.scram import is_proved
-from gateway.sending import may_send
+from gateway.sending import may_log_in_as
 from gateway.sessions import Confirmed
 from gateway.sources import FailingSources, network_of
 from gateway.tokens import Bearer, Untrusted
-from policy.decision import Decision
+from gateway.trace import spell_trace
+from policy.decision import Decision, step
 from policy.grants import SendRight
 from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.login import Admit, Failure, FailureHistory, is_locked_out, judge_login
@@ -410,7 +411,11 @@ class Login:
             if owner is not None and owner.id == row.id:
                 return actor
             decision = await self._may_log_in_as(snapshot, row.id, _NOBODY if owner is None else owner.id)
-            allowed = owner is not None and decision.allowed and login_after_password(owner.status) is None
+            barred = None if owner is None else login_after_password(owner.status)
+            if owner is not None and barred is not None and decision.allowed:
+                words = f"granted, but the status of the account, {owner.status}, lets nobody log in"
+                decision = Decision(barred, (*(replace(one, decided=False) for one in decision.trace), step(words, decided=True)))
+            allowed = owner is not None and decision.allowed
         number = f"d-{secrets.token_hex(4)}"
         entry = AuditEntry(
             decision=number,
@@ -420,10 +425,11 @@ class Login:
             actor_address=str(row.address),
             principal=None if owner is None else owner.id,
             principal_address="" if owner is None else str(owner.address),
-            right=SendRight.LOGIN_AS,
+            right=SendRight.LOGIN_AS if decision.deciding is None else decision.deciding.right or SendRight.LOGIN_AS,
             because=decision.because,
             protocol=peer.protocol,
             source=peer.address,
+            trace=spell_trace(decision),
         )
         await self._done(RecordAudit((entry,)))
         if owner is None or not allowed:
@@ -434,7 +440,7 @@ class Login:
         standing = await snapshot.ask(lists.standing, actor)
         if standing is None:
             return Decision(Refuse(Reason.AUTHORIZATION_REFUSED))
-        return await may_send(snapshot, standing, owner, SendRight.LOGIN_AS)
+        return await snapshot.ask(may_log_in_as, standing, owner)
 
 
 @dataclass(frozen=True, slots=True)

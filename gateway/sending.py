@@ -1,20 +1,23 @@
 """In whose name may this actor send? The facts for the judgement of MAIL FROM, From and Sender, from one snapshot."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from policy.breakglass import judge_break_glass
 from policy.cos import ServiceValues
 from policy.decision import Decision
-from policy.grants import SendRight, Standing, judge_send_right
+from policy.grants import SendGrant, SendRight, Standing, earliest, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
-from store import accounts, addresses, domains, freezes, grants, lists
+from store import accounts, addresses, breakglass, domains, freezes, grants, lists
 from store.addresses import ObjectKind, Resolved
 from store.freezes import Side
 from store.model import AccountRow, DomainRow
-from store.port import Snapshot
+from store.port import Snapshot, Tx
+
+Supposing = Callable[[Sequence[SendGrant]], Sequence[SendGrant]]
 
 
 @dataclass(slots=True)
@@ -34,16 +37,36 @@ async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: S
 
     Which addresses of the principal it covers, see `may_send_as_address`.
     """
-    granted = await snapshot.ask(grants.send_grants_on, target, right)
-    return judge_send_right(standing, target, right, granted, snapshot.now)
+    return await snapshot.ask(send_right, standing, target, right)
+
+
+def send_right(tx: Tx, standing: Standing, target: int, right: SendRight, supposing: Supposing | None = None) -> Decision:
+    """The same within one transaction. `supposing`: what would be granted, made of what is."""
+    granted = grants.send_grants_on(tx, target, right)
+    return judge_send_right(standing, target, right, granted if supposing is None else supposing(granted), tx.now)
+
+
+def may_log_in_as(tx: Tx, standing: Standing, target: AccountId, supposing: Supposing | None = None) -> Decision:
+    """May this actor log in as another account (delegation.md section 10)? By loginAs, else by a break-glass window that is open."""
+    decision = send_right(tx, standing, target, SendRight.LOGIN_AS, supposing)
+    if decision.allowed:
+        return decision
+    opened = judge_break_glass(standing.account, target, breakglass.open_windows(tx, target, standing.account), tx.now)
+    if not opened.allowed:
+        return decision
+    earlier = (replace(one, decided=False) for one in decision.trace)
+    return Decision(None, (*earlier, *opened.trace), earliest((decision.valid_until, opened.valid_until)))
 
 
 async def may_send_as_address(snapshot: Snapshot, standing: Standing, found: Resolved, right: SendRight) -> Decision:
     """The same for one address of the principal: its `delegatedSenderAddresses`, if any, must name it."""
-    decision = await may_send(snapshot, standing, found.id, right)
-    if found.kind is ObjectKind.LIST:
-        return decision
-    row = await snapshot.ask(accounts.by_id, AccountId(found.id))
+    return await snapshot.ask(send_right_as, standing, found, right)
+
+
+def send_right_as(tx: Tx, standing: Standing, found: Resolved, right: SendRight, supposing: Supposing | None = None) -> Decision:
+    """The same within one transaction."""
+    decision = send_right(tx, standing, found.id, right, supposing)
+    row = None if found.kind is ObjectKind.LIST else accounts.by_id(tx, AccountId(found.id))
     return decision if row is None else narrowed(decision, found.matched, row.values.delegated_sender_addresses)
 
 
@@ -127,7 +150,7 @@ async def _acting(snapshot: Snapshot, actor: Actor, owner: AccountRow) -> _Actin
         return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
     if login_after_password(person.status) is not None:
         return Refuse(Reason.SESSION_ENDED, f"account is {person.status}")
-    decision = await may_send(snapshot, standing, actor.account, SendRight.LOGIN_AS)
+    decision = await snapshot.ask(may_log_in_as, standing, actor.account)
     if not decision.allowed:
         return Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended")
     withheld = None

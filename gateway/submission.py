@@ -15,7 +15,7 @@ from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
 from gateway.message import headers
 from gateway.message.calendar import Answer, MalformedCalendar, Speaker, add_sent_by, answers, mentions_calendar
-from gateway.message.canonical import read_domain
+from gateway.message.canonical import read_address, read_domain
 from gateway.message.originators import Originators as RawOriginators
 from gateway.message.originators import RawMailbox, originators
 from gateway.message.split import Field, Header, MalformedHeader, read_header, read_submitted_header, unfolded
@@ -25,9 +25,10 @@ from gateway.rates import reached_first, too_much
 from gateway.refusal import Refused
 from gateway.reports import list_refused
 from gateway.routing import Poster, Routing, bounce_address
-from gateway.sending import Gathered, gather, list_address, principal_row
+from gateway.sending import Gathered, gather, list_address, may_send_as_address, principal_row
+from gateway.trace import spell_trace
 from policy.cos import DelegatedSent
-from policy.decision import Decision, Witness
+from policy.decision import Decision, Witness, step
 from policy.delivery import Door
 from policy.folders import FolderOp, SpecialUse
 from policy.grants import SendRight, earliest
@@ -75,6 +76,15 @@ _MISSING: Final[Mapping[Reason, str]] = {
 }
 """The right that was asked for, as a refusal is recorded."""
 _POSTING: Final = Reason.POSTING_NOT_PERMITTED
+_SENDING: Final = (SendRight.SEND_AS, SendRight.SEND_ON_BEHALF_OF)
+_BY_STATUS: Final = frozenset({Reason.PRINCIPAL_STATUS, Reason.PRINCIPAL_MAINTENANCE})
+_ASKED: Final[Mapping[Reason, Sequence[SendRight]]] = {
+    Reason.SENDER_NOT_PERMITTED: _SENDING,
+    Reason.REVERSE_PATH_NOT_PERMITTED: _SENDING,
+    Reason.PRINCIPAL_STATUS: _SENDING,
+    Reason.PRINCIPAL_MAINTENANCE: _SENDING,
+    _POSTING: (SendRight.SEND_TO_LIST,),
+}
 _SOON_READ: Final = 32 * 1024
 """Octets of a message that is read at once: a millisecond, ten if it is an answer to an invitation with hundreds of guests."""
 _SOON_LOOKED_THROUGH: Final = 256 * 1024
@@ -187,6 +197,7 @@ class Submission:
             f"envelope: {verdict.kind}",
             allowed=True,
             because=verdict.decision.because,
+            decided=verdict.decision,
             principal=verdict.principal.id,
             principal_address=str(verdict.principal.primary),
             right=verdict.kind,
@@ -212,6 +223,7 @@ class Submission:
         try:
             async with self._store.snapshot() as snapshot:
                 address = None if verdict.principal is None else await _address_of(snapshot, verdict.principal)
+            decided = await self._how(act, verdict)
             entry = act.entry(
                 decision,
                 event,
@@ -221,6 +233,8 @@ class Submission:
                 principal_address=str(address or ""),
                 right=_MISSING.get(verdict.reason, ""),
                 message_id=message_id,
+                detail=verdict.asked,
+                decided=decided,
             )
             await self._store.do(RecordAudit((entry,)))
         except Busy:
@@ -228,6 +242,34 @@ class Submission:
         fields = {"account": str(act.actor.address), "outcome": "refused", "reason": verdict.reason, "decision": decision}
         log.warning("submission", extra={"fields": fields})
         return Refused(type(verdict)(verdict.reason, verdict.detail, decision))
+
+    async def _how(self, act: "Act", verdict: Verdict) -> Decision | None:
+        """Which grants were looked at, for the record; None where no grant was asked, or one that came meanwhile would have allowed it."""
+        if verdict.principal is None:
+            return None
+        if verdict.reason is Reason.INVITATION_NOT_PERMITTED:
+            try:
+                _, decision, _ = await self.accepts(act.actor, read_address(verdict.asked))
+            except (BadAddress, Refused):
+                return None
+            return None if decision.allowed else decision
+        rights = _ASKED.get(verdict.reason, ())
+        async with self._store.snapshot() as snapshot:
+            standing = await snapshot.ask(lists.standing, act.actor.account)
+            try:
+                found = await snapshot.ask(addresses.resolve, read_address(verdict.asked)) if verdict.asked else None
+            except BadAddress:
+                found = None
+            found = found or await snapshot.ask(addresses.primary, verdict.principal)
+            if standing is None or found is None or found.id != verdict.principal:
+                return None
+            judged = [await may_send_as_address(snapshot, standing, found, right) for right in rights]
+        if verdict.reason in _BY_STATUS:
+            held = next((one for one in judged if one.allowed), None)
+            return None if held is None else Decision(verdict, (*held.trace, step(verdict.detail, decided=True)))
+        if not judged or any(one.allowed for one in judged):
+            return None
+        return Decision(verdict, tuple(one for decision in judged for one in decision.trace))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +292,10 @@ class Act:
         right: str = "",
         message_id: str = "",
         queue_id: str = "",
+        detail: str = "",
+        decided: Decision | None = None,
     ) -> AuditEntry:
-        """`because`: the grant or rule that decided, or what was missing."""
+        """`because`: the grant or rule that decided, or what was missing; `decided`: how it came about, where grants were asked."""
         actor = self.actor
         return AuditEntry(
             decision=decision,
@@ -269,6 +313,8 @@ class Act:
             source=self.source,
             message_id=message_id,
             queue_id=queue_id,
+            detail=detail,
+            trace="" if decided is None else spell_trace(decided),
         )
 
 
@@ -595,6 +641,7 @@ class Transaction:
                     kind,
                     allowed=True,
                     because=decision.because,
+                    decided=decision,
                     principal=principal,
                     principal_address=str(address or ""),
                     right=kind,
@@ -629,6 +676,7 @@ class Transaction:
             "answer invitation",
             allowed=True,
             because=answered.verdict.decision.because,
+            decided=answered.verdict.decision,
             principal=answered.account,
             principal_address=str(answered.attendee),
             right="x",

@@ -43,6 +43,13 @@ class UnauthorisedFrom(StrEnum):
     REWRITE = "rewrite"
 
 
+class DelegationDigest(StrEnum):
+    """How often an owner is told by mail what others did in the own mailbox."""
+
+    WEEKLY = "weekly"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceValues:
     """The resolved values of one account: its own, else its class of service's, else these defaults.
@@ -70,6 +77,7 @@ class ServiceValues:
     quota_warn_percent: int = 90
     quota_warn_interval: int = 86400
     quota_warn_message: str = ""
+    delegation_digest: DelegationDigest = DelegationDigest.WEEKLY
     undo_window: int = 0
     send_rate: Rate = UNLIMITED
     send_recipient_rate: Rate = UNLIMITED
@@ -187,6 +195,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("quota_warn_percent", "quotaWarnPercent", ("zimbraQuotaWarnPercent",), _percent),
     Attribute("quota_warn_interval", "quotaWarnInterval", ("zimbraQuotaWarnInterval",), _duration),
     Attribute("quota_warn_message", "quotaWarnMessage", ("zimbraQuotaWarnMessage",), _words),
+    Attribute("delegation_digest", "delegationDigest", (), _choice(DelegationDigest)),
     Attribute("undo_window", "undoWindow", (), window),
     Attribute("send_rate", "sendRate", (), read_rate),
     Attribute("send_recipient_rate", "sendRecipientRate", (), read_rate),

@@ -53,22 +53,24 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Final: 5xx, NO. `principal`: the account or list in whose name it was, for the record; nobody is told."""
+    """Final: 5xx, NO. `principal`: the account or list in whose name it was, `asked`: by which address; for the record, nobody is told."""
 
     reason: Reason
     detail: str = ""
     decision: str = ""  # the decision id under which it is on record, e.g. "d-7f3a91"
     principal: int | None = field(default=None, compare=False)
+    asked: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Later: 4xx, the queue, NO [UNAVAILABLE]. `principal` as in Refuse."""
+    """Later: 4xx, the queue, NO [UNAVAILABLE]. `principal` and `asked` as in Refuse."""
 
     reason: Reason
     detail: str = ""
     decision: str = ""
     principal: int | None = field(default=None, compare=False)
+    asked: str = field(default="", compare=False)
 
 
 Verdict = Refuse | Defer

@@ -222,6 +222,7 @@ def _unpermitted(address: Address, facts: SenderFacts) -> Refuse:
         Reason.SENDER_NOT_PERMITTED,
         f"{facts.primary} may not send as {address}: no {needed}",
         principal=None if found is None else found.id,
+        asked=str(address),
     )
 
 
@@ -356,7 +357,7 @@ def rate_limits(person: int, own: ServiceValues, spoken_for: Iterable[int], fact
 def _by_status(sending: Refuse | Defer, principal: int, address: Address) -> Refuse | Defer:
     """The principal's status in words: asked only after the right, so it tells nobody who holds none."""
     state = "in maintenance" if sending.reason is Reason.PRINCIPAL_MAINTENANCE else sending.detail or "not active"
-    return replace(sending, detail=f"the account {address} is {state}", principal=principal)
+    return replace(sending, detail=f"the account {address} is {state}", principal=principal, asked=str(address))
 
 
 def judge_originators(
@@ -512,26 +513,32 @@ def judge_invitation(
         return None
     attendee = invitation.attendee
     if isinstance(accept.refusal, Defer):
-        return Defer(Reason.PRINCIPAL_MAINTENANCE, f"the account {attendee} is in maintenance", principal=attendee_id)
+        return Defer(Reason.PRINCIPAL_MAINTENANCE, f"the account {attendee} is in maintenance", principal=attendee_id, asked=str(attendee))
     if accept.refusal is not None:
-        return _uninvited(f"{facts.primary} may not answer for {attendee}: no 'x' (accept invitations) on the Calendar", attendee_id)
+        return _uninvited(
+            f"{facts.primary} may not answer for {attendee}: no 'x' (accept invitations) on the Calendar", attendee_id, attendee
+        )
     spoken_for = _principal(attendee, facts)
     frozen = None if spoken_for is None else _frozen(spoken_for, attendee, facts)
     if frozen is not None:
         return frozen
     if invitation.sent_by is not None and not is_own(invitation.sent_by, facts):
-        return _uninvited(f"SENT-BY of the ATTENDEE {attendee} must name {facts.primary}", attendee_id)
+        return _uninvited(f"SENT-BY of the ATTENDEE {attendee} must name {facts.primary}", attendee_id, attendee)
     if all(is_own(address, facts) for address in from_):
         if invitation.sent_by is None:
-            return _uninvited(f"an answer for {attendee} from {facts.primary} needs SENT-BY in its ATTENDEE", attendee_id)
+            return _uninvited(f"an answer for {attendee} from {facts.primary} needs SENT-BY in its ATTENDEE", attendee_id, attendee)
         return InvitationVerdict(on_behalf=False, add_sent_by=False, decision=accept)
     author = _principal(from_[0], facts) if len(from_) == 1 else None
     if len(from_) != 1 or not (_same(from_[0], attendee, facts) or (author is not None and author.id == attendee_id)):
-        return _uninvited(f"an answer for {attendee} must come from that address, or from {facts.primary} with SENT-BY", attendee_id)
+        return _uninvited(
+            f"an answer for {attendee} must come from that address, or from {facts.primary} with SENT-BY", attendee_id, attendee
+        )
     on_behalf = author is None or _goes_on_behalf(author, from_[0], sender, facts)
     add_sent_by = on_behalf and invitation.sent_by is None
     if add_sent_by and invitation.signed:
-        return _uninvited(f"an answer for {attendee} needs SENT-BY, which cannot be added to a signed or encrypted message", attendee_id)
+        return _uninvited(
+            f"an answer for {attendee} needs SENT-BY, which cannot be added to a signed or encrypted message", attendee_id, attendee
+        )
     return InvitationVerdict(on_behalf, add_sent_by, accept)
 
 
@@ -542,5 +549,5 @@ def _goes_on_behalf(author: Principal, from_: Address, sender: Address | None, f
     return author.on_behalf.allowed and sender is not None and not _same(sender, from_, facts)
 
 
-def _uninvited(detail: str, attendee: int) -> Refuse:
-    return Refuse(Reason.INVITATION_NOT_PERMITTED, detail, principal=attendee)
+def _uninvited(detail: str, account: int, attendee: Address) -> Refuse:
+    return Refuse(Reason.INVITATION_NOT_PERMITTED, detail, principal=account, asked=str(attendee))

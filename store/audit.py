@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from store.errors import Conflict
 from store.port import Deed, Tx
 
 PAGE: Final = 1000
@@ -18,7 +19,7 @@ class AuditEntry:
 
     `event` in few words ("send-as", "open folder", "grant changed"); `right` the right that was asked; `because` the grant, the
     rule or what was missing (policy.decision.Decision.because). `person` is who typed the password where `actor` came by loginAs.
-    Addresses stand beside the ids since the record outlives the objects.
+    Addresses stand beside the ids since the record outlives the objects. `trace`: how the decision came about (gateway/trace.py).
     """
 
     decision: str
@@ -37,6 +38,7 @@ class AuditEntry:
     message_id: str = ""
     queue_id: str = ""
     detail: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,41 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedHead:
+    """A head under an Ed25519 signature. `key`: which public key; `at`: when it was signed, microseconds since 1970 UTC."""
+
+    head: Head
+    key: str
+    at: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """One with which heads were signed. `public`: the 32 octets of RFC 8032; `created` in microseconds."""
+
+    id: str
+    public: bytes
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which records are wanted. Times in microseconds, `until` excluded; `right`: a part of its name, in any case."""
+
+    owner: int | None = None
+    actor: int | None = None
+    since: int | None = None
+    until: int | None = None
+    right: str | None = None
+    refused: bool = False
+    event: str | None = None
+    after: int = 0
+    before: int | None = None
+    limit: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """The first record at which the chain does not hold."""
 
@@ -70,6 +107,14 @@ class RecordAudit(Deed[Head]):
     """Appends what no other deed carries; returns the chain's new end."""
 
     entries: tuple[AuditEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHead(Deed[None]):
+    """Keeps a signed head and the key that verifies it. Raises Conflict when no record of the chain has this hash."""
+
+    signed: SignedHead
+    key: PublicKey
 
 
 def record(tx: Tx, entry: AuditEntry) -> Head:
@@ -92,18 +137,22 @@ def head(tx: Tx) -> Head:
 def verify(tx: Tx, expected: Sequence[Head] = (), after: Head | None = None) -> Broken | None:
     """Walks the chain (from `after`, which is trusted, else from the start) and compares it with heads that were kept.
 
-    None: it holds. Linear; ask by `work`.
+    None: it holds. Linear; ask by `work`. Two kept heads of one number that differ are told like one that does not hold.
     """
     last = Head(0, GENESIS) if after is None else after
-    kept = {one.number: one.hash for one in expected if one.number > last.number}
+    kept: dict[int, set[bytes]] = {}
+    for one in expected:
+        if one.number > last.number:
+            kept.setdefault(one.number, set()).add(one.hash)
     while True:
-        rows = tx.all("audit.page", after=last.number, limit=PAGE)
+        rows = tx.all("audit.octets", after=last.number, limit=PAGE)
         for number, at, *values, stored in rows:
             if number != last.number + 1:
                 return Broken(last.number + 1, "missing")
-            if _hash(last.hash, number, at, values) != stored:
+            read = _values(values)
+            if read is None or not isinstance(at, int) or _hash(last.hash, number, at, read) != stored:
                 return Broken(number, "changed")
-            if kept.pop(number, stored) != stored:
+            if kept.pop(number, {stored}) != {stored}:
                 return Broken(number, "not what the kept head says")
             last = Head(number, stored)
         if len(rows) < PAGE:
@@ -111,27 +160,115 @@ def verify(tx: Tx, expected: Sequence[Head] = (), after: Head | None = None) -> 
     return Broken(min(kept), "missing: a kept head is beyond the end") if kept else None
 
 
+def chained(before: bytes, number: int, at: int, entry: AuditEntry) -> bytes:
+    """The hash of a record behind the one with hash `before`: for who verifies an export without a database."""
+    return _hash(before, number, at, [int(entry.allowed) if name == "allowed" else getattr(entry, name) for name in _FIELDS])
+
+
+def page(tx: Tx, after: int, limit: int = PAGE) -> Sequence[AuditRow]:
+    """In the order of the chain. What is not UTF-8 any more is told with replacement characters. Ask by `work`."""
+    return [
+        _row([one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in found[:-1]] + [found[-1]])
+        for found in tx.all("audit.octets", after=after, limit=limit)
+    ]
+
+
+def matching(tx: Tx, wanted: Filter) -> Sequence[AuditRow]:
+    """Newest first: what was done, or refused, with an owner's account or list, by an actor, or at all. Ask by `work`."""
+    statement = "audit.of_owner" if wanted.owner is not None else "audit.of_actor" if wanted.actor is not None else "audit.newest"
+    return _matching(tx, statement, wanted)
+
+
+def about(tx: Tx, wanted: Filter) -> Sequence[AuditRow]:
+    """What an owner may read (delegation.md section 11): what is about `wanted.owner`, and what others did logged in as that account."""
+    return _matching(tx, "audit.about", wanted)
+
+
+def by_decision(tx: Tx, decision: str, limit: int = 200) -> Sequence[AuditRow]:
+    """The records under a decision id such as "d-7f3a91"."""
+    return [_row(found) for found in tx.all("audit.by_decision", decision=decision, limit=limit)]
+
+
 def of_owner(tx: Tx, owner: int, before: int | None = None, limit: int = 200) -> Sequence[AuditRow]:
     """What others did (or were refused) with this account or list, newest first."""
-    return [_row(found) for found in tx.all("audit.of_owner", owner=owner, before=_or_end(before), limit=limit)]
+    return matching(tx, Filter(owner=owner, before=before, limit=limit))
 
 
 def of_actor(tx: Tx, actor: int, before: int | None = None, limit: int = 200) -> Sequence[AuditRow]:
     """What this account did (or was refused), newest first."""
-    return [_row(found) for found in tx.all("audit.of_actor", actor=actor, before=_or_end(before), limit=limit)]
-
-
-def by_decision(tx: Tx, decision: str) -> Sequence[AuditRow]:
-    """The records under a decision id such as "d-7f3a91"."""
-    return [_row(found) for found in tx.all("audit.by_decision", decision=decision)]
+    return matching(tx, Filter(actor=actor, before=before, limit=limit))
 
 
 def newest(tx: Tx, before: int | None = None, limit: int = 200) -> Sequence[AuditRow]:
     """All, newest first."""
-    return [_row(found) for found in tx.all("audit.newest", before=_or_end(before), limit=limit)]
+    return matching(tx, Filter(before=before, limit=limit))
+
+
+def heads(tx: Tx, after: int = 0, limit: int = PAGE) -> Sequence[SignedHead]:
+    """Signed ones, in the order of the chain."""
+    return [_signed(row) for row in tx.all("audit.heads", after=after, limit=limit)]
+
+
+def hashes(tx: Tx, numbers: Sequence[int]) -> Mapping[int, bytes]:
+    """Of these records, as far as they are there. Ask by `work`."""
+    found = {}
+    for number in numbers:
+        row = tx.one("audit.hash_of", number=number)
+        if row is not None:
+            found[number] = row[0]
+    return found
+
+
+def last_head(tx: Tx) -> SignedHead | None:
+    """The newest signed one."""
+    row = tx.one("audit.last_head")
+    return None if row is None else _signed(row)
+
+
+def keys(tx: Tx) -> Sequence[PublicKey]:
+    """All with which heads were ever signed here, the oldest first."""
+    return [PublicKey(*row) for row in tx.all("audit.keys")]
 
 
 _FIELDS: Final = tuple(one.name for one in fields(AuditEntry))
+
+
+def _matching(tx: Tx, statement: str, wanted: Filter) -> Sequence[AuditRow]:
+    rows = tx.all(
+        statement,
+        owner=wanted.owner,
+        actor=wanted.actor,
+        since=wanted.since,
+        until=wanted.until,
+        right=None if wanted.right is None else wanted.right.lower(),
+        refused=int(wanted.refused),
+        event=wanted.event,
+        after=wanted.after,
+        before=_or_end(wanted.before),
+        limit=wanted.limit,
+    )
+    return [_row(row) for row in rows]
+
+
+def _signed(row: Sequence[Any]) -> SignedHead:
+    number, key, digest, at, signature = row
+    return SignedHead(Head(number, digest), key, at, signature)
+
+
+def _values(octets: Sequence[Any]) -> list[Any] | None:
+    """As they were hashed; None for what never was."""
+    values: list[Any] = []
+    for one in octets:
+        if isinstance(one, bytes):
+            try:
+                values.append(one.decode())
+            except UnicodeDecodeError:
+                return None
+        elif one is None or isinstance(one, int):
+            values.append(one)
+        else:
+            return None
+    return values
 
 
 def _or_end(before: int | None) -> int:
@@ -139,7 +276,9 @@ def _or_end(before: int | None) -> int:
 
 
 def _hash(before: bytes, number: int, at: int, values: Sequence[Any]) -> bytes:
-    content = json.dumps([number, at, *values], ensure_ascii=True, separators=(",", ":"))
+    # Records from before traces were kept have none, and none in their hash.
+    said = values if values[-1] else values[:-1]
+    content = json.dumps([number, at, *said], ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(before + content.encode("ascii")).digest()
 
 
@@ -155,4 +294,20 @@ def _record_all(tx: Tx, deed: RecordAudit) -> Head:
     return last
 
 
-DEEDS = ((RecordAudit, _record_all),)
+def _keep_head(tx: Tx, deed: KeepHead) -> None:
+    signed, key = deed.signed, deed.key
+    there = tx.one("audit.hash_of", number=signed.head.number)
+    if there is None or there[0] != signed.head.hash:
+        raise Conflict(f"record {signed.head.number} is not what was signed")
+    tx.run("audit.keep_key", id=key.id, public=key.public, created=key.created)
+    tx.run(
+        "audit.keep_head",
+        number=signed.head.number,
+        key=signed.key,
+        hash=signed.head.hash,
+        at=signed.at,
+        signature=signed.signature,
+    )
+
+
+DEEDS = ((RecordAudit, _record_all), (KeepHead, _keep_head))

@@ -15,6 +15,7 @@ from store.lock import Lock
 from store.migrate import DIRECTORY_OF_STEPS, migrate, steps
 from store.port import Store
 from store.sqlite import Connection, SqliteStore, opened
+from store.supposed import copy
 from store.writer import Bounds, Functions
 
 LOCK_FILE: Final = "procura.lock"
@@ -97,3 +98,16 @@ async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
         await asyncio.shield(connection.close())
         raise (Unusable(f"{path}: {error}") if isinstance(error, sqlite3.Error) else error) from error
     return connection
+
+
+async def supposed(url: str, data: Path, into: Path, now: Callable[[], int] = wall_clock) -> Store:
+    """A store of its own in the directory `into`, with all that policy reads of the one at `url` as that is now: what is done to it is
+    done to nothing else. Raises Busy, Unusable."""
+    _, _, place = url.replace("{data}", str(data)).partition("://")
+    store = await connect("sqlite:///{data}/supposed.db", into, now=now, readers=2)
+    try:
+        await asyncio.to_thread(copy, Path(place[1:]), into / "supposed.db")
+    except BaseException:
+        await store.close()
+        raise
+    return store

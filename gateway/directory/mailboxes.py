@@ -13,7 +13,7 @@ from gateway.refusal import Refused
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import Counting, FolderEntry, entries_that_count
 from policy.identity import AccountId, Actor
-from policy.rights import BadRights, Right, parse_letters, spell_letters
+from policy.rights import BadRights, Right, parse_letters, parse_rfc, spell_letters
 from policy.roles import Operation
 from store import folders, grants, lists
 from store.errors import Conflict, LimitReached, NotFound, Stale
@@ -276,8 +276,19 @@ def _path(text: str) -> str:
 
 
 def read_rights(letters: str) -> Right:
-    """Carbonio's letters or `none`. Raises Fault."""
+    """Carbonio's letters or `none`, and behind them, as they are told, single RFC letters in brackets: `r[s]`. Raises Fault."""
+    plain, bracket, rest = letters.partition("[")
     try:
-        return parse_letters(letters)
+        if not bracket:
+            return parse_letters(letters)
+        if not rest.endswith("]") or len(rest) < 2:
+            raise BadRights(f"{letters}: single rights stand in brackets behind the letters: r[s]")
+        rights = Right.NONE
+        for letter in plain:
+            rights |= parse_letters(letter)
+        # `r[i]` is what is told of who may read and insert, but make no folders.
+        if "r" in plain and "i" in plain:
+            rights |= Right.CREATE
+        return rights | parse_rfc(rest[:-1])
     except BadRights as error:
         raise Fault(Code.INVALID_REQUEST, error) from None

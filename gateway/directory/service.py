@@ -8,6 +8,7 @@ from gateway.directory.accounts import Accounts
 from gateway.directory.admin_roles import AdminRoles
 from gateway.directory.authority import Authority, Matter
 from gateway.directory.backups import BackupRuns
+from gateway.directory.breakglass import BreakGlass
 from gateway.directory.classes import Classes
 from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
@@ -25,6 +26,7 @@ from gateway.directory.verification import Verification
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
 from gateway.recalls import Recalls
+from gateway.seals import Seals
 from gateway.textrecords import TextRecords
 from policy.identity import AccountId, ListId
 from policy.roles import Operation
@@ -36,7 +38,7 @@ from store.port import Store
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `premises`: what is looked after; `texts`: where records
     of keys are looked for, `names`: those in which this server writes besides its domains. Without `recalls` nothing is recalled.
-    `authority`: whose it is, the operator's unless `acting` gave another."""
+    `seals`: under what the record of decisions is signed. `authority`: whose it is, the operator's unless `acting` gave another."""
 
     def __init__(
         self,
@@ -48,9 +50,10 @@ class Directory:
         texts: TextRecords | None = None,
         names: Collection[str] = (),
         recalls: Recalls | None = None,
+        seals: Seals | None = None,
         authority: Authority | None = None,
     ) -> None:
-        self._parts = (store, folders, hashed, delivery, premises, texts, names, recalls)
+        self._parts = (store, folders, hashed, delivery, premises, texts, names, recalls, seals)
         self.records = records = Records(store, authority)
         self.authority = records.authority
         self.store = store
@@ -64,7 +67,8 @@ class Directory:
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
-        self.trail = Trail(store, records)
+        self.break_glass = BreakGlass(store, records, delivery.notice)
+        self.trail = Trail(store, records, seals)
         self.roles = AdminRoles(store, records)
         self.backups = BackupRuns(store, records, premises)
         self.deleted = DeletedAccounts(store, records, premises)

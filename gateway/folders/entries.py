@@ -14,7 +14,19 @@ from policy.folders import FolderOp
 from policy.grants import Counting, FolderEntry, Grantee, GranteeKind, Level, entries_that_count
 from policy.identity import AccountId, BadAddress, CosId, DomainId
 from policy.reasons import Reason, Refuse
-from policy.rights import ALL_RIGHTS, BadRights, Change, Right, UnknownLetter, UnsupportedRight, changed, list_rights, parse_rfc, spell_rfc
+from policy.rights import (
+    ALL_RIGHTS,
+    BadRights,
+    Change,
+    Right,
+    UnknownLetter,
+    UnsupportedRight,
+    changed,
+    list_rights,
+    parse_rfc,
+    spell_letters,
+    spell_rfc,
+)
 from store import addresses, cos, domains, grants
 from store.deeds import Audited
 from store.port import Snapshot, Tx
@@ -26,7 +38,7 @@ class Entries(Part):
     async def entries(self, visit: Visit, place: Place) -> tuple[Identified, ...]:
         """GETACL: the owner and every entry that counts, inherited ones included."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             decision = self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
             counting, _ = entries_that_count(stand.facts.levels, snapshot.now)
             named = [
@@ -40,7 +52,7 @@ class Entries(Part):
     async def grantable(self, visit: Visit, place: Place, identifier: str) -> tuple[str, tuple[str, ...]]:
         """LISTRIGHTS: what the identifier always has, and what the actor may give or take."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             decision = self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
             grantee = await self._grantee(snapshot, identifier)
             counting = _counting(stand.facts.levels, grantee, snapshot.now)
@@ -59,7 +71,7 @@ class Entries(Part):
             raise Refused(Refuse(Reason.GRANT_NOT_POSSIBLE, str(error))) from None
 
         async def judge(snapshot: Snapshot) -> Judged[None]:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
             grantee = await self._grantee(snapshot, identifier, stand.owner.id)
             counting = _counting(stand.facts.levels, grantee, snapshot.now)
@@ -80,7 +92,7 @@ class Entries(Part):
         """DELETEACL: the folder's own entry; what is inherited then counts again."""
 
         async def judge(snapshot: Snapshot) -> Judged[bool]:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
             grantee = await self._grantee(snapshot, identifier, stand.owner.id)
             counting = _counting(stand.facts.levels, grantee, snapshot.now)
@@ -104,7 +116,8 @@ class Entries(Part):
         lost = before | _coming(stand.facts.levels[0], grantee, now)
         decision = stand.judge_grant(after & ~before, lost & ~after, now)
         if decision.refusal is not None:
-            raise self._judging.refused(visit, stand, "change grants", decision)
+            lacking = (after & ~before) | (lost & ~after)
+            raise self._judging.refused(visit, stand, f"change grants: {spell_letters(lacking)}", decision)
         return decision
 
     async def _grantee(self, snapshot: Snapshot, identifier: str, owner: AccountId | None = None) -> Grantee:

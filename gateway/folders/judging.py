@@ -162,16 +162,19 @@ class Judging:
             visit.recorded.update(key for key in keys if key[0])
             return done
 
-    async def standing_at(self, snapshot: Snapshot, visit: Visit, place: Place, *, selectable: bool) -> Standpoint:
-        """Raises Refused when there is no such folder (`selectable`: that can hold messages), or none that may be seen."""
+    async def standing_at(
+        self, snapshot: Snapshot, visit: Visit, place: Place, *, selectable: bool, op: FolderOp = FolderOp.SEE
+    ) -> Standpoint:
+        """Raises Refused when there is no such folder (`selectable`: that can hold messages), or none that may be seen. `op`: what it is
+        wanted for, as a refusal says on record; the peer is told the same whatever it is."""
         stand = await self.stand(snapshot, visit.actor.account, place)
         if stand is None:
             raise Refused(UNKNOWN)
         if Right.LOOKUP not in stand.held:
-            self.require(visit, stand, FolderOp.SEE, snapshot.now)
+            self.require(visit, stand, op, snapshot.now)
         if stand.row is None:
             # Below a folder that may be seen there may be one that may not.
-            raise self.refused(visit, stand, FolderOp.SEE.value, _NOT_THERE)
+            raise self.refused(visit, stand, op.value, _NOT_THERE)
         if selectable and (stand.row.noselect or stand.facts.is_root):
             raise Refused(UNKNOWN)
         return stand
@@ -190,7 +193,7 @@ class Judging:
     async def target(self, snapshot: Snapshot, visit: Visit, place: Place) -> Standpoint:
         """Where messages are to go. Raises MissingTarget where `standing_at` says that there is no such folder."""
         try:
-            return await self.standing_at(snapshot, visit, place, selectable=True)
+            return await self.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.INSERT)
         except Refused as refused:
             if refused.verdict.reason is Reason.FOLDER_UNKNOWN:
                 raise MissingTarget(refused.verdict) from None

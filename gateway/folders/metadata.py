@@ -31,7 +31,7 @@ class Metadata(Part):
         async with self._judging.snapshot() as snapshot:
             if place is None:
                 return tuple(await snapshot.work(annotations.values, actor, actor, annotations.SERVER, entries, depth))
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.GET_METADATA)
             decision = self._judging.require(visit, stand, FolderOp.GET_METADATA, snapshot.now)
             assert stand.row is not None
             found = await snapshot.work(values_of, stand.row, actor, entries, depth)
@@ -48,7 +48,7 @@ class Metadata(Part):
             return
 
         async def judge(snapshot: Snapshot) -> Judged[Any]:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.SET_METADATA)
             decision = self._judging.require(visit, stand, FolderOp.SET_METADATA, snapshot.now)
             assert stand.row is not None
             plain = tuple((entry, value) for entry, value in values if entry != USE_ENTRY)

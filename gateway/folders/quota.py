@@ -18,7 +18,7 @@ class Quotas(Part):
     async def quota_of(self, visit: Visit, place: Place) -> Quota | None:
         """GETQUOTAROOT: the room of the folder's owner; None: it has no limit."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.QUOTA)
             decision = self._judging.require(visit, stand, FolderOp.QUOTA, snapshot.now)
         self._judging.note(visit, stand, FolderOp.QUOTA, decision)
         return _quota(stand.owner)

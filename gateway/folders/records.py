@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.folders.standpoint import NOBODY, Standpoint
 from gateway.folders.values import Visit
+from gateway.trace import spell_trace
 from policy.decision import Decision
 from policy.rights import Right, spell_rfc
 from store.audit import AuditEntry, RecordAudit
@@ -137,6 +138,7 @@ def entry_of(visit: Visit, stand: Standpoint, asked: str, number: str, decision:
         protocol=visit.protocol,
         source=visit.source,
         detail=stand.facts.levels[0].path if stand.facts.levels else "",
+        trace=spell_trace(decision),
     )
 
 

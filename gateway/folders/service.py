@@ -81,7 +81,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
     async def open(self, visit: Visit, place: Place, op: FolderOp = FolderOp.READ) -> OpenFolder:
         """A folder that holds messages, for reading."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=op)
             decision = self._judging.require(visit, stand, op, snapshot.now)
         self._judging.note(visit, stand, op, decision)
         return OpenFolder(self._judging, self._octets, visit, stand)
@@ -102,7 +102,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
     async def figures(self, visit: Visit, place: Place, *, deleted_size: bool = False) -> Figures:
         """STATUS. `deleted_size`: that is asked for, which costs a look at every message."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.READ)
             decision = self._judging.require(visit, stand, FolderOp.READ, snapshot.now)
             assert stand.row is not None
             unseen, recent = await snapshot.work(counted, stand.row, visit.actor.account)
@@ -119,7 +119,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
     async def rights(self, visit: Visit, place: Place) -> Right:
         """MYRIGHTS."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.SEE)
             self._judging.require(visit, stand, FolderOp.SEE, snapshot.now)
             return stand.held
 
@@ -156,7 +156,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """Within one mailbox, with everything below it."""
 
         async def judge(snapshot: Snapshot) -> Judged[FolderRow]:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.RENAME)
             decision = self._judging.require(visit, stand, FolderOp.RENAME, snapshot.now)
             above = await self._judging.stand(snapshot, visit.actor.account, to.parent)
             if above is None:
@@ -180,7 +180,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """One with folders below it stays as a name. The owner's own special-use folders go too, INBOX never."""
 
         async def judge(snapshot: Snapshot) -> Judged[None]:
-            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False)
+            stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.DELETE)
             decision = self._judging.require(visit, stand, FolderOp.DELETE, snapshot.now)
             assert stand.row is not None
             return folders.DeleteFolder(stand.row.id), stand.witness, ((stand, FolderOp.DELETE, decision),)

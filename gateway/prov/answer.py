@@ -1,7 +1,7 @@
 """What a verb gives back: text as administrators know it, and the same as data."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,11 +19,13 @@ class Usage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`text` ends with a newline or is empty; `data` is what `--json` prints (None: nothing to tell). `denied`: exit status 1."""
+    """`text` ends with a newline or is empty; `data` is what `--json` prints (None: nothing to tell). `denied`: exit status 1.
+    `pieces`: a text that is told as it is made, instead, and the same with `--json`."""
 
     text: str = ""
     data: Any = None
     denied: bool = False
+    pieces: AsyncIterator[str] | None = None
 
     def spelled(self, as_json: bool) -> str:
         """What goes to standard output."""

@@ -1,18 +1,19 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, list, principal, actor, dkim, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, who-can, why, unlock, queue, list, principal, actor, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway.directory.freezes import Side
 from gateway.directory.waiting import is_waiting
-from gateway.explain import Act, Explained
 from gateway.held_posts import is_held_post
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
+from gateway.prov.audit_verbs import VERB as AUDIT
+from gateway.prov.break_glass_verbs import VERB as BREAK_GLASS
 from gateway.prov.dkim_verbs import VERB as DKIM
+from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
-from gateway.prov.right_verbs import verdict_data
 from gateway.prov.role_verbs import ROLES
 from gateway.prov.verb import Desk, Run, Verb
 from policy.roles import Operation
@@ -21,26 +22,6 @@ from store.model import Heap, QueueId, QueueRow, QueueState
 LISTED: Final = 10_000
 MOST_LISTED: Final = 100_000
 """Rows of the queue in one answer, some 300 octets each."""
-
-
-async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
-    actor, word, owner, *folder = arguments
-    try:
-        act = Act(word.lower())
-    except ValueError:
-        raise Usage(f"{word} is none of " + ", ".join(Act)) from None
-    if folder and act in (Act.SEND_AS, Act.SEND_ON_BEHALF_OF):
-        raise Usage(f"{act} is not about a folder")
-    await desk.allow(await desk.directory.concerning(Operation.EXPLAIN, actor, owner), owner)
-    found = await desk.explain.can(actor, act, owner, folder[0] if folder else None)
-    return Answer(_told(found), verdict_data(found), denied=not found.allowed)
-
-
-def _told(found: Explained) -> str:
-    told = ["ALLOWED" if found.allowed else f"DENIED: {found.refusal}", "Via:"]
-    # The deciding lines first is what people look for; all of them are told, since the others are why not.
-    told += [f"  {'*' if decided else ' '} {text}" for text, decided in found.trace]
-    return lines(told)
 
 
 async def _unlock(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -243,70 +224,10 @@ async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
     return Answer(table((-7, 8, -8, 22, 0), told), data)
 
 
-async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
-    word, *rest = arguments
-    match word.lower():
-        case "verify":
-            head, broken = await desk.directory.trail.verify(rest)
-            spelled = f"{head.number}:{head.hash.hex()}"
-            if broken is not None:
-                text = f"BROKEN at record {broken.number}: {broken.what}\n"
-                return Answer(text, {"whole": False, "record": broken.number, "what": broken.what, "head": spelled}, denied=True)
-            return Answer(f"OK: {head.number} records\nhead {spelled}\n", {"whole": True, "records": head.number, "head": spelled})
-        case "list":
-            return await _audit_list(desk, rest)
-        case _:
-            raise Usage("verify [NUMBER:HASH ...] or list")
-
-
-async def _audit_list(desk: Desk, arguments: Sequence[str]) -> Answer:
-    read = options(arguments, valued=("--owner", "--actor", "--decision", "--limit"))
-    limit = read.values.get("--limit", "50")
-    if read.rest or not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= 100_000):
-        raise Usage("list [--owner ADDRESS | --actor ADDRESS | --decision ID] [--limit N]")
-    rows = await desk.directory.trail.newest(
-        int(limit), owner=read.values.get("--owner"), actor=read.values.get("--actor"), decision=read.values.get("--decision")
-    )
-    told = []
-    data = []
-    for row in rows:
-        entry = row.entry
-        verdict = "allowed" if entry.allowed else "REFUSED"
-        rest = [
-            entry.right,
-            entry.detail,
-            f"because {entry.because}" if entry.because else "",
-            entry.protocol,
-            entry.source,
-            entry.decision,
-        ]
-        told.append(
-            f"{row.number} {moment(row.at)} {verdict} {entry.event}: {entry.actor_address or '-'} on {entry.principal_address or '-'}"
-            + "".join(f"; {one}" for one in rest if one)
-        )
-        data.append(
-            {
-                "number": row.number,
-                "at": stamp(row.at),
-                "hash": row.hash.hex(),
-                **{name: getattr(entry, name) for name in entry.__slots__},
-            }
-        )
-    return Answer(lines(told), data)
-
-
 COMMANDS: Final[Mapping[str, Verb]] = {
     verb.name: verb
     for verb in (
-        Verb(
-            "can",
-            "",
-            "ACTOR " + "|".join(Act) + " OWNER [FOLDER]",
-            "would it be allowed now, and why; ends with 0 for ALLOWED, 1 for DENIED",
-            3,
-            4,
-            _can,
-        ),
+        *EXPLAIN,
         Verb("unlock", "", "ACCOUNT", "ends a lockout and forgets the failed logins", 1, 1, _unlock),
         Verb(
             "queue",
@@ -342,15 +263,8 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         *KEEPING,
         ROLES,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
-        Verb(
-            "audit",
-            "",
-            "verify [NUMBER:HASH ...] | list [--owner A | --actor A | --decision ID] [--limit N]",
-            "is the record of decisions whole (up to heads kept elsewhere), and what does it say",
-            1,
-            None,
-            _audit,
-        ),
+        AUDIT,
+        BREAK_GLASS,
     )
 }
 """By name."""

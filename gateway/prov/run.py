@@ -104,6 +104,9 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
                 await asyncio.wait({doing})
         else:
             answer = await _one(desk, request.command, request.arguments)
+        if answer.pieces is not None:
+            async for piece in answer.pieces:
+                yield Said(piece)
     except Fault as fault:
         yield Said(f"ERROR: {fault}\n", error=True)
         yield Ended(FAILED)
@@ -111,7 +114,8 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
         yield Said(f"{usage.text}\n", error=True)
         yield Ended(MISUSED)
     else:
-        yield Said(answer.spelled(request.as_json))
+        if answer.pieces is None:
+            yield Said(answer.spelled(request.as_json))
         yield Ended(FAILED if answer.denied else 0)
 
 

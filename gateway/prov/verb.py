@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,26 +12,35 @@ from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.prov.answer import Answer, Usage
 from gateway.sessions import SessionRow
+from gateway.why import Reasons
 from policy.roles import Operation
 from store.model import Verifiers
 
 
 class Desk:
-    """What verbs work with. `sessions`: those that are open in this process.
+    """What verbs work with. `sessions`: those that are open in this process; `scratch`: a store of its own, with all that policy reads
+    of this one, in which changes can be tried.
 
     For an administrator (`acting_as`) what is no part of the directory is there only after `allow` was asked for it.
     """
 
-    def __init__(self, directory: Directory, explain: Explain, sessions: Callable[[], Sequence[SessionRow]]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        explain: Explain,
+        sessions: Callable[[], Sequence[SessionRow]],
+        scratch: Callable[[], AbstractAsyncContextManager["Desk"]] | None = None,
+    ) -> None:
         self.directory = directory
         self._explain = explain
         self._sessions = sessions
         self._allowed: set[Operation] = set()
+        self.scratch = scratch
         self._ahead: dict[str, list[asyncio.Task[Verifiers]]] = {}
 
     async def acting_as(self, name: str) -> "Desk":
         """The desk as this administrator may use it; "": the operator's. Raises Fault."""
-        return Desk(await self.directory.acting(name), self._explain, self._sessions) if name else self
+        return Desk(await self.directory.acting(name), self._explain, self._sessions, self.scratch) if name else self
 
     async def allow(self, matter: Matter, about: str = "") -> None:
         """Raises Fault, on record."""
@@ -42,6 +52,12 @@ class Desk:
         """Raises Fault, unless `allow` was asked about EXPLAIN."""
         self._only_after(Operation.EXPLAIN)
         return self._explain
+
+    @property
+    def reasons(self) -> Reasons:
+        """Raises Fault, unless `allow` was asked about VIEW_AUDIT."""
+        self._only_after(Operation.VIEW_AUDIT)
+        return Reasons(self.directory.store)
 
     @property
     def sessions(self) -> Callable[[], Sequence[SessionRow]]:
@@ -107,7 +123,8 @@ class Verb:
     """One row of the table. `arguments`: as the usage shows them; `least` and `most` (None: any) count them, options included.
 
     `password`: which argument is one, so that it can be hashed while earlier lines are done. `long`: the same as `run`, telling how
-    far it is. `local`: the arguments with paths spelled from the root on, for a server that stands elsewhere.
+    far it is. `local`: the arguments with paths spelled from the root on, for a server that stands elsewhere. `files`: options that name
+    a file, whose text the command line puts in its place.
     """
 
     name: str
@@ -120,6 +137,7 @@ class Verb:
     password: int | None = None
     long: LongRun | None = None
     local: Callable[[Sequence[str], Path], Sequence[str]] | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -22,6 +22,7 @@ SOLE_CALLER = {
     "permitted_flags": "gateway/folders/standpoint.py",
     "judge_grant_change": "gateway/folders/standpoint.py",
     "judge_send_right": "gateway/sending.py",
+    "judge_break_glass": "gateway/sending.py",
 }
 
 

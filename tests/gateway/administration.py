@@ -13,8 +13,10 @@ from gateway.folders import Folders
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.arguments import words
 from gateway.prov.run import Ended, Progress, Request, Said, run
+from gateway.prov.supposing import scratch_of
 from gateway.prov.verb import Desk
 from gateway.recalls import Recalls
+from gateway.seals import Seals
 from gateway.sessions import SessionRow
 from store.blobs import Files
 from store.connect import connect
@@ -110,8 +112,8 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     sessions: list[SessionRow] = []
     index = FullText(data / "search.db", "1")
     premises = Premises(data, data / "procura.db", files, index.faults)
-    directory = Directory(store, folders, passwords.verifiers, delivery, premises, recalls=recalls)
-    desk = Desk(directory, Explain(store, folders), lambda: sessions)
+    directory = Directory(store, folders, passwords.verifiers, delivery, premises, recalls=recalls, seals=Seals(data, clock))
+    desk = Desk(directory, Explain(store), lambda: sessions, scratch_of("sqlite:///{data}/procura.db", data))
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)
     finally:

@@ -198,7 +198,7 @@ def test_a_password_may_look_like_an_option(procura: Command) -> None:
         (("prov", "-f"), 2, "-f needs a file"),
         (("prov", "-f", "-", "gad"), 2, "either -f FILE or a verb"),
         (("prov", "ga"), 2, "usage: getAccount (ga) [-e] NAME [attr ...]"),
-        (("can", "a@x.test"), 2, "usage: can ACTOR read|write"),
+        (("can", "a@x.test", "read"), 2, "usage: can ACTOR [see|read|write"),
         (("serve", "--dta", "x"), 2, "unrecognized arguments: --dta x"),
         (("settings", "--data"), 2, "--data needs a value"),
         (("check", "--limits.recipients", "many"), 1, "ERROR: limits.recipients: must be a whole number (from command line)"),

@@ -37,11 +37,16 @@ def test_each_statement_that_looks_something_up_has_an_index(name: str, migrated
 
 SCANS = {
     "cos.all_of_them": "all of them",
+    "digest.begin": "all of them, once an hour",
+    "digest.due": "pages, by the primary key",
     "dkim.all_of_them": "all of them",
     "domains.all_of_them": "all of them",
     "messages.change_keys": "the list of keys it is given",
     "audit.head": "the last one, by the primary key",
     "audit.newest": "pages, by the primary key",
+    "breakglass.newest": "pages, by the primary key",
+    "audit.keys": "a handful",
+    "audit.last_head": "the last one, by the primary key",
     "accounts.global_administrators": "mail for a postmaster whose address nobody has",
     "accounts.of_domain": "pages, by the primary key",
     "accounts.allowed_from": "every account, in a thread, for a foreign address that somebody sends from",

@@ -17,7 +17,7 @@ async def test_what_was_refused_is_not_on_record(office: Office) -> None:
     await records.do(CreateDomain("acme.test"), "domain created", "acme.test")
     with pytest.raises(Fault, match=r"account\.DOMAIN_EXISTS"):
         await records.do(CreateDomain("acme.test"), "domain created", "acme.test", words={Conflict: Fault(Code.DOMAIN_EXISTS, "acme.test")})
-    assert [row.entry.event for row in await office.directory.trail.newest(10)] == ["domain created"]
+    assert [row.entry.event for row in await office.directory.trail.find(10)] == ["domain created"]
 
 
 async def test_who_was_overtaken_is_told(office: Office) -> None:

@@ -55,7 +55,7 @@ async def refused(office: Office, who: str, line: str, why: str = "", command: s
     found = re.fullmatch(r"ERROR: service\.PERM_DENIED \(permission denied: (.*) \[(d-[0-9a-f]{8})\]\)\n", told.err)
     assert found is not None, f"{who} {line}: {told.err}"
     assert why in found[1], f"{who} {line}"
-    (row,) = await office.directory.trail.newest(1)
+    (row,) = await office.directory.trail.find(1)
     assert (row.entry.decision, row.entry.allowed, row.entry.actor_address) == (found[2], False, f"{who}@acme.test")
 
 
@@ -543,7 +543,7 @@ async def test_the_attributes_have_carbonios_names(acme: Office) -> None:
 async def test_who_did_what_by_which_role_is_on_record(acme: Office) -> None:
     assert (await typed(acme, "hanna", "ma owner@acme.test displayName New")).status == 0
     assert (await typed(acme, "hanna", "da owner@acme.test")).status == 1
-    second, first = [row.entry for row in await acme.directory.trail.newest(2)]
+    second, first = [row.entry for row in await acme.directory.trail.find(2)]
     assert (first.event, first.allowed, first.actor_address, first.principal_address) == (
         "account changed",
         True,
@@ -558,12 +558,12 @@ async def test_who_did_what_by_which_role_is_on_record(acme: Office) -> None:
         "owner@acme.test",
     )
     assert (second.right, second.because) == ("delete an account", "to delete an account needs the role user-management, not help-desk")
-    assert (await acme.directory.trail.newest(5, actor="hanna@acme.test"))[0].entry == second
+    assert (await acme.directory.trail.find(5, actor="hanna@acme.test"))[0].entry == second
 
 
 async def test_a_refusal_is_found_by_its_number(acme: Office) -> None:
     told = await typed(acme, "gus", "ga stranger@other.test")
     number = re.search(r"d-[0-9a-f]{8}", told.err)
     assert number is not None
-    (row,) = await acme.directory.trail.newest(1, decision=number[0])
+    (row,) = await acme.directory.trail.find(1, decision=number[0])
     assert (row.entry.allowed, row.entry.actor_address) == (False, "gus@acme.test")

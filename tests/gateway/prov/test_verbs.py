@@ -149,6 +149,7 @@ DIALOGUES = {
         delegatedSendRecipientRate: 0
         delegatedSent: owner
         delegatedTrash: actor
+        delegationDigest: weekly
         delegationWhenLocked: none
         displayName: Anna Owner
         id: …

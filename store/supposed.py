@@ -1,0 +1,133 @@
+"""What would be: the store at another time, or a copy of what policy reads in which changes can be tried. Nobody is told of either."""
+
+# ruff: noqa: D102 - what the methods promise stands in store/port.py
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from policy.decision import Witness
+from store.errors import Busy
+from store.port import Deed, Event, Snapshot, Store, Tx
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+COPIED: Final = (
+    "domain",
+    "object",
+    "address",
+    "account",
+    "list",
+    "list_owner",
+    "list_member",
+    "list_external",
+    "folder",
+    "folder_entry",
+    "send_grant",
+    "login_failure",
+    "lockout",
+    "known_source",
+    "break_glass",
+    "freeze",
+    "sent",
+)
+"""Tables of which policy reads something. Named one by one: what is added later may be a secret."""
+
+
+class _AtTx:
+    """A reading transaction with another clock."""
+
+    def __init__(self, tx: Tx, now: int) -> None:
+        self._tx = tx
+        self.now = now
+
+    def all(self, statement: str, /, **parameters: Any) -> list[Any]:
+        return self._tx.all(statement, **parameters)
+
+    def one(self, statement: str, /, **parameters: Any) -> Any | None:
+        return self._tx.one(statement, **parameters)
+
+    def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
+        return self._tx.composed(sql, **parameters)
+
+    def run(self, statement: str, /, **parameters: Any) -> int:
+        raise TypeError("a snapshot only reads")
+
+    insert = run
+
+    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        raise TypeError("a snapshot only reads")
+
+    def touch(self, *scopes: int) -> None:
+        raise TypeError("a snapshot only reads")
+
+    def wake(self, event: Event, /) -> None:
+        raise TypeError("a snapshot only reads")
+
+
+class _AtSnapshot:
+    def __init__(self, snapshot: Snapshot, now: int) -> None:
+        self._snapshot = snapshot
+        self.now = now
+
+    async def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._snapshot.ask(lambda tx: question(_AtTx(tx, self.now), *args, **kwargs))
+
+    async def work(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._snapshot.work(lambda tx: question(_AtTx(tx, self.now), *args, **kwargs))
+
+    async def confirms(self, witness: Witness) -> bool:
+        return await self._snapshot.confirms(witness)
+
+    async def witness(self, *scopes: int, valid_until: int | None = None) -> Witness:
+        return await self._snapshot.witness(*scopes, valid_until=valid_until)
+
+
+class At:
+    """The store as it is, read as if it were `now` (microseconds since 1970 UTC). It only reads: `do` raises Busy."""
+
+    def __init__(self, store: Store, now: int) -> None:
+        self._store = store
+        self._now = now
+
+    @property
+    def fault(self) -> str | None:
+        return self._store.fault
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        async with self._store.snapshot() as snapshot:
+            yield _AtSnapshot(snapshot, self._now)
+
+    async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
+        raise Busy("nothing is done at a time that is only supposed")
+
+    def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        return lambda: None
+
+    async def close(self) -> None:
+        """It stays open: it is not ours."""
+
+
+def copy(path: Path, into: Path) -> None:
+    """Everything that policy reads, from the database at `path` into the migrated, empty one at `into`, as one state: no password, no
+    key, no message. Blocks the caller, but nobody who writes. Raises Busy."""
+    try:
+        connection = sqlite3.connect(f"{into.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=5)
+        try:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("ATTACH ? AS live", (f"{path.absolute().as_uri()}?mode=ro",))
+            connection.execute("BEGIN")
+            connection.execute("DELETE FROM main.cos")
+            for table in ("cos", *COPIED):
+                connection.execute(f'INSERT INTO main."{table}" SELECT * FROM live."{table}"')  # noqa: S608 - names of ours
+            connection.execute("UPDATE main.account SET verifier = ''")
+            connection.execute("COMMIT")
+            connection.execute("DETACH live")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise Busy(f"a copy could not be made: {error}") from error

@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+import pytest
+
+from policy.breakglass import Window, is_open, judge_break_glass
+from policy.identity import AccountId
+from policy.reasons import Reason
+
+OWNER, ADMIN, OTHER = AccountId(1), AccountId(2), AccountId(3)
+WINDOW = Window(7, OWNER, ADMIN, "the audit", 100, 200)
+
+
+@pytest.mark.parametrize(("now", "expected"), [(99, False), (100, True), (199, True), (200, False)])
+def test_a_window_is_open_from_its_beginning_to_its_end(now: int, expected: bool) -> None:
+    assert is_open(WINDOW, now) is expected
+    decision = judge_break_glass(ADMIN, OWNER, [WINDOW], now)
+    assert decision.allowed is expected
+    assert decision.valid_until == (200 if expected else None)
+
+
+def test_one_that_was_closed_is_open_no_more() -> None:
+    assert not judge_break_glass(ADMIN, OWNER, [replace(WINDOW, closed=150)], 160).allowed
+
+
+@pytest.mark.parametrize(("person", "account"), [(OTHER, OWNER), (ADMIN, OTHER), (OWNER, ADMIN)])
+def test_it_is_for_one_person_on_one_account(person: AccountId, account: AccountId) -> None:
+    refusal = judge_break_glass(person, account, [WINDOW], 150).refusal
+    assert refusal is not None
+    assert refusal.reason is Reason.AUTHORIZATION_REFUSED
+
+
+def test_the_longest_of_several_counts_and_its_reason_is_told() -> None:
+    decision = judge_break_glass(ADMIN, OWNER, [WINDOW, replace(WINDOW, id=8, reason="again", expires=300)], 150)
+    assert (decision.because, decision.valid_until) == ("break-glass window 8: again", 300)
