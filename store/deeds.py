@@ -24,6 +24,7 @@ from store import (
     login,
     messages,
     queue,
+    shares,
     subscriptions,
 )
 from store.audit import AuditEntry
@@ -95,6 +96,7 @@ FUNCTIONS = _merge(
     folders.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    shares.DEEDS,
     subscriptions.DEEDS,
 )
 

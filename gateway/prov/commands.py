@@ -8,6 +8,7 @@ from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.right_verbs import verdict_data
+from gateway.prov.share_verbs import VERB as SHARE
 from gateway.prov.verb import Desk, Verb
 from store.model import Heap, QueueRow, QueueState
 
@@ -252,6 +253,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _queue,
         ),
         DKIM,
+        SHARE,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

@@ -55,7 +55,8 @@ Run = Callable[[Desk, Sequence[str]], Awaitable[Answer]]
 class Verb:
     """One row of the table. `arguments`: as the usage shows them; `least` and `most` (None: any) count them, options included.
 
-    `password`: which argument is one, so that it can be hashed while earlier lines are done.
+    `password`: which argument is one, so that it can be hashed while earlier lines are done. `shows`: the first words that take --dry-run
+    and --yes: at a terminal they are shown and asked about before they are done.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Verb:
     most: int | None
     run: Run
     password: int | None = None
+    shows: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -48,6 +48,7 @@ SCANS = {
     "grants.accounts": "all of them, as far as the limit",
     "grants.accounts_in_cos": "every account: most have their class by default",
     "lists.of_domain": "pages, by the primary key",
+    "shares.page": "pages, by the primary key",
     "blobs.loose": "all that is loose",
     "blobs.newest": "one row for each table that counts",
     "blobs.gone": "the blobs that are asked about",
