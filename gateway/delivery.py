@@ -28,10 +28,12 @@ from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
+from store.deeds import Audited
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
 from store.model import AccountRow, NewMessage, QueueId, QueueKind
 from store.port import Snapshot, Store
 from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
+from store.tenure import Used
 
 log = logging.getLogger(__name__)
 
@@ -227,8 +229,9 @@ class Delivery:
         audit: Sequence[AuditEntry],
         extra: Sequence[AcceptMessage],
         settles: tuple[QueueId, str] | None = None,
+        uses: Sequence[Used] = (),
     ) -> Accepted:
-        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is.
+        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is. `uses`: the grants it stands on.
         Raises Stale, Busy, OverQuota, NotFound, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
@@ -238,7 +241,8 @@ class Delivery:
         deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
         spooled = await self._spooled(deed)
         try:
-            return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)
+            whole = spooled if settles is None else Settle(*settles, spooled)
+            return await self._store.do(Audited(whole, (), tuple(uses)) if uses else whole, witness)
         except Stale:
             # Nothing was done, and the next judgement may write other octets: of a large message there would soon be many.
             places = {one.spooled.place for one in _messages(spooled) if one.spooled is not None}
@@ -563,7 +567,7 @@ class Inbound:
             witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
         if not (plan.copies or plan.queued or any(one.copies or one.queued for one in extra)):
             return [key if verdict is None else verdict for verdict in plan.outcomes]
-        accepted = await delivery.accept(plan, witness, key, (), (), extra)
+        accepted = await delivery.accept(plan, witness, key, (), (), extra, uses=routing.used)
         outcomes: list[str | Refuse | Defer] = [key if verdict is None else verdict for verdict in plan.outcomes]
         skipped = delivery.skipped(plan, accepted)
         if lmtp:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from gateway.grant_use import stood_on
 from gateway.sending import may_send
 from policy.delivery import POSTMASTER, Door
 from policy.grants import SendRight, Standing
@@ -11,6 +12,7 @@ from policy.reasons import Defer, Reason, Refuse
 from store import accounts, addresses, domains, grants, lists
 from store.model import AccountRow
 from store.port import Snapshot
+from store.tenure import Used
 
 OWNER_SUFFIXES = ("-bounces", "-owner", "-request")
 """Addresses that every list has besides its own; what arrives there is for its owners (RFC 2142 section 6)."""
@@ -71,7 +73,8 @@ class Poster:
 
 @dataclass(slots=True)
 class Routing:
-    """Finds routes in one snapshot and remembers what they rest on, for the witness: `scopes` and `valid_until`."""
+    """Finds routes in one snapshot and remembers what they rest on, for the witness: `scopes` and `valid_until`;
+    `used`: the grants that let it be posted."""
 
     snapshot: Snapshot
     door: Door
@@ -80,6 +83,7 @@ class Routing:
     hostname: str = ""
     scopes: set[int] = field(default_factory=set)
     valid_until: int | None = None
+    used: list[Used] = field(default_factory=list)
 
     async def find(self, recipient: Address, *, expand: bool) -> Route | Refuse | Defer:
         """`expand` False (at RCPT): a list's members are not looked up yet."""
@@ -153,6 +157,7 @@ class Routing:
         decision = await may_send(self.snapshot, standing, group, SendRight.SEND_TO_LIST)
         if decision.valid_until is not None:
             self.valid_until = decision.valid_until if self.valid_until is None else min(self.valid_until, decision.valid_until)
+        self.used += stood_on(decision, group)
         return decision.allowed
 
     async def _standing(self) -> Standing | None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +13,7 @@ from gateway.arrival import arrived
 from gateway.delivery import Delivery, Plan, pauses, queue_id
 from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
+from gateway.grant_use import stood_on
 from gateway.message import headers
 from gateway.message.calendar import Answer, MalformedCalendar, Speaker, add_sent_by, answers, mentions_calendar
 from gateway.message.canonical import read_domain
@@ -53,6 +54,7 @@ from store.errors import Busy, NotFound, OverQuota, Stale
 from store.model import QueueId, QueueKind
 from store.port import Snapshot, Store
 from store.queue import AcceptMessage, Filing, OntoQueue
+from store.tenure import Used
 
 log = logging.getLogger(__name__)
 
@@ -393,7 +395,8 @@ class Transaction:
             fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": "postponed", "message_id": message_id}
             log.info("submission", extra={"fields": fields})
             return key
-        accepted = await delivery.accept(plan, witness, key, filing, audit, extra, self._settles)
+        uses = [*_uses(verdict, answered), *routing.used]
+        accepted = await delivery.accept(plan, witness, key, filing, audit, extra, self._settles, uses)
         await delivery.report_outcomes(plan, accepted, self._recipients, reverse_path, final)
         outcome = ", ".join(verdict.kinds)
         fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": outcome, "message_id": message_id}
@@ -602,6 +605,15 @@ class Transaction:
 def _takes_time(octets: bytes) -> bool:
     """Would others have to wait while it is read?"""
     return len(octets) > _SOON_LOOKED_THROUGH or (len(octets) > _SOON_READ and mentions_calendar(octets))
+
+
+def _uses(verdict: SenderVerdict, answered: Sequence[_Answered]) -> Iterator[Used]:
+    """The grants in which it is sent."""
+    for principal, kind, decision in zip(verdict.principals, verdict.kinds, verdict.decisions, strict=False):
+        if kind in (Kind.SEND_AS, Kind.ON_BEHALF):
+            yield from stood_on(decision, principal)
+    for one in answered:
+        yield from stood_on(one.verdict.decision, one.account)
 
 
 def _postponing(entry: AuditEntry) -> AuditEntry:

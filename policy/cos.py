@@ -44,6 +44,7 @@ class ServiceValues:
 
     Durations in seconds, sizes in octets; 0 means unlimited for `quota`, "does not end by itself" for `lockout_duration` and "nobody is
     warned" for `quota_warn_percent`. `quota_warn_message`: the text of the warning, "" the usual one.
+    `grant_warn_before`: how long before something that the account granted ends by itself it is announced, 0 never.
     """
 
     lockout_enabled: bool = True
@@ -63,6 +64,7 @@ class ServiceValues:
     quota_warn_percent: int = 90
     quota_warn_interval: int = 86400
     quota_warn_message: str = ""
+    grant_warn_before: int = 7 * 86400
 
 
 DEFAULTS = ServiceValues()
@@ -167,6 +169,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("quota_warn_percent", "quotaWarnPercent", ("zimbraQuotaWarnPercent",), _percent),
     Attribute("quota_warn_interval", "quotaWarnInterval", ("zimbraQuotaWarnInterval",), _duration),
     Attribute("quota_warn_message", "quotaWarnMessage", ("zimbraQuotaWarnMessage",), _words),
+    Attribute("grant_warn_before", "grantWarnBefore", (), _duration),
 )
 
 BY_NAME: Mapping[str, Attribute] = MappingProxyType(

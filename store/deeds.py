@@ -26,9 +26,11 @@ from store import (
     queue,
     shares,
     subscriptions,
+    tenure,
 )
 from store.audit import AuditEntry
 from store.port import Deed, Tx
+from store.tenure import Used
 
 T = TypeVar("T")
 
@@ -37,10 +39,11 @@ Doing = tuple[type[Deed[Any]], Callable[[Tx, Any], Any]]
 
 @dataclass(frozen=True, slots=True)
 class Audited(Deed[T]):
-    """A deed and what goes on record about it, in one transaction; returns what the deed returns."""
+    """A deed and what goes on record about it, in one transaction; returns what the deed returns. `uses`: the grants it stood on."""
 
     deed: Deed[T]
     entries: tuple[AuditEntry, ...]
+    uses: tuple[Used, ...] = ()
 
     @property
     def weight(self) -> int:
@@ -64,6 +67,7 @@ def _audited(tx: Tx, deed: Audited[T]) -> T:
     done = perform(tx, deed.deed)
     for entry in deed.entries:
         audit.record(tx, entry)
+    tenure.mark_used(tx, deed.uses)
     return done
 
 
@@ -98,6 +102,7 @@ FUNCTIONS = _merge(
     queue.DEEDS,
     shares.DEEDS,
     subscriptions.DEEDS,
+    tenure.DEEDS,
 )
 
 

@@ -54,6 +54,7 @@ class SendRights:
         not_before: int | None = None,
         expires: int | None = None,
         note: str = "",
+        review: int | None = None,
     ) -> None:
         """Replaces that grantee's grant of that right on that target, whether it allowed or denied. Times in microseconds."""
         _fits(target_kind, right)
@@ -64,9 +65,10 @@ class SendRights:
             raise Fault(Code.INVALID_REQUEST, f"{on.name} needs no grant on itself")
         if not_before is not None and expires is not None and expires <= not_before:
             raise Fault(Code.INVALID_REQUEST, "the grant would end before it starts")
+        check_review(expires, review)
         spelled = f"{'-' if deny else ''}{right}"
         await self._records.do(
-            SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note)),
+            SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note, review)),
             "grant changed",
             on.name,
             principal=on.id,
@@ -116,6 +118,12 @@ class SendRights:
             for one in grantees:
                 found += await snapshot.ask(grants.send_grants_to, one)
             return await _views(snapshot, found)
+
+
+def check_review(expires: int | None, review: int | None) -> None:
+    """Raises Fault."""
+    if review is not None and expires is not None and review >= expires:
+        raise Fault(Code.INVALID_REQUEST, "the grant would have ended before it is reviewed")
 
 
 def _fits(kind: ObjectKind, right: SendRight) -> None:

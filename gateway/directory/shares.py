@@ -449,8 +449,10 @@ async def _lessened(
     snapshot: Snapshot, owner: AccountRow | None, members: Sequence[MemberView], paths: Sequence[str], preset: Preset
 ) -> list[str]:
     """An entry replaces what is inherited: that may have been more."""
-    told = []
-    for path in () if owner is None else paths:
+    told: list[str] = []
+    if owner is None:
+        return told
+    for path in paths:
         counting, _ = entries_that_count(await snapshot.ask(grants.levels, owner.id, path), snapshot.now)
         for one in counting:
             member = next((member for member in members if member.grantee == one.entry.grantee), None)

@@ -7,6 +7,7 @@ from gateway.explain import Act, Explained
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
+from gateway.prov.grants_verbs import VERB as GRANTS
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.share_verbs import VERB as SHARE
 from gateway.prov.verb import Desk, Verb
@@ -254,6 +255,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         ),
         DKIM,
         SHARE,
+        GRANTS,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

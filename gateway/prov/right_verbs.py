@@ -56,10 +56,10 @@ def _grant(arguments: Sequence[str]) -> tuple[ObjectKind, str, GranteeKind, str,
 
 
 async def _grant_right(desk: Desk, arguments: Sequence[str]) -> Answer:
-    read = options(arguments, valued=("--from", "--until", "--note"))
+    read = options(arguments, valued=("--from", "--until", "--note", "--review"))
     target_kind, target, kind, grantee, right, deny = _grant(read.rest)
     now = await desk.directory.now()
-    times = {name: read_moment(read.values[name], now) for name in ("--from", "--until") if name in read.values}
+    times = {name: read_moment(read.values[name], now) for name in ("--from", "--until", "--review") if name in read.values}
     await desk.directory.send_rights.grant(
         target_kind,
         target,
@@ -70,6 +70,7 @@ async def _grant_right(desk: Desk, arguments: Sequence[str]) -> Answer:
         not_before=times.get("--from"),
         expires=times.get("--until"),
         note=read.values.get("--note", ""),
+        review=times.get("--review"),
     )
     return Answer()
 
@@ -163,7 +164,8 @@ def _grants_table(found: Sequence[GrantView]) -> str:
 
 
 def _grant_row(one: GrantView) -> tuple[str, ...]:
-    right = f"{'-' if one.grant.deny else ''}{one.grant.right}{remarks(one.grant.not_before, one.grant.expires, one.grant.note)}"
+    grant = one.grant
+    right = f"{'-' if grant.deny else ''}{grant.right}{remarks(grant.not_before, grant.expires, grant.note, grant.review)}"
     grantee = (_SPELLED[one.grantee.kind], str(one.grantee.id or ""), one.grantee_name)
     return (_target_word(one.target.kind), str(one.target.id), one.target.name, *grantee, right)
 
@@ -172,10 +174,11 @@ def _target_word(kind: ObjectKind) -> str:
     return next(word for word, one in _TARGETS.items() if one is kind)
 
 
-def remarks(not_before: int | None, expires: int | None, note: str) -> str:
+def remarks(not_before: int | None, expires: int | None, note: str, review: int | None = None) -> str:
     """When a grant holds, and what was noted on it: ` (until 2026-12-24T00:00:00+01:00; holiday)`."""
     said = [f"from {moment(not_before)}"] if not_before is not None else []
     said += [f"until {moment(expires)}"] if expires is not None else []
+    said += [f"review {moment(review)}"] if review is not None else []
     said += [note] if note else []
     return f" ({'; '.join(said)})" if said else ""
 
@@ -193,6 +196,7 @@ def _grant_data(one: GrantView) -> dict[str, Any]:
         "from": stamp(one.grant.not_before),
         "until": stamp(one.grant.expires),
         "note": one.grant.note,
+        "review": stamp(one.grant.review),
     }
 
 
@@ -202,7 +206,7 @@ VERBS = (
     Verb(
         "grantRight",
         "grr",
-        f"{_GRANT_USAGE} [--from T] [--until T] [--note TEXT]",
+        f"{_GRANT_USAGE} [--from T] [--until T] [--note TEXT] [--review T]",
         "sendAs, sendOnBehalfOf, sendToDistList, loginAs; a leading - denies",
         4,
         None,

@@ -39,6 +39,7 @@ def test_the_defaults_are_those_of_the_rules() -> None:
             quota_warn_percent=90,
             quota_warn_interval=86400,
             quota_warn_message="",
+            grant_warn_before=604800,
         )
     )
 

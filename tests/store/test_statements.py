@@ -48,6 +48,8 @@ SCANS = {
     "grants.accounts": "all of them, as far as the limit",
     "grants.accounts_in_cos": "every account: most have their class by default",
     "lists.of_domain": "pages, by the primary key",
+    "tenure.entries_unused": "every entry, in a thread, for an operator",
+    "tenure.grants_unused": "every grant, in a thread, for an operator",
     "shares.page": "pages, by the primary key",
     "blobs.loose": "all that is loose",
     "blobs.newest": "one row for each table that counts",

@@ -146,6 +146,7 @@ DIALOGUES = {
         delegatedTrash: actor
         delegationWhenLocked: none
         displayName: Anna Owner
+        grantWarnBefore: 604800
         id: …
         isGlobalAdministrator: FALSE
         lockoutDuration: 3600
@@ -669,6 +670,7 @@ async def test_json_of_every_verb_that_tells_something(office: Office) -> None:
         "from": None,
         "until": "2030-01-01T00:00:00Z",
         "note": "n",
+        "review": None,
         "inheritedFrom": None,
         "inForce": True,
     }
