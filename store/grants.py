@@ -196,8 +196,8 @@ def entry_of(row: Sequence[Any]) -> FolderEntry:
 
 def send_grant_of(row: Sequence[Any]) -> SendGrant:
     """From the columns as the statements have them."""
-    target, right, kind, grantee, deny, not_before, expires, note, review = row
-    return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), not_before, expires, note, review)
+    target, right, kind, grantee, deny, *rest = row
+    return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), *rest)
 
 
 def _check(tx: Tx, grantee: Grantee, not_before: int | None, expires: int | None) -> None:
@@ -271,6 +271,7 @@ def set_send_grant(tx: Tx, deed: SetSendGrant) -> None:
         not_before=grant.not_before,
         expires=grant.expires,
         note=grant.note,
+        undo_window=grant.undo_window,
         review=grant.review,
         share=deed.share,
         now=tx.now,

@@ -135,7 +135,7 @@ def _create(tx: Tx, deed: CreateShare) -> ShareId:
             earlier = granted.get(grantee)
             if earlier is not None and in_the_way(earlier, tx.now) and not deed.replace:
                 raise Conflict(f"{grantee} has a grant of {right} already")
-            grant = SendGrant(owner, grantee, right, False, deed.not_before, deed.expires, deed.note, deed.review)
+            grant = SendGrant(owner, grantee, right, False, deed.not_before, deed.expires, deed.note, review=deed.review)
             grants.set_send_grant(tx, SetSendGrant(grant, share))
     return share
 

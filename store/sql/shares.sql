@@ -28,7 +28,7 @@ WHERE e.share = :share
 ORDER BY f.path, e.grantee_kind, e.grantee;
 
 -- send_grants
-SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, review FROM send_grant WHERE share = :share
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant WHERE share = :share
 ORDER BY "right", grantee_kind, grantee;
 
 -- delete

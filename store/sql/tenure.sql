@@ -6,7 +6,7 @@ ORDER BY e.expires, e.folder, e.grantee_kind, e.grantee
 LIMIT :limit;
 
 -- grants_expiring
-SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, review FROM send_grant
+SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE expires > :now AND expires <= :until
 ORDER BY expires, target, "right", grantee_kind, grantee
 LIMIT :limit;
@@ -19,7 +19,7 @@ ORDER BY e.review, e.folder, e.grantee_kind, e.grantee
 LIMIT :limit;
 
 -- grants_overdue
-SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, review FROM send_grant
+SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE review <= :until AND (expires IS NULL OR expires > :now)
 ORDER BY review, target, "right", grantee_kind, grantee
 LIMIT :limit;
@@ -33,7 +33,7 @@ ORDER BY e.folder, e.grantee_kind, e.grantee
 LIMIT :limit;
 
 -- grants_unused
-SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, review FROM send_grant
+SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE deny = 0 AND given <= :until AND COALESCE(used, 0) <= :until AND COALESCE(not_before, 0) <= :until
 AND (expires IS NULL OR expires > :now)
 ORDER BY target, "right", grantee_kind, grantee
@@ -47,7 +47,7 @@ ORDER BY f.path, e.grantee_kind, e.grantee
 LIMIT :limit;
 
 -- grants_on
-SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, review FROM send_grant
+SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE target = :target
 ORDER BY "right", grantee_kind, grantee
 LIMIT :limit;
@@ -60,7 +60,7 @@ ORDER BY e.owner, f.path
 LIMIT :limit;
 
 -- grants_to
-SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, review FROM send_grant
+SELECT given, used, warned, share, target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE grantee_kind = :kind AND grantee = :grantee
 ORDER BY target, "right"
 LIMIT :limit;
