@@ -219,7 +219,7 @@ def _check_cos(tx: Tx, wanted: CosId | None) -> None:
 
 
 def create(tx: Tx, deed: CreateAccount) -> AccountId:
-    """As the deed; for other deeds too."""
+    """Does it, for a deed that makes more of it."""
     domain = addresses.place(tx, deed.address)
     _check_room(tx, domain)
     _check_cos(tx, deed.cos)

@@ -6,15 +6,17 @@ from typing import Final
 
 from gateway.directory import names
 from gateway.directory.accounts import free
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.mailboxes import read_path
 from gateway.directory.records import Records
 from policy.cos import DelegatedSent
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, SendGrant, entries_that_count, in_force
-from policy.identity import AccountId, Address
+from policy.identity import AccountId, Address, ListId
 from policy.presets import NoPreset, Preset, letters_in_words, preset_named, send_in_words
 from policy.rights import spell_letters
+from policy.roles import Operation
 from policy.status import AccountStatus
 from store import accounts, folders, grants, lists, shares
 from store.accounts import CreateAccount, DeleteAccount
@@ -59,7 +61,7 @@ class ShareOrder:
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """`accounts`: how many it is now, COUNTED + 1 for more than can be counted."""
+    """`accounts`: how many it is now, COUNTED + 1 for more than can be counted; only a plan counts."""
 
     grantee: Grantee
     name: str
@@ -110,9 +112,9 @@ class Shares:
         self._records = records
 
     async def plan(self, order: ShareOrder) -> SharePlan:
-        """Nothing is changed."""
+        """Nothing is changed. Who may not do it is not told what it comes to."""
         async with self._store.snapshot() as snapshot:
-            return await _plan(snapshot, order)
+            return await _plan(snapshot, order, self._records)
 
     async def create(self, order: ShareOrder) -> tuple[ShareId, SharePlan]:
         """All of it, or nothing."""
@@ -132,6 +134,7 @@ class Shares:
             plan.deed,
             "share created",
             plan.address,
+            matter=_making(plan.deed),
             principal=None if plan.is_new else _account_of(plan.deed),
             right=plan.preset.letters,
             detail="; ".join(said),
@@ -143,25 +146,33 @@ class Shares:
         """By number; on one mailbox, with one member, or all."""
         async with self._store.snapshot() as snapshot:
             if owner is not None:
-                rows = await snapshot.ask(shares.of_owner, (await names.account(snapshot, owner)).id)
+                kept = await names.account(snapshot, owner)
+                await self._records.allow(snapshot, _viewing(kept.id), owner)
+                rows = await snapshot.ask(shares.of_owner, kept.id)
             else:
+                await self._records.browse(snapshot, Operation.VIEW_ACCOUNT_GRANTS)
                 rows = []
                 while page := await snapshot.work(shares.page, rows[-1].id if rows else 0, PAGE):
                     rows = [*rows, *page]
             if member is not None:
-                wanted = await snapshot.work(shares.with_member, (await _member(snapshot, member)).grantee)
+                grantee = await _grantee(snapshot, member)
+                await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT_GRANTS, grantees=(grantee,)), member)
+                wanted = await snapshot.work(shares.with_member, grantee)
                 rows = [row for row in rows if row.id in wanted]
-            return [await _view(snapshot, row) for row in rows]
+            return [await _view(snapshot, row) for row in rows if await self._records.sees(snapshot, _viewing(row.owner))]
 
     async def get(self, which: str) -> ShareView:
         """By number, or by the mailbox where it has only one share."""
         async with self._store.snapshot() as snapshot:
-            return await _view(snapshot, await _share(snapshot, which))
+            return await _view(snapshot, await _share(snapshot, which, self._records))
 
     async def end(self, which: str, *, delete_mailbox: bool = False) -> EndedShare:
         """Takes away what the share gave and nobody changed since. `delete_mailbox`: one that was made with it goes too, with its mail."""
         async with self._store.snapshot() as snapshot:
-            row = await _share(snapshot, which)
+            row = await _share(snapshot, which, self._records)
+            await self._records.allow(snapshot, Matter(Operation.MANAGE_FOLDERS, accounts=(row.owner,)), which)
+            if delete_mailbox:
+                await self._records.allow(snapshot, Matter(Operation.DELETE_ACCOUNT, accounts=(row.owner,), ends=row.owner), which)
             owner = await snapshot.ask(accounts.by_id, row.owner)
             if owner is None:
                 raise Fault(Code.NO_SUCH_SHARE, which)
@@ -176,7 +187,10 @@ class Shares:
         words = {NotFound: Fault(Code.NO_SUCH_SHARE, which)}
         said = f"share {row.id}, {row.preset}{', with its mailbox' if delete_mailbox else ''}"
         deed = Several((ending, DeleteAccount(row.owner))) if delete_mailbox else Several((ending,))
-        given, *_ = await self._records.do(deed, "share ended", str(owner.address), principal=row.owner, detail=said, words=words)
+        matter = Matter(Operation.REVOKE_ON_ACCOUNT, accounts=(row.owner,))
+        given, *_ = await self._records.do(
+            deed, "share ended", str(owner.address), matter=matter, principal=row.owner, detail=said, words=words
+        )
         async with self._store.snapshot() as snapshot:
             called = await snapshot.ask(
                 names.names_of,
@@ -197,13 +211,38 @@ def _called(member: MemberView) -> str:
     return "everybody" if member.grantee.kind is GranteeKind.ALL else f"{member.grantee.kind} {member.name}"
 
 
-async def _share(snapshot: Snapshot, which: str) -> ShareRow:
+def _viewing(owner: AccountId) -> Matter:
+    return Matter(Operation.VIEW_ACCOUNT_GRANTS, accounts=(owner,))
+
+
+def _making(deed: CreateShare) -> Matter:
+    """What is judged with the transaction; `_may_make` asks besides."""
+    if isinstance(deed.account, CreateAccount):
+        attributes = ["displayName"] * bool(deed.account.display_name) + ["note"] * bool(deed.account.note) + ["delegatedSent"]
+        return Matter(Operation.CREATE_ACCOUNT, made=(deed.account.address,), grantees=deed.grantees, attributes=attributes)
+    return Matter(Operation.GRANT_ON_ACCOUNT, accounts=(deed.account,), grantees=deed.grantees)
+
+
+async def _may_make(snapshot: Snapshot, records: Records, owner: AccountRow | None, address: str, *grantees: Grantee) -> None:
+    """Raises Fault. Before anything is told of the mailbox or of a member."""
+    for operation in (Operation.GRANT_ON_ACCOUNT, Operation.MANAGE_FOLDERS):
+        if owner is None:
+            matter = Matter(operation, made=(names.new_address(address),), grantees=grantees)
+        else:
+            matter = Matter(operation, accounts=(owner.id,), grantees=grantees)
+        await records.allow(snapshot, matter, address)
+
+
+async def _share(snapshot: Snapshot, which: str, records: Records) -> ShareRow:
     if which.isascii() and which.isdigit() and len(which) < 18:
         row = await snapshot.ask(shares.by_id, ShareId(int(which)))
         if row is None:
+            await records.browse(snapshot, Operation.VIEW_ACCOUNT_GRANTS)
             raise Fault(Code.NO_SUCH_SHARE, which)
+        await records.allow(snapshot, _viewing(row.owner), which)
         return row
     owner = await names.account(snapshot, which)
+    await records.allow(snapshot, _viewing(owner.id), which)
     rows = await snapshot.ask(shares.of_owner, owner.id)
     if not rows:
         raise Fault(Code.NO_SUCH_SHARE, which)
@@ -213,18 +252,16 @@ async def _share(snapshot: Snapshot, which: str) -> ShareRow:
     return rows[0]
 
 
-async def _member(snapshot: Snapshot, text: str) -> MemberView:
+async def _grantee(snapshot: Snapshot, text: str) -> Grantee:
     kind, colon, name = text.partition(":")
     if text.lower() in ("all", "anyone", "everybody"):
-        grantee = Grantee(GranteeKind.ALL)
-    elif colon and kind in (GranteeKind.DOMAIN, GranteeKind.COS, GranteeKind.GROUP, GranteeKind.ACCOUNT):
-        grantee = await names.grantee(snapshot, GranteeKind(kind), name)
-    else:
-        found = await names.resolved(snapshot, text)
-        if found is None:
-            raise Fault(Code.NO_SUCH_MEMBER, f"{text} is neither an account nor a list")
-        grantee = Grantee(GranteeKind.ACCOUNT if found.kind is ObjectKind.ACCOUNT else GranteeKind.GROUP, found.id)
-    return await _member_view(snapshot, grantee)
+        return Grantee(GranteeKind.ALL)
+    if colon and kind in (GranteeKind.DOMAIN, GranteeKind.COS, GranteeKind.GROUP, GranteeKind.ACCOUNT):
+        return await names.grantee(snapshot, GranteeKind(kind), name)
+    found = await names.resolved(snapshot, text)
+    if found is None:
+        raise Fault(Code.NO_SUCH_ACCOUNT, text)
+    return Grantee(GranteeKind.ACCOUNT if found.kind is ObjectKind.ACCOUNT else GranteeKind.GROUP, found.id)
 
 
 async def _member_view(snapshot: Snapshot, grantee: Grantee) -> MemberView:
@@ -241,7 +278,7 @@ async def _view(snapshot: Snapshot, row: ShareRow) -> ShareView:
     return ShareView(
         row,
         f"#{row.owner}" if owner is None else names.shown(owner.address),
-        [await _member_view(snapshot, one) for one in await snapshot.ask(shares.members, row.id)],
+        [MemberView(one, await snapshot.ask(names.name_of, one), 0) for one in await snapshot.ask(shares.members, row.id)],
         [(one, call(one.entry.grantee)) for one in given.entries],
         [(one, call(one.grantee)) for one in given.sends],
         snapshot.now,
@@ -251,7 +288,7 @@ async def _view(snapshot: Snapshot, row: ShareRow) -> ShareView:
 # --- what an order comes to
 
 
-async def _plan(snapshot: Snapshot, order: ShareOrder) -> SharePlan:
+async def _plan(snapshot: Snapshot, order: ShareOrder, records: Records) -> SharePlan:
     try:
         preset = preset_named(order.preset)
     except NoPreset as error:
@@ -260,8 +297,9 @@ async def _plan(snapshot: Snapshot, order: ShareOrder) -> SharePlan:
         raise Fault(Code.INVALID_REQUEST, f"the preset {preset.name} says by itself how its members send, or that they do not")
     preset = preset.on_behalf() if order.on_behalf else preset
     _check_times(order, snapshot.now)
-    owner = await _owner(snapshot, order.address)
-    members = await _members(snapshot, order, owner)
+    owner = await _owner(snapshot, order.address, records)
+    await _may_make(snapshot, records, owner, order.address)
+    members = await _members(snapshot, order, owner, records)
     if owner is None:
         account: AccountId | CreateAccount = await _new_mailbox(snapshot, order)
         address = names.shown(names.new_address(order.address))
@@ -299,17 +337,18 @@ def _check_times(order: ShareOrder, now: int) -> None:
         raise Fault(Code.INVALID_REQUEST, "the share would have ended before it is reviewed")
 
 
-async def _owner(snapshot: Snapshot, text: str) -> AccountRow | None:
+async def _owner(snapshot: Snapshot, text: str, records: Records) -> AccountRow | None:
     """None: it is to be made."""
     found = await names.resolved(snapshot, text)
     if found is None:
         return None
     if found.kind is ObjectKind.LIST:
+        await records.allow(snapshot, Matter(Operation.GRANT_ON_LIST, lists=(ListId(found.id),)), text)
         raise Fault(Code.INVALID_REQUEST, f"{text} is a distribution list and has no mailbox: grantRight dl lets others send in its name")
     return await snapshot.ask(accounts.by_id, AccountId(found.id))
 
 
-async def _members(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None) -> list[MemberView]:
+async def _members(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None, records: Records) -> list[MemberView]:
     if not order.members:
         raise Fault(Code.INVALID_REQUEST, "a share needs members")
     found: dict[Grantee, MemberView] = {}
@@ -317,7 +356,9 @@ async def _members(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | No
     for text in order.members:
         if own is not None and _same(text, own):
             raise Fault(Code.INVALID_REQUEST, f"{text} would be shared with itself")
-        one = await _member(snapshot, text)
+        grantee = await _grantee(snapshot, text)
+        await _may_make(snapshot, records, owner, order.address, grantee)
+        one = await _member_view(snapshot, grantee)
         if owner is not None and one.grantee == Grantee(GranteeKind.ACCOUNT, owner.id):
             raise Fault(Code.INVALID_REQUEST, f"{names.shown(owner.address)} would be shared with itself: it holds every right already")
         if one.grantee.kind is GranteeKind.ACCOUNT:

@@ -271,9 +271,9 @@ VERB: Final = Verb(
     "",
     "create ADDRESS --members M[,M...] --preset "
     + "|".join(NAMES)
-    + " [--on-behalf] [--folders PATH[,PATH...]] [--folder PATH] [--from T] [--until T] [--review T] [--note TEXT]"
-    + " [--sent owner|sender|both|none] [--name DISPLAY-NAME] [--replace] [--dry-run] [--yes]"
-    + " | list [--owner A] [--member M] | show SHARE | end SHARE [--delete-mailbox] [--dry-run] [--yes] | presets",
+    + "\n      [--on-behalf] [--folders PATH[,PATH...]] [--folder PATH] [--from T] [--until T] [--review T] [--note TEXT]"
+    + "\n      [--sent owner|sender|both|none] [--name DISPLAY-NAME] [--replace] [--dry-run] [--yes]"
+    + "\n    | list [--owner A] [--member M] | show SHARE | end SHARE [--delete-mailbox] [--dry-run] [--yes] | presets",
     "a mailbox for several people: one that is there, or a new one without a password; said in words, and asked about at a terminal, before"
     " it is done; M: an account, a list, domain:NAME, cos:NAME, all; SHARE: its number, or its mailbox; end takes away what it gave",
     1,

@@ -177,7 +177,7 @@ async def test_deleting_the_account_or_a_member_leaves_no_orphans(office: Office
 REFUSED = {
     "share create team@acme.test --members bruno@acme.test --preset read": "team@acme.test is a distribution list and has no mailbox",
     "share create new@acme.test --members bruno@acme.test --preset all": "no preset all: one of read, read/write,",
-    "share create new@acme.test --members ghost@acme.test --preset read": "account.NO_SUCH_MEMBER",
+    "share create new@acme.test --members ghost@acme.test --preset read": "account.NO_SUCH_ACCOUNT",
     "share create new@acme.test --members bruno@acme.test,cos:ghost --preset read": "account.NO_SUCH_COS",
     "share create new@acme.test --members bruno@acme.test,domain:ghost.test --preset read": "account.NO_SUCH_DOMAIN",
     "share create new@acme.test --members new@acme.test --preset read": "new@acme.test would be shared with itself",
