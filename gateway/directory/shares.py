@@ -114,7 +114,7 @@ class Shares:
     async def plan(self, order: ShareOrder) -> SharePlan:
         """Nothing is changed. Who may not do it is not told what it comes to."""
         async with self._store.snapshot() as snapshot:
-            return await _plan(snapshot, order, self._records)
+            return await _plan(snapshot, order, await self._owner(snapshot, order.address), self._records)
 
     async def create(self, order: ShareOrder) -> tuple[ShareId, SharePlan]:
         """All of it, or nothing."""
@@ -164,12 +164,12 @@ class Shares:
     async def get(self, which: str) -> ShareView:
         """By number, or by the mailbox where it has only one share."""
         async with self._store.snapshot() as snapshot:
-            return await _view(snapshot, await _share(snapshot, which, self._records))
+            return await _view(snapshot, await self._found(snapshot, which))
 
     async def end(self, which: str, *, delete_mailbox: bool = False) -> EndedShare:
         """Takes away what the share gave and nobody changed since. `delete_mailbox`: one that was made with it goes too, with its mail."""
         async with self._store.snapshot() as snapshot:
-            row = await _share(snapshot, which, self._records)
+            row = await self._found(snapshot, which)
             await self._records.allow(snapshot, Matter(Operation.MANAGE_FOLDERS, accounts=(row.owner,)), which)
             if delete_mailbox:
                 await self._records.allow(snapshot, Matter(Operation.DELETE_ACCOUNT, accounts=(row.owner,), ends=row.owner), which)
@@ -202,6 +202,39 @@ class Shares:
             left = [] if delete_mailbox else await _left(snapshot, row.owner, members)
         return EndedShare(row.id, about, taken, left, delete_mailbox)
 
+    async def _found(self, snapshot: Snapshot, which: str) -> ShareRow:
+        if which.isascii() and which.isdigit() and len(which) < 18:
+            row = await snapshot.ask(shares.by_id, ShareId(int(which)))
+            if row is None:
+                await self._records.browse(snapshot, Operation.VIEW_ACCOUNT_GRANTS)
+                raise Fault(Code.NO_SUCH_SHARE, which)
+            await self._records.allow(snapshot, _viewing(row.owner), which)
+            return row
+        owner = await names.account(snapshot, which)
+        await self._records.allow(snapshot, _viewing(owner.id), which)
+        rows = await snapshot.ask(shares.of_owner, owner.id)
+        if not rows:
+            raise Fault(Code.NO_SUCH_SHARE, which)
+        if len(rows) > 1:
+            numbers = ", ".join(str(row.id) for row in rows)
+            raise Fault(Code.INVALID_REQUEST, f"{which} has {len(rows)} shares: say which, by number: {numbers}")
+        return rows[0]
+
+    async def _owner(self, snapshot: Snapshot, text: str) -> AccountRow | None:
+        """None: it is to be made."""
+        found = await names.resolved(snapshot, text)
+        if found is None:
+            await _may_make(snapshot, self._records, None, text)
+            return None
+        if found.kind is ObjectKind.LIST:
+            await self._records.allow(snapshot, Matter(Operation.GRANT_ON_LIST, lists=(ListId(found.id),)), text)
+            raise Fault(
+                Code.INVALID_REQUEST, f"{text} is a distribution list and has no mailbox: grantRight dl lets others send in its name"
+            )
+        row = await snapshot.ask(accounts.by_id, AccountId(found.id))
+        await _may_make(snapshot, self._records, row, text)
+        return row
+
 
 def _account_of(deed: CreateShare) -> AccountId | None:
     return None if isinstance(deed.account, CreateAccount) else deed.account
@@ -231,25 +264,6 @@ async def _may_make(snapshot: Snapshot, records: Records, owner: AccountRow | No
         else:
             matter = Matter(operation, accounts=(owner.id,), grantees=grantees)
         await records.allow(snapshot, matter, address)
-
-
-async def _share(snapshot: Snapshot, which: str, records: Records) -> ShareRow:
-    if which.isascii() and which.isdigit() and len(which) < 18:
-        row = await snapshot.ask(shares.by_id, ShareId(int(which)))
-        if row is None:
-            await records.browse(snapshot, Operation.VIEW_ACCOUNT_GRANTS)
-            raise Fault(Code.NO_SUCH_SHARE, which)
-        await records.allow(snapshot, _viewing(row.owner), which)
-        return row
-    owner = await names.account(snapshot, which)
-    await records.allow(snapshot, _viewing(owner.id), which)
-    rows = await snapshot.ask(shares.of_owner, owner.id)
-    if not rows:
-        raise Fault(Code.NO_SUCH_SHARE, which)
-    if len(rows) > 1:
-        numbers = ", ".join(str(row.id) for row in rows)
-        raise Fault(Code.INVALID_REQUEST, f"{which} has {len(rows)} shares: say which, by number: {numbers}")
-    return rows[0]
 
 
 async def _grantee(snapshot: Snapshot, text: str) -> Grantee:
@@ -288,7 +302,7 @@ async def _view(snapshot: Snapshot, row: ShareRow) -> ShareView:
 # --- what an order comes to
 
 
-async def _plan(snapshot: Snapshot, order: ShareOrder, records: Records) -> SharePlan:
+async def _plan(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None, records: Records) -> SharePlan:
     try:
         preset = preset_named(order.preset)
     except NoPreset as error:
@@ -297,8 +311,6 @@ async def _plan(snapshot: Snapshot, order: ShareOrder, records: Records) -> Shar
         raise Fault(Code.INVALID_REQUEST, f"the preset {preset.name} says by itself how its members send, or that they do not")
     preset = preset.on_behalf() if order.on_behalf else preset
     _check_times(order, snapshot.now)
-    owner = await _owner(snapshot, order.address, records)
-    await _may_make(snapshot, records, owner, order.address)
     members = await _members(snapshot, order, owner, records)
     if owner is None:
         account: AccountId | CreateAccount = await _new_mailbox(snapshot, order)
@@ -335,17 +347,6 @@ def _check_times(order: ShareOrder, now: int) -> None:
         raise Fault(Code.INVALID_REQUEST, f"the share would end before {late}")
     if order.review is not None and order.expires is not None and order.review >= order.expires:
         raise Fault(Code.INVALID_REQUEST, "the share would have ended before it is reviewed")
-
-
-async def _owner(snapshot: Snapshot, text: str, records: Records) -> AccountRow | None:
-    """None: it is to be made."""
-    found = await names.resolved(snapshot, text)
-    if found is None:
-        return None
-    if found.kind is ObjectKind.LIST:
-        await records.allow(snapshot, Matter(Operation.GRANT_ON_LIST, lists=(ListId(found.id),)), text)
-        raise Fault(Code.INVALID_REQUEST, f"{text} is a distribution list and has no mailbox: grantRight dl lets others send in its name")
-    return await snapshot.ask(accounts.by_id, AccountId(found.id))
 
 
 async def _members(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None, records: Records) -> list[MemberView]:
