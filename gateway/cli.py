@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Final, NoReturn
@@ -347,7 +347,22 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
     request = Request(
         command, tuple(_with_files(arguments, verb.files)), "--json" in rest, progress="--progress" in rest, acting=typed.acting
     )
-    return _ask(_load(typed).settings, request, None)
+    settings = _load(typed).settings
+    if rest[:1] and rest[0] in verb.shows and not {"--yes", "--dry-run", "--json"} & {*rest} and sys.stdin.isatty():
+        shown = _ask(settings, replace(request, arguments=(*request.arguments, "--dry-run")), None)
+        if shown != 0:
+            return shown
+        if not _agreed():
+            print("nothing was changed", file=sys.stderr)
+            return FAILED
+    return _ask(settings, request, None)
+
+
+def _agreed() -> bool:
+    try:
+        return input("do it? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def _with_files(arguments: Sequence[str], files: Collection[str]) -> Iterator[str]:

@@ -35,11 +35,14 @@ from store import (
     recalls,
     renewal,
     roles,
+    shares,
     subscriptions,
+    tenure,
     verify,
 )
 from store.audit import AuditEntry
 from store.port import Deed, Tx
+from store.tenure import Used
 
 T = TypeVar("T")
 
@@ -48,10 +51,11 @@ Doing = tuple[type[Deed[Any]], Callable[[Tx, Any], Any]]
 
 @dataclass(frozen=True, slots=True)
 class Audited(Deed[T]):
-    """A deed and what goes on record about it, in one transaction; returns what the deed returns."""
+    """A deed and what goes on record about it, in one transaction; returns what the deed returns. `uses`: the grants it stood on."""
 
     deed: Deed[T]
     entries: tuple[AuditEntry, ...]
+    uses: tuple[Used, ...] = ()
 
     @property
     def weight(self) -> int:
@@ -75,6 +79,7 @@ def _audited(tx: Tx, deed: Audited[T]) -> T:
     done = perform(tx, deed.deed)
     for entry in deed.entries:
         audit.record(tx, entry)
+    tenure.mark_used(tx, deed.uses)
     return done
 
 
@@ -118,7 +123,9 @@ FUNCTIONS = _merge(
     rates.DEEDS,
     recalls.DEEDS,
     renewal.DEEDS,
+    shares.DEEDS,
     subscriptions.DEEDS,
+    tenure.DEEDS,
     verify.DEEDS,
 )
 

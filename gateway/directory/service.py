@@ -14,12 +14,14 @@ from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
 from gateway.directory.faults import Code, Fault
 from gateway.directory.freezes import Freezes
+from gateway.directory.grant_lists import GrantLists
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.premises import Premises
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
+from gateway.directory.shares import Shares
 from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.verification import Verification
@@ -63,6 +65,8 @@ class Directory:
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
+        self.grant_lists = GrantLists(store, records)
+        self.shares = Shares(store, records)
         self.waiting = Waiting(store, records, recalls)
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)

@@ -12,9 +12,11 @@ from gateway.prov.audit_verbs import VERB as AUDIT
 from gateway.prov.break_glass_verbs import VERB as BREAK_GLASS
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.explain_verbs import VERBS as EXPLAIN
+from gateway.prov.grants_verbs import VERB as GRANTS
 from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
 from gateway.prov.role_verbs import ROLES
+from gateway.prov.share_verbs import VERB as SHARE
 from gateway.prov.verb import Desk, Run, Verb
 from policy.roles import Operation
 from store.model import Heap, QueueId, QueueRow, QueueState
@@ -261,6 +263,8 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         ),
         DKIM,
         *KEEPING,
+        SHARE,
+        GRANTS,
         ROLES,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         AUDIT,
