@@ -19,7 +19,6 @@ CAST: Data = {
         "owner@acme.test": {"aliases": ["boss@acme.test"]},
         "dora@acme.test": {"name": "Dora Delegate", "aliases": ["dd@acme.test"], "class": "staff"},
         "emil@acme.test": {"name": "Emil", "class": "guests"},
-        "third@acme.test": {"name": "Third"},
         "rita@other.test": {"name": "Rita"},
         "any@acme.test": {"name": "Any", "class": "staff", "values": {"allow_any_from": True}},
         "some@acme.test": {
@@ -27,6 +26,7 @@ CAST: Data = {
             "values": {"allow_from_addresses": ["some@elsewhere.test", "third@acme.test", "free@acme.test"]},
         },
         "rewriter@acme.test": {"name": "Rewriter", "class": "staff", "values": {"unauthorised_from": "rewrite"}},
+        "third@acme.test": {"name": "Third"},
     },
     "lists": {
         "team@acme.test": {"members": [], "aliases": ["crew@acme.test"]},

@@ -144,6 +144,8 @@ def submission() -> Iterator[Vector]:
         for principal in (OWNER, TEAM, "third@acme.test"):
             for right in RIGHTS[random.choice(("none", "as", "behalf", "both"))] if random.random() < 0.7 else ():
                 to = random.choice((["account", actor], ["account", actor], *GRANTEES))
+                if to[1] == principal:
+                    continue
                 granted.append(
                     grant(principal, to, right, random.random() < 0.15, **(random.choice(TIMES[:7]) if random.random() < 0.2 else {}))
                 )
