@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policy.grants import Grantee, GranteeKind
-from policy.identity import AccountId, Address, CosId, DomainId
+from policy.identity import AccountId, Address, CosId, DomainId, ListId
 from policy.status import AccountStatus, DomainStatus, effective
 from store import addresses, cos, folders, grants, login, queue
 from store.errors import Conflict, LimitReached, NotFound
@@ -122,6 +122,11 @@ def of_domain(tx: Tx, domain: DomainId | None = None, after: AccountId | None = 
     # 0 stands for "all" and "from the start": ids begin at 1.
     found = tx.all("accounts.of_domain", domain=domain or 0, after=after or 0, limit=limit)
     return [row for one in found if (row := _row(one)) is not None]
+
+
+def of_list(tx: Tx, list_id: ListId) -> Sequence[AccountRow]:
+    """The accounts that are direct members of a list, by address, in one statement. Ask by `work`."""
+    return [row for one in tx.all("accounts.of_list", list=list_id) if (row := _row(one)) is not None]
 
 
 def global_administrators(tx: Tx) -> list[AccountId]:

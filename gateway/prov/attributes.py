@@ -12,7 +12,9 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
+from policy.lists import Joining, Moderation, list_rules
 from policy.login import FOREVER
+from policy.rates import Rate
 from policy.status import AccountStatus, DomainStatus
 from store.model import CosRow
 
@@ -48,10 +50,20 @@ _LIST: Final[Mapping[str, tuple[str, ...]]] = {
     "owner": ("owners",),
     "subscriptionPolicy": ("zimbraDistributionListSubscriptionPolicy",),
     "unsubscriptionPolicy": ("zimbraDistributionListUnsubscriptionPolicy",),
+    "moderation": (),
+}
+_LIST_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("zimbraId",),
+    "mail": ("zimbraMailDeliveryAddress",),
+    "alias": ("zimbraMailAlias",),
+    "created": ("zimbraCreateTimestamp",),
 }
 _COS: Final[Mapping[str, tuple[str, ...]]] = {"note": ("zimbraNotes", "description")}
-_LIST_POLICIES: Final[Sequence[str]] = ("subscriptionPolicy", "unsubscriptionPolicy")
-_POLICIES: Final = ("accept", "approval", "reject")
+_LIST_CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "subscriptionPolicy": tuple(Joining),
+    "unsubscriptionPolicy": tuple(Joining),
+    "moderation": tuple(Moderation),
+}
 _TEXT_LIMIT: Final = 4096
 
 
@@ -63,6 +75,7 @@ _ACCOUNT_NAMES: Final = _known(_ACCOUNT)
 _ACCOUNT_READ: Final = {**_known(_ACCOUNT), **_known(_ACCOUNT_SHOWN), **{name: row.name for name, row in BY_NAME.items()}}
 _DOMAIN_NAMES: Final = _known(_DOMAIN)
 _LIST_NAMES: Final = _known(_LIST)
+_LIST_READ: Final = {**_known(_LIST), **_known(_LIST_SHOWN)}
 _COS_NAMES: Final = _known(_COS)
 
 
@@ -178,7 +191,7 @@ def list_changes(pairs: Sequence[tuple[str, str]], owners: Sequence[str] = ()) -
             raise Fault(Code.INVALID_ATTR_NAME, name)
         else:
             plain[known] = text
-    attributes: dict[str, str] = {name: _choice(name, plain[name], _POLICIES) for name in _LIST_POLICIES if name in plain}
+    attributes: dict[str, str] = {name: _choice(name, plain[name], some) for name, some in _LIST_CHOICES.items() if name in plain}
     wanted = edits.texts.get("owner")
     return ListChanges(
         display_name=_text("displayName", plain.get("displayName")),
@@ -281,6 +294,11 @@ def plain_account_name(name: str) -> str:
     return _ACCOUNT_READ.get(name.lower(), name)
 
 
+def plain_list_name(name: str) -> str:
+    """The same for a list."""
+    return _LIST_READ.get(name.lower(), name)
+
+
 def plain_cos_name(name: str) -> str:
     """The same for a class of service."""
     row = BY_NAME.get(name.lower())
@@ -319,7 +337,7 @@ def _service_values(values: ServiceValues, own: Mapping[str, str], inherited: Ma
             found.append(Shown(attribute.name, value, [*value], origin))
         else:
             spelled = attribute.spell(value) if isinstance(value, bool) else text
-            found.append(Shown(attribute.name, _some(spelled), str(value) if isinstance(value, StrEnum) else value, origin))
+            found.append(Shown(attribute.name, _some(spelled), str(value) if isinstance(value, StrEnum | Rate) else value, origin))
     return found
 
 
@@ -348,7 +366,9 @@ def domain(view: DomainView) -> list[Shown]:
 def mailing_list(view: ListView) -> list[Shown]:
     """Everything that is known about a list but its members, sorted by name."""
     row = view.row
-    return [
+    rules = list_rules(row.attributes)
+    in_force = {"moderation": rules.moderation, "subscriptionPolicy": rules.subscription, "unsubscriptionPolicy": rules.unsubscription}
+    found = [
         Shown("alias", tuple(map(names.shown, view.aliases)), [*map(names.shown, view.aliases)]),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
         Shown("displayName", _some(row.display_name), row.display_name),
@@ -356,8 +376,9 @@ def mailing_list(view: ListView) -> list[Shown]:
         Shown("mail", (names.shown(row.address),), names.shown(row.address)),
         Shown("note", _some(row.note), row.note),
         Shown("owner", tuple(view.owners), [*view.owners]),
-        *(Shown(name, (text,), text) for name, text in sorted(row.attributes.items())),
+        *(Shown(name, (str(value),), str(value)) for name, value in in_force.items()),
     ]
+    return sorted(found, key=lambda one: one.name.lower())
 
 
 def _some(text: str) -> tuple[str, ...]:

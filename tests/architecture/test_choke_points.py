@@ -16,6 +16,7 @@ SOLE_CALLER = {
     "judge_envelope": "gateway/submission.py",
     "judge_invitation": "gateway/submission.py",
     "judge_recipient": "gateway/delivery.py",
+    "judge_moderation": "gateway/routing.py",
     "judge_folder": "gateway/folders/standpoint.py",
     "permitted_flags": "gateway/folders/standpoint.py",
     "judge_grant_change": "gateway/folders/standpoint.py",

@@ -142,6 +142,8 @@ DIALOGUES = {
         allowResend: FALSE
         cos: default
         created: …
+        delegatedSendRate: 0
+        delegatedSendRecipientRate: 0
         delegatedSent: owner
         delegatedTrash: actor
         delegationWhenLocked: none
@@ -158,8 +160,11 @@ DIALOGUES = {
         quota: 1g
         quotaWarnInterval: 86400
         quotaWarnPercent: 90
+        sendRate: 0
+        sendRecipientRate: 0
         status: active
         unauthorisedFrom: refuse
+        undoWindow: 0
         used: 0
 
         $ setAccountCos anna@acme.test staff
@@ -270,7 +275,10 @@ DIALOGUES = {
         displayName: Team
         id: …
         mail: team@acme.test
+        moderation: none
         owner: anna@acme.test
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -315,9 +323,11 @@ DIALOGUES = {
         created: …
         id: …
         mail: squad@acme.test
+        moderation: none
         owner: anna@acme.test
         owner: bob@acme.test
         subscriptionPolicy: approval
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -326,6 +336,9 @@ DIALOGUES = {
         created: …
         id: …
         mail: all@acme.test
+        moderation: none
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         squad@acme.test
