@@ -281,8 +281,10 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
     if "-h" in rest or "--help" in rest:
         print(f"usage: procura {verb.name} [--json] {verb.arguments}\n    {verb.purpose}")
         return 0
-    request = Request(command, tuple(one for one in rest if one != "--json"), "--json" in rest)
-    return _ask(_load(typed).settings, request, None)
+    asked = [one for one in rest if one != "--json"]
+    # The file is read here, by who typed its name: the server may run elsewhere in the file system, or as somebody else.
+    file = asked.pop(1) if command == "policy" and asked[:1] in (["plan"], ["apply"]) and len(asked) > 1 else None
+    return _ask(_load(typed).settings, Request(command, tuple(asked), "--json" in rest, batch=file is not None), file)
 
 
 # --- asking a running server, or doing it here

@@ -12,6 +12,7 @@ from store import (
     accounts,
     addresses,
     annotations,
+    applied,
     audit,
     blobs,
     changes,
@@ -32,6 +33,7 @@ from store import (
     recalls,
     subscriptions,
 )
+from store.applied import Apply
 from store.audit import AuditEntry
 from store.port import Deed, Tx
 
@@ -76,6 +78,12 @@ def _several(tx: Tx, deed: Several) -> tuple[Any, ...]:
     return tuple(perform(tx, one) for one in deed.deeds)
 
 
+def _apply(tx: Tx, deed: Apply) -> None:
+    applied.begin(tx, deed)
+    for one in deed.deeds:
+        perform(tx, one)
+
+
 def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, Any], Any]]:
     rows = [row for table in tables for row in table]
     merged = dict(rows)
@@ -85,7 +93,7 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 
 
 FUNCTIONS = _merge(
-    ((Audited, _audited), (Several, _several)),
+    ((Audited, _audited), (Several, _several), (Apply, _apply)),
     accounts.DEEDS,
     addresses.DEEDS,
     annotations.DEEDS,

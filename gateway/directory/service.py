@@ -10,6 +10,7 @@ from gateway.directory.freezes import Freezes
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.policy_data import PolicyData
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
 from gateway.directory.signing_keys import SigningKeys
@@ -49,6 +50,7 @@ class Directory:
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
+        self.policy = PolicyData(store)
         self.trail = Trail(store)
 
     async def now(self) -> int:

@@ -11,6 +11,7 @@ from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.list_commands import LIST
+from gateway.prov.policy_verbs import VERB as POLICY
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Run, Verb
 from store.model import Heap, QueueId, QueueRow, QueueState
@@ -334,6 +335,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _freezing(Side.ACTOR),
         ),
         DKIM,
+        POLICY,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

@@ -20,6 +20,9 @@ AHEAD: Final = 32
 LINE: Final = 64 * 1024
 """Characters of a line of a batch; longer ones are no commands."""
 
+WHOLE: Final = 32 << 20
+"""Characters of a file that a command reads whole."""
+
 _UNSTORABLE: Final = re.compile("[\ud800-\udfff\0]")
 
 FAILED: Final = 1
@@ -68,12 +71,21 @@ class Request:
 
 async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = None) -> AsyncGenerator[Event, None]:
     """Does it, telling what comes of it as it comes; ends with Ended. `lines`: of a batch."""
-    if request.batch and lines is not None:
+    arguments = request.arguments
+    if request.batch and lines is not None and request.command in COMMANDS:
+        # A command that reads a file is given all of it behind its arguments.
+        read = await _whole(lines)
+        if read is None:
+            yield Said(f"ERROR: {Fault(Code.INVALID_REQUEST, f'a file has at most {WHOLE} characters')}\n", error=True)
+            yield Ended(FAILED)
+            return
+        arguments = (*arguments, read)
+    elif request.batch and lines is not None:
         async for event in _batch(desk, request, lines):
             yield event
         return
     try:
-        answer = await _one(desk, request.command, request.arguments)
+        answer = await _one(desk, request.command, arguments)
     except Fault as fault:
         yield Said(f"ERROR: {fault}\n", error=True)
         yield Ended(FAILED)
@@ -83,6 +95,18 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
     else:
         yield Said(answer.spelled(request.as_json))
         yield Ended(FAILED if answer.denied else 0)
+
+
+async def _whole(lines: AsyncIterator[str]) -> str | None:
+    """None: too much."""
+    found: list[str] = []
+    size = 0
+    async for line in lines:
+        size += len(line) + 1
+        if size > WHOLE:
+            return None
+        found.append(line)
+    return "".join(f"{line}\n" for line in found)
 
 
 async def _one(desk: Desk, command: str, arguments: Sequence[str]) -> Answer:
