@@ -31,6 +31,7 @@ from store import (
     queue,
     rates,
     recalls,
+    roles,
     subscriptions,
 )
 from store.applied import Apply
@@ -113,6 +114,7 @@ FUNCTIONS = _merge(
     freezes.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    roles.DEEDS,
     rates.DEEDS,
     recalls.DEEDS,
     subscriptions.DEEDS,

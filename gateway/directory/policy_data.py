@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway.directory import values
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
+from gateway.directory.records import Records
 from policy.cos import ATTRIBUTES, BY_NAME
 from policy.document import (
     BadDocument,
@@ -31,22 +32,22 @@ from policy.grants import FolderEntry, SendGrant, SendRight
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
 from policy.plan import Plan, compare
 from policy.rights import spell_letters
+from policy.roles import Operation
 from policy.status import AccountStatus, DomainStatus
 from store import accounts, addresses, applied, cos, domains, folders, grants, lists
 from store.accounts import ModifyAccount, SetAccountCos, SetAccountStatus, SetGlobalAdministrator
 from store.applied import AppliedRow, Apply, Mark
-from store.audit import AuditEntry
 from store.cos import ModifyCos
 from store.deeds import Audited
 from store.domains import ModifyDomain, SetDomainCos
-from store.errors import Stale, StoreError
+from store.errors import Busy, Stale, StoreError
 from store.folders import SwitchFolder
 from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, ModifyList, RemoveMembers
 from store.model import ListRow
 from store.port import Deed, Store, Tx
 
-OPERATOR: Final = "operator"
+_MANAGING: Final = Matter(Operation.MANAGE_POLICY)
 MOST_CHANGES: Final = 20_000
 """Of one document: they are one transaction, and one record each."""
 TRIES: Final = 5
@@ -101,11 +102,11 @@ class _Read:
 
 
 class PolicyData:
-    """Every method raises Fault, and nothing else that is expected. `protocol`: the door through which it is asked, for the record."""
+    """Every method raises Fault, and nothing else that is expected. The operator's, and that of whose role manages everything."""
 
-    def __init__(self, store: Store, protocol: str = "cli") -> None:
+    def __init__(self, store: Store, records: Records) -> None:
         self._store = store
-        self._protocol = protocol
+        self._records = records
 
     async def export(self) -> str:
         """The canonical text of what decides now. No secrets are in it."""
@@ -125,6 +126,7 @@ class PolicyData:
         """Takes back what the last `apply` that still stands has changed. What has been changed otherwise since stays; where that is
         the same fact nothing is done."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _MANAGING)
             row = await snapshot.ask(applied.last)
         if row is None:
             raise Fault(Code.INVALID_REQUEST, "there is nothing to take back: no document was applied")
@@ -156,42 +158,35 @@ class PolicyData:
 
     async def _do(self, now: _Read, made: Sequence[Change], undoes: int | None) -> None:
         """Raises Stale, Fault."""
-        decision = f"d-{secrets.token_hex(4)}"
-        kept = json.dumps([[one.key, one.before, one.after] for one in made], ensure_ascii=False)
-        deed = Apply(tuple(_deeds(now, made)), now.mark, decision, kept, undoes)
+        authority = self._records.authority
         event = "policy applied" if undoes is None else "policy rolled back"
+        async with self._store.snapshot() as snapshot:
+            ruling = await authority.judge(snapshot, _MANAGING)
+        if not ruling.decision.allowed:
+            raise await authority.refused(ruling, _MANAGING, event, "")
+        whole = authority.entry(ruling, _MANAGING, event, "", detail=f"{len(made)} changes")
+        entries = [whole]
+        for one in made:
+            kind, name = one.key[0], one.key[1]
+            places = (("account", name), ("list", name)) if kind in ("account", "list", "entry", "folder", "send") else ()
+            principal = next((now.ids[place] for place in places if place in now.ids), None)
+            right = one.key[3] if kind == "send" else ""
+            entry = authority.entry(ruling, _MANAGING, "policy changed", name, principal=principal, right=right, detail=str(one))
+            entries.append(replace(entry, decision=whole.decision))
+        kept = json.dumps([[one.key, one.before, one.after] for one in made], ensure_ascii=False)
+        deed = Apply(tuple(_deeds(now, made)), now.mark, whole.decision, kept, undoes)
         try:
-            await self._store.do(
-                Audited(deed, (self._entry(now, decision, event, None, f"{len(made)} changes"), *self._entries(now, decision, made)))
-            )
+            await self._store.do(Audited(deed, tuple(entries)), ruling.witness)
         except Stale:
             raise
+        except Busy as error:
+            raise Fault(Code.TEMPORARILY_UNAVAILABLE, f"{error}; nothing was changed") from None
         except StoreError as error:
             raise Fault(Code.INVALID_REQUEST, f"{error}; nothing was changed") from None
 
-    def _entries(self, now: _Read, decision: str, made: Sequence[Change]) -> Iterator[AuditEntry]:
-        for one in made:
-            yield self._entry(now, decision, "policy changed", one, str(one))
-
-    def _entry(self, now: _Read, decision: str, event: str, one: Change | None, detail: str) -> AuditEntry:
-        about = "" if one is None else one.key[1]
-        kind = "account" if one is not None and one.key[0] in ("entry", "folder", "send") else "" if one is None else one.key[0]
-        principal = now.ids.get((kind, about)) or now.ids.get(("list", about)) if kind in ("account", "list") else None
-        return AuditEntry(
-            decision=decision,
-            event=event,
-            allowed=True,
-            actor_address=OPERATOR,
-            principal=principal,
-            principal_address=about,
-            right=one.key[3] if one is not None and one.key[0] == "send" else "",
-            because=OPERATOR,
-            protocol=self._protocol,
-            detail=detail,
-        )
-
     async def _read(self) -> _Read:
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _MANAGING)
             return await snapshot.work(read_store)
 
     async def _wanted(self, now: _Read, text: str) -> tuple[Document, tuple[Change, ...]]:
