@@ -196,36 +196,53 @@ def read(text: str) -> Document:
     if found.pop("format", None) != FORMAT:
         raise BadDocument("format", f"must be {FORMAT}")
     document: dict[Key, Value] = {}
+    places = _Places(text)
     for kind, body in found.items():
         if kind in _FIELDS:
             if not isinstance(body, dict):
                 raise BadDocument(kind, "must be tables, [" + kind + '."NAME"]')
             for name, fields in body.items():
-                _read_object(text, kind, name, fields, document)
+                _read_object(places, kind, name, fields, document)
         elif kind in _TABLES:
             if not isinstance(body, list):
                 raise BadDocument(kind, f"must be tables, [[{kind}]]")
             for number, fields in enumerate(body):
-                place = _place(text, kind, None, number)
+                place = places.number(kind, number)
                 key, value = _TABLES[kind](place, _Fields(place, fields))
                 if key in document:
                     raise BadDocument(place, "says the same grant again: " + ", ".join(key[1:]))
                 document[key] = value
         else:
-            raise BadDocument(_place(text, kind, None, 0), "unknown key: " + ", ".join(("format", *_FIELDS, *_TABLES)) + " are known")
+            raise BadDocument(places.number(kind, 0), "unknown key: " + ", ".join(("format", *_FIELDS, *_TABLES)) + " are known")
     return document
 
 
-def _place(text: str, kind: str, name: str | None, number: int) -> str:
-    """`line 12, account "dora@acme.test"`: the line where the header is written as we write it."""
-    header = rf"^[ \t]*\[\[[ \t]*{kind}[ \t]*\]\]" if name is None else rf"^[ \t]*\[[ \t]*{kind}\.{re.escape(_string(name))}[ \t]*\]"
-    found = next((match for at, match in enumerate(re.finditer(header, text, re.MULTILINE)) if at == (number if name is None else 0)), None)
-    what = f"{kind} number {number + 1}" if name is None else f"{kind} {_string(name)}"
-    return what if found is None else f"line {text.count(chr(10), 0, found.start()) + 1}, {what}"
+_HEADER: Final = re.compile(r"^[ \t]*(\[\[?[^\n]*\])[ \t]*(?:#[^\n]*)?$", re.MULTILINE)
 
 
-def _read_object(text: str, kind: str, name: str, fields: Any, document: dict[Key, Value]) -> None:
-    place = _place(text, kind, name, 0)
+class _Places:
+    """Where the tables of a text are: `line 12, account "dora@acme.test"`; no line where a header is written otherwise than by us."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[str, list[int]] = {}
+        line, at = 1, 0
+        for found in _HEADER.finditer(text):
+            line, at = line + text.count("\n", at, found.start()), found.start()
+            self._lines.setdefault(found[1], []).append(line)
+
+    def of(self, kind: str, name: str) -> str:
+        return self._said(f"[{kind}.{_string(name)}]", 0, f"{kind} {_string(name)}")
+
+    def number(self, kind: str, number: int) -> str:
+        return self._said(f"[[{kind}]]", number, f"{kind} number {number + 1}")
+
+    def _said(self, header: str, number: int, what: str) -> str:
+        lines = self._lines.get(header, [])
+        return f"line {lines[number]}, {what}" if number < len(lines) else what
+
+
+def _read_object(places: _Places, kind: str, name: str, fields: Any, document: dict[Key, Value]) -> None:
+    place = places.of(kind, name)
     if not isinstance(fields, dict):
         raise BadDocument(place, "must be a table")
     document[kind, name] = ""
@@ -350,15 +367,18 @@ def check(before: Document, after: Document, text: str = "") -> tuple[Change, ..
     """May this be made of that? The changes, or BadDocument: an object that is not there or is left out, a name that nobody has,
     a list that would contain itself, what only its own command may change. `text`: what `after` was read from, for the places."""
     wanted = changes(before, after)
+    places = _Places(text)
     for one in wanted:
         kind, name = one.key[0], one.key[1]
-        place = _place(text, kind, name, 0) if kind in _FIELDS else f"{kind} {', '.join(one.key[1:])}"
+        place = places.of(kind, name) if kind in _FIELDS else f"{kind} {', '.join(one.key[1:])}"
         if kind in _FIELDS and len(one.key) == 2:
             if one.before is None:
                 raise BadDocument(place, "there is no such object; `procura prov` makes it")
             raise BadDocument(
                 place, "is left out: a file names all there is (procura policy export), objects are removed by `procura prov`"
             )
+        if kind in _FIELDS and (kind, name) not in before:
+            raise BadDocument(place, "there is no such object; `procura prov` makes it")
         if kind in _FIELDS and (kind, one.key[2]) in FIXED:
             raise BadDocument(f"{place}, {one.key[2]}", "is changed by its own command only")
         if one.after is not None:
@@ -367,7 +387,7 @@ def check(before: Document, after: Document, text: str = "") -> tuple[Change, ..
     ring = _rings(after) - _rings(before)
     if ring:
         name = min(ring)
-        raise BadDocument(f"{_place(text, 'list', name, 0)}, members", "the list would contain itself")
+        raise BadDocument(f"{places.of('list', name)}, members", "the list would contain itself")
     return wanted
 
 

@@ -172,6 +172,16 @@ async def test_taking_back_leaves_what_others_changed(office: Office) -> None:
     assert 'rights = "rwi"' in await policy.export()
 
 
+async def test_taking_back_what_somebody_lost_who_is_gone(office: Office) -> None:
+    policy = office.directory.policy
+    await office.done("setAccountCos carl@acme.test staff")
+    before = await policy.export()
+    await policy.apply(before.replace('cos = "staff"\n', ""))
+    await office.done("deleteAccount carl@acme.test")
+    with pytest.raises(Fault, match=r'account "carl@acme.test": there is no such object'):
+        await policy.rollback()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
