@@ -344,8 +344,16 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
         sys.stdout.write(answer.spelled("--json" in rest))
         return FAILED if answer.denied else 0
     arguments = plain if verb.local is None else verb.local(plain, Path.cwd())
+    typed_words = list(_with_files(arguments, verb.files))
+    # The file is read here, by who typed its name: the server may run elsewhere in the file system, or as somebody else.
+    file = typed_words.pop(1) if command == "policy" and typed_words[:1] in (["plan"], ["apply"]) and len(typed_words) > 1 else None
     request = Request(
-        command, tuple(_with_files(arguments, verb.files)), "--json" in rest, progress="--progress" in rest, acting=typed.acting
+        command,
+        tuple(typed_words),
+        "--json" in rest,
+        batch=file is not None,
+        progress="--progress" in rest,
+        acting=typed.acting,
     )
     settings = _load(typed).settings
     if rest[:1] and rest[0] in verb.shows and not {"--yes", "--dry-run", "--json"} & {*rest} and sys.stdin.isatty():
@@ -355,7 +363,7 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
         if not _agreed():
             print("nothing was changed", file=sys.stderr)
             return FAILED
-    return _ask(settings, request, None)
+    return _ask(settings, request, file)
 
 
 def _agreed() -> bool:

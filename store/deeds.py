@@ -12,6 +12,7 @@ from store import (
     accounts,
     addresses,
     annotations,
+    applied,
     audit,
     blobs,
     breakglass,
@@ -40,6 +41,7 @@ from store import (
     tenure,
     verify,
 )
+from store.applied import Apply
 from store.audit import AuditEntry
 from store.port import Deed, Tx
 from store.tenure import Used
@@ -87,6 +89,12 @@ def _several(tx: Tx, deed: Several) -> tuple[Any, ...]:
     return tuple(perform(tx, one) for one in deed.deeds)
 
 
+def _apply(tx: Tx, deed: Apply) -> None:
+    applied.begin(tx, deed)
+    for one in deed.deeds:
+        perform(tx, one)
+
+
 def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, Any], Any]]:
     rows = [row for table in tables for row in table]
     merged = dict(rows)
@@ -96,7 +104,7 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 
 
 FUNCTIONS = _merge(
-    ((Audited, _audited), (Several, _several)),
+    ((Audited, _audited), (Several, _several), (Apply, _apply)),
     accounts.DEEDS,
     addresses.DEEDS,
     annotations.DEEDS,

@@ -18,6 +18,7 @@ from gateway.directory.grant_lists import GrantLists
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.policy_data import PolicyData
 from gateway.directory.premises import Premises
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
@@ -72,6 +73,7 @@ class Directory:
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.break_glass = BreakGlass(store, records, delivery.notice)
+        self.policy = PolicyData(store, records)
         self.trail = Trail(store, records, seals)
         self.roles = AdminRoles(store, records)
         self.backups = BackupRuns(store, records, premises)

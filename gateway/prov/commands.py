@@ -15,6 +15,7 @@ from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.grants_verbs import VERB as GRANTS
 from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
+from gateway.prov.policy_verbs import VERB as POLICY
 from gateway.prov.role_verbs import ROLES
 from gateway.prov.share_verbs import VERB as SHARE
 from gateway.prov.verb import Desk, Run, Verb
@@ -265,6 +266,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         *KEEPING,
         SHARE,
         GRANTS,
+        POLICY,
         ROLES,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         AUDIT,
