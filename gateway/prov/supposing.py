@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.directory.faults import Code, Fault
+from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.folders import Folders
@@ -18,7 +19,7 @@ from gateway.prov.answer import Usage
 from gateway.prov.arguments import moment, words
 from gateway.prov.verb import Desk
 from store.blobs import Files
-from store.connect import supposed
+from store.connect import database_of, supposed
 from store.errors import StoreError
 from store.model import Verifiers
 from store.supposed import At
@@ -59,7 +60,8 @@ def scratch_of(url: str, data: Path) -> Callable[[], AbstractAsyncContextManager
                 folders = Folders(store, files)
                 delivery = Delivery(store, files, DeliveryRules("supposed.invalid", relays=False, hops=50, quota_rejects=False, lifetime=1))
                 try:
-                    yield Desk(Directory(store, folders, _no_password, delivery), Explain(store), lambda: ())
+                    premises = Premises(into, database_of(url, into), files, tuple)
+                    yield Desk(Directory(store, folders, _no_password, delivery, premises), Explain(store), lambda: ())
                 finally:
                     await folders.close()
                     await store.close()
