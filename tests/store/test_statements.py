@@ -38,6 +38,10 @@ def test_each_statement_that_looks_something_up_has_an_index(name: str, migrated
 SCANS = {
     "cos.all_of_them": "all of them",
     "dkim.all_of_them": "all of them",
+    "dynamic.filters": "all of them, a few hundred at most",
+    "dynamic.count": "the same",
+    "dynamic.unjudged": "what one deed left",
+    "dynamic.all_judged": "the same",
     "domains.all_of_them": "all of them",
     "messages.change_keys": "the list of keys it is given",
     "audit.head": "the last one, by the primary key",
