@@ -51,6 +51,7 @@ from gateway.policies import Policies, PolicyRules
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
+from gateway.recalls import Recalls
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.resolver import Resolver
@@ -104,7 +105,6 @@ class App:
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
-        self.folders = Folders(store, files, self.index)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
         self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
@@ -123,6 +123,8 @@ class App:
             authenticating,
             _robot(settings),
         )
+        self.recalls = Recalls(store, files, self.delivery)
+        self.folders = Folders(store, files, self.index, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
@@ -143,7 +145,7 @@ class App:
         self.indexing = Indexing(store, files, self.index)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
         texts = TextRecords(resolvers, cached=False)
-        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.delivery, texts, names)
+        self.directory = Directory(store, self.folders, self.passwords.verifiers, self.delivery, texts, names, self.recalls)
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, self.sessions.rows)
 

@@ -28,6 +28,7 @@ from gateway.signing import Signing
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
 from policy.identity import AccountId, Address
+from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
 from store.audit import AuditEntry
@@ -59,6 +60,17 @@ class DeliveryRules:
     hops: int
     quota_rejects: bool
     lifetime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The limits that a message counts for, and how many recipients it was submitted for."""
+
+    limits: tuple[RateLimit, ...] = ()
+    recipients: int = 0
+
+
+NOTHING_COUNTED: Final = Counting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +269,12 @@ class Delivery:
         audit: Sequence[AuditEntry],
         extra: Sequence[AcceptMessage],
         settles: tuple[QueueId, str] | None = None,
+        *,
+        counting: Counting = NOTHING_COUNTED,
+        waits: bool = False,
     ) -> Accepted:
-        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is.
-        Raises Stale, Busy, OverQuota, NotFound, and Conflict where the row is not leased so."""
+        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is. `waits`: see AcceptMessage.
+        Raises Stale, Busy, OverQuota, NotFound, RateReached, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
         records = [*audit, *plan.audit]
@@ -269,7 +284,17 @@ class Delivery:
             queued += one.queued
             records += one.audit
             steps += one.steps
-        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(records), tuple(steps))
+        deed = AcceptMessage(
+            key,
+            tuple(copies),
+            tuple(queued),
+            tuple(filing),
+            tuple(records),
+            tuple(steps),
+            limits=counting.limits,
+            recipients=counting.recipients,
+            waits=waits,
+        )
         spooled = await self._spooled(deed)
         try:
             return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)

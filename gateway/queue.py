@@ -301,7 +301,9 @@ class Queue:
     async def _guarded(self, attempts: asyncio.TaskGroup, name: str, destination: _Destination, batch: _Batch) -> None:
         ids = {row.id for row in batch.rows}
         try:
-            await (self._deliver(batch) if name == HERE else self._hand_on(destination, batch))
+            await self._stop_frozen(batch)
+            if batch.rows:
+                await (self._deliver(batch) if name == HERE else self._hand_on(destination, batch))
         except Exception:
             number = secrets.token_hex(4)
             log.exception("queue attempt failed", extra={"fields": {"error_id": number}})
@@ -319,6 +321,15 @@ class Queue:
             # Not by the next round: it would ask the store first, and this may go on at once.
             with contextlib.suppress(StoreError):
                 await self._go_on(attempts)
+
+    async def _stop_frozen(self, batch: _Batch) -> None:
+        """What has been frozen since it was claimed, perhaps long before its turn came, is not begun."""
+        async with self._store.snapshot() as snapshot:
+            frozen = await snapshot.ask(queue_store.frozen_among, [row.id for row in batch.rows])
+            now = snapshot.now
+        if frozen:
+            await self._store.do(PutOff(tuple((number, now) for number in sorted(frozen)), self._lease))
+            batch.rows = [row for row in batch.rows if row.id not in frozen]
 
     async def _release(self) -> None:
         """Held mail whose account is no longer in maintenance becomes due; what was held too long ClaimDue takes for its bounce."""
@@ -422,7 +433,19 @@ class Queue:
         reverse_path = _address(rows[0].reverse_path)
         eight_bit_paths = not all(str(one).isascii() for one in [*recipients, *([reverse_path] if reverse_path else [])])
         smtputf8 = eight_bit_paths or not octets[: read_header(octets).end].isascii()
-        said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=_parameters(rows))
+        ids = [row.id for row in rows]
+
+        async def still() -> bool:
+            try:
+                async with self._store.snapshot() as snapshot:
+                    return not await snapshot.ask(queue_store.frozen_among, ids)
+            except StoreError:  # whoever cannot tell does not send
+                return False
+
+        parameters = _parameters(rows)
+        if rows[0].sender is not None:
+            parameters = replace(parameters, still=still)
+        said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=parameters)
         return {str(address): outcome for address, outcome in said.items()}
 
     async def _relayed(self, rows: Sequence[tuple[QueueRow, str]], octets: bytes) -> AcceptMessage | None:

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
+
+from policy.rates import UNLIMITED, Rate, read_rate
+
+LONGEST_WINDOW: Final = 7 * 86400
+"""Seconds: a recall window is for second thoughts, not for calendars (FUTURERELEASE is)."""
 
 
 class WhenLocked(StrEnum):
@@ -44,6 +49,8 @@ class ServiceValues:
 
     Durations in seconds, sizes in octets; 0 means unlimited for `quota`, "does not end by itself" for `lockout_duration` and "nobody is
     warned" for `quota_warn_percent`. `quota_warn_message`: the text of the warning, "" the usual one.
+    `undo_window`: seconds that mail which others send in this account's name waits, 0: none. `send_rate` and `send_recipient_rate`
+    limit the account as an actor, `delegated_send_rate` and `delegated_send_recipient_rate` each actor in this account's name.
     """
 
     lockout_enabled: bool = True
@@ -63,6 +70,11 @@ class ServiceValues:
     quota_warn_percent: int = 90
     quota_warn_interval: int = 86400
     quota_warn_message: str = ""
+    undo_window: int = 0
+    send_rate: Rate = UNLIMITED
+    send_recipient_rate: Rate = UNLIMITED
+    delegated_send_rate: Rate = UNLIMITED
+    delegated_send_recipient_rate: Rate = UNLIMITED
 
 
 DEFAULTS = ServiceValues()
@@ -100,6 +112,14 @@ def _duration(text: str) -> int:
         return _count(number) * _UNITS[unit]
     except ValueError:
         raise ValueError("a duration: 90, 30s, 15m, 1h or 7d") from None
+
+
+def window(text: str) -> int:
+    """Seconds for which mail can be recalled. Raises ValueError."""
+    found = _duration(text.strip())
+    if found > LONGEST_WINDOW:
+        raise ValueError("a duration of at most 7d")
+    return found
 
 
 _SIZES: Mapping[str, int] = MappingProxyType({"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40})
@@ -167,6 +187,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("quota_warn_percent", "quotaWarnPercent", ("zimbraQuotaWarnPercent",), _percent),
     Attribute("quota_warn_interval", "quotaWarnInterval", ("zimbraQuotaWarnInterval",), _duration),
     Attribute("quota_warn_message", "quotaWarnMessage", ("zimbraQuotaWarnMessage",), _words),
+    Attribute("undo_window", "undoWindow", (), window),
+    Attribute("send_rate", "sendRate", (), read_rate),
+    Attribute("send_recipient_rate", "sendRecipientRate", (), read_rate),
+    Attribute("delegated_send_rate", "delegatedSendRate", (), read_rate),
+    Attribute("delegated_send_recipient_rate", "delegatedSendRecipientRate", (), read_rate),
 )
 
 BY_NAME: Mapping[str, Attribute] = MappingProxyType(

@@ -21,6 +21,7 @@ from store import (
     domains,
     dynamic,
     folders,
+    freezes,
     grants,
     list_bounces,
     list_requests,
@@ -29,6 +30,8 @@ from store import (
     members,
     messages,
     queue,
+    rates,
+    recalls,
     subscriptions,
 )
 from store.audit import AuditEntry
@@ -114,8 +117,11 @@ FUNCTIONS = _merge(
     blobs.DEEDS,
     changes.DEEDS,
     folders.DEEDS,
+    freezes.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    rates.DEEDS,
+    recalls.DEEDS,
     subscriptions.DEEDS,
 )
 

@@ -336,7 +336,7 @@ class QueueRow:
     `reverse_path` "" is the empty one; `sender` the account that submitted it, if one did; `parameters` JSON of ESMTP parameters
     for the next hop. `due`: see QueueState. `last_attempt`: when the last one that failed ended. `destination`: the domain it goes
     to, "" where that is here. `stopped`: an operator holds it; what is being tried meanwhile is tried to its end. `warned`: the
-    sender knows that it is late.
+    sender knows that it is late. `frozen`: somebody in whose name it goes, or who sends it, is (store/freezes.py).
     """
 
     id: QueueId
@@ -360,6 +360,7 @@ class QueueRow:
     destination: str = ""
     stopped: bool = False
     warned: bool = False
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

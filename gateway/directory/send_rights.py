@@ -54,9 +54,12 @@ class SendRights:
         not_before: int | None = None,
         expires: int | None = None,
         note: str = "",
+        undo_window: int | None = None,
     ) -> None:
         """Replaces that grantee's grant of that right on that target, whether it allowed or denied. Times in microseconds."""
         _fits(target_kind, right)
+        if undo_window is not None and (deny or right not in (SendRight.SEND_AS, SendRight.SEND_ON_BEHALF_OF)):
+            raise Fault(Code.INVALID_REQUEST, "a recall window is for what is sent by it: sendAs and sendOnBehalfOf, allowed")
         async with self._store.snapshot() as snapshot:
             on = await target_of(snapshot, target_kind, target)
             to = await names.grantee(snapshot, kind, grantee)
@@ -66,12 +69,12 @@ class SendRights:
             raise Fault(Code.INVALID_REQUEST, "the grant would end before it starts")
         spelled = f"{'-' if deny else ''}{right}"
         await self._records.do(
-            SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note)),
+            SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note, undo_window)),
             "grant changed",
             on.name,
             principal=on.id,
             right=spelled,
-            detail=f"to {kind} {grantee}".rstrip(),
+            detail=f"to {kind} {grantee}".rstrip() + ("" if undo_window is None else f", recall window {undo_window} s"),
             words={Conflict: Fault(Code.INVALID_REQUEST, "such a grant cannot be"), NotFound: Fault(Code.NO_SUCH_GRANT, target)},
         )
 

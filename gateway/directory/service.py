@@ -6,6 +6,7 @@ from gateway.delivery import Delivery
 from gateway.directory.accounts import Accounts
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
+from gateway.directory.freezes import Freezes
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
@@ -15,6 +16,7 @@ from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from gateway.recalls import Recalls
 from gateway.textrecords import TextRecords
 from store.model import Verifiers
 from store.port import Store
@@ -22,7 +24,8 @@ from store.port import Store
 
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains. Every change is on record as the operator's."""
+    those in which this server writes besides its domains. Without `recalls` nothing is recalled. Every change is on record as
+    the operator's."""
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Directory:
         delivery: Delivery,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
+        recalls: Recalls | None = None,
     ) -> None:
         records = Records(store)
         self.store = store
@@ -41,7 +45,8 @@ class Directory:
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
-        self.waiting = Waiting(store, records)
+        self.waiting = Waiting(store, records, recalls)
+        self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.trail = Trail(store)

@@ -3,21 +3,32 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from gateway.directory import names
 from gateway.directory.faults import Code, Fault
-from gateway.directory.records import Records
-from store import queue
+from gateway.directory.records import OPERATOR, Records
+from gateway.folders.values import Recaller
+from gateway.postponed import is_postponed
+from gateway.recalls import Recalls
+from store import addresses, freezes, queue
+from store.errors import StoreError
 from store.model import Heap, QueueId, QueueRow
 from store.port import Store
 
 PAGE: Final = 200
 
 
+def is_waiting(row: QueueRow) -> bool:
+    """For the time at which it is to be sent: so long it can be recalled."""
+    return is_postponed(row.parameters)
+
+
 class Waiting:
     """Every method raises Fault, and nothing else that is expected."""
 
-    def __init__(self, store: Store, records: Records) -> None:
+    def __init__(self, store: Store, records: Records, recalls: Recalls | None = None) -> None:
         self._store = store
         self._records = records
+        self._recalls = recalls
 
     async def listed(self, limit: int, destination: str | None = None) -> tuple[list[QueueRow], bool]:
         """The oldest, of one destination where it is said; and whether there are more."""
@@ -70,6 +81,40 @@ class Waiting:
         """Taken out without a bounce. Returns how many."""
         ids = await self._ids(wanted)
         return await self._records.do(queue.DropQueued(tuple(ids)), "queue dropped", "", detail=", ".join(wanted))
+
+    async def recall(self, wanted: Sequence[str]) -> tuple[int, list[str]]:
+        """What waits for its time, and so was sent to nobody, goes back to Drafts, and the others are told. Returns how many, and which
+        of the wanted went meanwhile. Raises Fault for what does not wait so, before anything is recalled."""
+        rows = await self._rows(wanted)
+        under_way = [row.accepted for row in rows if not is_waiting(row)]
+        if under_way:
+            raise Fault(Code.INVALID_REQUEST, f"on its way already, so that it cannot be recalled: {', '.join(dict.fromkeys(under_way))}")
+        by = Recaller(None, "an administrator", OPERATOR, "cli")
+        recalled, gone = 0, []
+        for row in rows:
+            try:
+                done = self._recalls is not None and await self._recalls.recall(row.id, by)
+            except StoreError as error:
+                raise Fault(Code.TEMPORARILY_UNAVAILABLE, error) from None
+            recalled += done
+            if not done:
+                gone.append(row.accepted)
+        return recalled, gone
+
+    async def behind(self, rows: Sequence[QueueRow]) -> dict[QueueId, Sequence[str]]:
+        """For each that is held since somebody is frozen, who that is, in words."""
+        told: dict[QueueId, Sequence[str]] = {}
+        async with self._store.snapshot() as snapshot:
+            for row in rows:
+                if not row.frozen:
+                    continue
+                frozen = []
+                for side, number in await snapshot.ask(freezes.behind, row.id):
+                    one, found = await snapshot.ask(addresses.primary, number), await snapshot.ask(freezes.one, number, side)
+                    if found is not None:
+                        frozen.append(f"{side} {names.shown(one.address) if one is not None else number}")
+                told[row.id] = frozen
+        return told
 
     async def _ids(self, wanted: Sequence[str]) -> list[QueueId]:
         return [row.id for row in await self._rows(wanted)]

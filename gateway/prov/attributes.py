@@ -14,6 +14,7 @@ from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
 from policy.lists import Joining, Moderation, list_rules
 from policy.login import FOREVER
+from policy.rates import Rate
 from policy.status import AccountStatus, DomainStatus
 from store.model import CosRow
 
@@ -336,7 +337,7 @@ def _service_values(values: ServiceValues, own: Mapping[str, str], inherited: Ma
             found.append(Shown(attribute.name, value, [*value], origin))
         else:
             spelled = attribute.spell(value) if isinstance(value, bool) else text
-            found.append(Shown(attribute.name, _some(spelled), str(value) if isinstance(value, StrEnum) else value, origin))
+            found.append(Shown(attribute.name, _some(spelled), str(value) if isinstance(value, StrEnum | Rate) else value, origin))
     return found
 
 

@@ -10,6 +10,7 @@ from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import moment as read_moment
 from gateway.prov.arguments import options
 from gateway.prov.verb import Desk, Verb
+from policy.cos import window
 from policy.grantees import GranteeKind
 from policy.grants import SendRight
 
@@ -56,7 +57,7 @@ def _grant(arguments: Sequence[str]) -> tuple[ObjectKind, str, GranteeKind, str,
 
 
 async def _grant_right(desk: Desk, arguments: Sequence[str]) -> Answer:
-    read = options(arguments, valued=("--from", "--until", "--note"))
+    read = options(arguments, valued=("--from", "--until", "--note", "--undo-window"))
     target_kind, target, kind, grantee, right, deny = _grant(read.rest)
     now = await desk.directory.now()
     times = {name: read_moment(read.values[name], now) for name in ("--from", "--until") if name in read.values}
@@ -70,8 +71,18 @@ async def _grant_right(desk: Desk, arguments: Sequence[str]) -> Answer:
         not_before=times.get("--from"),
         expires=times.get("--until"),
         note=read.values.get("--note", ""),
+        undo_window=_window(read.values.get("--undo-window")),
     )
     return Answer()
+
+
+def _window(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return window(text)
+    except ValueError as error:
+        raise Usage(f"--undo-window {text}: {error}") from None
 
 
 async def _revoke_right(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -163,9 +174,14 @@ def _grants_table(found: Sequence[GrantView]) -> str:
 
 
 def _grant_row(one: GrantView) -> tuple[str, ...]:
-    right = f"{'-' if one.grant.deny else ''}{one.grant.right}{remarks(one.grant.not_before, one.grant.expires, one.grant.note)}"
+    right = f"{'-' if one.grant.deny else ''}{one.grant.right}{remarks(one.grant.not_before, one.grant.expires, _noted(one))}"
     grantee = (_SPELLED[one.grantee.kind], str(one.grantee.id or ""), one.grantee_name)
     return (_target_word(one.target.kind), str(one.target.id), one.target.name, *grantee, right)
+
+
+def _noted(one: GrantView) -> str:
+    waits = one.grant.undo_window
+    return "; ".join(said for said in ("" if waits is None else f"waits {waits} s", one.grant.note) if said)
 
 
 def _target_word(kind: ObjectKind) -> str:
@@ -193,6 +209,7 @@ def _grant_data(one: GrantView) -> dict[str, Any]:
         "from": stamp(one.grant.not_before),
         "until": stamp(one.grant.expires),
         "note": one.grant.note,
+        "undoWindow": one.grant.undo_window,
     }
 
 
@@ -202,8 +219,8 @@ VERBS = (
     Verb(
         "grantRight",
         "grr",
-        f"{_GRANT_USAGE} [--from T] [--until T] [--note TEXT]",
-        "sendAs, sendOnBehalfOf, sendToDistList, loginAs; a leading - denies",
+        f"{_GRANT_USAGE} [--from T] [--until T] [--note TEXT] [--undo-window D]",
+        "sendAs, sendOnBehalfOf, sendToDistList, loginAs; a leading - denies; what is sent by it waits for D (30s, 0) and can be recalled",
         4,
         None,
         _grant_right,

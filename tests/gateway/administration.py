@@ -13,6 +13,7 @@ from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.arguments import words
 from gateway.prov.run import Ended, Progress, Request, Said, run
 from gateway.prov.verb import Desk
+from gateway.recalls import Recalls
 from gateway.sessions import SessionRow
 from store.blobs import Files
 from store.connect import connect
@@ -99,11 +100,13 @@ class Office:
 async def opened_office(data: Path) -> AsyncIterator[Office]:
     clock = Clock()
     store = await connect("sqlite:///{data}/procura.db", data, now=clock)
-    folders = Folders(store, Files(data / "messages"))
+    files = Files(data / "messages")
+    delivery = Delivery(store, files, DeliveryRules("mx.acme.test", relays=False, hops=50, quota_rejects=False, lifetime=86400 * SECOND))
+    recalls = Recalls(store, files, delivery)
+    folders = Folders(store, files, recalling=recalls)
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
-    rules = DeliveryRules(hostname="mx.acme.test", relays=False, hops=50, quota_rejects=False, lifetime=5 * 86400 * SECOND)
-    directory = Directory(store, folders, passwords.verifiers, Delivery(store, Files(data / "messages"), rules))
+    directory = Directory(store, folders, passwords.verifiers, delivery, recalls=recalls)
     desk = Desk(directory, Explain(store, folders), lambda: sessions)
     try:
         yield Office(store, folders, passwords, desk, clock, sessions)

@@ -15,6 +15,7 @@ from policy.cos import (
     WhenLocked,
     resolve,
 )
+from policy.rates import Rate
 
 
 def test_the_defaults_are_those_of_the_rules() -> None:
@@ -39,6 +40,11 @@ def test_the_defaults_are_those_of_the_rules() -> None:
             quota_warn_percent=90,
             quota_warn_interval=86400,
             quota_warn_message="",
+            undo_window=0,
+            send_rate=Rate(),
+            send_recipient_rate=Rate(),
+            delegated_send_rate=Rate(),
+            delegated_send_recipient_rate=Rate(),
         )
     )
 
@@ -62,6 +68,12 @@ READ = [
     ("zimbraQuotaWarnMessage", "Soon full: ${QUOTA_MB}", "Soon full: ${QUOTA_MB}"),
     ("allowFromAddresses", "a@far.test, b@far.test", ("a@far.test", "b@far.test")),
     ("ZIMBRAALLOWANYFROMADDRESS", "TRUE", True),
+    ("undoWindow", "30s", 30),
+    ("undoWindow", "7d", 604800),
+    ("sendRate", "200/1h", Rate(200, 3600)),
+    ("sendRecipientRate", "0", Rate()),
+    ("delegatedSendRate", "5/m", Rate(5, 60)),
+    ("delegatedSendRecipientRate", "10 / 90", Rate(10, 90)),
 ]
 
 
@@ -84,6 +96,8 @@ def test_values_are_read_under_all_their_names(name: str, text: str, value: obje
         ("quota", "1x"),
         ("delegatedSent", "me"),
         ("quota", "9" * 19),
+        ("undoWindow", "8d"),
+        ("sendRate", "many"),
     ],
 )
 def test_what_cannot_be_is_refused(name: str, text: str) -> None:

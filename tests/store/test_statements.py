@@ -58,6 +58,7 @@ SCANS = {
     "blobs.gone": "the blobs that are asked about",
     "changes.long": "all folders, by the sweep",
     "folders.forget_filed": "a table of a quarter of an hour",
+    "freezes.of_side": "all of them, and they are few",
     "queue.retry_all": "all of them, by hand",
     "queue.free_leases": "all of them, at the start",
     "queue.totals": "all of them, for an operator",

@@ -142,6 +142,8 @@ DIALOGUES = {
         allowResend: FALSE
         cos: default
         created: …
+        delegatedSendRate: 0
+        delegatedSendRecipientRate: 0
         delegatedSent: owner
         delegatedTrash: actor
         delegationWhenLocked: none
@@ -158,8 +160,11 @@ DIALOGUES = {
         quota: 1g
         quotaWarnInterval: 86400
         quotaWarnPercent: 90
+        sendRate: 0
+        sendRecipientRate: 0
         status: active
         unauthorisedFrom: refuse
+        undoWindow: 0
         used: 0
 
         $ setAccountCos anna@acme.test staff
