@@ -6,10 +6,12 @@ from gateway.delivery import Delivery
 from gateway.directory.accounts import Accounts
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
+from gateway.directory.dynamic_groups import DynamicGroups
 from gateway.directory.freezes import Freezes
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.people import People
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
 from gateway.directory.signing_keys import SigningKeys
@@ -42,7 +44,9 @@ class Directory:
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
         self.accounts = Accounts(store, records, hashed)
+        self.people = People(store, self.accounts)
         self.lists = MailingLists(store, records)
+        self.dynamic_groups = DynamicGroups(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records, recalls)

@@ -1,4 +1,4 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, list, principal, actor, dkim, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, account, unlock, queue, list, principal, actor, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,6 +11,7 @@ from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.list_commands import LIST
+from gateway.prov.people_verbs import ACCOUNT
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.verb import Desk, Run, Verb
 from store.model import Heap, QueueId, QueueRow, QueueState
@@ -302,6 +303,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             4,
             _can,
         ),
+        ACCOUNT,
         Verb("unlock", "", "ACCOUNT", "ends a lockout and forgets the failed logins", 1, 1, _unlock),
         Verb(
             "queue",
