@@ -116,5 +116,5 @@ class People:
 def _candidates(domain: str, person: PersonName) -> Iterator[Address]:
     locals_ = [*numbered(person.given_name, person.initials, person.surname)]
     if not locals_:
-        raise Fault(Code.INVALID_REQUEST, "no name can be proposed: give givenName, initials or sn in letters that have a Latin spelling")
+        raise Fault(Code.INVALID_REQUEST, "no name can be proposed: givenName, initials and sn have no letters with a Latin spelling")
     return (Address(local, domain) for local in locals_)

@@ -7,7 +7,7 @@ import pytest
 
 from policy.filters import matches
 from policy.grantees import Grantee, GranteeKind
-from policy.identity import AccountId, Address, ListId
+from policy.identity import Address, ListId
 from policy.status import AccountStatus
 from store import accounts, cos, dynamic, lists, people
 from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, RenameAccount, SetAccountCos, SetAccountStatus
@@ -177,5 +177,8 @@ async def test_what_was_changed_in_between_is_not_undone(directory: Directory) -
     with pytest.raises(Stale):
         await store.do(ModifyList(team, owners=[directory.bruno], owners_were=[]))
     await store.do(ModifyList(team, owners=[directory.bruno], owners_were=[anna]))
-    assert (await directory.ask(cos.by_id, cos.DEFAULT)) is not None
-    assert AccountId(directory.bruno) in ((await directory.ask(lists.by_id, team)) or pytest.fail()).owners
+    row = await directory.ask(lists.by_id, team)
+    assert row is not None
+    assert row.owners == (directory.bruno,)
+    with pytest.raises(Stale):
+        await store.do(ModifyCos(cos.DEFAULT, values={"quota": "1g"}, were={"quota": "2g"}))
