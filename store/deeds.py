@@ -32,6 +32,7 @@ from store import (
     queue,
     rates,
     recalls,
+    roles,
     subscriptions,
 )
 from store.audit import AuditEntry
@@ -120,6 +121,7 @@ FUNCTIONS = _merge(
     freezes.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    roles.DEEDS,
     rates.DEEDS,
     recalls.DEEDS,
     subscriptions.DEEDS,

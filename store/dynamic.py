@@ -8,7 +8,7 @@ judges these, and only these, before the deed is done. Filters see accounts and 
 from dataclasses import dataclass
 from typing import Final
 
-from policy.filters import BadFilter, Filter, matches, spell
+from policy.filters import BadFilter, Filter, matches, names_in, spell
 from policy.identity import AccountId, DomainId, ListId
 from store import lists, people
 from store.errors import Conflict, LimitReached, NotFound
@@ -39,6 +39,12 @@ def filter_of(tx: Tx, list_id: ListId) -> str | None:
     """None: its members are those that were put in."""
     found = tx.one("dynamic.filter", list=list_id)
     return None if found is None else str(found[0])
+
+
+def asking(tx: Tx, domain: DomainId, attributes: frozenset[str] | None) -> list[ListId]:
+    """Dynamic lists of this domain whose filter asks for one of these attributes; None: for any."""
+    found = [(ListId(number), text) for number, place, text in tx.all("dynamic.filters") if place == domain]
+    return [number for number, text in found if attributes is None or attributes & names_in(people.read_filter(text))]
 
 
 def settle(tx: Tx) -> None:

@@ -2,12 +2,14 @@
 
 from gateway.directory import names
 from gateway.directory.accounts import free
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
-from gateway.directory.mailing_lists import ListChanges, owners_of
+from gateway.directory.mailing_lists import ListChanges, grantees_of, owners_of
 from gateway.directory.people import wanted_filter
 from gateway.directory.records import Records
 from policy.filters import spell
 from policy.identity import ListId
+from policy.roles import Operation
 from store import dynamic, lists
 from store.errors import Conflict, LimitReached, NotFound
 from store.port import Store
@@ -25,8 +27,10 @@ class DynamicGroups:
         address = names.new_address(name)
         wanted = spell(wanted_filter(text))
         async with self._store.snapshot() as snapshot:
-            await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
             owners = await owners_of(snapshot, changes.owners or ())
+            matter = Matter(Operation.MANAGE_DYNAMIC_LIST, made=(address,), grantees=grantees_of(owners))
+            await self._records.allow(snapshot, matter, str(address))
+            await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
         made = lists.CreateList(address, changes.display_name or "", changes.note or "", owners, changes.attributes)
         try:
             lists.check_dynamic(changes.attributes)
@@ -37,6 +41,5 @@ class DynamicGroups:
             NotFound: Fault(Code.NO_SUCH_DOMAIN, names.shown_domain(address.domain)),
             LimitReached: Fault(Code.INVALID_REQUEST, f"there are at most {dynamic.MOST} dynamic lists"),
         }
-        return await self._records.do(
-            dynamic.CreateDynamicList(made, wanted), "dynamic list created", str(address), detail=wanted, words=words
-        )
+        deed = dynamic.CreateDynamicList(made, wanted)
+        return await self._records.do(deed, "dynamic list created", str(address), matter=matter, detail=wanted, words=words)

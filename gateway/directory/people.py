@@ -6,10 +6,13 @@ from typing import Final
 
 from gateway.directory import names
 from gateway.directory.accounts import AccountChanges, Accounts, AccountView
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
+from gateway.directory.records import Records
 from policy.filters import BadFilter, Filter
 from policy.identity import AccountId, Address
 from policy.people import numbered
+from policy.roles import Operation
 from store import addresses, people
 from store.model import Verifiers
 from store.port import Snapshot, Store
@@ -37,15 +40,18 @@ def wanted_filter(text: str) -> Filter:
 class People:
     """Every method raises Fault, and nothing else that is expected."""
 
-    def __init__(self, store: Store, accounts: Accounts) -> None:
+    def __init__(self, store: Store, records: Records, accounts: Accounts) -> None:
         self._store = store
+        self._records = records
         self._accounts = accounts
 
     async def propose(self, domain: str, person: PersonName, most: int = PROPOSED) -> list[Address]:
         """Addresses that nobody has, the best one first. Not for an alias domain."""
         async with self._store.snapshot() as snapshot:
             found = []
-            for address in _candidates(await self._place(snapshot, domain), person):
+            place = await self._place(snapshot, domain)
+            await self._records.allow(snapshot, Matter(Operation.CREATE_ACCOUNT, made=(Address("x", place),)), domain)
+            for address in _candidates(place, person):
                 if await snapshot.ask(addresses.resolve, address) is None:
                     found.append(address)
                 if len(found) == most:
@@ -58,6 +64,7 @@ class People:
         person = PersonName(known.get("givenName", ""), known.get("initials", ""), known.get("sn", ""))
         async with self._store.snapshot() as snapshot:
             place = await self._place(snapshot, domain)
+            await self._records.allow(snapshot, Matter(Operation.CREATE_ACCOUNT, made=(Address("x", place),)), domain)
             free = [one for one in _candidates(place, person) if await snapshot.ask(addresses.resolve, one) is None]
         display_name = changes.display_name
         if display_name is None:
@@ -77,7 +84,12 @@ class People:
         """Accounts that the filter means, in the order in which they were made; a page per snapshot, all of them looked at."""
         wanted = wanted_filter(text)
         async with self._store.snapshot() as snapshot:
-            within = None if domain is None else (await names.domain(snapshot, domain)).id
+            within = None
+            if domain is None:
+                await self._records.browse(snapshot, Operation.VIEW_ACCOUNT)
+            else:
+                within = (await names.domain(snapshot, domain)).id
+                await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT, domains=(within,)), domain)
         after: AccountId | None = None
         left = limit
         while left is None or left > 0:
@@ -116,5 +128,5 @@ class People:
 def _candidates(domain: str, person: PersonName) -> Iterator[Address]:
     locals_ = [*numbered(person.given_name, person.initials, person.surname)]
     if not locals_:
-        raise Fault(Code.INVALID_REQUEST, "no name can be proposed: givenName, initials and sn have no letters with a Latin spelling")
+        raise Fault(Code.INVALID_REQUEST, "no name can be proposed: givenName, initials and sn have no Latin spelling")
     return (Address(local, domain) for local in locals_)
