@@ -1,5 +1,7 @@
 """The verbs about accounts."""
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -11,7 +13,7 @@ from gateway.prov.answer import Answer, Usage, lines
 from gateway.prov.arguments import options, pairs
 from gateway.prov.verb import Desk, Verb
 
-TRIES: Final = 10
+TRIES: Final = 30
 
 
 async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -87,12 +89,14 @@ def signed(edits: Sequence[tuple[str, str]]) -> bool:
 
 async def again(change: Callable[[], Awaitable[None]]) -> None:
     """Reads and writes anew when another administrator wrote in between: what both added is there then."""
-    for _ in range(TRIES - 1):
+    for tried in range(TRIES - 1):
         try:
             await change()
         except Fault as fault:
             if fault.code is not Code.TEMPORARILY_UNAVAILABLE:
                 raise
+            # By chance, or two that go in step stay so, and the second never comes to write.
+            await asyncio.sleep(random.uniform(0, 0.005 * 2 ** min(tried, 6)))
         else:
             return
     await change()
