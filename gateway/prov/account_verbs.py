@@ -96,7 +96,7 @@ async def again(change: Callable[[], Awaitable[None]]) -> None:
             if fault.code is not Code.TEMPORARILY_UNAVAILABLE:
                 raise
             # By chance, or two that go in step stay so, and the second never comes to write.
-            await asyncio.sleep(random.uniform(0, 0.005 * 2 ** min(tried, 6)))
+            await asyncio.sleep(random.uniform(0, 0.005 * 2 ** min(tried, 6)))  # noqa: S311
         else:
             return
     await change()

@@ -184,7 +184,7 @@ def test_two_administrators_at_once_lose_nothing_of_each_other(server: Server) -
     def type_lines(lines: list[str]) -> None:
         server.prov(*lines)
 
-    count = 40
+    count = 20
     with ThreadPoolExecutor(4) as pool:
         jobs = [
             [f"modifyAccount anna@acme.test title t{number}" for number in range(count)],
