@@ -8,6 +8,7 @@ from types import MappingProxyType
 from policy.decision import Decision, step
 from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, DomainId
+from policy.people import PERSONAL
 from policy.reasons import Reason, Refuse
 from policy.status import AccountStatus, login_after_password
 
@@ -204,6 +205,7 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
     {
         # personal data and preferences
         "displayName": Row(_H),
+        **dict.fromkeys(PERSONAL, Row(_H)),
         "delegatedSent": Row(_H),
         "delegatedTrash": Row(_H),
         "delegatedSenderAddresses": Row(_H),

@@ -5,6 +5,7 @@ Each aggregate exports `DEEDS`, a tuple of `(type of deed, function)`; the funct
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from store import (
     digest,
     dkim,
     domains,
+    dynamic,
     folders,
     freezes,
     grants,
@@ -82,6 +84,21 @@ def _several(tx: Tx, deed: Several) -> tuple[Any, ...]:
     return tuple(perform(tx, one) for one in deed.deeds)
 
 
+def _settling(*tables: Sequence[Doing]) -> Sequence[Doing]:
+    """Deeds after which the members of dynamic lists may be others."""
+
+    def with_settling(function: Callable[[Tx, Any], Any]) -> Callable[[Tx, Any], Any]:
+        @wraps(function)
+        def do(tx: Tx, deed: Any) -> Any:
+            done = function(tx, deed)
+            dynamic.settle(tx)
+            return done
+
+        return do
+
+    return [(kind, with_settling(function)) for table in tables for kind, function in table]
+
+
 def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, Any], Any]]:
     rows = [row for table in tables for row in table]
     merged = dict(rows)
@@ -91,20 +108,17 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 
 
 FUNCTIONS = _merge(
-    ((Audited, _audited), (Several, _several)),
-    accounts.DEEDS,
-    addresses.DEEDS,
+    # Whatever administrators do is audited, in whichever module it is done.
+    _settling(((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS),
+    ((Several, _several),),
     annotations.DEEDS,
     audit.DEEDS,
-    cos.DEEDS,
-    deleted.DEEDS,
     digest.DEEDS,
     dkim.DEEDS,
-    domains.DEEDS,
+    dynamic.DEEDS,
     grants.DEEDS,
     list_bounces.DEEDS,
     list_requests.DEEDS,
-    lists.DEEDS,
     members.DEEDS,
     login.DEEDS,
     blobs.DEEDS,

@@ -12,11 +12,13 @@ from gateway.directory.breakglass import BreakGlass
 from gateway.directory.classes import Classes
 from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
+from gateway.directory.dynamic_groups import DynamicGroups
 from gateway.directory.faults import Code, Fault
 from gateway.directory.freezes import Freezes
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.people import People
 from gateway.directory.premises import Premises
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
@@ -60,7 +62,9 @@ class Directory:
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
         self.accounts = Accounts(store, records, hashed, keep_deleted=premises.keep_deleted)
+        self.people = People(store, records, self.accounts)
         self.lists = MailingLists(store, records)
+        self.dynamic_groups = DynamicGroups(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records, recalls)

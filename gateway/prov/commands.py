@@ -1,4 +1,4 @@
-"""What an operator asks of a server besides `prov`: can, who-can, why, unlock, queue, list, principal, actor, dkim, sessions, audit."""
+"""What operators ask a server besides `prov`: can, who-can, why, account, unlock, queue, list, principal, actor, dkim, sessions, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,6 +14,7 @@ from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
+from gateway.prov.people_verbs import ACCOUNT
 from gateway.prov.role_verbs import ROLES
 from gateway.prov.verb import Desk, Run, Verb
 from policy.roles import Operation
@@ -228,6 +229,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
     verb.name: verb
     for verb in (
         *EXPLAIN,
+        ACCOUNT,
         Verb("unlock", "", "ACCOUNT", "ends a lockout and forgets the failed logins", 1, 1, _unlock),
         Verb(
             "queue",

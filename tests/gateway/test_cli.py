@@ -184,7 +184,7 @@ def test_a_batch_from_a_file(procura: Command) -> None:
 
 def test_a_password_may_look_like_an_option(procura: Command) -> None:
     procura.done("prov", "cd", "acme.test")
-    procura.done("--data", "var", "prov", "ca", "a@acme.test", "--data", "note", "--json")
+    procura.done("--data", "var", "prov", "-l", "ca", "a@acme.test", "--data", "note", "--json")
     assert procura.done("--data=var", "prov", "ga", "a@acme.test", "note").splitlines()[1] == "note: --json"
 
 

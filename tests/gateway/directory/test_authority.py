@@ -17,6 +17,7 @@ from gateway.directory.records import Records
 from gateway.directory.service import Directory
 from policy.cos import ATTRIBUTES
 from policy.identity import AccountId
+from policy.people import PERSONAL
 from policy.roles import ACCOUNT_ATTRIBUTES, DOMAIN_ATTRIBUTES, Operation, Role
 from policy.status import AccountStatus, DomainStatus
 from store.accounts import SetAccountStatus, SetGlobalAdministrator
@@ -93,7 +94,9 @@ def test_every_change_names_its_operation() -> None:
 
 
 def test_every_attribute_that_can_be_set_has_a_row() -> None:
-    account = AccountChanges("a", "b", AccountStatus.ACTIVE, "c", True, True, {one.field: "" for one in ATTRIBUTES}, True)
+    account = AccountChanges(
+        "a", "b", AccountStatus.ACTIVE, "c", True, True, {one.field: "" for one in ATTRIBUTES}, True, dict.fromkeys(PERSONAL, "")
+    )
     assert account.attributes == ACCOUNT_ATTRIBUTES.keys()
     assert all(getattr(account, name) is not None for name in AccountChanges.__slots__)
     assert AccountChanges().attributes == frozenset()

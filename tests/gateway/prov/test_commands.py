@@ -234,3 +234,29 @@ async def test_a_recall_window_is_granted_with_the_right(office: Office) -> None
     await office.done("grr account owner@acme.test usr delegate@acme.test sendAs")
     (row,) = json.loads((await office.prov("gg -t account owner@acme.test", as_json=True)).out)
     assert row["undoWindow"] is None
+
+
+async def test_names_are_proposed_that_nobody_has(office: Office) -> None:
+    await office.done("cd acme.test", "ca a.lovelace@acme.test ''", "cdl ada.lovelace@acme.test")
+    told = await office.command("account propose --given-name Ada --surname Lovelace")
+    assert told.out.split() == [
+        "alovelace@acme.test",
+        "lovelace.ada@acme.test",
+        "lovelace@acme.test",
+        "ada@acme.test",
+        "a.lovelace2@acme.test",
+    ]
+    told = await office.command("account propose --surname=Müller --domain acme.test", as_json=True)
+    assert json.loads(told.out)[:2] == ["mueller@acme.test", "mueller2@acme.test"]
+    for line, status, said in (
+        ("account propose --surname 林", 1, "no name can be proposed"),
+        ("account propose --surname X --domain nowhere.test", 1, "account.NO_SUCH_DOMAIN"),
+        ("account propose", 2, "usage: account propose"),
+        ("account propose --surname X more", 2, "usage: account propose"),
+        ("account show", 2, "usage: account propose"),
+    ):
+        told = await office.command(line)
+        assert (told.status, said in told.err) == (status, True), told.err
+    await office.done("cd other.test")
+    told = await office.command("account propose --surname X")
+    assert (told.status, "--domain DOMAIN" in told.err) == (2, True)

@@ -72,6 +72,12 @@ MAY = [
     ("gam owner@acme.test", "dora dele uma hanna"),
     ("gqu acme.test", "dora dele uma hanna"),
     ("ma owner@acme.test displayName New", "dora dele uma hanna"),
+    ("ma owner@acme.test department Sales sn Owner", "dora dele uma hanna"),
+    ("sa (uid=*) domain acme.test", "dora dele uma hanna"),
+    ("cta acme.test", "dora dele uma hanna"),
+    ("ca @acme.test '' sn New", "dora dele uma"),
+    ("cddl new@acme.test (uid=*)", ""),
+    ("cpc rich richer", ""),
     ("sp owner@acme.test new", "dora dele uma hanna"),
     ("ma owner@acme.test mustChangePassword TRUE", "dora dele uma hanna"),
     ("ma owner@acme.test status locked", "dora dele uma"),
@@ -567,3 +573,34 @@ async def test_a_refusal_is_found_by_its_number(acme: Office) -> None:
     assert number is not None
     (row,) = await acme.directory.trail.find(1, decision=number[0])
     assert (row.entry.allowed, row.entry.actor_address) == (False, "gus@acme.test")
+
+
+async def test_a_filter_is_no_way_into_a_list_that_administers(acme: Office) -> None:
+    await acme.done(
+        "cddl chiefs@acme.test (|(department=chiefs)(uid=chief*))",
+        "cddl staff@acme.test (department=staff)",
+        "grr account dora@acme.test grp chiefs@acme.test loginAs",
+    )
+    before = await dump(acme)
+    for who, line in (
+        ("hanna", "ma owner@acme.test department chiefs"),
+        ("uma", "ca new@acme.test '' department chiefs"),
+        ("uma", "ra owner@acme.test chief@acme.test"),
+        ("gus", "mdl staff@acme.test displayName New"),
+        ("dora", "mdl staff@acme.test filter (uid=*)"),
+        ("gus", "ddl staff@acme.test"),
+    ):
+        await refused(acme, who, line, "needs the role global")
+    assert await dump(acme) == before
+    assert (await typed(acme, "hanna", "ma owner@acme.test title Chief")).status == 0
+    await acme.done("rvr account dora@acme.test grp chiefs@acme.test loginAs")
+    assert (await typed(acme, "hanna", "ma owner@acme.test department staff")).status == 0
+    assert "owner@acme.test" in (await acme.prov("gdl staff@acme.test")).out
+
+
+async def test_a_search_shows_only_who_may_be_seen(acme: Office) -> None:
+    assert (await typed(acme, "hanna", "sa (uid=*) domain acme.test")).out.split()
+    found = await typed(acme, "hanna", "sa (uid=*)")
+    assert (found.status, "stranger@other.test" in found.out, "owner@acme.test" in found.out) == (0, False, True)
+    await refused(acme, "hanna", "sa (uid=*) domain other.test")
+    await refused(acme, "hanna", "propose --surname X --domain acme.test", "needs the role", "account")
