@@ -23,6 +23,7 @@ from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
+from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.service import Directory
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
@@ -33,6 +34,7 @@ from gateway.imap.listener import Limits as ImapLimits
 from gateway.indexing import Indexing
 from gateway.issuer import Issuer, IssuerRules
 from gateway.login import Login
+from gateway.loginhistory import LoginHistory
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
 from gateway.neighbour.access import Access
@@ -95,7 +97,10 @@ class App:
         self.passwords = Passwords(cost, _digest_key(settings.data))
         sources = FailingSources(limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks)
         self.issuer = _issuer(settings)
-        self.login = Login(store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions)
+        self.history = LoginHistory(store)
+        self.login = Login(
+            store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions, history=self.history
+        )
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
@@ -136,7 +141,7 @@ class App:
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
         self.directory = Directory(store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names)
         self.explain = Explain(store, self.folders)
-        self.desk = Desk(self.directory, self.explain, self.sessions.rows)
+        self.desk = Desk(self.directory, self.explain, OpenSessions(store, self.directory.records, self.sessions, self.history))
 
     def _is_exempt(self, address: str) -> bool:
         if not address:
@@ -160,6 +165,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             yield app
         finally:
             await app.login.idle()
+            await app.history.close()
             await app.sessions.idle()
             await app.folders.close()
             app.passwords.close()

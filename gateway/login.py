@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from gateway.issuer import Issuer
+from gateway.loginhistory import LoginHistory
 from gateway.message.canonical import read_address_octets
 from gateway.passwords import Passwords
 from gateway.refusal import Refused, until
@@ -105,12 +106,14 @@ class Login:
         issuer: Issuer | None = None,
         *,
         tokens_end_sessions: bool = True,
+        history: LoginHistory | None = None,
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._sources = sources
         self._issuer = issuer
         self._tokens_end_sessions = tokens_end_sessions
+        self._history = history
         self._making_keys: set[AccountId] = set()
         self._noted: OrderedDict[tuple[AccountId, str], float] = OrderedDict()
         self._failing: Counter[AccountId] = Counter()
@@ -149,6 +152,7 @@ class Login:
             if isinstance(verdict, Refuse | Defer):
                 bad = verdict.reason is Reason.BAD_CREDENTIALS
                 self._failed(peer, str(row.address), "refused" if right else looked.why_not, counts=bad)
+                self._remember(row.id, peer, claim, _outcome(verdict, looked, locked_out=locked_out))
                 if not right and looked.counts:
                     await self._record_failure(row, Failure(found.now, source, looked.digest), peer)
                 elif bad:
@@ -161,7 +165,12 @@ class Login:
             self._make_scram_keys(row, claim.password)
         actor = _actor(row, looked.until)
         if claim.authzid:
-            actor = await self._acting_as(actor, row, claim.authzid, peer)
+            try:
+                actor = await self._acting_as(actor, row, claim.authzid, peer)
+            except Refused as refused:
+                self._remember(row.id, peer, claim, str(refused.verdict.reason))
+                raise
+        self._remember(row.id, peer, claim, "" if actor.via is None else f"as {actor.address}", admitted=True)
         fields = {"account": str(actor.address), "protocol": peer.protocol, "source": peer.address, "mechanism": claim.mechanism}
         log.info("login", extra={"fields": {**fields, "outcome": "admitted"}})
         return actor
@@ -345,6 +354,12 @@ class Login:
             self._sources.failed(peer.address, asyncio.get_running_loop().time())
         log.warning("login", extra={"fields": {"account": account, "protocol": peer.protocol, "source": peer.address, "outcome": why}})
 
+    def _remember(self, account: AccountId, peer: Peer, claim: Claim, outcome: str, *, admitted: bool = False) -> None:
+        """For the account's history; nothing is waited for. A name that nobody has leaves nothing."""
+        if self._history is not None:
+            words = outcome or "admitted"
+            self._history.note(account, peer.address, peer.protocol, claim.mechanism, admitted=admitted, outcome=words)
+
     async def _record_failure(self, row: AccountRow, failure: Failure, peer: Peer) -> None:
         try:
             recorded = await self._done(login_store.RecordFailure(row.id, failure))
@@ -456,6 +471,13 @@ _RENAMED = Refuse(Reason.SESSION_ENDED, "the account was renamed")
 
 def _authcid(claim: Claim) -> str:
     return "" if isinstance(claim, BearerToken) else claim.authcid
+
+
+def _outcome(verdict: Refuse | Defer, looked: _Looked, *, locked_out: bool) -> str:
+    """What the history says of a login that was refused. During a lockout it does not say either whether the password was right."""
+    if _is_bad(verdict):
+        return "locked out" if locked_out or looked.right else looked.why_not
+    return f"account is {verdict.detail}" if verdict.reason is Reason.ACCOUNT_STATUS and verdict.detail else str(verdict.reason)
 
 
 def _is_bad(verdict: Admit | Refuse | Defer) -> bool:

@@ -79,6 +79,23 @@ class Verifiers:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginRow:
+    """So many logins that were alike, from the first to the last (microseconds since 1970 UTC). `source`: an IP address, empty for a
+    Unix socket; `outcome`: in few words; `app_password`: the name of the one that was used, empty for another credential."""
+
+    account: AccountId
+    first: int
+    last: int
+    times: int
+    source: str
+    protocol: str
+    mechanism: str
+    admitted: bool
+    outcome: str
+    app_password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRow:
     """One account, its status already overlaid by the domain's, its values already resolved.
 

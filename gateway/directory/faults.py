@@ -23,6 +23,7 @@ class Code(StrEnum):
     DISTRIBUTION_LIST_EXISTS = "account.DISTRIBUTION_LIST_EXISTS"
     NO_SUCH_MEMBER = "account.NO_SUCH_MEMBER"
     NO_SUCH_GRANT = "account.NO_SUCH_GRANT"
+    NO_SUCH_SESSION = "account.NO_SUCH_SESSION"
     INVALID_ATTR_NAME = "account.INVALID_ATTR_NAME"
     INVALID_ATTR_VALUE = "account.INVALID_ATTR_VALUE"
     NO_SUCH_FOLDER = "mail.NO_SUCH_FOLDER"
@@ -50,6 +51,7 @@ _TEXTS: Final[Mapping[Code, str]] = MappingProxyType(
         Code.DISTRIBUTION_LIST_EXISTS: "email address already exists: {}",
         Code.NO_SUCH_MEMBER: "no such member: {}",
         Code.NO_SUCH_GRANT: "no such grant: {}",
+        Code.NO_SUCH_SESSION: "no such session: {}",
         Code.INVALID_ATTR_NAME: "invalid attr name: {}",
         Code.INVALID_ATTR_VALUE: "invalid attr value: {}",
         Code.NO_SUCH_FOLDER: "no such folder path: {}",

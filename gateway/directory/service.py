@@ -30,7 +30,7 @@ class Directory:
         texts: TextRecords | None = None,
         names: Collection[str] = (),
     ) -> None:
-        records = Records(store)
+        self.records = records = Records(store)
         self.store = store
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)

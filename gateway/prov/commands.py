@@ -1,4 +1,4 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, logins, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,6 +8,7 @@ from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.right_verbs import verdict_data
+from gateway.prov.session_verbs import VERBS as SESSION_VERBS
 from gateway.prov.verb import Desk, Verb
 from store.model import Heap, QueueRow, QueueState
 
@@ -155,28 +156,6 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
     }
 
 
-async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
-    rows = [row for row in desk.sessions() if not arguments or arguments[0].lower() in (row.account.lower(), row.acting.lower())]
-    data = [
-        {
-            "number": row.number,
-            "account": row.account,
-            "actor": row.acting or None,
-            "protocol": row.protocol,
-            "peer": row.peer,
-            "seconds": row.seconds,
-        }
-        for row in rows
-    ]
-    if not rows:
-        return Answer("no open sessions\n", data)
-    told: list[Sequence[object]] = [("Number", "Protocol", "Seconds", "Peer", "Account")]
-    told += [
-        (row.number, row.protocol, row.seconds, row.peer, f"{row.account}{f' (by {row.acting})' if row.acting else ''}") for row in rows
-    ]
-    return Answer(table((-7, 8, -8, 22, 0), told), data)
-
-
 async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
     word, *rest = arguments
     match word.lower():
@@ -252,7 +231,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _queue,
         ),
         DKIM,
-        Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
+        *SESSION_VERBS,
         Verb(
             "audit",
             "",

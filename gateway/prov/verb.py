@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.prov.answer import Answer, Usage
-from gateway.sessions import SessionRow
 from store.model import Verifiers
 
 
 class Desk:
-    """What verbs work with. `sessions`: those that are open in this process."""
+    """What verbs work with. `sessions`: those that are open in this process, and the history of logins."""
 
-    def __init__(self, directory: Directory, explain: Explain, sessions: Callable[[], Sequence[SessionRow]]) -> None:
+    def __init__(self, directory: Directory, explain: Explain, sessions: OpenSessions) -> None:
         self.directory = directory
         self.explain = explain
         self.sessions = sessions

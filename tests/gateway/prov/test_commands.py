@@ -2,7 +2,6 @@
 
 import json
 
-from gateway.sessions import SessionRow
 from policy.login import Failure
 from store.login import RecordFailure
 from store.model import NewMessage, QueueKind
@@ -108,16 +107,6 @@ async def test_the_queue_is_listed_held_released_retried_and_dropped(office: Off
     assert (await office.command(f"queue drop Q1 {rows[1]['id']}")).out == "2 dropped\n"
     assert (await office.command("queue")).out == "the queue is empty\n"
     assert (await office.command("queue drop")).status == 2
-
-
-async def test_sessions_are_those_of_this_server(office: Office) -> None:
-    assert (await office.command("sessions")).out == "no open sessions\n"
-    office.open_sessions.append(SessionRow(1, "owner@acme.test", "delegate@acme.test", "imap", "192.0.2.1", 5))
-    office.open_sessions.append(SessionRow(2, "other@acme.test", "", "smtp", "192.0.2.2", 7))
-    told = (await office.command("sessions")).out.splitlines()
-    assert told[1].split(maxsplit=4) == ["1", "imap", "5", "192.0.2.1", "owner@acme.test (by delegate@acme.test)"]
-    assert len(told) == 3
-    assert len((await office.command("sessions other@acme.test")).out.splitlines()) == 2
 
 
 async def test_the_record_is_whole_and_says_what_was_changed(office: Office) -> None:
