@@ -139,7 +139,14 @@ class App:
         self.housekeeping = Housekeeping(store, files)
         self.indexing = Indexing(store, files, self.index)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
-        self.directory = Directory(store, self.folders, self.passwords.verifiers, TextRecords(resolvers, cached=False), names)
+        self.directory = Directory(
+            store,
+            self.folders,
+            self.passwords.verifiers,
+            TextRecords(resolvers, cached=False),
+            names,
+            app_password_key=self.passwords.app_password_key,
+        )
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, OpenSessions(store, self.directory.records, self.sessions, self.history))
 

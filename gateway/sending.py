@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from policy.decision import Decision
-from policy.grants import SendRight, Standing, judge_send_right
+from policy.grants import SendRight, Standing, earliest, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
@@ -48,9 +48,12 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
     Refuse: whoever sends may not be logged in any more. A message that was under way when its session ended is not accepted.
     """
     row = await snapshot.ask(accounts.by_id, actor.account)
-    standing = await snapshot.ask(lists.standing, actor.account)
+    standing = await snapshot.ask(lists.standing, actor.account, actor)
     if row is None or standing is None:
-        return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+        gone = "the account no longer exists" if row is None else "the app password was revoked"
+        return Refuse(Reason.SESSION_ENDED, gone)
+    if actor.scope is not None and actor.scope.is_over(snapshot.now):
+        return Refuse(Reason.SESSION_ENDED, "the app password has expired")
     if login_after_password(row.status) is not None:
         return Refuse(Reason.SESSION_ENDED, f"account is {row.status}")
     acting = await _acting(snapshot, actor)
@@ -86,7 +89,8 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
             scopes.add(found.id)
             principals[known_as] = await _principal(snapshot, standing, found, known_as)
     facts = SenderFacts(standing, row.address, row.display_name, frozenset(own), delimiters, principals, frozenset(exists), row.values)
-    return Gathered(facts, scopes, None if acting is None else acting.valid_until)
+    ends = (None if acting is None else acting.valid_until, None if actor.scope is None else actor.scope.expires)
+    return Gathered(facts, scopes, earliest(ends))
 
 
 async def _acting(snapshot: Snapshot, actor: Actor) -> Decision | Refuse | None:
@@ -94,7 +98,7 @@ async def _acting(snapshot: Snapshot, actor: Actor) -> Decision | Refuse | None:
     if actor.via is None:
         return None
     person = await snapshot.ask(accounts.by_id, actor.via)
-    standing = await snapshot.ask(lists.standing, actor.via)
+    standing = await snapshot.ask(lists.standing, actor.via, actor)
     if person is None or standing is None:
         return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
     if login_after_password(person.status) is not None:

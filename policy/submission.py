@@ -9,6 +9,7 @@ from policy.decision import Decision, step
 from policy.grants import Standing, earliest
 from policy.identity import Address
 from policy.reasons import Defer, Reason, Refuse
+from policy.scope import Sending
 
 
 class Kind(StrEnum):
@@ -197,9 +198,19 @@ def _same(one: Address, other: Address, facts: SenderFacts) -> bool:
     return _canonical(one, facts) == _canonical(other, facts)
 
 
-def _speaks_as_self(address: Address, facts: SenderFacts) -> bool:
+def _is_self(address: Address, facts: SenderFacts) -> bool:
     """In Own(U), or treated as if it were."""
     return is_own(address, facts) or _is_foreign_allowed(address, facts)
+
+
+def _speaks_as_self(address: Address, facts: SenderFacts) -> bool:
+    """The same for an author: whose app password is for others only, has no voice of its own. The envelope is no author."""
+    return _allows_self(facts) and _is_self(address, facts)
+
+
+def _allows_self(facts: SenderFacts) -> bool:
+    scope = facts.actor.scope
+    return scope is None or (Sending.SELF in scope.sending and scope.covers(facts.actor.account))
 
 
 def _rewrites(facts: SenderFacts) -> bool:
@@ -208,13 +219,16 @@ def _rewrites(facts: SenderFacts) -> bool:
 
 def _unpermitted(address: Address, facts: SenderFacts) -> Refuse:
     """5.11: what would be needed. A local address is told in the same words whether it exists or not."""
+    if facts.actor.scope is not None:
+        needed = f"grant that the app password {facts.actor.scope.name} allows"
+        return Refuse(Reason.SENDER_NOT_PERMITTED, f"{facts.primary} may not send as {address}: no {needed}", principal=_id(address, facts))
     needed = "sendAs or sendOnBehalfOf grant" if address.domain in facts.delimiters else "allowFromAddresses entry"
+    return Refuse(Reason.SENDER_NOT_PERMITTED, f"{facts.primary} may not send as {address}: no {needed}", principal=_id(address, facts))
+
+
+def _id(address: Address, facts: SenderFacts) -> int | None:
     found = _principal(address, facts)
-    return Refuse(
-        Reason.SENDER_NOT_PERMITTED,
-        f"{facts.primary} may not send as {address}: no {needed}",
-        principal=None if found is None else found.id,
-    )
+    return None if found is None else found.id
 
 
 def judge_reverse_path(path: Address | None, facts: SenderFacts) -> Address | Refuse | Defer | None:
@@ -223,7 +237,7 @@ def judge_reverse_path(path: Address | None, facts: SenderFacts) -> Address | Re
     The status of the principal is not asked here: the From at the end of DATA is what it is asked about. Nor whether the right
     covers this very address of the principal: any of them may be the envelope sender of a From that it does cover (5.6).
     """
-    if path is None or _speaks_as_self(path, facts):
+    if path is None or _is_self(path, facts):
         return path
     found = _principal(path, facts)
     if found is not None and (_may_send(found) or found.holds_any):
@@ -372,6 +386,8 @@ def _judge_resent(block: ResentBlock, facts: SenderFacts) -> _Judged | Refuse | 
     """The newest block like From and Sender; one without Resent-From is the actor's, and says so in Resent-Sender."""
     if block.from_:
         return _judge_pair(block.from_, block.sender, facts)
+    if not _allows_self(facts):
+        return _unpermitted(facts.primary, facts)
     own_sender = block.sender is not None and is_own(block.sender, facts)
     return _Judged((Kind.SELF,), (), new_sender=None if own_sender else facts.primary, keep_sender=own_sender)
 
@@ -416,7 +432,7 @@ def _judge_path(
     if path is None:
         return None
     sends_as = tuple(kinds) == (Kind.SEND_AS,)
-    if _speaks_as_self(path, facts):
+    if _is_self(path, facts):
         return first if sends_as else path
     owner = _principal(path, facts)
     if owner is not None and any(owner.id == one.id for one in spoken_for):

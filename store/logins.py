@@ -37,6 +37,8 @@ def _record(tx: Tx, deed: RecordLogins) -> None:
     for row in deed.rows:
         if tx.one("logins.exists", account=row.account) is None:
             continue
+        if row.app_password and row.admitted:
+            tx.run("app_passwords.used", account=row.account, name=row.app_password, at=row.last)
         alike = {
             "account": row.account,
             "source": row.source,

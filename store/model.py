@@ -8,6 +8,7 @@ from typing import NamedTuple, NewType
 from policy.cos import ServiceValues
 from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
+from policy.scope import Scope
 from policy.status import AccountStatus, DomainStatus
 
 BlobId = NewType("BlobId", int)
@@ -76,6 +77,17 @@ class Verifiers:
 
     argon2: str = field(default="", repr=False)
     scram: ScramKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordRow:
+    """A further password of an account and its limits. `last_used`: to within some seconds."""
+
+    account: AccountId
+    scope: Scope
+    created: int
+    last_used: int | None
+    verifier: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class Code(StrEnum):
     DISTRIBUTION_LIST_EXISTS = "account.DISTRIBUTION_LIST_EXISTS"
     NO_SUCH_MEMBER = "account.NO_SUCH_MEMBER"
     NO_SUCH_GRANT = "account.NO_SUCH_GRANT"
+    NO_SUCH_APP_PASSWORD = "account.NO_SUCH_APP_PASSWORD"  # noqa: S105 — a name, no password
+    APP_PASSWORD_EXISTS = "account.APP_PASSWORD_EXISTS"  # noqa: S105 — likewise
     NO_SUCH_SESSION = "account.NO_SUCH_SESSION"
     INVALID_ATTR_NAME = "account.INVALID_ATTR_NAME"
     INVALID_ATTR_VALUE = "account.INVALID_ATTR_VALUE"
@@ -51,6 +53,8 @@ _TEXTS: Final[Mapping[Code, str]] = MappingProxyType(
         Code.DISTRIBUTION_LIST_EXISTS: "email address already exists: {}",
         Code.NO_SUCH_MEMBER: "no such member: {}",
         Code.NO_SUCH_GRANT: "no such grant: {}",
+        Code.NO_SUCH_APP_PASSWORD: "no such app password: {}",
+        Code.APP_PASSWORD_EXISTS: "app password already exists: {}",
         Code.NO_SUCH_SESSION: "no such session: {}",
         Code.INVALID_ATTR_NAME: "invalid attr name: {}",
         Code.INVALID_ATTR_VALUE: "invalid attr value: {}",

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 
 from gateway.directory.accounts import Accounts
+from gateway.directory.app_passwords import AppPasswords
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
 from gateway.directory.mailboxes import Mailboxes
@@ -20,7 +21,8 @@ from store.port import Store
 
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains. Every change is on record as the operator's."""
+    those in which this server writes besides its domains; `app_password_key`: of their verifiers.
+    Every change is on record as the operator's."""
 
     def __init__(
         self,
@@ -29,6 +31,8 @@ class Directory:
         hashed: Callable[[str], Awaitable[Verifiers]],
         texts: TextRecords | None = None,
         names: Collection[str] = (),
+        *,
+        app_password_key: bytes = b"",
     ) -> None:
         self.records = records = Records(store)
         self.store = store
@@ -40,6 +44,7 @@ class Directory:
         self.mailboxes = Mailboxes(store, records, folders)
         self.waiting = Waiting(store, records)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
+        self.app_passwords = AppPasswords(store, records, app_password_key)
         self.trail = Trail(store)
 
     async def now(self) -> int:

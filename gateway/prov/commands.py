@@ -1,10 +1,11 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, logins, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, logins, app-password, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway.explain import Act, Explained
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
+from gateway.prov.app_password_verbs import VERB as APP_PASSWORD
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.right_verbs import verdict_data
@@ -232,6 +233,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         ),
         DKIM,
         *SESSION_VERBS,
+        APP_PASSWORD,
         Verb(
             "audit",
             "",

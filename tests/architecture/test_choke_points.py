@@ -11,6 +11,7 @@ from tests.architecture.tree import ROOT, modules
 # Architecture, section 6. `judge_admin` comes with the roles.
 SOLE_CALLER = {
     "judge_login": "gateway/login.py",
+    "judge_credential": "gateway/login.py",
     "judge_reverse_path": "gateway/submission.py",
     "judge_originators": "gateway/submission.py",
     "judge_envelope": "gateway/submission.py",

@@ -14,3 +14,24 @@ CREATE TABLE login_history (
 );
 
 CREATE INDEX login_history_account ON login_history (account, admitted, last);
+
+-- Further passwords of an account, each with its limits. `selector`: the part by which it is looked up; `verifier`: a keyed hash of
+-- the whole, which is random; `principal`: the one account or list that it may be used for, which it does not outlive.
+CREATE TABLE app_password (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    selector TEXT NOT NULL UNIQUE,
+    verifier BLOB NOT NULL,
+    doors TEXT NOT NULL,
+    networks TEXT NOT NULL,
+    principal INTEGER REFERENCES object (id) ON DELETE CASCADE,
+    rights INTEGER NOT NULL,
+    sending TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    last_used INTEGER,
+    UNIQUE (account, name)
+);
+
+CREATE INDEX app_password_principal ON app_password (principal) WHERE principal IS NOT NULL;
