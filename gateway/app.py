@@ -146,6 +146,7 @@ class App:
             TextRecords(resolvers, cached=False),
             names,
             app_password_key=self.passwords.app_password_key,
+            verify=self.passwords.verify,
         )
         self.explain = Explain(store, self.folders)
         self.desk = Desk(self.directory, self.explain, OpenSessions(store, self.directory.records, self.sessions, self.history))

@@ -29,10 +29,11 @@ from policy.decision import Decision
 from policy.grants import SendRight, earliest
 from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.login import Admit, Failure, FailureHistory, is_locked_out, judge_login
+from policy.passwords import is_over_age
 from policy.reasons import Defer, Reason, Refuse
 from policy.scope import judge_credential
 from policy.status import login_after_password
-from store import accounts, addresses, app_passwords, lists
+from store import accounts, addresses, app_passwords, lists, passwords
 from store import login as login_store
 from store.audit import AuditEntry, RecordAudit
 from store.errors import Busy, NotFound
@@ -96,6 +97,11 @@ class _Looked:
     until: int | None = None
     why_not: str = "wrong password"
     app_password: AppPasswordRow | None = None
+
+    @property
+    def own_password(self) -> bool:
+        """It was the account's own password, however that was shown."""
+        return self.app_password is None and self.counts
 
 
 class Login:
@@ -338,12 +344,13 @@ class Login:
         async with self._store.snapshot() as snapshot:
             fresh = await snapshot.ask(accounts.by_id, row.id)
             history = await snapshot.ask(login_store.history, row.id)
+            over_age = fresh is not None and await _is_over_age(snapshot, fresh, looked)
             there = kept is None or await snapshot.ask(app_passwords.is_there, row.id, kept.scope.id)
             now = snapshot.now
         if fresh is None:
             return row, Refuse(Reason.BAD_CREDENTIALS)
         right = looked.right and (there if kept is not None else fresh.verifier == row.verifier)
-        verdict = judge_login(fresh.status, right, fresh.must_change_password, history, fresh.values, source, now)
+        verdict = judge_login(fresh.status, right, fresh.must_change_password or over_age, history, fresh.values, source, now)
         suspect = history.failures or history.locked_until is not None or self._failing[row.id]
         if right and suspect and not _is_bad(verdict):
             forget = isinstance(verdict, Admit) and verdict.clear_source and kept is None
@@ -504,6 +511,13 @@ _RENAMED = Refuse(Reason.SESSION_ENDED, "the account was renamed")
 
 def _authcid(claim: Claim) -> str:
     return "" if isinstance(claim, BearerToken) else claim.authcid
+
+
+async def _is_over_age(snapshot: Snapshot, row: AccountRow, looked: _Looked) -> bool:
+    """Only the account's own password grows old: an app password has its date, a token its issuer."""
+    if not row.values.password_max_age or not looked.own_password:
+        return False
+    return is_over_age(await snapshot.ask(passwords.set_at, row.id), row.values, snapshot.now)
 
 
 def _outcome(verdict: Refuse | Defer, looked: _Looked, *, locked_out: bool) -> str:

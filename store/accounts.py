@@ -7,7 +7,7 @@ from typing import Any
 from policy.grants import Grantee, GranteeKind
 from policy.identity import AccountId, Address, CosId, DomainId
 from policy.status import AccountStatus, DomainStatus, effective
-from store import addresses, cos, folders, grants, login, queue
+from store import addresses, cos, folders, grants, login, passwords, queue
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import AccountRow, ScramKeys
 from store.port import DIRECTORY, Deed, Tx
@@ -227,6 +227,7 @@ def _create(tx: Tx, deed: CreateAccount) -> AccountId:
         note=deed.note,
         now=tx.now,
     )
+    passwords.mark(tx, account, deed.verifier)
     if deed.scram is not None:
         login.set_scram_keys(tx, account, deed.scram)
     folders.make_standard_folders(tx, account)
@@ -268,6 +269,7 @@ def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
 
 def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
     _there(tx, deed.account)
+    passwords.replacing(tx, deed.account, deed.verifier)
     tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
     login.set_scram_keys(tx, deed.account, deed.scram)
     login.forget(tx, deed.account)

@@ -8,6 +8,7 @@ from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.password_rules import PasswordRules, Verify
 from gateway.directory.records import Records
 from gateway.directory.send_rights import SendRights
 from gateway.directory.signing_keys import SigningKeys
@@ -20,9 +21,9 @@ from store.port import Store
 
 
 class Directory:
-    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains; `app_password_key`: of their verifiers.
-    Every change is on record as the operator's."""
+    """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for; `names`:
+    those in which this server writes besides its domains; `app_password_key`: of the verifiers of app passwords; `verify`: is this the
+    password (Passwords.verify). Every change is on record as the operator's."""
 
     def __init__(
         self,
@@ -33,12 +34,14 @@ class Directory:
         names: Collection[str] = (),
         *,
         app_password_key: bytes = b"",
+        verify: Verify,
     ) -> None:
         self.records = records = Records(store)
         self.store = store
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
         self.accounts = Accounts(store, records, hashed)
+        self.password_rules = PasswordRules(store, self.accounts, verify)
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)

@@ -13,8 +13,9 @@ from gateway.prov.verb import Desk, Verb
 
 async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
     name, password, *rest = arguments
+    force, rest = rest[:1] == ["--force"], rest[1:] if rest[:1] == ["--force"] else rest
     changes = attributes.account_changes(pairs(rest))
-    account = await desk.directory.accounts.create(name, await desk.verifiers(password), changes)
+    account = await desk.directory.password_rules.create(name, password, changes, force=force, hashed=desk.verifiers)
     return Answer(f"{account}\n", {"id": account, "name": name})
 
 
@@ -89,7 +90,11 @@ async def _remove_alias(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _set_password(desk: Desk, arguments: Sequence[str]) -> Answer:
-    await desk.directory.accounts.set_password(arguments[0], await desk.verifiers(arguments[1]))
+    name, password, *flags = arguments
+    if set(flags) - {"--force", "--must-change"}:
+        raise Usage("--force or --must-change")
+    force, must_change = "--force" in flags, "--must-change" in flags
+    await desk.directory.password_rules.set(name, password, force=force, must_change=must_change, hashed=desk.verifiers)
     return Answer()
 
 
@@ -127,8 +132,8 @@ VERBS = (
     Verb(
         "createAccount",
         "ca",
-        "NAME PASSWORD [attr value ...]",
-        f"an account; PASSWORD '': nobody logs in; {_SEEN}",
+        "NAME PASSWORD [--force] [attr value ...]",
+        f"an account; PASSWORD '': nobody logs in; --force: whatever the password rules say; {_SEEN}",
         2,
         None,
         _create,
@@ -141,7 +146,16 @@ VERBS = (
     Verb("deleteAccount", "da", "NAME", "with its mail and every grant to it and on it", 1, 1, _delete),
     Verb("addAccountAlias", "aaa", "NAME ALIAS", "one more address", 2, 2, _add_alias),
     Verb("removeAccountAlias", "raa", "NAME ALIAS", "one address less", 2, 2, _remove_alias),
-    Verb("setPassword", "sp", "NAME PASSWORD", f"open sessions end, failures are forgotten; {_SEEN}", 2, 2, _set_password, password=1),
+    Verb(
+        "setPassword",
+        "sp",
+        "NAME PASSWORD [--force] [--must-change]",
+        f"open sessions end, failures are forgotten; --must-change: another has to be set before anything else; {_SEEN}",
+        2,
+        4,
+        _set_password,
+        password=1,
+    ),
     Verb("setAccountCos", "sac", "NAME COS", "COS '': by its domain, else default", 2, 2, _set_cos),
     Verb("getAccountMembership", "gam", "[-i] NAME", "the lists it is in, directly or through others", 1, 2, _membership),
     Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota (0: unlimited) and octets used of every account", 0, 1, _quota_usage),

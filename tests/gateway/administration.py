@@ -120,7 +120,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
     history = LoginHistory(store, wall_clock=clock)
-    directory = Directory(store, folders, passwords.verifiers, app_password_key=passwords.app_password_key)
+    directory = Directory(store, folders, passwords.verifiers, app_password_key=passwords.app_password_key, verify=passwords.verify)
     desk = Desk(directory, Explain(store, folders), OpenSessions(store, directory.records, Listed(sessions), history))
     try:
         yield Office(store, folders, passwords, desk, clock, sessions, history)

@@ -35,3 +35,20 @@ CREATE TABLE app_password (
 );
 
 CREATE INDEX app_password_principal ON app_password (principal) WHERE principal IS NOT NULL;
+
+-- When the password was set; of passwords that are older than this table, when it was made: their age is not known.
+CREATE TABLE password_set (
+    account INTEGER PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
+    at INTEGER NOT NULL
+);
+
+INSERT INTO password_set (account, at) SELECT id, CAST(strftime('%s', 'now') AS INTEGER) * 1000000 FROM account WHERE verifier <> '';
+
+-- Verifiers of earlier passwords, so many as the class of service wants unlike a new one.
+CREATE TABLE password_history (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    verifier TEXT NOT NULL
+);
+
+CREATE INDEX password_history_account ON password_history (account, id);

@@ -50,7 +50,7 @@ async def test_unlock_ends_a_lockout_that_is_shown_with_its_end(office: Office) 
 async def test_status_active_and_a_new_password_end_a_lockout_too(office: Office) -> None:
     await office.done(*PEOPLE, "ma owner@acme.test lockoutMaxFailures 1")
     row = (await office.directory.accounts.get("owner@acme.test")).row
-    for line in ("ma owner@acme.test status active", "sp owner@acme.test new"):
+    for line in ("ma owner@acme.test status active", "sp owner@acme.test newnew"):
         await office.store.do(RecordFailure(row.id, Failure(office.clock.at, "192.0.2.0/24", 1)))
         assert (await office.directory.accounts.get("owner@acme.test")).lockout_until == office.clock.at + 3600 * SECOND
         await office.done(line)
