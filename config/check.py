@@ -21,6 +21,9 @@ from config.sources import secret_name
 # Below these a strict client or server of the RFC may fail; tests and closed sites may still want it.
 _RFC_MINIMUM: Final = {
     "limits.recipients": (100, "RFC 5321 section 4.5.3.1.8 asks for 100"),
+    "limits.hops": (100, "RFC 5321 section 6.3 asks for 100, or long ways are taken for loops"),
+    "limits.message_size": (65_536, "RFC 5321 section 4.5.3.1.7 asks for 64 KiB"),
+    "limits.smtp_line": (1_500, "RFC 5321 section 4.5.3.1.4 asks for 512, and RFC 3461, 4954 and others for a thousand more"),
     "limits.smtp_auth_line": (12_288, "RFC 4954 section 4.1 asks for 12288"),
     "limits.imap_line": (8_192, "RFC 7162 section 4 asks for 8192"),
     "limits.imap_line_before_login": (8_192, "RFC 7162 section 4 asks for 8192"),
@@ -111,6 +114,8 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
                 yield _error(name, f"{address} is longer than the {_UNIX_PATH_MAX} octets a socket's path may have")
             case UnixAddress(path) if not Path(path).parent.is_dir():
                 yield _error(name, f"there is no directory {Path(path).parent}")
+            case TcpAddress(port=25) if name == "listen.lmtp":
+                yield _error(name, f"{address}: port 25 is for SMTP alone (RFC 2033 section 5)")
             case TcpAddress() if name == "listen.lmtp" and not address.loopback:
                 yield _warning(name, f"{address} can be reached from other machines; LMTP has no login, only lmtp_networks guards it")
             case TcpAddress() if name == "listen.policy" and not address.loopback:

@@ -306,6 +306,40 @@ class Queue(Group):
     )
 
 
+class Lists(Group):
+    """What mailing lists do by themselves."""
+
+    confirmation: Duration = Field(
+        default=3 * 86_400,
+        gt=0,
+        le=999_999_999,
+        description="Time until which whoever asked by mail to join or leave a list has to confirm it.",
+    )
+    decision: Duration = Field(
+        default=14 * 86_400,
+        gt=0,
+        le=999_999_999,
+        description="Time until which an owner has to decide about a post or a request that waits; two weeks, for owners take holidays.",
+    )
+    answers: Count = Field(
+        default=10,
+        le=1_000,
+        description="Mails that lists write by themselves to one address in a day, so that nobody can have them sent to another on and on.",
+    )
+    bounce_limit: Count = Field(
+        default=5,
+        le=1_000,
+        description="Days with mail that came back after which nothing more is sent to a member elsewhere; a full mailbox or a broken "
+        "server is mended sooner.",
+    )
+    bounce_forget: Duration = Field(
+        default=14 * 86_400,
+        gt=0,
+        le=999_999_999,
+        description="Time without mail that comes back after which what came back before counts no more.",
+    )
+
+
 class Password(Group):
     """What a stored password costs to check (argon2id, RFC 9106), and to guess from what SCRAM needs to know of it."""
 
@@ -415,7 +449,10 @@ class Limits(Group):
         default=1_000,
         description="Recipients of one message, then 452 4.5.3; RFC 5321 section 4.5.3.1.8 asks for 100, Postfix takes 1000.",
     )
-    hops: Count = Field(default=50, description="Received fields after which a message is taken for a loop (5.4.6); Postfix: 50.")
+    hops: Count = Field(
+        default=100,
+        description="Received fields after which a message is taken for a loop (5.4.6); RFC 5321 section 6.3 asks for at least 100.",
+    )
     bad_commands: Count = Field(
         default=20,
         description="Commands with errors until the connection ends; Dovecot and Postfix: 20.",
@@ -561,6 +598,7 @@ class Settings(BaseSettings):
     imap: Imap = Field(default_factory=Imap)
     mx: Mx = Field(default_factory=Mx)
     queue: Queue = Field(default_factory=Queue)
+    lists: Lists = Field(default_factory=Lists)
     dkim: Dkim = Field(default_factory=Dkim)
     arc: Arc = Field(default_factory=Arc)
     password: Password = Field(default_factory=Password)

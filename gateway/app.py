@@ -33,10 +33,14 @@ from gateway.imap.listener import ImapListener, TlsMode
 from gateway.imap.listener import Limits as ImapLimits
 from gateway.indexing import Indexing
 from gateway.issuer import Issuer, IssuerRules
+from gateway.list_addresses import Tags
+from gateway.list_chores import ListChores
+from gateway.list_robot import ListRobot, RobotRules
 from gateway.login import Login
 from gateway.loginhistory import LoginHistory
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
+from gateway.moderation import Moderation
 from gateway.neighbour.access import Access
 from gateway.neighbour.listener import NAME as POLICY
 from gateway.neighbour.listener import NeighbourListener
@@ -49,6 +53,7 @@ from gateway.policies import Policies, PolicyRules
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.quota_warning import QuotaWarnings
+from gateway.recalls import Recalls
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.resolver import Resolver
@@ -63,6 +68,7 @@ from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
 from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
+from policy.lists import BounceRules
 from store.blobs import Files
 from store.connect import connect
 from store.errors import Unusable
@@ -104,7 +110,6 @@ class App:
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
-        self.folders = Folders(store, files, self.index)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
         self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
@@ -121,7 +126,10 @@ class App:
             ),
             self.signing,
             authenticating,
+            _robot(settings),
         )
+        self.recalls = Recalls(store, files, self.delivery)
+        self.folders = Folders(store, files, self.index, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
@@ -133,7 +141,9 @@ class App:
             QueueRules(settings.queue.retries, settings.queue.delay, settings.queue.concurrency, settings.queue.destination_concurrency),
             Releases(store, self.submission, self.delivery),
             self.signing,
+            Moderation(store, self.delivery),
         )
+        self.list_chores = ListChores(store, self.delivery)
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.housekeeping = Housekeeping(store, files)
@@ -143,8 +153,10 @@ class App:
             store,
             self.folders,
             self.passwords.verifiers,
+            self.delivery,
             TextRecords(resolvers, cached=False),
             names,
+            self.recalls,
             app_password_key=self.passwords.app_password_key,
             verify=self.passwords.verify,
         )
@@ -203,6 +215,18 @@ def _digest_key(data: Path) -> bytes:
         return key
 
 
+def _robot(settings: Settings) -> ListRobot:
+    lists = settings.lists
+    rules = RobotRules(
+        settings.hostname,
+        int(lists.confirmation * 1_000_000),
+        int(lists.decision * 1_000_000),
+        lists.answers,
+        BounceRules(lists.bounce_limit, int(lists.bounce_forget * 1_000_000)),
+    )
+    return ListRobot(rules, Tags(_digest_key(settings.data)))
+
+
 def _issuer(settings: Settings) -> Issuer | None:
     oauth = settings.oauth
     if oauth.issuer is None:
@@ -245,10 +269,11 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
-        watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told)
+        watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told, app.list_chores.told)
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
             runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
+            runs.append(app.list_chores.run())
             if app.policies is not None:
                 runs.append(app.policies.run())
             tasks = [group.create_task(work) for work in runs]

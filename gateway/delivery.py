@@ -8,29 +8,35 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from gateway.arrival import arrived
 from gateway.authenticating import Authenticating
 from gateway.dsn import FAILURE, NOTHING_ASKED, SUCCESS, Requests, original_recipient, wants
-from gateway.message.headers import delivered_to_field, fields_named, received_field, return_path_field, rewrite
-from gateway.message.headers import field as header_field
-from gateway.message.split import Header, read_header, unfolded
+from gateway.list_addresses import Tags
+from gateway.list_mails import Letter
+from gateway.list_posts import envelope_sender, for_list, hold, is_too_much, marks_of
+from gateway.list_robot import ListRobot, Reaction, RobotRules
+from gateway.message.automatic import is_automatic_reply
+from gateway.message.headers import fields_named, received_field, return_path_field, rewrite
+from gateway.message.split import Header, read_header
 from gateway.origin import Findings, Origin, Seal, marked
 from gateway.refusal import Refused
 from gateway.reports import Action, Failed, delivery_report, failed, notice
-from gateway.routing import Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
+from gateway.routing import AtList, Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
 from gateway.signing import Signing
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
 from policy.identity import AccountId, Address
+from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
+from store.list_bounces import CountBounce
 from store.model import AccountRow, NewMessage, QueueId, QueueKind
-from store.port import Snapshot, Store
+from store.port import Deed, Snapshot, Store
 from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
 
 log = logging.getLogger(__name__)
@@ -40,10 +46,8 @@ JUDGED_FOR: Final = 2.0
 By time and not by number: while a long batch changes the directory, every commit of it makes what was judged before it stale."""
 _PAUSE: Final = 0.1
 
-_LIST_FIELDS: Final = (
-    *(b"list-id", b"list-post", b"list-help", b"list-subscribe", b"list-unsubscribe", b"list-owner", b"list-archive"),
-    b"precedence",
-)
+_NO_REPLIES: Final = "{}: the automatic answer of a machine is not sent to a list"
+_AT_ONCE: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,17 @@ class DeliveryRules:
     hops: int
     quota_rejects: bool
     lifetime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The limits that a message counts for, and how many recipients it was submitted for."""
+
+    limits: tuple[RateLimit, ...] = ()
+    recipients: int = 0
+
+
+NOTHING_COUNTED: Final = Counting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,8 @@ class Plan:
 
     `delivered` are the recipients, by number, whose success the sender wants to hear of: in a mailbox or with a list.
     `addressees` says of each of `copies` whose it is, of all who share it; `bounces` which members of lists cannot have it, by the
-    list's bounce address; `sent_on` the domains of lists that send it on to other places.
+    list's bounce address; `sent_on` the domains of lists that send it on to other places. `steps`, `audit` and `letters`: what it brings
+    about where it is for a list itself, or waits for its owners.
     """
 
     copies: list[IntoMailbox] = field(default_factory=list)
@@ -85,6 +101,14 @@ class Plan:
     requests: Requests = NOTHING_ASKED
     delivered: list[int] = field(default_factory=list)
     sent_on: set[str] = field(default_factory=set)
+    steps: list[Deed[Any]] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+    letters: list[AcceptMessage] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is to be done."""
+        return not (self.copies or self.queued or self.steps or self.audit or any(map(_does_something, self.letters)))
 
     def failures(self, recipients: Sequence[Address]) -> list[Failed]:
         """What a report tells of those that were refused, as far as the sender wants to know."""
@@ -110,12 +134,14 @@ class Delivery:
         rules: DeliveryRules,
         signing: Signing | None = None,
         authenticating: Authenticating | None = None,
+        robot: ListRobot | None = None,
     ) -> None:
         self._store = store
         self._files = files
         self._signing = signing
         self._authenticating = authenticating
         self.rules = rules
+        self.robot = robot or ListRobot(RobotRules(rules.hostname), Tags(secrets.token_bytes(32)))
 
     async def is_sealed(self, snapshot: Snapshot, plan: Plan) -> bool:
         """Is some of it going out again with a seal (RFC 8617), so that one has to know what can be known of it now?"""
@@ -129,13 +155,16 @@ class Delivery:
             return None
         return await self._authenticating.findings(octets, from_neighbour=door is Door.LMTP)
 
-    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> "Inbound":
-        """MAIL at the doors that know no login; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn)."""
-        return Inbound(self, door, reverse_path, peer_ip, dsn)
+    async def begin(
+        self, door: Door, reverse_path: Address | None, peer_ip: str, *, helo: str = "", protocol: str = "", dsn: Sequence[str] = ()
+    ) -> "Inbound":
+        """MAIL at the doors that know no login; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn). `helo`: the name
+        that the peer gave itself, `protocol`: Received's word for how it spoke (RFC 3848)."""
+        return Inbound(self, door, reverse_path, Peer(peer_ip, helo, protocol or ("LMTP" if door is Door.LMTP else "ESMTP")), dsn)
 
     def routing(self, snapshot: Snapshot, door: Door, poster: Poster) -> Routing:
         """For one message that came in at this door."""
-        return Routing(snapshot, door, poster, self.rules.relays)
+        return Routing(snapshot, door, poster, self.rules.relays, self.rules.hostname)
 
     async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster, size: int = 0) -> None:
         """At RCPT; `size`: octets, 0 where they are not known. Raises Refused."""
@@ -159,8 +188,9 @@ class Delivery:
         """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path.
         `findings`: what is known of a message from outside, for the seals of lists."""
         work = _Work(self, routing, octets, reverse_path, sender, ours, requests, findings)
+        routing.been_at = work.been_at
         for index, recipient in enumerate(recipients):
-            work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
+            await work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
         return work.plan
 
     async def report(
@@ -195,6 +225,21 @@ class Delivery:
         octets = notice(hostname=self.rules.hostname, to=to, subject=subject, text=text, message_id=self.message_id(), now=snapshot.now)
         return await self._from_us(snapshot, to, octets)
 
+    async def react(self, snapshot: Snapshot, reaction: Reaction) -> AcceptMessage:
+        """What a list does by itself, in one deed: the steps, the records, and the letters on their way."""
+        letters = await self.letters(snapshot, reaction.letters)
+        return AcceptMessage(
+            "",
+            tuple(copy for one in letters for copy in one.copies),
+            tuple(row for one in letters for row in one.queued),
+            audit=tuple(reaction.audit),
+            steps=tuple(reaction.steps),
+        )
+
+    async def letters(self, snapshot: Snapshot, some: Sequence[Letter]) -> list[AcceptMessage]:
+        """Letters of a list on their way."""
+        return [await self._from_us(snapshot, one.to, one.octets) for one in some]
+
     def message_id(self) -> str:
         """Of mail that is ours."""
         return f"<{queue_id()}@{self.rules.hostname}>"
@@ -204,7 +249,7 @@ class Delivery:
         plan = await self.plan(routing, (to,), octets, None, ours=True)
         if plan.everything_refused() is not None:
             log.warning("report", extra={"fields": {"account": str(to), "outcome": "nobody takes it"}})
-        return AcceptMessage("", tuple(plan.copies), tuple(plan.queued))
+        return AcceptMessage("", tuple(plan.copies), tuple(plan.queued), audit=tuple(plan.audit), steps=tuple(plan.steps))
 
     def judge(self, row: AccountRow, door: Door, size: int, *, ours: bool = False) -> Hold | Refuse | Defer | None:
         """Does this account take a message of `size` octets (0: not known yet) at this door? None: yes.
@@ -224,15 +269,32 @@ class Delivery:
         audit: Sequence[AuditEntry],
         extra: Sequence[AcceptMessage],
         settles: tuple[QueueId, str] | None = None,
+        *,
+        counting: Counting = NOTHING_COUNTED,
+        waits: bool = False,
     ) -> Accepted:
-        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is.
-        Raises Stale, Busy, OverQuota, NotFound, and Conflict where the row is not leased so."""
+        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is. `waits`: see AcceptMessage.
+        Raises Stale, Busy, OverQuota, NotFound, RateReached, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
-        for one in extra:
+        records = [*audit, *plan.audit]
+        steps = [*plan.steps]
+        for one in (*plan.letters, *extra):
             copies += one.copies
             queued += one.queued
-        deed = AcceptMessage(key, tuple(copies), tuple(queued), tuple(filing), tuple(audit))
+            records += one.audit
+            steps += one.steps
+        deed = AcceptMessage(
+            key,
+            tuple(copies),
+            tuple(queued),
+            tuple(filing),
+            tuple(records),
+            tuple(steps),
+            limits=counting.limits,
+            recipients=counting.recipients,
+            waits=waits,
+        )
         spooled = await self._spooled(deed)
         try:
             return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)
@@ -337,7 +399,7 @@ class _Work:
         self._served: dict[AccountId, list[Addressee]] = {}
         self._sent_on: set[Address] = set()
 
-    def outcomes_of(self, index: int, recipient: Address, route: Route | Refuse | Defer) -> None:
+    async def outcomes_of(self, index: int, recipient: Address, route: Route | Refuse | Defer) -> None:
         outcome: Verdict | None
         match route:
             case Refuse() | Defer():
@@ -350,9 +412,23 @@ class _Work:
             case ToOwners(address, owners):
                 outcome = self._to_owners(index, address, owners)
             case Posting():
-                outcome = self._to_list(route)
+                outcome = (
+                    await self._to_list(route)
+                    if not self._is_reply
+                    else Refuse(Reason.POSTING_NOT_PERMITTED, _NO_REPLIES.format(route.address))
+                )
+                if outcome is None and route.held:
+                    outcome = await is_too_much(self._routing.snapshot, route)
+                    if outcome is None:
+                        await self._hold(route)
+            case AtList():
+                outcome = await self._at_list(index, route)
         self.plan.outcomes.append(outcome)
-        on_its_way = isinstance(route, Elsewhere) or (isinstance(route, Mailbox) and route.account.id in self._held)
+        on_its_way = (
+            isinstance(route, Elsewhere)
+            or (isinstance(route, Mailbox) and route.account.id in self._held)
+            or (isinstance(route, Posting) and bool(route.held))
+        )
         if outcome is None and not on_its_way and wants(self._requests.of(index), SUCCESS):
             self.plan.delivered.append(index)
 
@@ -418,16 +494,15 @@ class _Work:
         outcomes = [self._into_mailbox(one, Addressee(one.address, index), self._direct(), self._path(), door) for one in owners]
         return None if None in outcomes else outcomes[0]
 
-    def _to_list(self, posting: Posting) -> Verdict | None:
+    async def _to_list(self, posting: Posting) -> Verdict | None:
         """Members whose account is closed simply get no copy, of those whose mailbox is full the owners hear: neither is the
         poster's business."""
-        if self._has_been_at(posting.address):
-            return Refuse(Reason.MAIL_LOOP, str(posting.address))
         self.plan.refused_lists += posting.refused
-        octets = self._for_list(posting.address)
+        octets = for_list(self._octets, self._header, posting)
         bounces = bounce_address(posting.address)
         local: NewMessage | None = None
-        for member in posting.members:
+        for number, member in enumerate(posting.members):
+            await _breathe(number)
             if local is None:
                 local = arrived(return_path_field(str(bounces)) + octets)
             addressee = Addressee(member.address, bounces=bounces)
@@ -435,7 +510,10 @@ class _Work:
             if verdict is not None and verdict.reason is Reason.RECIPIENT_OVER_QUOTA:
                 self.plan.bounces.setdefault(bounces, []).append(failed(member.address, verdict))
         for lost in posting.lost:
-            self.plan.bounces.setdefault(bounces, []).append(failed(lost, Refuse(Reason.RECIPIENT_UNKNOWN)))
+            failure = failed(lost.address, Refuse(Reason.RECIPIENT_UNKNOWN))
+            self.plan.bounces.setdefault(bounces, []).append(failure)
+            if lost.number is not None:
+                self.plan.steps.append(CountBounce(lost.number, f"{failure.status} {failure.reply}", self._delivery.robot.rules.bounces))
         if posting.externals and self._delivery.rules.relays:
             onward = arrived(octets)
             seal = None
@@ -443,8 +521,10 @@ class _Work:
                 self.plan.sent_on.add(posting.address.domain)
                 seal = None if self._findings is None else Seal(posting.address.domain, self._findings)
             parameters = marked("{}", Origin(seal=seal))
-            for address in posting.externals:
-                self._onto_relay(address, onward, str(bounces), parameters)
+            for number, external in enumerate(posting.externals):
+                await _breathe(number)
+                path = envelope_sender(self._delivery.robot.tags, posting.address, external)
+                self._onto_relay(external.address, onward, path, parameters)
         elif posting.externals:
             log.warning(
                 "list", extra={"fields": {"account": str(posting.address), "outcome": "external members left out: no relay is set"}}
@@ -455,31 +535,59 @@ class _Work:
         # Among many members LMTP cannot defer for one: whom the peer would queue for, we hold.
         return Door.MX if self._routing.door is Door.LMTP else self._routing.door
 
-    def _for_list(self, address: Address) -> bytes:
-        """RFC 2919 and 2369: our List fields instead of those of another list; From and everything else stays."""
-        top = (delivered_to_field(str(address)),)
-        bottom = (
-            header_field(b"List-Id", f"<{address.local}.{address.domain}>".encode()),
-            header_field(b"List-Post", f"<mailto:{address}>".encode()),
-            header_field(b"Precedence", b"list"),
-        )
-        return rewrite(self._octets, self._header, remove=fields_named(self._header, _LIST_FIELDS), top=top, bottom=bottom)
+    def been_at(self) -> frozenset[bytes]:
+        """The marks of the lists that it has been at: values of Delivered-To and List-Id, in lower case."""
+        return self._marks
 
-    def _has_been_at(self, address: Address) -> bool:
-        marks = {str(address).encode().lower(), f"<{address.local}.{address.domain}>".encode().lower()}
-        return any(
-            unfolded(self._octets, one).strip().lower() in marks for one in fields_named(self._header, (b"delivered-to", b"list-id"))
-        )
+    @cached_property
+    def _marks(self) -> frozenset[bytes]:
+        return marks_of(self._octets, self._header)
+
+    @cached_property
+    def _is_reply(self) -> bool:
+        return is_automatic_reply(self._octets, self._header)
+
+    async def _hold(self, posting: Posting) -> None:
+        """For each list whose owners see it first: it waits in the queue, and they are told."""
+        robot, lifetime = self._delivery.robot, self._delivery.rules.lifetime
+        for held in posting.held:
+            row, reaction = await hold(
+                robot, self._routing, posting, held, self._octets, self._header, self._path(), self._sender, lifetime
+            )
+            self.plan.queued.append(row)
+            await self._react(reaction)
+
+    async def _at_list(self, index: int, at: AtList) -> Verdict | None:
+        reaction = await self._delivery.robot.answer(self._routing, at, self._octets, self._header)
+        await self._react(reaction)
+        if not reaction.to_owners:
+            return None
+        route = await self._routing.to_owners(at)
+        return self._to_owners(index, route.address, route.owners) if isinstance(route, ToOwners) else route
+
+    async def _react(self, reaction: Reaction) -> None:
+        self.plan.steps += reaction.steps
+        self.plan.audit += reaction.audit
+        self.plan.letters += await self._delivery.letters(self._routing.snapshot, reaction.letters)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who brought a message, as its Received field has it (RFC 5321 section 4.4): address, name in EHLO, and the word after `with`."""
+
+    ip: str
+    helo: str
+    protocol: str
 
 
 class Inbound:
     """One message that comes in by LMTP or MX."""
 
-    def __init__(self, delivery: Delivery, door: Door, reverse_path: Address | None, peer_ip: str, dsn: Sequence[str] = ()) -> None:
+    def __init__(self, delivery: Delivery, door: Door, reverse_path: Address | None, peer: Peer, dsn: Sequence[str] = ()) -> None:
         self._delivery = delivery
         self._door = door
         self._reverse_path = reverse_path
-        self._peer_ip = peer_ip
+        self._peer = peer
         self._recipients: list[Address] = []
         self._mail = dsn
         self._each: list[Sequence[str]] = []
@@ -528,10 +636,11 @@ class Inbound:
         async with delivery._store.snapshot() as snapshot:
             received = received_field(
                 by=delivery.rules.hostname,
-                protocol="LMTP" if lmtp else "ESMTP",
+                protocol=self._peer.protocol,
                 identifier=key,
                 at=datetime.fromtimestamp(snapshot.now / 1_000_000, UTC),
-                source=self._peer_ip or None,
+                helo=self._peer.helo or None,
+                source=self._peer.ip or None,
             )
             stale_paths = fields_named(header, (b"return-path",))
             whole = rewrite(octets, header, remove=stale_paths, top=(received,))
@@ -548,7 +657,7 @@ class Inbound:
                 failures = plan.failures(self._recipients)
                 extra.append(await delivery.report(snapshot, self._reverse_path, failures, octets, mail=self._mail))
             witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
-        if not (plan.copies or plan.queued or any(one.copies or one.queued for one in extra)):
+        if plan.is_empty and not any(map(_does_something, extra)):
             return [key if verdict is None else verdict for verdict in plan.outcomes]
         accepted = await delivery.accept(plan, witness, key, (), (), extra)
         outcomes: list[str | Refuse | Defer] = [key if verdict is None else verdict for verdict in plan.outcomes]
@@ -560,12 +669,13 @@ class Inbound:
             outcomes = [key] * len(outcomes)
         await delivery.report_outcomes(plan, accepted, self._recipients, self._reverse_path, octets, lmtp=lmtp)
         outcome = f"{len(plan.copies)} delivered, {len(plan.queued)} queued"
-        log.info("delivery", extra={"fields": {"queue_id": key, "protocol": str(self._door), "source": self._peer_ip, "outcome": outcome}})
+        log.info("delivery", extra={"fields": {"queue_id": key, "protocol": str(self._door), "source": self._peer.ip, "outcome": outcome}})
         return outcomes
 
     def _poster(self) -> Poster:
         """From `lmtp_networks` a MAIL FROM in a local domain counts as that person; at MX it satisfies no grant (delegation.md 9)."""
-        return Poster(None, self._reverse_path is None, self._reverse_path if self._door is Door.LMTP else None)
+        known_as = self._reverse_path if self._door is Door.LMTP else None
+        return Poster(None, self._reverse_path is None, known_as, envelope=self._reverse_path)
 
 
 def pauses(clock: Callable[[], float]) -> Iterator[float]:
@@ -577,6 +687,16 @@ def pauses(clock: Callable[[], float]) -> Iterator[float]:
         # Not in step with others who wait for the same.
         yield pause * (0.5 + secrets.randbelow(1000) / 1000)
         pause = min(2 * pause, _PAUSE)
+
+
+async def _breathe(number: int) -> None:
+    """Others have their turn while a long list is gone through."""
+    if number % _AT_ONCE == _AT_ONCE - 1:
+        await asyncio.sleep(0)
+
+
+def _does_something(deed: AcceptMessage) -> bool:
+    return bool(deed.copies or deed.queued or deed.steps)
 
 
 def _messages(deed: AcceptMessage) -> list[NewMessage]:

@@ -9,20 +9,24 @@ from gateway.directory import names
 from gateway.directory.faults import Code, Fault
 from gateway.directory.mailboxes import read_path
 from gateway.folders import Folders, Place
+from gateway.rates import reached_first, too_much
 from gateway.refusal import Refused
 from gateway.sending import may_send, may_send_as_address
 from policy.decision import Decision, Step, step
 from policy.folders import FolderOp
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import SendRight
-from policy.identity import Actor
+from policy.identity import Actor, Address
 from policy.login import FOREVER, lockout_end
+from policy.rates import limits
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import login_after_password, owner_sending
-from store import folders, lists, login
-from store.addresses import ObjectKind
+from store import folders, freezes, lists, login
+from store.addresses import ObjectKind, Resolved
+from store.freezes import Side
 from store.model import AccountRow
 from store.port import Snapshot, Store
+from store.rates import Counts, used
 
 
 class Act(StrEnum):
@@ -45,6 +49,7 @@ _OPERATIONS: Final = {
     Act.ACCEPT: (FolderOp.ACCEPT,),
 }
 _RIGHTS: Final = {Act.SEND_AS: SendRight.SEND_AS, Act.SEND_ON_BEHALF_OF: SendRight.SEND_ON_BEHALF_OF}
+_FROZEN: Final = {Side.PRINCIPAL: Reason.PRINCIPAL_FROZEN, Side.ACTOR: Reason.ACTOR_FROZEN}
 assert set(_OPERATIONS) | set(_RIGHTS) == set(Act)
 
 
@@ -79,6 +84,10 @@ class Explain:
             barred = await _barred(snapshot, row)
             sending = await self._sending(snapshot, row, _RIGHTS[act], owner) if act in _RIGHTS else None
         decision = sending if sending is not None else await self._folder(row, act, owner, folder)
+        if act is Act.ACCEPT:
+            async with self._store.snapshot() as snapshot:
+                of = await names.account(snapshot, owner)
+                decision = await _stopped(snapshot, decision, row, of.id, of.address)
         if barred is not None:
             decision = _without(decision, *barred)
         return await self._told(decision)
@@ -104,13 +113,40 @@ class Explain:
         if found is None or standing is None:
             raise Fault(Code.NO_SUCH_ACCOUNT, principal)
         decision = await may_send_as_address(snapshot, standing, found, right)
+        if found.id == row.id or not decision.allowed:
+            return decision
         owner = await names.account(snapshot, principal) if found.kind is ObjectKind.ACCOUNT else None
-        if owner is None or owner.id == row.id:
+        decision = await _stopped(snapshot, decision, row, found.id, found.address)
+        if not decision.allowed:
+            return decision
+        decision = await self._within_limits(snapshot, decision, row, found, owner)
+        if owner is None:
             return decision
         withheld = owner_sending(owner.status, owner.values.delegation_when_locked)
         if withheld is None or not decision.allowed:
             return decision
         return _without(decision, withheld, f"but {names.shown(owner.address)} is {owner.status}: nobody sends in its name")
+
+    async def _within_limits(
+        self, snapshot: Snapshot, decision: Decision, row: AccountRow, found: Resolved, owner: AccountRow | None
+    ) -> Decision:
+        """What is left of the limits now, and how long it would wait."""
+        values = (owner or row).values
+        pair = (found.id, values.delegated_send_rate, values.delegated_send_recipient_rate)
+        counting = limits(row.id, (row.values.send_rate, row.values.send_recipient_rate), (pair,))
+        why = await snapshot.ask(reached_first, counting)
+        if why is not None:
+            refusal = too_much(why, found.address if why.limit.principal else None)
+            return _without(decision, refusal, f"but {refusal.detail}")
+        told = [
+            step(f"{await snapshot.ask(used, one, counts)} of {rate} {counts} {'in this name' if one.principal else 'in any name'}")
+            for one in counting
+            for counts, rate in ((Counts.MESSAGES, one.messages), (Counts.RECIPIENTS, one.recipients))
+            if rate
+        ]
+        waits = values.undo_window if decision.undo_window is None else decision.undo_window
+        told += [step(f"it waits {waits} s, and can be recalled so long")] if waits else []
+        return replace(decision, trace=(*decision.trace, *told))
 
     async def _folder(self, row: AccountRow, act: Act, owner: str, folder: str | None) -> Decision:
         path = read_path(folder if folder is not None else "/Calendar" if act is Act.ACCEPT else "/INBOX")
@@ -164,6 +200,18 @@ async def _barred(snapshot: Snapshot, row: AccountRow) -> tuple[Refuse | Defer, 
         end = "until an administrator ends it" if until >= FOREVER else "for a while"
         return Refuse(Reason.BAD_CREDENTIALS, "lockout"), f"but {who} is locked out {end}"
     return None
+
+
+async def _stopped(snapshot: Snapshot, decision: Decision, row: AccountRow, principal: int, address: Address) -> Decision:
+    """The kill switches, for what is sent in another's name."""
+    if principal == row.id or not decision.allowed:
+        return decision
+    for side, number, who in ((Side.PRINCIPAL, principal, address), (Side.ACTOR, row.id, row.address)):
+        frozen = await snapshot.ask(freezes.one, number, side)
+        if frozen is not None:
+            told = f"{names.shown(who)} is frozen as {side}"
+            return _without(decision, Refuse(_FROZEN[side], told), f"but {told}{f' ({frozen.note})' if frozen.note else ''}")
+    return decision
 
 
 def _without(decision: Decision, refusal: Refuse | Defer, words: str) -> Decision:

@@ -10,6 +10,7 @@ from store.changes import PruneChanges
 from store.errors import StoreError
 from store.port import Store
 from store.queue import ForgetAccepted
+from store.rates import ForgetSent
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Housekeeping:
             now = snapshot.now
             long = await snapshot.work(changes.long_logs, LONG_LOG)
         await self._store.do(ForgetAccepted(now - FORGET_AFTER), bulk=True)
+        await self._store.do(ForgetSent(), bulk=True)
         for folder, _ in long:
             await self._store.do(PruneChanges(folder), bulk=True)
         await self._store.do(blobs.SweepBlobs(), bulk=True)

@@ -121,6 +121,10 @@ class Connection:
                     replies[number] = go if not go.good else Reply(451, f"4.5.0 DATA was answered with {go}", ours=True)
             await self._reset()
             return replies
+        if envelope.still is not None and not await envelope.still():
+            # Ending the connection is the one way out of DATA without a message.
+            self.abort()
+            raise Lost("it was stopped")
         final = await self._message(octets if taken else b"")
         self.sent += 1
         if final.code == 421:

@@ -1,6 +1,6 @@
 """Another mail server: where it is, how sure of it we must be, what it is told and says, and how it fails."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -95,10 +95,12 @@ class Lost(Exception):
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One transaction. `reverse_path` "" is the empty one. `mail`, `each` (one for each recipient): further parameters, spelled
-    (RET=HDRS); those for which the peer lacks the extension DSN are left out. `smtputf8`: it cannot go without."""
+    (RET=HDRS); those for which the peer lacks the extension DSN are left out. `smtputf8`: it cannot go without.
+    `still`: asked when the peer waits for the message: may it go?"""
 
     reverse_path: str
     recipients: tuple[str, ...]
     smtputf8: bool = False
     mail: tuple[str, ...] = ()
     each: tuple[tuple[str, ...], ...] = ()
+    still: Callable[[], Awaitable[bool]] | None = field(default=None, compare=False, repr=False)

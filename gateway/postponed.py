@@ -1,4 +1,4 @@
-"""What is kept of a submission whose client wants it sent later, so that it can be judged again then? (RFC 4865)"""
+"""What is kept of a submission that waits, for its client (RFC 4865) or for a recall window, so that it can be judged again?"""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _BEGINNING = f'{{"{_KEY}": '
 class Postponed:
     """The envelope, and who acts. `at`: microseconds since 1970, not before. What the session rested on (a password, a token) is not
     kept: it was good when the message was submitted; rights and statuses are what is asked for again, within the limits of the app
-    password that it was."""
+    password that it was. `filed`: the copy in Sent is there already."""
 
     at: int
     actor: Actor
@@ -29,6 +29,7 @@ class Postponed:
     protocol: str
     source: str
     requests: Requests = NOTHING_ASKED
+    filed: bool = False
 
     def spelled(self) -> str:
         """As the queue keeps it."""
@@ -50,6 +51,7 @@ class Postponed:
                     "source": self.source,
                     "mail": [*self.requests.mail],
                     "rcpt": [[*one] for one in self.requests.each],
+                    "filed": self.filed,
                 }
             }
         )
@@ -74,7 +76,17 @@ def read_postponed(parameters: str) -> Postponed:
     )
     recipients = tuple(read_address(one) for one in kept["recipients"])
     requests = Requests(tuple(kept["mail"]), tuple(tuple(one) for one in kept["rcpt"]))
-    return Postponed(kept["at"], actor, _address(kept["path"]), recipients, kept["smtputf8"], kept["protocol"], kept["source"], requests)
+    return Postponed(
+        kept["at"],
+        actor,
+        _address(kept["path"]),
+        recipients,
+        kept["smtputf8"],
+        kept["protocol"],
+        kept["source"],
+        requests,
+        kept.get("filed", False),
+    )
 
 
 def _limits(scope: Scope) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from gateway.arrival import arrived
 from gateway.delivery import Delivery
 from gateway.dsn import DELAY, FAILURE, SUCCESS, of_row, original_recipient, wants
+from gateway.held_posts import is_held_post
 from gateway.message.canonical import read_address
 from gateway.message.split import read_header
 from gateway.postponed import is_postponed
@@ -81,7 +82,7 @@ class QueueRules:
 
 
 class Releasing(Protocol):
-    """Sends submissions that were postponed."""
+    """Sends what waited for something else than its delivery: a time that its sender chose, the owners of a list."""
 
     async def release(self, row: QueueRow, lease: str, octets: bytes) -> str | None:
         """None: it is done with. Otherwise why it has to be tried again."""
@@ -117,6 +118,7 @@ class Queue:
         rules: QueueRules,
         releases: Releasing | None = None,
         signing: Signing | None = None,
+        moderation: Releasing | None = None,
     ) -> None:
         self._store = store
         self._files = files
@@ -124,6 +126,7 @@ class Queue:
         self._relay = relay
         self._rules = rules
         self._releases = releases
+        self._moderation = moderation
         self._signing = signing
         self._lease = secrets.token_hex(8)
         self._in_hand: set[QueueId] = set()
@@ -200,7 +203,7 @@ class Queue:
         batches: dict[tuple[int, str, str], _Batch] = defaultdict(_Batch)
         try:
             for row in rows:
-                if is_postponed(row.parameters) or await self._is_local(row):
+                if _waits(row) or await self._is_local(row):
                     batches[(row.blob, f"{row.id}", HERE)].rows.append(row)
                 else:
                     name = row.recipient.rpartition("@")[2] if self._relay is not None and self._relay.by_domain else THE_RELAY
@@ -298,7 +301,9 @@ class Queue:
     async def _guarded(self, attempts: asyncio.TaskGroup, name: str, destination: _Destination, batch: _Batch) -> None:
         ids = {row.id for row in batch.rows}
         try:
-            await (self._deliver(batch) if name == HERE else self._hand_on(destination, batch))
+            await self._stop_frozen(batch)
+            if batch.rows:
+                await (self._deliver(batch) if name == HERE else self._hand_on(destination, batch))
         except Exception:
             number = secrets.token_hex(4)
             log.exception("queue attempt failed", extra={"fields": {"error_id": number}})
@@ -317,6 +322,15 @@ class Queue:
             with contextlib.suppress(StoreError):
                 await self._go_on(attempts)
 
+    async def _stop_frozen(self, batch: _Batch) -> None:
+        """What has been frozen since it was claimed, perhaps long before its turn came, is not begun."""
+        async with self._store.snapshot() as snapshot:
+            frozen = await snapshot.ask(queue_store.frozen_among, [row.id for row in batch.rows])
+            now = snapshot.now
+        if frozen:
+            await self._store.do(PutOff(tuple((number, now) for number in sorted(frozen)), self._lease))
+            batch.rows = [row for row in batch.rows if row.id not in frozen]
+
     async def _release(self) -> None:
         """Held mail whose account is no longer in maintenance becomes due; what was held too long ClaimDue takes for its bounce."""
         async with self._store.snapshot() as snapshot:
@@ -331,7 +345,8 @@ class Queue:
 
     async def _release_postponed(self, batch: _Batch) -> None:
         (row,) = batch.rows
-        why = "4.3.0 nobody releases" if self._releases is None else await self._releases.release(row, self._lease, await self._octets(row))
+        releases = self._releases if is_postponed(row.parameters) else self._moderation
+        why = "4.3.0 nobody releases" if releases is None else await releases.release(row, self._lease, await self._octets(row))
         if why is not None:
             await self._later(batch, {row.id: why}, None)
 
@@ -349,7 +364,7 @@ class Queue:
     async def _deliver(self, batch: _Batch) -> None:
         """Into the mailbox it was held for, if the account takes it now; status and quota are judged anew."""
         (row,) = batch.rows
-        if is_postponed(row.parameters):
+        if _waits(row):
             await self._release_postponed(batch)
             return
         octets = await self._octets(row)
@@ -418,7 +433,19 @@ class Queue:
         reverse_path = _address(rows[0].reverse_path)
         eight_bit_paths = not all(str(one).isascii() for one in [*recipients, *([reverse_path] if reverse_path else [])])
         smtputf8 = eight_bit_paths or not octets[: read_header(octets).end].isascii()
-        said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=_parameters(rows))
+        ids = [row.id for row in rows]
+
+        async def still() -> bool:
+            try:
+                async with self._store.snapshot() as snapshot:
+                    return not await snapshot.ask(queue_store.frozen_among, ids)
+            except StoreError:  # whoever cannot tell does not send
+                return False
+
+        parameters = _parameters(rows)
+        if rows[0].sender is not None:
+            parameters = replace(parameters, still=still)
+        said = await self._relay.send(reverse_path, recipients, octets, smtputf8, parameters=parameters)
         return {str(address): outcome for address, outcome in said.items()}
 
     async def _relayed(self, rows: Sequence[tuple[QueueRow, str]], octets: bytes) -> AcceptMessage | None:
@@ -569,6 +596,11 @@ class Queue:
     async def _now(self) -> int:
         async with self._store.snapshot() as snapshot:
             return snapshot.now
+
+
+def _waits(row: QueueRow) -> bool:
+    """It is no mail on its way, but waits to become one."""
+    return is_postponed(row.parameters) or is_held_post(row.parameters)
 
 
 def _address(text: str) -> Address | None:

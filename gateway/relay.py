@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -75,10 +75,12 @@ class NextHop:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Of DSN (RFC 3461), spelled as they are sent: `mail` RET and ENVID, `each` NOTIFY and ORCPT of the recipients that have some."""
+    """Of DSN (RFC 3461), spelled as they are sent: `mail` RET and ENVID, `each` NOTIFY and ORCPT of the recipients that have some.
+    `still`: asked just before the message is sent, after all that may take long: may it go?"""
 
     mail: tuple[str, ...] = ()
     each: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
+    still: Callable[[], Awaitable[bool]] | None = field(default=None, compare=False, repr=False)
 
 
 class Relay:
@@ -318,6 +320,7 @@ def _envelope(reverse_path: Address | None, recipients: Sequence[Address], smtpu
         smtputf8,
         parameters.mail,
         tuple(parameters.each.get(one, ()) for one in recipients),
+        parameters.still,
     )
 
 

@@ -8,13 +8,15 @@ from gateway.refusal import Refused
 from gateway.reports import Failed
 from gateway.submission import Submission
 from policy.identity import AccountId
-from policy.reasons import Defer, Verdict
+from policy.reasons import Defer, Reason, Verdict
 from policy.status import AccountStatus
 from store import accounts
+from store.deeds import Several
 from store.errors import Conflict
 from store.model import QueueRow
 from store.port import Store
 from store.queue import Reschedule, Settle
+from store.recalls import ReturnCopies
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class Releases:
         asked = read_postponed(row.parameters)
         try:
             return await self._release(asked, row, lease, octets)
-        except Conflict:  # dropped by hand meanwhile
+        except Conflict:  # recalled, or dropped by hand meanwhile
             return None
 
     async def _release(self, asked: Postponed, row: QueueRow, lease: str, octets: bytes) -> str | None:
@@ -52,6 +54,9 @@ class Releases:
             key = await self._submission.resumed(asked, row.id, lease).commit(octets)
         except Refused as refused:
             verdict = refused.verdict
+            if verdict.reason in (Reason.PRINCIPAL_FROZEN, Reason.ACTOR_FROZEN):
+                # Frozen while it was tried: put off, the row is held; nothing ends while somebody is frozen.
+                return f"4.7.1 {_words(verdict)}"
             if isinstance(verdict, Defer) and not overdue:
                 return f"4.7.1 {_words(verdict)}"
             await self._refuse(asked, row, lease, octets, verdict)
@@ -64,7 +69,8 @@ class Releases:
         failures = [Failed(one, status, _words(verdict)) for one in asked.recipients]
         async with self._store.snapshot() as snapshot:
             report = await self._delivery.report(snapshot, asked.actor.address, failures, octets)
-        await self._store.do(Settle(row.id, lease, report))
+        # In one: what was not sent does not stay in Sent.
+        await self._store.do(Several((ReturnCopies(row.id), Settle(row.id, lease, report))))
         fields = {"queue_id": row.accepted, "account": str(asked.actor.address), "outcome": "refused", "reason": verdict.reason}
         log.warning("release", extra={"fields": fields})
 

@@ -134,6 +134,12 @@ def notice(*, hostname: str, to: Address, subject: str, text: str, message_id: s
     return octets + b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + body
 
 
+def list_refused(refused: Address) -> tuple[str, str]:
+    """Subject and text for somebody who logged in and posted to a list with this one in it (delegation.md section 9)."""
+    text = f"Posting to {refused} is not permitted for you, so its members did not get it."
+    return f"Your message did not reach {refused}", f"Your message was sent to a list that includes {refused}.\n{text}"
+
+
 def _header(hostname: str, to: Address, subject: str, message_id: str, now: int, automatic: str) -> bytes:
     """Up to the MIME fields. Auto-Submitted (RFC 3834) keeps other machines from answering."""
     lines = (

@@ -3,23 +3,28 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from policy.cos import ServiceValues
 from policy.decision import Decision
 from policy.grants import SendRight, Standing, earliest, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
-from store import accounts, addresses, domains, grants, lists
+from store import accounts, addresses, domains, freezes, grants, lists
 from store.addresses import ObjectKind, Resolved
+from store.freezes import Side
 from store.model import AccountRow, DomainRow
 from store.port import Snapshot
 
 
 @dataclass(slots=True)
 class Gathered:
-    """Sender facts, and the scopes that they rest on and the time until which they hold, for the witness."""
+    """Sender facts, and the scopes that they rest on and the time until which they hold, for the witness. `person`: who acts, with
+    these values."""
 
     facts: SenderFacts
+    person: AccountId
+    person_values: ServiceValues
     scopes: set[int] = field(default_factory=set)
     valid_until: int | None = None
 
@@ -56,7 +61,7 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
         return Refuse(Reason.SESSION_ENDED, "the app password has expired")
     if login_after_password(row.status) is not None:
         return Refuse(Reason.SESSION_ENDED, f"account is {row.status}")
-    acting = await _acting(snapshot, actor)
+    acting = await _acting(snapshot, actor, row)
     if isinstance(acting, Refuse):
         return acting
     own = {one.folded() for one in await snapshot.ask(addresses.of, actor.account)} | {row.address.folded()}
@@ -88,13 +93,36 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
         elif known_as not in principals:
             scopes.add(found.id)
             principals[known_as] = await _principal(snapshot, standing, found, known_as)
-    facts = SenderFacts(standing, row.address, row.display_name, frozenset(own), delimiters, principals, frozenset(exists), row.values)
-    ends = (None if acting is None else acting.valid_until, None if actor.scope is None else actor.scope.expires)
-    return Gathered(facts, scopes, earliest(ends))
+    facts = SenderFacts(
+        standing,
+        row.address,
+        row.display_name,
+        frozenset(own),
+        delimiters,
+        principals,
+        frozenset(exists),
+        row.values,
+        # Own mail, nearly all there is, needs not be asked about.
+        frozen=bool(principals) and await snapshot.ask(freezes.is_frozen, actor.account, Side.ACTOR),
+        withheld=None if acting is None else acting.withheld,
+    )
+    ends = None if actor.scope is None else actor.scope.expires
+    if acting is None:
+        return Gathered(facts, actor.account, row.values, scopes, ends)
+    return Gathered(facts, actor.person, acting.values, scopes, earliest((acting.valid_until, ends)))
 
 
-async def _acting(snapshot: Snapshot, actor: Actor) -> Decision | Refuse | None:
-    """By which loginAs the session is another's; None: it is the actor's own."""
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    """Who acts in a session that is another's by loginAs. `withheld`: they may be there, but not send."""
+
+    values: ServiceValues
+    valid_until: int | None
+    withheld: Refuse | None
+
+
+async def _acting(snapshot: Snapshot, actor: Actor, owner: AccountRow) -> _Acting | Refuse | None:
+    """None: the session is the actor's own."""
     if actor.via is None:
         return None
     person = await snapshot.ask(accounts.by_id, actor.via)
@@ -104,17 +132,27 @@ async def _acting(snapshot: Snapshot, actor: Actor) -> Decision | Refuse | None:
     if login_after_password(person.status) is not None:
         return Refuse(Reason.SESSION_ENDED, f"account is {person.status}")
     decision = await may_send(snapshot, standing, actor.account, SendRight.LOGIN_AS)
-    return decision if decision.allowed else Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended")
+    if not decision.allowed:
+        return Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended")
+    withheld = None
+    if await snapshot.ask(freezes.is_frozen, owner.id, Side.PRINCIPAL):
+        words = f"sending in the name of {owner.address} is stopped by an administrator"
+        withheld = Refuse(Reason.PRINCIPAL_FROZEN, words, principal=owner.id)
+    elif await snapshot.ask(freezes.is_frozen, person.id, Side.ACTOR):
+        words = f"sending in other people's names is stopped for {person.address} by an administrator"
+        withheld = Refuse(Reason.ACTOR_FROZEN, words, principal=owner.id)
+    return _Acting(person.values, decision.valid_until, withheld)
 
 
 async def _principal(snapshot: Snapshot, standing: Standing, found: Resolved, known_as: Address) -> Principal:
     send_as = await may_send(snapshot, standing, found.id, SendRight.SEND_AS)
     on_behalf = await may_send(snapshot, standing, found.id, SendRight.SEND_ON_BEHALF_OF)
+    frozen = await snapshot.ask(freezes.is_frozen, found.id, Side.PRINCIPAL)
     if found.kind is ObjectKind.LIST:
-        return Principal(found.id, known_as, found.address, True, send_as, on_behalf)
+        return Principal(found.id, known_as, found.address, True, send_as, on_behalf, frozen=frozen)
     row = await snapshot.ask(accounts.by_id, AccountId(found.id))
     if row is None:
-        return Principal(found.id, known_as, found.address, False, send_as, on_behalf)
+        return Principal(found.id, known_as, found.address, False, send_as, on_behalf, frozen=frozen)
     holds_any = send_as.allowed or on_behalf.allowed
     sending = owner_sending(row.status, row.values.delegation_when_locked)
     if sending is not None:
@@ -129,6 +167,8 @@ async def _principal(snapshot: Snapshot, standing: Standing, found: Resolved, kn
         narrowed(on_behalf, found.matched, listed),
         sending,
         holds_any,
+        frozen,
+        row.values,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.arrival import arrived
-from gateway.delivery import Delivery, Plan, pauses, queue_id
+from gateway.delivery import NOTHING_COUNTED, Counting, Delivery, Plan, pauses, queue_id
 from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
 from gateway.message import headers
@@ -21,7 +21,9 @@ from gateway.message.originators import RawMailbox, originators
 from gateway.message.split import Field, Header, MalformedHeader, read_header, read_submitted_header, unfolded
 from gateway.message.structure import parse
 from gateway.postponed import Postponed
+from gateway.rates import reached_first, too_much
 from gateway.refusal import Refused
+from gateway.reports import list_refused
 from gateway.routing import Poster, Routing, bounce_address
 from gateway.sending import Gathered, gather, list_address, principal_row
 from policy.cos import DelegatedSent
@@ -30,6 +32,7 @@ from policy.delivery import Door
 from policy.folders import FolderOp, SpecialUse
 from policy.grants import SendRight, earliest
 from policy.identity import AccountId, Actor, Address, BadAddress
+from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.submission import (
     EnvelopeVerdict,
@@ -45,6 +48,8 @@ from policy.submission import (
     judge_originators,
     judge_reverse_path,
     may_answer,
+    rate_limits,
+    waits,
 )
 from store import accounts, addresses, folders, lists
 from store.addresses import ObjectKind
@@ -52,7 +57,8 @@ from store.audit import AuditEntry, RecordAudit
 from store.errors import Busy, NotFound, OverQuota, Stale
 from store.model import QueueId, QueueKind
 from store.port import Snapshot, Store
-from store.queue import AcceptMessage, Filing, OntoQueue
+from store.queue import AcceptMessage, Delegation, Filing, OntoQueue
+from store.rates import RateReached, Reached
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +68,8 @@ _MISSING: Final[Mapping[Reason, str]] = {
     Reason.REVERSE_PATH_NOT_PERMITTED: _TO_SEND,
     Reason.PRINCIPAL_STATUS: _TO_SEND,
     Reason.PRINCIPAL_MAINTENANCE: _TO_SEND,
+    Reason.PRINCIPAL_FROZEN: _TO_SEND,
+    Reason.ACTOR_FROZEN: _TO_SEND,
     Reason.INVITATION_NOT_PERMITTED: "x",
     Reason.POSTING_NOT_PERMITTED: SendRight.SEND_TO_LIST,
 }
@@ -109,13 +117,25 @@ class Submission:
         act = Act(actor, source)
         async with self._store.snapshot() as snapshot:
             gathered = await _gathered(snapshot, actor, () if reverse_path is None else (reverse_path,))
+            counting = _limits(act, gathered)
+            why = await snapshot.ask(reached_first, counting)
         verdict = judge_reverse_path(reverse_path, gathered.facts)
-        if reverse_path is not None and verdict != reverse_path and await self._may_answer_for(actor, reverse_path):
+        withheld = gathered.facts.withheld is not None
+        if reverse_path not in (None, verdict) and not withheld and await self._may_answer_for(actor, reverse_path):
             # The From of an invitation's answer may justify it (section 7): what the message is shows at the end of DATA.
             verdict = reverse_path
         if isinstance(verdict, Refuse | Defer):
             raise await self.refused(act, verdict, "")
-        return Transaction(self, act, verdict, _protocol(smtputf8=smtputf8, secured=secured), smtputf8, release, dsn)
+        if why is not None:
+            raise await self.refused(act, await self.too_much(act, why), "")
+        return Transaction(self, act, verdict, _protocol(smtputf8=smtputf8, secured=secured), smtputf8, release, dsn, counting)
+
+    async def too_much(self, act: "Act", why: Reached) -> Defer:
+        """The limit in words, and when it is possible again."""
+        principal = why.limit.principal
+        async with self._store.snapshot() as snapshot:
+            name = await _address_of(snapshot, principal) if principal else None
+        return too_much(why, name)
 
     def resumed(self, asked: Postponed, row: QueueId, lease: str) -> "Transaction":
         """What was postponed, at its time: `commit` judges it as if it came now, and the row's end is part of what it accepts."""
@@ -124,6 +144,7 @@ class Submission:
         transaction._recipients = [*asked.recipients]
         transaction._each = [*asked.requests.each]
         transaction._settles = (row, lease)
+        transaction._filed = asked.filed
         return transaction
 
     async def accepts(self, actor: Actor, attendee: Address) -> tuple[AccountId | None, Decision, Witness]:
@@ -287,6 +308,7 @@ class Transaction:
         smtputf8: bool,
         release: int | None = None,
         dsn: Sequence[str] = (),
+        counting: tuple[RateLimit, ...] = (),
     ) -> None:
         self._service = service
         self._act = act
@@ -295,6 +317,9 @@ class Transaction:
         self._smtputf8 = smtputf8
         self._release = release
         self._settles: tuple[QueueId, str] | None = None
+        self._filed = False
+        self._counting = counting
+        self._too_many: Refused | None = None
         self._recipients: list[Address] = []
         self._mail = dsn
         self._each: list[Sequence[str]] = []
@@ -306,8 +331,13 @@ class Transaction:
             async with service._store.snapshot() as snapshot:
                 standing = await snapshot.ask(lists.standing, self._act.actor.account)
                 await service._delivery.takes(snapshot, Door.SUBMISSION, recipient, Poster(standing, self._reverse_path is None))
+                why = await snapshot.ask(reached_first, self._counting, len(self._recipients) + 1)
         except Refused as refused:
             raise await self._posting_refused(refused, recipient, "") from None
+        if why is not None:
+            if self._too_many is None:  # the others that are refused say the same, and are on record with it
+                self._too_many = await service.refused(self._act, await service.too_much(self._act, why), "")
+            raise self._too_many
         self._recipients.append(recipient)
         self._each.append(dsn)
 
@@ -335,6 +365,9 @@ class Transaction:
                 raise await service.refused(self._act, done, read.message_id)
             except Refused as refused:
                 raise await self._posting_refused(refused, self._recipients[0], read.message_id) from None
+            except RateReached as limit:
+                too_much = await service.too_much(self._act, limit.reached)
+                raise await service.refused(self._act, too_much, read.message_id) from None
             except (Stale, NotFound):
                 continue
             except (Busy, OverQuota) as fault:
@@ -381,29 +414,36 @@ class Transaction:
             valid_until = earliest((gathered.valid_until, routing.valid_until))
             witness = await snapshot.witness(*gathered.scopes, *routing.scopes, valid_until=valid_until)
         witness = witness.joined(Witness(valid_until=verdict.valid_until)).joined(resting_on).joined(resends)
-        if self._release is not None and self._release > now:
-            await delivery.accept(
-                Plan(queued=[self._postponed(read.octets, now, files=bool(filing))]),
-                witness,
-                key,
-                (),
-                [_postponing(one) for one in audit],
-                (),
-            )
+        spoken_for = _spoken_for(verdict, answered)
+        counting = Counting(_limits(self._act, gathered, [one for one, _ in spoken_for]), len(self._recipients))
+        delegation = _delegation(self._act.actor, spoken_for)
+        window = waits(spoken_for, gathered.facts) * 1_000_000
+        at = max(self._release or 0, now + window)
+        if self._settles is None and at > now:
+            octets = _complete(read, final) if window else read.octets
+            postponed = self._postponed(octets, at, delegation, filed=bool(window), files=bool(filing) and not window)
+            # Filed now, so that there is something to move back: this is what a recall window is for.
+            filed = filing if window else ()
+            audit = [_postponing(one) for one in audit]
+            await delivery.accept(Plan(queued=[postponed]), witness, key, filed, audit, (), counting=counting, waits=True)
             fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": "postponed", "message_id": message_id}
             log.info("submission", extra={"fields": fields})
             return key
-        accepted = await delivery.accept(plan, witness, key, filing, audit, extra, self._settles)
+        if delegation is not None:
+            plan.queued = [replace(one, delegation=delegation) for one in plan.queued]
+        if self._settles is not None:
+            counting = NOTHING_COUNTED  # it was, when it was taken
+        filing = [] if self._filed else filing
+        accepted = await delivery.accept(plan, witness, key, filing, audit, extra, self._settles, counting=counting)
         await delivery.report_outcomes(plan, accepted, self._recipients, reverse_path, final)
         outcome = ", ".join(verdict.kinds)
         fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": outcome, "message_id": message_id}
         log.info("submission", extra={"fields": fields})
         return key
 
-    def _postponed(self, octets: bytes, now: int, *, files: bool) -> OntoQueue:
-        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten. `files`: a copy will be
-        filed, unless the client has appended its own by then (delegation.md section 6)."""
-        at = now if self._release is None else self._release
+    def _postponed(self, octets: bytes, at: int, delegation: Delegation | None, *, filed: bool, files: bool) -> OntoQueue:
+        """One row for all recipients, with the octets as they were submitted: only what goes out is rewritten. `filed`: the copy has been;
+        `files`: it will be, unless the client has appended its own by then (delegation.md section 6)."""
         asked = Postponed(
             at,
             self._act.actor,
@@ -413,6 +453,7 @@ class Transaction:
             self._protocol,
             self._act.source,
             Requests(self._mail, self._each),
+            filed,
         )
         return OntoQueue(
             QueueKind.RELAY,
@@ -423,6 +464,7 @@ class Transaction:
             sender=self._act.actor.account,
             parameters=asked.spelled(),
             due=at,
+            delegation=delegation,
             expects_copy=files,
         )
 
@@ -520,11 +562,7 @@ class Transaction:
         report = await delivery.report(snapshot, reverse_path, failures, final, mail=plan.requests.mail)
         extra = [report, *await delivery.bounces(snapshot, plan, final)]
         for refused in plan.refused_lists:
-            subject = f"Your message did not reach {refused}"
-            text = (
-                f"Your message was sent to a list that includes {refused}.\n"
-                f"Posting to {refused} is not permitted for you, so its members did not get it."
-            )
+            subject, text = list_refused(refused)
             extra.append(await delivery.notice(snapshot, self._act.actor.address, subject, text))
         return extra
 
@@ -597,6 +635,37 @@ class Transaction:
             message_id=message_id,
             queue_id=key,
         )
+
+
+def _limits(act: Act, gathered: Gathered, spoken_for: Iterable[int] = ()) -> tuple[RateLimit, ...]:
+    """Everything that what is sent now counts for, as far as it is known. Who acts by loginAs sends in the account's name."""
+    names = [*spoken_for, *([act.actor.account] if act.actor.via is not None else [])]
+    return rate_limits(gathered.person, gathered.person_values, names, gathered.facts)
+
+
+def _spoken_for(verdict: SenderVerdict, answered: Sequence[_Answered]) -> list[tuple[int, Decision]]:
+    """In whose names it goes, and what allowed each: From and Sender, then the attendees of invitations."""
+    rows = zip(verdict.principals, verdict.kinds, verdict.decisions, strict=False)
+    found = {principal: decision for principal, kind, decision in rows if kind in (Kind.SEND_AS, Kind.ON_BEHALF)}
+    for one in answered:
+        found.setdefault(one.account, one.verdict.decision)
+    return [*found.items()]
+
+
+def _delegation(actor: Actor, spoken_for: Sequence[tuple[int, Decision]]) -> Delegation | None:
+    """Who has to be frozen for this to be held. None: it is nobody's but the sender's own."""
+    principals = [principal for principal, _ in spoken_for]
+    if actor.via is not None:
+        principals.append(actor.account)
+    return Delegation(actor.person, tuple(principals)) if principals else None
+
+
+def _complete(read: _Read, final: bytes) -> bytes:
+    """As it was submitted, with the Date and Message-ID that the filed copy has got: they are the same message."""
+    ours = read_header(final)
+    missing = [name for name in (b"date", b"message-id") if read.header.first(name) is None]
+    fields = [final[one.start : one.end] for name in missing if (one := ours.first(name)) is not None]
+    return headers.rewrite(read.octets, read.header, remove=(), replace={}, bottom=fields) if fields else read.octets
 
 
 def _takes_time(octets: bytes) -> bool:

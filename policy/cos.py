@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
+
+from policy.rates import UNLIMITED, Rate, read_rate
+
+LONGEST_WINDOW: Final = 7 * 86400
+"""Seconds: a recall window is for second thoughts, not for calendars (FUTURERELEASE is)."""
 
 
 class WhenLocked(StrEnum):
@@ -43,7 +48,10 @@ class ServiceValues:
     """The resolved values of one account: its own, else its class of service's, else these defaults.
 
     Durations in seconds, sizes in octets; 0 means unlimited for `quota`, "does not end by itself" for `lockout_duration` and "nobody is
-    warned" for `quota_warn_percent`. `quota_warn_message`: the text of the warning, "" the usual one. Ages of passwords in days, 0: any.
+    warned" for `quota_warn_percent`. `quota_warn_message`: the text of the warning, "" the usual one. Ages of passwords
+    in days, 0: any.
+    `undo_window`: seconds that mail which others send in this account's name waits, 0: none. `send_rate` and `send_recipient_rate`
+    limit the account as an actor, `delegated_send_rate` and `delegated_send_recipient_rate` each actor in this account's name.
     """
 
     lockout_enabled: bool = True
@@ -73,6 +81,11 @@ class ServiceValues:
     password_min_age: int = 0
     password_enforce_history: int = 0
     password_block_common_enabled: bool = False
+    undo_window: int = 0
+    send_rate: Rate = UNLIMITED
+    send_recipient_rate: Rate = UNLIMITED
+    delegated_send_rate: Rate = UNLIMITED
+    delegated_send_recipient_rate: Rate = UNLIMITED
 
 
 DEFAULTS = ServiceValues()
@@ -117,6 +130,14 @@ def _duration(text: str) -> int:
         return _count(number) * _UNITS[unit]
     except ValueError:
         raise ValueError("a duration: 90, 30s, 15m, 1h or 7d") from None
+
+
+def window(text: str) -> int:
+    """Seconds for which mail can be recalled. Raises ValueError."""
+    found = _duration(text.strip())
+    if found > LONGEST_WINDOW:
+        raise ValueError("a duration of at most 7d")
+    return found
 
 
 _SIZES: Mapping[str, int] = MappingProxyType({"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40})
@@ -194,6 +215,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("password_min_age", "passwordMinAge", ("zimbraPasswordMinAge",), _small),
     Attribute("password_enforce_history", "passwordEnforceHistory", ("zimbraPasswordEnforceHistory",), _small),
     Attribute("password_block_common_enabled", "passwordBlockCommonEnabled", ("zimbraPasswordBlockCommonEnabled",), _boolean),
+    Attribute("undo_window", "undoWindow", (), window),
+    Attribute("send_rate", "sendRate", (), read_rate),
+    Attribute("send_recipient_rate", "sendRecipientRate", (), read_rate),
+    Attribute("delegated_send_rate", "delegatedSendRate", (), read_rate),
+    Attribute("delegated_send_recipient_rate", "delegatedSendRecipientRate", (), read_rate),
 )
 
 BY_NAME: Mapping[str, Attribute] = MappingProxyType(

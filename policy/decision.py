@@ -65,11 +65,13 @@ def step(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`refusal` None: allowed. `trace` tells why, the deciding step marked; `valid_until` as in Witness."""
+    """`refusal` None: allowed. `trace` tells why, the deciding step marked; `valid_until` as in Witness. `undo_window`: seconds that mail
+    sent by the deciding grants waits; None: they do not say."""
 
     refusal: Refuse | Defer | None
     trace: tuple[Step, ...] = ()
     valid_until: int | None = field(default=None)
+    undo_window: int | None = None
 
     @property
     def allowed(self) -> bool:

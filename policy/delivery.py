@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import AccountStatus, Hold, conduct
+
+POSTMASTER: Final = "postmaster"
+"""A local part that every domain has, in whatever case (RFC 5321 section 4.5.1)."""
 
 
 class Door(StrEnum):

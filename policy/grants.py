@@ -101,7 +101,10 @@ class SendRight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendGrant:
-    """`right` of `grantee` on the principal `target` (an account or list id). `deny`: a leading `-` on the command line."""
+    """`right` of `grantee` on the principal `target` (an account or list id). `deny`: a leading `-` on the command line.
+
+    `undo_window`: seconds that mail sent by it waits; None: as the principal's class of service says.
+    """
 
     target: int
     grantee: Grantee
@@ -110,6 +113,7 @@ class SendGrant:
     not_before: int | None = None
     expires: int | None = None
     note: str = ""
+    undo_window: int | None = None
 
 
 def in_force(granted: FolderEntry | SendGrant, now: int) -> bool:
@@ -254,7 +258,10 @@ def judge_send_right(standing: Standing, principal: int, right: SendRight, grant
         )
     if found is not None:
         refusal = Refuse(_REFUSALS[right], f"{right} is denied") if found.deny else None
-        return Decision(refusal, tuple(steps), valid_until)
+        # Whoever of those that decide together asked for more time is given it; which of them is told first must not matter.
+        together = [one for one in matching if one.grantee.kind is found.grantee.kind and not one.deny and in_force(one, now)]
+        windows = [one.undo_window for one in together if one.undo_window is not None]
+        return Decision(refusal, tuple(steps), valid_until, max(windows, default=None) if refusal is None else None)
     if right is SendRight.SEND_TO_LIST and not asked:
         return Decision(None, (step("nobody was granted sendToDistList on this list: everybody may post", decided=True, right=right),))
     steps.append(step(f"no {right} grant counts for the actor, its groups, class of service or domain", decided=True, right=right))

@@ -22,6 +22,10 @@ class Reason(StrEnum):
     REVERSE_PATH_NOT_PERMITTED = "reverse-path-not-permitted"  # MAIL FROM
     PRINCIPAL_STATUS = "principal-status"  # the account in whose name it would go out may not send now
     PRINCIPAL_MAINTENANCE = "principal-maintenance"
+    PRINCIPAL_FROZEN = "principal-frozen"  # the kill switch: nobody sends in this name now
+    ACTOR_FROZEN = "actor-frozen"  # nor this actor in anybody's
+    SEND_RATE = "send-rate"  # messages in time; `detail` says which limit, and when it is possible again
+    SEND_RECIPIENT_RATE = "send-recipient-rate"
     INVITATION_NOT_PERMITTED = "invitation-not-permitted"  # 'x' on the Calendar is missing
     MALFORMED_CALENDAR = "malformed-calendar"
     # recipients

@@ -1,6 +1,6 @@
 """May this actor send this? MAIL FROM, From and Sender, Resent fields, invitations: delegation.md sections 5 and 7."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -8,6 +8,7 @@ from policy.cos import ServiceValues, UnauthorisedFrom
 from policy.decision import Decision, step
 from policy.grants import Standing, earliest
 from policy.identity import Address
+from policy.rates import RateLimit, limits
 from policy.reasons import Defer, Reason, Refuse
 from policy.scope import Sending
 
@@ -29,6 +30,7 @@ class Principal:
     policy.grants.judge_send_right, already narrowed by the principal's `delegated_sender_addresses`;
     `sending` is policy.status.owner_sending of its effective status (None for lists).
     `holds_any`: one of the two rights is held on the principal, whether or not it covers this address.
+    `frozen`: nobody may send in its name now. `values`: its class of service's; None for lists, which have none.
     """
 
     id: int
@@ -39,6 +41,8 @@ class Principal:
     on_behalf: Decision
     sending: Refuse | Defer | None = None
     holds_any: bool = False
+    frozen: bool = False
+    values: ServiceValues | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class SenderFacts:
     `principals`: folded address (tag already cut where only the cut one exists) → who it is; an address of a local domain that
     is neither in own nor here is nobody's. `exists`: local addresses, asked about, that exist exactly as written
     (an address that exists is itself, only others are tried without their tag).
+    `frozen`: the actor may send in nobody's name but the own. `withheld`: nothing at all may be sent in this session, which is another's
+    by loginAs, since one of the two is frozen.
     """
 
     actor: Standing
@@ -60,6 +66,8 @@ class SenderFacts:
     principals: Mapping[Address, Principal]
     exists: frozenset[Address]
     values: ServiceValues
+    frozen: bool = False
+    withheld: Refuse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +245,8 @@ def judge_reverse_path(path: Address | None, facts: SenderFacts) -> Address | Re
     The status of the principal is not asked here: the From at the end of DATA is what it is asked about. Nor whether the right
     covers this very address of the principal: any of them may be the envelope sender of a From that it does cover (5.6).
     """
+    if facts.withheld is not None:
+        return facts.withheld
     if path is None or _is_self(path, facts):
         return path
     found = _principal(path, facts)
@@ -296,6 +306,9 @@ def _judge_pair(from_: Sequence[Address], sender: Address | None, facts: SenderF
             return _unpermitted(address, facts)
         found.setdefault(principal.id, (principal, address))
     for principal, address in found.values():
+        frozen = _frozen(principal, address, facts)
+        if frozen is not None:
+            return frozen
         if principal.sending is not None:
             return _by_status(principal.sending, principal.id, address)
     spoken_for = tuple(principal for principal, _ in found.values())
@@ -323,6 +336,37 @@ def _self_kind(from_: Sequence[Address], facts: SenderFacts) -> Kind:
     return Kind.SELF_FOREIGN if foreign else Kind.SELF
 
 
+def _frozen(principal: Principal, address: Address, facts: SenderFacts) -> Refuse | None:
+    """The kill switches; asked only after the right, so that they tell nobody who holds none. Nobody is told why."""
+    if principal.frozen:
+        return Refuse(Reason.PRINCIPAL_FROZEN, f"sending in the name of {address} is stopped by an administrator", principal=principal.id)
+    if facts.frozen:
+        words = f"sending in other people's names is stopped for {facts.primary} by an administrator"
+        return Refuse(Reason.ACTOR_FROZEN, words, principal=principal.id)
+    return None
+
+
+def waits(spoken_for: Iterable[tuple[int, Decision]], facts: SenderFacts) -> int:
+    """Seconds that a message waits before it goes: the longest of what the principals (id, and what allowed it) want. The grant's own
+    window comes before the principal's; a list, which has no class of service, has the actor's."""
+    known = {one.id: one for one in facts.principals.values()}
+    found = [0]
+    for principal, decision in spoken_for:
+        values = known[principal].values if principal in known else None
+        found.append((values or facts.values).undo_window if decision.undo_window is None else decision.undo_window)
+    return max(found)
+
+
+def rate_limits(person: int, own: ServiceValues, spoken_for: Iterable[int], facts: SenderFacts) -> tuple[RateLimit, ...]:
+    """Every limit that a message counts for. `person`: who acts, with these values; a list has the actor's own."""
+    known = {one.id: one for one in facts.principals.values()}
+    names = []
+    for principal in spoken_for:
+        values = (known[principal].values if principal in known else None) or facts.values
+        names.append((principal, values.delegated_send_rate, values.delegated_send_recipient_rate))
+    return limits(person, (own.send_rate, own.send_recipient_rate), names)
+
+
 def _by_status(sending: Refuse | Defer, principal: int, address: Address) -> Refuse | Defer:
     """The principal's status in words: asked only after the right, so it tells nobody who holds none."""
     state = "in maintenance" if sending.reason is Reason.PRINCIPAL_MAINTENANCE else sending.detail or "not active"
@@ -337,6 +381,8 @@ def judge_originators(
 
     `rewrite` covers From and MAIL FROM, no Resent-From: a Resent block says who resends, and nobody else can have.
     """
+    if facts.withheld is not None:
+        return facts.withheld
     resent = _judge_resent(claimed.resent[0], facts) if claimed.resent else None
     if isinstance(resent, Refuse | Defer):
         return resent
@@ -485,6 +531,10 @@ def judge_invitation(
         return Defer(Reason.PRINCIPAL_MAINTENANCE, f"the account {attendee} is in maintenance", principal=attendee_id)
     if accept.refusal is not None:
         return _uninvited(f"{facts.primary} may not answer for {attendee}: no 'x' (accept invitations) on the Calendar", attendee_id)
+    spoken_for = _principal(attendee, facts)
+    frozen = None if spoken_for is None else _frozen(spoken_for, attendee, facts)
+    if frozen is not None:
+        return frozen
     if invitation.sent_by is not None and not is_own(invitation.sent_by, facts):
         return _uninvited(f"SENT-BY of the ATTENDEE {attendee} must name {facts.primary}", attendee_id)
     if all(is_own(address, facts) for address in from_):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policy.grants import Grantee, GranteeKind
-from policy.identity import AccountId, Address, CosId, DomainId
+from policy.identity import AccountId, Address, CosId, DomainId, ListId
 from policy.status import AccountStatus, DomainStatus, effective
 from store import addresses, cos, folders, grants, login, passwords, queue
 from store.errors import Conflict, LimitReached, NotFound
@@ -124,6 +124,16 @@ def of_domain(tx: Tx, domain: DomainId | None = None, after: AccountId | None = 
     return [row for one in found if (row := _row(one)) is not None]
 
 
+def of_list(tx: Tx, list_id: ListId) -> Sequence[AccountRow]:
+    """The accounts that are direct members of a list, by address, in one statement. Ask by `work`."""
+    return [row for one in tx.all("accounts.of_list", list=list_id) if (row := _row(one)) is not None]
+
+
+def global_administrators(tx: Tx) -> list[AccountId]:
+    """By id, the first fifty of them. Looks through all accounts."""
+    return [AccountId(one) for (one,) in tx.all("accounts.global_administrators", limit=50)]
+
+
 def quota_warned(tx: Tx, account: AccountId) -> int | None:
     """When the owner was warned last of a mailbox that is nearly full; None: never."""
     found = tx.one("accounts.quota_warned", id=account)
@@ -208,7 +218,8 @@ def _check_cos(tx: Tx, wanted: CosId | None) -> None:
         raise NotFound(f"class of service {wanted}")
 
 
-def _create(tx: Tx, deed: CreateAccount) -> AccountId:
+def create(tx: Tx, deed: CreateAccount) -> AccountId:
+    """Does it, for a deed that makes more of it."""
     domain = addresses.place(tx, deed.address)
     _check_room(tx, domain)
     _check_cos(tx, deed.cos)
@@ -327,7 +338,7 @@ def _delete(tx: Tx, deed: DeleteAccount) -> bool:
 
 
 DEEDS = (
-    (CreateAccount, _create),
+    (CreateAccount, create),
     (ModifyAccount, _modify),
     (SetAccountCos, _set_cos),
     (SetAccountStatus, _set_status),

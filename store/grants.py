@@ -191,8 +191,8 @@ def _entry(row: Sequence[Any]) -> FolderEntry:
 
 
 def _send_grant(row: Sequence[Any]) -> SendGrant:
-    target, right, kind, grantee, deny, not_before, expires, note = row
-    return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), not_before, expires, note)
+    target, right, kind, grantee, deny, not_before, expires, note, undo_window = row
+    return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), not_before, expires, note, undo_window)
 
 
 def _check(tx: Tx, grantee: Grantee, not_before: int | None, expires: int | None) -> None:
@@ -260,6 +260,7 @@ def _set_send_grant(tx: Tx, deed: SetSendGrant) -> None:
         not_before=grant.not_before,
         expires=grant.expires,
         note=grant.note,
+        undo_window=grant.undo_window,
     )
     _touch_owner(tx, grant.target, grant.grantee)
 

@@ -1,21 +1,21 @@
-"""Lists, which are groups too: their members, and through which of them an account is in which."""
+"""Lists, which are groups too: who gets what is sent to them, and through which of them an account is in which."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from policy.grants import GranteeKind, Standing
 from policy.identity import AccountId, Actor, Address, CosId, DomainId, ListId
 from store import accounts, addresses, app_passwords, grants
-from store.errors import LimitReached, NotFound
-from store.model import ListRow, Member
+from store.errors import NotFound
+from store.members import NESTING as NESTING
+from store.members import AddMembers as AddMembers
+from store.members import RemoveMembers as RemoveMembers
+from store.model import AccountRow, ListRow, Member
 from store.port import DIRECTORY, Deed, Tx
-
-NESTING: Final = 32
-"""Lists within lists; real directories stay below five, and every walk and every trace is as long as this at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +56,6 @@ class DeleteList(Deed[bool]):
 
 
 @dataclass(frozen=True, slots=True)
-class AddMembers(Deed[Sequence[Address]]):
-    """Returns those that were not members yet.
-
-    An address of an account or list of ours makes that object the member, whichever of its addresses it is; one that only
-    leads there without its tag, or is nobody's of ours, is kept as it is written: it gets the mail, but no rights.
-    Raises NotFound for the list, LimitReached when lists would be nested deeper than NESTING.
-    """
-
-    list: ListId
-    members: Sequence[Address]
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveMembers(Deed[Sequence[Address]]):
-    """Returns those that were members. Raises NotFound for the list."""
-
-    list: ListId
-    members: Sequence[Address]
-
-
-@dataclass(frozen=True, slots=True)
 class Membership:
     """A list that an object is in; `path` as in policy.grants.Standing, the list itself being its last."""
 
@@ -93,11 +72,17 @@ class Membership:
 @dataclass(frozen=True, slots=True)
 class ListRecipient:
     """One who gets what is sent to a list. `account` None: an external address. `through`: the lists from the one that was
-    asked about to the one whose member this is."""
+    asked about to the one whose member this is. `row` is the account's; `member`: the number of an external address in its list.
+
+    `lost`: the address is in a domain of ours and nobody's.
+    """
 
     address: Address
     account: AccountId | None
     through: tuple[ListId, ...]
+    row: AccountRow | None = field(default=None, compare=False, repr=False)
+    member: int | None = field(default=None, compare=False)
+    lost: bool = field(default=False, compare=False)
 
 
 def by_id(tx: Tx, list_id: ListId) -> ListRow | None:
@@ -148,18 +133,28 @@ def memberships(tx: Tx, holder: int) -> Sequence[Membership]:
     return sorted(found, key=lambda membership: membership.address)
 
 
+def holding(tx: Tx, address: Address, some: Collection[ListId]) -> bool:
+    """Is this address elsewhere a direct member of one of these lists?"""
+    folded = address.folded()
+    return any(tx.one("members.kept", list=one, local=folded.local, domain=folded.domain) is not None for one in some)
+
+
 def nested(tx: Tx, list_id: ListId, leave_out: Collection[ListId] = ()) -> Mapping[ListId, tuple[ListId, ...]]:
     """The list and every list that gets what is sent to it, with the path that leads there from it; what is only reached through
     `leave_out` is not there. A kept address that leads to a list of ours now is followed like a member.
 
     Ask by `work`: a list may have any number of members.
     """
+    return _nested(tx, list_id, leave_out, {})
+
+
+def _nested(tx: Tx, list_id: ListId, leave_out: Collection[ListId], ours: dict[str, bool]) -> Mapping[ListId, tuple[ListId, ...]]:
     paths: dict[ListId, tuple[ListId, ...]] = {list_id: (list_id,)} if list_id not in leave_out else {}
     waiting = [*paths]
     while waiting:
         following: dict[ListId, None] = {}
         for one in waiting:
-            for inner in (*(found for (found,) in tx.all("lists.inner", list=one)), *_lists_kept(tx, one)):
+            for inner in (*(found for (found,) in tx.all("lists.inner", list=one)), *_lists_kept(tx, one, ours)):
                 if inner not in paths and inner not in leave_out:
                     paths[inner] = _longer(paths[one], inner)
                     following[inner] = None
@@ -171,33 +166,45 @@ def expand(tx: Tx, list_id: ListId, leave_out: Collection[ListId] = ()) -> Seque
     """Everybody who gets what is sent to the list, each once, the nearest way; `leave_out`: lists that refuse the poster.
 
     A kept address of ours is what it leads to now; one of a local domain that leads nowhere is left as it is, and fails there.
-    Ask by `work`: a list may have any number of members.
+    Members elsewhere to whom nothing is sent any more are not there. Ask by `work`: a list may have any number of members; of each
+    list they are read by two statements, and no member is asked about on its own but those kept under an address of ours.
     """
     found: dict[Address, ListRecipient] = {}
     seen: set[int] = set()
-    for one, through in nested(tx, list_id, leave_out).items():
-        for number, kind, local, domain in tx.all("lists.members", list=one):
-            if kind == addresses.ObjectKind.ACCOUNT and number not in seen:
-                seen.add(number)
-                address = Address(local, domain)
-                found[address] = ListRecipient(address, AccountId(number), through)
-        for local, domain in tx.all("lists.externals", list=one):
+    ours: dict[str, bool] = {}
+    for one, through in _nested(tx, list_id, leave_out, ours).items():
+        for row in accounts.of_list(tx, one):
+            if row.id not in seen:
+                seen.add(row.id)
+                found[row.address] = ListRecipient(row.address, row.id, through, row)
+        for member, local, domain in tx.all("lists.reached", list=one):
             address = Address(local, domain)
+            if not _is_ours(tx, domain, ours):
+                found.setdefault(address, ListRecipient(address, None, through, member=member))
+                continue
             lead = addresses.resolve(tx, address)
             if lead is None:
-                found.setdefault(address, ListRecipient(address, None, through))
+                found.setdefault(address, ListRecipient(address, None, through, member=member, lost=True))
             elif lead.kind is addresses.ObjectKind.ACCOUNT and lead.id not in seen:
                 seen.add(lead.id)
-                found[address] = ListRecipient(address, AccountId(lead.id), through)
+                found[address] = ListRecipient(address, AccountId(lead.id), through, accounts.by_id(tx, AccountId(lead.id)))
     return [*found.values()]
 
 
-def _lists_kept(tx: Tx, list_id: ListId) -> Iterator[ListId]:
+def _lists_kept(tx: Tx, list_id: ListId, ours: dict[str, bool]) -> Iterator[ListId]:
     """Lists to which an address leads that was kept as it was written: one with a tag, or one that came later."""
     for local, domain in tx.all("lists.externals", list=list_id):
-        lead = addresses.resolve(tx, Address(local, domain))
-        if lead is not None and lead.kind is addresses.ObjectKind.LIST:
-            yield ListId(lead.id)
+        if _is_ours(tx, domain, ours):
+            lead = addresses.resolve(tx, Address(local, domain))
+            if lead is not None and lead.kind is addresses.ObjectKind.LIST:
+                yield ListId(lead.id)
+
+
+def _is_ours(tx: Tx, domain: str, known: dict[str, bool]) -> bool:
+    """Asked once for each domain: a list has ten thousand members in ten of them."""
+    if domain not in known:
+        known[domain] = tx.one("addresses.serving_domain", name=domain) is not None
+    return known[domain]
 
 
 def _longer(path: tuple[ListId, ...], step: ListId) -> tuple[ListId, ...]:
@@ -302,75 +309,4 @@ def _delete(tx: Tx, deed: DeleteList) -> bool:
     return True
 
 
-def _depth(start: ListId, step: Callable[[int], Sequence[int]]) -> int:
-    """The greatest distance from here, breadth first; stops counting above NESTING."""
-    seen: set[int] = {start}
-    waiting: list[int] = [start]
-    depth = 0
-    while depth <= NESTING:
-        waiting = [*dict.fromkeys(found for one in waiting for found in step(one) if found not in seen)]
-        if not waiting:
-            return depth
-        seen.update(waiting)
-        depth += 1
-    return depth
-
-
-def _add_members(tx: Tx, deed: AddMembers) -> Sequence[Address]:
-    _there(tx, deed.list)
-    above: int | None = None
-    added = []
-    standings = False
-    for address in deed.members:
-        found = addresses.resolve(tx, address)
-        if found is None or found.tag_cut:
-            kept = address if found is None else address.folded()
-            if tx.run("lists.add_external", list=deed.list, local=kept.local, domain=kept.domain):
-                added.append(address)
-            continue
-        if found.kind is addresses.ObjectKind.LIST:
-            if above is None:
-                above = _depth(deed.list, lambda one: [outer for (outer,) in tx.all("lists.outer", list=one)])
-            below = _depth(ListId(found.id), lambda one: [inner for (inner,) in tx.all("lists.inner", list=one)])
-            if above + 1 + below >= NESTING:
-                raise LimitReached(f"lists may be nested {NESTING} deep")
-        if tx.run("lists.add_member", list=deed.list, member=found.id):
-            standings = True
-            added.append(address)
-    _touch(tx, deed.list, changed=bool(added), standings=standings)
-    return added
-
-
-def _remove_members(tx: Tx, deed: RemoveMembers) -> Sequence[Address]:
-    _there(tx, deed.list)
-    removed = []
-    standings = False
-    for address in deed.members:
-        found = addresses.resolve(tx, address)
-        count = 0
-        if found is not None and not found.tag_cut:
-            count = tx.run("lists.remove_member", list=deed.list, member=found.id)
-            standings = standings or count > 0
-        folded = address.folded()
-        for kept in {address, folded}:
-            count += tx.run("lists.remove_external", list=deed.list, local=kept.local, domain=kept.domain)
-        if count:
-            removed.append(address)
-    _touch(tx, deed.list, changed=bool(removed), standings=standings)
-    return removed
-
-
-def _touch(tx: Tx, list_id: ListId, *, changed: bool, standings: bool) -> None:
-    """Who only gets the mail holds nothing by it: then nothing rests on it but what is sent to the list (`standings` False)."""
-    if changed:
-        tx.touch(*((DIRECTORY,) if standings else ()), list_id)
-
-
-DEEDS = (
-    (CreateList, _create),
-    (ModifyList, _modify),
-    (RenameList, _rename),
-    (DeleteList, _delete),
-    (AddMembers, _add_members),
-    (RemoveMembers, _remove_members),
-)
+DEEDS = ((CreateList, _create), (ModifyList, _modify), (RenameList, _rename), (DeleteList, _delete))

@@ -324,13 +324,16 @@ class Expunge(Deed[Expunged]):
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Pairwise: `sources[n]` became `targets[n]`. `modseq`: the target's; `source_modseq`: the source's after a move."""
+    """Pairwise: `sources[n]` became `targets[n]`. `modseq`: the target's; `source_modseq`: the source's after a move.
+    By store/recalls.py: which of the sources were `recalled`, and for which it was too late (`gone`)."""
 
     uidvalidity: int
     sources: tuple[Uid, ...]
     targets: tuple[Uid, ...]
     modseq: int
     source_modseq: int | None = None
+    recalled: tuple[Uid, ...] = ()
+    gone: tuple[Uid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +411,7 @@ def _append(tx: Tx, deed: AppendMessages, freed: int = 0, leaving: int = 0) -> A
     if deed.actor is not None:
         _note_brought(tx, folder, deed.actor, deed.items, uids)
     if replaced:
+        _carry_waiting(tx, folder.id, replaced, deed.items, uids)
         modseq = _remove(tx, existing(tx, folder.id), replaced)
     return Appended(folder.uidvalidity, uids, modseq, tuple(Uid(row[0]) for row in replaced))
 
@@ -426,7 +430,8 @@ def _replace(tx: Tx, deed: ReplaceMessage) -> Appended:
     return appended if source.id != target.id else replace(appended, modseq=modseq)
 
 
-def _change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
+def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
+    """Does the deed; for other deeds too, as `copy` and `move`."""
     folder = existing(tx, deed.folder)
     runs = _clipped(deed.runs, folder)
     refused: tuple[Run, ...] = ()
@@ -490,7 +495,7 @@ def _change_scattered(tx: Tx, folder: FolderRow, runs: Sequence[Run], keep: int,
 
 
 def _mark_seen(tx: Tx, deed: MarkSeen) -> FlagsChanged:
-    return _change_flags(tx, ChangeFlags(deed.folder, deed.runs, FlagMode.ADD, Flag.SEEN, seen_of=deed.seen_of))
+    return change_flags(tx, ChangeFlags(deed.folder, deed.runs, FlagMode.ADD, Flag.SEEN, seen_of=deed.seen_of))
 
 
 def _expunge(tx: Tx, deed: Expunge) -> Expunged:
@@ -504,16 +509,21 @@ def _expunge(tx: Tx, deed: Expunge) -> Expunged:
     return Expunged(runs_of(row[0] for row in going), _remove(tx, folder, going))
 
 
-def _copy(tx: Tx, deed: CopyMessages | MoveMessages) -> Copied:
+def copy(tx: Tx, deed: CopyMessages | MoveMessages) -> Copied:
+    """Does the deed."""
     return _copied(tx, deed, charged=True)
 
 
-def _move(tx: Tx, deed: MoveMessages) -> Copied:
+def move(tx: Tx, deed: MoveMessages) -> Copied:
+    """Does the deed. What can be recalled by its filed copy can be by the copy in its new place."""
     copied = _copied(tx, deed, charged=False)
     source = existing(tx, deed.source)
     if not copied.sources:
         return copied
     runs = runs_of(copied.sources)
+    if tx.one("messages.any_waiting", low=key(source.id, copied.sources[0]), high=key(source.id, copied.sources[-1])) is not None:
+        for uid, target in zip(copied.sources, copied.targets, strict=True):
+            tx.run("messages.carry_waiting", old=key(source.id, uid), new=key(deed.target, target))
     modseq = _remove(tx, source, _within(tx, "messages.there", source.id, runs))
     return Copied(copied.uidvalidity, copied.sources, copied.targets, modseq if source.id == deed.target else copied.modseq, modseq)
 
@@ -826,6 +836,19 @@ def _remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]
     return modseq
 
 
+def _carry_waiting(
+    tx: Tx, folder: FolderId, replaced: Sequence[tuple[int, int, int, int]], items: Sequence[NewInFolder], uids: Sequence[Uid]
+) -> None:
+    """To what takes the place of filed copies: they can be recalled by it (store/recalls.py)."""
+    low, high = key(folder, replaced[0][0]), key(folder, replaced[-1][0])
+    if tx.one("messages.any_waiting", low=low, high=high) is None:
+        return
+    by_id = {storable(item.message.message_id): uid for item, uid in zip(items, uids, strict=True)}
+    for head in heads(tx, folder, runs_of(row[0] for row in replaced)):
+        if head.message_id in by_id:
+            tx.run("messages.carry_waiting", old=key(folder, head.uid), new=key(folder, by_id[head.message_id]))
+
+
 def _filed_copies(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[NewInFolder]) -> list[tuple[int, int, int, int]]:
     """(uid, blob, size, flags) of the copies filed for this actor whose place these messages take."""
     low, high = span(folder.id)
@@ -850,24 +873,27 @@ def _filed_copies(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[N
 
 
 def _note_brought(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[NewInFolder], uids: Sequence[Uid]) -> None:
-    """What the actor submitted waits, and a copy will be filed when it goes: of these messages it is known then who brought them."""
-    expected = dict(tx.all("messages.expected", actor=actor))
+    """What the actor submitted waits, and a copy will be filed when it goes: of these messages it is known then who brought them, and
+    what waits can be recalled by them (store/recalls.py)."""
+    expected = {message_id: (at, row) for message_id, at, row in tx.all("messages.expected", actor=actor)}
     if not expected:
         return
     for item, uid in zip(items, uids, strict=True):
         message_id = storable(item.message.message_id)
         if message_id in expected:
-            tx.run("messages.insert_brought", key=key(folder.id, uid), actor=actor, message_id=message_id, at=expected[message_id])
+            at, row = expected[message_id]
+            tx.run("messages.insert_brought", key=key(folder.id, uid), actor=actor, message_id=message_id, at=at)
+            tx.run("messages.insert_waiting", key=key(folder.id, uid), queue=row, at=at)
 
 
 DEEDS: Final = (
     (AppendMessages, _append),
     (ReplaceMessage, _replace),
-    (ChangeFlags, _change_flags),
+    (ChangeFlags, change_flags),
     (MarkSeen, _mark_seen),
     (Expunge, _expunge),
-    (CopyMessages, _copy),
-    (MoveMessages, _move),
+    (CopyMessages, copy),
+    (MoveMessages, move),
     (Rerendered, _rerendered),
     (SetPreviews, _set_previews),
     (SetLayouts, _set_layouts),

@@ -8,6 +8,7 @@ from typing import NamedTuple, NewType
 from policy.cos import ServiceValues
 from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
+from policy.lists import BounceHistory
 from policy.scope import Scope
 from policy.status import AccountStatus, DomainStatus
 
@@ -153,6 +154,49 @@ class Member:
 
     id: int | None
     address: Address
+
+
+class RequestKind(StrEnum):
+    """What is asked."""
+
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    POST = "post"
+
+
+class Stage(StrEnum):
+    """Whom it waits for: whoever asked, the owners, or (a post that was let through) the queue."""
+
+    CONFIRM = "confirm"
+    OWNERS = "owners"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """`address`: who is to be a member (or none any more), or who posted. `queue`: where a post's octets wait. Times: microseconds
+    since 1970."""
+
+    key: str
+    list: ListId
+    kind: RequestKind
+    stage: Stage
+    address: Address
+    subject: str
+    queue: QueueId | None
+    created: int
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class BouncingMember:
+    """A member elsewhere; `history` None: nothing has come back. `reason`: what the last bounce said."""
+
+    id: int
+    list: ListId
+    address: Address
+    history: BounceHistory | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +365,7 @@ class QueueRow:
     `reverse_path` "" is the empty one; `sender` the account that submitted it, if one did; `parameters` JSON of ESMTP parameters
     for the next hop. `due`: see QueueState. `last_attempt`: when the last one that failed ended. `destination`: the domain it goes
     to, "" where that is here. `stopped`: an operator holds it; what is being tried meanwhile is tried to its end. `warned`: the
-    sender knows that it is late.
+    sender knows that it is late. `frozen`: somebody in whose name it goes, or who sends it, is (store/freezes.py).
     """
 
     id: QueueId
@@ -345,6 +389,7 @@ class QueueRow:
     destination: str = ""
     stopped: bool = False
     warned: bool = False
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,20 @@
 """What a 250 promises: accepting a message in one deed, and the queue of what could not be delivered at once."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import audit, blobs
+from policy.rates import RateLimit
+from store import audit, blobs, list_bounces, list_requests, members, rates
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
 from store.folders import by_special_use, special_folder, take_room
+from store.freezes import Side
 from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
 from store.model import Flag, Heap, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
 from store.port import Deed, QueueChanged, Tx
@@ -19,6 +22,8 @@ from store.runs import key, span
 
 MAX_REPLY: Final = 2000
 """Characters kept of the next hop's last reply."""
+TOO_LATE: Final = 24 * 3600 * 1_000_000
+"""Microseconds: so long after it has gone a copy that is moved to Drafts is said to come too late."""
 MOST_DESTINATIONS: Final = 1000
 """Destinations that one claim looks at: some 2 ms of the writer."""
 
@@ -45,11 +50,20 @@ class IntoMailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """Who sends it in whose names (accounts and lists): what is frozen with them."""
+
+    actor: int
+    principals: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OntoQueue:
     """One recipient that cannot have it now. HELD needs `account`. `expires`, `due`: microseconds since 1970; `due` None: at once.
 
     `reverse_path` "" is the empty one; `parameters` JSON of ESMTP parameters for the next hop. `expects_copy`: when this goes, what
-    `sender` has appended of it meanwhile stands for the copy that would be filed."""
+    `sender` has appended of it meanwhile stands for the copy that would be filed. `request`: the key of the list's request
+    (store.list_requests) that decides about it."""
 
     kind: QueueKind
     recipient: str
@@ -60,6 +74,8 @@ class OntoQueue:
     sender: AccountId | None = None
     parameters: str = "{}"
     due: int | None = None
+    request: str = ""
+    delegation: Delegation | None = None
     expects_copy: bool = False
 
 
@@ -99,13 +115,19 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class AcceptMessage(Deed[Accepted]):
     """Everything that a 250 promises, in one transaction. `key`: the queue id; a second deed with it does nothing ("": always new).
-    Each message is stored once per owner. Raises OverQuota, NotFound (no such account), LimitReached."""
+    Each message is stored once per owner. `steps`: what else the message brings about (the rows of STEPS), before anything else.
+    `limits`: what it counts for, with so many `recipients`. `waits`: the only row of `queued` is a submission that can be recalled, and
+    the filed copies know of it. Raises OverQuota, NotFound (no such account), LimitReached, RateReached, and what the steps raise."""
 
     key: str
     copies: tuple[IntoMailbox, ...] = ()
     queued: tuple[OntoQueue, ...] = ()
     filing: tuple[Filing, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    steps: tuple[Deed[Any], ...] = ()
+    limits: tuple[RateLimit, ...] = ()
+    recipients: int = 0
+    waits: bool = False
 
     @property
     def weight(self) -> int:
@@ -277,6 +299,13 @@ def queued_one(tx: Tx, number: QueueId) -> QueueRow | None:
     return None if row is None else _made(row)
 
 
+def frozen_among(tx: Tx, rows: Sequence[QueueId]) -> set[QueueId]:
+    """Those that have been frozen, perhaps since they were leased."""
+    if tx.one("queue.any_frozen") is None:
+        return set()
+    return {number for number in rows if tx.one("queue.frozen", id=number) is not None}
+
+
 def held_accounts(tx: Tx) -> list[AccountId]:
     """The accounts for which something is held."""
     return [AccountId(account) for (account,) in tx.all("queue.held_accounts")]
@@ -308,14 +337,20 @@ def due_now(tx: Tx, account: AccountId | None) -> int:
 # --- doing
 
 
-def _accept(tx: Tx, deed: AcceptMessage) -> Accepted:
+def accept(tx: Tx, deed: AcceptMessage) -> Accepted:
+    """Does the deed; for other deeds too."""
     if deed.key:
         before = tx.one("queue.accepted", key=deed.key)
         if before is not None:
             return _answered(before[0])
+    rates.charge(tx, deed.limits, deed.recipients)
+    for step in deed.steps:
+        STEPS[type(step)](tx, step)
     placed = tuple(_place(tx, copy) for copy in deed.copies)
     queued = tuple(_enqueue(tx, deed.key, one) for one in deed.queued)
     filed = tuple(one for filing in deed.filing for one in _file(tx, filing))
+    if deed.waits:
+        _tie(tx, queued[0], deed.queued[0], filed)
     for entry in deed.audit:
         audit.record(tx, entry)
     if any(one.kind is QueueKind.RELAY for one in deed.queued):
@@ -337,7 +372,22 @@ def _place(tx: Tx, copy: IntoMailbox) -> Placed | None:
     return Placed(copy.owner, folder.id, folder.uidvalidity, uid)
 
 
+def _tie(tx: Tx, row: QueueId, one: OntoQueue, filed: Sequence[Placed]) -> None:
+    """To what waits the copies that were filed of it."""
+    for copy in filed:
+        tx.run("queue.insert_waiting", key=key(copy.folder, copy.uid), queue=row, at=(one.due or tx.now) + TOO_LATE)
+
+
 def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
+    number = _insert(tx, accepted, one)
+    if one.delegation is not None:
+        tx.run("queue.insert_delegated", queue=number, side=Side.ACTOR, object=one.delegation.actor)
+        for principal in dict.fromkeys(one.delegation.principals):
+            tx.run("queue.insert_delegated", queue=number, side=Side.PRINCIPAL, object=principal)
+    return number
+
+
+def _insert(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
     if one.kind is QueueKind.HELD and one.account is None:
         raise NotFound(f"the account for which mail to {one.recipient} is held")
     held = one.account if one.kind is QueueKind.HELD else None
@@ -360,6 +410,8 @@ def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
             destination="" if held is not None else one.recipient.rpartition("@")[2],
         )
     )
+    if one.request:
+        list_requests.link(tx, one.request, number)
     if one.expects_copy and one.message.message_id:
         message_id = storable(one.message.message_id)
         tx.run("queue.insert_filed", key=-number, actor=one.sender, message_id=message_id, at=one.expires, modseq=0)
@@ -409,8 +461,8 @@ def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
     return Placed(owner, folder.id, folder.uidvalidity, uid)
 
 
-def _remove(tx: Tx, number: QueueId, blob: int) -> None:
-    """The row, and what was kept for its copy."""
+def remove(tx: Tx, number: QueueId, blob: int) -> None:
+    """The row, and what was kept for its copy; for other deeds too."""
     tx.run("queue.delete", id=number)
     blobs.loosen(tx, [blob])
     expected = tx.one("queue.expected", key=-number)
@@ -476,7 +528,7 @@ def _handed_on(tx: Tx, deed: HandedOn) -> int:
             gone.append(leased[0])
     if gone:
         if deed.report is not None:
-            _accept(tx, deed.report)
+            accept(tx, deed.report)
         blobs.loosen(tx, gone)
     return len(gone)
 
@@ -484,7 +536,7 @@ def _handed_on(tx: Tx, deed: HandedOn) -> int:
 def _tell_late(tx: Tx, deed: TellLate) -> bool:
     if not sum(tx.run("queue.warned", id=number) for number in deed.ids):
         return False
-    _accept(tx, deed.warning)
+    accept(tx, deed.warning)
     return True
 
 
@@ -498,8 +550,8 @@ def _settle(tx: Tx, deed: Settle) -> Accepted:
     leased = tx.one("queue.leased_blob", id=deed.id, lease=deed.lease)
     if leased is None:
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
-    accepted = Accepted() if deed.accept is None else _accept(tx, deed.accept)
-    _remove(tx, deed.id, leased[0])
+    accepted = Accepted() if deed.accept is None else accept(tx, deed.accept)
+    remove(tx, deed.id, leased[0])
     return accepted
 
 
@@ -508,7 +560,8 @@ def _drop(tx: Tx, deed: DropQueued) -> int:
     for number in deed.ids:
         row = tx.one("queue.blob", id=number)
         if row is not None:
-            _remove(tx, number, row[0])
+            remove(tx, number, row[0])
+            tx.run("queue.forget_copies", queue=number)
             dropped += 1
     return dropped
 
@@ -527,7 +580,11 @@ def _hold_queued(tx: Tx, deed: HoldQueued) -> int:
 
 
 def _release_queued(tx: Tx, deed: ReleaseQueued) -> int:
-    released = sum(tx.run("queue.let_go", id=number, now=tx.now) for number in deed.ids)
+    released = 0
+    for number in deed.ids:
+        # Of whoever was frozen nobody may be left: what waited for them waits for an operator then.
+        outlived = tx.run("queue.outlived", id=number)
+        released += tx.run("queue.let_go", id=number, now=tx.now) or (outlived and tx.run("queue.thaw_due", id=number, now=tx.now))
     if released:
         tx.wake(QueueChanged())
     return released
@@ -546,6 +603,7 @@ def _free_leases(tx: Tx, deed: FreeLeases) -> int:
 
 def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
     tx.run("queue.forget_filed", before=tx.now - FILED_FOR)
+    tx.run("queue.forget_waiting", now=tx.now)
     return tx.run("queue.forget_accepted", before=deed.before)
 
 
@@ -577,13 +635,19 @@ def _answered(text: str) -> Accepted:
 
 
 def _made(row: Any) -> QueueRow:
-    number, accepted, kind, state, *others, stopped, warned = row
+    number, accepted, kind, state, *others, stopped, warned, frozen = row
     made = QueueRow(QueueId(number), accepted, QueueKind(kind), QueueState(state), *others)
-    return replace(made, stopped=bool(stopped), warned=bool(warned)) if stopped or warned else made
+    marked = stopped or warned or frozen
+    return replace(made, stopped=bool(stopped), warned=bool(warned), frozen=bool(frozen)) if marked else made
 
+
+STEPS: Final[Mapping[type[Deed[Any]], Callable[[Tx, Any], Any]]] = MappingProxyType(
+    dict([*members.DEEDS, *list_requests.DEEDS, *list_bounces.DEEDS, (DropQueued, _drop)])
+)
+"""What a message may bring about besides its delivery: it may be a request to a list, an owner's word, or a bounce."""
 
 DEEDS: Final = (
-    (AcceptMessage, _accept),
+    (AcceptMessage, accept),
     (ClaimDue, _claim_due),
     (Reschedule, _reschedule),
     (PutOff, _put_off),

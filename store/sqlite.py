@@ -37,6 +37,9 @@ BUSY_MILLISECONDS: Final = 5000
 TAKE_SECONDS: Final = 5.0
 """How long a snapshot waits for a reader before it is Busy."""
 
+MOST_IN_PLACE: Final = 500
+"""Epochs read without a hop to the thread."""
+
 _LASTING: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM))
 _PASSING: Final = frozenset(
     (
@@ -490,13 +493,19 @@ class SqliteSnapshot:
         return self._open().holds(witness)
 
     async def witness(self, *scopes: int, valid_until: int | None = None) -> Witness:
-        tx = self._open()
-        return Witness(tuple((scope, tx.epoch(scope)) for scope in sorted({DIRECTORY, *scopes})), valid_until)
+        tx, wanted = self._open(), sorted({DIRECTORY, *scopes})
+        # Some 5 us each: what a long list rests on is read in the thread.
+        epochs = _epochs(tx, wanted) if len(wanted) <= MOST_IN_PLACE else await self.work(lambda _: _epochs(tx, wanted))
+        return Witness(epochs, valid_until)
 
     def _open(self) -> SqliteTx:
         if self._tx is None:
             raise RuntimeError("the snapshot is not open")
         return self._tx
+
+
+def _epochs(tx: SqliteTx, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    return tuple((scope, tx.epoch(scope)) for scope in scopes)
 
 
 class SqliteStore:

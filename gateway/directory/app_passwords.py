@@ -1,18 +1,22 @@
 """App passwords, for administrators: made, shown once, listed, revoked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Final
 
 from gateway import apppasswords
 from gateway.apppasswords import AppPassword
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
+from policy.identity import AccountId, ListId
 from policy.rights import BadRights, Right, parse_letters, spell_letters
+from policy.roles import Operation
 from policy.scope import USUAL_RIGHTS, USUAL_SENDING, Door, Network, Scope, Sending
 from store import addresses, app_passwords
+from store.addresses import ObjectKind
 from store.app_passwords import CreateAppPassword, RevokeAllAppPasswords, RevokeAppPassword
 from store.errors import Conflict, NotFound
 from store.model import AppPasswordRow
@@ -56,7 +60,10 @@ class AppPasswords:
         """Makes one; it is told here and never again."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, account)
+            matter = Matter(Operation.MANAGE_APP_PASSWORDS, accounts=(row.id,))
+            await self._records.allow(snapshot, matter, str(row.address))
             scope = await _scope(snapshot, wish, snapshot.now)
+            matter = await _within(snapshot, matter, scope.principal)
         app_password = apppasswords.made()
         deed = CreateAppPassword(row.id, scope, app_password.selector, app_password.verifier(self._key))
         taken = Fault(Code.APP_PASSWORD_EXISTS, scope.name)
@@ -65,6 +72,7 @@ class AppPasswords:
             deed,
             "app password created",
             str(row.address),
+            matter=matter,
             principal=row.id,
             detail=f"{scope.name}: {'; '.join(f'{name} {text}' for name, text in described(scope, wish.principal))}",
             words={Conflict: taken, NotFound: gone},
@@ -75,6 +83,7 @@ class AppPasswords:
         """In the order in which they were made, expired ones too."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, account)
+            await self._records.allow(snapshot, Matter(Operation.MANAGE_APP_PASSWORDS, accounts=(row.id,)), str(row.address))
             return [
                 AppPasswordView(one, await _name(snapshot, one.scope.principal), one.scope.is_over(snapshot.now))
                 for one in await snapshot.ask(app_passwords.of_account, row.id)
@@ -86,7 +95,8 @@ class AppPasswords:
             row = await names.account(snapshot, account)
         words = {NotFound: Fault(Code.NO_SUCH_APP_PASSWORD, name)}
         deed = RevokeAppPassword(row.id, name)
-        await self._records.do(deed, "app password revoked", str(row.address), principal=row.id, detail=name, words=words)
+        matter = Matter(Operation.MANAGE_APP_PASSWORDS, accounts=(row.id,))
+        await self._records.do(deed, "app password revoked", str(row.address), matter=matter, principal=row.id, detail=name, words=words)
 
     async def revoke_all(self, account: str) -> int:
         """Returns how many there were."""
@@ -94,7 +104,10 @@ class AppPasswords:
             row = await names.account(snapshot, account)
         words = {NotFound: Fault(Code.NO_SUCH_ACCOUNT, account)}
         deed = RevokeAllAppPasswords(row.id)
-        return await self._records.do(deed, "app password revoked", str(row.address), principal=row.id, detail="all", words=words)
+        matter = Matter(Operation.MANAGE_APP_PASSWORDS, accounts=(row.id,))
+        return await self._records.do(
+            deed, "app password revoked", str(row.address), matter=matter, principal=row.id, detail="all", words=words
+        )
 
 
 def described(scope: Scope, principal: str | None) -> list[tuple[str, str]]:
@@ -103,6 +116,16 @@ def described(scope: Scope, principal: str | None) -> list[tuple[str, str]]:
     found += [("networks", " ".join(map(str, scope.networks)))] if scope.networks else []
     found += [("principal", principal)] if principal is not None else []
     return [*found, ("rights", " ".join([spell_letters(scope.rights), *sorted(scope.sending)]))]
+
+
+async def _within(snapshot: Snapshot, matter: Matter, principal: int | None) -> Matter:
+    """What the password is for has to be within reach, too."""
+    found = None if principal is None else await snapshot.ask(addresses.primary, principal)
+    if found is None:
+        return matter
+    if found.kind is ObjectKind.LIST:
+        return replace(matter, lists=(ListId(found.id),))
+    return replace(matter, accounts=tuple(dict.fromkeys((*matter.accounts, AccountId(found.id)))))
 
 
 async def _name(snapshot: Snapshot, principal: int | None) -> str | None:

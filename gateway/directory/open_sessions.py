@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.loginhistory import LoginHistory
 from gateway.sessions import SessionRow
+from policy.identity import AccountId
+from policy.roles import Operation
 from store.audit import RecordAudit
 from store.errors import StoreError
 from store.logins import KEPT
@@ -59,9 +62,13 @@ class OpenSessions:
         self._live = live
         self._history = history
 
+    def acting(self, records: Records) -> "OpenSessions":
+        """The same, as whoever these records are kept for may see and end them."""
+        return OpenSessions(self._store, records, self._live, self._history)
+
     async def listed(self, which: Which = Which()) -> Sequence[SessionRow]:
         """The oldest first."""
-        return self._chosen(which, None if which.account is None else await self._address(which.account))
+        return self._chosen(which, await self._allowed(Operation.VIEW_SESSIONS, which.account))
 
     async def end(self, numbers: Sequence[int]) -> int:
         """These very sessions; all of them or, where one is not open, none. Returns how many."""
@@ -73,20 +80,27 @@ class OpenSessions:
 
     async def end_all(self, which: Which) -> int:
         """All that are chosen; returns how many. An account that there is not is a Fault, one without sessions is not."""
-        return await self._end(self._chosen(which, None if which.account is None else await self._address(which.account)))
+        return await self._end(self._chosen(which, await self._allowed(Operation.END_SESSIONS, which.account)))
 
     async def logins(self, name: str, *, admitted: bool | None = None, limit: int = KEPT) -> Sequence[LoginRow]:
         """The newest first; `admitted`: only those that were, or were not."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_LOGINS, accounts=(row.id,)), str(row.address))
         try:
             return await self._history.of_account(row.id, admitted, limit)
         except StoreError as error:
             raise Fault(Code.TEMPORARILY_UNAVAILABLE, error) from None
 
-    async def _address(self, name: str) -> str:
+    async def _allowed(self, operation: Operation, name: str | None) -> str | None:
+        """The account's address; None: all accounts, which is a matter of the whole gateway."""
         async with self._store.snapshot() as snapshot:
-            return str((await names.account(snapshot, name)).address)
+            if name is None:
+                await self._records.allow(snapshot, Matter(operation))
+                return None
+            row = await names.account(snapshot, name)
+            await self._records.allow(snapshot, Matter(operation, accounts=(row.id,)), str(row.address))
+            return str(row.address)
 
     def _chosen(self, which: Which, address: str | None) -> list[SessionRow]:
         tests: list[Callable[[SessionRow], bool]] = []
@@ -103,10 +117,15 @@ class OpenSessions:
         by_account: dict[str, list[SessionRow]] = {}
         for row in rows:
             by_account.setdefault(row.account, []).append(row)
+        found: dict[str, AccountId] = {}
+        async with self._store.snapshot() as snapshot:
+            for account in by_account:
+                found[account] = (await names.account(snapshot, account)).id
+            # All of them before any: who may not end one of them ends none.
+            for account, number in found.items():
+                await self._records.allow(snapshot, Matter(Operation.END_SESSIONS, accounts=(number,)), account)
         for account, some in by_account.items():
-            async with self._store.snapshot() as snapshot:
-                found = await names.resolved(snapshot, account)
             told = ", ".join(f"{row.protocol} {row.number} from {row.peer or 'here'}" for row in some)
-            principal = None if found is None else found.id
-            await self._records.do(RecordAudit(()), "sessions ended", account, principal=principal, detail=told[:1000])
+            matter = Matter(Operation.END_SESSIONS, accounts=(found[account],))
+            await self._records.do(RecordAudit(()), "sessions ended", account, matter=matter, principal=found[account], detail=told[:1000])
         return self._live.end({row.number for row in rows})

@@ -1,16 +1,24 @@
 """Setting passwords as the class of service wants them: the one way for every door at which they are set."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from gateway.directory import names
 from gateway.directory.accounts import AccountChanges, Accounts
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
+from gateway.directory.records import Records
 from gateway.refusal import Refused
 from policy.cos import ServiceValues, resolve
 from policy.identity import AccountId, Address
 from policy.passwords import broken_rules, changeable_from
+from policy.roles import Operation
 from store import cos, domains, passwords
+from store.accounts import SetVerifier
+from store.audit import AuditEntry
+from store.deeds import Audited
+from store.errors import Busy, NotFound
 from store.model import AccountRow, Verifiers
 from store.port import Snapshot, Store
 
@@ -35,8 +43,9 @@ class PasswordRules:
     `hashed`, where it is given, makes the verifiers of the password (they may be on their way already).
     """
 
-    def __init__(self, store: Store, accounts: Accounts, verify: Verify) -> None:
+    def __init__(self, store: Store, records: Records, accounts: Accounts, verify: Verify) -> None:
         self._store = store
+        self._records = records
         self._accounts = accounts
         self._verify = verify
 
@@ -47,7 +56,9 @@ class PasswordRules:
         they say."""
         if password and not force:
             address = names.new_address(name)
+            matter = Matter(Operation.CREATE_ACCOUNT, made=(address,), attributes=changes.attributes)
             async with self._store.snapshot() as snapshot:
+                await self._records.allow(snapshot, matter, str(address))
                 rules = await _rules_to_be(snapshot, address, changes)
             _require(broken_rules(password, rules, _own(address, changes.display_name or "")))
         verifiers = await (hashed or self._accounts.verifiers)(password)
@@ -58,6 +69,8 @@ class PasswordRules:
         if password and not force:
             async with self._store.snapshot() as snapshot:
                 row = await names.account(snapshot, name)
+                # First of all: what it may not be tells what it was.
+                await self._records.allow(snapshot, Matter(Operation.SET_PASSWORD, accounts=(row.id,)), str(row.address))
             await self._judge(row, password)
         verifiers = await (hashed or self._accounts.verifiers)(password)
         await self._accounts.set_password(name, verifiers, must_change=must_change)
@@ -75,7 +88,23 @@ class PasswordRules:
         if not row.must_change_password and changeable_from(since, row.values, now) is not None:
             raise Fault(Code.PASSWORD_CHANGE_TOO_SOON, f"passwordMinAge is {row.values.password_min_age} days")
         await self._judge(row, new)
-        await self._accounts.set_password(str(account), await self._accounts.verifiers(new))
+        verifiers = await self._accounts.verifiers(new)
+        entry = AuditEntry(
+            decision=f"d-{secrets.token_hex(4)}",
+            event="password changed",
+            allowed=True,
+            actor=row.id,
+            actor_address=str(row.address),
+            principal=row.id,
+            principal_address=str(row.address),
+            because="it is the actor's own account",
+        )
+        try:
+            await self._store.do(Audited(SetVerifier(row.id, verifiers.argon2, scram=verifiers.scram), (entry,)))
+        except NotFound:
+            raise Fault(Code.NO_SUCH_ACCOUNT, row.address) from None
+        except Busy as busy:
+            raise Fault(Code.TEMPORARILY_UNAVAILABLE, busy) from None
 
     async def _judge(self, row: AccountRow, password: str) -> None:
         _require(broken_rules(password, row.values, _own(row.address, row.display_name)))

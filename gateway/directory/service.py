@@ -2,10 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
+from gateway.delivery import Delivery
+from gateway.directory import names as named
 from gateway.directory.accounts import Accounts
+from gateway.directory.admin_roles import AdminRoles
 from gateway.directory.app_passwords import AppPasswords
+from gateway.directory.authority import Authority, Matter
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
+from gateway.directory.faults import Code, Fault
+from gateway.directory.freezes import Freezes
+from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.password_rules import PasswordRules, Verify
@@ -15,40 +22,87 @@ from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
+from gateway.recalls import Recalls
 from gateway.textrecords import TextRecords
+from policy.identity import AccountId, ListId
+from policy.roles import Operation
+from store.addresses import ObjectKind
 from store.model import Verifiers
 from store.port import Store
 
 
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for; `names`:
-    those in which this server writes besides its domains; `app_password_key`: of the verifiers of app passwords; `verify`: is this the
-    password (Passwords.verify). Every change is on record as the operator's."""
+    those in which this server writes besides its domains. Without `recalls` nothing is recalled. `authority`: whose it is, the
+    operator's unless `acting` gave another. `app_password_key`: of the verifiers of app passwords; `verify`: is this the password
+    (Passwords.verify)."""
 
     def __init__(
         self,
         store: Store,
         folders: Folders,
         hashed: Callable[[str], Awaitable[Verifiers]],
+        delivery: Delivery,
         texts: TextRecords | None = None,
         names: Collection[str] = (),
+        recalls: Recalls | None = None,
+        authority: Authority | None = None,
         *,
         app_password_key: bytes = b"",
         verify: Verify,
     ) -> None:
-        self.records = records = Records(store)
+        self._parts = (store, folders, hashed, delivery, texts, names, recalls)
+        self._app_password_key = app_password_key
+        self._verify = verify
+        self.records = records = Records(store, authority)
+        self.authority = records.authority
         self.store = store
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
         self.accounts = Accounts(store, records, hashed)
-        self.password_rules = PasswordRules(store, self.accounts, verify)
+        self.password_rules = PasswordRules(store, records, self.accounts, verify)
         self.lists = MailingLists(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
-        self.waiting = Waiting(store, records)
+        self.waiting = Waiting(store, records, recalls)
+        self.freezes = Freezes(store, records)
+        self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.app_passwords = AppPasswords(store, records, app_password_key)
-        self.trail = Trail(store)
+        self.trail = Trail(store, records)
+        self.roles = AdminRoles(store, records)
+
+    async def acting(self, name: str) -> "Directory":
+        """The same directory as this administrator may read and change it. Raises Fault."""
+        async with self.store.snapshot() as snapshot:
+            row = await named.account(snapshot, name)
+        authority = Authority(self.store, row.id, str(row.address))
+        return Directory(*self._parts, authority, app_password_key=self._app_password_key, verify=self._verify)
+
+    async def concerning(self, operation: Operation, *some: str) -> Matter:
+        """The operation on these accounts and lists, by name. Raises Fault where there is none; the operator is not asked for them."""
+        found: dict[ObjectKind, list[int]] = {kind: [] for kind in ObjectKind}
+        if not self.authority.is_operator:
+            async with self.store.snapshot() as snapshot:
+                for one in some:
+                    there = await named.resolved(snapshot, one)
+                    if there is None:
+                        raise Fault(Code.NO_SUCH_ACCOUNT, one)
+                    found[there.kind].append(there.id)
+        return Matter(
+            operation,
+            accounts=tuple(map(AccountId, found[ObjectKind.ACCOUNT])),
+            lists=tuple(map(ListId, found[ObjectKind.LIST])),
+        )
+
+    async def told(self, fault: Fault) -> Fault:
+        """What may be told of a fault; every door asks before it answers."""
+        return await self.authority.told(fault)
+
+    async def allow(self, matter: Matter, about: str = "") -> None:
+        """For what is done besides the directory: sessions, explanations. Raises Fault, on record."""
+        async with self.store.snapshot() as snapshot:
+            await self.records.allow(snapshot, matter, about)
 
     async def now(self) -> int:
         """Microseconds since 1970 UTC, by the store's clock."""

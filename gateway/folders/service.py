@@ -16,7 +16,7 @@ from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
 from gateway.folders.standpoint import NOBODY, Judged, Standpoint
 from gateway.folders.uses import NOT_ONES_OWN, require_free
-from gateway.folders.values import ROOT, Figures, NewItem, Place, Visit
+from gateway.folders.values import ROOT, Figures, NewItem, Place, Recaller, Recalling, Visit
 from gateway.refusal import Refused
 from policy.cos import DelegatedTrash
 from policy.decision import Decision, Witness
@@ -24,10 +24,10 @@ from policy.folders import FolderOp, SpecialUse
 from policy.identity import AccountId, Actor, FolderId
 from policy.reasons import Reason, Refuse
 from policy.rights import Right
-from store import folders, grants, messages
+from store import folders, grants, messages, recalls
 from store.blobs import Files
 from store.fulltext import FullText
-from store.messages import Appended, Copied
+from store.messages import Appended, Copied, CopyMessages, MoveMessages
 from store.model import Flag, FolderRow, NewMessage, Run, Uid
 from store.port import Deed, Snapshot, Store, Tx
 
@@ -43,11 +43,13 @@ class _Gone(Exception):
 class Folders(Entries, Listings, Quotas, Metadata):
     """The service. Every method raises Refused, and nothing else that is expected.
 
-    `files`: where large messages lie; `index`: what makes searches fast. Methods take the visit (who acts) first.
+    `files`: where large messages lie; `index`: what makes searches fast; `recalling`: without it nothing is recalled. Methods take the
+    visit (who acts) first.
     """
 
-    def __init__(self, store: Store, files: Files, index: FullText | None = None) -> None:
+    def __init__(self, store: Store, files: Files, index: FullText | None = None, recalling: Recalling | None = None) -> None:
         super().__init__(Judging(store))
+        self._recalling = recalling
         self._octets = Octets(files, index)
 
     async def close(self) -> None:
@@ -327,7 +329,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             row = target.row
             is_read = Right.READ in target.held
             deed_type = messages.MoveMessages if moves else messages.CopyMessages
-            deed: Deed[Copied] = deed_type(
+            transfer: CopyMessages | MoveMessages = deed_type(
                 stand.row.id,
                 row.id,
                 tuple(runs),
@@ -336,11 +338,26 @@ class Folders(Entries, Listings, Quotas, Metadata):
                 visit.actor.account if stand.row.seen_private else None,
                 visit.actor.account if row.seen_private else None,
             )
+            deed = await self._taking_back(snapshot, visit, stand, target, transfer)
             return deed, stand.witness.joined(target.witness), tuple(acts)
 
         done = await self._judging.act(visit, judge)
         assert row is not None
         return row, done if is_read else replace(done, sources=(), targets=())
+
+    async def _taking_back(
+        self, snapshot: Snapshot, visit: Visit, stand: Standpoint, target: Standpoint, transfer: CopyMessages | MoveMessages
+    ) -> Deed[Copied]:
+        """To Drafts goes what is to be written anew: of messages that wait it recalls the sending. By COPY too, since clients without
+        MOVE begin with it, but only for who could take the copy away."""
+        if self._recalling is None or target.row is None or target.row.special_use is not SpecialUse.DRAFTS:
+            return transfer
+        found = await snapshot.ask(recalls.copies_within, transfer.source, transfer.runs)
+        if not found or not stand.judge(FolderOp.TAKE_OUT, snapshot.now).allowed:
+            return transfer
+        actor = visit.actor
+        by = Recaller(actor, str(actor.via_address or actor.address), "moved to Drafts", visit.protocol, visit.source)
+        return recalls.TakeBack(transfer, await self._recalling.prepared(snapshot, (one.queue for one in found if one.waits), by))
 
 
 def _missing_parents(tx: Tx, owner: AccountId, path: str) -> tuple[str, ...]:

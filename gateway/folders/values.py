@@ -1,7 +1,8 @@
 """What is said to the folders service and what it answers: places, visits, and what was found there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.refusal import Refused
 from policy.folders import FolderOp
@@ -9,7 +10,9 @@ from policy.identity import AccountId, Actor, Address
 from policy.rights import Right
 from store.changes import Changes
 from store.messages import State
-from store.model import Flag, FolderRow
+from store.model import Flag, FolderRow, QueueId
+from store.port import Snapshot
+from store.recalls import Recall
 
 ROOT: Final = "/"
 _NO_FLAGS: Final = Flag(0)
@@ -45,6 +48,24 @@ class Visit:
         self.source = source
         self.recorded: set[tuple[int, FolderOp]] = set()
         self.origin = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recaller:
+    """Who takes back what was sent and waits. `actor` None: an administrator, called `name`. `because`: how, for the record."""
+
+    actor: Actor | None
+    name: str
+    because: str
+    protocol: str
+    source: str = ""
+
+
+class Recalling(Protocol):
+    """Knows what has to be done, recorded and told when messages that wait are taken back."""
+
+    async def prepared(self, snapshot: Snapshot, rows: Iterable[QueueId], by: Recaller) -> tuple[Recall, ...]:
+        """For those of the rows that wait."""
 
 
 @dataclass(frozen=True, slots=True)

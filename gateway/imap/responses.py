@@ -115,6 +115,7 @@ class Code:
 
 # RFC 3501 section 7.1.
 READ_ONLY: Final = Code(b"READ-ONLY")
+ALERT: Final = Code(b"ALERT")
 READ_WRITE: Final = Code(b"READ-WRITE")
 TRYCREATE: Final = Code(b"TRYCREATE")
 # RFC 5530 section 3.

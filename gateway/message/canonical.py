@@ -29,12 +29,16 @@ class UnstableAddress(BadAddress):
     """The local part is not in Unicode form NFC, or changes under NFKC: two spellings would look the same."""
 
 
+class UnservedAddress(BadAddress):
+    """Well formed as RFC 5321 has it, and of a kind that is not served here."""
+
+
 def read_address(text: str) -> Address:
     """An address from `local@domain` (RFC 5321 section 4.1.2 Mailbox, RFC 6531 section 3.3), without angle brackets.
 
     A quoted local part is taken where the quotes are needless, and means what stands in them. Not taken: a local part that needs
     its quotes, address literals (`[192.0.2.1]`), source routes. Raises BadAddress, with the reason, for everything else, UnstableAddress
-    among them.
+    and UnservedAddress among them.
     """
     plain = _PLAIN.fullmatch(text)
     if plain is not None:
@@ -62,7 +66,7 @@ def read_domain(text: str) -> str:
         if "xn--" not in lower:
             return lower
     if text.startswith("["):
-        raise BadAddress("an address literal in place of a domain is not taken")
+        raise UnservedAddress("an address literal in place of a domain is not taken")
     try:
         mapped = idna.encode(text, uts46=True, std3_rules=True, transitional=False).decode("ascii").lower()
     except UnicodeError:
@@ -87,7 +91,9 @@ def _unusual(text: str) -> Address:
     if not local:
         raise BadAddress("the local part is empty")
     if _LOCAL.fullmatch(local) is None:
-        raise BadAddress("the local part holds a character that needs quoting, or a misplaced dot")
+        raise (UnservedAddress if text.startswith('"') else BadAddress)(
+            "the local part holds a character that needs quoting, or a misplaced dot"
+        )
     if not local.isascii() and any(
         unicodedata.category(character) in _INVISIBLE and character not in _JOINERS for character in local if character > "\x7f"
     ):

@@ -158,7 +158,7 @@ def received_field(
     """
     lines: list[str] = []
     if helo is not None or source is not None:
-        lines.append(f"from {_trace_text(helo or 'unknown')}" + (f" ([{_trace_text(source)}])" if source else ""))
+        lines.append(f"from {_trace_text(helo or 'unknown')}" + (f" ([{_literal(source)}])" if source else ""))
     lines.append(f"by {_trace_text(by)} with {_trace_text(protocol)} id {_trace_text(identifier)}")
     if recipient is not None and recipient.isprintable() and not set(recipient) & set("<> ()"):
         lines.append(f"for <{recipient}>")
@@ -168,6 +168,11 @@ def received_field(
 
 def _trace_text(text: str) -> str:
     return _TRACE_UNSAFE.sub("?", text[:255]) or "?"
+
+
+def _literal(source: str) -> str:
+    """What stands in an address literal (RFC 5321 section 4.1.3)."""
+    return ("IPv6:" if ":" in source else "") + _trace_text(source)
 
 
 def authentication_results_of(octets: bytes, header: Header, authserv_ids: Collection[str]) -> tuple[Field, ...]:

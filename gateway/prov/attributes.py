@@ -12,7 +12,9 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
+from policy.lists import Joining, Moderation, list_rules
 from policy.login import FOREVER
+from policy.rates import Rate
 from policy.status import AccountStatus, DomainStatus
 from store.model import CosRow
 
@@ -24,7 +26,8 @@ _ACCOUNT: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("zimbraAccountStatus",),
     "cos": ("zimbraCOSId",),
     "mustChangePassword": ("zimbraPasswordMustChange",),
-    "isGlobalAdministrator": ("zimbraIsAdminAccount",),
+    "isGlobalAdministrator": ("isAdminAccount", "zimbraIsAdminAccount"),
+    "isDelegatedAdminAccount": ("zimbraIsDelegatedAdminAccount", "zimbraIsDelegationAdminAccount"),
 }
 _ACCOUNT_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("zimbraId",),
@@ -34,6 +37,7 @@ _ACCOUNT_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "used": (),
     "created": ("zimbraCreateTimestamp",),
     "lastLogin": ("zimbraLastLogonTimestamp",),
+    "adminRole": (),
 }
 _DOMAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("zimbraDomainStatus",),
@@ -48,10 +52,20 @@ _LIST: Final[Mapping[str, tuple[str, ...]]] = {
     "owner": ("owners",),
     "subscriptionPolicy": ("zimbraDistributionListSubscriptionPolicy",),
     "unsubscriptionPolicy": ("zimbraDistributionListUnsubscriptionPolicy",),
+    "moderation": (),
+}
+_LIST_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("zimbraId",),
+    "mail": ("zimbraMailDeliveryAddress",),
+    "alias": ("zimbraMailAlias",),
+    "created": ("zimbraCreateTimestamp",),
 }
 _COS: Final[Mapping[str, tuple[str, ...]]] = {"note": ("zimbraNotes", "description")}
-_LIST_POLICIES: Final[Sequence[str]] = ("subscriptionPolicy", "unsubscriptionPolicy")
-_POLICIES: Final = ("accept", "approval", "reject")
+_LIST_CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "subscriptionPolicy": tuple(Joining),
+    "unsubscriptionPolicy": tuple(Joining),
+    "moderation": tuple(Moderation),
+}
 _TEXT_LIMIT: Final = 4096
 
 
@@ -63,6 +77,7 @@ _ACCOUNT_NAMES: Final = _known(_ACCOUNT)
 _ACCOUNT_READ: Final = {**_known(_ACCOUNT), **_known(_ACCOUNT_SHOWN), **{name: row.name for name, row in BY_NAME.items()}}
 _DOMAIN_NAMES: Final = _known(_DOMAIN)
 _LIST_NAMES: Final = _known(_LIST)
+_LIST_READ: Final = {**_known(_LIST), **_known(_LIST_SHOWN)}
 _COS_NAMES: Final = _known(_COS)
 
 
@@ -119,6 +134,7 @@ def account_changes(pairs: Sequence[tuple[str, str]], now: Mapping[str, str] | N
         must_change_password=_boolean("mustChangePassword", plain.get("mustChangePassword")),
         is_global_administrator=_boolean("isGlobalAdministrator", plain.get("isGlobalAdministrator")),
         values=values,
+        is_delegated_administrator=_boolean("isDelegatedAdminAccount", plain.get("isDelegatedAdminAccount")),
     )
 
 
@@ -178,7 +194,7 @@ def list_changes(pairs: Sequence[tuple[str, str]], owners: Sequence[str] = ()) -
             raise Fault(Code.INVALID_ATTR_NAME, name)
         else:
             plain[known] = text
-    attributes: dict[str, str] = {name: _choice(name, plain[name], _POLICIES) for name in _LIST_POLICIES if name in plain}
+    attributes: dict[str, str] = {name: _choice(name, plain[name], some) for name, some in _LIST_CHOICES.items() if name in plain}
     wanted = edits.texts.get("owner")
     return ListChanges(
         display_name=_text("displayName", plain.get("displayName")),
@@ -262,6 +278,7 @@ def account(view: AccountView) -> list[Shown]:
         Shown("cos", (view.cos,), view.cos, "" if row.own_cos is not None else "the domain's or the default one"),
         Shown("mustChangePassword", (_truth(row.must_change_password),), row.must_change_password),
         Shown("isGlobalAdministrator", (_truth(row.is_global_administrator),), row.is_global_administrator),
+        *_administration(view),
         Shown("hasPassword", (), bool(row.verifier)),
         Shown("used", (str(row.used),), row.used),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
@@ -269,6 +286,17 @@ def account(view: AccountView) -> list[Shown]:
         *_service_values(row.values, row.own_values, view.cos_values, view.cos),
     ]
     return sorted(found, key=lambda shown: shown.name.lower())
+
+
+def _administration(view: AccountView) -> list[Shown]:
+    one = view.administration
+    if one is None:
+        return []
+    given = [str(grant.role) for grant in one.grants]
+    return [
+        Shown("isDelegatedAdminAccount", (_truth(one.marked),), one.marked),
+        Shown("adminRole", tuple(given), given),
+    ]
 
 
 def is_account_attribute(name: str) -> bool:
@@ -279,6 +307,11 @@ def is_account_attribute(name: str) -> bool:
 def plain_account_name(name: str) -> str:
     """The plain name of an attribute that is shown of an account; what is none stays as it is."""
     return _ACCOUNT_READ.get(name.lower(), name)
+
+
+def plain_list_name(name: str) -> str:
+    """The same for a list."""
+    return _LIST_READ.get(name.lower(), name)
 
 
 def plain_cos_name(name: str) -> str:
@@ -319,7 +352,7 @@ def _service_values(values: ServiceValues, own: Mapping[str, str], inherited: Ma
             found.append(Shown(attribute.name, value, [*value], origin))
         else:
             spelled = attribute.spell(value) if isinstance(value, bool) else text
-            found.append(Shown(attribute.name, _some(spelled), str(value) if isinstance(value, StrEnum) else value, origin))
+            found.append(Shown(attribute.name, _some(spelled), str(value) if isinstance(value, StrEnum | Rate) else value, origin))
     return found
 
 
@@ -337,6 +370,7 @@ def domain(view: DomainView) -> list[Shown]:
         Shown("aliasDomain", tuple(map(names.shown_domain, view.aliases)), [*map(names.shown_domain, view.aliases)]),
         Shown("cos", _some(view.cos), view.cos),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
+        Shown("delegationInitialised", _some(stamp(view.delegation_since) or ""), stamp(view.delegation_since)),
         Shown("delimiter", _some(row.delimiter), row.delimiter),
         Shown("id", (str(row.id),), int(row.id)),
         Shown("maxAccounts", (str(row.max_accounts),), row.max_accounts),
@@ -348,7 +382,9 @@ def domain(view: DomainView) -> list[Shown]:
 def mailing_list(view: ListView) -> list[Shown]:
     """Everything that is known about a list but its members, sorted by name."""
     row = view.row
-    return [
+    rules = list_rules(row.attributes)
+    in_force = {"moderation": rules.moderation, "subscriptionPolicy": rules.subscription, "unsubscriptionPolicy": rules.unsubscription}
+    found = [
         Shown("alias", tuple(map(names.shown, view.aliases)), [*map(names.shown, view.aliases)]),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
         Shown("displayName", _some(row.display_name), row.display_name),
@@ -356,8 +392,9 @@ def mailing_list(view: ListView) -> list[Shown]:
         Shown("mail", (names.shown(row.address),), names.shown(row.address)),
         Shown("note", _some(row.note), row.note),
         Shown("owner", tuple(view.owners), [*view.owners]),
-        *(Shown(name, (text,), text) for name, text in sorted(row.attributes.items())),
+        *(Shown(name, (str(value),), str(value)) for name, value in in_force.items()),
     ]
+    return sorted(found, key=lambda one: one.name.lower())
 
 
 def _some(text: str) -> tuple[str, ...]:

@@ -1,17 +1,24 @@
-"""What an operator asks of a server besides `prov`: can, unlock, queue, dkim, sessions, logins, app-password, audit."""
+"""What an operator asks of a server besides `prov`: can, unlock, queue, list, principal, actor, dkim, sessions, logins, app-password,
+audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from gateway.directory.freezes import Side
+from gateway.directory.waiting import is_waiting
 from gateway.explain import Act, Explained
+from gateway.held_posts import is_held_post
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.app_password_verbs import VERB as APP_PASSWORD
 from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
+from gateway.prov.list_commands import LIST
 from gateway.prov.right_verbs import verdict_data
+from gateway.prov.role_verbs import ROLES
 from gateway.prov.session_verbs import VERBS as SESSION_VERBS
-from gateway.prov.verb import Desk, Verb
-from store.model import Heap, QueueRow, QueueState
+from gateway.prov.verb import Desk, Run, Verb
+from policy.roles import Operation
+from store.model import Heap, QueueId, QueueRow, QueueState
 
 LISTED: Final = 10_000
 MOST_LISTED: Final = 100_000
@@ -26,6 +33,7 @@ async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
         raise Usage(f"{word} is none of " + ", ".join(Act)) from None
     if folder and act in (Act.SEND_AS, Act.SEND_ON_BEHALF_OF):
         raise Usage(f"{act} is not about a folder")
+    await desk.allow(await desk.directory.concerning(Operation.EXPLAIN, actor, owner), owner)
     found = await desk.explain.can(actor, act, owner, folder[0] if folder else None)
     return Answer(_told(found), verdict_data(found), denied=not found.allowed)
 
@@ -52,7 +60,8 @@ async def _queue(desk: Desk, arguments: Sequence[str]) -> Answer:
             return _queue_summary(await desk.directory.waiting.heaps())
         case "show" if rest:
             rows = await desk.directory.waiting.some(rest)
-            return Answer("\n".join(_queue_shown(row) for row in rows), [_queue_data(row) for row in rows])
+            behind = await desk.directory.waiting.behind(rows)
+            return Answer("\n".join(_queue_shown(row, behind) for row in rows), [_queue_data(row, behind) for row in rows])
         case "hold" if rest:
             count = await desk.directory.waiting.hold(rest)
             return Answer(f"{count} held\n", {"held": count})
@@ -62,11 +71,15 @@ async def _queue(desk: Desk, arguments: Sequence[str]) -> Answer:
         case "retry":
             count = await desk.directory.waiting.retry(rest)
             return Answer(f"{count} to be tried now\n", {"retried": count})
+        case "recall" if rest:
+            count, gone = await desk.directory.waiting.recall(rest)
+            told = [f"{count} recalled", *(f"{one} had gone already" for one in gone)]
+            return Answer(lines(told), {"recalled": count, "gone": gone}, denied=bool(gone))
         case "drop" if rest:
             count = await desk.directory.waiting.drop(rest)
             return Answer(f"{count} dropped\n", {"dropped": count})
         case _:
-            raise Usage("list, summary, show ID ..., hold ID ..., release ID ..., retry [ID ...] or drop ID ...")
+            raise Usage("list, summary, show ID ..., hold ID ..., release ID ..., retry [ID ...], recall ID ... or drop ID ...")
 
 
 async def _queue_list(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -77,8 +90,9 @@ async def _queue_list(desk: Desk, arguments: Sequence[str]) -> Answer:
         raise Usage("list [--to DOMAIN] [--limit N]")
     destination = read.values.get("--to")
     rows, more = await desk.directory.waiting.listed(int(limit), None if destination is None else destination.lower())
-    text = _queue_table(rows) + (f"and more; --limit N shows up to {MOST_LISTED:,}, summary how much waits for whom\n" if more else "")
-    return Answer(text, [_queue_data(row) for row in rows])
+    behind = await desk.directory.waiting.behind(rows)
+    rest = f"and more; --limit N shows up to {MOST_LISTED:,}, summary how much waits for whom\n" if more else ""
+    return Answer(_queue_table(rows, behind) + rest, [_queue_data(row, behind) for row in rows])
 
 
 def _queue_summary(heaps: Sequence[Heap]) -> Answer:
@@ -108,13 +122,28 @@ def _queue_state(row: QueueRow) -> str:
         return "being tried, then held: operator" if row.stopped else "being tried"
     if row.stopped:
         return "held: operator"
+    if is_held_post(row.parameters):
+        return "held: list owners"
+    if row.frozen:
+        return "held: frozen"
+    if is_waiting(row) and row.state is QueueState.DUE:
+        return f"waits until {moment(row.due)}"
     return "held: maintenance" if row.state is QueueState.HELD else f"due {moment(row.due)}"
 
 
-def _queue_shown(row: QueueRow) -> str:
+Behind = Mapping[QueueId, Sequence[str]]
+
+
+def _queue_shown(row: QueueRow, behind: Behind) -> str:
     told = [("id", row.id), ("message", row.accepted), ("state", _queue_state(row)), ("recipient", row.recipient)]
     told += [("sender", row.reverse_path or "<>"), ("size", row.size), ("since", moment(row.created))]
-    told += [("bounces", "when it is released, at the earliest" if row.stopped else moment(row.expires)), ("attempts", row.attempts)]
+    told += [
+        ("bounces", "when it is released, at the earliest" if row.stopped or row.frozen else moment(row.expires)),
+        ("attempts", row.attempts),
+    ]
+    if is_waiting(row):
+        told.append(("recall", f"procura queue recall {row.accepted}"))
+    told += [("frozen", one) for one in behind.get(row.id, ())]
     if row.last_attempt is not None:
         told.append(("last attempt", moment(row.last_attempt)))
     if row.last_reply:
@@ -124,25 +153,28 @@ def _queue_shown(row: QueueRow) -> str:
     return lines(f"{name}: {value}" for name, value in told)
 
 
-def _queue_table(rows: Sequence[QueueRow]) -> str:
+def _queue_table(rows: Sequence[QueueRow], behind: Behind) -> str:
     if not rows:
         return "the queue is empty\n"
     head = ("Id", "Message", "State", "Size", "Since", "Sender", "Recipient")
     told: list[Sequence[object]] = [head]
     for row in rows:
         told.append((row.id, row.accepted, _queue_state(row), row.size, moment(row.created), row.reverse_path or "<>", row.recipient))
+        told += [("", "", "", "", "", "", f"frozen: {one}") for one in behind.get(row.id, ())]
         if row.last_reply:
             told.append(("", "", f"tried {row.attempts}", "", "", "", row.last_reply.strip()))
     return table((-6, 18, 17, -10, 25, 24, 0), told)
 
 
-def _queue_data(row: QueueRow) -> dict[str, Any]:
+def _queue_data(row: QueueRow, behind: Behind) -> dict[str, Any]:
     return {
         "id": row.id,
         "message": row.accepted,
         "kind": str(row.kind),
         "state": str(row.state),
-        "heldBy": "operator" if row.stopped else "maintenance" if row.state is QueueState.HELD else None,
+        "heldBy": _held_by(row),
+        "frozen": [*behind.get(row.id, ())],
+        "recallable": is_waiting(row),
         "due": stamp(row.due),
         "recipient": row.recipient,
         "sender": row.reverse_path,
@@ -155,6 +187,39 @@ def _queue_data(row: QueueRow) -> dict[str, Any]:
         "destination": row.destination,
         "warned": row.warned,
     }
+
+
+def _held_by(row: QueueRow) -> str | None:
+    if row.stopped:
+        return "operator"
+    if is_held_post(row.parameters):
+        return "list owners"
+    return "freeze" if row.frozen else "maintenance" if row.state is QueueState.HELD else None
+
+
+def _freezing(side: Side) -> Run:
+    async def run(desk: Desk, arguments: Sequence[str]) -> Answer:
+        read = options(arguments, valued=("--note",))
+        word, *rest = read.rest
+        freezes = desk.directory.freezes
+        if "--note" in read.values and word.lower() != "freeze":
+            raise Usage("a note is for freezing")
+        match word.lower():
+            case "freeze" if len(rest) == 1:
+                count = await freezes.freeze(side, rest[0], read.values.get("--note", ""))
+                return Answer(f"{rest[0]} is frozen as {side}; {count} waiting are held\n", {"held": count})
+            case "unfreeze" if len(rest) == 1:
+                count = await freezes.thaw(side, rest[0])
+                return Answer(f"{rest[0]} is not frozen as {side} any more; {count} waiting go on\n", {"released": count})
+            case "list" if not rest:
+                found = await freezes.all_of_them(side)
+                told = [f"{one.name} since {moment(one.frozen.at)}" + (f" ({one.frozen.note})" if one.frozen.note else "") for one in found]
+                data = [{"name": one.name, "since": stamp(one.frozen.at), "note": one.frozen.note} for one in found]
+                return Answer(lines(told) if told else "nobody is frozen\n", data)
+            case _:
+                raise Usage("freeze ADDRESS [--note TEXT], unfreeze ADDRESS or list")
+
+    return run
 
 
 async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -225,13 +290,35 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         Verb(
             "queue",
             "",
-            "[list [--to DOMAIN] [--limit N] | summary | show ID ... | hold ID ... | release ID ... | retry [ID ...] | drop ID ...]",
-            "mail that waits: see it, keep it from being tried, try it now, take it out without a bounce; ID: of a row or of a message",
+            "[list [--to DOMAIN] [--limit N] | summary | show ID ... | hold ID ... | release ID ... | retry [ID ...] | recall ID ... | "
+            "drop ID ...]",
+            "mail that waits: see it, keep it from being tried, try it now, put what waits to be sent back among the drafts, "
+            "take it out without a bounce; ID: of a row or of a message",
             0,
             None,
             _queue,
         ),
+        LIST,
+        Verb(
+            "principal",
+            "",
+            "freeze ADDRESS [--note TEXT] | unfreeze ADDRESS | list",
+            "stop everybody else from sending in the name of an account or list, at once and for what waits; and let them go on",
+            1,
+            None,
+            _freezing(Side.PRINCIPAL),
+        ),
+        Verb(
+            "actor",
+            "",
+            "freeze ADDRESS [--note TEXT] | unfreeze ADDRESS | list",
+            "stop an account from sending in any name but its own, at once and for what waits; and let it go on",
+            1,
+            None,
+            _freezing(Side.ACTOR),
+        ),
         DKIM,
+        ROLES,
         *SESSION_VERBS,
         APP_PASSWORD,
         Verb(

@@ -21,13 +21,16 @@ async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
 def _block(view: ListView, wanted: Sequence[str] = ()) -> str:
     members = [shown(member.address) for member in view.members]
     head = attributes.block(
-        f"distributionList {shown(view.row.address)} memberCount={len(members)}", attributes.mailing_list(view), wanted=wanted
+        f"distributionList {shown(view.row.address)} memberCount={len(members)}",
+        attributes.mailing_list(view),
+        wanted=wanted,
+        plain=attributes.plain_list_name,
     )
     return head if wanted else head + lines(["members", *members, ""])
 
 
 def _data(view: ListView, wanted: Sequence[str] = ()) -> dict[str, Any]:
-    found = attributes.data(shown(view.row.address), attributes.mailing_list(view), wanted=wanted)
+    found = attributes.data(shown(view.row.address), attributes.mailing_list(view), wanted=wanted, plain=attributes.plain_list_name)
     return found if wanted else {**found, "members": [shown(member.address) for member in view.members]}
 
 
@@ -98,7 +101,8 @@ VERBS = (
         "modifyDistributionList",
         "mdl",
         "LIST attr value [attr value ...]",
-        "displayName, note, owner (+owner, -owner), subscriptionPolicy",
+        "displayName, note, owner (+owner, -owner), subscriptionPolicy, unsubscriptionPolicy (accept, approval, reject), moderation (none, "
+        "non-members, all)",
         3,
         None,
         _modify,

@@ -22,7 +22,7 @@ from gateway.smtp import grammar
 from gateway.smtp.data import ChunkReader, DataReader, Fault
 from gateway.smtp.proxy import ATTRIBUTES, xclient
 from gateway.smtp.terms import House, Terms, is_within
-from gateway.smtp.wire import Hangup, Rebuke, Wire
+from gateway.smtp.wire import LONG_EXCHANGE, Hangup, Rebuke, Wire
 
 BURST: Final = 50
 """Commands of one connection before the others get a turn."""
@@ -120,7 +120,8 @@ class HardenedSMTP(Wire):
         return limits.bad_commands_before_login if stranger else limits.bad_commands
 
     async def _command(self, line: bytes) -> None:
-        verb, _, rest = line.partition(b" ")
+        # Blanks at the end are tolerated (RFC 5321 section 4.1.1).
+        verb, _, rest = line.rstrip(b" \t").partition(b" ")
         name = verb.upper()
         method = self.verbs.get(name)
         if method is None:
@@ -131,7 +132,7 @@ class HardenedSMTP(Wire):
                 raise Hangup("501 5.5.4 Syntax: BDAT octets [LAST], goodbye")
             raise Rebuke("500 5.5.2 the command is not known")
         argument = _argument(name, rest) if rest.translate(None, _TEXT) else rest.decode("ascii")
-        await getattr(self, method)(argument.strip(" ") or None)
+        await getattr(self, method)(argument.lstrip(" ") or None)
 
     async def handle_exception(self, error: Exception) -> str:
         """A fault of ours is temporary, and its text is for the log alone."""
@@ -286,7 +287,7 @@ class HardenedSMTP(Wire):
         octets = challenge.encode() if isinstance(challenge, str) else challenge
         self.say("334 " + (base64.b64encode(octets) if encode_to_b64 else octets).decode("ascii"))
         limits = self.terms.limits
-        answer = await self.line(limits.auth_line, limits.command_timeout)
+        answer = await self.line(limits.auth_line, limits.command_timeout, LONG_EXCHANGE)
         if answer == b"*":
             raise Cancelled
         return _from_base64(answer)
@@ -543,9 +544,11 @@ class HardenedSMTP(Wire):
         self.say("252 2.0.0 send a message and see")
 
     async def smtp_EXPN(self, arg: str | None) -> None:
-        """RFC 5321 section 7.3."""
+        """RFC 5321 section 7.3: who has closed this way answers 252."""
         self._unasked()
-        self.say("502 5.5.1 lists are not shown here")
+        if not arg:
+            raise Rebuke("501 5.5.4 Syntax: EXPN list")
+        self.say("252 2.0.0 send a message and see")
 
     async def smtp_HELP(self, arg: str | None) -> None:
         """RFC 5321 section 4.1.1.8."""
@@ -554,8 +557,8 @@ class HardenedSMTP(Wire):
 
 
 def _argument(name: bytes, rest: bytes) -> str:
-    """An argument that is not all printable ASCII: only addresses may have other letters (RFC 6531 section 3.3)."""
-    if name in (b"MAIL", b"RCPT"):
+    """An argument that is not all printable ASCII: only addresses may have other letters (RFC 6531 sections 3.3 and 3.7.4.2)."""
+    if name in (b"MAIL", b"RCPT", b"VRFY", b"EXPN"):
         with contextlib.suppress(UnicodeDecodeError):
             text = rest.decode()
             if not any(character < " " or "\x7f" <= character < "\xa0" for character in text):

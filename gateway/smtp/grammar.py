@@ -8,9 +8,11 @@ from typing import Final
 
 from gateway.dsn import BadRequest, canonical_mail, canonical_rcpt
 
-# What stands in `<` and `>`: a quoted local part may hold `>` and blanks, nothing else may.
-_MAIL: Final = re.compile(r'FROM: *+<((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?', re.IGNORECASE)
-_RCPT: Final = re.compile(r'TO: *+<((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?', re.IGNORECASE)
+# What stands in `<` and `>`: a quoted local part may hold `>` and blanks, nothing else may. A source route before it is recognised
+# and means nothing (RFC 5321 section 4.1.1.3).
+_PATH: Final = r'<(?:@[^<>"@:, ]++(?:,@[^<>"@:, ]++)*+:(?!>))?((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?'
+_MAIL: Final = re.compile(r"FROM: *+" + _PATH, re.IGNORECASE)
+_RCPT: Final = re.compile(r"TO: *+" + _PATH, re.IGNORECASE)
 # esmtp-param: keyword, and a value of printable characters without `=`. (RFC 6531 allows more; no parameter of ours needs it.)
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~]++))?")
 _SIZE: Final = re.compile(r"[0-9]{1,20}")
@@ -32,7 +34,8 @@ class BadSyntax(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """MAIL FROM. `path` as it stands between the angle brackets, empty for `<>`; `size` as declared, 0 if not; `hold_for` in seconds."""
+    """MAIL FROM. `path` as it stands between the angle brackets, without a source route, empty for `<>`; `size` as declared, 0 if
+    not; `hold_for` in seconds."""
 
     path: str
     size: int
@@ -46,7 +49,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Rcpt:
-    """RCPT TO. `path` as it stands between the angle brackets; `dsn`: NOTIFY and ORCPT, see gateway.dsn."""
+    """RCPT TO. `path` as in Mail; `dsn`: NOTIFY and ORCPT, see gateway.dsn."""
 
     path: str
     dsn: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, Session
 from gateway import mechanisms
 from gateway.login import Peer
 from gateway.message.binary import CannotKeep, without_binary
-from gateway.message.canonical import UnstableAddress, read_address
+from gateway.message.canonical import UnservedAddress, UnstableAddress, read_address
 from gateway.refusal import Refused
 from gateway.sasl.exchange import Cancelled, Malformed
 from gateway.sessions import Doing
@@ -17,11 +17,10 @@ from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.replies import ClosedReply, reply, spell
 from gateway.smtp.services import Delivery, Inbound, Sessions, Submission, Transaction
 from gateway.smtp.wire import Rebuke
-from policy.delivery import Door
+from policy.delivery import POSTMASTER, Door
 from policy.identity import Actor, Address, BadAddress
 from policy.reasons import Verdict
 
-POSTMASTER: Final = "postmaster"
 UNCONVERTED: Final = "554 5.6.1 this BINARYMIME message cannot be kept: octets that no encoding can hide stand in it"
 
 
@@ -85,7 +84,7 @@ class SubmissionHooks:
         try:
             await self._transaction.add(_forward_path(path, self._hostname), dsn=options)
         except BadAddress as bad:
-            return f"553 5.1.3 {bad}"
+            return _bad_recipient(bad)
         except Refused as refused:
             return reply(refused.verdict, self._closed_reply)
         envelope.rcpt_tos.append(path)
@@ -124,7 +123,14 @@ class InboundHooks:
     async def handle_MAIL(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
         """Who sends, as the envelope has it."""
         try:
-            self._inbound = await self._delivery.begin(self.door, _reverse_path(path), server.address, dsn=server.dsn)
+            self._inbound = await self._delivery.begin(
+                self.door,
+                _reverse_path(path),
+                server.address,
+                helo=session.host_name or "",
+                protocol=self._protocol(server, session, envelope),
+                dsn=server.dsn,
+            )
         except BadAddress as bad:
             return _bad_sender(bad)
         except Refused as refused:
@@ -139,7 +145,7 @@ class InboundHooks:
         try:
             await self._inbound.add(_forward_path(path, self._hostname), dsn=options)
         except BadAddress as bad:
-            return f"553 5.1.3 {bad}"
+            return _bad_recipient(bad)
         except Refused as refused:
             return reply(refused.verdict, self._closed_reply)
         envelope.rcpt_tos.append(path)
@@ -155,6 +161,12 @@ class InboundHooks:
             return UNCONVERTED
         except Refused as refused:
             return reply(refused.verdict, self._closed_reply)
+
+    def _protocol(self, server: HardenedSMTP, session: Session, envelope: Envelope) -> str:
+        """Received's word after `with` (RFC 3848, RFC 6531 section 4.3)."""
+        if not session.extended_smtp:
+            return "SMTP"
+        return ("UTF8SMTP" if envelope.smtp_utf8 else "ESMTP") + ("S" if server.secured else "")
 
     def outcome(self, replies: list[str]) -> str:
         """The reply after DATA from those for each recipient. Who was accepted is not sent again: the rest got a report instead."""
@@ -176,6 +188,10 @@ class LmtpHooks(InboundHooks):
     """A neighbour that hands mail in by LMTP: a reply for each recipient (RFC 2033)."""
 
     door = Door.LMTP
+
+    def _protocol(self, server: HardenedSMTP, session: Session, envelope: Envelope) -> str:
+        """The same with LMTP's names."""
+        return ("UTF8LMTP" if envelope.smtp_utf8 else "LMTP") + ("S" if server.secured else "")
 
     def outcome(self, replies: list[str]) -> str:
         """One after the other."""
@@ -200,9 +216,18 @@ def _reverse_path(path: str) -> Address | None:
 
 def _forward_path(path: str, hostname: str) -> Address:
     """`<Postmaster>` stands without a domain (RFC 5321 section 4.1.1.3)."""
-    return read_address(f"{POSTMASTER}@{hostname}" if path.lower() == POSTMASTER else path)
+    return Address(POSTMASTER, hostname.lower()) if path.lower() == POSTMASTER else read_address(path)
 
 
 def _bad_sender(bad: BadAddress) -> str:
     """Delegation.md section 1: a local part in another Unicode form than NFC is malformed content rather than bad syntax."""
-    return f"550 5.6.0 {bad}" if isinstance(bad, UnstableAddress) else f"553 5.1.7 {bad}"
+    return f"550 5.6.0 {bad}" if isinstance(bad, UnstableAddress) else f"{_syntax_code(bad)} 5.1.7 {bad}"
+
+
+def _bad_recipient(bad: BadAddress) -> str:
+    return f"{_syntax_code(bad)} 5.1.3 {bad}"
+
+
+def _syntax_code(bad: BadAddress) -> int:
+    """501 is for what is no address at all (RFC 5321 section 4.1.2, RFC 6409 section 5.1), 553 for a name that is not allowed."""
+    return 553 if isinstance(bad, UnservedAddress | UnstableAddress) else 501

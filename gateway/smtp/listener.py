@@ -82,7 +82,8 @@ class Neighbours:
     def enter(self, address: str) -> str | None:
         """None, or the reply with which the connection ends."""
         if address and not is_within(address, self._networks):
-            return "554 5.7.1 mail is not taken from your network here"
+            # Not 554, which would have to wait for QUIT (RFC 5321 section 3.1); and mail waits while the setting is put right.
+            return "421 4.7.1 mail is not taken from your network here, goodbye"
         return self._limits.enter(address)
 
     def leave(self, address: str) -> None:

@@ -45,6 +45,10 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
             "550 5.7.1", "450 4.7.1", "nobody may send as this account now", "nobody may send as this account now: it is {}"
         ),
         Reason.PRINCIPAL_MAINTENANCE: Words("450 4.2.1", "450 4.2.1", "this account is in maintenance, try again later"),
+        Reason.PRINCIPAL_FROZEN: Words("550 5.7.1", "450 4.7.1", "sending in this name is stopped for now", "{}"),
+        Reason.ACTOR_FROZEN: Words("550 5.7.1", "450 4.7.1", "sending in other people's names is stopped for you", "{}"),
+        Reason.SEND_RATE: Words("450 4.7.1", "450 4.7.1", "too many messages, try again later", "{}"),
+        Reason.SEND_RECIPIENT_RATE: Words("452 4.7.1", "452 4.7.1", "too many recipients, try again later", "{}"),
         Reason.INVITATION_NOT_PERMITTED: Words("550 5.7.1", "450 4.7.1", "you need 'x' (accept invitations) on the calendar", "{}"),
         Reason.MALFORMED_CALENDAR: Words("550 5.6.0", "450 4.6.0", "the calendar part is malformed", "the calendar part is malformed: {}"),
         Reason.RECIPIENT_UNKNOWN: Words("550 5.1.1", "450 4.1.1", "there is no such recipient", secret=True),

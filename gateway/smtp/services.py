@@ -53,8 +53,10 @@ class Inbound(Protocol):
 class Delivery(Protocol):
     """The delivery service."""
 
-    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> Inbound:
-        """MAIL; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn). Raises Refused."""
+    async def begin(
+        self, door: Door, reverse_path: Address | None, peer_ip: str, *, helo: str = "", protocol: str = "", dsn: Sequence[str] = ()
+    ) -> Inbound:
+        """MAIL; `reverse_path` None is `<>`, `dsn`: RET and ENVID (gateway.dsn); `helo` and `protocol`: for Received. Raises Refused."""
         ...
 
 

@@ -23,6 +23,10 @@ BACKLOG: Final = 65_536
 SKIPPED_OCTETS: Final = 1 << 20
 """How much of a line that is too long is waited out before the connection ends."""
 
+LONG_LINE: Final = "500 5.5.2 the line is too long"
+LONG_EXCHANGE: Final = "500 5.5.6 the line is too long"
+"""RFC 4954 section 6: of AUTH, and of what the client answers in it."""
+
 _TLS_HELLO: Final = b"\x16\x03"
 
 
@@ -231,8 +235,9 @@ class Wire(SMTP):
 
     # reading
 
-    async def line(self, limit: int, seconds: float) -> bytes:
-        """The next line without its CRLF, `limit` octets with it. Raises Rebuke where it is longer, Hangup where it ends in a bare LF."""
+    async def line(self, limit: int, seconds: float, too_long: str = LONG_LINE) -> bytes:
+        """The next line without its CRLF, `limit` octets with it. Raises Rebuke (`too_long`) where it is longer, Hangup where it ends in
+        a bare LF."""
         inbox = self.inbox
         end = inbox.find(b"\n")
         if end < 0 or self._first:
@@ -242,12 +247,12 @@ class Wire(SMTP):
                     raise Hangup(None)
                 if end >= 0:
                     break
-                if len(inbox) > limit and len(inbox) > self._allowance():
-                    await self._skip_line()
+                if len(inbox) > limit and len(inbox) > (allowed := self._allowance()):
+                    await self._skip_line(LONG_EXCHANGE if allowed else too_long)
                 await self.more()
                 end = inbox.find(b"\n")
-        if end >= limit and end >= self._allowance():
-            await self._skip_line()
+        if end >= limit and end >= (allowed := self._allowance()):
+            await self._skip_line(LONG_EXCHANGE if allowed else too_long)
         line = bytes(inbox[: end + 1])
         del inbox[: end + 1]
         self._first = False
@@ -259,7 +264,7 @@ class Wire(SMTP):
         """AUTH with an initial response is a longer line (RFC 4954 section 4)."""
         return self.terms.limits.auth_line if self.terms.mechanisms and self.inbox[:5].upper() == b"AUTH " else 0
 
-    async def _skip_line(self) -> NoReturn:
+    async def _skip_line(self, too_long: str) -> NoReturn:
         """Wait out a line that is too long, in constant memory."""
         inbox = self.inbox
         self._first = False
@@ -268,7 +273,7 @@ class Wire(SMTP):
         while True:
             end = inbox.find(b"\n")
             if skipped + (len(inbox) if end < 0 else end) > SKIPPED_OCTETS:
-                raise Hangup("500 5.5.2 the line is too long, goodbye")
+                raise Hangup(too_long + ", goodbye")
             if end >= 0:
                 last = bytes(inbox[end - 1 : end]) if end else last
                 del inbox[: end + 1]
@@ -279,7 +284,7 @@ class Wire(SMTP):
             await self.more()
         if last != b"\r":
             raise Hangup("500 5.5.2 a line ends in CRLF, goodbye")
-        raise Rebuke("500 5.5.2 the line is too long")
+        raise Rebuke(too_long)
 
     async def more(self) -> None:
         """Send what is waiting to be sent, then wait for octets. Raises Hangup when none will come."""

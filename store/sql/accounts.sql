@@ -8,6 +8,18 @@ JOIN address p ON p.object = o.id AND p.is_primary = 1
 JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
 WHERE o.id = :id;
 
+-- of_list
+SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
+    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login
+FROM list_member m
+JOIN account a ON a.id = m.member
+JOIN object o ON o.id = a.id
+JOIN domain d ON d.id = o.domain
+JOIN address p ON p.object = o.id AND p.is_primary = 1
+JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
+WHERE m.list = :list
+ORDER BY d.name, p.local;
+
 -- of_domain
 SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
     a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login
@@ -61,6 +73,9 @@ UPDATE account SET must_change_password = :must_change WHERE id = :id;
 
 -- set_global_administrator
 UPDATE account SET is_global_administrator = :value WHERE id = :id;
+
+-- global_administrators
+SELECT id FROM account WHERE is_global_administrator = 1 ORDER BY id LIMIT :limit;
 
 -- drop_primary
 DELETE FROM address WHERE object = :object AND is_primary = 1;

@@ -40,16 +40,16 @@ DELETE FROM folder_entry WHERE folder = :folder AND grantee_kind = :kind AND gra
 DELETE FROM folder_entry WHERE grantee_kind = :kind AND grantee = :grantee;
 
 -- send_grants_on
-SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note FROM send_grant WHERE target = :target
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window FROM send_grant WHERE target = :target
 ORDER BY "right", grantee_kind, grantee;
 
 -- send_grants_of_right
-SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note FROM send_grant
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window FROM send_grant
 WHERE target = :target AND "right" = :right
 ORDER BY grantee_kind, grantee;
 
 -- send_grants_to
-SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note FROM send_grant
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window FROM send_grant
 WHERE grantee_kind = :kind AND grantee = :grantee
 ORDER BY target, "right";
 
@@ -60,10 +60,11 @@ AND (not_before IS NULL OR not_before <= :now) AND (expires IS NULL OR expires >
 LIMIT 1;
 
 -- set_send_grant
-INSERT INTO send_grant (target, "right", grantee_kind, grantee, deny, not_before, expires, note)
-VALUES (:target, :right, :kind, :grantee, :deny, :not_before, :expires, :note)
+INSERT INTO send_grant (target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window)
+VALUES (:target, :right, :kind, :grantee, :deny, :not_before, :expires, :note, :undo_window)
 ON CONFLICT (target, "right", grantee_kind, grantee) DO UPDATE
-SET deny = excluded.deny, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note;
+SET deny = excluded.deny, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note,
+    undo_window = excluded.undo_window;
 
 -- remove_send_grant
 DELETE FROM send_grant

@@ -43,11 +43,14 @@ ORDER BY d.name, p.local;
 -- externals
 SELECT local, domain FROM list_external WHERE list = :list ORDER BY domain, local;
 
+-- reached
+SELECT e.id, e.local, e.domain
+FROM list_external e LEFT JOIN list_bounce b ON b.member = e.id
+WHERE e.list = :list AND b.suspended IS NULL
+ORDER BY e.domain, e.local;
+
 -- inner
 SELECT m.member FROM list_member m JOIN list l ON l.id = m.member WHERE m.list = :list ORDER BY m.member;
-
--- outer
-SELECT list FROM list_member WHERE member = :list;
 
 -- edges_up
 WITH RECURSIVE edge (member, list) AS (
@@ -70,18 +73,6 @@ INSERT INTO list (id, display_name, note, attributes, created) VALUES (:id, :dis
 
 -- update
 UPDATE list SET display_name = :display_name, note = :note, attributes = :attributes WHERE id = :id;
-
--- add_member
-INSERT INTO list_member (list, member) VALUES (:list, :member) ON CONFLICT DO NOTHING;
-
--- remove_member
-DELETE FROM list_member WHERE list = :list AND member = :member;
-
--- add_external
-INSERT INTO list_external (list, local, domain) VALUES (:list, :local, :domain) ON CONFLICT DO NOTHING;
-
--- remove_external
-DELETE FROM list_external WHERE list = :list AND local = :local AND domain = :domain;
 
 -- delete_object
 DELETE FROM object WHERE id = :id AND kind = 'list';

@@ -163,7 +163,7 @@ WHERE filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.messag
 ORDER BY filed.key
 
 -- expected
-SELECT message_id, max(at) FROM filed WHERE actor = :actor AND key < 0 GROUP BY message_id
+SELECT message_id, max(at), -min(key) FROM filed WHERE actor = :actor AND key < 0 GROUP BY message_id
 
 -- insert_brought
 INSERT INTO filed (key, actor, message_id, at, modseq) VALUES (:key, :actor, :message_id, :at, -1)
@@ -194,3 +194,12 @@ SELECT key & 4294967295, layout FROM wire WHERE key BETWEEN :low AND :high ORDER
 
 -- set_layout
 UPDATE wire SET layout = :layout WHERE key = :key
+
+-- any_waiting
+SELECT 1 FROM waiting_copy WHERE key BETWEEN :low AND :high LIMIT 1
+
+-- insert_waiting
+INSERT INTO waiting_copy (key, queue, at) VALUES (:key, :queue, :at)
+
+-- carry_waiting
+UPDATE waiting_copy SET key = :new WHERE key = :old

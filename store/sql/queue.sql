@@ -46,31 +46,31 @@ SELECT destination FROM queue WHERE state = 'due' AND destination > :after ORDER
 SELECT id FROM queue WHERE state = 'leased' AND due <= :now ORDER BY due LIMIT :limit
 
 -- expired
-SELECT id FROM queue WHERE state = 'held' AND stopped = 0 AND expires <= :now ORDER BY expires LIMIT :limit
+SELECT id FROM queue WHERE state = 'held' AND stopped = 0 AND frozen = 0 AND expires <= :now ORDER BY expires LIMIT :limit
 
 -- claim
 UPDATE queue SET state = 'leased', due = :until, lease = :lease, attempts = attempts + 1 WHERE id = :id
 
 -- by_id
 SELECT id, accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
-       created, expires, attempts, last_attempt, last_reply, destination, stopped, warned
+       created, expires, attempts, last_attempt, last_reply, destination, stopped, warned, frozen
 FROM queue WHERE id = :id
 
 -- page
 SELECT id, accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
-       created, expires, attempts, last_attempt, last_reply, destination, stopped, warned
+       created, expires, attempts, last_attempt, last_reply, destination, stopped, warned, frozen
 FROM queue WHERE id > :after ORDER BY id LIMIT :limit
 
 -- reschedule
-UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', last_attempt = :now, last_reply = :reply
+UPDATE queue SET state = CASE stopped + frozen WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', last_attempt = :now, last_reply = :reply
 WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- put_off
-UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', attempts = attempts - 1, last_reply = :reply
+UPDATE queue SET state = CASE stopped + frozen WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', attempts = attempts - 1, last_reply = :reply
 WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- give_back
-UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', attempts = attempts - 1
+UPDATE queue SET state = CASE stopped + frozen WHEN 0 THEN 'due' ELSE 'held' END, due = :due, lease = '', attempts = attempts - 1
 WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- warned
@@ -90,24 +90,51 @@ SELECT blob FROM queue WHERE id = :id
 DELETE FROM queue WHERE id = :id
 
 -- retry
-UPDATE queue SET state = 'due', due = :now WHERE id = :id AND state <> 'leased' AND stopped = 0
+UPDATE queue SET state = 'due', due = :now WHERE id = :id AND state <> 'leased' AND stopped = 0 AND frozen = 0
 
 -- retry_all
-UPDATE queue SET state = 'due', due = :now WHERE state <> 'leased' AND stopped = 0
+UPDATE queue SET state = 'due', due = :now WHERE state <> 'leased' AND stopped = 0 AND frozen = 0
 
 -- stop
 UPDATE queue SET stopped = 1, state = CASE state WHEN 'leased' THEN 'leased' ELSE 'held' END WHERE id = :id AND stopped = 0
 
 -- let_go
 UPDATE queue SET stopped = 0, due = CASE state WHEN 'leased' THEN due ELSE :now END,
-                 state = CASE state WHEN 'leased' THEN 'leased' ELSE 'due' END
+                 state = CASE WHEN state = 'leased' THEN 'leased' WHEN frozen = 1 THEN 'held' ELSE 'due' END
 WHERE id = :id AND stopped = 1
 
+-- outlived
+UPDATE queue SET frozen = 0
+WHERE id = :id AND frozen = 1
+  AND NOT EXISTS (SELECT 1 FROM delegated JOIN freeze ON freeze.object = delegated.object AND freeze.side = delegated.side
+                  WHERE delegated.queue = queue.id)
+
+-- thaw_due
+UPDATE queue SET state = 'due', due = :now WHERE id = :id AND state = 'held' AND stopped = 0 AND frozen = 0
+
+-- any_frozen
+SELECT 1 FROM queue WHERE frozen = 1 LIMIT 1
+
+-- frozen
+SELECT 1 FROM queue WHERE id = :id AND frozen = 1
+
+-- insert_delegated
+INSERT INTO delegated (queue, side, object) VALUES (:queue, :side, :object)
+
+-- insert_waiting
+INSERT INTO waiting_copy (key, queue, at) VALUES (:key, :queue, :at)
+
+-- forget_waiting
+DELETE FROM waiting_copy WHERE at < :now AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.id = waiting_copy.queue)
+
+-- forget_copies
+DELETE FROM waiting_copy WHERE queue = :queue
+
 -- release_held
-UPDATE queue SET state = 'due', due = :now WHERE account = :account AND state = 'held' AND stopped = 0
+UPDATE queue SET state = 'due', due = :now WHERE account = :account AND state = 'held' AND stopped = 0 AND frozen = 0
 
 -- release_all
-UPDATE queue SET state = 'due', due = :now WHERE state = 'held' AND stopped = 0 AND expires > 0
+UPDATE queue SET state = 'due', due = :now WHERE state = 'held' AND stopped = 0 AND frozen = 0 AND expires > 0
 
 -- earliest_due
 SELECT min(due) FROM queue WHERE state = 'due'
@@ -116,7 +143,7 @@ SELECT min(due) FROM queue WHERE state = 'due'
 SELECT min(due) FROM queue WHERE state = 'leased'
 
 -- earliest_expiry
-SELECT min(expires) FROM queue WHERE state = 'held' AND stopped = 0
+SELECT min(expires) FROM queue WHERE state = 'held' AND stopped = 0 AND frozen = 0
 
 -- totals
 SELECT state, count(*), coalesce(sum(size), 0) FROM queue GROUP BY state ORDER BY state
@@ -127,7 +154,7 @@ SELECT destination, count(*), coalesce(sum(size), 0), sum(state = 'held'), sum(s
 FROM queue GROUP BY destination ORDER BY count(*) DESC, destination LIMIT :limit
 
 -- held_accounts
-SELECT DISTINCT account FROM queue WHERE state = 'held' AND stopped = 0 AND account IS NOT NULL ORDER BY account
+SELECT DISTINCT account FROM queue WHERE state = 'held' AND stopped = 0 AND frozen = 0 AND account IS NOT NULL ORDER BY account
 
 -- free_leases
-UPDATE queue SET state = CASE stopped WHEN 0 THEN 'due' ELSE 'held' END, due = :now, lease = '' WHERE state = 'leased'
+UPDATE queue SET state = CASE stopped + frozen WHEN 0 THEN 'due' ELSE 'held' END, due = :now, lease = '' WHERE state = 'leased'

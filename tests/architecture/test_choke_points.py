@@ -8,8 +8,9 @@ import pytest
 
 from tests.architecture.tree import ROOT, modules
 
-# Architecture, section 6. `judge_admin` comes with the roles.
+# Architecture, section 6.
 SOLE_CALLER = {
+    "judge_admin": "gateway/directory/authority.py",
     "judge_login": "gateway/login.py",
     "judge_credential": "gateway/login.py",
     "judge_reverse_path": "gateway/submission.py",
@@ -17,6 +18,7 @@ SOLE_CALLER = {
     "judge_envelope": "gateway/submission.py",
     "judge_invitation": "gateway/submission.py",
     "judge_recipient": "gateway/delivery.py",
+    "judge_moderation": "gateway/routing.py",
     "judge_folder": "gateway/folders/standpoint.py",
     "permitted_flags": "gateway/folders/standpoint.py",
     "judge_grant_change": "gateway/folders/standpoint.py",

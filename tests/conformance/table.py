@@ -16,7 +16,8 @@ README = ROOT / "README.md"
 BEGIN = "<!-- conformance: made by python -m tests.conformance.table -->"
 END = "<!-- conformance: end -->"
 PROTOCOLS = {"imap": "IMAP", "smtp": "SMTP and LMTP", "dkim": "DKIM and ARC"}
-STATUSES = ("yes", "partial", "no")
+STATUSES = ("yes", "partial", "no", "n/a")
+ABSENT = ("no", "n/a")
 LATER = "a later version"
 MANY = 3
 WHOLE = 12
@@ -26,10 +27,11 @@ MARKS = {"yes": "✓", "partial": "partly"}
 
 @dataclass(frozen=True)
 class Row:
-    """One section of an RFC. `name`: as announced, empty for what needs no name. `code`, `tests`: FILE or FILE:NAME."""
+    """One section of an RFC, or of a document that is none. `name`: as announced, empty for what needs no name. `code`, `tests`: FILE or
+    FILE:NAME. `status` n/a: the section asks nothing of what this server does."""
 
     protocol: str
-    rfc: int
+    rfc: int | str
     section: str
     about: str
     status: str
@@ -52,9 +54,9 @@ def faults(row: Row) -> list[str]:
     found = []
     if row.status not in STATUSES:
         found.append(f"status is {row.status!r}")
-    if row.status == "no" and (row.code or row.tests):
+    if row.status in ABSENT and (row.code or row.tests):
         found.append("is said not to be there, but names code or tests")
-    if row.status != "no" and not (row.code and row.tests):
+    if row.status not in ABSENT and not (row.code and row.tests):
         found.append("names no code or no test")
     if row.status != "yes" and not row.note:
         found.append("does not say why")
@@ -80,15 +82,15 @@ def spelled() -> str:
     """The tables as Markdown: one line per name and RFC, the weakest of its sections deciding; then what is not there yet."""
     lines: list[str] = []
     for protocol, title in PROTOCOLS.items():
-        there = [row for row in rows(protocol) if row.status != "no"]
+        there = [row for row in rows(protocol) if row.status not in ABSENT]
         lines += [f"| {title} | | RFC | |", "|---|---|---|---|"]
-        groups: dict[tuple[str, int], list[Row]] = {}
+        groups: dict[tuple[str, int | str], list[Row]] = {}
         for row in there:
             groups.setdefault((row.name, row.rfc), []).append(row)
         for (name, rfc), group in groups.items():
             worst = max((row.status for row in group), key=STATUSES.index)
             about = _about(group)
-            notes = "".join(f" ({row.note})" for row in group if row.note)
+            notes = "".join(f" ({note})" for note in dict.fromkeys(row.note for row in group) if note)
             lines.append(f"| {f'`{name}`' if name else ''} | {MARKS[worst]} | {rfc} | {(about + notes).replace('|', BAR)} |")
         missing = [_missing(row) for row in rows(protocol) if row.status == "no"]
         lines += ["", *([f"Not yet: {', '.join(missing)}.", ""] if missing else [])]
@@ -97,7 +99,7 @@ def spelled() -> str:
 
 def _about(group: Sequence[Row]) -> str:
     if len(group) >= WHOLE:
-        return f"{len(group)} sections, every command among them"
+        return f"{len(group)} sections, all that ask something of this server"
     return "; ".join(row.about for row in group[:MANY]) + (f"; {len(group)} sections in all" if len(group) > MANY else "")
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.delivery import Delivery, DeliveryRules
 from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.service import Directory
 from gateway.explain import Explain
@@ -14,6 +15,7 @@ from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.arguments import words
 from gateway.prov.run import Ended, Progress, Request, Said, run
 from gateway.prov.verb import Desk
+from gateway.recalls import Recalls
 from gateway.sessions import SessionRow
 from store.blobs import Files
 from store.connect import connect
@@ -116,11 +118,22 @@ class Office:
 async def opened_office(data: Path) -> AsyncIterator[Office]:
     clock = Clock()
     store = await connect("sqlite:///{data}/procura.db", data, now=clock)
-    folders = Folders(store, Files(data / "messages"))
+    files = Files(data / "messages")
+    delivery = Delivery(store, files, DeliveryRules("mx.acme.test", relays=False, hops=50, quota_rejects=False, lifetime=86400 * SECOND))
+    recalls = Recalls(store, files, delivery)
+    folders = Folders(store, files, recalling=recalls)
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
     history = LoginHistory(store, wall_clock=clock)
-    directory = Directory(store, folders, passwords.verifiers, app_password_key=passwords.app_password_key, verify=passwords.verify)
+    directory = Directory(
+        store,
+        folders,
+        passwords.verifiers,
+        delivery,
+        recalls=recalls,
+        app_password_key=passwords.app_password_key,
+        verify=passwords.verify,
+    )
     desk = Desk(directory, Explain(store, folders), OpenSessions(store, directory.records, Listed(sessions), history))
     try:
         yield Office(store, folders, passwords, desk, clock, sessions, history)

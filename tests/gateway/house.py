@@ -14,6 +14,7 @@ from gateway.delivery import Delivery, DeliveryRules
 from gateway.folders import Folders
 from gateway.message.canonical import read_address
 from gateway.passwords import PasswordCost, Passwords
+from gateway.recalls import Recalls
 from gateway.submission import Submission, SubmissionRules
 from policy.decision import Witness
 from policy.delivery import Door
@@ -33,7 +34,7 @@ from store.grants import RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, CreateList
 from store.model import QueueRow, Verifiers
 from store.port import Deed, Event, Snapshot, Store, Tx
-from store.queue import AcceptMessage
+from store.queue import AcceptMessage, Settle
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -58,11 +59,13 @@ class Clock:
 
 @dataclass
 class Interrupted:
-    """The real store, where something else happens just before a message is accepted: what a busy server does all the time."""
+    """The real store, where something else happens just before a message is accepted, or a row of the queue settled: what a busy server
+    does all the time."""
 
     store: Store
     before: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
     accepts: int = 0
+    settling: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
 
     @property
     def fault(self) -> str | None:
@@ -76,6 +79,8 @@ class Interrupted:
             self.accepts += 1
             if self.before:
                 await self.before.pop(0)()
+        if isinstance(deed, Settle) and self.settling:
+            await self.settling.pop(0)()
         return await self.store.do(deed, witness, bulk=bulk)
 
     def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
@@ -92,9 +97,10 @@ class House:
         self.store = Interrupted(store)
         self.files = files
         self.clock = clock
-        self.folders = Folders(self.store, files)
         rules = DeliveryRules(hostname="mx.acme.test", relays=relays, hops=50, quota_rejects=False, lifetime=5 * 86400 * SECOND)
         self.delivery = Delivery(self.store, files, rules)
+        self.recalls = Recalls(self.store, files, self.delivery)
+        self.folders = Folders(self.store, files, recalling=self.recalls)
         self.submission = Submission(self.store, self.delivery, self.folders, SubmissionRules(64 * 1024, 500))
         self.passwords = Passwords(CHEAP, b"key")
         self.acme = DomainId(0)
@@ -133,9 +139,11 @@ class House:
         self.ids[name] = AccountId(made)
         return made
 
-    async def grant(self, target: str, grantee: str, right: SendRight, *, deny: bool = False, expires: int | None = None) -> None:
+    async def grant(
+        self, target: str, grantee: str, right: SendRight, *, deny: bool = False, expires: int | None = None, window: int | None = None
+    ) -> None:
         to = Grantee(GranteeKind.ACCOUNT, self.ids[grantee])
-        await self.store.do(SetSendGrant(SendGrant(self.ids[target], to, right, deny, expires=expires)))
+        await self.store.do(SetSendGrant(SendGrant(self.ids[target], to, right, deny, expires=expires, undo_window=window)))
 
     async def revoke(self, target: str, grantee: str, right: SendRight) -> None:
         await self.store.do(RemoveSendGrant(self.ids[target], Grantee(GranteeKind.ACCOUNT, self.ids[grantee]), right))

@@ -304,3 +304,20 @@ async def test_a_report_to_nobody_is_nothing(house: House) -> None:
         to_stranger = await house.delivery.report(snapshot, address(STRANGER), some, MAIL)
     assert not to_stranger.copies
     assert not to_stranger.queued, "without a next hop it can go nowhere"
+
+
+async def test_received_says_who_brought_it_and_how(house: House) -> None:
+    for peer_ip, helo, protocol in (
+        ("2001:db8::1", "mail.else.test", "ESMTPS"),
+        ("", "box", "LMTP"),
+        ("192.0.2.9", "a (b) <c>\tby x", "SMTP"),
+    ):
+        inbound = await house.delivery.begin(Door.MX, address(STRANGER), peer_ip, helo=helo, protocol=protocol)
+        await inbound.add(address("anna"))
+        await inbound.commit(MAIL)
+    found = [stored[stored.index(b"Received:") :].partition(b" id ")[0] for stored in await house.mail("anna")]
+    assert found == [
+        b"Received: from mail.else.test ([IPv6:2001:db8::1])\r\n\tby mx.acme.test with ESMTPS",
+        b"Received: from box\r\n\tby mx.acme.test with LMTP",
+        b"Received: from a??b???c??by?x ([192.0.2.9])\r\n\tby mx.acme.test with SMTP",
+    ]

@@ -10,6 +10,8 @@ from gateway.directory.send_rights import ObjectKind
 from gateway.explain import Act, Explained
 from policy.grantees import GranteeKind
 from policy.grants import SendRight
+from policy.rates import Rate, limits
+from store.queue import AcceptMessage
 from tests.gateway.administration import Office, opened_office
 
 
@@ -134,3 +136,46 @@ async def test_what_is_not_there_is_named(office: Office) -> None:
         await explain.can("delegate@acme.test", Act.SEND_AS, "ghost@acme.test")
     with pytest.raises(Fault, match=r"mail\.NO_SUCH_FOLDER .*/Nope"):
         await explain.can("delegate@acme.test", Act.READ, "owner@acme.test", "/Nope")
+
+
+# --- what else keeps somebody from sending
+
+
+@pytest.mark.parametrize("act", [Act.SEND_AS, Act.ACCEPT])
+@pytest.mark.parametrize(("side", "who"), [("principal", "owner"), ("actor", "delegate")])
+async def test_the_kill_switches_are_told(office: Office, act: Act, side: str, who: str) -> None:
+    await office.done("grr account owner@acme.test usr delegate@acme.test sendAs", "sm owner@acme.test mfg / account delegate@acme.test x")
+    await office.command(f"{side} freeze {who}@acme.test --note 'lost laptop'")
+    found = await can(office, act)
+    assert (found.allowed, found.refusal) == (False, f"{who}@acme.test is frozen as {side}")
+    assert found.because == f"but {who}@acme.test is frozen as {side} (lost laptop)"
+    assert (await office.desk.explain.holds("delegate@acme.test", SendRight.SEND_AS, ObjectKind.ACCOUNT, "owner@acme.test")).allowed
+    await office.command(f"{side} unfreeze {who}@acme.test")
+    assert (await can(office, act)).allowed
+
+
+async def test_what_is_left_of_the_limits_and_how_long_it_waits_is_told(office: Office) -> None:
+    await office.done(
+        "grr account owner@acme.test usr delegate@acme.test sendAs",
+        "ma delegate@acme.test sendRate 5/1h",
+        "ma owner@acme.test delegatedSendRecipientRate 9/1d undoWindow 30s",
+    )
+    ids = [(await office.directory.accounts.get(f"{name}@acme.test")).row.id for name in ("delegate", "owner")]
+    counting = limits(ids[0], (Rate(5, 3600), Rate()), ((ids[1], Rate(), Rate(9, 86400)),))
+    await office.store.do(AcceptMessage("", limits=counting, recipients=9))
+    found = await can(office, Act.SEND_AS)
+    assert (found.allowed, found.refusal) == (
+        False,
+        "you may send to 9 recipients in the name of owner@acme.test within 1d; again from 2027-01-16 08:00:00 UTC",
+    )
+    office.clock.turn(3000)
+    await office.done("ma owner@acme.test delegatedSendRecipientRate 99/1d")
+    found = await can(office, Act.SEND_AS)
+    assert found.allowed
+    assert [text for text, decided in found.trace if not decided] == [
+        "1 of 5/1h messages in any name",
+        "9 of 99/1d recipients in this name",
+        "it waits 30 s, and can be recalled so long",
+    ]
+    await office.done("grr account owner@acme.test usr delegate@acme.test sendAs --undo-window 0")
+    assert not any("waits" in text for text, _ in (await can(office, Act.SEND_AS)).trace)

@@ -21,9 +21,11 @@ from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import Address
 from policy.status import AccountStatus
+from store import list_bounces
 from store.accounts import CreateAccount, DeleteAccount
 from store.domains import CreateDomain
 from store.errors import Busy
+from store.freezes import Freeze, Side, Thaw
 from store.model import QueueKind, QueueState
 from store.queue import (
     AcceptMessage,
@@ -267,15 +269,18 @@ async def test_a_bounce_and_the_end_of_its_row_are_one(house: House, sink: Sink)
 
 
 async def test_bounces_of_bounces_end(house: House, sink: Sink) -> None:
-    sink.answers = {"END": ["550 5.6.0 no", "550 5.6.0 no"]}
-    # from outside by a list: the bounce goes to its owners, and their own next hop refuses it too
-    await house.group("team", "friend@elsewhere.test", owners=["anna"])
+    sink.answers = {"END": ["550 5.1.1 no", "550 5.1.1 no"]}
+    # from outside by a list: the bounce is counted, and nobody is written to
+    team = await house.group("team", "friend@elsewhere.test", owners=["anna"])
     await house.bring(Door.LMTP, STRANGER, ["team"], MAIL)
     queue = queue_of(house, sink)
     await once(queue)
     await once(queue)
     assert await house.queued() == []
-    assert len(await house.mail("anna")) == 1
+    assert len(await house.mail("anna")) == 0
+    (bouncing,) = await house.ask(list_bounces.of_list, team)
+    assert bouncing.history is not None
+    assert bouncing.history.score == 1
 
 
 # --- several destinations
@@ -733,3 +738,67 @@ async def test_a_fault_in_one_attempt_does_not_stop_it(house: House, sink: Sink,
     house.clock.at = row.due
     await once(queue)
     assert len(sink.taken) == 1
+
+
+# --- frozen on the way out
+
+
+async def as_dora(house: House, *recipients: str) -> None:
+    """dora, who may send as anna, does."""
+    if "dora" not in house.ids:
+        await house.account("dora")
+        await house.grant("anna", "dora", SendRight.SEND_AS)
+    await house.submit("dora", "", list(recipients), letter("anna@acme.test"))
+
+
+async def test_what_is_frozen_while_it_waits_for_its_turn_is_not_begun(house: House) -> None:
+    roads = Roads(gate={"slow.test": asyncio.Event()})
+    queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 50, each=1))
+    await send(house, ["own@slow.test"])
+    for number in range(3):
+        await as_dora(house, f"x{number}@slow.test")
+    async with asyncio.TaskGroup() as attempts:
+        await queue.round(attempts)
+        assert [row.state for row in await house.queued()] == [QueueState.LEASED] * 4
+        await house.store.do(Freeze(house.ids["anna"], Side.PRINCIPAL))
+        roads.gate["slow.test"].set()
+    assert roads.asked == [("own@slow.test",)]
+    assert [(row.state, row.frozen, row.attempts) for row in await house.queued()] == [(QueueState.HELD, True, 0)] * 3
+    await house.store.do(Thaw(house.ids["anna"], Side.PRINCIPAL))
+    await once(queue)
+    assert len(roads.sent) == 4
+
+
+@pytest.mark.parametrize("delegated", [True, False])
+async def test_frozen_when_the_next_hop_waits_for_the_message_it_does_not_get_it(house: House, delegated: bool) -> None:
+    got = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 sink ESMTP\r\n")
+        while line := await reader.readline():
+            if line.startswith(b"DATA"):
+                await house.store.do(Freeze(house.ids["dora"], Side.ACTOR))
+                writer.write(b"354 go on\r\n")
+                while (line := await reader.readline()) not in (b".\r\n", b""):
+                    got.extend(line)
+            writer.write(b"250 2.0.0 ok\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        hop = NextHop("127.0.0.1", server.sockets[0].getsockname()[1], implicit_tls=False, starttls=False)
+        queue = Queue(house.store, house.files, house.delivery, Relay(hop, "mx.acme.test", 5), RULES)
+        await as_dora(house, "x@far.test")
+        if not delegated:
+            (row,) = await house.queued()
+            await house.store.do(DropQueued((row.id,)))
+            await house.submit("dora", "", ["x@far.test"], letter("dora@acme.test"))
+        await once(queue)
+    if delegated:
+        assert bytes(got) == b""
+        (row,) = await house.queued()
+        assert (row.state, row.frozen) == (QueueState.HELD, True)
+        assert row.last_reply == "4.4.2 it was stopped (before it was sent)"
+    else:
+        assert b"From: dora@acme.test" in got
+        assert await house.queued() == []

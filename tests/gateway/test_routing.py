@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.refusal import Refused
 from policy.delivery import Door
 from policy.grants import SendRight
+from policy.reasons import Reason
+from policy.status import AccountStatus
+from store.accounts import SetGlobalAdministrator
 from store.addresses import AddAlias
 from store.lists import AddMembers, CreateList
 from tests.gateway.house import House, address, letter, opened
@@ -79,3 +83,50 @@ async def test_an_address_that_came_to_be_a_list_meanwhile(house: House) -> None
     house.store.before = [found]
     await house.bring(Door.LMTP, STRANGER, ["team"], MAIL)
     assert [len(await house.mail(name)) for name in ("bruno", "carla")] == [1, 1]
+
+
+async def administered(house: House, *names: str) -> None:
+    for name in names:
+        await house.store.do(SetGlobalAdministrator(house.ids[name], True))
+
+
+@pytest.mark.parametrize("recipient", ["postmaster@acme.test", "PostMaster@mx.acme.test"])
+@pytest.mark.parametrize("door", [Door.MX, Door.LMTP])
+async def test_what_is_for_the_postmaster_reaches_who_administers(house: House, door: Door, recipient: str) -> None:
+    await administered(house, "anna", "carla")
+    await house.bring(door, STRANGER, [recipient], MAIL)
+    await house.bring(door, "", [recipient], MAIL)
+    assert [len(await house.mail(name)) for name in ("anna", "bruno", "carla")] == [2, 0, 2]
+
+
+async def test_people_write_to_the_postmaster_too(house: House) -> None:
+    await administered(house, "carla")
+    await house.submit("anna", "anna@acme.test", "postmaster@acme.test", letter("anna@acme.test"))
+    assert len(await house.mail("carla")) == 1
+
+
+async def test_a_postmaster_of_ones_own_comes_first(house: House) -> None:
+    await administered(house, "carla")
+    await house.store.do(AddAlias(house.ids["bruno"], address("postmaster")))
+    await house.bring(Door.MX, STRANGER, ["postmaster"], MAIL)
+    assert [len(await house.mail(name)) for name in ("bruno", "carla")] == [1, 0]
+
+
+async def test_where_nobody_administers_there_is_no_postmaster(house: House) -> None:
+    with pytest.raises(Refused) as refused:
+        await house.bring(Door.MX, STRANGER, ["postmaster"], MAIL)
+    assert refused.value.verdict.reason is Reason.RECIPIENT_UNKNOWN
+
+
+async def test_the_postmaster_of_another_server_is_not_ours(house: House) -> None:
+    await administered(house, "carla")
+    with pytest.raises(Refused) as refused:
+        await house.bring(Door.MX, STRANGER, ["postmaster@elsewhere.test"], MAIL)
+    assert refused.value.verdict.reason is Reason.RELAY_NOT_PERMITTED
+
+
+async def test_who_administers_and_takes_no_mail_is_passed_over(house: House) -> None:
+    await administered(house, "anna", "carla")
+    await house.status("anna", AccountStatus.CLOSED)
+    await house.bring(Door.MX, STRANGER, ["postmaster"], MAIL)
+    assert [len(await house.mail(name)) for name in ("anna", "carla")] == [0, 1]

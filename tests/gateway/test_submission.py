@@ -10,6 +10,7 @@ import pytest
 
 from gateway.arrival import arrived
 from gateway.refusal import Refused
+from gateway.submission import Act
 from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import Actor
@@ -21,6 +22,7 @@ from store.accounts import DeleteAccount
 from store.addresses import AddAlias
 from store.domains import CreateDomain
 from store.errors import Busy
+from store.freezes import Freeze, Side, Thaw
 from store.queue import AcceptMessage, IntoMailbox
 from tests.gateway.house import SECOND, House, address, letter, opened
 
@@ -425,3 +427,90 @@ async def test_a_full_mailbox_found_out_in_the_transaction_is_reported(house: Ho
     (report,) = await house.mail("anna")
     assert b"bruno@acme.test" in report
     assert b"Status: 5.2.2" in report
+
+
+# --- the kill switches
+
+
+@pytest.mark.parametrize(("side", "who", "reason"), [(Side.PRINCIPAL, "olga", "PRINCIPAL_FROZEN"), (Side.ACTOR, "dora", "ACTOR_FROZEN")])
+async def test_a_freeze_between_the_judgement_and_the_commit_counts(house: House, side: Side, who: str, reason: str) -> None:
+    await house.grant("olga", "dora", AS)
+    house.store.before = [lambda: house.store.do(Freeze(house.ids[who], side, "lost laptop"))]
+    verdict = await refusal(house, "dora", "", "bruno", letter("olga@acme.test"))
+    assert isinstance(verdict, Refuse)
+    assert verdict.reason is Reason[reason]
+    assert f"{who}@acme.test" in verdict.detail
+    assert "laptop" not in verdict.detail, "why is not for who is stopped"
+    assert await house.mail("bruno") == await house.mail("olga", "/Sent") == []
+    record = (await house.records())[-1].entry
+    assert (record.event, record.allowed, record.principal_address) == ("send", False, "olga@acme.test")
+    await house.submit("olga", "olga", "bruno", letter("olga@acme.test"))
+    await house.submit("dora", "dora", "bruno", letter("dora@acme.test"))
+    await house.store.do(Thaw(house.ids[who], side))
+    await house.submit("dora", "", "bruno", letter("olga@acme.test"))
+
+
+@pytest.mark.parametrize(("side", "who"), [(Side.PRINCIPAL, "olga"), (Side.ACTOR, "dora")])
+async def test_an_answer_to_an_invitation_is_stopped_too(house: House, side: Side, who: str) -> None:
+    await house.share("olga", "/Calendar", "dora", Right.ACTION)
+    await house.store.do(Freeze(house.ids[who], side))
+    verdict = await refusal(house, "dora", "", "bruno", ANSWER)
+    assert verdict.reason in (Reason.PRINCIPAL_FROZEN, Reason.ACTOR_FROZEN)
+
+
+@pytest.mark.parametrize(("side", "who"), [(Side.PRINCIPAL, "olga"), (Side.ACTOR, "anna")])
+async def test_who_acts_as_a_frozen_owner_sends_nothing_and_the_owner_does(house: House, side: Side, who: str) -> None:
+    await house.grant("olga", "anna", SendRight.LOGIN_AS)
+    via = Actor(house.ids["olga"], address("olga"), "Olga", house.ids["anna"], address("anna"))
+    transaction = await house.submission.begin(via, address("olga"), smtputf8=False)
+    await transaction.add(address("bruno"))
+    await house.store.do(Freeze(house.ids[who], side))
+    with pytest.raises(Refused) as refused:
+        await transaction.commit(letter("olga@acme.test"))
+    assert refused.value.verdict.reason in (Reason.PRINCIPAL_FROZEN, Reason.ACTOR_FROZEN)
+    with pytest.raises(Refused) as refused:
+        await house.submission.begin(via, address("olga"), smtputf8=False)
+    assert refused.value.verdict.decision, "on record"
+    await house.submit("olga", "olga", "bruno", letter("olga@acme.test"))
+
+
+async def test_who_holds_no_right_learns_nothing_of_a_freeze(house: House) -> None:
+    await house.store.do(Freeze(house.ids["olga"], Side.PRINCIPAL))
+    verdict = await refusal(house, "dora", "", "bruno", letter("olga@acme.test"))
+    assert verdict.reason is Reason.SENDER_NOT_PERMITTED
+
+
+async def test_a_freeze_is_never_rewritten_away(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    await house.values("dora", unauthorised_from="rewrite")
+    await house.store.do(Freeze(house.ids["olga"], Side.PRINCIPAL))
+    assert (await refusal(house, "dora", "", "bruno", letter("olga@acme.test"))).reason is Reason.PRINCIPAL_FROZEN
+
+
+async def test_a_frozen_list_is_no_name_to_send_in_but_gets_its_mail(house: House) -> None:
+    await house.group("team", "bruno")
+    await house.grant("team", "dora", AS)
+    await house.store.do(Freeze(house.ids["team"], Side.PRINCIPAL))
+    assert (await refusal(house, "dora", "", "anna", letter("team@acme.test"))).reason is Reason.PRINCIPAL_FROZEN
+    await house.submit("dora", "dora", "team", letter("dora@acme.test"))
+    assert len(await house.mail("bruno")) == 1
+
+
+async def test_what_goes_onto_the_queue_in_anothers_name_can_be_stopped_there(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    await house.status("bruno", AccountStatus.MAINTENANCE)
+    for name, from_ in (("dora", "olga"), ("dora", "dora"), ("olga", "olga")):
+        await house.submit(name, "", "bruno", letter(f"{from_}@acme.test"))
+    assert await house.store.do(Freeze(house.ids["olga"], Side.PRINCIPAL)) == 1
+    assert [row.frozen for row in await house.queued()] == [True, False, False]
+
+
+async def test_a_neighbour_that_asks_is_told_of_a_freeze(house: House) -> None:
+    await house.grant("olga", "dora", AS)
+    act = Act(house.actor("dora"), "192.0.2.7", "policy")
+    await house.submission.envelope(act, address("olga"))
+    await house.store.do(Freeze(house.ids["olga"], Side.PRINCIPAL))
+    with pytest.raises(Refused) as refused:
+        await house.submission.envelope(act, address("olga"))
+    assert refused.value.verdict.reason is Reason.PRINCIPAL_FROZEN
+    await house.submission.envelope(act, address("dora"))

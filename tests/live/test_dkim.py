@@ -368,6 +368,22 @@ def test_what_a_list_sends_on_is_sealed(signed: Signed, door: str) -> None:
     assert chain_of(signed, again) == b"pass"
 
 
+@pytest.mark.parametrize("door", ["mx", "lmtp"])
+def test_so_is_what_its_owners_let_through(signed: Signed, door: str) -> None:
+    """What can be known of it is found out when it goes on."""
+    signed.server.prov(f"modifyDistributionList {LIST} moderation all")
+    try:
+        post(signed.server, from_origin(signed, compose("rita@origin.test", LIST)), door)
+        (row,) = json.loads(signed.server.run("list", "held", "--json").stdout)
+        signed.server.run("list", "approve", row["key"])
+        sent = signed.sent().octets
+    finally:
+        signed.server.prov(f"modifyDistributionList {LIST} moderation none")
+    assert chain_of(signed, sent) == b"pass"
+    assert "dkim=pass header.d=origin.test" in fields(sent, "ARC-Authentication-Results")[0]
+    assert tags(fields(sent, "ARC-Seal")[0])["d"] == "lists.test"
+
+
 def test_a_chain_goes_on_and_a_broken_one_is_sealed_as_broken_once(signed: Signed) -> None:
     post(signed.server, from_origin(signed, compose("rita@origin.test", LIST)))
     once = signed.sent().octets
@@ -395,8 +411,9 @@ def test_results_of_a_neighbour_are_believed_where_they_are_trusted(tmp_path: Pa
         octets = b"Authentication-Results: evil.test; spf=pass\r\nAuthentication-Results: " + said.encode() + b"\r\n"
         octets += compose("rita@origin.test", LIST)
         with server:
-            for door in ("lmtp", "mx"):
+            for number, door in enumerate(("lmtp", "mx"), 1):
                 post(server, octets, door)
+                hop.wait(number)
             trusted, stranger = (fields(one.octets, "ARC-Authentication-Results")[0] for one in hop.wait(2))
         believed = "i=1; mx.acme.test; spf=pass smtp.mailfrom=origin.test; dmarc=pass header.from=origin.test; dkim=fail; arc=none"
         assert trusted == believed

@@ -82,7 +82,7 @@ def test_what_some_servers_take_for_an_empty_line_before_the_dot(server: Server)
         ([VICTIM, "second@acme.test"], b"From: <x@elsewhere.test>\r\n\r\nx\nx\r\n", ["550"] * 2),
         ([VICTIM, "second@acme.test"], b"From: <x@elsewhere.test>\r\n\r\nx\0x\r\n", ["550"] * 2),
         ([VICTIM, "second@acme.test"], b"From: <x@elsewhere.test>\r\n\r\n" + b"x" * 300_000 + b"\r\n", ["552"] * 2),
-        ([VICTIM, "second@acme.test"], b"Received: x\r\n" * 60 + b"From: <x@elsewhere.test>\r\n\r\nx\r\n", ["554"] * 2),
+        ([VICTIM, "second@acme.test"], b"Received: x\r\n" * 101 + b"From: <x@elsewhere.test>\r\n\r\nx\r\n", ["554"] * 2),
     ],
     ids=["one", "three", "twice the same", "one unknown", "one closed", "bare newline", "nul", "too big", "loop"],
 )
@@ -176,7 +176,7 @@ def test_strangers_may_not_hand_mail_in(tmp_path_factory: pytest.TempPathFactory
     closed = Server(tmp_path_factory.mktemp("closed"), {"lmtp_networks": ["10.9.8.7/32"]})
     closed.people("victim")
     with closed, Raw(closed.ports["lmtp"]) as raw:
-        assert raw.reply().startswith(("554 5.7.1 ", "421 4.7.0 ", "521 "))
+        assert raw.reply().startswith("421 4.7.1 ")
         assert raw.rest() == b""
         with closed.smtp("victim@acme.test") as client:
             assert client.noop()[0] == 250

@@ -15,6 +15,7 @@ from policy.cos import (
     WhenLocked,
     resolve,
 )
+from policy.rates import Rate
 
 
 def test_the_defaults_are_those_of_the_rules() -> None:
@@ -49,6 +50,11 @@ def test_the_defaults_are_those_of_the_rules() -> None:
             password_min_age=0,
             password_enforce_history=0,
             password_block_common_enabled=False,
+            undo_window=0,
+            send_rate=Rate(),
+            send_recipient_rate=Rate(),
+            delegated_send_rate=Rate(),
+            delegated_send_recipient_rate=Rate(),
         )
     )
 
@@ -76,6 +82,12 @@ READ = [
     ("zimbraQuotaWarnMessage", "Soon full: ${QUOTA_MB}", "Soon full: ${QUOTA_MB}"),
     ("allowFromAddresses", "a@far.test, b@far.test", ("a@far.test", "b@far.test")),
     ("ZIMBRAALLOWANYFROMADDRESS", "TRUE", True),
+    ("undoWindow", "30s", 30),
+    ("undoWindow", "7d", 604800),
+    ("sendRate", "200/1h", Rate(200, 3600)),
+    ("sendRecipientRate", "0", Rate()),
+    ("delegatedSendRate", "5/m", Rate(5, 60)),
+    ("delegatedSendRecipientRate", "10 / 90", Rate(10, 90)),
 ]
 
 
@@ -98,6 +110,8 @@ def test_values_are_read_under_all_their_names(name: str, text: str, value: obje
         ("quota", "1x"),
         ("delegatedSent", "me"),
         ("quota", "9" * 19),
+        ("undoWindow", "8d"),
+        ("sendRate", "many"),
     ],
 )
 def test_what_cannot_be_is_refused(name: str, text: str) -> None:

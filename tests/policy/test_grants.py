@@ -378,3 +378,31 @@ def test_no_clock_alone_changes_a_send_right_before_valid_until(grants: list[Sen
     for moment in range(NOON - 3, NOON + 5):
         if first.valid_until is None or moment < first.valid_until:
             assert judge_send_right(STANDING, BOSS, right, grants, moment).allowed == first.allowed
+
+
+def window(kind: str, number: int, seconds: int | None, *, deny: bool = False, expires: int | None = None) -> SendGrant:
+    return SendGrant(BOSS, to(kind, number), SendRight.SEND_AS, deny, expires=expires, undo_window=seconds)
+
+
+@pytest.mark.parametrize(
+    ("grants", "waits"),
+    [
+        ([], None),
+        ([window("account", DELEGATE, None)], None),
+        ([window("account", DELEGATE, 0)], 0),
+        ([window("account", DELEGATE, 30)], 30),
+        # the level that decides, and no other
+        ([window("account", DELEGATE, 5), window("group", TEAM, 30)], 5),
+        ([window("account", DELEGATE, None), window("group", TEAM, 30)], None),
+        # of those that decide together the longest, whoever it is granted to
+        ([window("group", TEAM, 5), window("group", STAFF, 30), window("group", BOARD, 0)], 30),
+        ([window("group", TEAM, None), window("group", STAFF, 0)], 0),
+        ([window("group", TEAM, 5), window("group", OTHERS, 30)], 5),
+        ([window("group", TEAM, 5), window("group", STAFF, 30, expires=NOON)], 5),
+        # denied: nothing is sent
+        ([window("group", TEAM, 5), window("group", STAFF, 30, deny=True)], None),
+    ],
+)
+def test_the_recall_window_is_that_of_the_grants_that_decide(grants: list[SendGrant], waits: int | None) -> None:
+    for order in permutations(grants):
+        assert judge_send_right(STANDING, BOSS, SendRight.SEND_AS, order, NOON).undo_window == waits

@@ -11,6 +11,7 @@ from policy.cos import ServiceValues, UnauthorisedFrom
 from policy.decision import Decision, Step
 from policy.grants import Standing
 from policy.identity import AccountId, Address, CosId, DomainId
+from policy.rates import Rate, RateLimit
 from policy.reasons import Defer, Reason, Refuse
 from policy.scope import Scope, Sending
 from policy.submission import (
@@ -30,6 +31,8 @@ from policy.submission import (
     judge_reverse_path,
     may_answer,
     narrowed,
+    rate_limits,
+    waits,
 )
 
 
@@ -822,3 +825,97 @@ def test_an_app_password_for_one_principal_sends_as_that_one() -> None:
     assert isinstance(sent((OWNER, U), None, known), Refuse)
     with_own = Originators((OWNER,), None, (ResentBlock((), None),))
     assert isinstance(judge_originators(with_own, U, known), Refuse)
+
+
+# The kill switches, recall windows and limits
+
+
+def frozen(known: SenderFacts, *, principals: bool = False, actor: bool = False) -> SenderFacts:
+    return replace(known, frozen=actor, principals={at: replace(one, frozen=principals) for at, one in known.principals.items()})
+
+
+@pytest.mark.parametrize("rights", ["sendAs", "sendOnBehalfOf", "both"])
+@pytest.mark.parametrize(
+    ("principals", "actor", "reason", "who"),
+    [
+        (True, False, Reason.PRINCIPAL_FROZEN, OWNER),
+        (False, True, Reason.ACTOR_FROZEN, U),
+        (True, True, Reason.PRINCIPAL_FROZEN, OWNER),
+    ],
+)
+def test_what_is_frozen_is_refused_for_good_and_named(rights: str, principals: bool, actor: bool, reason: Reason, who: Address) -> None:
+    locked = Refuse(Reason.PRINCIPAL_STATUS, "locked")
+    for known in (facts(rights), facts(rights, locked), facts(rights, **REWRITE)):
+        stopped = frozen(known, principals=principals, actor=actor)
+        for from_ in (OWNER, (U, OWNER)):
+            verdict = sent(from_, None, stopped)
+            assert isinstance(verdict, Refuse)
+            assert (verdict.reason, verdict.principal) == (reason, OWNER_ID)
+            assert str(who) in verdict.detail
+        assert isinstance(sent(U, None, stopped), SenderVerdict), "its own mail goes on"
+
+
+def test_who_holds_no_right_learns_nothing_of_a_freeze() -> None:
+    assert sent(OWNER, None, frozen(facts(), principals=True, actor=True)) == unpermitted(OWNER)
+
+
+def test_a_frozen_answer_to_an_invitation_is_refused_after_the_right() -> None:
+    accept = Decision(None, (Step("x", decided=True),))
+    invitation = Invitation("REPLY", OWNER, U)
+    stopped = frozen(facts(), principals=True)
+    for from_ in ((OWNER,), (U,), ()):
+        verdict = judge_invitation(invitation, from_, OWNER_ID, accept, stopped)
+        assert isinstance(verdict, Refuse)
+        assert verdict.reason is Reason.PRINCIPAL_FROZEN
+    missing = judge_invitation(invitation, (OWNER,), OWNER_ID, NO_ACCEPT, stopped)
+    assert isinstance(missing, Refuse)
+    assert missing.reason is Reason.INVITATION_NOT_PERMITTED
+
+
+def test_a_session_that_is_withheld_sends_nothing_at_all() -> None:
+    withheld = Refuse(Reason.PRINCIPAL_FROZEN, "stopped")
+    known = replace(facts("both", **REWRITE), withheld=withheld)
+    assert judge_reverse_path(U, known) is withheld
+    assert judge_reverse_path(None, known) is withheld
+    assert sent(U, None, known) is withheld
+
+
+CAREFUL, HASTY = ServiceValues(undo_window=30), ServiceValues()
+SAYS = replace(YES, undo_window=5)
+AT_ONCE = replace(YES, undo_window=0)
+
+
+@pytest.mark.parametrize(
+    ("spoken_for", "actor", "seconds"),
+    [
+        ([], CAREFUL, 0),
+        ([(OWNER_ID, YES)], HASTY, 30),
+        ([(OWNER_ID, SAYS)], HASTY, 5),
+        ([(OWNER_ID, AT_ONCE)], CAREFUL, 0),
+        ([(SECOND_ID, YES)], CAREFUL, 0),
+        ([(SECOND_ID, SAYS), (OWNER_ID, YES)], HASTY, 30),
+        ([(OWNER_ID, AT_ONCE), (SECOND_ID, SAYS)], HASTY, 5),
+        ([(LIST_ID, YES)], CAREFUL, 30),
+        ([(LIST_ID, YES)], HASTY, 0),
+        ([(LIST_ID, SAYS)], CAREFUL, 5),
+    ],
+)
+def test_how_long_it_waits(spoken_for: list[tuple[int, Decision]], actor: ServiceValues, seconds: int) -> None:
+    values = {OWNER_ID: CAREFUL, SECOND_ID: HASTY, LIST_ID: None, STRANGER_ID: None}
+    known = facts()
+    principals = {at: replace(one, values=values[one.id]) for at, one in known.principals.items()}
+    assert waits(spoken_for, replace(known, principals=principals, values=actor)) == seconds
+
+
+def test_what_a_message_counts_for() -> None:
+    hour, day = Rate(5, 3600), Rate(9, 86400)
+    known = facts(send_rate=day, delegated_send_rate=hour)
+    owner = ServiceValues(delegated_send_rate=day, send_rate=hour)
+    principals = {at: replace(one, values=owner if one.id == OWNER_ID else None) for at, one in known.principals.items()}
+    known = replace(known, principals=principals)
+    assert rate_limits(7, known.values, [OWNER_ID, LIST_ID], known) == (
+        RateLimit(7, 0, day),
+        RateLimit(7, OWNER_ID, day),
+        RateLimit(7, LIST_ID, hour),
+    )
+    assert rate_limits(7, ServiceValues(), [], known) == ()

@@ -135,6 +135,26 @@ def test_what_waited_before_there_were_destinations_has_one(tmp_path: Path) -> N
     connection.close()
 
 
+def test_members_elsewhere_from_before_they_had_numbers_have_one(tmp_path: Path) -> None:
+    connection = opened(tmp_path)
+    before = next(number for number, step in enumerate(steps()) if step.name == "lists")
+    migrate(connection, steps()[:before], lambda: 0)
+    connection.execute(
+        "INSERT INTO domain (id, name, status, delimiter, note, max_accounts, created) VALUES (1, 'a.test', 'active', '+', '', 0, 0)"
+    )
+    connection.execute("INSERT INTO object (id, kind, domain) VALUES (5, 'list', 1)")
+    connection.execute("INSERT INTO list (id, display_name, note, attributes, created) VALUES (5, '', '', '{}', 0)")
+    connection.executemany("INSERT INTO list_external (list, local, domain) VALUES (5, ?, 'far.test')", [("b",), ("a",)])
+    migrate(connection, steps(), lambda: 0)
+    assert connection.execute("SELECT id, list, local, domain FROM list_external ORDER BY id").fetchall() == [
+        (1, 5, "a", "far.test"),
+        (2, 5, "b", "far.test"),
+    ]
+    connection.execute("DELETE FROM object WHERE id = 5")
+    assert connection.execute("SELECT count(*) FROM list_external").fetchone() == (0,)
+    connection.close()
+
+
 @pytest.mark.parametrize("names", [["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["0002_a.sql"], ["1_a.sql"]])
 def test_numbers_with_gaps_or_twice_are_refused(tmp_path: Path, names: list[str]) -> None:
     (tmp_path / "sqlite").mkdir()

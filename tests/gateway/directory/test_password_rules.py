@@ -81,3 +81,19 @@ async def test_the_person_changes_it(strict: Office) -> None:
     assert await code("correct horse 7", "correct horse 7") is Code.PASSWORD_RECENTLY_USED
     await change(anna, "correct horse 7", "second horse 8")
     assert await code("correct horse 7", "third horse 9") is Code.AUTH_FAILED
+
+
+async def test_who_may_not_set_it_learns_nothing_of_it(strict: Office) -> None:
+    """Rules and history tell what a password is not, and was: that is for who may set it."""
+    await strict.done(
+        "idd acme.test", "ca hanna@acme.test '' isDelegatedAdminAccount TRUE", "ca boss@acme.test 'boss horse 77' isAdminAccount TRUE"
+    )
+    await strict.done("ma boss@acme.test passwordEnforceHistory 3", "grr domain acme.test usr hanna@acme.test help-desk")
+    acting = await strict.directory.acting("hanna@acme.test")
+    for word in ("boss horse 77", "short", "another horse 8"):
+        with pytest.raises(Fault) as fault:
+            await acting.password_rules.set("boss@acme.test", word)
+        assert fault.value.code is Code.PERM_DENIED
+    with pytest.raises(Fault) as fault:
+        await acting.password_rules.set("anna@acme.test", "correct horse 7")
+    assert fault.value.code is Code.PASSWORD_RECENTLY_USED

@@ -2,10 +2,12 @@
 
 import json
 
+from gateway.postponed import Postponed
+from policy.identity import Actor
 from policy.login import Failure
 from store.login import RecordFailure
 from store.model import NewMessage, QueueKind
-from store.queue import AcceptMessage, OntoQueue
+from store.queue import AcceptMessage, Delegation, OntoQueue
 from tests.gateway.administration import SECOND, Office
 
 PEOPLE = ("cd acme.test", "ca owner@acme.test ''", "ca delegate@acme.test ''")
@@ -131,3 +133,91 @@ async def test_the_record_is_whole_and_says_what_was_changed(office: Office) -> 
     assert (await office.command(f"audit list --decision {row['decision']}")).out.count("\n") == 1
     assert (await office.command("audit list --limit no")).status == 2
     assert (await office.command("audit")).status == 2
+
+
+async def test_principals_and_actors_are_frozen_listed_and_let_go(office: Office) -> None:
+    await office.done(*PEOPLE, "cdl team@acme.test", "aaa owner@acme.test boss@acme.test")
+    assert (await office.command("principal list")).out == "nobody is frozen\n"
+    told = await office.command("principal freeze boss@acme.test --note 'lost laptop'")
+    assert (told.status, told.out) == (0, "boss@acme.test is frozen as principal; 0 waiting are held\n")
+    await office.command("principal freeze team@acme.test")
+    await office.command("actor freeze delegate@acme.test")
+    assert [line.split(" since ")[0] for line in (await office.command("principal list")).out.splitlines()] == [
+        "owner@acme.test",
+        "team@acme.test",
+    ]
+    (first, _) = json.loads((await office.command("principal list", as_json=True)).out)
+    assert first == {"name": "owner@acme.test", "since": "2027-01-15T08:00:00Z", "note": "lost laptop"}
+    assert (await office.command("actor list")).out.startswith("delegate@acme.test since ")
+    assert (
+        await office.command("principal unfreeze owner@acme.test")
+    ).out == "owner@acme.test is not frozen as principal any more; 0 waiting go on\n"
+    assert (await office.command("principal unfreeze owner@acme.test")).err == (
+        "ERROR: service.INVALID_REQUEST (invalid request: owner@acme.test is not frozen as principal)\n"
+    )
+    assert "no such account: ghost@acme.test" in (await office.command("actor freeze ghost@acme.test")).err
+    assert "is a list" in (await office.command("actor freeze team@acme.test")).err
+    rows = json.loads((await office.command("audit list --owner owner@acme.test", as_json=True)).out)
+    assert [(row["event"], row["detail"]) for row in rows][:2] == [("principal unfrozen", ""), ("principal frozen", "lost laptop")]
+    for line in (
+        "principal",
+        "principal freeze",
+        "principal melt owner@acme.test",
+        "principal unfreeze owner@acme.test --note x",
+        "actor list x",
+    ):
+        assert (await office.command(line)).status == 2, line
+
+
+async def test_what_is_frozen_or_waits_is_shown_as_such_and_recalled(office: Office) -> None:
+    await office.done(*PEOPLE)
+    ids = [(await office.directory.accounts.get(f"{name}@acme.test")).row for name in ("delegate", "owner")]
+    octets = b"From: owner@acme.test\r\nSubject: x\r\n\r\nx\r\n"
+    message = NewMessage(octets, b"", b"", b"", 1, "", "", "", "x", "", None)
+    at = office.clock.at + 3600 * SECOND
+    asked = Postponed(at, Actor(ids[0].id, ids[0].address), None, (ids[1].address,), smtputf8=False, protocol="ESMTPA", source="")
+    waiting = OntoQueue(
+        QueueKind.RELAY,
+        "owner@acme.test",
+        message,
+        "",
+        at * 2,
+        parameters=asked.spelled(),
+        due=at,
+        delegation=Delegation(ids[0].id, (ids[1].id,)),
+    )
+    await office.store.do(AcceptMessage("Q1", queued=(waiting,), waits=True))
+    await office.store.do(AcceptMessage("Q2", queued=(OntoQueue(QueueKind.RELAY, "b@x.test", message, "", at),)))
+    listed = (await office.command("queue")).out
+    assert "waits until 2027-01-15" in listed
+    assert "recall: procura queue recall Q1" in (await office.command("queue show Q1")).out
+    await office.command("principal freeze owner@acme.test")
+    await office.command("actor freeze delegate@acme.test")
+    listed = (await office.command("queue")).out
+    assert listed.count("held: frozen") == 1
+    assert "frozen: actor delegate@acme.test" in listed
+    assert "frozen: principal owner@acme.test" in listed
+    data = {one["message"]: one for one in json.loads((await office.command("queue", as_json=True)).out)}
+    assert (data["Q1"]["heldBy"], data["Q1"]["recallable"], data["Q2"]["heldBy"], data["Q2"]["recallable"]) == ("freeze", True, None, False)
+    assert data["Q1"]["frozen"] == ["actor delegate@acme.test", "principal owner@acme.test"]
+    told = await office.command("queue recall Q1 Q2")
+    assert (told.status, told.err) == (
+        1,
+        "ERROR: service.INVALID_REQUEST (invalid request: on its way already, so that it cannot be recalled: Q2)\n",
+    )
+    told = await office.command("queue recall Q1")
+    assert (told.status, told.out) == (0, "1 recalled\n")
+    assert "not in the queue: Q1" in (await office.command("queue recall Q1")).err
+    assert (await office.command("queue recall")).status == 2
+
+
+async def test_a_recall_window_is_granted_with_the_right(office: Office) -> None:
+    await office.done(*PEOPLE, "grr account owner@acme.test usr delegate@acme.test sendAs --undo-window 2m --note Anna")
+    assert "sendAs (waits 120 s; Anna)" in (await office.prov("gg -t account owner@acme.test")).out
+    (row,) = json.loads((await office.prov("gg -t account owner@acme.test", as_json=True)).out)
+    assert row["undoWindow"] == 120
+    for line in ("sendAs --undo-window soon", "sendAs --undo-window 8d", "loginAs --undo-window 5s", "-sendAs --undo-window 5s"):
+        assert (await office.prov(f"grr account owner@acme.test usr delegate@acme.test {line}")).status in (1, 2), line
+    await office.done("grr account owner@acme.test usr delegate@acme.test sendAs")
+    (row,) = json.loads((await office.prov("gg -t account owner@acme.test", as_json=True)).out)
+    assert row["undoWindow"] is None

@@ -85,7 +85,10 @@ async def test_nothing_is_left_hashing_when_a_batch_ends_early(office: Office) -
 
 
 async def test_each_account_has_a_verifier_of_its_own_password(office: Office) -> None:
-    await office.ask(batch(), ["cd acme.test", "ca a@acme.test samesame", "ca b@acme.test samesame", "ca c@acme.test otherother", "sp c@acme.test newnew"])
+    await office.ask(
+        batch(),
+        ["cd acme.test", "ca a@acme.test samesame", "ca b@acme.test samesame", "ca c@acme.test otherother", "sp c@acme.test newnew"],
+    )
     found = {one.row.address.local: one.row.verifier async for one in office.directory.accounts.all()}
     assert len(set(found.values())) == 3
     assert await office.passwords.verify(found["a"], b"samesame")

@@ -20,6 +20,8 @@ DIALOGUES = {
         ! account.DOMAIN_EXISTS (domain already exists: acme.test)
         $ cd nodot
         ! service.INVALID_REQUEST (invalid request: must be a valid domain name: nodot (it has no dot))
+        $ initDomainForDelegation acme.test
+        $ idd acme.test
         $ createAliasDomain acme.example acme.test
         …
         $ cad other.test nowhere.test
@@ -35,6 +37,7 @@ DIALOGUES = {
         accounts: 0
         aliasDomain: acme.example
         created: …
+        delegationInitialised: …
         delimiter: +
         id: …
         maxAccounts: 0
@@ -142,11 +145,14 @@ DIALOGUES = {
         allowResend: FALSE
         cos: default
         created: …
+        delegatedSendRate: 0
+        delegatedSendRecipientRate: 0
         delegatedSent: owner
         delegatedTrash: actor
         delegationWhenLocked: none
         displayName: Anna Owner
         id: …
+        isDelegatedAdminAccount: FALSE
         isGlobalAdministrator: FALSE
         lockoutDuration: 3600
         lockoutEnabled: TRUE
@@ -168,8 +174,11 @@ DIALOGUES = {
         quota: 1g
         quotaWarnInterval: 86400
         quotaWarnPercent: 90
+        sendRate: 0
+        sendRecipientRate: 0
         status: active
         unauthorisedFrom: refuse
+        undoWindow: 0
         used: 0
 
         $ setAccountCos anna@acme.test staff
@@ -280,7 +289,10 @@ DIALOGUES = {
         displayName: Team
         id: …
         mail: team@acme.test
+        moderation: none
         owner: anna@acme.test
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -325,9 +337,11 @@ DIALOGUES = {
         created: …
         id: …
         mail: squad@acme.test
+        moderation: none
         owner: anna@acme.test
         owner: bob@acme.test
         subscriptionPolicy: approval
+        unsubscriptionPolicy: reject
 
         members
         anna@acme.test
@@ -336,6 +350,9 @@ DIALOGUES = {
         created: …
         id: …
         mail: all@acme.test
+        moderation: none
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
 
         members
         squad@acme.test

@@ -135,6 +135,7 @@ class FakePlace:
         self.secured: list[bool] = []
         self.releases: list[int | None] = []
         self.requests: list[tuple[str, ...]] = []
+        self.spoken: list[tuple[str, str]] = []
 
 
 class FakeSubmission(FakePlace):
@@ -159,8 +160,11 @@ class FakeSubmission(FakePlace):
 
 
 class FakeDelivery(FakePlace):
-    async def begin(self, door: Door, reverse_path: Address | None, peer_ip: str, *, dsn: Sequence[str] = ()) -> FakeInbound:
+    async def begin(
+        self, door: Door, reverse_path: Address | None, peer_ip: str, *, helo: str = "", protocol: str = "", dsn: Sequence[str] = ()
+    ) -> FakeInbound:
         self.requests.append(tuple(dsn))
+        self.spoken.append((helo, protocol))
         self.began.append((door, reverse_path, peer_ip))
         return FakeInbound(self, reverse_path)
 

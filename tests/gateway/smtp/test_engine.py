@@ -190,7 +190,8 @@ async def test_a_long_token_is_read_and_a_longer_one_is_not(serve: Serve) -> Non
         await client.ask("EHLO there")
         assert (await client.ask(plain("a" * 4_000, "b" * 4_000)))[:3] == "535"
         assert (await client.ask("AUTH PLAIN", base64.b64encode(b"\0" + b"a" * 4_000 + b"\0" + b"b" * 4_000)))[:3] == "535"
-        assert (await client.ask("AUTH PLAIN", b"A" * 13_000)) == "500 5.5.2 the line is too long"
+        assert (await client.ask("AUTH PLAIN", b"A" * 13_000)) == "500 5.5.6 the line is too long"
+        assert (await client.ask(b"AUTH PLAIN " + b"A" * 13_000)) == "500 5.5.6 the line is too long"
         assert await client.ask("NOOP") == "250 2.0.0 ok"
 
 

@@ -20,6 +20,14 @@ from gateway.smtp.grammar import BadSyntax, Mail, Rcpt, bdat, hello, mail, rcpt
         ("FROM:<a@b.test>  size=12  body=7bit SMTPUTF8", Mail("a@b.test", 12, True, ["size=12", "body=7bit", "SMTPUTF8"])),
         ("FROM:<ä@b.test> SMTPUTF8", Mail("ä@b.test", 0, True, ["SMTPUTF8"])),
         ("FROM:<a@b.test> body=BinaryMime", Mail("a@b.test", 0, False, ["body=BinaryMime"], binary=True)),
+        ("FROM:<@a.test:b@c.test>", Mail("b@c.test", 0, False, [])),
+        ("FROM:<@a.test,@b.test,@c.test:b@c.test> SIZE=1", Mail("b@c.test", 1, False, ["SIZE=1"])),
+        ('FROM:<@a.test:"b:c@d"@e.test>', Mail('"b:c@d"@e.test', 0, False, [])),
+        ("FROM:<@bücher.test:b@c.test>", Mail("b@c.test", 0, False, [])),
+        # What is no route stays, and is no address.
+        ("FROM:<@a.test,:b@c.test>", Mail("@a.test,:b@c.test", 0, False, [])),
+        ("FROM:<@a.test@b.test:b@c.test>", Mail("@a.test@b.test:b@c.test", 0, False, [])),
+        ("FROM:<@a.test:>", Mail("@a.test:", 0, False, [])),
         ("FROM:<a@b.test> AUTH=<>", Mail("a@b.test", 0, False, ["AUTH=<>"])),
         ("FROM:<a@b.test> AUTH=a+2Bb@c.test", Mail("a@b.test", 0, False, ["AUTH=a+2Bb@c.test"])),
     ],
@@ -39,6 +47,7 @@ def test_mail(argument: str, expected: Mail) -> None:
         "FROM:a@b>",
         "FROM:<a@b>x",
         "FROM:<a b@c>",
+        "FROM:<@a.test b@c.test>",
         "FROM:<a@b> <c@d>",
         'FROM:<"a@b>',
         "TO:<a@b>",
@@ -95,7 +104,16 @@ def test_any_text_is_a_value_or_bad_syntax(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['FROM:<"' + "\\a" * 6_000, "FROM:<" + '"a' * 6_000, "FROM:<a@b> " + "A" * 12_000 + "=", "FROM:" + " " * 12_000]
+    "text",
+    [
+        'FROM:<"' + "\\a" * 6_000,
+        "FROM:<" + '"a' * 6_000,
+        "FROM:<a@b> " + "A" * 12_000 + "=",
+        "FROM:" + " " * 12_000,
+        "FROM:<@" + "a" * 12_000,
+        "FROM:<" + "@a," * 6_000,
+        "FROM:<" + "@a:" * 6_000,
+    ],
 )
 def test_time_is_linear(text: str) -> None:
     began = time.process_time()

@@ -88,3 +88,40 @@ async def test_after_a_failed_login_nobody_is_known(serve: Serve) -> None:
         handler = connection.event_handler  # type: ignore[attr-defined]
         assert isinstance(handler, SubmissionHooks)
         assert handler._actor is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "hello", "mail", "expected"),
+    [
+        ("mx", "HELO old.test", "MAIL FROM:<x@y.test>", ("old.test", "SMTP")),
+        ("mx", "EHLO [192.0.2.1]", "MAIL FROM:<x@y.test>", ("[192.0.2.1]", "ESMTP")),
+        ("mx", "EHLO a.test", "MAIL FROM:<x@y.test> SMTPUTF8", ("a.test", "UTF8SMTP")),
+        ("lmtp", "LHLO a.test", "MAIL FROM:<x@y.test>", ("a.test", "LMTP")),
+        ("lmtp", "LHLO a.test", "MAIL FROM:<x@y.test> SMTPUTF8", ("a.test", "UTF8LMTP")),
+    ],
+)
+async def test_delivery_is_told_how_the_peer_spoke(kind: str, hello: str, mail: str, expected: tuple[str, str], serve: Serve) -> None:
+    async with serve(kind) as place:
+        client = await place.connect()
+        assert (await client.ask(hello, mail)).startswith("250")
+        assert place.delivery.spoken == [expected]
+
+
+@pytest.mark.parametrize(("kind", "hello", "expected"), [("mx", "EHLO a.test", "ESMTPS"), ("lmtp", "LHLO a.test", "LMTPS")])
+async def test_delivery_is_told_that_it_came_by_tls(kind: str, hello: str, expected: str, serve: Serve) -> None:
+    async with serve(kind) as place:
+        client = await place.connect()
+        await client.ask(hello, "STARTTLS")
+        await client.start_tls()
+        assert (await client.ask(hello, "MAIL FROM:<x@y.test>")).startswith("250")
+        assert place.delivery.spoken == [("a.test", expected)]
+
+
+@pytest.mark.parametrize("hostname", ["mx.acme.test", "MX.Acme.test", "under_score"])
+async def test_a_postmaster_without_a_domain_is_this_servers(hostname: str, serve: Serve) -> None:
+    delivery = FakeDelivery()
+    async with serve("mx", handler=lambda: InboundHooks(delivery, hostname=hostname)) as place:
+        client = await place.connect()
+        await client.ask("EHLO x", "MAIL FROM:<>", "RCPT TO:<PostMaster>", "DATA", ".")
+        ((_, recipients, _),) = delivery.kept
+        assert recipients == (Address("postmaster", hostname.lower()),)

@@ -62,7 +62,7 @@ def test_only_neighbours_hand_mail_in() -> None:
     neighbours = Neighbours(NETWORKS, limits)
     refused = neighbours.enter("192.0.2.1")
     assert refused is not None
-    assert refused.startswith("554 5.7.1 ")
+    assert refused.startswith("421 4.7.1 ")
     assert limits.count == 0
     assert neighbours.enter("127.0.0.1") is None
     assert neighbours.enter("") is None

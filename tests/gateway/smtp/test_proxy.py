@@ -193,7 +193,7 @@ async def test_the_client_is_who_is_counted(serve: Serve) -> None:
 
 async def test_lmtp_behind_a_proxy_is_for_those_who_may_hand_mail_in(serve: Serve) -> None:
     async with serve("lmtp", admission=Neighbours(ELSEWHERE, ConnectionLimits(10, 10)), proxies=HERE) as place:
-        for source, code in ((b"192.0.2.1", "220"), (b"198.51.100.1", "554")):
+        for source, code in ((b"192.0.2.1", "220"), (b"198.51.100.1", "421")):
             client = await place.connect(greeted=False)
             client.send(b"PROXY TCP4 %b 127.0.0.1 1 25\r\n" % source)
             assert (await client.reply())[:3] == code

@@ -1,11 +1,13 @@
 """Codes and words: complete, one line of printable ASCII each, and telling strangers nothing that the rules keep from them."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gateway.smtp
 from gateway.smtp.replies import LINE_OCTETS, WORDS, farewell, one_line, printable, reply, spell
 from policy.reasons import Defer, Reason, Refuse
 
@@ -110,6 +112,41 @@ def test_whatever_the_detail_the_reply_is_one_reply(detail: str, reason: Reason,
 
 def test_other_letters_stay_readable() -> None:
     assert printable("bücher") == "b\\x{fc}cher"
+
+
+REGISTERED = {0: 0, 1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}
+"""IANA's registry (RFC 5248): subject → its largest detail; there are no gaps."""
+# Basic codes that come with an enhanced one which the registry ties to them.
+TIED = {
+    "5.5.6": {"500"},
+    "5.6.7": {"550", "553"},
+    "5.7.8": {"535"},
+    "5.7.11": {"538"},
+    "5.7.13": {"525"},
+    "4.5.3": {"452"},
+    "5.1.3": {"501", "553"},
+    "5.3.4": {"552"},
+}
+
+
+def said_codes() -> set[tuple[str, str]]:
+    """Every basic and enhanced code that stands in what SMTP is spoken with."""
+    spelled = {(words.final, words.later) for words in WORDS.values()}
+    texts = [path.read_text() for path in (Path(gateway.smtp.__file__)).parent.glob("*.py")]
+    found = {tuple(one.split(" ", 1)) for pair in spelled for one in pair}
+    for text in texts:
+        found |= set(re.findall(r"\b([2345][0-9]{2}) ([245]\.[0-9]{1,3}\.[0-9]{1,3})\b", text))
+    return {(basic, enhanced) for basic, enhanced in found}
+
+
+def test_every_code_is_in_the_registry() -> None:
+    codes = said_codes()
+    assert len(codes) > 40
+    for basic, enhanced in codes:
+        kind, subject, detail = (int(one) for one in enhanced.split("."))
+        assert basic[0] == str(kind)
+        assert detail <= REGISTERED[subject], enhanced
+        assert basic in TIED.get(enhanced, {basic}), (basic, enhanced)
 
 
 @given(st.text(), st.sampled_from(Reason), st.sampled_from([Refuse, Defer]))

@@ -96,6 +96,15 @@ async def test_the_domains_status_lies_over_the_accounts(directory: Directory) -
     assert (bruno.own_status, bruno.status) == (AccountStatus.ACTIVE, AccountStatus.ACTIVE)
 
 
+async def test_who_administers_everything(directory: Directory) -> None:
+    assert await directory.ask(accounts.global_administrators) == []
+    for account in (directory.bruno, directory.anna):
+        await directory.store.do(SetGlobalAdministrator(account, True))
+    assert await directory.ask(accounts.global_administrators) == sorted([directory.anna, directory.bruno])
+    await directory.store.do(SetGlobalAdministrator(directory.bruno, False))
+    assert await directory.ask(accounts.global_administrators) == [directory.anna]
+
+
 async def test_a_new_password_or_active_forgets_failures_and_lockout(directory: Directory) -> None:
     for deed in (SetVerifier(directory.anna, "new"), SetAccountStatus(directory.anna, AccountStatus.ACTIVE)):
         for attempt in range(10):

@@ -1,0 +1,182 @@
+"""When a list's owners have decided about a post, or nobody has in time: what becomes of it? (delegation.md section 9)"""
+
+import asyncio
+import logging
+import secrets
+
+from gateway.delivery import Delivery, queue_id
+from gateway.held_posts import HeldPost, read_held_post
+from gateway.message.canonical import read_address
+from gateway.origin import Findings
+from gateway.reports import Failed, list_refused
+from gateway.routing import Poster, Routing
+from policy.delivery import Door
+from policy.identity import Address
+from policy.reasons import Defer, Verdict
+from store import accounts, list_requests, lists
+from store.audit import AuditEntry
+from store.errors import Conflict, NotFound, Stale
+from store.list_requests import CloseRequest
+from store.model import ListRequest, ListRow, QueueRow, Stage
+from store.port import Snapshot, Store
+from store.queue import AcceptMessage, Reschedule, Settle
+
+log = logging.getLogger(__name__)
+
+TRIES = 5
+"""Judgements of one post, if what they rest on changes meanwhile; then it is tried later."""
+
+
+class Moderation:
+    """Sends on what an owner has let through, by the same judgement as when it came, in the one transaction that ends its waiting."""
+
+    def __init__(self, store: Store, delivery: Delivery) -> None:
+        self._store = store
+        self._delivery = delivery
+
+    async def release(self, row: QueueRow, lease: str, octets: bytes) -> str | None:
+        """None: the row is done with, or waits for its owners again. Otherwise why it has to be tried again, with the status code.
+        Raises StoreError."""
+        post = read_held_post(row.parameters)
+        findings: Findings | None = None
+        known = False
+        for attempt in range(TRIES):
+            await asyncio.sleep(0.05 * attempt)
+            try:
+                return await self._try(post, row, lease, octets, findings, known=known)
+            except (Stale, NotFound):
+                continue
+            except Conflict:  # refused or dropped meanwhile
+                return None
+            except _Unknown:
+                # Outside of any snapshot, for the DNS takes its time; then it is judged anew.
+                findings = await self._delivery.findings(Door.LMTP if post.known_as is not None else Door.MX, octets)
+                known = True
+        return "4.3.0 changed meanwhile"
+
+    async def _try(self, post: HeldPost, row: QueueRow, lease: str, octets: bytes, findings: Findings | None, *, known: bool) -> str | None:
+        async with self._store.snapshot() as snapshot:
+            asked = await snapshot.ask(list_requests.by_queue, row.id)
+            group = await snapshot.ask(lists.by_id, post.list)
+            witness = await snapshot.witness(post.list)
+            if asked is None or group is None:
+                _log(row, "the list is gone")
+                await self._store.do(Settle(row.id, lease))
+                return None
+            if asked.stage is Stage.APPROVED:
+                return await self._send(snapshot, post, group, asked, row, lease, octets, findings, known=known)
+            if snapshot.now < asked.expires:  # `procura queue retry` decides nothing
+                await self._store.do(Reschedule(row.id, lease, asked.expires, row.last_reply), witness)
+                return None
+            letters = self._delivery.robot.too_late(snapshot, group, post, asked.subject)
+            await self._end(snapshot, post, group, asked, row, lease, await self._delivery.letters(snapshot, letters), "nobody decided")
+            return None
+
+    async def _send(
+        self,
+        snapshot: Snapshot,
+        post: HeldPost,
+        group: ListRow,
+        asked: ListRequest,
+        row: QueueRow,
+        lease: str,
+        octets: bytes,
+        findings: Findings | None,
+        *,
+        known: bool,
+    ) -> str | None:
+        delivery = self._delivery
+        routing = await self._routing(snapshot, post, row)
+        plan = await delivery.plan(routing, (group.address,), octets, None, row.sender, findings=findings)
+        if not known and await delivery.is_sealed(snapshot, plan):
+            raise _Unknown
+        (verdict,) = plan.outcomes
+        if isinstance(verdict, Defer) and row.expires > snapshot.now:
+            return f"4.7.1 {verdict.detail or verdict.reason}"
+        if verdict is not None:
+            await self._refuse(snapshot, post, group, asked, row, lease, octets, verdict)
+            return None
+        plan.steps.append(CloseRequest(asked.key))
+        extra = await delivery.bounces(snapshot, plan, octets)
+        if post.tell is not None:
+            extra += [await delivery.notice(snapshot, post.tell, *list_refused(one)) for one in plan.refused_lists]
+        witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
+        key = queue_id()
+        accepted = await delivery.accept(plan, witness, key, (), (), extra, (row.id, lease))
+        await delivery.report_outcomes(plan, accepted, (group.address,), None, octets)
+        _log(row, f"let through as {key}: {len(plan.copies)} delivered, {len(plan.queued)} queued")
+        return None
+
+    async def _routing(self, snapshot: Snapshot, post: HeldPost, row: QueueRow) -> Routing:
+        standing = None if post.account is None else await snapshot.ask(lists.standing, post.account)
+        envelope = _address(row.reverse_path)
+        routing = self._delivery.routing(snapshot, Door.QUEUE, Poster(standing, False, post.known_as, envelope))
+        routing.approved = post.list
+        routing.scopes |= {post.list} | ({post.account} if post.account is not None else set())
+        if post.entered != post.list:
+            routing.has_it = (post.entered, post.left_out)
+        return routing
+
+    async def _refuse(
+        self,
+        snapshot: Snapshot,
+        post: HeldPost,
+        group: ListRow,
+        asked: ListRequest,
+        row: QueueRow,
+        lease: str,
+        octets: bytes,
+        verdict: Verdict,
+    ) -> None:
+        """Let through by an owner, and not permitted any more."""
+        why = verdict.detail or str(verdict.reason)
+        about = [Failed(group.address, "5.7.1", why)]
+        report = await self._delivery.report(snapshot, post.tell, about, octets)
+        await self._end(snapshot, post, group, asked, row, lease, [report], why)
+
+    async def _end(
+        self,
+        snapshot: Snapshot,
+        post: HeldPost,
+        group: ListRow,
+        asked: ListRequest,
+        row: QueueRow,
+        lease: str,
+        letters: list[AcceptMessage],
+        why: str,
+    ) -> None:
+        """The post is thrown away."""
+        actor = None if post.account is None else await snapshot.ask(accounts.by_id, post.account)
+        entry = AuditEntry(
+            decision=f"d-{secrets.token_hex(4)}",
+            event="post",
+            allowed=False,
+            actor=post.account,
+            actor_address=str(asked.address if actor is None else actor.address),
+            principal=group.id,
+            principal_address=str(group.address),
+            because=why,
+            protocol="queue",
+            queue_id=row.accepted,
+        )
+        accept = AcceptMessage(
+            "",
+            tuple(copy for one in letters for copy in one.copies),
+            tuple(queued for one in letters for queued in one.queued),
+            audit=(entry,),
+            steps=(CloseRequest(asked.key),),
+        )
+        await self._store.do(Settle(row.id, lease, accept), await snapshot.witness(group.id))
+        _log(row, f"thrown away: {why}")
+
+
+class _Unknown(Exception):
+    """It has to be known first what can be found out about the message: a list sends it on with a seal."""
+
+
+def _address(text: str) -> Address | None:
+    return read_address(text) if text else None
+
+
+def _log(row: QueueRow, outcome: str) -> None:
+    log.info("list", extra={"fields": {"account": row.recipient, "queue_id": row.accepted, "outcome": outcome}})

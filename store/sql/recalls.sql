@@ -1,0 +1,17 @@
+-- within
+SELECT waiting_copy.key & 4294967295, waiting_copy.queue, EXISTS (SELECT 1 FROM queue WHERE queue.id = waiting_copy.queue)
+FROM waiting_copy JOIN message ON message.key = waiting_copy.key
+WHERE waiting_copy.key BETWEEN :low AND :high ORDER BY waiting_copy.key
+
+-- copies
+SELECT waiting_copy.key FROM waiting_copy JOIN message ON message.key = waiting_copy.key
+WHERE waiting_copy.queue = :queue ORDER BY waiting_copy.key
+
+-- blob
+SELECT blob FROM queue WHERE id = :id
+
+-- delete_copies
+DELETE FROM waiting_copy WHERE queue = :queue
+
+-- mark
+UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq WHERE key BETWEEN :low AND :high
