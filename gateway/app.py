@@ -158,6 +158,7 @@ class App:
             names,
             self.recalls,
             app_password_key=self.passwords.app_password_key,
+            totp_key=self.passwords.totp_key,
             verify=self.passwords.verify,
         )
         self.explain = Explain(store, self.folders)

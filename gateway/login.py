@@ -33,7 +33,7 @@ from policy.passwords import is_over_age
 from policy.reasons import Defer, Reason, Refuse
 from policy.scope import judge_credential
 from policy.status import login_after_password
-from store import accounts, addresses, app_passwords, lists, passwords
+from store import accounts, addresses, app_passwords, lists, passwords, totp
 from store import login as login_store
 from store.audit import AuditEntry, RecordAudit
 from store.errors import Busy, NotFound
@@ -139,8 +139,8 @@ class Login:
 
     async def authenticate(self, claim: Claim, peer: Peer) -> Actor:
         """Raises Refused: BAD_CREDENTIALS (wrong password, unknown account, lockout: the same words, the same time),
-        CREDENTIAL_NOT_PERMITTED (an app password beyond its limits), ACCOUNT_STATUS, ACCOUNT_MAINTENANCE, PASSWORD_EXPIRED,
-        TOO_MANY_FAILURES, AUTHORIZATION_REFUSED, BUSY. A token that is not taken: TokenRefused."""
+        CREDENTIAL_NOT_PERMITTED (an app password beyond its limits), APP_PASSWORD_NEEDED, ACCOUNT_STATUS, ACCOUNT_MAINTENANCE,
+        PASSWORD_EXPIRED, TOO_MANY_FAILURES, AUTHORIZATION_REFUSED, BUSY. A token that is not taken: TokenRefused."""
         await self._let_in(peer)
         source = network_of(peer.address)
         began = asyncio.get_running_loop().time()
@@ -176,7 +176,7 @@ class Login:
         self._note(row.id, source)
         if isinstance(claim, Credentials) and looked.app_password is None and self._passwords.wants_scram_keys(found.keys):
             self._make_scram_keys(row, claim.password)
-        actor = _actor(row, looked.until, looked.app_password)
+        actor = _actor(row, looked.until, looked.app_password, by_token=bearer is not None)
         if claim.authzid:
             try:
                 actor = await self._acting_as(actor, row, claim.authzid, peer)
@@ -265,7 +265,11 @@ class Login:
     async def _credential_over(snapshot: Snapshot, actor: Actor, person: AccountRow) -> str:
         """Why what the session rests on is good for nothing any more; empty: it is good. An app password outlives the account's own."""
         if actor.scope is None:
-            return "the password was changed" if _proof(person) != actor.proof else ""
+            by_token = actor.proof.startswith(_BY_TOKEN)
+            if _proof(person) != actor.proof.removeprefix(_BY_TOKEN):
+                return "the password was changed"
+            needs_more = not by_token and await snapshot.ask(totp.is_required, person.id)
+            return "this account has a second factor now: mail clients need an app password" if needs_more else ""
         if actor.scope.is_over(snapshot.now):
             return "the app password has expired"
         return "" if await snapshot.ask(app_passwords.is_there, person.id, actor.scope.id) else "the app password was revoked"
@@ -345,6 +349,7 @@ class Login:
             fresh = await snapshot.ask(accounts.by_id, row.id)
             history = await snapshot.ask(login_store.history, row.id)
             over_age = fresh is not None and await _is_over_age(snapshot, fresh, looked)
+            needs_more = looked.own_password and await snapshot.ask(totp.is_required, row.id)
             there = kept is None or await snapshot.ask(app_passwords.is_there, row.id, kept.scope.id)
             now = snapshot.now
         if fresh is None:
@@ -359,6 +364,9 @@ class Login:
                     verdict = Refuse(Reason.BAD_CREDENTIALS)
             except NotFound:
                 verdict = Refuse(Reason.BAD_CREDENTIALS)
+        if isinstance(verdict, Admit) and needs_more:
+            # Told only to who knows the password; a mail client has no way to ask for a code.
+            return fresh, Refuse(Reason.APP_PASSWORD_NEEDED)
         if isinstance(verdict, Admit) and kept is not None:
             beyond = judge_credential(kept.scope, peer.protocol, peer.address, now)
             return fresh, verdict if beyond is None else beyond
@@ -502,6 +510,8 @@ class LockoutBegan:
     protocol: str
 
 
+_BY_TOKEN: Final = "token "  # noqa: S105 — a word, no password
+"""Before the proof of a session that rests on a token: its issuer has seen to a second factor."""
 _NOBODY = AccountId(0)
 """Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
 
@@ -533,10 +543,10 @@ def _is_bad(verdict: Admit | Refuse | Defer) -> bool:
     return isinstance(verdict, Refuse) and verdict.reason is Reason.BAD_CREDENTIALS
 
 
-def _actor(row: AccountRow, until: int | None, app_password: AppPasswordRow | None = None) -> Actor:
+def _actor(row: AccountRow, until: int | None, app_password: AppPasswordRow | None = None, *, by_token: bool = False) -> Actor:
     if app_password is not None:
         return Actor(row.id, row.address, row.display_name, until=until, scope=app_password.scope)
-    return Actor(row.id, row.address, row.display_name, proof=_proof(row), until=until)
+    return Actor(row.id, row.address, row.display_name, proof=(_BY_TOKEN if by_token else "") + _proof(row), until=until)
 
 
 def _one_spelling(name: str) -> str:

@@ -108,6 +108,11 @@ class Passwords:
         """Of the verifiers of app passwords (gateway.apppasswords)."""
         return self.subkey("app passwords")
 
+    @property
+    def totp_key(self) -> bytes:
+        """Under which the secrets of second factors are sealed (gateway.totp)."""
+        return self.subkey("second factors")
+
     def subkey(self, purpose: str) -> bytes:
         """A key of its own for one purpose, the same after a restart: made of the installation's secret, and telling nothing of it."""
         return hashlib.blake2b(purpose.encode(), key=self._digest_key[:64], digest_size=32).digest()

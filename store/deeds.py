@@ -34,6 +34,7 @@ from store import (
     recalls,
     roles,
     subscriptions,
+    totp,
 )
 from store.audit import AuditEntry
 from store.port import Deed, Tx
@@ -114,6 +115,7 @@ FUNCTIONS = _merge(
     rates.DEEDS,
     recalls.DEEDS,
     subscriptions.DEEDS,
+    totp.DEEDS,
 )
 
 

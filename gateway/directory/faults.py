@@ -27,6 +27,9 @@ class Code(StrEnum):
     PASSWORD_RECENTLY_USED = "account.PASSWORD_RECENTLY_USED"  # noqa: S105 — likewise
     PASSWORD_CHANGE_TOO_SOON = "account.PASSWORD_CHANGE_TOO_SOON"  # noqa: S105 — likewise
     AUTH_FAILED = "account.AUTH_FAILED"
+    TWO_FACTOR_AUTH_FAILED = "account.TWO_FACTOR_AUTH_FAILED"
+    NO_SUCH_SECOND_FACTOR = "account.NO_SUCH_SECOND_FACTOR"
+    SECOND_FACTOR_EXISTS = "account.SECOND_FACTOR_EXISTS"
     NO_SUCH_APP_PASSWORD = "account.NO_SUCH_APP_PASSWORD"  # noqa: S105 — a name, no password
     APP_PASSWORD_EXISTS = "account.APP_PASSWORD_EXISTS"  # noqa: S105 — likewise
     NO_SUCH_SESSION = "account.NO_SUCH_SESSION"
@@ -61,6 +64,9 @@ _TEXTS: Final[Mapping[Code, str]] = MappingProxyType(
         Code.PASSWORD_RECENTLY_USED: "password was recently used: {}",
         Code.PASSWORD_CHANGE_TOO_SOON: "password cannot be changed yet: {}",
         Code.AUTH_FAILED: "authentication failed for {}",
+        Code.TWO_FACTOR_AUTH_FAILED: "second factor refused: {}",
+        Code.NO_SUCH_SECOND_FACTOR: "no second factor: {}",
+        Code.SECOND_FACTOR_EXISTS: "there is a second factor already: {}",
         Code.NO_SUCH_APP_PASSWORD: "no such app password: {}",
         Code.APP_PASSWORD_EXISTS: "app password already exists: {}",
         Code.NO_SUCH_SESSION: "no such session: {}",

@@ -17,6 +17,7 @@ from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.password_rules import PasswordRules, Verify
 from gateway.directory.records import Records
+from gateway.directory.second_factors import SecondFactors
 from gateway.directory.send_rights import SendRights
 from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
@@ -34,8 +35,8 @@ from store.port import Store
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for; `names`:
     those in which this server writes besides its domains. Without `recalls` nothing is recalled. `authority`: whose it is, the
-    operator's unless `acting` gave another. `app_password_key`: of the verifiers of app passwords; `verify`: is this the password
-    (Passwords.verify)."""
+    operator's unless `acting` gave another. `app_password_key` and `totp_key`: of the verifiers of app passwords, and of second
+    factors; `verify`: is this the password (Passwords.verify)."""
 
     def __init__(
         self,
@@ -49,10 +50,11 @@ class Directory:
         authority: Authority | None = None,
         *,
         app_password_key: bytes = b"",
+        totp_key: bytes = b"",
         verify: Verify,
     ) -> None:
         self._parts = (store, folders, hashed, delivery, texts, names, recalls)
-        self._app_password_key = app_password_key
+        self._keys = (app_password_key, totp_key)
         self._verify = verify
         self.records = records = Records(store, authority)
         self.authority = records.authority
@@ -68,6 +70,7 @@ class Directory:
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
+        self.second_factors = SecondFactors(store, records, totp_key)
         self.app_passwords = AppPasswords(store, records, app_password_key)
         self.trail = Trail(store, records)
         self.roles = AdminRoles(store, records)
@@ -77,7 +80,7 @@ class Directory:
         async with self.store.snapshot() as snapshot:
             row = await named.account(snapshot, name)
         authority = Authority(self.store, row.id, str(row.address))
-        return Directory(*self._parts, authority, app_password_key=self._app_password_key, verify=self._verify)
+        return Directory(*self._parts, authority, app_password_key=self._keys[0], totp_key=self._keys[1], verify=self._verify)
 
     async def concerning(self, operation: Operation, *some: str) -> Matter:
         """The operation on these accounts and lists, by name. Raises Fault where there is none; the operator is not asked for them."""

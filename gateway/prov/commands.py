@@ -1,5 +1,5 @@
 """What an operator asks of a server besides `prov`: can, unlock, queue, list, principal, actor, dkim, sessions, logins, app-password,
-audit."""
+totp, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -16,6 +16,7 @@ from gateway.prov.list_commands import LIST
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.role_verbs import ROLES
 from gateway.prov.session_verbs import VERBS as SESSION_VERBS
+from gateway.prov.totp_verbs import VERB as TOTP
 from gateway.prov.verb import Desk, Run, Verb
 from policy.roles import Operation
 from store.model import Heap, QueueId, QueueRow, QueueState
@@ -321,6 +322,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         ROLES,
         *SESSION_VERBS,
         APP_PASSWORD,
+        TOTP,
         Verb(
             "audit",
             "",

@@ -132,6 +132,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
         delivery,
         recalls=recalls,
         app_password_key=passwords.app_password_key,
+        totp_key=passwords.totp_key,
         verify=passwords.verify,
     )
     desk = Desk(directory, Explain(store, folders), OpenSessions(store, directory.records, Listed(sessions), history))

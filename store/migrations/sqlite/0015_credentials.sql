@@ -52,3 +52,19 @@ CREATE TABLE password_history (
 );
 
 CREATE INDEX password_history_account ON password_history (account, id);
+
+-- The second factor of an account (RFC 6238). `sealed`: its secret, encrypted; `last_step`: of the last code that was taken, so that
+-- none is taken twice; it counts once it is confirmed.
+CREATE TABLE totp (
+    account INTEGER PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
+    sealed BLOB NOT NULL,
+    confirmed INTEGER NOT NULL,
+    last_step INTEGER NOT NULL
+);
+
+-- Codes that stand once for a second factor: keyed hashes.
+CREATE TABLE one_time_code (
+    account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    verifier BLOB NOT NULL,
+    PRIMARY KEY (account, verifier)
+) WITHOUT ROWID;
