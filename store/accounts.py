@@ -7,7 +7,7 @@ from typing import Any
 from policy.grants import Grantee, GranteeKind
 from policy.identity import AccountId, Address, CosId, DomainId, ListId
 from policy.status import AccountStatus, DomainStatus, effective
-from store import addresses, cos, deleted, folders, grants, login, people, queue
+from store import addresses, cos, deleted, folders, grants, login, passwords, people, queue
 from store.errors import Conflict, LimitReached, NotFound, Stale
 from store.model import AccountRow, ScramKeys
 from store.port import DIRECTORY, Deed, Tx
@@ -245,6 +245,7 @@ def create(tx: Tx, deed: CreateAccount) -> AccountId:
         note=deed.note,
         now=tx.now,
     )
+    passwords.mark(tx, account, deed.verifier)
     if deed.scram is not None:
         login.set_scram_keys(tx, account, deed.scram)
     people.set_personal(tx, account, deed.personal)
@@ -291,6 +292,7 @@ def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
 
 def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
     _there(tx, deed.account)
+    passwords.replacing(tx, deed.account, deed.verifier)
     tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
     login.set_scram_keys(tx, deed.account, deed.scram)
     login.forget(tx, deed.account)

@@ -13,6 +13,7 @@ from store import (
     accounts,
     addresses,
     annotations,
+    app_passwords,
     audit,
     blobs,
     breakglass,
@@ -30,6 +31,7 @@ from store import (
     list_requests,
     lists,
     login,
+    logins,
     members,
     messages,
     queue,
@@ -38,6 +40,7 @@ from store import (
     renewal,
     roles,
     subscriptions,
+    totp,
     verify,
 )
 from store.audit import AuditEntry
@@ -112,6 +115,7 @@ FUNCTIONS = _merge(
     _settling(((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS),
     ((Several, _several),),
     annotations.DEEDS,
+    app_passwords.DEEDS,
     audit.DEEDS,
     digest.DEEDS,
     dkim.DEEDS,
@@ -121,6 +125,7 @@ FUNCTIONS = _merge(
     list_requests.DEEDS,
     members.DEEDS,
     login.DEEDS,
+    logins.DEEDS,
     blobs.DEEDS,
     breakglass.DEEDS,
     changes.DEEDS,
@@ -133,6 +138,7 @@ FUNCTIONS = _merge(
     recalls.DEEDS,
     renewal.DEEDS,
     subscriptions.DEEDS,
+    totp.DEEDS,
     verify.DEEDS,
 )
 

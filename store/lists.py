@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from policy.grants import GranteeKind, Standing
-from policy.identity import AccountId, Address, CosId, DomainId, ListId
+from policy.identity import AccountId, Actor, Address, CosId, DomainId, ListId
 from policy.lists import Joining, list_rules
-from store import accounts, addresses, grants
+from store import accounts, addresses, app_passwords, grants
 from store.errors import Conflict, NotFound, Stale
 from store.members import NESTING as NESTING
 from store.members import AddMembers as AddMembers
@@ -111,13 +111,19 @@ def members(tx: Tx, list_id: ListId) -> Sequence[Member]:
     return [*own, *(Member(None, Address(local, domain)) for local, domain in tx.all("lists.externals", list=list_id))]
 
 
-def standing(tx: Tx, account: AccountId) -> Standing | None:
-    """Everything by which a grant can match this account; None when there is no such account."""
+def standing(tx: Tx, account: AccountId, actor: Actor | None = None) -> Standing | None:
+    """Everything by which a grant can match this account; None when there is no such account.
+
+    `actor`: who acts as the account; None too when the app password is revoked by which it does.
+    """
+    scope = None if actor is None else actor.scope
+    if actor is not None and scope is not None and scope.id and not app_passwords.is_there(tx, actor.person, scope.id):
+        return None
     found = tx.one("lists.standing", account=account)
     if found is None:
         return None
     domain, cos = found
-    return Standing(account, DomainId(domain), CosId(cos), MappingProxyType(_paths_up(tx, account)))
+    return Standing(account, DomainId(domain), CosId(cos), MappingProxyType(_paths_up(tx, account)), scope)
 
 
 def memberships(tx: Tx, holder: int) -> Sequence[Membership]:

@@ -257,13 +257,16 @@ class Accounts:
         ):
             raise Fault(Code.NO_SUCH_ACCOUNT, name)
 
-    async def set_password(self, name: str, password: Verifiers) -> None:
-        """`password` as `verifiers` makes it. Clears failures and lockout; open sessions end."""
+    async def set_password(self, name: str, password: Verifiers, *, must_change: bool = False) -> None:
+        """`password` as `verifiers` makes it, of one that PasswordRules let pass. Clears failures and lockout; open sessions end."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
-        deed = accounts.SetVerifier(row.id, password.argon2, scram=password.scram)
+        deed = accounts.SetVerifier(row.id, password.argon2, must_change, password.scram)
         matter = Matter(Operation.SET_PASSWORD, accounts=(row.id,))
-        await self._records.do(deed, "password changed", str(row.address), matter=matter, principal=row.id, words=_gone(name))
+        detail = "to be changed at the next login" if must_change else ""
+        await self._records.do(
+            deed, "password changed", str(row.address), matter=matter, principal=row.id, detail=detail, words=_gone(name)
+        )
 
     async def unlock(self, name: str) -> int | None:
         """Ends a lockout and forgets the failures; returns until when it would have lasted, None: there was none."""

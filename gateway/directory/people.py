@@ -8,13 +8,13 @@ from gateway.directory import names
 from gateway.directory.accounts import AccountChanges, Accounts, AccountView
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
+from gateway.directory.password_rules import Hashed, PasswordRules
 from gateway.directory.records import Records
 from policy.filters import BadFilter, Filter
 from policy.identity import AccountId, Address
 from policy.people import numbered
 from policy.roles import Operation
 from store import addresses, people
-from store.model import Verifiers
 from store.port import Snapshot, Store
 
 PROPOSED: Final = 5
@@ -40,10 +40,11 @@ def wanted_filter(text: str) -> Filter:
 class People:
     """Every method raises Fault, and nothing else that is expected."""
 
-    def __init__(self, store: Store, records: Records, accounts: Accounts) -> None:
+    def __init__(self, store: Store, records: Records, accounts: Accounts, rules: PasswordRules) -> None:
         self._store = store
         self._records = records
         self._accounts = accounts
+        self._rules = rules
 
     async def propose(self, domain: str, person: PersonName, most: int = PROPOSED) -> list[Address]:
         """Addresses that nobody has, the best one first. Not for an alias domain."""
@@ -58,8 +59,11 @@ class People:
                     break
             return found
 
-    async def create(self, domain: str, password: Verifiers, changes: AccountChanges) -> tuple[AccountId, Address]:
-        """An account under the first proposal that is free, from the givenName, initials and sn among the changes."""
+    async def create(
+        self, domain: str, password: str, changes: AccountChanges, *, force: bool = False, hashed: Hashed | None = None
+    ) -> tuple[AccountId, Address]:
+        """An account under the first proposal that is free, from the givenName, initials and sn among the changes; `password`, `force`
+        and `hashed` as PasswordRules has them."""
         known = changes.personal
         person = PersonName(known.get("givenName", ""), known.get("initials", ""), known.get("sn", ""))
         async with self._store.snapshot() as snapshot:
@@ -71,7 +75,8 @@ class People:
             display_name = " ".join(part for part in (person.given_name.strip(), person.surname.strip()) if part)
         for address in free:
             try:
-                made = await self._accounts.create(str(address), password, replace(changes, display_name=display_name))
+                named = replace(changes, display_name=display_name)
+                made = await self._rules.create(str(address), password, named, force=force, hashed=hashed)
             except Fault as fault:
                 # Somebody else was given this one a moment ago.
                 if fault.code is not Code.ACCOUNT_EXISTS:

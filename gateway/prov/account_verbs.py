@@ -18,11 +18,12 @@ TRIES: Final = 30
 
 async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
     name, password, *rest = arguments
+    force, rest = rest[:1] == ["--force"], rest[1:] if rest[:1] == ["--force"] else rest
     changes = attributes.account_changes(pairs(rest))
     if name.startswith("@"):
-        made, address = await desk.directory.people.create(name[1:], await desk.verifiers(password), changes)
+        made, address = await desk.directory.people.create(name[1:], password, changes, force=force, hashed=desk.verifiers)
         return Answer(f"{made} {shown(address)}\n", {"id": made, "name": shown(address)})
-    account = await desk.directory.accounts.create(name, await desk.verifiers(password), changes)
+    account = await desk.directory.password_rules.create(name, password, changes, force=force, hashed=desk.verifiers)
     return Answer(f"{account}\n", {"id": account, "name": name})
 
 
@@ -130,7 +131,11 @@ async def _remove_alias(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _set_password(desk: Desk, arguments: Sequence[str]) -> Answer:
-    await desk.directory.accounts.set_password(arguments[0], await desk.verifiers(arguments[1]))
+    name, password, *flags = arguments
+    if set(flags) - {"--force", "--must-change"}:
+        raise Usage("--force or --must-change")
+    force, must_change = "--force" in flags, "--must-change" in flags
+    await desk.directory.password_rules.set(name, password, force=force, must_change=must_change, hashed=desk.verifiers)
     return Answer()
 
 
@@ -168,9 +173,9 @@ VERBS = (
     Verb(
         "createAccount",
         "ca",
-        "NAME PASSWORD [attr value ...]",
+        "NAME PASSWORD [--force] [attr value ...]",
         f"an account; @DOMAIN for NAME: the first that is free of those made of givenName, initials and sn, printed behind the id; "
-        f"PASSWORD '': nobody logs in; {_SEEN}",
+        f"PASSWORD '': nobody logs in; --force: whatever the password rules say; {_SEEN}",
         2,
         None,
         _create,
@@ -199,7 +204,16 @@ VERBS = (
     Verb("deleteAccount", "da", "[--if-exists] NAME", "with its mail and every grant to it and on it", 1, 2, _delete),
     Verb("addAccountAlias", "aaa", "NAME ALIAS", "one more address", 2, 2, _add_alias),
     Verb("removeAccountAlias", "raa", "NAME ALIAS", "one address less", 2, 2, _remove_alias),
-    Verb("setPassword", "sp", "NAME PASSWORD", f"open sessions end, failures are forgotten; {_SEEN}", 2, 2, _set_password, password=1),
+    Verb(
+        "setPassword",
+        "sp",
+        "NAME PASSWORD [--force] [--must-change]",
+        f"open sessions end, failures are forgotten; --must-change: another has to be set before anything else; {_SEEN}",
+        2,
+        4,
+        _set_password,
+        password=1,
+    ),
     Verb("setAccountCos", "sac", "NAME COS", "COS '': by its domain, else default", 2, 2, _set_cos),
     Verb("getAccountMembership", "gam", "[-i] NAME", "the lists it is in, directly or through others", 1, 2, _membership),
     Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota (0: unlimited) and octets used of every account", 0, 1, _quota_usage),

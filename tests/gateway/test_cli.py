@@ -163,7 +163,7 @@ def test_two_command_lines_at_once_wait_for_each_other(procura: Command) -> None
     ]
     for number, process in enumerate(both):
         assert process.stdin is not None
-        process.stdin.write("".join(f"ca u{number}x{n}@acme.test x\n" for n in range(20)))
+        process.stdin.write("".join(f"ca u{number}x{n}@acme.test sixsix\n" for n in range(20)))
         process.stdin.close()
     assert [process.wait(SECONDS) for process in both] == [0, 0]
     assert len(procura.done("prov", "gaa").splitlines()) == 40

@@ -125,6 +125,16 @@ lockoutMaxFailures                      a a n n - -
 lockoutFailureLifetime                  a a n n - -
 lockoutDuration                         a a n n - -
 lockoutSpareKnownSources                a a n n - -
+passwordMinLength                       a a n n - -
+passwordMinUpperCaseChars               a a n n - -
+passwordMinLowerCaseChars               a a n n - -
+passwordMinNumericChars                 a a n n - -
+passwordMinPunctuationChars             a a n n - -
+passwordMinDigitsOrPuncs                a a n n - -
+passwordMaxAge                          a a n n - -
+passwordMinAge                          a a n n - -
+passwordEnforceHistory                  a a n n - -
+passwordBlockCommonEnabled              a a n n - -
 delegationWhenLocked                    a a n n - -
 unauthorisedFrom                        a a n n - -
 allowResend                             a a n n - -

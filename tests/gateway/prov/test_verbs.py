@@ -123,9 +123,9 @@ DIALOGUES = {
         …
         $ createAccount anna@acme.test secret displayName "Anna Owner" quota 1g
         …
-        $ ca ANNA@acme.test x
+        $ ca ANNA@acme.test sixsix
         ! account.ACCOUNT_EXISTS (email address already exists: anna@acme.test)
-        $ ca bob@nowhere.test x
+        $ ca bob@nowhere.test sixsix
         ! account.NO_SUCH_DOMAIN (no such domain: nowhere.test)
         $ ca "no address" x
         ! service.INVALID_REQUEST (invalid request: must be a valid email address: no address (an address needs an @))
@@ -162,6 +162,16 @@ DIALOGUES = {
         lockoutSpareKnownSources: TRUE
         mail: anna@acme.test
         mustChangePassword: FALSE
+        passwordBlockCommonEnabled: FALSE
+        passwordEnforceHistory: 0
+        passwordMaxAge: 0
+        passwordMinAge: 0
+        passwordMinDigitsOrPuncs: 0
+        passwordMinLength: 6
+        passwordMinLowerCaseChars: 0
+        passwordMinNumericChars: 0
+        passwordMinPunctuationChars: 0
+        passwordMinUpperCaseChars: 0
         quota: 1g
         quotaWarnInterval: 86400
         quotaWarnPercent: 90
@@ -242,7 +252,7 @@ DIALOGUES = {
         $ da ann@acme.test
         ! account.NO_SUCH_ACCOUNT (no such account: ann@acme.test)
         $ md acme.test maxAccounts 1
-        $ ca carl@acme.test x
+        $ ca carl@acme.test sixsix
         ! account.TOO_MANY_ACCOUNTS (domain has too many accounts: acme.test)
         $ md acme.test status locked
         $ ma bob@acme.test status active
@@ -855,8 +865,8 @@ async def test_json_of_every_verb_that_tells_something(office: Office) -> None:
         return json.loads(found.out)
 
     await told("cd acme.test")
-    assert await told("ca owner@acme.test x") == {"id": 1, "name": "owner@acme.test"}
-    await told("ca delegate@acme.test x")
+    assert await told("ca owner@acme.test sixsix") == {"id": 1, "name": "owner@acme.test"}
+    await told("ca delegate@acme.test sixsix")
     await told("cdl team@acme.test")
     assert await told("adlm team@acme.test delegate@acme.test") is None
     assert await told("gad") == ["acme.test"]
