@@ -12,7 +12,7 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
-from policy.lists import Joining, Moderation, list_rules
+from policy.lists import POSTING_RESTRICTED, Joining, Moderation, list_rules
 from policy.login import FOREVER
 from policy.rates import Rate
 from policy.status import AccountStatus, DomainStatus
@@ -51,6 +51,7 @@ _LIST: Final[Mapping[str, tuple[str, ...]]] = {
     "subscriptionPolicy": ("zimbraDistributionListSubscriptionPolicy",),
     "unsubscriptionPolicy": ("zimbraDistributionListUnsubscriptionPolicy",),
     "moderation": (),
+    POSTING_RESTRICTED: (),
 }
 _LIST_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("zimbraId",),
@@ -63,6 +64,7 @@ _LIST_CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "subscriptionPolicy": tuple(Joining),
     "unsubscriptionPolicy": tuple(Joining),
     "moderation": tuple(Moderation),
+    POSTING_RESTRICTED: ("TRUE", "FALSE"),
 }
 _TEXT_LIMIT: Final = 4096
 
@@ -376,6 +378,7 @@ def mailing_list(view: ListView) -> list[Shown]:
         Shown("mail", (names.shown(row.address),), names.shown(row.address)),
         Shown("note", _some(row.note), row.note),
         Shown("owner", tuple(view.owners), [*view.owners]),
+        Shown(POSTING_RESTRICTED, (_truth(rules.restricted),), rules.restricted),
         *(Shown(name, (str(value),), str(value)) for name, value in in_force.items()),
     ]
     return sorted(found, key=lambda one: one.name.lower())

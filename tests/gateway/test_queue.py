@@ -24,7 +24,7 @@ from policy.status import AccountStatus
 from store import list_bounces
 from store.accounts import CreateAccount, DeleteAccount
 from store.domains import CreateDomain
-from store.errors import Busy
+from store.errors import Busy, NotFound
 from store.freezes import Freeze, Side, Thaw
 from store.model import QueueKind, QueueState
 from store.queue import (
@@ -392,6 +392,33 @@ async def test_a_fault_of_one_message_keeps_no_other_back(house: House) -> None:
     await send(house, ["y@far.test"])
     await once(queue)
     assert roads.sent == ["y@far.test"]
+
+
+async def test_a_message_of_which_no_report_can_be_made_keeps_no_other_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its octets are gone; its destination cannot be reached, and its time is over."""
+    roads = Roads(down={"far.test"})
+    queue = by_roads(house, roads)
+    await send(house, ["first@far.test"])
+    await once(queue)
+    await send(house, ["broken@far.test"])
+    await send(house, ["late@far.test"])
+    through = Queue._octets
+
+    async def faulty(self: Queue, row: Any) -> bytes:
+        if row.recipient == "broken@far.test":
+            raise NotFound("octets")
+        return await through(self, row)
+
+    monkeypatch.setattr(Queue, "_octets", faulty)
+    house.clock.turn(house.delivery.rules.lifetime / SECOND)
+    for destination in queue._destinations.values():
+        destination.until = house.clock() + 3600 * SECOND
+    await send(house, ["new@far.test"])
+    await once(queue)
+    rows = {row.recipient: row for row in await house.queued() if row.recipient.endswith("far.test")}
+    assert rows.keys() == {"broken@far.test", "new@far.test"}
+    assert {row.state for row in rows.values()} == {QueueState.DUE}
+    assert rows["broken@far.test"].due >= house.clock() + 60 * SECOND, "not each second for ever"
 
 
 async def test_dialogues_are_counted_by_destination_and_altogether(house: House) -> None:

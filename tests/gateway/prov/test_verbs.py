@@ -277,6 +277,7 @@ DIALOGUES = {
         mail: team@acme.test
         moderation: none
         owner: anna@acme.test
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
@@ -326,6 +327,7 @@ DIALOGUES = {
         moderation: none
         owner: anna@acme.test
         owner: bob@acme.test
+        postingRestricted: FALSE
         subscriptionPolicy: approval
         unsubscriptionPolicy: reject
 
@@ -337,6 +339,7 @@ DIALOGUES = {
         id: …
         mail: all@acme.test
         moderation: none
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
