@@ -301,9 +301,11 @@ class ListRobot:
 
     async def _politely(self, snapshot: Snapshot, to: Address, reaction: Reaction, row: ListRow) -> Reaction:
         """An answer that anybody can bring about by writing another's address in From is given so often and no more."""
-        given = await snapshot.ask(list_requests.answers, to, snapshot.now - DAY)
+        found = await snapshot.ask(addresses.resolve, to)
+        person = to if found is None else found.address  # of ours, whichever alias or tag it was written with
+        given = await snapshot.ask(list_requests.answers, person, snapshot.now - DAY)
         if given < self.rules.answers:
-            return replace(reaction, steps=[CountAnswer(to), *reaction.steps])
+            return replace(reaction, steps=[CountAnswer(person), *reaction.steps])
         _ignored(row, Role.REQUEST, f"{to} has had {given} answers today")
         letters = [one for one in reaction.letters if one.to != to]
         return replace(reaction, letters=letters, steps=[one for one in reaction.steps if not _unconfirmed(one)])

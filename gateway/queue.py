@@ -368,8 +368,14 @@ class Queue:
         recipient = _address(row.recipient)
         if recipient is None:
             return False
-        async with self._store.snapshot() as snapshot:
-            route = await self._delivery.routing(snapshot, Door.QUEUE, Poster(None, empty_path=False)).find(recipient, expand=False)
+        try:
+            async with self._store.snapshot() as snapshot:
+                route = await self._delivery.routing(snapshot, Door.QUEUE, Poster(None, empty_path=False)).find(recipient, expand=False)
+        except StoreError:
+            raise
+        except Exception:  # one row must not keep those that were claimed with it: its own attempt shows what it is worth
+            log.exception("queue row without a route", extra={"fields": {"queue_id": row.accepted}})
+            return False
         return isinstance(route, Mailbox)
 
     async def _deliver(self, batch: _Batch) -> None:

@@ -17,6 +17,7 @@ from gateway import queue as service
 from gateway.arrival import arrived
 from gateway.queue import Queue, QueueRules
 from gateway.relay import Fate, NextHop, Outcome, Parameters, Relay
+from gateway.routing import Routing
 from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import Address
@@ -419,6 +420,22 @@ async def test_a_message_of_which_no_report_can_be_made_keeps_no_other_back(hous
     assert rows.keys() == {"broken@far.test", "new@far.test"}
     assert {row.state for row in rows.values()} == {QueueState.DUE}
     assert rows["broken@far.test"].due >= house.clock() + 60 * SECOND, "not each second for ever"
+
+
+async def test_a_row_that_always_raises_keeps_those_claimed_with_it_from_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    through = Routing.find
+
+    async def faulty(self: Routing, recipient: Address, *, expand: bool) -> Any:
+        if self.door is Door.QUEUE and recipient.local == "broken":
+            raise ValueError("a fault")
+        return await through(self, recipient, expand=expand)
+
+    roads = Roads()
+    queue = by_roads(house, roads)
+    await send(house, ["a@far.test", "broken@far.test", "z@far.test"])
+    monkeypatch.setattr(Routing, "find", faulty)
+    await once(queue)
+    assert {"a@far.test", "z@far.test"} <= set(roads.sent)
 
 
 async def test_dialogues_are_counted_by_destination_and_altogether(house: House) -> None:

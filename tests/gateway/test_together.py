@@ -15,9 +15,11 @@ from policy.delivery import Door
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import SendGrant, SendRight
 from policy.identity import ListId
+from policy.reasons import Defer
 from policy.status import AccountStatus
 from store import lists
 from store.accounts import CreateAccount, DeleteAccount, RenameAccount
+from store.addresses import AddAlias
 from store.freezes import Freeze, Side, Thaw
 from store.grants import SetSendGrant
 from store.list_requests import OpenRequest
@@ -170,6 +172,50 @@ async def test_requests_that_nobody_confirmed_keep_no_post_from_its_owners(house
         await house.store.do(OpenRequest(f"k{number:031}", team, RequestKind.SUBSCRIBE, Stage.CONFIRM, who, later))
     assert await posts(house, "bruno", "team")
     assert any(b"Reply-To: team-moderate" in one for one in await house.mail("owen"))
+
+
+async def test_while_too_much_waits_for_the_owners_of_a_list_inside_nobody_gets_it(house: House) -> None:
+    """The neighbour is told "later", and brings it again: whoever had got it would get it again."""
+    team = await moderated(house, "team", "carla")
+    await house.group("all", "anna", "team")
+    for number in range(1000):
+        post = OpenRequest(f"k{number:015}", team, RequestKind.POST, Stage.OWNERS, address("x@else.where"), house.clock() + 10**12)
+        await house.store.do(post)
+    (said,) = await house.bring(Door.LMTP, "who@else.where", ["all"], letter("who@else.where"))
+    assert isinstance(said, Defer)
+    assert await house.mail("anna") == []
+
+
+async def test_a_post_to_two_addresses_of_a_list_waits_once(house: House) -> None:
+    team = await moderated(house, "team", "carla")
+    await house.store.do(AddAlias(team, address("crew")))
+    await house.group("all", "anna", "team")
+    to = ["all", "team", "crew"]
+    await house.submit("bruno", "bruno@acme.test", to, letter("bruno@acme.test", "team@acme.test"))
+    assert len(await house.queued()) == 1
+    await approve(house)
+    await run(house)
+    assert (len(await house.mail("anna")), len(await house.mail("carla"))) == (1, 1)
+
+
+async def test_what_is_confirmed_twice_in_one_mail_is_confirmed(house: House) -> None:
+    team = await house.group("team", "carla", owners=["owen"])
+    await house.store.do(ModifyList(team, attributes={"subscriptionPolicy": "accept"}))
+    await house.bring(Door.LMTP, "anna@acme.test", ["team-subscribe"], letter("anna@acme.test", "team-subscribe@acme.test"))
+    found = re.search(rb"Reply-To: (\S+)", (await house.mail("anna"))[-1])
+    assert found is not None
+    to = found[1].decode()
+    said = await house.bring(Door.LMTP, "anna@acme.test", [to, to], letter("anna@acme.test", to))
+    assert all(isinstance(one, str) for one in said)
+    assert address("anna") in [one.address for one in await house.ask(lists.members, team)]
+
+
+async def test_tags_are_no_way_round_the_number_of_answers(house: House) -> None:
+    await house.group("team", "carla", owners=["owen"])
+    for number in range(30):
+        who = f"anna+{number}@acme.test"
+        await house.bring(Door.MX, "who@else.where", ["team-request"], letter(who, "team-request@acme.test", "Subject: help"))
+    assert len(await house.mail("anna")) == house.delivery.robot.rules.answers
 
 
 # --- people who cease to be
