@@ -48,7 +48,7 @@ def list_rules(attributes: Mapping[str, str]) -> ListRules:
         _read(Joining, attributes.get("subscriptionPolicy"), Joining.REJECT, Joining.REJECT),
         _read(Joining, attributes.get("unsubscriptionPolicy"), Joining.REJECT, Joining.REJECT),
         _read(Moderation, attributes.get("moderation"), Moderation.NONE, Moderation.ALL),
-        attributes.get(POSTING_RESTRICTED, "FALSE") != "FALSE",
+        (attributes.get(POSTING_RESTRICTED) or "FALSE") != "FALSE",
     )
 
 

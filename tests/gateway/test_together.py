@@ -221,9 +221,10 @@ async def test_tags_are_no_way_round_the_number_of_answers(house: House) -> None
 # --- people who cease to be
 
 
-async def test_mail_held_for_an_account_that_is_deleted_goes_back(house: House) -> None:
+@pytest.mark.parametrize("size", [1000, 500_000], ids=["in the row", "in a file"])
+async def test_mail_held_for_an_account_that_is_deleted_goes_back(house: House, size: int) -> None:
     await house.status("carla", AccountStatus.MAINTENANCE)
-    await house.submit("anna", "anna@acme.test", "carla", letter("anna@acme.test", "carla@acme.test", text="x" * 5000))
+    await house.submit("anna", "anna@acme.test", "carla", letter("anna@acme.test", "carla@acme.test", text="x\r\n" * (size // 3)))
     await run(house)
     assert [row.state for row in await house.queued()] == [QueueState.HELD]
     await house.store.do(DeleteAccount(house.ids["carla"]))

@@ -351,6 +351,25 @@ DIALOGUES = {
         $ ddl squad@acme.test
         ! account.NO_SUCH_DISTRIBUTION_LIST (no such distribution list: squad@acme.test)
         $ gam anna@acme.test
+        $ cdl staff@acme.test
+        …
+        $ grantRight dl all@acme.test grp staff@acme.test sendToDistList
+        $ gdl all@acme.test postingRestricted
+        # distributionList all@acme.test memberCount=0
+        postingRestricted: FALSE
+
+        $ ddl staff@acme.test
+        $ gdl all@acme.test postingRestricted
+        # distributionList all@acme.test memberCount=0
+        postingRestricted: TRUE
+
+        $ checkRight dl all@acme.test anna@acme.test sendToDistList
+        DENIED
+        …
+        $ mdl all@acme.test postingRestricted FALSE
+        $ checkRight dl all@acme.test anna@acme.test sendToDistList
+        ALLOWED
+        …
     """,
     "rights": """
         $ cd acme.test
