@@ -64,7 +64,6 @@ _LIST_CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "subscriptionPolicy": tuple(Joining),
     "unsubscriptionPolicy": tuple(Joining),
     "moderation": tuple(Moderation),
-    POSTING_RESTRICTED: ("TRUE", "FALSE"),
 }
 _TEXT_LIMIT: Final = 4096
 
@@ -194,6 +193,9 @@ def list_changes(pairs: Sequence[tuple[str, str]], owners: Sequence[str] = ()) -
         else:
             plain[known] = text
     attributes: dict[str, str] = {name: _choice(name, plain[name], some) for name, some in _LIST_CHOICES.items() if name in plain}
+    restricted = _boolean(POSTING_RESTRICTED, plain.get(POSTING_RESTRICTED))
+    if restricted is not None:
+        attributes[POSTING_RESTRICTED] = "TRUE" if restricted else ""
     wanted = edits.texts.get("owner")
     return ListChanges(
         display_name=_text("displayName", plain.get("displayName")),

@@ -365,11 +365,15 @@ DIALOGUES = {
 
         $ checkRight dl all@acme.test anna@acme.test sendToDistList
         DENIED
-        …
+        Via:
+            missing      : no sendToDistList grant counts for the actor, its groups, class of service or domain
+
         $ mdl all@acme.test postingRestricted FALSE
         $ checkRight dl all@acme.test anna@acme.test sendToDistList
         ALLOWED
-        …
+        Via:
+            rule         : nobody was granted sendToDistList on this list: everybody may post
+
     """,
     "rights": """
         $ cd acme.test
