@@ -35,14 +35,19 @@ PATIENCE: Final = 15.0
 FEED: Final = 64
 """Lines of a batch that are read before somebody takes them."""
 
-_HEAD: Final = "Any setting may be given as an option: --data DIR, --listen.imap 127.0.0.1:0, --config FILE; procura settings lists them."
+_AS: Final = "--as"
+_HEAD: Final = (
+    "Any setting may be given as an option: --data DIR, --listen.imap 127.0.0.1:0, --config FILE; procura settings lists them. "
+    "--as ADMINISTRATOR: with the rights of that account's admin role instead of the operator's."
+)
 
 
 @dataclass(slots=True)
 class _Typed:
-    """A command line taken apart: settings, the command's own options, and the rest."""
+    """A command line taken apart: settings, who acts ("": the operator of the machine), the command's own options, and the rest."""
 
     settings: dict[str, object] = field(default_factory=dict)
+    acting: str = ""
     rest: list[str] = field(default_factory=list)
 
 
@@ -81,6 +86,8 @@ def _main(arguments: Sequence[str]) -> int:
         return _prov(typed, rest)
     if command in COMMANDS:
         return _command(typed, command, rest)
+    if typed.acting:
+        raise Usage(f"procura: --as is for prov and {', '.join(COMMANDS)}")
     parsed = _parser().parse_args(typed.rest)
     match parsed.command:
         case "serve":
@@ -112,7 +119,7 @@ def _settings_of(arguments: Sequence[str]) -> _Typed:
     while waiting:
         one = waiting.pop(0)
         name, equals, value = one.partition("=")
-        setting = _setting(name)
+        setting = _AS if name == _AS else _setting(name)
         if setting is None:
             typed.rest.append(one)
             if not one.startswith("-"):
@@ -126,7 +133,12 @@ def _settings_of(arguments: Sequence[str]) -> _Typed:
             if not waiting:
                 raise Usage(f"procura: {name} needs a value")
             value = waiting.pop(0)
-        typed.settings[setting] = value
+        if setting == _AS:
+            if not value:  # who acts must never turn out to be the operator because a variable was empty
+                raise Usage("procura: --as needs an administrator")
+            typed.acting = value
+        else:
+            typed.settings[setting] = value
     typed.rest += waiting
     return typed
 
@@ -272,7 +284,9 @@ def _prov(typed: _Typed, rest: Sequence[str]) -> int:
     if file is None and waiting[1:] in (["--help"], ["-h"]):
         print(verbs.usage(verbs.find(waiting[0])), end="")
         return 0
-    request = Request("prov", tuple(waiting), "--json" in flags, file is not None, "--keep-going" in flags, "--progress" in flags)
+    request = Request(
+        "prov", tuple(waiting), "--json" in flags, file is not None, "--keep-going" in flags, "--progress" in flags, typed.acting
+    )
     return _ask(_load(typed).settings, request, file)
 
 
@@ -281,7 +295,7 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
     if "-h" in rest or "--help" in rest:
         print(f"usage: procura {verb.name} [--json] {verb.arguments}\n    {verb.purpose}")
         return 0
-    request = Request(command, tuple(one for one in rest if one != "--json"), "--json" in rest)
+    request = Request(command, tuple(one for one in rest if one != "--json"), "--json" in rest, acting=typed.acting)
     return _ask(_load(typed).settings, request, None)
 
 

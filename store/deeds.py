@@ -30,6 +30,7 @@ from store import (
     queue,
     rates,
     recalls,
+    roles,
     subscriptions,
 )
 from store.audit import AuditEntry
@@ -105,6 +106,7 @@ FUNCTIONS = _merge(
     freezes.DEEDS,
     messages.DEEDS,
     queue.DEEDS,
+    roles.DEEDS,
     rates.DEEDS,
     recalls.DEEDS,
     subscriptions.DEEDS,

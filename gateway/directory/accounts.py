@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.directory import names, values
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from policy.identity import AccountId, Address, CosId, ListId
 from policy.login import lockout_end
+from policy.roles import AdminStanding, Operation
 from policy.status import AccountStatus, DomainStatus
-from store import accounts, addresses, cos, domains, lists, login
+from store import accounts, addresses, cos, domains, lists, login, roles
 from store.deeds import Several
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import AccountRow, Verifiers
@@ -24,7 +26,8 @@ PAGE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """An account with names for ids. `lockout_until`: microseconds, None: no lockout. `cos_values`: what its class of service sets."""
+    """An account with names for ids. `lockout_until`: microseconds, None: no lockout. `cos_values`: what its class of service sets.
+    `administration`: what it is there."""
 
     row: AccountRow
     aliases: Sequence[Address]
@@ -33,6 +36,7 @@ class AccountView:
     domain_status: DomainStatus
     lockout_until: int | None
     now: int
+    administration: AdminStanding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,26 @@ class AccountChanges:
     must_change_password: bool | None = None
     is_global_administrator: bool | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    is_delegated_administrator: bool | None = None
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The plain names of what is set."""
+        named = {
+            "displayName": self.display_name,
+            "note": self.note,
+            "status": self.status,
+            "cos": self.cos,
+            "mustChangePassword": self.must_change_password,
+            "isGlobalAdministrator": self.is_global_administrator,
+            "isDelegatedAdminAccount": self.is_delegated_administrator,
+        }
+        return frozenset(name for name, value in named.items() if value is not None) | {values.BY_FIELD[one].name for one in self.values}
+
+    @property
+    def ends_administration(self) -> bool:
+        """Would a global administrator be one no longer, or not come in any more?"""
+        return self.is_global_administrator is False or self.status not in (None, AccountStatus.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +104,9 @@ class Accounts:
     async def create(self, name: str, password: Verifiers, changes: AccountChanges) -> AccountId:
         """With its standard folders. `password` as `verifiers` makes it."""
         address = names.new_address(name)
+        matter = Matter(Operation.CREATE_ACCOUNT, made=(address,), attributes=changes.attributes)
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, matter, str(address))
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
             service_class = await _cos(snapshot, changes.cos)
             checked = await values.checked(snapshot, changes.values)
@@ -101,24 +127,37 @@ class Accounts:
             NotFound: Fault(Code.NO_SUCH_DOMAIN, names.shown_domain(address.domain)),
             LimitReached: Fault(Code.TOO_MANY_ACCOUNTS, names.shown_domain(address.domain)),
         }
-        return await self._records.do(deed, "account created", str(address), words=words)
+        if changes.is_delegated_administrator:
+            return await self._records.do(
+                roles.CreateMarked(deed), "account created", str(address), matter=matter, detail="isDelegatedAdminAccount True", words=words
+            )
+        return await self._records.do(deed, "account created", str(address), matter=matter, words=words)
 
     async def get(self, name: str) -> AccountView:
         """By address, alias or id."""
         async with self._store.snapshot() as snapshot:
-            return await _view(snapshot, await names.account(snapshot, name))
+            row = await names.account(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT, accounts=(row.id,)), str(row.address))
+            return await _view(snapshot, row)
 
     async def all(self, domain: str | None = None) -> AsyncIterator[AccountView]:
-        """Of one domain or of all, in the order in which they were made; a page per snapshot."""
+        """Of one domain or of all that may be seen, in the order in which they were made; a page per snapshot."""
         within = None
-        if domain is not None:
-            async with self._store.snapshot() as snapshot:
+        async with self._store.snapshot() as snapshot:
+            if domain is None:
+                await self._records.browse(snapshot, Operation.VIEW_ACCOUNT)
+            else:
                 within = (await names.domain(snapshot, domain)).id
+                await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT, domains=(within,)), domain)
         after: AccountId | None = None
         while True:
             async with self._store.snapshot() as snapshot:
                 rows = await snapshot.work(accounts.of_domain, within, after, PAGE)
-                page = [await _view(snapshot, row) for row in rows]
+                page = [
+                    await _view(snapshot, row)
+                    for row in rows
+                    if await self._records.sees(snapshot, Matter(Operation.VIEW_ACCOUNT, domains=(row.domain,)))
+                ]
             for one in page:
                 yield one
             if len(rows) < PAGE:
@@ -129,6 +168,13 @@ class Accounts:
         """All of it or nothing. Status `active` clears failures and ends a lockout; any new status releases mail that was held."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            matter = Matter(
+                Operation.MODIFY_ACCOUNT,
+                accounts=(row.id,),
+                attributes=changes.attributes,
+                ends=row.id if changes.ends_administration else None,
+            )
+            await self._records.allow(snapshot, matter, str(row.address))
             service_class = await _cos(snapshot, changes.cos)
             checked = await values.checked(snapshot, changes.values, row.id)
         deeds: list[Deed[Any]] = []
@@ -150,9 +196,18 @@ class Accounts:
         if changes.is_global_administrator is not None:
             deeds.append(accounts.SetGlobalAdministrator(row.id, changes.is_global_administrator))
             said.append(f"isGlobalAdministrator {changes.is_global_administrator}")
+        if changes.is_delegated_administrator is not None:
+            deeds.append(roles.MarkAdministrator(row.id, changes.is_delegated_administrator))
+            said.append(f"isDelegatedAdminAccount {changes.is_delegated_administrator}")
         if deeds:
             await self._records.do(
-                Several(tuple(deeds)), "account changed", str(row.address), principal=row.id, detail=", ".join(said), words=_gone(name)
+                Several(tuple(deeds)),
+                "account changed",
+                str(row.address),
+                matter=matter,
+                principal=row.id,
+                detail=", ".join(said),
+                words=_gone(name),
             )
 
     async def rename(self, name: str, to: str) -> None:
@@ -160,6 +215,8 @@ class Accounts:
         address = names.new_address(to)
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            matter = Matter(Operation.RENAME_ACCOUNT, accounts=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.ACCOUNT_EXISTS, besides=row.id)
         words = {
             Conflict: Fault(Code.ACCOUNT_EXISTS, to),
@@ -169,6 +226,7 @@ class Accounts:
             accounts.RenameAccount(row.id, address),
             "account renamed",
             str(row.address),
+            matter=matter,
             principal=row.id,
             detail=f"to {address}",
             words=words,
@@ -178,7 +236,8 @@ class Accounts:
         """With its mail, and with every grant to it or on it."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
-        if not await self._records.do(accounts.DeleteAccount(row.id), "account deleted", str(row.address), principal=row.id):
+        matter = Matter(Operation.DELETE_ACCOUNT, accounts=(row.id,), ends=row.id)
+        if not await self._records.do(accounts.DeleteAccount(row.id), "account deleted", str(row.address), matter=matter, principal=row.id):
             raise Fault(Code.NO_SUCH_ACCOUNT, name)
 
     async def set_password(self, name: str, password: Verifiers) -> None:
@@ -186,14 +245,16 @@ class Accounts:
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
         deed = accounts.SetVerifier(row.id, password.argon2, scram=password.scram)
-        await self._records.do(deed, "password changed", str(row.address), principal=row.id, words=_gone(name))
+        matter = Matter(Operation.SET_PASSWORD, accounts=(row.id,))
+        await self._records.do(deed, "password changed", str(row.address), matter=matter, principal=row.id, words=_gone(name))
 
     async def unlock(self, name: str) -> int | None:
         """Ends a lockout and forgets the failures; returns until when it would have lasted, None: there was none."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
             until = lockout_end(await snapshot.ask(login.history, row.id), row.values, snapshot.now)
-        await self._records.do(login.ClearFailures(row.id), "account unlocked", str(row.address), principal=row.id)
+        matter = Matter(Operation.UNLOCK, accounts=(row.id,))
+        await self._records.do(login.ClearFailures(row.id), "account unlocked", str(row.address), matter=matter, principal=row.id)
         return until
 
     async def add_alias(self, name: str, alias: str) -> None:
@@ -201,10 +262,18 @@ class Accounts:
         address = names.new_address(alias)
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            matter = Matter(Operation.ADD_ACCOUNT_ALIAS, accounts=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
         words = {Conflict: Fault(Code.ACCOUNT_EXISTS, alias)}
         await self._records.do(
-            addresses.AddAlias(row.id, address), "alias added", str(row.address), principal=row.id, detail=str(address), words=words
+            addresses.AddAlias(row.id, address),
+            "alias added",
+            str(row.address),
+            matter=matter,
+            principal=row.id,
+            detail=str(address),
+            words=words,
         )
 
     async def remove_alias(self, name: str, alias: str) -> None:
@@ -214,13 +283,20 @@ class Accounts:
             row = await names.account(snapshot, name)
         words = {NotFound: Fault(Code.NO_SUCH_ALIAS, alias), Conflict: Fault(Code.NO_SUCH_ALIAS, f"{alias} is the primary address")}
         await self._records.do(
-            addresses.RemoveAlias(row.id, address), "alias removed", str(row.address), principal=row.id, detail=str(address), words=words
+            addresses.RemoveAlias(row.id, address),
+            "alias removed",
+            str(row.address),
+            matter=Matter(Operation.REMOVE_ACCOUNT_ALIAS, accounts=(row.id,), made=(address,)),
+            principal=row.id,
+            detail=str(address),
+            words=words,
         )
 
     async def memberships(self, name: str) -> Sequence[MembershipView]:
         """The lists it is in, directly or through others."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT, accounts=(row.id,)), str(row.address))
             return await memberships(snapshot, row.id)
 
 
@@ -270,4 +346,5 @@ async def _view(snapshot: Snapshot, row: AccountRow) -> AccountView:
         DomainStatus.ACTIVE if domain is None else domain.status,
         lockout_end(history, row.values, snapshot.now),
         snapshot.now,
+        await snapshot.ask(roles.standing, row.id),
     )

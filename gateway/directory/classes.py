@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.directory import names, values
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
+from policy.roles import Operation
 from store import cos
 from store.errors import Conflict
 from store.model import CosRow
@@ -25,17 +27,19 @@ class Classes:
         async with self._store.snapshot() as snapshot:
             checked = await values.checked(snapshot, changes)
         words = {Conflict: Fault(Code.COS_EXISTS, name)}
-        await self._records.do(cos.CreateCos(name, checked, note), "cos created", name, words=words)
+        await self._records.do(cos.CreateCos(name, checked, note), "cos created", name, matter=Matter(Operation.CREATE_COS), words=words)
         return await self.get(name)
 
     async def get(self, name: str) -> CosRow:
         """By name or id."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_COS), name)
             return await names.service_class(snapshot, name)
 
     async def all(self) -> Sequence[CosRow]:
         """By name."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_COS))
             return await snapshot.work(cos.all_of_them)
 
     async def modify(self, name: str, changes: Mapping[str, str], note: str | None = None) -> None:
@@ -44,7 +48,8 @@ class Classes:
             row = await names.service_class(snapshot, name)
             checked = await values.checked(snapshot, changes)
         said = ", ".join(f"{values.BY_FIELD[field].name} {text or '(restored)'}" for field, text in checked.items())
-        await self._records.do(cos.ModifyCos(row.id, note=note, values=checked), "cos changed", row.name, detail=said)
+        matter = Matter(Operation.MODIFY_COS)
+        await self._records.do(cos.ModifyCos(row.id, note=note, values=checked), "cos changed", row.name, matter=matter, detail=said)
 
     async def rename(self, name: str, to: str) -> None:
         """`default` keeps its name."""
@@ -55,7 +60,8 @@ class Classes:
         if not to or to.isdigit():
             raise Fault(Code.INVALID_REQUEST, f"must be a name: {to!r}")
         words = {Conflict: Fault(Code.COS_EXISTS, to)}
-        await self._records.do(cos.ModifyCos(row.id, name=to), "cos renamed", row.name, detail=f"to {to}", words=words)
+        matter = Matter(Operation.MODIFY_COS)
+        await self._records.do(cos.ModifyCos(row.id, name=to), "cos renamed", row.name, matter=matter, detail=f"to {to}", words=words)
 
     async def delete(self, name: str) -> None:
         """Only one that no account and no domain names; grants to it go with it."""
@@ -64,4 +70,4 @@ class Classes:
         if row.id == cos.DEFAULT:
             raise Fault(Code.INVALID_REQUEST, "the class of service default cannot be deleted")
         words = {Conflict: Fault(Code.COS_IN_USE, name)}
-        await self._records.do(cos.DeleteCos(row.id), "cos deleted", row.name, words=words)
+        await self._records.do(cos.DeleteCos(row.id), "cos deleted", row.name, matter=Matter(Operation.DELETE_COS), words=words)

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from policy.identity import CosId
+from policy.roles import Operation
 from policy.status import DomainStatus
-from store import cos, domains
+from store import cos, domains, roles
 from store.deeds import Several
 from store.errors import Conflict
 from store.model import DomainRow
@@ -17,13 +19,15 @@ from store.port import Deed, Snapshot, Store
 
 @dataclass(frozen=True, slots=True)
 class DomainView:
-    """A domain with names for ids. `target`: the domain it is an alias of, "" for none; `cos` "": its accounts inherit `default`."""
+    """A domain with names for ids. `target`: the domain it is an alias of, "" for none; `cos` "": its accounts inherit `default`.
+    `delegation_since`: when it was initialised for delegation, microseconds; None: it was not."""
 
     row: DomainRow
     cos: str
     target: str
     aliases: Sequence[str]
     accounts: int
+    delegation_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,18 @@ class DomainChanges:
     delimiter: str | None = None
     note: str | None = None
     max_accounts: int | None = None
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The plain names of what is set."""
+        named = {
+            "status": self.status,
+            "cos": self.cos,
+            "delimiter": self.delimiter,
+            "note": self.note,
+            "maxAccounts": self.max_accounts,
+        }
+        return frozenset(name for name, value in named.items() if value is not None)
 
 
 class Domains:
@@ -57,7 +73,8 @@ class Domains:
             changes.note or "",
             changes.max_accounts or 0,
         )
-        await self._records.do(deed, "domain created", label, words={Conflict: Fault(Code.DOMAIN_EXISTS, name)})
+        words = {Conflict: Fault(Code.DOMAIN_EXISTS, name)}
+        await self._records.do(deed, "domain created", label, matter=Matter(Operation.CREATE_DOMAIN), words=words)
         return await self.get(label)
 
     async def create_alias(self, name: str, target: str, note: str = "") -> DomainView:
@@ -65,28 +82,41 @@ class Domains:
         label = names.new_domain(name)
         async with self._store.snapshot() as snapshot:
             row = await names.domain(snapshot, target)
+            matter = Matter(Operation.CREATE_ALIAS_DOMAIN, domains=(row.id,))
+            await self._records.allow(snapshot, matter, label)
         if row.alias_of is not None:
             raise Fault(Code.INVALID_REQUEST, f"{target} is an alias domain itself")
         deed = domains.CreateAliasDomain(label, row.id, note)
         await self._records.do(
-            deed, "alias domain created", label, detail=f"of {row.name}", words={Conflict: Fault(Code.DOMAIN_EXISTS, name)}
+            deed,
+            "alias domain created",
+            label,
+            matter=matter,
+            detail=f"of {row.name}",
+            words={Conflict: Fault(Code.DOMAIN_EXISTS, name)},
         )
         return await self.get(label)
 
     async def get(self, name: str) -> DomainView:
         """By name, an alias domain as itself."""
         async with self._store.snapshot() as snapshot:
-            return await _view(snapshot, await names.domain(snapshot, name))
+            row = await names.domain(snapshot, name)
+            await self._records.allow(snapshot, _viewing(row), row.name)
+            return await _view(snapshot, row)
 
     async def all(self) -> Sequence[DomainView]:
-        """By name, alias domains among them."""
+        """By name, alias domains among them; those that may be seen."""
         async with self._store.snapshot() as snapshot:
-            return [await _view(snapshot, row) for row in await snapshot.work(domains.all_of_them)]
+            await self._records.browse(snapshot, Operation.VIEW_DOMAIN)
+            rows = await snapshot.work(domains.all_of_them)
+            return [await _view(snapshot, row) for row in rows if await self._records.sees(snapshot, _viewing(row))]
 
     async def modify(self, name: str, changes: DomainChanges) -> None:
         """A changed status reaches open sessions, and releases mail that was held because of the old one."""
         async with self._store.snapshot() as snapshot:
             row = await names.domain(snapshot, name)
+            matter = Matter(Operation.MODIFY_DOMAIN, domains=(row.id,), attributes=changes.attributes)
+            await self._records.allow(snapshot, matter, row.name)
             service_class = await _cos(snapshot, changes.cos)
         if row.alias_of is not None and changes != DomainChanges(note=changes.note):
             raise Fault(Code.INVALID_REQUEST, f"{name} is an alias domain: it has a note and nothing else")
@@ -111,14 +141,31 @@ class Domains:
             )
             if value is not None
         ]
-        await self._records.do(Several(tuple(deeds)), "domain changed", row.name, detail=", ".join(said))
+        await self._records.do(Several(tuple(deeds)), "domain changed", row.name, matter=matter, detail=", ".join(said))
+
+    async def initialise_delegation(self, name: str) -> None:
+        """Roles held in the domain count from now on."""
+        async with self._store.snapshot() as snapshot:
+            row = await names.domain(snapshot, name)
+        await self._records.do(
+            roles.InitialiseDomain(row.id),
+            "domain initialised for delegation",
+            row.name,
+            matter=Matter(Operation.INITIALISE_DELEGATION, domains=(row.id,)),
+            words={Conflict: Fault(Code.INVALID_REQUEST, f"{name} is an alias domain: its administrators are those of its domain")},
+        )
 
     async def delete(self, name: str) -> None:
         """Only an empty one: no accounts, lists, aliases or alias domains."""
         async with self._store.snapshot() as snapshot:
             row = await names.domain(snapshot, name)
         words = {Conflict: Fault(Code.DOMAIN_NOT_EMPTY, name)}
-        await self._records.do(domains.DeleteDomain(row.id), "domain deleted", row.name, words=words)
+        matter = Matter(Operation.DELETE_DOMAIN, domains=(row.id,))
+        await self._records.do(domains.DeleteDomain(row.id), "domain deleted", row.name, matter=matter, words=words)
+
+
+def _viewing(row: DomainRow) -> Matter:
+    return Matter(Operation.VIEW_DOMAIN, domains=(row.id if row.alias_of is None else row.alias_of,))
 
 
 def _delimiter(text: str) -> str:
@@ -140,4 +187,5 @@ async def _view(snapshot: Snapshot, row: DomainRow) -> DomainView:
         "" if target is None else target.name,
         await snapshot.ask(domains.aliases_of, row.id),
         await snapshot.ask(domains.count_accounts, row.id),
+        await snapshot.ask(roles.initialised, row.id),
     )

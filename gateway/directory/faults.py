@@ -69,5 +69,6 @@ class Fault(Exception):
 
     def __init__(self, code: Code, about: object) -> None:
         self.code = code
+        self.about = str(about)
         self.message = _TEXTS[code].format(about)
         super().__init__(f"{code} ({self.message})")

@@ -6,10 +6,12 @@ from typing import Final
 
 from gateway.delivery import Delivery
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.message.canonical import read_address
 from policy.identity import BadAddress, ListId
+from policy.roles import Operation
 from store import list_bounces, list_requests, lists, members
 from store.errors import NotFound
 from store.list_bounces import ClearBounces
@@ -41,6 +43,10 @@ class ListRequests:
         """At one list or at all, the oldest first: what owners have to decide, what has to be confirmed, and posts on their way."""
         async with self._store.snapshot() as snapshot:
             group = None if name is None else (await names.mailing_list(snapshot, name)).id
+            if group is None:
+                await self._records.browse(snapshot, Operation.VIEW_LIST)
+            else:
+                await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, lists=(group,)), name or "")
             return sorted(await self._all(snapshot, group), key=lambda one: (one.request.created, one.request.key))
 
     async def decide(self, keys: Sequence[str], *, approve: bool, reason: str = "", tell: bool = True) -> int:
@@ -53,12 +59,15 @@ class ListRequests:
         """The members from whom mail came back."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, lists=(row.id,)), str(row.address))
             return await snapshot.work(list_bounces.of_list, row.id)
 
     async def resume(self, name: str, wanted: Sequence[str]) -> int:
         """What came back from these members is forgotten, and mail is sent to them again. Returns how many."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            matter = Matter(Operation.MODIFY_LIST, lists=(row.id,))
+            await self._records.allow(snapshot, matter, str(row.address))
             numbers = []
             for text in wanted:
                 try:
@@ -70,18 +79,22 @@ class ListRequests:
                 numbers.append((text, number))
         for text, number in numbers:
             words = {NotFound: Fault(Code.INVALID_REQUEST, f"nothing has come back from {text}")}
-            await self._records.do(ClearBounces(number), "member resumed", str(row.address), principal=row.id, detail=text, words=words)
+            await self._records.do(
+                ClearBounces(number), "member resumed", str(row.address), matter=matter, principal=row.id, detail=text, words=words
+            )
         return len(numbers)
 
     async def _decide(self, wanted: str, *, approve: bool, reason: str, tell: bool) -> None:
         async with self._store.snapshot() as snapshot:
             asked, row = await self._find(snapshot, wanted)
+            matter = _deciding(asked)
+            await self._records.allow(snapshot, matter, str(row.address))
             reaction = await self._delivery.robot.decide(snapshot, row, asked, approve=approve, reason=reason, tell=tell)
             deed = await self._delivery.react(snapshot, reaction)
         event = f"{asked.kind} {'approved' if approve else 'rejected'}"
         words = {NotFound: Fault(Code.INVALID_REQUEST, f"not there any more: {wanted}")}
         said = f"{asked.address} ({asked.key})" + (f": {reason}" if reason else "")
-        await self._records.do(deed, event, str(row.address), principal=row.id, detail=said, words=words)
+        await self._records.do(deed, event, str(row.address), matter=matter, principal=row.id, detail=said, words=words)
 
     async def _find(self, snapshot: Snapshot, wanted: str) -> tuple[ListRequest, ListRow]:
         key = wanted.lower()
@@ -101,7 +114,7 @@ class ListRequests:
 
     async def _all(self, snapshot: Snapshot, group: ListId | None) -> list[RequestView]:
         found: list[RequestView] = []
-        known: dict[ListId, str] = {}
+        known: dict[ListId, str | None] = {}
         after = ""
         while True:
             page = await snapshot.work(list_requests.waiting, group, after, PAGE)
@@ -110,11 +123,25 @@ class ListRequests:
                     continue
                 if one.list not in known:
                     row = await snapshot.ask(lists.by_id, one.list)
-                    known[one.list] = "" if row is None else names.shown(row.address)
-                found.append(RequestView(one, known[one.list]))
+                    known[one.list] = None
+                    if row is not None and await self._records.sees(snapshot, Matter(Operation.VIEW_LIST, domains=(row.domain,))):
+                        known[one.list] = names.shown(row.address)
+                name = known[one.list]
+                if name is not None:
+                    found.append(RequestView(one, name))
             if len(page) < PAGE:
                 return found
             after = page[-1].key
+
+
+def _deciding(asked: ListRequest) -> Matter:
+    match asked.kind:
+        case RequestKind.SUBSCRIBE:
+            return Matter(Operation.ADD_MEMBERS, lists=(asked.list,), members=(asked.address,))
+        case RequestKind.UNSUBSCRIBE:
+            return Matter(Operation.REMOVE_MEMBERS, lists=(asked.list,))
+        case RequestKind.POST:
+            return Matter(Operation.MODIFY_LIST, lists=(asked.list,))
 
 
 def is_post(view: RequestView) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.folders import Folders, Visit
@@ -13,6 +14,7 @@ from policy.grantees import Grantee, GranteeKind
 from policy.grants import Counting, FolderEntry, entries_that_count
 from policy.identity import AccountId, Actor
 from policy.rights import BadRights, Right, parse_letters, spell_letters
+from policy.roles import Operation
 from store import folders, grants, lists
 from store.errors import Conflict, LimitReached, NotFound, Stale
 from store.folders import ROOT
@@ -84,6 +86,7 @@ class Mailboxes:
             grants.SetFolderEntry(folder.id, FolderEntry(to, rights, not_before, expires, note)),
             "grant changed",
             str(row.address),
+            matter=Matter(Operation.GRANT_ON_ACCOUNT, accounts=(row.id,), grantees=(to,)),
             principal=row.id,
             right=spell_letters(rights),
             detail=f"{folder.path}: {kind} {grantee}".rstrip(),
@@ -102,6 +105,7 @@ class Mailboxes:
                 grants.RemoveFolderEntry(folder.id, to),
                 "grant removed",
                 str(row.address),
+                matter=Matter(Operation.REVOKE_ON_ACCOUNT, accounts=(row.id,)),
                 principal=row.id,
                 detail=f"{folder.path}: {kind} {grantee}".rstrip(),
                 words={NotFound: Fault(Code.NO_SUCH_FOLDER, path)},
@@ -139,6 +143,7 @@ class Mailboxes:
         """The account's own folders, all of them, then those of others that it may see, as it may see them."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_FOLDERS, accounts=(row.id,)), str(row.address))
             own = await snapshot.work(folders.of_owner, row.id)
         found = [FolderView("", one, one.unseen, "") for one in own]
         visit = Visit(Actor(row.id, row.address, row.display_name), "cli", "")
@@ -163,7 +168,9 @@ class Mailboxes:
             Stale: Fault(Code.TEMPORARILY_UNAVAILABLE, f"{path} is changing right now"),
         }
         deed = folders.CreateFolder(row.id, wanted, missing)
-        return await self._records.do(deed, "folder created", str(row.address), principal=row.id, detail=wanted, words=words)
+        return await self._records.do(
+            deed, "folder created", str(row.address), matter=_managing(row), principal=row.id, detail=wanted, words=words
+        )
 
     async def delete(self, owner: str, path: str) -> None:
         """With its messages; a folder with children stays as a name without messages."""
@@ -173,7 +180,13 @@ class Mailboxes:
             NotFound: Fault(Code.NO_SUCH_FOLDER, path),
         }
         await self._records.do(
-            folders.DeleteFolder(folder.id), "folder deleted", str(row.address), principal=row.id, detail=folder.path, words=words
+            folders.DeleteFolder(folder.id),
+            "folder deleted",
+            str(row.address),
+            matter=_managing(row),
+            principal=row.id,
+            detail=folder.path,
+            words=words,
         )
 
     async def rename(self, owner: str, path: str, to: str) -> None:
@@ -195,6 +208,7 @@ class Mailboxes:
             folders.RenameFolder(folder.id, wanted, missing),
             "folder renamed",
             str(row.address),
+            matter=_managing(row),
             principal=row.id,
             detail=f"{folder.path} to {wanted}",
             words=words,
@@ -215,6 +229,7 @@ class Mailboxes:
             deed,
             "folder changed",
             str(row.address),
+            matter=_managing(row),
             principal=row.id,
             detail=f"{folder.path}: {', '.join(said)}",
             words={NotFound: Fault(Code.NO_SUCH_FOLDER, path)},
@@ -226,11 +241,16 @@ class Mailboxes:
             return row, await self._folder(snapshot, row, path)
 
     async def _folder(self, snapshot: Snapshot, owner: AccountRow, path: str) -> FolderRow:
+        await self._records.allow(snapshot, Matter(Operation.VIEW_FOLDERS, accounts=(owner.id,)), str(owner.address))
         wanted = read_path(path)
         found = await snapshot.ask(folders.by_path, owner.id, wanted)
         if found is None:
             raise Fault(Code.NO_SUCH_FOLDER, path)
         return found
+
+
+def _managing(row: AccountRow) -> Matter:
+    return Matter(Operation.MANAGE_FOLDERS, accounts=(row.id,))
 
 
 def read_path(text: str) -> str:

@@ -6,10 +6,13 @@ from typing import Final
 
 from gateway.directory import names
 from gateway.directory.accounts import MembershipView, free, memberships
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.message.canonical import read_address
+from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, Address, BadAddress, ListId
+from policy.roles import Operation
 from store import addresses, lists
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import ListRow, Member
@@ -49,31 +52,42 @@ class MailingLists:
         """An empty list."""
         address = names.new_address(name)
         async with self._store.snapshot() as snapshot:
-            await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
             owners = await _owners(snapshot, changes.owners or ())
+            matter = Matter(Operation.CREATE_LIST, made=(address,), grantees=_grantees(owners))
+            await self._records.allow(snapshot, matter, str(address))
+            await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
         deed = lists.CreateList(address, changes.display_name or "", changes.note or "", owners, changes.attributes)
         words = {
             Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, name),
             NotFound: Fault(Code.NO_SUCH_DOMAIN, names.shown_domain(address.domain)),
         }
-        return await self._records.do(deed, "list created", str(address), words=words)
+        return await self._records.do(deed, "list created", str(address), matter=matter, words=words)
 
     async def get(self, name: str) -> ListView:
         """By address, alias or id."""
         async with self._store.snapshot() as snapshot:
-            return await _view(snapshot, await names.mailing_list(snapshot, name))
+            row = await names.mailing_list(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, lists=(row.id,)), str(row.address))
+            return await _view(snapshot, row)
 
     async def all(self, domain: str | None = None) -> AsyncIterator[ListView]:
-        """Of one domain or of all, in the order in which they were made; a page per snapshot."""
+        """Of one domain or of all that may be seen, in the order in which they were made; a page per snapshot."""
         within = None
-        if domain is not None:
-            async with self._store.snapshot() as snapshot:
+        async with self._store.snapshot() as snapshot:
+            if domain is None:
+                await self._records.browse(snapshot, Operation.VIEW_LIST)
+            else:
                 within = (await names.domain(snapshot, domain)).id
+                await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, domains=(within,)), domain)
         after: ListId | None = None
         while True:
             async with self._store.snapshot() as snapshot:
                 rows = await snapshot.work(lists.of_domain, within, after, PAGE)
-                page = [await _view(snapshot, row) for row in rows]
+                page = [
+                    await _view(snapshot, row)
+                    for row in rows
+                    if await self._records.sees(snapshot, Matter(Operation.VIEW_LIST, domains=(row.domain,)))
+                ]
             for one in page:
                 yield one
             if len(rows) < PAGE:
@@ -90,18 +104,23 @@ class MailingLists:
         said += ["displayName"] if changes.display_name is not None else []
         said += ["note"] if changes.note is not None else []
         said += [f"owners {', '.join(changes.owners) or '(none)'}"] if changes.owners is not None else []
-        await self._do(deed, "list changed", row, ", ".join(said), name)
+        matter = Matter(Operation.MODIFY_LIST, lists=(row.id,), grantees=_grantees(owners or ()))
+        words = {NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)}
+        await self._records.do(deed, "list changed", str(row.address), matter=matter, principal=row.id, detail=", ".join(said), words=words)
 
     async def rename(self, name: str, to: str) -> None:
         """The old address is gone; members and grants stay."""
         address = names.new_address(to)
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            matter = Matter(Operation.RENAME_LIST, lists=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS, besides=row.id)
         await self._records.do(
             lists.RenameList(row.id, address),
             "list renamed",
             str(row.address),
+            matter=matter,
             principal=row.id,
             detail=f"to {address}",
             words={Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, to)},
@@ -111,7 +130,8 @@ class MailingLists:
         """With every grant to it or on it."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
-        if not await self._records.do(lists.DeleteList(row.id), "list deleted", str(row.address), principal=row.id):
+        matter = Matter(Operation.DELETE_LIST, lists=(row.id,))
+        if not await self._records.do(lists.DeleteList(row.id), "list deleted", str(row.address), matter=matter, principal=row.id):
             raise Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)
 
     async def add_members(self, name: str, members: Sequence[str]) -> None:
@@ -119,6 +139,8 @@ class MailingLists:
         wanted = [_member(text) for text in members]
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            matter = Matter(Operation.ADD_MEMBERS, lists=(row.id,), members=tuple(wanted))
+            await self._records.allow(snapshot, matter, str(row.address))
             for text, address in zip(members, wanted, strict=True):
                 found = await snapshot.ask(addresses.resolve, address)
                 if found is not None and found.id == row.id and not found.tag_cut:
@@ -129,7 +151,7 @@ class MailingLists:
             LimitReached: Fault(Code.INVALID_REQUEST, f"lists may be nested {lists.NESTING} deep"),
         }
         said = ", ".join(map(str, wanted))
-        await self._records.do(deed, "members added", str(row.address), principal=row.id, detail=said, words=words)
+        await self._records.do(deed, "members added", str(row.address), matter=matter, principal=row.id, detail=said, words=words)
 
     async def remove_members(self, name: str, members: Sequence[str]) -> None:
         """Those that were none are named in the fault, after the others are gone."""
@@ -139,7 +161,15 @@ class MailingLists:
         deed = lists.RemoveMembers(row.id, wanted)
         said = ", ".join(map(str, wanted))
         words = {NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)}
-        removed = await self._records.do(deed, "members removed", str(row.address), principal=row.id, detail=said, words=words)
+        removed = await self._records.do(
+            deed,
+            "members removed",
+            str(row.address),
+            matter=Matter(Operation.REMOVE_MEMBERS, lists=(row.id,)),
+            principal=row.id,
+            detail=said,
+            words=words,
+        )
         others = [names.shown(one) for one in wanted if one not in removed]
         if others:
             raise Fault(Code.NO_SUCH_MEMBER, ", ".join(others))
@@ -149,10 +179,18 @@ class MailingLists:
         address = names.new_address(alias)
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            matter = Matter(Operation.ADD_LIST_ALIAS, lists=(row.id,), made=(address,))
+            await self._records.allow(snapshot, matter, str(row.address))
             await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
         words = {Conflict: Fault(Code.DISTRIBUTION_LIST_EXISTS, alias)}
         await self._records.do(
-            addresses.AddAlias(row.id, address), "alias added", str(row.address), principal=row.id, detail=str(address), words=words
+            addresses.AddAlias(row.id, address),
+            "alias added",
+            str(row.address),
+            matter=matter,
+            principal=row.id,
+            detail=str(address),
+            words=words,
         )
 
     async def remove_alias(self, name: str, alias: str) -> None:
@@ -162,18 +200,21 @@ class MailingLists:
             row = await names.mailing_list(snapshot, name)
         words = {NotFound: Fault(Code.NO_SUCH_ALIAS, alias), Conflict: Fault(Code.NO_SUCH_ALIAS, f"{alias} is the primary address")}
         await self._records.do(
-            addresses.RemoveAlias(row.id, address), "alias removed", str(row.address), principal=row.id, detail=str(address), words=words
+            addresses.RemoveAlias(row.id, address),
+            "alias removed",
+            str(row.address),
+            matter=Matter(Operation.REMOVE_LIST_ALIAS, lists=(row.id,), made=(address,)),
+            principal=row.id,
+            detail=str(address),
+            words=words,
         )
 
     async def memberships(self, name: str) -> Sequence[MembershipView]:
         """The lists it is in, directly or through others."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_LIST, lists=(row.id,)), str(row.address))
             return await memberships(snapshot, row.id)
-
-    async def _do(self, deed: lists.ModifyList, event: str, row: ListRow, said: str, name: str) -> None:
-        words = {NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)}
-        await self._records.do(deed, event, str(row.address), principal=row.id, detail=said, words=words)
 
 
 def _member(text: str) -> Address:
@@ -181,6 +222,10 @@ def _member(text: str) -> Address:
         return read_address(text)
     except BadAddress as error:
         raise Fault(Code.INVALID_REQUEST, f"must be a valid email address: {text} ({error})") from None
+
+
+def _grantees(owners: Sequence[AccountId]) -> tuple[Grantee, ...]:
+    return tuple(Grantee(GranteeKind.ACCOUNT, owner) for owner in owners)
 
 
 async def _owners(snapshot: Snapshot, wanted: Sequence[str]) -> tuple[AccountId, ...]:

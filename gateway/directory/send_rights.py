@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import SendGrant, SendRight
+from policy.identity import AccountId, ListId
+from policy.roles import Operation
 from store import addresses, grants, lists
 from store.addresses import ObjectKind as ObjectKind
 from store.errors import Conflict, NotFound
@@ -63,6 +66,8 @@ class SendRights:
         async with self._store.snapshot() as snapshot:
             on = await target_of(snapshot, target_kind, target)
             to = await names.grantee(snapshot, kind, grantee)
+            matter = _matter(on, Operation.GRANT_ON_ACCOUNT, Operation.GRANT_ON_LIST, to)
+            await self._records.allow(snapshot, matter, on.name)
         if to == Grantee(GranteeKind.ACCOUNT, on.id):
             raise Fault(Code.INVALID_REQUEST, f"{on.name} needs no grant on itself")
         if not_before is not None and expires is not None and expires <= not_before:
@@ -72,6 +77,7 @@ class SendRights:
             SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note, undo_window)),
             "grant changed",
             on.name,
+            matter=matter,
             principal=on.id,
             right=spelled,
             detail=f"to {kind} {grantee}".rstrip() + ("" if undo_window is None else f", recall window {undo_window} s"),
@@ -89,11 +95,13 @@ class SendRights:
         spelled = f"{'-' if deny else ''}{right}"
         missing = Fault(Code.NO_SUCH_GRANT, f"{spelled} on {on.name} for {kind} {grantee}".rstrip())
         if not any(one.grantee == to and one.deny == deny for one in there):
+            await self._look(on)
             raise missing
         removed = await self._records.do(
             RemoveSendGrant(on.id, to, right, deny),
             "grant removed",
             on.name,
+            matter=_matter(on, Operation.REVOKE_ON_ACCOUNT, Operation.REVOKE_ON_LIST),
             principal=on.id,
             right=spelled,
             detail=f"to {kind} {grantee}".rstrip(),
@@ -105,12 +113,14 @@ class SendRights:
         """Everything granted on this target, expired ones too."""
         async with self._store.snapshot() as snapshot:
             found = await target_of(snapshot, target_kind, target)
+            await self._records.allow(snapshot, _viewing(found), found.name)
             return await _views(snapshot, await snapshot.ask(grants.send_grants_on, found.id))
 
     async def to(self, kind: GranteeKind, grantee: str, *, through_groups: bool = True) -> Sequence[GrantView]:
         """Everything granted to this grantee, and (an account's or list's) to the lists it is in."""
         async with self._store.snapshot() as snapshot:
             asked = await names.grantee(snapshot, kind, grantee)
+            await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT_GRANTS, grantees=(asked,)), grantee)
             grantees = [asked]
             if through_groups and kind in (GranteeKind.ACCOUNT, GranteeKind.GROUP):
                 within = await snapshot.work(lists.memberships, asked.id)
@@ -118,7 +128,22 @@ class SendRights:
             found: list[SendGrant] = []
             for one in grantees:
                 found += await snapshot.ask(grants.send_grants_to, one)
-            return await _views(snapshot, found)
+            views = await _views(snapshot, found)
+            return [one for one in views if await self._records.sees(snapshot, _viewing(one.target))]
+
+    async def _look(self, on: Target) -> None:
+        async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _viewing(on), on.name)
+
+
+def _matter(on: Target, account: Operation, mailing_list: Operation, *grantees: Grantee) -> Matter:
+    if on.kind is ObjectKind.ACCOUNT:
+        return Matter(account, accounts=(AccountId(on.id),), grantees=grantees)
+    return Matter(mailing_list, lists=(ListId(on.id),), grantees=grantees)
+
+
+def _viewing(on: Target) -> Matter:
+    return _matter(on, Operation.VIEW_ACCOUNT_GRANTS, Operation.VIEW_LIST_GRANTS)
 
 
 def _fits(kind: ObjectKind, right: SendRight) -> None:

@@ -3,9 +3,13 @@
 from collections.abc import Awaitable, Callable, Collection
 
 from gateway.delivery import Delivery
+from gateway.directory import names as named
 from gateway.directory.accounts import Accounts
+from gateway.directory.admin_roles import AdminRoles
+from gateway.directory.authority import Authority, Matter
 from gateway.directory.classes import Classes
 from gateway.directory.domains import Domains
+from gateway.directory.faults import Code, Fault
 from gateway.directory.freezes import Freezes
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
@@ -18,14 +22,17 @@ from gateway.directory.waiting import Waiting
 from gateway.folders import Folders
 from gateway.recalls import Recalls
 from gateway.textrecords import TextRecords
+from policy.identity import AccountId, ListId
+from policy.roles import Operation
+from store.addresses import ObjectKind
 from store.model import Verifiers
 from store.port import Store
 
 
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `texts`: where records of keys are looked for, `names`:
-    those in which this server writes besides its domains. Without `recalls` nothing is recalled. Every change is on record as
-    the operator's."""
+    those in which this server writes besides its domains. Without `recalls` nothing is recalled. `authority`: whose it is, the
+    operator's unless `acting` gave another."""
 
     def __init__(
         self,
@@ -36,8 +43,11 @@ class Directory:
         texts: TextRecords | None = None,
         names: Collection[str] = (),
         recalls: Recalls | None = None,
+        authority: Authority | None = None,
     ) -> None:
-        records = Records(store)
+        self._parts = (store, folders, hashed, delivery, texts, names, recalls)
+        self.records = records = Records(store, authority)
+        self.authority = records.authority
         self.store = store
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
@@ -49,7 +59,39 @@ class Directory:
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
-        self.trail = Trail(store)
+        self.trail = Trail(store, records)
+        self.roles = AdminRoles(store, records)
+
+    async def acting(self, name: str) -> "Directory":
+        """The same directory as this administrator may read and change it. Raises Fault."""
+        async with self.store.snapshot() as snapshot:
+            row = await named.account(snapshot, name)
+        return Directory(*self._parts, Authority(self.store, row.id, str(row.address)))
+
+    async def concerning(self, operation: Operation, *some: str) -> Matter:
+        """The operation on these accounts and lists, by name. Raises Fault where there is none; the operator is not asked for them."""
+        found: dict[ObjectKind, list[int]] = {kind: [] for kind in ObjectKind}
+        if not self.authority.is_operator:
+            async with self.store.snapshot() as snapshot:
+                for one in some:
+                    there = await named.resolved(snapshot, one)
+                    if there is None:
+                        raise Fault(Code.NO_SUCH_ACCOUNT, one)
+                    found[there.kind].append(there.id)
+        return Matter(
+            operation,
+            accounts=tuple(map(AccountId, found[ObjectKind.ACCOUNT])),
+            lists=tuple(map(ListId, found[ObjectKind.LIST])),
+        )
+
+    async def told(self, fault: Fault) -> Fault:
+        """What may be told of a fault; every door asks before it answers."""
+        return await self.authority.told(fault)
+
+    async def allow(self, matter: Matter, about: str = "") -> None:
+        """For what is done besides the directory: sessions, explanations. Raises Fault, on record."""
+        async with self.store.snapshot() as snapshot:
+            await self.records.allow(snapshot, matter, about)
 
     async def now(self) -> int:
         """Microseconds since 1970 UTC, by the store's clock."""

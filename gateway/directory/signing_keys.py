@@ -9,11 +9,13 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.message.dkim import BadSignature, tags, without_white
 from gateway.signatures import ED25519, LEAST_BITS, MOST_BITS, RSA, fingerprint, new_key, read_key, read_record, record
 from gateway.textrecords import NoAnswer, TextRecords
+from policy.roles import Operation
 from store import dkim, domains
 from store.deeds import Several
 from store.dkim import ActivateKey, KeepKey, KeyRow, RemoveKey, RetireKey
@@ -26,6 +28,7 @@ MOST_KEYS: Final = 100
 """Of one domain."""
 _SELECTOR: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _LONGEST_NAME: Final = 253
+_MANAGING: Final = Matter(Operation.MANAGE_KEYS)
 
 
 class Published(StrEnum):
@@ -99,12 +102,13 @@ class SigningKeys:
                 deeds.append(ActivateKey(label, chosen))
         words = {Conflict: Fault(Code.INVALID_REQUEST, f"{domain} has a key with this selector: {selector}")}
         event = "signing key created and activated" if activate else "signing key created"
-        await self._records.do(Several(tuple(deeds)), event, label, detail=", ".join(made), words=words)
+        await self._records.do(Several(tuple(deeds)), event, label, matter=_MANAGING, detail=", ".join(made), words=words)
         return (await self._of(label))[-len(algorithms) :]
 
     async def all(self) -> Sequence[KeyRow]:
         """By domain, the oldest first."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _MANAGING)
             return await snapshot.work(dkim.all_of_them)
 
     async def of(self, domain: str) -> list[KeyRow]:
@@ -153,10 +157,12 @@ class SigningKeys:
         return keys
 
     async def _do(self, deed: Deed[tuple[object, ...]], event: str, keys: Sequence[KeyRow]) -> None:
-        await self._records.do(deed, event, keys[0].domain, detail=", ".join(key.selector for key in keys))
+        selectors = ", ".join(key.selector for key in keys)
+        await self._records.do(deed, event, keys[0].domain, matter=_MANAGING, detail=selectors)
 
     async def _of(self, label: str) -> list[KeyRow]:
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _MANAGING, label)
             return [*await snapshot.work(dkim.of_domain, label)]
 
     async def _named(self, domain: str, selectors: Sequence[str]) -> list[KeyRow]:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
+from gateway.directory.records import Records
+from policy.roles import Operation
 from store import audit
 from store.audit import AuditRow, Broken, Head
 from store.port import Store
@@ -12,13 +15,15 @@ from store.port import Store
 class Trail:
     """Every method raises Fault, and nothing else that is expected."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, records: Records) -> None:
         self._store = store
+        self._records = records
 
     async def verify(self, kept: Sequence[str] = ()) -> tuple[Head, Broken | None]:
         """The end of the chain, and the first record at which it does not hold. `kept`: heads kept elsewhere, `number:hash`."""
         heads = [_head(text) for text in kept]
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_AUDIT))
             return await snapshot.ask(audit.head), await snapshot.work(audit.verify, heads)
 
     async def newest(
@@ -26,6 +31,7 @@ class Trail:
     ) -> Sequence[AuditRow]:
         """Newest first; about an owner's mailbox, by an actor, under a decision id, or all."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_AUDIT))
             if decision is not None:
                 return await snapshot.work(audit.by_decision, decision)
             if owner is not None or actor is not None:

@@ -4,17 +4,20 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
-from gateway.directory.records import OPERATOR, Records
+from gateway.directory.records import Records
 from gateway.folders.values import Recaller
 from gateway.postponed import is_postponed
 from gateway.recalls import Recalls
+from policy.roles import Operation
 from store import addresses, freezes, queue
 from store.errors import StoreError
 from store.model import Heap, QueueId, QueueRow
 from store.port import Store
 
 PAGE: Final = 200
+_MANAGING: Final = Matter(Operation.MANAGE_QUEUE)
 
 
 def is_waiting(row: QueueRow) -> bool:
@@ -44,6 +47,7 @@ class Waiting:
     async def heaps(self) -> list[Heap]:
         """How much waits for whom."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_QUEUE))
             return await snapshot.work(queue.by_destination)
 
     async def all(self) -> AsyncIterator[QueueRow]:
@@ -51,6 +55,7 @@ class Waiting:
         after = 0
         while True:
             async with self._store.snapshot() as snapshot:
+                await self._records.allow(snapshot, Matter(Operation.VIEW_QUEUE))
                 page = await snapshot.work(queue.queued, after, PAGE)
             for row in page:
                 yield row
@@ -65,22 +70,22 @@ class Waiting:
     async def hold(self, wanted: Sequence[str]) -> int:
         """Neither tried nor bounced until it is released; what is being tried just now is tried to its end. Returns how many."""
         ids = await self._ids(wanted)
-        return await self._records.do(queue.HoldQueued(tuple(ids)), "queue held", "", detail=", ".join(wanted))
+        return await self._records.do(queue.HoldQueued(tuple(ids)), "queue held", "", matter=_MANAGING, detail=", ".join(wanted))
 
     async def release(self, wanted: Sequence[str]) -> int:
         """What was held by `hold` is due at once. Returns how many."""
         ids = await self._ids(wanted)
-        return await self._records.do(queue.ReleaseQueued(tuple(ids)), "queue released", "", detail=", ".join(wanted))
+        return await self._records.do(queue.ReleaseQueued(tuple(ids)), "queue released", "", matter=_MANAGING, detail=", ".join(wanted))
 
     async def retry(self, wanted: Sequence[str]) -> int:
         """Due at once, held mail included; none named: all. Returns how many."""
         ids = [] if not wanted else await self._ids(wanted)
-        return await self._records.do(queue.RetryNow(tuple(ids)), "queue retried", "", detail=", ".join(wanted) or "all")
+        return await self._records.do(queue.RetryNow(tuple(ids)), "queue retried", "", matter=_MANAGING, detail=", ".join(wanted) or "all")
 
     async def drop(self, wanted: Sequence[str]) -> int:
         """Taken out without a bounce. Returns how many."""
         ids = await self._ids(wanted)
-        return await self._records.do(queue.DropQueued(tuple(ids)), "queue dropped", "", detail=", ".join(wanted))
+        return await self._records.do(queue.DropQueued(tuple(ids)), "queue dropped", "", matter=_MANAGING, detail=", ".join(wanted))
 
     async def recall(self, wanted: Sequence[str]) -> tuple[int, list[str]]:
         """What waits for its time, and so was sent to nobody, goes back to Drafts, and the others are told. Returns how many, and which
@@ -89,7 +94,10 @@ class Waiting:
         under_way = [row.accepted for row in rows if not is_waiting(row)]
         if under_way:
             raise Fault(Code.INVALID_REQUEST, f"on its way already, so that it cannot be recalled: {', '.join(dict.fromkeys(under_way))}")
-        by = Recaller(None, "an administrator", OPERATOR, "cli")
+        async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _MANAGING)
+        authority = self._records.authority
+        by = Recaller(None, "an administrator", authority.address, authority.protocol)
         recalled, gone = 0, []
         for row in rows:
             try:
@@ -105,6 +113,7 @@ class Waiting:
         """For each that is held since somebody is frozen, who that is, in words."""
         told: dict[QueueId, Sequence[str]] = {}
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_QUEUE))
             for row in rows:
                 if not row.frozen:
                     continue
@@ -125,6 +134,7 @@ class Waiting:
         keys = set(wanted)
         numbers = {one for one in keys if one.isascii() and one.isdigit() and len(one) < 19}
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_QUEUE))
             for number in sorted(numbers, key=int):
                 row = await snapshot.ask(queue.queued_one, QueueId(int(number)))
                 if row is not None:

@@ -26,7 +26,8 @@ _ACCOUNT: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("zimbraAccountStatus",),
     "cos": ("zimbraCOSId",),
     "mustChangePassword": ("zimbraPasswordMustChange",),
-    "isGlobalAdministrator": ("zimbraIsAdminAccount",),
+    "isGlobalAdministrator": ("isAdminAccount", "zimbraIsAdminAccount"),
+    "isDelegatedAdminAccount": ("zimbraIsDelegatedAdminAccount", "zimbraIsDelegationAdminAccount"),
 }
 _ACCOUNT_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("zimbraId",),
@@ -36,6 +37,7 @@ _ACCOUNT_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "used": (),
     "created": ("zimbraCreateTimestamp",),
     "lastLogin": ("zimbraLastLogonTimestamp",),
+    "adminRole": (),
 }
 _DOMAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("zimbraDomainStatus",),
@@ -133,6 +135,7 @@ def account_changes(pairs: Sequence[tuple[str, str]], now: Mapping[str, str] | N
         must_change_password=_boolean("mustChangePassword", plain.get("mustChangePassword")),
         is_global_administrator=_boolean("isGlobalAdministrator", plain.get("isGlobalAdministrator")),
         values=values,
+        is_delegated_administrator=_boolean("isDelegatedAdminAccount", plain.get("isDelegatedAdminAccount")),
     )
 
 
@@ -279,6 +282,7 @@ def account(view: AccountView) -> list[Shown]:
         Shown("cos", (view.cos,), view.cos, "" if row.own_cos is not None else "the domain's or the default one"),
         Shown("mustChangePassword", (_truth(row.must_change_password),), row.must_change_password),
         Shown("isGlobalAdministrator", (_truth(row.is_global_administrator),), row.is_global_administrator),
+        *_administration(view),
         Shown("hasPassword", (), bool(row.verifier)),
         Shown("used", (str(row.used),), row.used),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
@@ -286,6 +290,17 @@ def account(view: AccountView) -> list[Shown]:
         *_service_values(row.values, row.own_values, view.cos_values, view.cos),
     ]
     return sorted(found, key=lambda shown: shown.name.lower())
+
+
+def _administration(view: AccountView) -> list[Shown]:
+    one = view.administration
+    if one is None:
+        return []
+    given = [str(grant.role) for grant in one.grants]
+    return [
+        Shown("isDelegatedAdminAccount", (_truth(one.marked),), one.marked),
+        Shown("adminRole", tuple(given), given),
+    ]
 
 
 def is_account_attribute(name: str) -> bool:
@@ -359,6 +374,7 @@ def domain(view: DomainView) -> list[Shown]:
         Shown("aliasDomain", tuple(map(names.shown_domain, view.aliases)), [*map(names.shown_domain, view.aliases)]),
         Shown("cos", _some(view.cos), view.cos),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
+        Shown("delegationInitialised", _some(stamp(view.delegation_since) or ""), stamp(view.delegation_since)),
         Shown("delimiter", _some(row.delimiter), row.delimiter),
         Shown("id", (str(row.id),), int(row.id)),
         Shown("maxAccounts", (str(row.max_accounts),), row.max_accounts),

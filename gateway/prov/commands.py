@@ -12,7 +12,9 @@ from gateway.prov.arguments import options
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.list_commands import LIST
 from gateway.prov.right_verbs import verdict_data
+from gateway.prov.role_verbs import ROLES
 from gateway.prov.verb import Desk, Run, Verb
+from policy.roles import Operation
 from store.model import Heap, QueueId, QueueRow, QueueState
 
 LISTED: Final = 10_000
@@ -28,6 +30,7 @@ async def _can(desk: Desk, arguments: Sequence[str]) -> Answer:
         raise Usage(f"{word} is none of " + ", ".join(Act)) from None
     if folder and act in (Act.SEND_AS, Act.SEND_ON_BEHALF_OF):
         raise Usage(f"{act} is not about a folder")
+    await desk.allow(await desk.directory.concerning(Operation.EXPLAIN, actor, owner), owner)
     found = await desk.explain.can(actor, act, owner, folder[0] if folder else None)
     return Answer(_told(found), verdict_data(found), denied=not found.allowed)
 
@@ -217,6 +220,7 @@ def _freezing(side: Side) -> Run:
 
 
 async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.allow(await desk.directory.concerning(Operation.VIEW_SESSIONS, *arguments))
     rows = [row for row in desk.sessions() if not arguments or arguments[0].lower() in (row.account.lower(), row.acting.lower())]
     data = [
         {
@@ -334,6 +338,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
             _freezing(Side.ACTOR),
         ),
         DKIM,
+        ROLES,
         Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
         Verb(
             "audit",

@@ -45,6 +45,11 @@ async def _delete(desk: Desk, arguments: Sequence[str]) -> Answer:
     return Answer()
 
 
+async def _initialise(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.directory.domains.initialise_delegation(arguments[0])
+    return Answer()
+
+
 async def _create_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
     values, note = attributes.cos_changes(pairs(arguments[1:]))
     row = await desk.directory.classes.create(arguments[0], values, note or "")
@@ -94,6 +99,7 @@ VERBS = (
     Verb("getAllDomains", "gad", "[-v]", "every domain", 0, 1, _all),
     Verb("modifyDomain", "md", "NAME attr value [attr value ...]", "status, cos, delimiter, maxAccounts, note", 3, None, _modify),
     Verb("deleteDomain", "dd", "NAME", "an empty domain", 1, 1, _delete),
+    Verb("initDomainForDelegation", "idd", "NAME", "admin roles in this domain count from now on", 1, 1, _initialise),
     Verb("createCos", "cc", "NAME [attr value ...]", "a class of service", 1, None, _create_cos),
     Verb("getCos", "gc", "NAME [attr ...]", "the values of a class of service", 1, None, _get_cos),
     Verb("getAllCos", "gac", "[-v]", "every class of service", 0, 1, _all_cos),

@@ -13,6 +13,7 @@ from gateway.prov.verb import Desk, Verb
 from policy.cos import window
 from policy.grantees import GranteeKind
 from policy.grants import SendRight
+from policy.roles import Operation, Role
 
 _TARGETS: Final = {"account": ObjectKind.ACCOUNT, "dl": ObjectKind.LIST}
 _SPELLED: Final = {kind: word for word, kind in SEND_KINDS.items()}
@@ -56,11 +57,41 @@ def _grant(arguments: Sequence[str]) -> tuple[ObjectKind, str, GranteeKind, str,
     return _target(arguments[0]), arguments[1], kind, "" if kind is GranteeKind.ALL else arguments[3], right, deny
 
 
+_ROLES: Final = {
+    "domainadminrights": Role.DOMAIN,
+    **{role.lower(): role for role in Role if role is not Role.GLOBAL},
+}
+
+
+def _role(arguments: Sequence[str]) -> tuple[str, str, Role] | None:
+    """`domain DOMAIN usr ACCOUNT domainAdminRights`: a role of the account in the domain; None: something else was written."""
+    if not arguments or arguments[0].lower() != "domain":
+        return None
+    if len(arguments) != 5 or arguments[2].lower() != "usr":
+        raise Usage("on a domain: domain DOMAIN usr ACCOUNT ROLE")
+    role = _ROLES.get(arguments[4].lower())
+    if role is None:
+        raise Usage(f"no role {arguments[4]}: domainAdminRights, " + ", ".join(one for one in Role if one is not Role.GLOBAL))
+    return arguments[1], arguments[3], role
+
+
 async def _grant_right(desk: Desk, arguments: Sequence[str]) -> Answer:
     read = options(arguments, valued=("--from", "--until", "--note", "--undo-window"))
-    target_kind, target, kind, grantee, right, deny = _grant(read.rest)
+    role = _role(read.rest)
     now = await desk.directory.now()
     times = {name: read_moment(read.values[name], now) for name in ("--from", "--until") if name in read.values}
+    if role is not None:
+        domain, account, which = role
+        await desk.directory.roles.grant(
+            account,
+            which,
+            domain,
+            not_before=times.get("--from"),
+            expires=times.get("--until"),
+            note=read.values.get("--note", ""),
+        )
+        return Answer()
+    target_kind, target, kind, grantee, right, deny = _grant(read.rest)
     await desk.directory.send_rights.grant(
         target_kind,
         target,
@@ -86,7 +117,12 @@ def _window(text: str | None) -> int | None:
 
 
 async def _revoke_right(desk: Desk, arguments: Sequence[str]) -> Answer:
-    target_kind, target, kind, grantee, right, deny = _grant(options(arguments).rest)
+    rest = options(arguments).rest
+    role = _role(rest)
+    if role is not None:
+        await desk.directory.roles.revoke(role[1], role[2])
+        return Answer()
+    target_kind, target, kind, grantee, right, deny = _grant(rest)
     await desk.directory.send_rights.revoke(target_kind, target, kind, grantee, right, deny=deny)
     return Answer()
 
@@ -100,6 +136,7 @@ async def _check_right(desk: Desk, arguments: Sequence[str]) -> Answer:
     right, deny = _right(rest[3])
     if deny:
         raise Usage(f"no right {rest[3]}: a check asks whether it is held")
+    await desk.allow(await desk.directory.concerning(Operation.EXPLAIN, rest[2], rest[1]), rest[1])
     found = await desk.explain.holds(rest[2], right, _target(rest[0]), rest[1])
     return Answer(_verdict(found, rest[0].lower(), rest[1], right), verdict_data(found))
 
@@ -220,7 +257,8 @@ VERBS = (
         "grantRight",
         "grr",
         f"{_GRANT_USAGE} [--from T] [--until T] [--note TEXT] [--undo-window D]",
-        "sendAs, sendOnBehalfOf, sendToDistList, loginAs; a leading - denies; what is sent by it waits for D (30s, 0) and can be recalled",
+        "sendAs, sendOnBehalfOf, sendToDistList, loginAs; a leading - denies; what is sent by it waits for D (30s, 0) and can be recalled; "
+        "`domain DOMAIN usr ACCOUNT ROLE`: an admin role",
         4,
         None,
         _grant_right,

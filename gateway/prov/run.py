@@ -55,7 +55,8 @@ Event = Said | Progress | Ended
 class Request:
     """One call. `command`: `prov` or one of COMMANDS; `arguments` what follows it, without options of ours.
 
-    `batch`: lines follow instead of arguments. `progress`: tell how many lines are done.
+    `batch`: lines follow instead of arguments. `progress`: tell how many lines are done. `acting`: the administrator with whose rights
+    it is done, "" for the operator of the machine.
     """
 
     command: str
@@ -64,10 +65,17 @@ class Request:
     batch: bool = False
     keep_going: bool = False
     progress: bool = False
+    acting: str = ""
 
 
 async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = None) -> AsyncGenerator[Event, None]:
     """Does it, telling what comes of it as it comes; ends with Ended. `lines`: of a batch."""
+    try:
+        desk = await desk.acting_as(request.acting)
+    except Fault as fault:
+        yield Said(f"ERROR: {fault}\n", error=True)
+        yield Ended(FAILED)
+        return
     if request.batch and lines is not None:
         async for event in _batch(desk, request, lines):
             yield event
@@ -86,6 +94,14 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
 
 
 async def _one(desk: Desk, command: str, arguments: Sequence[str]) -> Answer:
+    """Raises Fault, Usage."""
+    try:
+        return await _done(desk, command, arguments)
+    except Fault as fault:
+        raise await desk.directory.told(fault) from None
+
+
+async def _done(desk: Desk, command: str, arguments: Sequence[str]) -> Answer:
     """Raises Fault, Usage."""
     if any(_UNSTORABLE.search(one) for one in arguments):
         raise Fault(Code.INVALID_REQUEST, "what was written is not UTF-8, or holds a NUL")

@@ -4,21 +4,53 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.directory.authority import Matter
+from gateway.directory.faults import Code, Fault
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.prov.answer import Answer, Usage
 from gateway.sessions import SessionRow
+from policy.roles import Operation
 from store.model import Verifiers
 
 
 class Desk:
-    """What verbs work with. `sessions`: those that are open in this process."""
+    """What verbs work with. `sessions`: those that are open in this process.
+
+    For an administrator (`acting_as`) what is no part of the directory is there only after `allow` was asked for it.
+    """
 
     def __init__(self, directory: Directory, explain: Explain, sessions: Callable[[], Sequence[SessionRow]]) -> None:
         self.directory = directory
-        self.explain = explain
-        self.sessions = sessions
+        self._explain = explain
+        self._sessions = sessions
+        self._allowed: set[Operation] = set()
         self._ahead: dict[str, list[asyncio.Task[Verifiers]]] = {}
+
+    async def acting_as(self, name: str) -> "Desk":
+        """The desk as this administrator may use it; "": the operator's. Raises Fault."""
+        return Desk(await self.directory.acting(name), self._explain, self._sessions) if name else self
+
+    async def allow(self, matter: Matter, about: str = "") -> None:
+        """Raises Fault, on record."""
+        await self.directory.allow(matter, about)
+        self._allowed.add(matter.operation)
+
+    @property
+    def explain(self) -> Explain:
+        """Raises Fault, unless `allow` was asked about EXPLAIN."""
+        self._only_after(Operation.EXPLAIN)
+        return self._explain
+
+    @property
+    def sessions(self) -> Callable[[], Sequence[SessionRow]]:
+        """Raises Fault, unless `allow` was asked about VIEW_SESSIONS."""
+        self._only_after(Operation.VIEW_SESSIONS)
+        return self._sessions
+
+    def _only_after(self, operation: Operation) -> None:
+        if not self.directory.authority.is_operator and operation not in self._allowed:
+            raise Fault(Code.PERM_DENIED, f"only the operator of the machine may {operation} here")
 
     def prepare(self, password: str) -> "asyncio.Task[Verifiers]":
         """Begins to hash a password that a verb is going to need: whoever made the task cancels it if that never comes."""

@@ -80,6 +80,7 @@ def overview() -> str:
         told.append("")
     told += [
         "Names of verbs and attributes are taken in any case; Carbonio's attribute names (zimbraAccountStatus ...) too.",
+        "procura --as ADMINISTRATOR prov ... does it with the rights of that account's admin role, and no others (procura roles --help).",
         "T is 2026-12-24, 2026-12-24T18:00 (local time), 2026-12-24T18:00+01:00, or from now: +90m, 12h, 7d, 2w.",
     ]
     return lines(told)

@@ -8,8 +8,9 @@ import pytest
 
 from tests.architecture.tree import ROOT, modules
 
-# Architecture, section 6. `judge_admin` comes with the roles.
+# Architecture, section 6.
 SOLE_CALLER = {
+    "judge_admin": "gateway/directory/authority.py",
     "judge_login": "gateway/login.py",
     "judge_reverse_path": "gateway/submission.py",
     "judge_originators": "gateway/submission.py",

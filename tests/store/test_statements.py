@@ -61,6 +61,7 @@ SCANS = {
     "list_bounces.untold": "a partial index of those few that the owners do not know",
     "list_requests.page": "pages, by the primary key",
     "queue.by_destination": "all of them, for an operator",
+    "roles.globals": "an index of the few that are",
 }
 
 

@@ -20,6 +20,8 @@ DIALOGUES = {
         ! account.DOMAIN_EXISTS (domain already exists: acme.test)
         $ cd nodot
         ! service.INVALID_REQUEST (invalid request: must be a valid domain name: nodot (it has no dot))
+        $ initDomainForDelegation acme.test
+        $ idd acme.test
         $ createAliasDomain acme.example acme.test
         …
         $ cad other.test nowhere.test
@@ -35,6 +37,7 @@ DIALOGUES = {
         accounts: 0
         aliasDomain: acme.example
         created: …
+        delegationInitialised: …
         delimiter: +
         id: …
         maxAccounts: 0
@@ -149,6 +152,7 @@ DIALOGUES = {
         delegationWhenLocked: none
         displayName: Anna Owner
         id: …
+        isDelegatedAdminAccount: FALSE
         isGlobalAdministrator: FALSE
         lockoutDuration: 3600
         lockoutEnabled: TRUE
