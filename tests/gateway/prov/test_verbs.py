@@ -376,7 +376,7 @@ DIALOGUES = {
         $ checkRight dl all@acme.test anna@acme.test sendToDistList
         ALLOWED
         Via:
-            rule         : nobody was granted sendToDistList on this list: everybody may post
+            because      : nobody was granted sendToDistList on this list: everybody may post
 
     """,
     "rights": """
