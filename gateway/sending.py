@@ -7,6 +7,7 @@ from policy.cos import ServiceValues
 from policy.decision import Decision
 from policy.grants import SendRight, Standing, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
+from policy.lists import list_rules
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
@@ -35,7 +36,16 @@ async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: S
     Which addresses of the principal it covers, see `may_send_as_address`.
     """
     granted = await snapshot.ask(grants.send_grants_on, target, right)
-    return judge_send_right(standing, target, right, granted, snapshot.now)
+    restricted = right is SendRight.SEND_TO_LIST and not granted and not await is_open(snapshot, target)
+    return judge_send_right(standing, target, right, granted, snapshot.now, restricted=restricted)
+
+
+async def is_open(snapshot: Snapshot, group: int) -> bool:
+    """May everybody post to this list, whoever they are? (delegation.md section 9)"""
+    if await snapshot.ask(grants.send_grants_on, group, SendRight.SEND_TO_LIST):
+        return False
+    row = await snapshot.ask(lists.by_id, ListId(group))
+    return row is not None and not list_rules(row.attributes).restricted
 
 
 async def may_send_as_address(snapshot: Snapshot, standing: Standing, found: Resolved, right: SendRight) -> Decision:
