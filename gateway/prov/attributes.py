@@ -12,7 +12,7 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
-from policy.lists import Joining, Moderation, list_rules
+from policy.lists import POSTING_RESTRICTED, Joining, Moderation, list_rules
 from policy.login import FOREVER
 from policy.rates import Rate
 from policy.status import AccountStatus, DomainStatus
@@ -53,6 +53,7 @@ _LIST: Final[Mapping[str, tuple[str, ...]]] = {
     "subscriptionPolicy": ("zimbraDistributionListSubscriptionPolicy",),
     "unsubscriptionPolicy": ("zimbraDistributionListUnsubscriptionPolicy",),
     "moderation": (),
+    POSTING_RESTRICTED: (),
 }
 _LIST_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("zimbraId",),
@@ -195,6 +196,9 @@ def list_changes(pairs: Sequence[tuple[str, str]], owners: Sequence[str] = ()) -
         else:
             plain[known] = text
     attributes: dict[str, str] = {name: _choice(name, plain[name], some) for name, some in _LIST_CHOICES.items() if name in plain}
+    restricted = _boolean(POSTING_RESTRICTED, plain.get(POSTING_RESTRICTED))
+    if restricted is not None:
+        attributes[POSTING_RESTRICTED] = "TRUE" if restricted else ""
     wanted = edits.texts.get("owner")
     return ListChanges(
         display_name=_text("displayName", plain.get("displayName")),
@@ -392,6 +396,7 @@ def mailing_list(view: ListView) -> list[Shown]:
         Shown("mail", (names.shown(row.address),), names.shown(row.address)),
         Shown("note", _some(row.note), row.note),
         Shown("owner", tuple(view.owners), [*view.owners]),
+        Shown(POSTING_RESTRICTED, (_truth(rules.restricted),), rules.restricted),
         *(Shown(name, (str(value),), str(value)) for name, value in in_force.items()),
     ]
     return sorted(found, key=lambda one: one.name.lower())

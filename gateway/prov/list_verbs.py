@@ -102,7 +102,7 @@ VERBS = (
         "mdl",
         "LIST attr value [attr value ...]",
         "displayName, note, owner (+owner, -owner), subscriptionPolicy, unsubscriptionPolicy (accept, approval, reject), moderation (none, "
-        "non-members, all)",
+        "non-members, all), postingRestricted (TRUE: nobody posts without a grant)",
         3,
         None,
         _modify,
