@@ -8,6 +8,7 @@ from policy.cos import ServiceValues
 from policy.decision import Decision
 from policy.grants import SendGrant, SendRight, Standing, earliest, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
+from policy.lists import list_rules
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
@@ -43,7 +44,16 @@ async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: S
 def send_right(tx: Tx, standing: Standing, target: int, right: SendRight, supposing: Supposing | None = None) -> Decision:
     """The same within one transaction. `supposing`: what would be granted, made of what is."""
     granted = grants.send_grants_on(tx, target, right)
-    return judge_send_right(standing, target, right, granted if supposing is None else supposing(granted), tx.now)
+    restricted = right is SendRight.SEND_TO_LIST and not granted and not is_open(tx, target)
+    return judge_send_right(standing, target, right, granted if supposing is None else supposing(granted), tx.now, restricted=restricted)
+
+
+def is_open(tx: Tx, group: int) -> bool:
+    """May everybody post to this list, whoever they are? (delegation.md section 9)"""
+    if grants.send_grants_on(tx, group, SendRight.SEND_TO_LIST):
+        return False
+    row = lists.by_id(tx, ListId(group))
+    return row is not None and not list_rules(row.attributes).restricted
 
 
 def may_log_in_as(tx: Tx, standing: Standing, target: AccountId, supposing: Supposing | None = None) -> Decision:

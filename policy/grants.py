@@ -221,11 +221,14 @@ _REFUSALS: Mapping[SendRight, Reason] = MappingProxyType(
 )
 
 
-def judge_send_right(standing: Standing, principal: int, right: SendRight, grants: Sequence[SendGrant], now: int) -> Decision:
+def judge_send_right(
+    standing: Standing, principal: int, right: SendRight, grants: Sequence[SendGrant], now: int, *, restricted: bool = False
+) -> Decision:
     """delegation.md section 4: self, then by level (individual, groups, COS, domain, all), deny before allow, else deny.
 
     Grants of other rights or on other principals may be among `grants`; they are not looked at. A grant of sendToDistList
-    restricts the list also outside its time and for whom it does not match: a list is open only where none is stored.
+    restricts the list also outside its time and for whom it does not match: a list is open only where none is stored, and it is not
+    `restricted` by itself (policy.lists.ListRules).
     """
     if standing.scope is not None and right is not SendRight.SEND_TO_LIST:
         return _narrowed(
@@ -262,7 +265,7 @@ def judge_send_right(standing: Standing, principal: int, right: SendRight, grant
         together = [one for one in matching if one.grantee.kind is found.grantee.kind and not one.deny and in_force(one, now)]
         windows = [one.undo_window for one in together if one.undo_window is not None]
         return Decision(refusal, tuple(steps), valid_until, max(windows, default=None) if refusal is None else None)
-    if right is SendRight.SEND_TO_LIST and not asked:
+    if right is SendRight.SEND_TO_LIST and not asked and not restricted:
         return Decision(None, (step("nobody was granted sendToDistList on this list: everybody may post", decided=True, right=right),))
     steps.append(step(f"no {right} grant counts for the actor, its groups, class of service or domain", decided=True, right=right))
     return Decision(Refuse(_REFUSALS[right], f"no {right} grant"), tuple(steps), valid_until)

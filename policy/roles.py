@@ -215,6 +215,7 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         # the account, its password policy, what it may do in the own name
         "note": Row(_U),
         "status": Row(_U),
+        "delegationDigest": Row(_U),
         "lockoutEnabled": Row(_U),
         "lockoutMaxFailures": Row(_U),
         "lockoutFailureLifetime": Row(_U),

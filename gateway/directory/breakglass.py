@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.directory import names
+from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from policy.breakglass import LONGEST, USUAL, Window, is_open
 from policy.identity import Address
+from policy.roles import Operation
 from store import accounts, breakglass
 from store.breakglass import CloseWindow, OpenWindow
 from store.deeds import Several
@@ -71,6 +73,8 @@ class BreakGlass:
             refused = self._may_open(who, owner)
             if refused:
                 raise Fault(Code.PERM_DENIED, refused)
+            if self._records.authority.account not in (None, who.id):
+                raise Fault(Code.PERM_DENIED, "an administrator opens a window for nobody else")
             expires = snapshot.now + seconds * 1_000_000
             mail = await self._notice(
                 snapshot, owner.address, "An administrator may open your mailbox for a while", _told(owner, who, said, expires)
@@ -81,6 +85,7 @@ class BreakGlass:
             str(owner.address),
             principal=owner.id,
             right="break-glass",
+            matter=Matter(Operation.BREAK_GLASS, accounts=(owner.id,)),
             detail=f"for {who.address} until {_spelled(expires)}: {said}",
             words={NotFound: Fault(Code.NO_SUCH_ACCOUNT, account), Conflict: Fault(Code.INVALID_REQUEST, "such a window cannot be")},
         )
@@ -97,6 +102,7 @@ class BreakGlass:
             view.account,
             principal=view.window.account,
             right="break-glass",
+            matter=Matter(Operation.BREAK_GLASS, accounts=(view.window.account,)),
             detail=f"for {view.administrator}, opened as {window}",
         )
         if not closed:
@@ -109,6 +115,7 @@ class BreakGlass:
 
     async def _views(self, window: int | None, limit: int = 200) -> Sequence[WindowView]:
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.VIEW_AUDIT))
             if window is None:
                 found = await snapshot.work(breakglass.newest, limit)
             else:

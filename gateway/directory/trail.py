@@ -96,8 +96,7 @@ class Trail:
 
     async def change_key(self) -> PublicKey:
         """Begins to sign with a new key. The old one signs the record that names the new one, so that who trusts it can trust on."""
-        if not self._records.authority.is_operator:
-            raise Fault(Code.PERM_DENIED, "only the operator of the machine changes the key")
+        await self._records.only_operator(KEY_CHANGED)
         seals = self._sealing()
         old = await self._with_key(seals.public)
         new = await self._with_key(seals.prepare)

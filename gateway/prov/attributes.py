@@ -13,7 +13,7 @@ from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
 from policy.identity import AccountId
-from policy.lists import Joining, Moderation, list_rules
+from policy.lists import POSTING_RESTRICTED, Joining, Moderation, list_rules
 from policy.login import FOREVER
 from policy.people import PERSONAL, PERSONAL_NAMES
 from policy.rates import Rate
@@ -56,6 +56,7 @@ _LIST: Final[Mapping[str, tuple[str, ...]]] = {
     "unsubscriptionPolicy": ("zimbraDistributionListUnsubscriptionPolicy",),
     "moderation": (),
     "filter": ("memberURL",),
+    POSTING_RESTRICTED: (),
 }
 _LIST_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("zimbraId",),
@@ -202,6 +203,9 @@ def list_changes(
         else:
             plain[known] = text
     attributes: dict[str, str] = {name: _choice(name, plain[name], some) for name, some in _LIST_CHOICES.items() if name in plain}
+    restricted = _boolean(POSTING_RESTRICTED, plain.get(POSTING_RESTRICTED))
+    if restricted is not None:
+        attributes[POSTING_RESTRICTED] = "TRUE" if restricted else ""
     wanted = edits.texts.get("owner")
     return ListChanges(
         display_name=_text("displayName", plain.get("displayName")),
@@ -403,6 +407,7 @@ def mailing_list(view: ListView) -> list[Shown]:
         Shown("mail", (names.shown(row.address),), names.shown(row.address)),
         Shown("note", _some(row.note), row.note),
         Shown("owner", tuple(view.owners), [*view.owners]),
+        Shown(POSTING_RESTRICTED, (_truth(rules.restricted),), rules.restricted),
         *(Shown(name, (str(value),), str(value)) for name, value in in_force.items()),
     ]
     return sorted(found, key=lambda one: one.name.lower())

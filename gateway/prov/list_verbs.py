@@ -132,7 +132,7 @@ VERBS = (
         "mdl",
         "LIST attr value [attr value ...]",
         "displayName, note, owner (+owner, -owner), subscriptionPolicy, unsubscriptionPolicy (accept, approval, reject), moderation (none, "
-        "non-members, all), filter (of a dynamic list)",
+        "non-members, all), postingRestricted (TRUE: nobody posts without a grant), filter (of a dynamic list)",
         3,
         None,
         _modify,

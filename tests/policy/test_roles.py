@@ -120,6 +120,7 @@ undoWindow                              a a n n - n
 mustChangePassword                      a n n n - n
 note                                    a a n n - -
 status                                  a a n n - -
+delegationDigest                        a a n n - -
 lockoutEnabled                          a a n n - -
 lockoutMaxFailures                      a a n n - -
 lockoutFailureLifetime                  a a n n - -

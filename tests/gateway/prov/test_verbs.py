@@ -292,6 +292,7 @@ DIALOGUES = {
         mail: team@acme.test
         moderation: none
         owner: anna@acme.test
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
@@ -341,6 +342,7 @@ DIALOGUES = {
         moderation: none
         owner: anna@acme.test
         owner: bob@acme.test
+        postingRestricted: FALSE
         subscriptionPolicy: approval
         unsubscriptionPolicy: reject
 
@@ -352,6 +354,7 @@ DIALOGUES = {
         id: …
         mail: all@acme.test
         moderation: none
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
@@ -363,6 +366,29 @@ DIALOGUES = {
         $ ddl squad@acme.test
         ! account.NO_SUCH_DISTRIBUTION_LIST (no such distribution list: squad@acme.test)
         $ gam anna@acme.test
+        $ cdl staff@acme.test
+        …
+        $ grantRight dl all@acme.test grp staff@acme.test sendToDistList
+        $ gdl all@acme.test postingRestricted
+        # distributionList all@acme.test memberCount=0
+        postingRestricted: FALSE
+
+        $ ddl staff@acme.test
+        $ gdl all@acme.test postingRestricted
+        # distributionList all@acme.test memberCount=0
+        postingRestricted: TRUE
+
+        $ checkRight dl all@acme.test anna@acme.test sendToDistList
+        DENIED
+        Via:
+            missing      : no sendToDistList grant counts for the actor, its groups, class of service or domain
+
+        $ mdl all@acme.test postingRestricted FALSE
+        $ checkRight dl all@acme.test anna@acme.test sendToDistList
+        ALLOWED
+        Via:
+            because      : nobody was granted sendToDistList on this list: everybody may post
+
     """,
     "people": """
         $ cd acme.test
