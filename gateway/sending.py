@@ -86,9 +86,12 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
     Refuse: whoever sends may not be logged in any more. A message that was under way when its session ended is not accepted.
     """
     row = await snapshot.ask(accounts.by_id, actor.account)
-    standing = await snapshot.ask(lists.standing, actor.account)
+    standing = await snapshot.ask(lists.standing, actor.account, actor)
     if row is None or standing is None:
-        return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+        gone = "the account no longer exists" if row is None else "the app password was revoked"
+        return Refuse(Reason.SESSION_ENDED, gone)
+    if actor.scope is not None and actor.scope.is_over(snapshot.now):
+        return Refuse(Reason.SESSION_ENDED, "the app password has expired")
     if login_after_password(row.status) is not None:
         return Refuse(Reason.SESSION_ENDED, f"account is {row.status}")
     acting = await _acting(snapshot, actor, row)
@@ -136,9 +139,10 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
         frozen=bool(principals) and await snapshot.ask(freezes.is_frozen, actor.account, Side.ACTOR),
         withheld=None if acting is None else acting.withheld,
     )
+    ends = None if actor.scope is None else actor.scope.expires
     if acting is None:
-        return Gathered(facts, actor.account, row.values, scopes)
-    return Gathered(facts, actor.person, acting.values, scopes, acting.valid_until)
+        return Gathered(facts, actor.account, row.values, scopes, ends)
+    return Gathered(facts, actor.person, acting.values, scopes, earliest((acting.valid_until, ends)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ async def _acting(snapshot: Snapshot, actor: Actor, owner: AccountRow) -> _Actin
     if actor.via is None:
         return None
     person = await snapshot.ask(accounts.by_id, actor.via)
-    standing = await snapshot.ask(lists.standing, actor.via)
+    standing = await snapshot.ask(lists.standing, actor.via, actor)
     if person is None or standing is None:
         return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
     if login_after_password(person.status) is not None:
