@@ -24,6 +24,7 @@ from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.digests import Digests
+from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.exchangers import ExchangerRules, Exchangers
@@ -39,6 +40,7 @@ from gateway.list_addresses import Tags
 from gateway.list_chores import ListChores
 from gateway.list_robot import ListRobot, RobotRules
 from gateway.login import Login
+from gateway.loginhistory import LoginHistory
 from gateway.mechanisms import mechanisms
 from gateway.message.kept import KEPT_VERSION
 from gateway.moderation import Moderation
@@ -106,7 +108,10 @@ class App:
         self.passwords = Passwords(cost, _digest_key(settings.data))
         sources = FailingSources(limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks)
         self.issuer = _issuer(settings)
-        self.login = Login(store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions)
+        self.history = LoginHistory(store)
+        self.login = Login(
+            store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions, history=self.history
+        )
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
@@ -157,13 +162,24 @@ class App:
             keep_deleted=int(settings.account.keep_deleted * 1_000_000),
             delivery=self.delivery,
         )
-        texts = TextRecords(resolvers, cached=False)
         self.directory = Directory(
-            store, self.folders, self.passwords.verifiers, self.delivery, premises, texts, names, self.recalls, Seals(settings.data)
+            store,
+            self.folders,
+            self.passwords.verifiers,
+            self.delivery,
+            premises,
+            TextRecords(resolvers, cached=False),
+            names,
+            self.recalls,
+            Seals(settings.data),
+            app_password_key=self.passwords.app_password_key,
+            totp_key=self.passwords.totp_key,
+            verify=self.passwords.verify,
         )
         self.housekeeping = Housekeeping(store, files, self.directory.trail.seal, Digests(store, self.delivery).round)
         self.explain = Explain(store)
-        self.desk = Desk(self.directory, self.explain, self.sessions.rows, scratch_of(settings.store_url, settings.data))
+        sessions = OpenSessions(store, self.directory.records, self.sessions, self.history)
+        self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data))
 
     def _is_exempt(self, address: str) -> bool:
         if not address:
@@ -188,6 +204,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
             yield app
         finally:
             await app.login.idle()
+            await app.history.close()
             await app.sessions.idle()
             await app.folders.close()
             app.passwords.close()

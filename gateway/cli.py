@@ -308,6 +308,8 @@ def _prov(typed: _Typed, rest: Sequence[str]) -> int:
         match option:
             case "--json" | "--keep-going" | "--progress":
                 flags.add(option)
+            case "-l" | "--ldap":
+                pass  # Carbonio's way around its mail store; here there is only one
             case "-f" | "--file":
                 if not equals and not waiting:
                     raise Usage("procura prov: -f needs a file, or - for standard input")

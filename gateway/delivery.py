@@ -13,7 +13,7 @@ from typing import Any, Final
 from gateway.arrival import arrived
 from gateway.authenticating import Authenticating
 from gateway.dsn import FAILURE, NOTHING_ASKED, SUCCESS, Requests, original_recipient, wants
-from gateway.list_addresses import Tags
+from gateway.list_addresses import Role, Tags
 from gateway.list_mails import Letter
 from gateway.list_posts import envelope_sender, for_list, hold, is_too_much, marks_of
 from gateway.list_robot import ListRobot, Reaction, RobotRules
@@ -27,7 +27,7 @@ from gateway.routing import AtList, Elsewhere, Mailbox, Poster, Posting, Route, 
 from gateway.signing import Signing
 from policy.decision import Witness
 from policy.delivery import Door, QuotaFacts, judge_recipient
-from policy.identity import AccountId, Address
+from policy.identity import AccountId, Address, ListId
 from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
@@ -402,6 +402,8 @@ class _Work:
         self._onward: NewMessage | None = None
         self._served: dict[AccountId, list[Addressee]] = {}
         self._sent_on: set[Address] = set()
+        self._waiting: set[ListId] = set()
+        self._asked: dict[tuple[ListId, Role, str], Verdict | None] = {}
 
     async def outcomes_of(self, index: int, recipient: Address, route: Route | Refuse | Defer) -> None:
         outcome: Verdict | None
@@ -416,15 +418,7 @@ class _Work:
             case ToOwners(address, owners):
                 outcome = self._to_owners(index, address, owners)
             case Posting():
-                outcome = (
-                    await self._to_list(route)
-                    if not self._is_reply
-                    else Refuse(Reason.POSTING_NOT_PERMITTED, _NO_REPLIES.format(route.address))
-                )
-                if outcome is None and route.held:
-                    outcome = await is_too_much(self._routing.snapshot, route)
-                    if outcome is None:
-                        await self._hold(route)
+                outcome = await self._posted(route)
             case AtList():
                 outcome = await self._at_list(index, route)
         self.plan.outcomes.append(outcome)
@@ -435,6 +429,18 @@ class _Work:
         )
         if outcome is None and not on_its_way and wants(self._requests.of(index), SUCCESS):
             self.plan.delivered.append(index)
+
+    async def _posted(self, posting: Posting) -> Verdict | None:
+        """Who is told "later" tries all of it again: so nobody gets it then."""
+        if self._is_reply:
+            return Refuse(Reason.POSTING_NOT_PERMITTED, _NO_REPLIES.format(posting.address))
+        too_much = await is_too_much(self._routing.snapshot, posting) if posting.held else None
+        if too_much is not None:
+            return too_much
+        outcome = await self._to_list(posting)
+        if outcome is None and posting.held:
+            await self._hold(posting)
+        return outcome
 
     def _path(self) -> str:
         return "" if self._reverse_path is None else str(self._reverse_path)
@@ -555,6 +561,9 @@ class _Work:
         """For each list whose owners see it first: it waits in the queue, and they are told."""
         robot, lifetime = self._delivery.robot, self._delivery.rules.lifetime
         for held in posting.held:
+            if held.row.id in self._waiting:  # it was sent to another address of the list too, or to one that it is in
+                continue
+            self._waiting.add(held.row.id)
             row, reaction = await hold(
                 robot, self._routing, posting, held, self._octets, self._header, self._path(), self._sender, lifetime
             )
@@ -562,6 +571,12 @@ class _Work:
             await self._react(reaction)
 
     async def _at_list(self, index: int, at: AtList) -> Verdict | None:
+        asked = (at.row.id, at.role, at.tag)
+        if asked not in self._asked:  # the same under another name: a request can be confirmed once
+            self._asked[asked] = await self._react_to(index, at)
+        return self._asked[asked]
+
+    async def _react_to(self, index: int, at: AtList) -> Verdict | None:
         reaction = await self._delivery.robot.answer(self._routing, at, self._octets, self._header)
         await self._react(reaction)
         if not reaction.to_owners:

@@ -67,7 +67,7 @@ def envelope_sender(tags: Tags, group: Address, member: Member) -> str:
 async def is_too_much(snapshot: Snapshot, posting: Posting) -> Defer | None:
     """More waits for the owners than they will ever look through: nobody may fill the queue so."""
     for held in posting.held:
-        if await snapshot.ask(list_requests.count, held.row.id) >= MOST_WAITING:
+        if await snapshot.ask(list_requests.count_for_owners, held.row.id) >= MOST_WAITING:
             return Defer(Reason.LIMIT, f"too much waits for the owners of {held.row.address}")
     return None
 

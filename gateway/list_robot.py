@@ -112,7 +112,7 @@ class ListRobot:
             if asked.queue is not None:
                 queued = await snapshot.ask(queue_store.queued_one, asked.queue)
                 reaction.steps.append(DropQueued((asked.queue,)))
-                poster = None if queued is None else read_held_post(queued.parameters).tell
+                poster = None if queued is None else await poster_of(snapshot, read_held_post(queued.parameters))
                 if tell and poster is not None:
                     reaction.letters.append(mails.post_refused(poster, asked.subject, reason))
             return reaction
@@ -146,9 +146,10 @@ class ListRobot:
         mails = self._mails(snapshot, row)
         return [mails.suspended(owner.address, member, reason) for owner in await self._owners(snapshot, row)]
 
-    def too_late(self, snapshot: Snapshot, row: ListRow, post: HeldPost, subject: str) -> Sequence[Letter]:
+    async def too_late(self, snapshot: Snapshot, row: ListRow, post: HeldPost, subject: str) -> Sequence[Letter]:
         """Nobody has decided about a post."""
-        return [] if post.tell is None else [self._mails(snapshot, row).post_too_late(post.tell, subject)]
+        tell = await poster_of(snapshot, post)
+        return [] if tell is None else [self._mails(snapshot, row).post_too_late(tell, subject)]
 
     # --- what comes back
 
@@ -300,9 +301,11 @@ class ListRobot:
 
     async def _politely(self, snapshot: Snapshot, to: Address, reaction: Reaction, row: ListRow) -> Reaction:
         """An answer that anybody can bring about by writing another's address in From is given so often and no more."""
-        given = await snapshot.ask(list_requests.answers, to, snapshot.now - DAY)
+        found = await snapshot.ask(addresses.resolve, to)
+        person = to if found is None else found.address  # of ours, whichever alias or tag it was written with
+        given = await snapshot.ask(list_requests.answers, person, snapshot.now - DAY)
         if given < self.rules.answers:
-            return replace(reaction, steps=[CountAnswer(to), *reaction.steps])
+            return replace(reaction, steps=[CountAnswer(person), *reaction.steps])
         _ignored(row, Role.REQUEST, f"{to} has had {given} answers today")
         letters = [one for one in reaction.letters if one.to != to]
         return replace(reaction, letters=letters, steps=[one for one in reaction.steps if not _unconfirmed(one)])
@@ -317,6 +320,14 @@ class ListRobot:
     def _done(self, mails: ListMails, row: ListRow, who: Address, *, joining: bool) -> Letter:
         may_leave = list_rules(row.attributes).unsubscription is not Joining.REJECT
         return mails.joined(who, may_leave=may_leave) if joining else mails.left(who)
+
+
+async def poster_of(snapshot: Snapshot, post: HeldPost) -> Address | None:
+    """Who hears what becomes of a post, under the address of now: the one of then may have been given to somebody else."""
+    if post.account is None or post.tell is None:
+        return post.tell
+    row = await snapshot.ask(accounts.by_id, post.account)
+    return None if row is None else row.address
 
 
 def decision_entry(row: ListRow, asked: ListRequest, *, approve: bool, owner: AccountId, owner_address: Address) -> AuditEntry:

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from gateway import apppasswords
+from gateway.apppasswords import AppPassword
 from gateway.grant_use import stood_on
 from gateway.issuer import Issuer
+from gateway.loginhistory import LoginHistory
 from gateway.message.canonical import read_address_octets
 from gateway.passwords import Passwords
 from gateway.refusal import Refused, until
@@ -25,17 +28,19 @@ from gateway.sources import FailingSources, network_of
 from gateway.tokens import Bearer, Untrusted
 from gateway.trace import spell_trace
 from policy.decision import Decision, step
-from policy.grants import SendRight
+from policy.grants import SendRight, earliest
 from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.login import Admit, Failure, FailureHistory, is_locked_out, judge_login
+from policy.passwords import is_over_age
 from policy.reasons import Defer, Reason, Refuse
+from policy.scope import judge_credential
 from policy.status import login_after_password
-from store import accounts, addresses, lists
+from store import accounts, addresses, app_passwords, lists, passwords, totp
 from store import login as login_store
 from store.audit import AuditEntry, RecordAudit
 from store.deeds import Audited
 from store.errors import Busy, NotFound
-from store.model import AccountRow, ScramKeys
+from store.model import AccountRow, AppPasswordRow, ScramKeys
 from store.port import Deed, Snapshot, Store
 
 log = logging.getLogger(__name__)
@@ -81,18 +86,25 @@ class _Found:
     history: FailureHistory
     keys: ScramKeys | None
     now: int
+    app_password: AppPasswordRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
     """What came of looking at a claim. `counts`: a wrong one is a failure of the account's, not only of the source's; `digest`: of
-    the wrong password, None where it is not known; `until`: as in Actor; `why_not`: for the log."""
+    the wrong password, None where it is not known; `until`: as in Actor; `why_not`: for the log; `app_password`: the one it is."""
 
     right: bool
     counts: bool = True
     digest: int | None = None
     until: int | None = None
     why_not: str = "wrong password"
+    app_password: AppPasswordRow | None = None
+
+    @property
+    def own_password(self) -> bool:
+        """It was the account's own password, however that was shown."""
+        return self.app_password is None and self.counts
 
 
 class Login:
@@ -108,12 +120,15 @@ class Login:
         issuer: Issuer | None = None,
         *,
         tokens_end_sessions: bool = True,
+        history: LoginHistory | None = None,
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._sources = sources
+        self._app_password_key = passwords.app_password_key
         self._issuer = issuer
         self._tokens_end_sessions = tokens_end_sessions
+        self._history = history
         self._making_keys: set[AccountId] = set()
         self._noted: OrderedDict[tuple[AccountId, str], float] = OrderedDict()
         self._failing: Counter[AccountId] = Counter()
@@ -127,13 +142,14 @@ class Login:
 
     async def authenticate(self, claim: Claim, peer: Peer) -> Actor:
         """Raises Refused: BAD_CREDENTIALS (wrong password, unknown account, lockout: the same words, the same time),
-        ACCOUNT_STATUS, ACCOUNT_MAINTENANCE, PASSWORD_EXPIRED, TOO_MANY_FAILURES, AUTHORIZATION_REFUSED, BUSY.
-        A token that is not taken: TokenRefused."""
+        CREDENTIAL_NOT_PERMITTED (an app password beyond its limits), APP_PASSWORD_NEEDED, ACCOUNT_STATUS, ACCOUNT_MAINTENANCE,
+        PASSWORD_EXPIRED, TOO_MANY_FAILURES, AUTHORIZATION_REFUSED, BUSY. A token that is not taken: TokenRefused."""
         await self._let_in(peer)
         source = network_of(peer.address)
         began = asyncio.get_running_loop().time()
         bearer = await self._bearer(claim, peer, began)
-        found = await self._look_up(bearer.name if bearer is not None else _authcid(claim))
+        typed = apppasswords.read(claim.password) if isinstance(claim, Credentials) else None
+        found = await self._look_up(bearer.name if bearer is not None else _authcid(claim), typed)
         row = found.row
         # During a lockout nothing may tell right from wrong, nor may the time that a remembered password saves.
         locked_out = row is not None and is_locked_out(found.history, row.values, source, found.now)
@@ -148,10 +164,11 @@ class Login:
             raise Refused(Refuse(Reason.BAD_CREDENTIALS))
         right = looked.right
         with self._counted(row.id, failing=not right and looked.counts):
-            row, verdict = await self._judged(row, right, source)
+            row, verdict = await self._judged(row, looked, peer)
             if isinstance(verdict, Refuse | Defer):
                 bad = verdict.reason is Reason.BAD_CREDENTIALS
                 self._failed(peer, str(row.address), "refused" if right else looked.why_not, counts=bad)
+                self._remember(row.id, peer, claim, _outcome(verdict, looked, locked_out=locked_out), looked)
                 if not right and looked.counts:
                     await self._record_failure(row, Failure(found.now, source, looked.digest), peer)
                 elif bad:
@@ -160,13 +177,18 @@ class Login:
                     await until(answer_at)
                 raise Refused(verdict)
         self._note(row.id, source)
-        if isinstance(claim, Credentials) and self._passwords.wants_scram_keys(found.keys):
+        if isinstance(claim, Credentials) and looked.app_password is None and self._passwords.wants_scram_keys(found.keys):
             self._make_scram_keys(row, claim.password)
-        actor = _actor(row, looked.until)
+        actor = _actor(row, looked.until, looked.app_password, by_token=bearer is not None)
         if claim.authzid:
-            actor = await self._acting_as(actor, row, claim.authzid, peer)
+            try:
+                actor = await self._acting_as(actor, row, claim.authzid, peer)
+            except Refused as refused:
+                self._remember(row.id, peer, claim, str(refused.verdict.reason), looked)
+                raise
+        self._remember(row.id, peer, claim, "" if actor.via is None else f"as {actor.address}", looked, admitted=True)
         fields = {"account": str(actor.address), "protocol": peer.protocol, "source": peer.address, "mechanism": claim.mechanism}
-        log.info("login", extra={"fields": {**fields, "outcome": "admitted"}})
+        log.info("login", extra={"fields": {**fields, "outcome": f"admitted; {actor.credential}" if actor.scope else "admitted"}})
         return actor
 
     async def vouched_for(self, name: str, peer: Peer) -> Actor:
@@ -218,15 +240,17 @@ class Login:
         refusal = login_after_password(person.status)
         if refusal is not None:
             return Confirmed(_ended(refusal, person))
-        if _proof(person) != actor.proof:
-            return Confirmed(Refuse(Reason.SESSION_ENDED, "the password was changed"))
+        over = await self._credential_over(snapshot, actor, person)
+        if over:
+            return Confirmed(Refuse(Reason.SESSION_ENDED, over))
         if actor.until is not None and actor.until <= snapshot.now:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the token has expired"))
         if person.address != (actor.address if actor.via is None else actor.via_address):
             # Whose folders are named how rests on the address; the old one may be somebody else's by now.
             return Confirmed(_RENAMED)
+        expires = None if actor.scope is None else actor.scope.expires
         if actor.via is None:
-            return Confirmed(None, actor.until)
+            return Confirmed(None, earliest((actor.until, expires)))
         owner = await snapshot.ask(accounts.by_id, actor.account)
         if owner is None:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the account no longer exists"))
@@ -235,11 +259,23 @@ class Login:
         refusal = login_after_password(owner.status)
         if refusal is not None:
             return Confirmed(_ended(refusal, owner))
-        decision = await self._may_log_in_as(snapshot, person.id, owner.id)
+        decision = await self._may_log_in_as(snapshot, person.id, owner.id, actor)
         if not decision.allowed:
             return Confirmed(Refuse(Reason.SESSION_ENDED, "the right to log in as this account has ended"))
-        ends = [moment for moment in (decision.valid_until, actor.until) if moment is not None]
-        return Confirmed(None, min(ends, default=None))
+        return Confirmed(None, earliest((decision.valid_until, actor.until, expires)))
+
+    @staticmethod
+    async def _credential_over(snapshot: Snapshot, actor: Actor, person: AccountRow) -> str:
+        """Why what the session rests on is good for nothing any more; empty: it is good. An app password outlives the account's own."""
+        if actor.scope is None:
+            by_token = actor.proof.startswith(_BY_TOKEN)
+            if _proof(person) != actor.proof.removeprefix(_BY_TOKEN):
+                return "the password was changed"
+            needs_more = not by_token and await snapshot.ask(totp.is_required, person.id)
+            return "this account has a second factor now: mail clients need an app password" if needs_more else ""
+        if actor.scope.is_over(snapshot.now):
+            return "the app password has expired"
+        return "" if await snapshot.ask(app_passwords.is_there, person.id, actor.scope.id) else "the app password was revoked"
 
     async def idle(self) -> None:
         """Until what was noted unawaited is written; for closing and for tests."""
@@ -275,6 +311,12 @@ class Login:
         row = found.row
         match claim:
             case Credentials(password=password):
+                kept = found.app_password
+                typed = apppasswords.read(password)
+                if kept is not None and typed is not None and typed.is_right(kept.verifier, self._app_password_key):
+                    if not recall:  # as long as a wrong one takes
+                        await self._passwords.verify("", password)
+                    return _Looked(True, app_password=kept)
                 right = await self._passwords.verify("" if row is None else row.verifier, password, recall=recall)
                 return _Looked(right, digest=None if row is None else self._passwords.digest(row.id, password))
             case ScramProof(keys=keys):
@@ -285,38 +327,52 @@ class Login:
             case BearerToken():
                 return _Looked(True, counts=False, until=None if bearer is None or not self._tokens_end_sessions else bearer.until)
 
-    async def _look_up(self, name: str) -> _Found:
-        """The account by its primary address or an alias; never by a tagged address or a list."""
+    async def _look_up(self, name: str, typed: AppPassword | None = None) -> _Found:
+        """The account by its primary address or an alias; never by a tagged address or a list. `typed`: what may be an app password;
+        it is looked for whether there is the account or not."""
         async with self._store.snapshot() as snapshot:
             row = await self._by_name(snapshot, name)
+            kept = None if typed is None else await snapshot.ask(app_passwords.by_selector, typed.selector)
             if row is None:
                 return _Found(None, FailureHistory(), None, snapshot.now)
             history = await snapshot.ask(login_store.history, row.id)
             # Where nobody logs in with a password, no keys are left either; so they are asked for of everybody.
-            return _Found(row, history, await snapshot.ask(login_store.scram_keys, row.id), snapshot.now)
+            keys = await snapshot.ask(login_store.scram_keys, row.id)
+            return _Found(row, history, keys, snapshot.now, kept if kept is not None and kept.account == row.id else None)
 
-    async def _judged(self, row: AccountRow, right: bool, source: str) -> tuple[AccountRow, Admit | Refuse | Defer]:
+    async def _judged(self, row: AccountRow, looked: _Looked, peer: Peer) -> tuple[AccountRow, Admit | Refuse | Defer]:
         """The verdict on what is known now: while the password was looked at, others may have been tried.
 
         Where failures are on record or on their way to it, it is judged once more in the transaction that comes after theirs:
         however many guesses are made at once, a right one among them is no better off than if they had come one after the other.
+        An app password forgets no failures: who found one does not get to guess the account's own for as long as he likes.
         """
+        source, kept = network_of(peer.address), looked.app_password
         async with self._store.snapshot() as snapshot:
             fresh = await snapshot.ask(accounts.by_id, row.id)
             history = await snapshot.ask(login_store.history, row.id)
+            over_age = fresh is not None and await _is_over_age(snapshot, fresh, looked)
+            needs_more = looked.own_password and await snapshot.ask(totp.is_required, row.id)
+            there = kept is None or await snapshot.ask(app_passwords.is_there, row.id, kept.scope.id)
             now = snapshot.now
         if fresh is None:
             return row, Refuse(Reason.BAD_CREDENTIALS)
-        right = right and fresh.verifier == row.verifier
-        verdict = judge_login(fresh.status, right, fresh.must_change_password, history, fresh.values, source, now)
+        right = looked.right and (there if kept is not None else fresh.verifier == row.verifier)
+        verdict = judge_login(fresh.status, right, fresh.must_change_password or over_age, history, fresh.values, source, now)
         suspect = history.failures or history.locked_until is not None or self._failing[row.id]
         if right and suspect and not _is_bad(verdict):
-            forget = isinstance(verdict, Admit) and verdict.clear_source
+            forget = isinstance(verdict, Admit) and verdict.clear_source and kept is None
             try:
-                if not await self._done(login_store.AdmitUnlessLocked(row.id, source, row.verifier, forget)):
+                if not await self._done(login_store.AdmitUnlessLocked(row.id, source, fresh.verifier, forget)):
                     verdict = Refuse(Reason.BAD_CREDENTIALS)
             except NotFound:
                 verdict = Refuse(Reason.BAD_CREDENTIALS)
+        if isinstance(verdict, Admit) and needs_more:
+            # Told only to who knows the password; a mail client has no way to ask for a code.
+            return fresh, Refuse(Reason.APP_PASSWORD_NEEDED)
+        if isinstance(verdict, Admit) and kept is not None:
+            beyond = judge_credential(kept.scope, peer.protocol, peer.address, now)
+            return fresh, verdict if beyond is None else beyond
         return fresh, verdict
 
     @contextmanager
@@ -347,6 +403,13 @@ class Login:
         if counts:
             self._sources.failed(peer.address, asyncio.get_running_loop().time())
         log.warning("login", extra={"fields": {"account": account, "protocol": peer.protocol, "source": peer.address, "outcome": why}})
+
+    def _remember(self, account: AccountId, peer: Peer, claim: Claim, outcome: str, looked: _Looked, *, admitted: bool = False) -> None:
+        """For the account's history; nothing is waited for. A name that nobody has leaves nothing."""
+        if self._history is not None:
+            words = outcome or "admitted"
+            used = "" if looked.app_password is None else looked.app_password.scope.name
+            self._history.note(account, peer.address, peer.protocol, claim.mechanism, admitted=admitted, outcome=words, app_password=used)
 
     async def _record_failure(self, row: AccountRow, failure: Failure, peer: Peer) -> None:
         try:
@@ -412,7 +475,7 @@ class Login:
             owner = await self._by_name(snapshot, authzid)
             if owner is not None and owner.id == row.id:
                 return actor
-            decision = await self._may_log_in_as(snapshot, row.id, _NOBODY if owner is None else owner.id)
+            decision = await self._may_log_in_as(snapshot, row.id, _NOBODY if owner is None else owner.id, actor)
             barred = None if owner is None else login_after_password(owner.status)
             if owner is not None and barred is not None and decision.allowed:
                 words = f"granted, but the status of the account, {owner.status}, lets nobody log in"
@@ -428,7 +491,7 @@ class Login:
             principal=None if owner is None else owner.id,
             principal_address="" if owner is None else str(owner.address),
             right=SendRight.LOGIN_AS if decision.deciding is None else decision.deciding.right or SendRight.LOGIN_AS,
-            because=decision.because,
+            because=actor.on_record(decision.because),
             protocol=peer.protocol,
             source=peer.address,
             trace=spell_trace(decision),
@@ -437,10 +500,10 @@ class Login:
         await self._done(Audited(record, (), stood_on(decision, owner.id)) if owner is not None and allowed else record)
         if owner is None or not allowed:
             raise Refused(Refuse(Reason.AUTHORIZATION_REFUSED, decision=number))
-        return Actor(owner.id, owner.address, owner.display_name, row.id, row.address, actor.proof, actor.until)
+        return Actor(owner.id, owner.address, owner.display_name, row.id, row.address, actor.proof, actor.until, actor.scope)
 
-    async def _may_log_in_as(self, snapshot: Snapshot, actor: AccountId, owner: AccountId) -> Decision:
-        standing = await snapshot.ask(lists.standing, actor)
+    async def _may_log_in_as(self, snapshot: Snapshot, person: AccountId, owner: AccountId, actor: Actor) -> Decision:
+        standing = await snapshot.ask(lists.standing, person, actor)
         if standing is None:
             return Decision(Refuse(Reason.AUTHORIZATION_REFUSED))
         return await snapshot.ask(may_log_in_as, standing, owner)
@@ -456,6 +519,8 @@ class LockoutBegan:
     protocol: str
 
 
+_BY_TOKEN: Final = "token "  # noqa: S105 — a word, no password
+"""Before the proof of a session that rests on a token: its issuer has seen to a second factor."""
 _NOBODY = AccountId(0)
 """Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
 
@@ -467,12 +532,30 @@ def _authcid(claim: Claim) -> str:
     return "" if isinstance(claim, BearerToken) else claim.authcid
 
 
+async def _is_over_age(snapshot: Snapshot, row: AccountRow, looked: _Looked) -> bool:
+    """Only the account's own password grows old: an app password has its date, a token its issuer."""
+    if not row.values.password_max_age or not looked.own_password:
+        return False
+    return is_over_age(await snapshot.ask(passwords.set_at, row.id), row.values, snapshot.now)
+
+
+def _outcome(verdict: Refuse | Defer, looked: _Looked, *, locked_out: bool) -> str:
+    """What the history says of a login that was refused. During a lockout it does not say either whether the password was right."""
+    if _is_bad(verdict):
+        return "locked out" if locked_out or looked.right else looked.why_not
+    if verdict.reason is Reason.CREDENTIAL_NOT_PERMITTED:
+        return verdict.detail
+    return f"account is {verdict.detail}" if verdict.reason is Reason.ACCOUNT_STATUS and verdict.detail else str(verdict.reason)
+
+
 def _is_bad(verdict: Admit | Refuse | Defer) -> bool:
     return isinstance(verdict, Refuse) and verdict.reason is Reason.BAD_CREDENTIALS
 
 
-def _actor(row: AccountRow, until: int | None) -> Actor:
-    return Actor(row.id, row.address, row.display_name, proof=_proof(row), until=until)
+def _actor(row: AccountRow, until: int | None, app_password: AppPasswordRow | None = None, *, by_token: bool = False) -> Actor:
+    if app_password is not None:
+        return Actor(row.id, row.address, row.display_name, until=until, scope=app_password.scope)
+    return Actor(row.id, row.address, row.display_name, proof=(_BY_TOKEN if by_token else "") + _proof(row), until=until)
 
 
 def _one_spelling(name: str) -> str:

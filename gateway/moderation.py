@@ -3,23 +3,26 @@
 import asyncio
 import logging
 import secrets
+from dataclasses import replace
 
 from gateway.delivery import Delivery, queue_id
 from gateway.held_posts import HeldPost, read_held_post
+from gateway.list_robot import poster_of
 from gateway.message.canonical import read_address
 from gateway.origin import Findings
 from gateway.reports import Failed, list_refused
 from gateway.routing import Poster, Routing
 from policy.delivery import Door
-from policy.identity import Address
+from policy.identity import AccountId, Address
 from policy.reasons import Defer, Verdict
-from store import accounts, list_requests, lists
+from store import accounts, freezes, list_requests, lists
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, Stale
+from store.freezes import Side
 from store.list_requests import CloseRequest
 from store.model import ListRequest, ListRow, QueueRow, Stage
 from store.port import Snapshot, Store
-from store.queue import AcceptMessage, Reschedule, Settle
+from store.queue import AcceptMessage, Delegation, Reschedule, Settle
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +64,16 @@ class Moderation:
             witness = await snapshot.witness(post.list)
             if asked is None or group is None:
                 _log(row, "the list is gone")
-                await self._store.do(Settle(row.id, lease))
+                about = [Failed(read_address(row.recipient), "5.1.1", "the list to which you posted is gone")]
+                report = await self._delivery.report(snapshot, await poster_of(snapshot, post), about, octets)
+                await self._store.do(Settle(row.id, lease, report))
                 return None
             if asked.stage is Stage.APPROVED:
                 return await self._send(snapshot, post, group, asked, row, lease, octets, findings, known=known)
             if snapshot.now < asked.expires:  # `procura queue retry` decides nothing
                 await self._store.do(Reschedule(row.id, lease, asked.expires, row.last_reply), witness)
                 return None
-            letters = self._delivery.robot.too_late(snapshot, group, post, asked.subject)
+            letters = await self._delivery.robot.too_late(snapshot, group, post, asked.subject)
             await self._end(snapshot, post, group, asked, row, lease, await self._delivery.letters(snapshot, letters), "nobody decided")
             return None
 
@@ -88,6 +93,10 @@ class Moderation:
         delivery = self._delivery
         routing = await self._routing(snapshot, post, row)
         plan = await delivery.plan(routing, (group.address,), octets, None, row.sender, findings=findings)
+        delegation = await _delegation(snapshot, row)
+        if delegation is not None:  # whoever is frozen later stops what is still on its way
+            plan.queued = [replace(one, delegation=delegation) for one in plan.queued]
+            routing.scopes |= {delegation.actor, *delegation.principals}
         if not known and await delivery.is_sealed(snapshot, plan):
             raise _Unknown
         (verdict,) = plan.outcomes
@@ -98,8 +107,9 @@ class Moderation:
             return None
         plan.steps.append(CloseRequest(asked.key))
         extra = await delivery.bounces(snapshot, plan, octets)
-        if post.tell is not None:
-            extra += [await delivery.notice(snapshot, post.tell, *list_refused(one)) for one in plan.refused_lists]
+        tell = await poster_of(snapshot, post)
+        if tell is not None:
+            extra += [await delivery.notice(snapshot, tell, *list_refused(one)) for one in plan.refused_lists]
         witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
         key = queue_id()
         accepted = await delivery.accept(plan, witness, key, (), (), extra, (row.id, lease))
@@ -131,7 +141,7 @@ class Moderation:
         """Let through by an owner, and not permitted any more."""
         why = verdict.detail or str(verdict.reason)
         about = [Failed(group.address, "5.7.1", why)]
-        report = await self._delivery.report(snapshot, post.tell, about, octets)
+        report = await self._delivery.report(snapshot, await poster_of(snapshot, post), about, octets)
         await self._end(snapshot, post, group, asked, row, lease, [report], why)
 
     async def _end(
@@ -168,6 +178,14 @@ class Moderation:
         )
         await self._store.do(Settle(row.id, lease, accept), await snapshot.witness(group.id))
         _log(row, f"thrown away: {why}")
+
+
+async def _delegation(snapshot: Snapshot, row: QueueRow) -> Delegation | None:
+    """In whose name it was posted, if not in the poster's own."""
+    behind = await snapshot.ask(freezes.behind, row.id)
+    actor = next((number for side, number in behind if side is Side.ACTOR), None)
+    principals = tuple(number for side, number in behind if side is Side.PRINCIPAL)
+    return None if actor is None else Delegation(AccountId(actor), principals)
 
 
 class _Unknown(Exception):

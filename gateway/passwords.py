@@ -103,6 +103,20 @@ class Passwords:
         found = hashlib.blake2b(account.to_bytes(8, "big") + password, digest_size=2, key=self._digest_key).digest()
         return int.from_bytes(found, "big")
 
+    @property
+    def app_password_key(self) -> bytes:
+        """Of the verifiers of app passwords (gateway.apppasswords)."""
+        return self.subkey("app passwords")
+
+    @property
+    def totp_key(self) -> bytes:
+        """Under which the secrets of second factors are sealed (gateway.totp)."""
+        return self.subkey("second factors")
+
+    def subkey(self, purpose: str) -> bytes:
+        """A key of its own for one purpose, the same after a restart: made of the installation's secret, and telling nothing of it."""
+        return hashlib.blake2b(purpose.encode(), key=self._digest_key[:64], digest_size=32).digest()
+
     def close(self) -> None:
         """Nobody waits any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)

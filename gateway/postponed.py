@@ -3,10 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.dsn import NOTHING_ASKED, Requests
 from gateway.message.canonical import read_address
 from policy.identity import AccountId, Actor, Address
+from policy.rights import Right
+from policy.scope import Scope, Sending
 
 _KEY = "release"
 _BEGINNING = f'{{"{_KEY}": '
@@ -15,8 +18,8 @@ _BEGINNING = f'{{"{_KEY}": '
 @dataclass(frozen=True, slots=True)
 class Postponed:
     """The envelope, and who acts. `at`: microseconds since 1970, not before. What the session rested on (a password, a token) is not
-    kept: it was good when the message was submitted; rights and statuses are what is asked for again. `filed`: the copy in
-    Sent is there already."""
+    kept: it was good when the message was submitted; rights and statuses are what is asked for again, within the limits of the app
+    password that it was. `filed`: the copy in Sent is there already."""
 
     at: int
     actor: Actor
@@ -39,6 +42,7 @@ class Postponed:
                     "address": str(actor.address),
                     "name": actor.display_name,
                     "via": actor.via,
+                    "scope": None if actor.scope is None else _limits(actor.scope),
                     "via_address": _text(actor.via_address),
                     "path": _text(self.reverse_path),
                     "recipients": [str(one) for one in self.recipients],
@@ -68,6 +72,7 @@ def read_postponed(parameters: str) -> Postponed:
         kept["name"],
         None if via is None else AccountId(via),
         _address(kept["via_address"]),
+        scope=_scope(kept.get("scope")),
     )
     recipients = tuple(read_address(one) for one in kept["recipients"])
     requests = Requests(tuple(kept["mail"]), tuple(tuple(one) for one in kept["rcpt"]))
@@ -82,6 +87,18 @@ def read_postponed(parameters: str) -> Postponed:
         requests,
         kept.get("filed", False),
     )
+
+
+def _limits(scope: Scope) -> dict[str, Any]:
+    return {"name": scope.name, "principal": scope.principal, "rights": int(scope.rights), "sending": sorted(scope.sending)}
+
+
+def _scope(kept: dict[str, Any] | None) -> Scope | None:
+    """Raises KeyError, ValueError."""
+    if kept is None:
+        return None
+    sending = frozenset(Sending(one) for one in kept["sending"])
+    return Scope(0, kept["name"], principal=kept["principal"], rights=Right(kept["rights"]), sending=sending)
 
 
 def _text(address: Address | None) -> str:

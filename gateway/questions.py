@@ -13,7 +13,7 @@ from policy.decision import Decision, Step, step
 from policy.folders import FolderOp, SpecialUse
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, Level, SendGrant, SendRight, Standing
-from policy.identity import AccountId, Address
+from policy.identity import AccountId, Actor, Address
 from policy.login import FOREVER, lockout_end
 from policy.rates import limits
 from policy.reasons import Defer, Reason, Refuse
@@ -215,7 +215,8 @@ def _judge_folder(tx: Tx, actor: AccountId, question: Question, supposed: Suppos
 
 def stand_at(tx: Tx, actor: AccountId, owner: AccountId, path: str, supposed: Supposed = NOTHING) -> Standpoint | None:
     """None: the actor or the owner is gone."""
-    look = look_by_path(tx, actor, owner, path)
+    acting = addresses.primary(tx, actor)
+    look = None if acting is None else look_by_path(tx, Actor(actor, acting.address), owner, path)
     if look is None or look.owner is None or look.owner.id == NOBODY:
         return None
     return standpoint(look.standing, look.owner, look.path, supposed.levels(look.levels), look.row, tx.now)

@@ -258,7 +258,7 @@ class Queue:
         try:
             over = [batch for batch in batches if batch.rows[0].expires <= now]
             for batch in over:
-                await self._bounce(batch, [Failed(_recipient(row), "4.4.7", destination.reply) for row in batch.rows], None)
+                await self._give_up(batch, destination.reply)
             late = [row for batch in batches for row in batch.rows]
             due = [(row.id, max(min(destination.until + secrets.randbelow(spread), row.expires), now + 1_000_000)) for row in late]
             if due:
@@ -271,6 +271,17 @@ class Queue:
             self._in_hand -= {row.id for row in whole.rows}
         for batch in batches:
             await self._tell_late(batch.rows, destination.reply, None)
+
+    async def _give_up(self, batch: _Batch, reply: str) -> None:
+        """A row of which no report can be made stays, and the others are not to wait for it. Raises StoreError."""
+        try:
+            await self._bounce(batch, [Failed(_recipient(row), "4.4.7", reply) for row in batch.rows], None)
+        except (Busy, Stale):
+            raise
+        except Exception:
+            number = secrets.token_hex(4)
+            log.exception("queue attempt failed", extra={"fields": {"error_id": number}})
+            await self._later(batch, {row.id: f"4.3.0 a fault of this server ({number})" for row in batch.rows}, None)
 
     def _forget(self, now: int) -> None:
         """Destinations of which there is nothing to remember; when too many fail, those that failed longest ago."""
@@ -357,8 +368,14 @@ class Queue:
         recipient = _address(row.recipient)
         if recipient is None:
             return False
-        async with self._store.snapshot() as snapshot:
-            route = await self._delivery.routing(snapshot, Door.QUEUE, Poster(None, empty_path=False)).find(recipient, expand=False)
+        try:
+            async with self._store.snapshot() as snapshot:
+                route = await self._delivery.routing(snapshot, Door.QUEUE, Poster(None, empty_path=False)).find(recipient, expand=False)
+        except StoreError:
+            raise
+        except Exception:  # one row must not keep those that were claimed with it: its own attempt shows what it is worth
+            log.exception("queue row without a route", extra={"fields": {"queue_id": row.accepted}})
+            return False
         return isinstance(route, Mailbox)
 
     async def _deliver(self, batch: _Batch) -> None:
@@ -545,7 +562,9 @@ class Queue:
         deeds = []
         for row in rows:
             wait = 1_000_000 if soon else self._wait(row.attempts)
-            due = min(max(now + wait, until), max(row.expires, now + 1_000_000))
+            due = max(now + wait, until)
+            if now < row.expires:
+                due = min(due, max(row.expires, now + 1_000_000))  # and what has had its time only fails by a fault: not each second
             deeds.append(self._store.do(Reschedule(row.id, self._lease, due, replies[row.id])))
         done = await asyncio.gather(*deeds, return_exceptions=True)
         # Conflict: an operator has dropped it meanwhile.
@@ -587,6 +606,8 @@ class Queue:
     async def _account(self, snapshot: Snapshot, row: QueueRow) -> AccountRow | None:
         if row.account is not None:
             return await snapshot.ask(accounts.by_id, row.account)
+        if row.kind is QueueKind.HELD:  # the account is deleted; whoever has its address now is another
+            return None
         return await snapshot.ask(accounts.by_address, _recipient(row))
 
     async def _octets(self, row: QueueRow) -> bytes:

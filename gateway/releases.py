@@ -68,7 +68,9 @@ class Releases:
         status = "4.4.7" if isinstance(verdict, Defer) else "5.7.1"
         failures = [Failed(one, status, _words(verdict)) for one in asked.recipients]
         async with self._store.snapshot() as snapshot:
-            report = await self._delivery.report(snapshot, asked.actor.address, failures, octets)
+            # By number: the name of then may have been given to somebody else. Of whoever is gone the log says what was left.
+            actor = await snapshot.ask(accounts.by_id, asked.actor.account)
+            report = await self._delivery.report(snapshot, None if actor is None else actor.address, failures, octets)
         # In one: what was not sent does not stay in Sent.
         await self._store.do(Several((ReturnCopies(row.id), Settle(row.id, lease, report))))
         fields = {"queue_id": row.accepted, "account": str(asked.actor.address), "outcome": "refused", "reason": verdict.reason}

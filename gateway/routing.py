@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from gateway.grant_use import stood_on
 from gateway.list_addresses import Role, read_role, role_address
-from gateway.sending import may_send
+from gateway.sending import is_open, may_send
 from policy.delivery import POSTMASTER, Door
 from policy.grants import SendRight, Standing
 from policy.identity import AccountId, Address, ListId
 from policy.lists import ListRules, judge_moderation, list_rules
 from policy.reasons import Defer, Reason, Refuse
-from store import accounts, addresses, domains, grants, lists
+from store import accounts, addresses, domains, lists
 from store.model import AccountRow, ListRow
 from store.port import Snapshot
 from store.tenure import Used
@@ -278,7 +278,7 @@ class Routing:
     async def _may_post(self, group: ListId) -> bool:
         standing = await self._standing()
         if standing is None:
-            return not await self.snapshot.ask(grants.send_grants_on, group, SendRight.SEND_TO_LIST)
+            return await self.snapshot.ask(is_open, group)
         decision = await may_send(self.snapshot, standing, group, SendRight.SEND_TO_LIST)
         if decision.valid_until is not None:
             self.valid_until = decision.valid_until if self.valid_until is None else min(self.valid_until, decision.valid_until)

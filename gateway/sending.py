@@ -8,6 +8,7 @@ from policy.cos import ServiceValues
 from policy.decision import Decision
 from policy.grants import SendGrant, SendRight, Standing, earliest, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
+from policy.lists import list_rules
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
@@ -43,7 +44,16 @@ async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: S
 def send_right(tx: Tx, standing: Standing, target: int, right: SendRight, supposing: Supposing | None = None) -> Decision:
     """The same within one transaction. `supposing`: what would be granted, made of what is."""
     granted = grants.send_grants_on(tx, target, right)
-    return judge_send_right(standing, target, right, granted if supposing is None else supposing(granted), tx.now)
+    restricted = right is SendRight.SEND_TO_LIST and not granted and not is_open(tx, target)
+    return judge_send_right(standing, target, right, granted if supposing is None else supposing(granted), tx.now, restricted=restricted)
+
+
+def is_open(tx: Tx, group: int) -> bool:
+    """May everybody post to this list, whoever they are? (delegation.md section 9)"""
+    if grants.send_grants_on(tx, group, SendRight.SEND_TO_LIST):
+        return False
+    row = lists.by_id(tx, ListId(group))
+    return row is not None and not list_rules(row.attributes).restricted
 
 
 def may_log_in_as(tx: Tx, standing: Standing, target: AccountId, supposing: Supposing | None = None) -> Decision:
@@ -76,9 +86,12 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
     Refuse: whoever sends may not be logged in any more. A message that was under way when its session ended is not accepted.
     """
     row = await snapshot.ask(accounts.by_id, actor.account)
-    standing = await snapshot.ask(lists.standing, actor.account)
+    standing = await snapshot.ask(lists.standing, actor.account, actor)
     if row is None or standing is None:
-        return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
+        gone = "the account no longer exists" if row is None else "the app password was revoked"
+        return Refuse(Reason.SESSION_ENDED, gone)
+    if actor.scope is not None and actor.scope.is_over(snapshot.now):
+        return Refuse(Reason.SESSION_ENDED, "the app password has expired")
     if login_after_password(row.status) is not None:
         return Refuse(Reason.SESSION_ENDED, f"account is {row.status}")
     acting = await _acting(snapshot, actor, row)
@@ -126,9 +139,10 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
         frozen=bool(principals) and await snapshot.ask(freezes.is_frozen, actor.account, Side.ACTOR),
         withheld=None if acting is None else acting.withheld,
     )
+    ends = None if actor.scope is None else actor.scope.expires
     if acting is None:
-        return Gathered(facts, actor.account, row.values, scopes)
-    return Gathered(facts, actor.person, acting.values, scopes, acting.valid_until)
+        return Gathered(facts, actor.account, row.values, scopes, ends)
+    return Gathered(facts, actor.person, acting.values, scopes, earliest((acting.valid_until, ends)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +159,7 @@ async def _acting(snapshot: Snapshot, actor: Actor, owner: AccountRow) -> _Actin
     if actor.via is None:
         return None
     person = await snapshot.ask(accounts.by_id, actor.via)
-    standing = await snapshot.ask(lists.standing, actor.via)
+    standing = await snapshot.ask(lists.standing, actor.via, actor)
     if person is None or standing is None:
         return Refuse(Reason.SESSION_ENDED, "the account no longer exists")
     if login_after_password(person.status) is not None:

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 End = Callable[[Refuse | Defer], None]
 """Tells a session, on the loop and without waiting, that it is over and why."""
 
+ENDED_BY_ADMINISTRATOR: Final = Refuse(Reason.SESSION_ENDED, "ended by an administrator")
+
 AT_ONCE: Final = 50
 """Sessions looked at in one snapshot, which has to be short; between two of them others get their turn."""
 LONGEST_WAIT: Final = 3600.0
@@ -36,6 +38,22 @@ Confirm = Callable[[Collection[Actor]], Awaitable[Mapping[Actor, Confirmed]]]
 """Login.confirm."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What a session is doing just now. `client`: what the client calls itself, unproved (ID, EHLO); `folder`: the selected one, as
+    `owner:path` where it is another's, "" for none."""
+
+    client: str = ""
+    folder: str = ""
+
+
+Describe = Callable[[], Doing]
+
+
+def _nothing_known() -> Doing:
+    return Doing()
+
+
 @dataclass(eq=False, slots=True)
 class _Open:
     actor: Actor
@@ -44,13 +62,17 @@ class _Open:
     since: float
     end: End
     number: int = field(default=0)
+    describe: Describe = field(default=_nothing_known)
     open: bool = field(default=True)
     timer: asyncio.TimerHandle | None = field(default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One open session as administrators see it. `seconds`: how long it has been open."""
+    """One open session as administrators see it. `account`: whose it is; `acting`: who logged in as that account by loginAs, else "".
+
+    `seconds`: how long it has been open; `since`: microseconds since 1970 UTC; `client` and `folder` as in Doing.
+    """
 
     number: int
     account: str
@@ -58,6 +80,9 @@ class SessionRow:
     protocol: str
     peer: str
     seconds: int
+    since: int = 0
+    client: str = ""
+    folder: str = ""
 
 
 class Sessions:
@@ -87,11 +112,11 @@ class Sessions:
         self._pending: dict[_Open, None] = {}
         self._looking: asyncio.Task[None] | None = None
 
-    def add(self, actor: Actor, protocol: str, peer: str, end: End) -> Callable[[], None] | None:
+    def add(self, actor: Actor, protocol: str, peer: str, end: End, describe: Describe = _nothing_known) -> Callable[[], None] | None:
         """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
         if len(self._open.get(actor.account, ())) >= self._per_account and not self._exempt(peer):
             return None
-        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, next(self._numbers))
+        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, next(self._numbers), describe)
         accounts = {actor.account, actor.person}
         for account in accounts:
             self._open.setdefault(account, set()).add(one)
@@ -126,12 +151,16 @@ class Sessions:
 
     def rows(self) -> list[SessionRow]:
         """The oldest first."""
-        now = asyncio.get_running_loop().time()
+        now, wall = asyncio.get_running_loop().time(), self._wall_clock()
         every = {one for there in self._open.values() for one in there}
-        return [
-            SessionRow(one.number, str(one.actor.address), str(one.actor.via_address or ""), one.protocol, one.peer, int(now - one.since))
-            for one in sorted(every, key=lambda one: one.number)
-        ]
+        return [_row(one, now - one.since, wall) for one in sorted(every, key=lambda one: one.number)]
+
+    def end(self, numbers: Collection[int]) -> int:
+        """Ends those of these that are open, now; returns how many. The account may come in again."""
+        ending = {one for there in self._open.values() for one in there if one.number in numbers and one.open}
+        for one in ending:
+            one.end(ENDED_BY_ADMINISTRATOR)
+        return len(ending)
 
     async def idle(self) -> None:
         """Until everything that was started here has ended; for tests and for closing."""
@@ -189,3 +218,18 @@ class Sessions:
         if valid_until is not None:
             wait = min(max(0.001, (valid_until - self._wall_clock()) / 1_000_000), LONGEST_WAIT)
             one.timer = asyncio.get_running_loop().call_later(wait, self._look_again, (one,), self._pressing)
+
+
+def _row(one: _Open, seconds: float, wall: int) -> SessionRow:
+    doing = one.describe()
+    return SessionRow(
+        one.number,
+        str(one.actor.address),
+        str(one.actor.via_address or ""),
+        one.protocol,
+        one.peer,
+        int(seconds),
+        wall - int(seconds * 1_000_000),
+        doing.client,
+        doing.folder,
+    )

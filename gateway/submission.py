@@ -310,7 +310,7 @@ class Act:
             principal=principal,
             principal_address=principal_address,
             right=right,
-            because=because,
+            because=actor.on_record(because),
             protocol=self.protocol,
             source=self.source,
             message_id=message_id,

@@ -55,7 +55,8 @@ class ServiceValues:
     """The resolved values of one account: its own, else its class of service's, else these defaults.
 
     Durations in seconds, sizes in octets; 0 means unlimited for `quota`, "does not end by itself" for `lockout_duration` and "nobody is
-    warned" for `quota_warn_percent`. `quota_warn_message`: the text of the warning, "" the usual one.
+    warned" for `quota_warn_percent`. `quota_warn_message`: the text of the warning, "" the usual one. Ages of passwords
+    in days, 0: any.
     `undo_window`: seconds that mail which others send in this account's name waits, 0: none. `send_rate` and `send_recipient_rate`
     limit the account as an actor, `delegated_send_rate` and `delegated_send_recipient_rate` each actor in this account's name.
     `grant_warn_before`: how long before something that the account granted ends by itself it is announced, 0 never.
@@ -79,6 +80,16 @@ class ServiceValues:
     quota_warn_interval: int = 86400
     quota_warn_message: str = ""
     delegation_digest: DelegationDigest = DelegationDigest.WEEKLY
+    password_min_length: int = 6
+    password_min_upper_case_chars: int = 0
+    password_min_lower_case_chars: int = 0
+    password_min_numeric_chars: int = 0
+    password_min_punctuation_chars: int = 0
+    password_min_digits_or_puncs: int = 0
+    password_max_age: int = 0
+    password_min_age: int = 0
+    password_enforce_history: int = 0
+    password_block_common_enabled: bool = False
     undo_window: int = 0
     send_rate: Rate = UNLIMITED
     send_recipient_rate: Rate = UNLIMITED
@@ -104,6 +115,13 @@ def _count(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
     raise ValueError("a number of 0 or more")
+
+
+def _small(text: str) -> int:
+    """Of characters, days or passwords."""
+    if text.isascii() and text.isdigit() and len(text) <= 5:
+        return int(text)
+    raise ValueError("a number from 0 to 99999")
 
 
 def _percent(text: str) -> int:
@@ -198,6 +216,16 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("quota_warn_interval", "quotaWarnInterval", ("zimbraQuotaWarnInterval",), _duration),
     Attribute("quota_warn_message", "quotaWarnMessage", ("zimbraQuotaWarnMessage",), _words),
     Attribute("delegation_digest", "delegationDigest", (), _choice(DelegationDigest)),
+    Attribute("password_min_length", "passwordMinLength", ("zimbraPasswordMinLength",), _small),
+    Attribute("password_min_upper_case_chars", "passwordMinUpperCaseChars", ("zimbraPasswordMinUpperCaseChars",), _small),
+    Attribute("password_min_lower_case_chars", "passwordMinLowerCaseChars", ("zimbraPasswordMinLowerCaseChars",), _small),
+    Attribute("password_min_numeric_chars", "passwordMinNumericChars", ("zimbraPasswordMinNumericChars",), _small),
+    Attribute("password_min_punctuation_chars", "passwordMinPunctuationChars", ("zimbraPasswordMinPunctuationChars",), _small),
+    Attribute("password_min_digits_or_puncs", "passwordMinDigitsOrPuncs", ("zimbraPasswordMinDigitsOrPuncs",), _small),
+    Attribute("password_max_age", "passwordMaxAge", ("zimbraPasswordMaxAge",), _small),
+    Attribute("password_min_age", "passwordMinAge", ("zimbraPasswordMinAge",), _small),
+    Attribute("password_enforce_history", "passwordEnforceHistory", ("zimbraPasswordEnforceHistory",), _small),
+    Attribute("password_block_common_enabled", "passwordBlockCommonEnabled", ("zimbraPasswordBlockCommonEnabled",), _boolean),
     Attribute("undo_window", "undoWindow", (), window),
     Attribute("send_rate", "sendRate", (), read_rate),
     Attribute("send_recipient_rate", "sendRecipientRate", (), read_rate),

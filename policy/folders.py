@@ -9,7 +9,7 @@ from policy.decision import Decision, Step, step
 from policy.grants import Held, Level, Standing, rights_of, trace_rights
 from policy.identity import AccountId
 from policy.reasons import Defer, Reason, Refuse
-from policy.rights import ALL_RIGHTS, READ_ONLY_RIGHTS, Right, spell_letters, spell_right
+from policy.rights import READ_ONLY_RIGHTS, Right, spell_letters, spell_right
 from policy.status import Access
 
 
@@ -129,7 +129,7 @@ def _is_owner(facts: FolderFacts) -> bool:
 
 def _by_status(facts: FolderFacts, granted: Right) -> Right:
     if _is_owner(facts):
-        return ALL_RIGHTS
+        return granted
     if facts.access is Access.HIDDEN:
         return Right.NONE
     return granted & READ_ONLY_RIGHTS if facts.read_only else granted
@@ -154,6 +154,8 @@ def judge_folder(op: FolderOp, facts: FolderFacts, now: int) -> Decision:
     else:
         needed = (_need(op, facts, held.rights).rights or Right.LOOKUP) if refusal is None else Right.NONE
         steps = trace_rights(facts.actor, facts.levels, now, needed)
+    if facts.actor.scope is not None:
+        steps = (*steps, step(f"the app password {facts.actor.scope.name} narrows what is held to {spell_letters(held.rights)}"))
     return Decision(refusal, (*steps, *last), held.valid_until)
 
 
@@ -166,7 +168,10 @@ def _verdict(op: FolderOp, facts: FolderFacts, held: Held) -> tuple[Refuse | Def
     missing = need.missing(held.rights)
     if missing:
         either = "one of " if need.any_of else ""
+        scope = facts.actor.scope
         detail = f"you need {either}{spell_right(missing)} on this folder; ask {facts.owner_address}"
+        if scope is not None and missing & ~scope.rights:
+            detail = f"you need {either}{spell_right(missing)}, which the app password {scope.name} does not allow"
         return Refuse(Reason.RIGHT_MISSING, detail), (_why_none(held, missing, ""),)
     offence = _protected(op, facts)
     if offence:

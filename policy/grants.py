@@ -1,7 +1,7 @@
 """From grants (who was given what, where and when) to the rights an actor holds."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from policy.grantees import GranteeKind as GranteeKind
 from policy.identity import AccountId, CosId, DomainId, ListId
 from policy.reasons import Reason, Refuse
 from policy.rights import ALL_RIGHTS, Right, spell_letters
+from policy.scope import Scope, Sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,14 @@ class Standing:
 
     `groups`: every list the account is in, directly or through others, with the path that leads there:
     the lists from the one the account is a member of up to the list itself (so a direct membership is a path of one).
+    `scope`: the limits of the app password by which the account acts, None where it acts without such.
     """
 
     account: AccountId
     domain: DomainId
     cos: CosId
     groups: Mapping[ListId, tuple[ListId, ...]]
+    scope: Scope | None = None
 
     def matches(self, grantee: Grantee) -> bool:
         """Does what is granted to this grantee hold for the account?"""
@@ -161,14 +164,21 @@ def _walk(levels: Sequence[Level], now: int, standing: Standing | None) -> tuple
 
 
 def rights_of(standing: Standing, owner: AccountId, levels: Sequence[Level], now: int) -> Held:
-    """The union over every grantee entry that counts and matches. The owner holds everything, always."""
+    """The union over every grantee entry that counts and matches. The owner holds everything, always. Of either, who acts by an app
+    password holds what its scope leaves."""
     if standing.account == owner:
-        return Held(ALL_RIGHTS)
-    through, valid_until = _walk(levels, now, standing)
-    rights = 0
-    for one in through:
-        rights |= one.entry.rights.value
-    return Held(Right(rights), through, valid_until)
+        held = Held(ALL_RIGHTS)
+    else:
+        through, valid_until = _walk(levels, now, standing)
+        rights = 0
+        for one in through:
+            rights |= one.entry.rights.value
+        held = Held(Right(rights), through, valid_until)
+    scope = standing.scope
+    if scope is None:
+        return held
+    ends = None if scope.is_over(now) else scope.expires
+    return replace(held, rights=scope.rights_on(owner, held.rights, now), valid_until=earliest((held.valid_until, ends)))
 
 
 def trace_rights(standing: Standing, levels: Sequence[Level], now: int, needed: Right) -> tuple[Step, ...]:
@@ -214,12 +224,19 @@ _REFUSALS: Mapping[SendRight, Reason] = MappingProxyType(
 )
 
 
-def judge_send_right(standing: Standing, principal: int, right: SendRight, grants: Sequence[SendGrant], now: int) -> Decision:
+def judge_send_right(
+    standing: Standing, principal: int, right: SendRight, grants: Sequence[SendGrant], now: int, *, restricted: bool = False
+) -> Decision:
     """delegation.md section 4: self, then by level (individual, groups, COS, domain, all), deny before allow, else deny.
 
     Grants of other rights or on other principals may be among `grants`; they are not looked at. A grant of sendToDistList
-    restricts the list also outside its time and for whom it does not match: a list is open only where none is stored.
+    restricts the list also outside its time and for whom it does not match: a list is open only where none is stored, and it is not
+    `restricted` by itself (policy.lists.ListRules).
     """
+    if standing.scope is not None and right is not SendRight.SEND_TO_LIST:
+        return _narrowed(
+            standing.scope, judge_send_right(replace(standing, scope=None), principal, right, grants, now), principal, right, now
+        )
     if standing.account == principal:
         return Decision(None, (step("it is the actor's own account", decided=True, right=right),))
     asked = [grant for grant in grants if grant.target == principal and grant.right is right]
@@ -251,10 +268,21 @@ def judge_send_right(standing: Standing, principal: int, right: SendRight, grant
         together = [one for one in matching if one.grantee.kind is found.grantee.kind and not one.deny and in_force(one, now)]
         windows = [one.undo_window for one in together if one.undo_window is not None]
         return Decision(refusal, tuple(steps), valid_until, max(windows, default=None) if refusal is None else None)
-    if right is SendRight.SEND_TO_LIST and not asked:
+    if right is SendRight.SEND_TO_LIST and not asked and not restricted:
         return Decision(None, (step("nobody was granted sendToDistList on this list: everybody may post", decided=True, right=right),))
     steps.append(step(f"no {right} grant counts for the actor, its groups, class of service or domain", decided=True, right=right))
     return Decision(Refuse(_REFUSALS[right], f"no {right} grant"), tuple(steps), valid_until)
+
+
+def _narrowed(scope: Scope, decision: Decision, principal: int, right: SendRight, now: int) -> Decision:
+    """What the app password leaves of a decision that allows."""
+    if not decision.allowed:
+        return decision
+    if scope.sends(Sending(right), principal, now):
+        return replace(decision, valid_until=earliest((decision.valid_until, scope.expires)))
+    detail = f"the app password {scope.name} does not allow {right} here"
+    earlier = (replace(one, decided=False) for one in decision.trace)
+    return Decision(Refuse(_REFUSALS[right], detail), (*earlier, step(detail, decided=True, right=right)), decision.valid_until)
 
 
 def _grantee_words(grantee: Grantee, standing: Standing) -> tuple[str | Grantee, ...]:

@@ -4,6 +4,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import NewType
 
+from policy.scope import Scope
+
 AccountId = NewType("AccountId", int)
 ListId = NewType("ListId", int)  # accounts and lists share one number space: an id names one object, whatever its kind
 DomainId = NewType("DomainId", int)
@@ -58,6 +60,7 @@ class Actor:
 
     `proof` is a digest of the verifier that the password was checked against: when the account has another one, the session ends.
     `until`: microseconds since 1970 UTC, when the token expires that the session rests on; None: it rests on none.
+    `scope`: the limits of the app password that it rests on; None: it rests on another credential.
     """
 
     account: AccountId
@@ -67,8 +70,18 @@ class Actor:
     via_address: Address | None = None
     proof: str = field(default="", repr=False)
     until: int | None = None
+    scope: Scope | None = None
 
     @property
     def person(self) -> AccountId:
         """Who answers for it in the audit: the one who typed the password."""
         return self.account if self.via is None else self.via
+
+    @property
+    def credential(self) -> str:
+        """The app password as records name it, empty for any other credential."""
+        return "" if self.scope is None else f"app password {self.scope.name}"
+
+    def on_record(self, because: str) -> str:
+        """Why something was allowed or refused, with the app password by which it was done."""
+        return f"{because}; by {self.credential}" if self.scope is not None else because

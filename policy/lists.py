@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T", bound=StrEnum)
 
@@ -24,13 +24,22 @@ class Moderation(StrEnum):
     ALL = "all"
 
 
+POSTING_RESTRICTED: Final = "postingRestricted"
+"""The name under which it is kept, and shown: TRUE or FALSE."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListRules:
-    """A list is a group too: who joins may gain rights. So both policies are `reject` unless they are set, as in Carbonio."""
+    """A list is a group too: who joins may gain rights. So both policies are `reject` unless they are set, as in Carbonio.
+
+    `restricted`: without any grant nobody may post, instead of everybody. A list becomes so when the last of those who were granted
+    `sendToDistList` ceases to be: what was closed does not open by itself.
+    """
 
     subscription: Joining = Joining.REJECT
     unsubscription: Joining = Joining.REJECT
     moderation: Moderation = Moderation.NONE
+    restricted: bool = False
 
 
 def list_rules(attributes: Mapping[str, str]) -> ListRules:
@@ -39,6 +48,7 @@ def list_rules(attributes: Mapping[str, str]) -> ListRules:
         _read(Joining, attributes.get("subscriptionPolicy"), Joining.REJECT, Joining.REJECT),
         _read(Joining, attributes.get("unsubscriptionPolicy"), Joining.REJECT, Joining.REJECT),
         _read(Moderation, attributes.get("moderation"), Moderation.NONE, Moderation.ALL),
+        (attributes.get(POSTING_RESTRICTED) or "FALSE") != "FALSE",
     )
 
 

@@ -12,6 +12,8 @@ class Reason(StrEnum):
     ACCOUNT_STATUS = "account-status"  # the password was right, the status refuses; `detail` is the status
     ACCOUNT_MAINTENANCE = "account-maintenance"
     PASSWORD_EXPIRED = "password-expired"  # noqa: S105 — must be changed first; `detail` is the URL, if there is one
+    CREDENTIAL_NOT_PERMITTED = "credential-not-permitted"  # the app password was right, but not for this; `detail` says why
+    APP_PASSWORD_NEEDED = "app-password-needed"  # noqa: S105 — the password was right, but the account has a second factor
     TOO_MANY_FAILURES = "too-many-failures"  # of this source, over all accounts
     AUTHORIZATION_REFUSED = "authorization-refused"  # an authzid without loginAs, or its status forbids login
     SESSION_ENDED = "session-ended"  # status or password changed while the session was open; `detail` says which

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from policy.decision import Decision, step
 from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, DomainId
+from policy.people import PERSONAL
 from policy.reasons import Reason, Refuse
 from policy.status import AccountStatus, login_after_password
 
@@ -204,6 +205,7 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
     {
         # personal data and preferences
         "displayName": Row(_H),
+        **dict.fromkeys(PERSONAL, Row(_H)),
         "delegatedSent": Row(_H),
         "delegatedTrash": Row(_H),
         "delegatedSenderAddresses": Row(_H),
@@ -219,6 +221,16 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         "lockoutFailureLifetime": Row(_U),
         "lockoutDuration": Row(_U),
         "lockoutSpareKnownSources": Row(_U),
+        "passwordMinLength": Row(_U),
+        "passwordMinUpperCaseChars": Row(_U),
+        "passwordMinLowerCaseChars": Row(_U),
+        "passwordMinNumericChars": Row(_U),
+        "passwordMinPunctuationChars": Row(_U),
+        "passwordMinDigitsOrPuncs": Row(_U),
+        "passwordMaxAge": Row(_U),
+        "passwordMinAge": Row(_U),
+        "passwordEnforceHistory": Row(_U),
+        "passwordBlockCommonEnabled": Row(_U),
         "delegationWhenLocked": Row(_U),
         "unauthorisedFrom": Row(_U),
         "allowResend": Row(_U),

@@ -10,6 +10,7 @@ from policy.grants import Standing, earliest
 from policy.identity import Address
 from policy.rates import RateLimit, limits
 from policy.reasons import Defer, Reason, Refuse
+from policy.scope import Sending
 
 
 class Kind(StrEnum):
@@ -205,9 +206,19 @@ def _same(one: Address, other: Address, facts: SenderFacts) -> bool:
     return _canonical(one, facts) == _canonical(other, facts)
 
 
-def _speaks_as_self(address: Address, facts: SenderFacts) -> bool:
+def _is_self(address: Address, facts: SenderFacts) -> bool:
     """In Own(U), or treated as if it were."""
     return is_own(address, facts) or _is_foreign_allowed(address, facts)
+
+
+def _speaks_as_self(address: Address, facts: SenderFacts) -> bool:
+    """The same for an author: whose app password is for others only, has no voice of its own. The envelope is no author."""
+    return _allows_self(facts) and _is_self(address, facts)
+
+
+def _allows_self(facts: SenderFacts) -> bool:
+    scope = facts.actor.scope
+    return scope is None or (Sending.SELF in scope.sending and scope.covers(facts.actor.account))
 
 
 def _rewrites(facts: SenderFacts) -> bool:
@@ -216,7 +227,10 @@ def _rewrites(facts: SenderFacts) -> bool:
 
 def _unpermitted(address: Address, facts: SenderFacts) -> Refuse:
     """5.11: what would be needed. A local address is told in the same words whether it exists or not."""
-    needed = "sendAs or sendOnBehalfOf grant" if address.domain in facts.delimiters else "allowFromAddresses entry"
+    if facts.actor.scope is not None:
+        needed = f"grant that the app password {facts.actor.scope.name} allows"
+    else:
+        needed = "sendAs or sendOnBehalfOf grant" if address.domain in facts.delimiters else "allowFromAddresses entry"
     found = _principal(address, facts)
     return Refuse(
         Reason.SENDER_NOT_PERMITTED,
@@ -234,7 +248,7 @@ def judge_reverse_path(path: Address | None, facts: SenderFacts) -> Address | Re
     """
     if facts.withheld is not None:
         return facts.withheld
-    if path is None or _speaks_as_self(path, facts):
+    if path is None or _is_self(path, facts):
         return path
     found = _principal(path, facts)
     if found is not None and (_may_send(found) or found.holds_any):
@@ -419,6 +433,8 @@ def _judge_resent(block: ResentBlock, facts: SenderFacts) -> _Judged | Refuse | 
     """The newest block like From and Sender; one without Resent-From is the actor's, and says so in Resent-Sender."""
     if block.from_:
         return _judge_pair(block.from_, block.sender, facts)
+    if not _allows_self(facts):
+        return _unpermitted(facts.primary, facts)
     own_sender = block.sender is not None and is_own(block.sender, facts)
     return _Judged((Kind.SELF,), (), new_sender=None if own_sender else facts.primary, keep_sender=own_sender)
 
@@ -463,7 +479,7 @@ def _judge_path(
     if path is None:
         return None
     sends_as = tuple(kinds) == (Kind.SEND_AS,)
-    if _speaks_as_self(path, facts):
+    if _is_self(path, facts):
         return first if sends_as else path
     owner = _principal(path, facts)
     if owner is not None and any(owner.id == one.id for one in spoken_for):

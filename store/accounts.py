@@ -7,8 +7,8 @@ from typing import Any
 from policy.grants import Grantee, GranteeKind
 from policy.identity import AccountId, Address, CosId, DomainId, ListId
 from policy.status import AccountStatus, DomainStatus, effective
-from store import addresses, cos, deleted, folders, grants, login, queue
-from store.errors import Conflict, LimitReached, NotFound
+from store import addresses, cos, deleted, folders, grants, login, passwords, people, queue
+from store.errors import Conflict, LimitReached, NotFound, Stale
 from store.model import AccountRow, ScramKeys
 from store.port import DIRECTORY, Deed, Tx
 
@@ -29,16 +29,21 @@ class CreateAccount(Deed[AccountId]):
     is_global_administrator: bool = False
     note: str = ""
     scram: ScramKeys | None = None
+    personal: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ModifyAccount(Deed[None]):
-    """None leaves as it is; `values` are merged, an empty text restores the inherited value. Raises NotFound, Conflict."""
+    """None leaves as it is; `values` are merged, an empty text restores the inherited value; so is `personal`, where it takes the value
+    away. `were`: fields and the own texts that `values` were made from, "" for none. Raises NotFound, Conflict; Stale when they are others
+    by now."""
 
     account: AccountId
     display_name: str | None = None
     note: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    personal: Mapping[str, str] = field(default_factory=dict)
+    were: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +245,10 @@ def create(tx: Tx, deed: CreateAccount) -> AccountId:
         note=deed.note,
         now=tx.now,
     )
+    passwords.mark(tx, account, deed.verifier)
     if deed.scram is not None:
         login.set_scram_keys(tx, account, deed.scram)
+    people.set_personal(tx, account, deed.personal)
     folders.make_standard_folders(tx, account)
     tx.touch(DIRECTORY, account)
     return account
@@ -252,6 +259,9 @@ def _modify(tx: Tx, deed: ModifyAccount) -> None:
     if found is None:
         raise NotFound(f"account {deed.account}")
     display_name, note, values = found
+    now = cos.unpack(values)
+    if any(now.get(name, "") != text for name, text in deed.were.items()):
+        raise Stale(f"account {deed.account} was changed in between")
     tx.run(
         "accounts.update",
         id=deed.account,
@@ -259,6 +269,7 @@ def _modify(tx: Tx, deed: ModifyAccount) -> None:
         note=note if deed.note is None else deed.note,
         values=cos.merge(values, deed.values),
     )
+    people.set_personal(tx, deed.account, deed.personal)
     tx.touch(deed.account)
 
 
@@ -281,6 +292,7 @@ def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
 
 def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
     _there(tx, deed.account)
+    passwords.replacing(tx, deed.account, deed.verifier)
     tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
     login.set_scram_keys(tx, deed.account, deed.scram)
     login.forget(tx, deed.account)

@@ -11,7 +11,7 @@ from policy.cos import ATTRIBUTES, ServiceValues, resolve
 from policy.grants import GranteeKind
 from policy.identity import CosId
 from store import grants
-from store.errors import Conflict, NotFound
+from store.errors import Conflict, NotFound, Stale
 from store.model import CosRow
 from store.port import DIRECTORY, Deed, Tx
 
@@ -32,12 +32,14 @@ class CreateCos(Deed[CosId]):
 
 @dataclass(frozen=True, slots=True)
 class ModifyCos(Deed[None]):
-    """None leaves as it is; `values` are merged, an empty text restores the default. Raises NotFound, Conflict."""
+    """None leaves as it is; `values` are merged, an empty text restores the default. `were`: texts that `values` were made from, ""
+    for none. Raises NotFound, Conflict; Stale when they are others by now."""
 
     cos: CosId
     name: str | None = None
     note: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    were: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,9 @@ def _modify(tx: Tx, deed: ModifyCos) -> None:
     if found is None:
         raise NotFound(f"class of service {deed.cos}")
     _, name, note, values, _ = found
+    now = unpack(values)
+    if any(now.get(one, "") != text for one, text in deed.were.items()):
+        raise Stale(f"class of service {name} was changed in between")
     if deed.name is not None and deed.name != name:
         if deed.cos == DEFAULT:
             raise Conflict("the class of service default keeps its name")

@@ -5,6 +5,7 @@ Each aggregate exports `DEEDS`, a tuple of `(type of deed, function)`; the funct
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from store import (
     accounts,
     addresses,
     annotations,
+    app_passwords,
     applied,
     audit,
     blobs,
@@ -22,6 +24,7 @@ from store import (
     digest,
     dkim,
     domains,
+    dynamic,
     folders,
     freezes,
     grants,
@@ -29,6 +32,7 @@ from store import (
     list_requests,
     lists,
     login,
+    logins,
     members,
     messages,
     queue,
@@ -39,6 +43,7 @@ from store import (
     shares,
     subscriptions,
     tenure,
+    totp,
     verify,
 )
 from store.applied import Apply
@@ -89,6 +94,21 @@ def _several(tx: Tx, deed: Several) -> tuple[Any, ...]:
     return tuple(perform(tx, one) for one in deed.deeds)
 
 
+def _settling(*tables: Sequence[Doing]) -> Sequence[Doing]:
+    """Deeds after which the members of dynamic lists may be others."""
+
+    def with_settling(function: Callable[[Tx, Any], Any]) -> Callable[[Tx, Any], Any]:
+        @wraps(function)
+        def do(tx: Tx, deed: Any) -> Any:
+            done = function(tx, deed)
+            dynamic.settle(tx)
+            return done
+
+        return do
+
+    return [(kind, with_settling(function)) for table in tables for kind, function in table]
+
+
 def _apply(tx: Tx, deed: Apply) -> None:
     applied.begin(tx, deed)
     for one in deed.deeds:
@@ -104,22 +124,21 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 
 
 FUNCTIONS = _merge(
-    ((Audited, _audited), (Several, _several), (Apply, _apply)),
-    accounts.DEEDS,
-    addresses.DEEDS,
+    # Whatever administrators do is audited, in whichever module it is done.
+    _settling(((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS),
+    ((Several, _several), (Apply, _apply)),
     annotations.DEEDS,
+    app_passwords.DEEDS,
     audit.DEEDS,
-    cos.DEEDS,
-    deleted.DEEDS,
     digest.DEEDS,
     dkim.DEEDS,
-    domains.DEEDS,
+    dynamic.DEEDS,
     grants.DEEDS,
     list_bounces.DEEDS,
     list_requests.DEEDS,
-    lists.DEEDS,
     members.DEEDS,
     login.DEEDS,
+    logins.DEEDS,
     blobs.DEEDS,
     breakglass.DEEDS,
     changes.DEEDS,
@@ -134,6 +153,7 @@ FUNCTIONS = _merge(
     shares.DEEDS,
     subscriptions.DEEDS,
     tenure.DEEDS,
+    totp.DEEDS,
     verify.DEEDS,
 )
 

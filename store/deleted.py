@@ -11,7 +11,7 @@ from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRigh
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right, spell_letters
 from policy.status import AccountStatus
-from store import addresses, cos, folders, grants, login
+from store import addresses, cos, folders, grants, login, people
 from store.errors import Conflict, LimitReached, NotFound, StoreError
 from store.model import ScramKeys
 from store.port import DIRECTORY, Deed, FoldersChanged, Tx
@@ -63,7 +63,8 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an account was, besides its mail. Grants and members are known by the ids of those they are for, and go by them."""
+    """What an account was, besides its mail. Grants and members are known by the ids of those they are for, and go by them.
+    `member_of` has no dynamic lists: their filters judge the account anew."""
 
     id: int
     address: Address
@@ -89,6 +90,7 @@ class Facts:
     sending_given: tuple[Sending, ...]
     sending_received: tuple[Sending, ...]
     subscriptions: tuple[Subscribed, ...]
+    personal: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ def facts_of(tx: Tx, account: AccountId) -> Facts | None:
             Subscribed(subscriber, owner, path, wanted == 1)
             for subscriber, owner, path, wanted in tx.all("deleted.subscriptions", account=account)
         ),
+        personal=people.personal(tx, account),
     )
 
 
@@ -283,6 +286,7 @@ def _restore(tx: Tx, deed: RestoreDeleted) -> tuple[Binding, ...]:
     )
     tx.run("deleted.set_times", id=row.id, created=facts.created, last_login=facts.last_login, used=row.used)
     login.set_scram_keys(tx, row.id, facts.scram)
+    people.set_personal(tx, row.id, facts.personal)
     tx.run("deleted.insert_mailbox", account=row.id)
     tx.run("deleted.put_folders_back", account=row.id)
     tx.run("deleted.drop_folders", account=row.id)
@@ -461,6 +465,7 @@ def _read(text: str) -> Facts:
     scram = said["scram"]
     return Facts(
         **{
+            "personal": {},
             **said,
             "address": Address(*said["address"]),
             "status": AccountStatus(said["status"]),

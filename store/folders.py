@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import changes
+from store import blobs, changes
 from store.errors import Conflict, LimitReached, NotFound, Stale
 from store.model import FolderRow, Uid
-from store.port import Deed, FolderChanged, FoldersChanged, MetadataChanged, RoomTaken, Tx
+from store.port import Deed, FolderChanged, FoldersChanged, MetadataChanged, QueueChanged, RoomTaken, Tx
 from store.runs import key, span
 
 ROOT: Final = "/"
@@ -319,12 +319,18 @@ def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
 
 
 def delete_everything(tx: Tx, account: AccountId) -> None:
-    """All mail of an account: folders, messages, subscriptions, held mail. Files of octets are left to the sweep of orphans."""
+    """All mail of an account: folders, messages, subscriptions. What was held for it was accepted and never delivered, so it stays in
+    the queue, for nobody, and goes back. Files of octets are left to the sweep of orphans."""
+    held = [blob for (blob,) in tx.all("folders.held_blobs", account=account)]
+    for blob in held:
+        kept = blobs.keep_for(tx, blobs.QUEUE_OWNER, blob)
+        tx.run("folders.give_back_held", account=account, blob=blob, kept=kept, now=tx.now)
+    if held:
+        tx.wake(QueueChanged())
     for folder in of_owner(tx, account):
         drop_rows(tx, *span(folder.id))
         drop_marks(tx, folder.id)
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
-    tx.run("folders.forget_held", account=account)
     tx.run("folders.forget_blobs", account=account)
     forget_account(tx, account)
     tx.wake(FoldersChanged(account))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from policy.grants import FolderEntry, Grantee, GranteeKind, Level, SendGrant, SendRight, Standing
 from policy.identity import AccountId, FolderId
+from policy.lists import POSTING_RESTRICTED
 from policy.rights import Right
 from store.errors import Conflict, NotFound
 from store.port import DIRECTORY, Deed, Tx
@@ -191,13 +192,18 @@ def accounts_matching(tx: Tx, grantee: Grantee, limit: int) -> Sequence[AccountI
 
 
 def forget_grantee(tx: Tx, kinds: Sequence[GranteeKind], grantee: int) -> None:
-    """Removes every entry and send grant of a grantee that ceases to be, and touches those who had granted it."""
+    """Removes every entry and send grant of a grantee that ceases to be, and touches those who had granted it. A list to which nobody
+    else was let post stays closed (policy.lists)."""
     touched: set[int] = set()
     for kind in kinds:
         touched.update(owner for (owner,) in tx.all("grants.owners_granting", kind=kind, grantee=grantee))
         touched.update(target for (target,) in tx.all("grants.targets_granting", kind=kind, grantee=grantee))
         tx.run("grants.forget_entries", kind=kind, grantee=grantee)
+        restricting = [target for (target,) in tx.all("grants.lists_granting", kind=kind, grantee=grantee)]
         tx.run("grants.forget_send_grants", kind=kind, grantee=grantee)
+        for target in restricting:
+            # Where no grant is left everybody could post: nobody wanted that by deleting an account.
+            tx.run("grants.keep_restricted", list=target, name=POSTING_RESTRICTED)
         tx.run("grants.forget_members", kind=kind, grantee=grantee)
     if touched:
         tx.touch(*touched)

@@ -83,6 +83,11 @@ def count(tx: Tx, list_id: ListId) -> int:
     return int(tx.all("list_requests.count", list=list_id)[0][0])
 
 
+def count_for_owners(tx: Tx, list_id: ListId) -> int:
+    """How many of them wait for its owners; the others anybody can have made who writes a From."""
+    return int(tx.all("list_requests.count_for_owners", list=list_id)[0][0])
+
+
 def answers(tx: Tx, address: Address, since: int) -> int:
     """How often lists wrote to this address by themselves."""
     there = address.folded()

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from policy.grants import GranteeKind, Standing
-from policy.identity import AccountId, Address, CosId, DomainId, ListId
-from store import accounts, addresses, grants
-from store.errors import NotFound
+from policy.identity import AccountId, Actor, Address, CosId, DomainId, ListId
+from policy.lists import Joining, list_rules
+from store import accounts, addresses, app_passwords, grants
+from store.errors import Conflict, NotFound, Stale
 from store.members import NESTING as NESTING
 from store.members import AddMembers as AddMembers
 from store.members import RemoveMembers as RemoveMembers
@@ -31,13 +32,15 @@ class CreateList(Deed[ListId]):
 
 @dataclass(frozen=True, slots=True)
 class ModifyList(Deed[None]):
-    """None leaves as it is; `attributes` are merged, an empty text takes one away. Raises NotFound."""
+    """None leaves as it is; `attributes` are merged, an empty text takes one away. `owners_were`: those that `owners` were made from.
+    Raises NotFound; Stale when they are others by now."""
 
     list: ListId
     display_name: str | None = None
     note: str | None = None
     owners: Sequence[AccountId] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    owners_were: Sequence[AccountId] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +111,19 @@ def members(tx: Tx, list_id: ListId) -> Sequence[Member]:
     return [*own, *(Member(None, Address(local, domain)) for local, domain in tx.all("lists.externals", list=list_id))]
 
 
-def standing(tx: Tx, account: AccountId) -> Standing | None:
-    """Everything by which a grant can match this account; None when there is no such account."""
+def standing(tx: Tx, account: AccountId, actor: Actor | None = None) -> Standing | None:
+    """Everything by which a grant can match this account; None when there is no such account.
+
+    `actor`: who acts as the account; None too when the app password is revoked by which it does.
+    """
+    scope = None if actor is None else actor.scope
+    if actor is not None and scope is not None and scope.id and not app_passwords.is_there(tx, actor.person, scope.id):
+        return None
     found = tx.one("lists.standing", account=account)
     if found is None:
         return None
     domain, cos = found
-    return Standing(account, DomainId(domain), CosId(cos), MappingProxyType(_paths_up(tx, account)))
+    return Standing(account, DomainId(domain), CosId(cos), MappingProxyType(_paths_up(tx, account)), scope)
 
 
 def memberships(tx: Tx, holder: int) -> Sequence[Membership]:
@@ -255,7 +264,8 @@ def _set_owners(tx: Tx, list_id: ListId, owners: Sequence[AccountId]) -> None:
         tx.run("lists.add_owner", list=list_id, account=owner)
 
 
-def _create(tx: Tx, deed: CreateList) -> ListId:
+def create(tx: Tx, deed: CreateList) -> ListId:
+    """Does the deed, for those who make more than a list."""
     domain = addresses.place(tx, deed.address)
     created = ListId(tx.insert("lists.insert_object", domain=domain))
     addresses.claim(tx, created, deed.address, is_primary=True)
@@ -272,11 +282,22 @@ def _create(tx: Tx, deed: CreateList) -> ListId:
     return created
 
 
+def check_dynamic(attributes: Mapping[str, str]) -> None:
+    """Raises Conflict for what a dynamic list cannot have: nobody joins or leaves it."""
+    rules = list_rules(attributes)
+    if (rules.subscription, rules.unsubscription) != (Joining.REJECT, Joining.REJECT):
+        raise Conflict("nobody joins or leaves a dynamic list: its members are those whom its filter means")
+
+
 def _modify(tx: Tx, deed: ModifyList) -> None:
     found = tx.one("lists.stored", id=deed.list)
     if found is None:
         raise NotFound(f"list {deed.list}")
     display_name, note, attributes = found
+    if deed.owners_were is not None and {owner for (owner,) in tx.all("lists.owners", list=deed.list)} != {*deed.owners_were}:
+        raise Stale(f"the owners of list {deed.list} were changed in between")
+    if tx.one("dynamic.filter", list=deed.list) is not None:
+        check_dynamic(deed.attributes)
     tx.run(
         "lists.update",
         id=deed.list,
@@ -303,4 +324,4 @@ def _delete(tx: Tx, deed: DeleteList) -> bool:
     return True
 
 
-DEEDS = ((CreateList, _create), (ModifyList, _modify), (RenameList, _rename), (DeleteList, _delete))
+DEEDS = ((CreateList, create), (ModifyList, _modify), (RenameList, _rename), (DeleteList, _delete))

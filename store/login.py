@@ -126,7 +126,8 @@ def forget(tx: Tx, account: AccountId) -> None:
     tx.run("login.end_lockout", account=account)
 
 
-def _rules(tx: Tx, account: AccountId) -> ServiceValues:
+def rules(tx: Tx, account: AccountId) -> ServiceValues:
+    """The values in force of an account. Raises NotFound."""
     found = tx.one("login.rules", account=account)
     if found is None:
         raise NotFound(f"account {account}")
@@ -135,9 +136,9 @@ def _rules(tx: Tx, account: AccountId) -> ServiceValues:
 
 
 def _record(tx: Tx, deed: RecordFailure) -> FailureRecorded:
-    rules = _rules(tx, deed.account)
+    in_force = rules(tx, deed.account)
     before = history(tx, deed.account)
-    after = after_failure(before, deed.failure, rules, tx.now)
+    after = after_failure(before, deed.failure, in_force, tx.now)
     if after == before:
         # What does not count takes as long as what does: nobody is to hear whether the account is locked out.
         tx.run("login.pretend", scope=NOBODYS)
@@ -156,11 +157,11 @@ def _pretend(tx: Tx, deed: PretendFailure) -> None:
 
 
 def _admit(tx: Tx, deed: AdmitUnlessLocked) -> bool:
-    rules = _rules(tx, deed.account)
+    in_force = rules(tx, deed.account)
     verifier = tx.one("login.verifier", account=deed.account)
     if verifier is None or verifier[0] != deed.verifier:
         return False
-    if is_locked_out(history(tx, deed.account), rules, deed.source, tx.now):
+    if is_locked_out(history(tx, deed.account), in_force, deed.source, tx.now):
         return False
     if deed.forget:
         tx.run("login.delete_failures_of_source", account=deed.account, source=deed.source)

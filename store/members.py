@@ -6,7 +6,7 @@ from typing import Final
 
 from policy.identity import Address, ListId
 from store import addresses
-from store.errors import LimitReached, NotFound
+from store.errors import Conflict, LimitReached, NotFound
 from store.port import DIRECTORY, Deed, Tx
 
 NESTING: Final = 32
@@ -19,7 +19,7 @@ class AddMembers(Deed[Sequence[Address]]):
 
     An address of an account or list of ours makes that object the member, whichever of its addresses it is; one that only
     leads there without its tag, or is nobody's of ours, is kept as it is written: it gets the mail, but no rights.
-    Raises NotFound for the list, LimitReached when lists would be nested deeper than NESTING.
+    Raises NotFound for the list, Conflict when it is dynamic, LimitReached when lists would be nested deeper than NESTING.
     """
 
     list: ListId
@@ -28,7 +28,7 @@ class AddMembers(Deed[Sequence[Address]]):
 
 @dataclass(frozen=True, slots=True)
 class RemoveMembers(Deed[Sequence[Address]]):
-    """Returns those that were members. Raises NotFound for the list."""
+    """Returns those that were members. Raises NotFound for the list, Conflict when it is dynamic."""
 
     list: ListId
     members: Sequence[Address]
@@ -71,6 +71,8 @@ def _depth(start: ListId, step: Callable[[int], Sequence[int]]) -> int:
 def _there(tx: Tx, list_id: ListId) -> None:
     if tx.one("lists.exists", id=list_id) is None:
         raise NotFound(f"list {list_id}")
+    if tx.one("dynamic.filter", list=list_id) is not None:
+        raise Conflict("the members of a dynamic list are those whom its filter means")
 
 
 def _add_members(tx: Tx, deed: AddMembers) -> Sequence[Address]:

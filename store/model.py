@@ -9,6 +9,7 @@ from policy.cos import ServiceValues
 from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
 from policy.lists import BounceHistory
+from policy.scope import Scope
 from policy.status import AccountStatus, DomainStatus
 
 BlobId = NewType("BlobId", int)
@@ -77,6 +78,34 @@ class Verifiers:
 
     argon2: str = field(default="", repr=False)
     scram: ScramKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordRow:
+    """A further password of an account and its limits. `last_used`: to within some seconds."""
+
+    account: AccountId
+    scope: Scope
+    created: int
+    last_used: int | None
+    verifier: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRow:
+    """So many logins that were alike, from the first to the last (microseconds since 1970 UTC). `source`: an IP address, empty for a
+    Unix socket; `outcome`: in few words; `app_password`: the name of the one that was used, empty for another credential."""
+
+    account: AccountId
+    first: int
+    last: int
+    times: int
+    source: str
+    protocol: str
+    mechanism: str
+    admitted: bool
+    outcome: str
+    app_password: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class RateReached(LimitReached):
 
 @dataclass(frozen=True, slots=True)
 class ForgetSent(Deed[int]):
-    """What no limit can count any more is forgotten; returns how many rows."""
+    """What no limit can count any more is forgotten, and what a clock dated ahead that was set back is dated now; returns how many rows
+    are forgotten."""
 
 
 def used(tx: Tx, limit: RateLimit, counts: Counts) -> int:
@@ -112,6 +113,8 @@ def _again(tx: Tx, limit: RateLimit, counts: Counts, rate: Rate, asked: int) -> 
 
 
 def _forget(tx: Tx, deed: ForgetSent) -> int:
+    # Who has reached a limit charges nothing any more, and so would wait until the clock is again where it was.
+    tx.run("rates.date_all_back", now=tx.now)
     return tx.run("rates.forget_all_before", before=tx.now - LONGEST * _SECOND)
 
 

@@ -35,8 +35,11 @@ COPIED: Final = (
     "break_glass",
     "freeze",
     "sent",
+    "person",
+    "dynamic_list",
 )
-"""Tables of which policy reads something. Named one by one: what is added later may be a secret."""
+"""Tables of which policy reads something, and what members of lists follow from: the last, or each account would be judged as it
+comes. Named one by one: what is added later may be a secret."""
 
 
 class _AtTx:

@@ -8,11 +8,13 @@ from gateway.directory import names, values
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
+from policy import people
 from policy.identity import AccountId, Address, CosId, ListId
 from policy.login import lockout_end
 from policy.roles import AdminStanding, Operation
 from policy.status import AccountStatus, DomainStatus
 from store import accounts, addresses, cos, domains, lists, login, roles
+from store import people as store_people
 from store.deeds import Several
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import AccountRow, Verifiers
@@ -27,7 +29,7 @@ PAGE: Final = 200
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """An account with names for ids. `lockout_until`: microseconds, None: no lockout. `cos_values`: what its class of service sets.
-    `administration`: what it is there."""
+    `administration`: what it is there; `personal`: by the names of policy.people.PERSONAL."""
 
     row: AccountRow
     aliases: Sequence[Address]
@@ -37,11 +39,13 @@ class AccountView:
     lockout_until: int | None
     now: int
     administration: AdminStanding | None = None
+    personal: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class AccountChanges:
-    """None leaves as it is. `cos` "": back to what the domain says. `values` by field; an empty text restores what is inherited."""
+    """None leaves as it is. `cos` "": back to what the domain says. `values` by field; an empty text restores what is inherited.
+    `personal` by name; an empty text takes a value away. `were`: own values by field, "" for none, from which `values` were made."""
 
     display_name: str | None = None
     note: str | None = None
@@ -51,6 +55,8 @@ class AccountChanges:
     is_global_administrator: bool | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     is_delegated_administrator: bool | None = None
+    personal: Mapping[str, str] = field(default_factory=dict)
+    were: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -64,7 +70,11 @@ class AccountChanges:
             "isGlobalAdministrator": self.is_global_administrator,
             "isDelegatedAdminAccount": self.is_delegated_administrator,
         }
-        return frozenset(name for name, value in named.items() if value is not None) | {values.BY_FIELD[one].name for one in self.values}
+        return (
+            frozenset(name for name, value in named.items() if value is not None)
+            | {values.BY_FIELD[one].name for one in self.values}
+            | {*self.personal}
+        )
 
     @property
     def ends_administration(self) -> bool:
@@ -123,6 +133,7 @@ class Accounts:
             bool(changes.is_global_administrator),
             changes.note or "",
             password.scram,
+            personal_values(changes.personal),
         )
         words = {
             Conflict: Fault(Code.ACCOUNT_EXISTS, name),
@@ -181,8 +192,10 @@ class Accounts:
             checked = await values.checked(snapshot, changes.values, row.id)
         deeds: list[Deed[Any]] = []
         said: list[str] = []
-        if changes.display_name is not None or changes.note is not None or checked:
-            deeds.append(accounts.ModifyAccount(row.id, changes.display_name, changes.note, checked))
+        personal = personal_values(changes.personal)
+        if changes.display_name is not None or changes.note is not None or checked or personal:
+            deeds.append(accounts.ModifyAccount(row.id, changes.display_name, changes.note, checked, personal, changes.were))
+            said += [*personal]
             said += [f"{values.BY_FIELD[name].name} {text or '(inherited)'}" for name, text in checked.items()]
             said += ["displayName"] if changes.display_name is not None else []
             said += ["note"] if changes.note is not None else []
@@ -244,13 +257,16 @@ class Accounts:
         ):
             raise Fault(Code.NO_SUCH_ACCOUNT, name)
 
-    async def set_password(self, name: str, password: Verifiers) -> None:
-        """`password` as `verifiers` makes it. Clears failures and lockout; open sessions end."""
+    async def set_password(self, name: str, password: Verifiers, *, must_change: bool = False) -> None:
+        """`password` as `verifiers` makes it, of one that PasswordRules let pass. Clears failures and lockout; open sessions end."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, name)
-        deed = accounts.SetVerifier(row.id, password.argon2, scram=password.scram)
+        deed = accounts.SetVerifier(row.id, password.argon2, must_change, password.scram)
         matter = Matter(Operation.SET_PASSWORD, accounts=(row.id,))
-        await self._records.do(deed, "password changed", str(row.address), matter=matter, principal=row.id, words=_gone(name))
+        detail = "to be changed at the next login" if must_change else ""
+        await self._records.do(
+            deed, "password changed", str(row.address), matter=matter, principal=row.id, detail=detail, words=_gone(name)
+        )
 
     async def unlock(self, name: str) -> int | None:
         """Ends a lockout and forgets the failures; returns until when it would have lasted, None: there was none."""
@@ -330,6 +346,14 @@ async def free(snapshot: Snapshot, address: Address, taken: Code, besides: int |
         raise Fault(taken, names.shown(address))
 
 
+def personal_values(values: Mapping[str, str]) -> dict[str, str]:
+    """As they are kept. Raises Fault that names the attribute."""
+    try:
+        return people.checked(values)
+    except ValueError as error:
+        raise Fault(Code.INVALID_ATTR_VALUE, error) from None
+
+
 def _gone(name: str) -> dict[Any, Fault]:
     return {NotFound: Fault(Code.NO_SUCH_ACCOUNT, name)}
 
@@ -351,4 +375,5 @@ async def _view(snapshot: Snapshot, row: AccountRow) -> AccountView:
         lockout_end(history, row.values, snapshot.now),
         snapshot.now,
         await snapshot.ask(roles.standing, row.id),
+        await snapshot.ask(store_people.personal, row.id),
     )

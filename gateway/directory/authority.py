@@ -1,7 +1,7 @@
 """In whose authority is the directory read and changed, and may that one do what is asked?"""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, Address, BadAddress, DomainId, ListId
 from policy.reasons import Reason, Refuse
 from policy.roles import AdminStanding, Asked, Operation, Role, Target, beyond, judge_admin
-from store import addresses, domains, lists, roles
+from store import addresses, domains, dynamic, lists, roles
 from store.addresses import ObjectKind
 from store.audit import AuditEntry, RecordAudit
 from store.port import DIRECTORY, Snapshot, Store
@@ -182,8 +182,14 @@ async def _asked(snapshot: Snapshot, matter: Matter) -> tuple[Asked, list[int]]:
         row = await snapshot.ask(lists.by_id, list_id)
         within, reached = await snapshot.work(roles.reached_through, list_id)
         scopes += [*within, *(one.account for one in reached)]
-        found.append(Target(None if row is None else row.domain, None, tuple(reached)))
+        is_dynamic = await snapshot.ask(dynamic.filter_of, list_id) is not None
+        found.append(Target(None if row is None else row.domain, None, tuple(reached), is_dynamic))
     found += [Target(domain) for domain in matter.domains]
+    for domain_id, asked_for in await _filtered(snapshot, matter, found):
+        for list_id in await snapshot.ask(dynamic.asking, domain_id, asked_for):
+            within, reached = await snapshot.work(roles.reached_through, list_id)
+            scopes += [list_id, *within, *(one.account for one in reached)]
+            found.append(Target(domain_id, None, tuple(reached)))
     for address in matter.made:
         domain = await snapshot.ask(domains.serving, address.domain)
         found.append(Target(None if domain is None else domain.id))
@@ -196,6 +202,20 @@ async def _asked(snapshot: Snapshot, matter: Matter) -> tuple[Asked, list[int]]:
         scopes += [] if other is None else [other]
         last = other is None
     return Asked(matter.operation, tuple(found), frozenset(matter.attributes), frozenset(matter.roles), last), scopes
+
+
+async def _filtered(snapshot: Snapshot, matter: Matter, accounts: Sequence[Target]) -> list[tuple[DomainId, frozenset[str] | None]]:
+    """Who changes what a dynamic list's filter asks for puts accounts in: the domains of such lists, and the attributes (None: all)."""
+    made = [row.id for one in matter.made if (row := await snapshot.ask(domains.serving, one.domain)) is not None]
+    match matter.operation:
+        case Operation.CREATE_ACCOUNT | Operation.RENAME_ACCOUNT:
+            return [(domain, None) for domain in made]
+        case Operation.ADD_ACCOUNT_ALIAS | Operation.REMOVE_ACCOUNT_ALIAS:
+            return [(one.domain, frozenset(("mail",))) for one in accounts if one.domain is not None]
+        case Operation.MODIFY_ACCOUNT:
+            return [(one.domain, frozenset(matter.attributes)) for one in accounts if one.domain is not None]
+        case _:
+            return []
 
 
 async def _member(snapshot: Snapshot, address: Address) -> list[Target]:

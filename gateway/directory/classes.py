@@ -42,14 +42,21 @@ class Classes:
             await self._records.allow(snapshot, Matter(Operation.VIEW_COS))
             return await snapshot.work(cos.all_of_them)
 
-    async def modify(self, name: str, changes: Mapping[str, str], note: str | None = None) -> None:
-        """An empty text restores the default. Reaches every account that inherits it at once."""
+    async def copy(self, name: str, to: str) -> CosRow:
+        """Another one with the same values and the same note."""
+        row = await self.get(name)
+        return await self.create(to, row.values, row.note)
+
+    async def modify(self, name: str, changes: Mapping[str, str], note: str | None = None, were: Mapping[str, str] | None = None) -> None:
+        """An empty text restores the default. Reaches every account that inherits it at once. `were`: by field, "" for none, what
+        `changes` were made from."""
         async with self._store.snapshot() as snapshot:
             row = await names.service_class(snapshot, name)
             checked = await values.checked(snapshot, changes)
         said = ", ".join(f"{values.BY_FIELD[field].name} {text or '(restored)'}" for field, text in checked.items())
         matter = Matter(Operation.MODIFY_COS)
-        await self._records.do(cos.ModifyCos(row.id, note=note, values=checked), "cos changed", row.name, matter=matter, detail=said)
+        deed = cos.ModifyCos(row.id, note=note, values=checked, were=were or {})
+        await self._records.do(deed, "cos changed", row.name, matter=matter, detail=said)
 
     async def rename(self, name: str, to: str) -> None:
         """`default` keeps its name."""

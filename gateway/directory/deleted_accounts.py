@@ -231,6 +231,7 @@ class DeletedAccounts:
             facts.must_change_password,
             note=UNDER_WAY,
             scram=facts.scram,
+            personal=facts.personal,
         )
         words = {
             Conflict: Fault(Code.ACCOUNT_EXISTS, names.shown(address)),

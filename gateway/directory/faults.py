@@ -23,6 +23,16 @@ class Code(StrEnum):
     DISTRIBUTION_LIST_EXISTS = "account.DISTRIBUTION_LIST_EXISTS"
     NO_SUCH_MEMBER = "account.NO_SUCH_MEMBER"
     NO_SUCH_GRANT = "account.NO_SUCH_GRANT"
+    INVALID_PASSWORD = "account.INVALID_PASSWORD"  # noqa: S105 — a name, no password
+    PASSWORD_RECENTLY_USED = "account.PASSWORD_RECENTLY_USED"  # noqa: S105 — likewise
+    PASSWORD_CHANGE_TOO_SOON = "account.PASSWORD_CHANGE_TOO_SOON"  # noqa: S105 — likewise
+    AUTH_FAILED = "account.AUTH_FAILED"
+    TWO_FACTOR_AUTH_FAILED = "account.TWO_FACTOR_AUTH_FAILED"
+    NO_SUCH_SECOND_FACTOR = "account.NO_SUCH_SECOND_FACTOR"
+    SECOND_FACTOR_EXISTS = "account.SECOND_FACTOR_EXISTS"
+    NO_SUCH_APP_PASSWORD = "account.NO_SUCH_APP_PASSWORD"  # noqa: S105 — a name, no password
+    APP_PASSWORD_EXISTS = "account.APP_PASSWORD_EXISTS"  # noqa: S105 — likewise
+    NO_SUCH_SESSION = "account.NO_SUCH_SESSION"
     INVALID_ATTR_NAME = "account.INVALID_ATTR_NAME"
     INVALID_ATTR_VALUE = "account.INVALID_ATTR_VALUE"
     NO_SUCH_SHARE = "account.NO_SUCH_SHARE"
@@ -51,6 +61,16 @@ _TEXTS: Final[Mapping[Code, str]] = MappingProxyType(
         Code.DISTRIBUTION_LIST_EXISTS: "email address already exists: {}",
         Code.NO_SUCH_MEMBER: "no such member: {}",
         Code.NO_SUCH_GRANT: "no such grant: {}",
+        Code.INVALID_PASSWORD: "invalid password: {}",
+        Code.PASSWORD_RECENTLY_USED: "password was recently used: {}",
+        Code.PASSWORD_CHANGE_TOO_SOON: "password cannot be changed yet: {}",
+        Code.AUTH_FAILED: "authentication failed for {}",
+        Code.TWO_FACTOR_AUTH_FAILED: "second factor refused: {}",
+        Code.NO_SUCH_SECOND_FACTOR: "no second factor: {}",
+        Code.SECOND_FACTOR_EXISTS: "there is a second factor already: {}",
+        Code.NO_SUCH_APP_PASSWORD: "no such app password: {}",
+        Code.APP_PASSWORD_EXISTS: "app password already exists: {}",
+        Code.NO_SUCH_SESSION: "no such session: {}",
         Code.INVALID_ATTR_NAME: "invalid attr name: {}",
         Code.INVALID_ATTR_VALUE: "invalid attr value: {}",
         Code.NO_SUCH_SHARE: "no such share: {}",

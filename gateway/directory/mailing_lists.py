@@ -8,37 +8,44 @@ from gateway.directory import names
 from gateway.directory.accounts import MembershipView, free, memberships
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
+from gateway.directory.people import wanted_filter
 from gateway.directory.records import Records
 from gateway.message.canonical import read_address
+from policy.filters import spell
 from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, Address, BadAddress, ListId
 from policy.roles import Operation
-from store import addresses, lists
+from store import addresses, dynamic, lists
+from store.deeds import Several
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import ListRow, Member
-from store.port import Snapshot, Store
+from store.port import Deed, Snapshot, Store
 
 PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """A list with names for ids."""
+    """A list with names for ids. `filter`: whom a dynamic list means, "" for lists whose members are put in."""
 
     row: ListRow
     aliases: Sequence[Address]
     owners: Sequence[str]
     members: Sequence[Member]
+    filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ListChanges:
-    """None leaves as it is. `owners`: addresses of accounts, all of them. `attributes`: an empty text takes one away."""
+    """None leaves as it is. `owners`: addresses of accounts, all of them; `owners_were`: the ids of those it was made from. `attributes`:
+    an empty text takes one away. `filter`: of a dynamic list."""
 
     display_name: str | None = None
     note: str | None = None
     owners: Sequence[str] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    owners_were: Sequence[AccountId] | None = None
+    filter: str | None = None
 
 
 class MailingLists:
@@ -50,10 +57,12 @@ class MailingLists:
 
     async def create(self, name: str, changes: ListChanges) -> ListId:
         """An empty list."""
+        if changes.filter is not None:
+            raise Fault(Code.INVALID_REQUEST, "createDynamicDistributionList makes a list with a filter")
         address = names.new_address(name)
         async with self._store.snapshot() as snapshot:
-            owners = await _owners(snapshot, changes.owners or ())
-            matter = Matter(Operation.CREATE_LIST, made=(address,), grantees=_grantees(owners))
+            owners = await owners_of(snapshot, changes.owners or ())
+            matter = Matter(Operation.CREATE_LIST, made=(address,), grantees=grantees_of(owners))
             await self._records.allow(snapshot, matter, str(address))
             await free(snapshot, address, Code.DISTRIBUTION_LIST_EXISTS)
         deed = lists.CreateList(address, changes.display_name or "", changes.note or "", owners, changes.attributes)
@@ -98,15 +107,21 @@ class MailingLists:
         """All of it or nothing."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
-            owners = None if changes.owners is None else await _owners(snapshot, changes.owners)
-        deed = lists.ModifyList(row.id, changes.display_name, changes.note, owners, changes.attributes)
+            owners = None if changes.owners is None else await owners_of(snapshot, changes.owners)
+        deeds: list[Deed[None]] = []
+        if changes.filter is not None:
+            deeds.append(dynamic.SetFilter(row.id, spell(wanted_filter(changes.filter))))
+        deeds.append(lists.ModifyList(row.id, changes.display_name, changes.note, owners, changes.attributes, changes.owners_were))
         said = [f"{attribute} {text or '(removed)'}" for attribute, text in changes.attributes.items()]
         said += ["displayName"] if changes.display_name is not None else []
         said += ["note"] if changes.note is not None else []
         said += [f"owners {', '.join(changes.owners) or '(none)'}"] if changes.owners is not None else []
-        matter = Matter(Operation.MODIFY_LIST, lists=(row.id,), grantees=_grantees(owners or ()))
+        said += [f"filter {changes.filter}"] if changes.filter is not None else []
+        matter = Matter(Operation.MODIFY_LIST, lists=(row.id,), grantees=grantees_of(owners or ()))
         words = {NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)}
-        await self._records.do(deed, "list changed", str(row.address), matter=matter, principal=row.id, detail=", ".join(said), words=words)
+        await self._records.do(
+            Several(tuple(deeds)), "list changed", str(row.address), matter=matter, principal=row.id, detail=", ".join(said), words=words
+        )
 
     async def rename(self, name: str, to: str) -> None:
         """The old address is gone; members and grants stay."""
@@ -224,19 +239,23 @@ def _member(text: str) -> Address:
         raise Fault(Code.INVALID_REQUEST, f"must be a valid email address: {text} ({error})") from None
 
 
-def _grantees(owners: Sequence[AccountId]) -> tuple[Grantee, ...]:
+def grantees_of(owners: Sequence[AccountId]) -> tuple[Grantee, ...]:
+    """Owners as those who are given something."""
     return tuple(Grantee(GranteeKind.ACCOUNT, owner) for owner in owners)
 
 
-async def _owners(snapshot: Snapshot, wanted: Sequence[str]) -> tuple[AccountId, ...]:
+async def owners_of(snapshot: Snapshot, wanted: Sequence[str]) -> tuple[AccountId, ...]:
+    """The accounts of these names, each once. Raises Fault."""
     return tuple(dict.fromkeys([(await names.account(snapshot, one)).id for one in wanted]))
 
 
 async def _view(snapshot: Snapshot, row: ListRow) -> ListView:
     owners = [await snapshot.ask(addresses.primary, owner) for owner in row.owners]
+    text = await snapshot.ask(dynamic.filter_of, row.id)
     return ListView(
         row,
         await snapshot.ask(addresses.aliases, row.id),
         [names.shown(owner.address) for owner in owners if owner is not None],
         await snapshot.work(lists.members, row.id),
+        text or "",
     )

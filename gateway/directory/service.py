@@ -6,21 +6,26 @@ from gateway.delivery import Delivery
 from gateway.directory import names as named
 from gateway.directory.accounts import Accounts
 from gateway.directory.admin_roles import AdminRoles
+from gateway.directory.app_passwords import AppPasswords
 from gateway.directory.authority import Authority, Matter
 from gateway.directory.backups import BackupRuns
 from gateway.directory.breakglass import BreakGlass
 from gateway.directory.classes import Classes
 from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
+from gateway.directory.dynamic_groups import DynamicGroups
 from gateway.directory.faults import Code, Fault
 from gateway.directory.freezes import Freezes
 from gateway.directory.grant_lists import GrantLists
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
+from gateway.directory.password_rules import PasswordRules, Verify
+from gateway.directory.people import People
 from gateway.directory.policy_data import PolicyData
 from gateway.directory.premises import Premises
 from gateway.directory.records import Records
+from gateway.directory.second_factors import SecondFactors
 from gateway.directory.send_rights import SendRights
 from gateway.directory.shares import Shares
 from gateway.directory.signing_keys import SigningKeys
@@ -41,7 +46,9 @@ from store.port import Store
 class Directory:
     """`hashed`: a password's verifiers, made in a thread (Passwords.verifiers); `premises`: what is looked after; `texts`: where records
     of keys are looked for, `names`: those in which this server writes besides its domains. Without `recalls` nothing is recalled.
-    `seals`: under what the record of decisions is signed. `authority`: whose it is, the operator's unless `acting` gave another."""
+    `seals`: under what the record of decisions is signed. `authority`: whose it is, the operator's unless `acting` gave another.
+    `app_password_key` and `totp_key`: of the verifiers of app passwords, and of second factors; `verify`: is this the password
+    (Passwords.verify)."""
 
     def __init__(
         self,
@@ -55,15 +62,24 @@ class Directory:
         recalls: Recalls | None = None,
         seals: Seals | None = None,
         authority: Authority | None = None,
+        *,
+        app_password_key: bytes = b"",
+        totp_key: bytes = b"",
+        verify: Verify,
     ) -> None:
         self._parts = (store, folders, hashed, delivery, premises, texts, names, recalls, seals)
+        self._keys = (app_password_key, totp_key)
+        self._verify = verify
         self.records = records = Records(store, authority)
         self.authority = records.authority
         self.store = store
         self.domains = Domains(store, records)
         self.classes = Classes(store, records)
         self.accounts = Accounts(store, records, hashed, keep_deleted=premises.keep_deleted)
+        self.password_rules = PasswordRules(store, records, self.accounts, verify)
+        self.people = People(store, records, self.accounts, self.password_rules)
         self.lists = MailingLists(store, records)
+        self.dynamic_groups = DynamicGroups(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.grant_lists = GrantLists(store, records)
@@ -72,6 +88,8 @@ class Directory:
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
+        self.second_factors = SecondFactors(store, records, totp_key)
+        self.app_passwords = AppPasswords(store, records, app_password_key)
         self.break_glass = BreakGlass(store, records, delivery.notice)
         self.policy = PolicyData(store, records)
         self.trail = Trail(store, records, seals)
@@ -84,7 +102,8 @@ class Directory:
         """The same directory as this administrator may read and change it. Raises Fault."""
         async with self.store.snapshot() as snapshot:
             row = await named.account(snapshot, name)
-        return Directory(*self._parts, Authority(self.store, row.id, str(row.address)))
+        authority = Authority(self.store, row.id, str(row.address))
+        return Directory(*self._parts, authority, app_password_key=self._keys[0], totp_key=self._keys[1], verify=self._verify)
 
     async def concerning(self, operation: Operation, *some: str) -> Matter:
         """The operation on these accounts and lists, by name. Raises Fault where there is none; the operator is not asked for them."""

@@ -15,7 +15,7 @@ from gateway.message.canonical import read_address
 from gateway.refusal import Refused
 from policy.decision import Decision, step
 from policy.folders import FolderOp
-from policy.identity import AccountId, Address, BadAddress, FolderId
+from policy.identity import AccountId, Actor, Address, BadAddress, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.rights import Right
 from store.audit import AuditEntry
@@ -68,10 +68,10 @@ class Judging:
         except Busy:
             raise Refused(BUSY) from None
 
-    async def stand(self, snapshot: Snapshot, actor: AccountId, where: Place | FolderId) -> Standpoint | None:
+    async def stand(self, snapshot: Snapshot, actor: Actor, where: Place | FolderId) -> Standpoint | None:
         """None: the actor is gone (or there is no such folder by its id). An owner that there is not is NOBODY, who shows nothing."""
         if isinstance(where, Place):
-            owner: AccountId | Address = actor
+            owner: AccountId | Address = actor.account
             if where.owner is not None:
                 try:
                     owner = read_address(where.owner)
@@ -84,7 +84,7 @@ class Judging:
             return None
         stand = standpoint(look.standing, look.owner, look.path, look.levels, look.row, snapshot.now)
         valid_until = stand.judge(FolderOp.SEE, snapshot.now).valid_until
-        return replace(stand, witness=await snapshot.witness(actor, look.owner.id, valid_until=valid_until))
+        return replace(stand, witness=await snapshot.witness(actor.account, *_person(actor), look.owner.id, valid_until=valid_until))
 
     def require(self, visit: Visit, stand: Standpoint, op: FolderOp, now: int) -> Decision:
         """The decision, which allows. Raises Refused, on record."""
@@ -200,7 +200,7 @@ class Judging:
     ) -> Standpoint:
         """Raises Refused when there is no such folder (`selectable`: that can hold messages), or none that may be seen. `op`: what it is
         wanted for, as a refusal says on record; the peer is told the same whatever it is."""
-        stand = await self.stand(snapshot, visit.actor.account, place)
+        stand = await self.stand(snapshot, visit.actor, place)
         if stand is None:
             raise Refused(UNKNOWN)
         if Right.LOOKUP not in stand.held:
@@ -231,6 +231,11 @@ class Judging:
             if refused.verdict.reason is Reason.FOLDER_UNKNOWN:
                 raise MissingTarget(refused.verdict) from None
             raise
+
+
+def _person(actor: Actor) -> tuple[AccountId, ...]:
+    """Whose app password the session may rest on, where that is another account."""
+    return () if actor.via is None or actor.scope is None else (actor.via,)
 
 
 def _is_own(visit: Visit, stand: Standpoint) -> bool:

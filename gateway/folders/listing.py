@@ -10,7 +10,7 @@ from gateway.folders.uses import values as values_of
 from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Survey, Visit
 from policy.folders import FolderOp, SpecialUse
 from policy.grants import Standing
-from policy.identity import AccountId, Address, FolderId
+from policy.identity import AccountId, Actor, Address, FolderId
 from policy.rights import Right
 from policy.status import Access, owner_access
 from store import accounts, folders, grants, lists, messages, subscriptions
@@ -43,7 +43,7 @@ class Listings(Part):
         """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's. `metadata`:
         entries, in lower case. `top`: only this folder and what is below it."""
         async with self._judging.snapshot() as snapshot:
-            listing, acts = await snapshot.work(_list, visit.actor.account, wanted, own, figures, deleted_size, metadata, top)
+            listing, acts = await snapshot.work(_list, visit.actor, wanted, own, figures, deleted_size, metadata, top)
         for stand, op, decision in acts:
             self._judging.note(visit, stand, op, decision)
         return listing
@@ -52,18 +52,18 @@ class Listings(Part):
         """Everything the actor may see, for who is told when it changes. `wanted` as for `listing`. `figures` of what is found says
         whether it may be read; nothing is on record, since no figures are given out."""
         async with self._surveying, self._judging.snapshot() as snapshot:
-            return await snapshot.work(_survey, visit.actor.account, wanted, own)
+            return await snapshot.work(_survey, visit.actor, wanted, own)
 
     async def scopes(self, visit: Visit) -> tuple[int, ...]:
         """Whose changes concern the folders that the actor may see: everybody's who shares something."""
         async with self._judging.snapshot() as snapshot:
-            return await snapshot.work(_scopes, visit.actor.account)
+            return await snapshot.work(_scopes, visit.actor)
 
     async def glance(self, visit: Visit, wanted: Sequence[FolderId]) -> list[Listed]:
         """Those of these folders that the actor may see, with their figures where they may be read; in no order."""
         async with self._judging.snapshot() as snapshot:
             ask = snapshot.ask if len(wanted) <= _FEW else snapshot.work
-            found, acts = await ask(_glance, visit.actor.account, wanted)
+            found, acts = await ask(_glance, visit.actor, wanted)
         for stand, op, decision in acts:
             self._judging.note(visit, stand, op, decision)
         return found
@@ -78,7 +78,7 @@ class Listings(Part):
     async def unsubscribe(self, visit: Visit, place: Place) -> None:
         """Always possible, for names that are no folders too: so it tells nothing about what there is."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.stand(snapshot, visit.actor.account, place)
+            stand = await self._judging.stand(snapshot, visit.actor, place)
             if stand is None:
                 return
         computed = stand.row is not None and Right.LOOKUP in stand.held and is_subscribed_unasked(stand.row, visit.actor.account)
@@ -99,7 +99,7 @@ def counted(tx: Tx, row: FolderRow, actor: AccountId) -> tuple[int, int]:
 
 def _list(
     tx: Tx,
-    actor: AccountId,
+    who: Actor,
     wanted: Callable[[Address], bool] | None,
     own: bool,
     figures: bool,
@@ -107,7 +107,8 @@ def _list(
     metadata: Sequence[str],
     top: str = ROOT,
 ) -> tuple[Listing, list[Act]]:
-    standing = lists.standing(tx, actor)
+    actor = who.account
+    standing = lists.standing(tx, actor, who)
     if standing is None:
         return Listing(()), []
     chosen = subscriptions.of_subscriber(tx, actor)
@@ -171,8 +172,9 @@ def _vanished(
     return tuple(Subscribed(owner, path) for owner, path in names if (owner, path) not in there)
 
 
-def _survey(tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, own: bool) -> Survey:
-    standing = lists.standing(tx, actor)
+def _survey(tx: Tx, who: Actor, wanted: Callable[[Address], bool] | None, own: bool) -> Survey:
+    actor = who.account
+    standing = lists.standing(tx, actor, who)
     if standing is None:
         return Survey(Listing(()), (DIRECTORY, actor), None)
     chosen = subscriptions.of_subscriber(tx, actor)
@@ -201,15 +203,17 @@ def _survey(tx: Tx, actor: AccountId, wanted: Callable[[Address], bool] | None, 
     return Survey(listing, (DIRECTORY, actor, *standing.groups, *owners), min(ends, default=None))
 
 
-def _scopes(tx: Tx, actor: AccountId) -> tuple[int, ...]:
-    standing = lists.standing(tx, actor)
+def _scopes(tx: Tx, who: Actor) -> tuple[int, ...]:
+    actor = who.account
+    standing = lists.standing(tx, actor, who)
     if standing is None:
         return DIRECTORY, actor
     return (DIRECTORY, actor, *standing.groups, *grants.owners_granting(tx, standing))
 
 
-def _glance(tx: Tx, actor: AccountId, wanted: Sequence[FolderId]) -> tuple[list[Listed], list[Act]]:
-    standing = lists.standing(tx, actor)
+def _glance(tx: Tx, who: Actor, wanted: Sequence[FolderId]) -> tuple[list[Listed], list[Act]]:
+    actor = who.account
+    standing = lists.standing(tx, actor, who)
     if standing is None:
         return [], []
     found: list[Listed] = []
@@ -239,9 +243,10 @@ def _subtree(tx: Tx, owner: AccountId, top: str) -> list[FolderRow]:
     return [] if first is None else [first, *folders.below(tx, owner, top)]
 
 
-def readable_by(tx: Tx, actor: AccountId) -> tuple[list[FolderId], list[AccountId], int | None]:
+def readable_by(tx: Tx, who: Actor) -> tuple[list[FolderId], list[AccountId], int | None]:
     """Every folder that the actor may read, the owners looked at, and until when no clock alone changes that."""
-    standing = lists.standing(tx, actor)
+    actor = who.account
+    standing = lists.standing(tx, actor, who)
     if standing is None:
         return [], [], None
     found: list[FolderId] = []

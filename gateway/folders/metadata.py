@@ -10,8 +10,9 @@ from gateway.folders.uses import values as values_of
 from gateway.folders.values import Place, Visit
 from gateway.refusal import Refused
 from policy.folders import FolderOp
-from policy.identity import AccountId
+from policy.identity import AccountId, Actor
 from policy.reasons import Reason, Refuse
+from policy.rights import Right, spell_right
 from store import annotations, subscriptions
 from store.deeds import Several
 from store.folders import USE_ENTRY
@@ -30,6 +31,8 @@ class Metadata(Part):
         actor = visit.actor.account
         async with self._judging.snapshot() as snapshot:
             if place is None:
+                if not _may_keep(visit.actor, Right.READ):
+                    return ()
                 return tuple(await snapshot.work(annotations.values, actor, actor, annotations.SERVER, entries, depth))
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.GET_METADATA)
             decision = self._judging.require(visit, stand, FolderOp.GET_METADATA, snapshot.now)
@@ -44,6 +47,8 @@ class Metadata(Part):
         if place is None:
             if any(annotations.is_shared(entry) for entry, _ in values):
                 raise Refused(Refuse(Reason.ADMIN_NOT_PERMITTED))
+            if not _may_keep(visit.actor, Right.WRITE):
+                raise Refused(Refuse(Reason.RIGHT_MISSING, f"this app password does not allow {spell_right(Right.WRITE)} here"))
             await self._judging.plain(annotations.SetAnnotations(actor, actor, annotations.SERVER, values, visit.origin))
             return
 
@@ -68,3 +73,8 @@ def _new_use(tx: Tx, row: FolderRow, actor: AccountId, value: bytes | None, orig
         # It was subscribed for what it is for (is_subscribed_unasked), and does not vanish from a client's list with that.
         return [change, subscriptions.Subscribe(actor, row.owner, row.path)]
     return [change]
+
+
+def _may_keep(actor: Actor, right: Right) -> bool:
+    """The actor's own entries of the server stand in no folder; an app password's limits hold for them too."""
+    return actor.scope is None or (right in actor.scope.rights and actor.scope.covers(actor.account))

@@ -116,7 +116,7 @@ class OpenFolder:
         """The standpoint as it holds in this snapshot. Raises Refused when the operation is not allowed in it."""
         if not await snapshot.confirms(self._stand.witness):
             row = self.row
-            stand = await self._judging.stand(snapshot, self.visit.actor.account, row.id)
+            stand = await self._judging.stand(snapshot, self.visit.actor, row.id)
             if stand is None or stand.row is None or stand.row.noselect or stand.row.uidvalidity != row.uidvalidity:
                 raise Refused(UNKNOWN)
             self._stand = stand

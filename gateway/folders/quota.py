@@ -5,7 +5,7 @@ from gateway.folders.standpoint import Standpoint, standpoint
 from gateway.folders.values import Place, Quota, Visit
 from gateway.message.canonical import read_address
 from policy.folders import FolderOp, SpecialUse
-from policy.identity import AccountId, Address, BadAddress
+from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.reasons import Reason
 from store import accounts, addresses, folders, grants, lists
 from store.model import AccountRow
@@ -30,7 +30,7 @@ class Quotas(Part):
         except BadAddress:
             return None
         async with self._judging.snapshot() as snapshot:
-            found = await snapshot.work(_for_quota, visit.actor.account, address)
+            found = await snapshot.work(_for_quota, visit.actor, address)
             if found is None:
                 return None
             decision = self._judging.require(visit, found, FolderOp.QUOTA, snapshot.now)
@@ -43,9 +43,10 @@ def _quota(owner: AccountRow) -> Quota | None:
     return Quota(str(owner.address), owner.used, limit) if limit else None
 
 
-def _for_quota(tx: Tx, actor: AccountId, address: Address) -> Standpoint | None:
+def _for_quota(tx: Tx, who: Actor, address: Address) -> Standpoint | None:
     """The folder of this owner that lets the actor ask, else the first one that may be seen."""
-    standing = lists.standing(tx, actor)
+    actor = who.account
+    standing = lists.standing(tx, actor, who)
     resolved = addresses.resolve(tx, address)
     if standing is None or resolved is None or resolved.kind is not addresses.ObjectKind.ACCOUNT or resolved.tag_cut:
         return None

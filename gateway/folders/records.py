@@ -142,7 +142,7 @@ def entry_of(visit: Visit, stand: Standpoint, asked: str, number: str, decision:
         principal=stand.owner.id if is_known else None,
         principal_address=str(stand.owner.address) if is_known else "",
         right=asked,
-        because=decision.because,
+        because=actor.on_record(decision.because),
         protocol=visit.protocol,
         source=visit.source,
         detail=stand.facts.levels[0].path if stand.facts.levels else "",

@@ -61,7 +61,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
     async def may(self, actor: Actor, op: FolderOp, place: Place) -> Decision:
         """What would be decided, with its trace; nothing is done and nothing recorded. Raises Refused when there is no such owner."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.stand(snapshot, actor.account, place)
+            stand = await self._judging.stand(snapshot, actor, place)
             if stand is None or stand.owner.id == NOBODY:
                 raise Refused(UNKNOWN)
             return stand.judge(op, snapshot.now)
@@ -70,7 +70,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """The octets of every message with this Message-ID in a folder that the actor may read, for what is resent (delegation.md
         5.5), and what that rests on. Nothing is recorded."""
         async with self._judging.snapshot() as snapshot:
-            readable, owners, valid_until = await snapshot.work(readable_by, actor.account)
+            readable, owners, valid_until = await snapshot.work(readable_by, actor)
             witness = await snapshot.witness(actor.account, *owners, valid_until=valid_until)
             found = await snapshot.work(messages.originals, readable, message_id)
             octets = [one for folder, uid, _ in found for _, one in await snapshot.work(octets_of, folder, (uid,), self._octets.files)]
@@ -91,7 +91,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """A folder that may be read, when several are looked through: None for any other, be it hidden or missing, in maintenance or
         no folder for messages, without a word and without a record, since nothing is refused (RFC 7377 section 2.2)."""
         async with self._judging.snapshot() as snapshot:
-            stand = await self._judging.stand(snapshot, visit.actor.account, where)
+            stand = await self._judging.stand(snapshot, visit.actor, where)
             if stand is None:
                 return None
             decision = stand.judge(FolderOp.READ, snapshot.now)
@@ -128,10 +128,10 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """With the parents that are missing, each judged as the nearest folder there is. `special_use`: in one's own mailbox only."""
 
         async def judge(snapshot: Snapshot) -> Judged[FolderRow]:
-            above = await self._judging.stand(snapshot, visit.actor.account, place.parent)
+            above = await self._judging.stand(snapshot, visit.actor, place.parent)
             if above is None:
                 raise Refused(UNKNOWN)
-            here = await self._judging.stand(snapshot, visit.actor.account, place)
+            here = await self._judging.stand(snapshot, visit.actor, place)
             if here is not None and here.row is not None and (not here.row.noselect or Right.LOOKUP not in here.held):
                 self._taken(visit, here, above, snapshot.now)
             decision = self._judging.require(visit, above, FolderOp.CREATE, snapshot.now)
@@ -159,7 +159,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
         async def judge(snapshot: Snapshot) -> Judged[FolderRow]:
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.RENAME)
             decision = self._judging.require(visit, stand, FolderOp.RENAME, snapshot.now)
-            above = await self._judging.stand(snapshot, visit.actor.account, to.parent)
+            above = await self._judging.stand(snapshot, visit.actor, to.parent)
             if above is None:
                 raise Refused(UNKNOWN)
             allowed = self._judging.require(visit, above, FolderOp.CREATE, snapshot.now)
@@ -167,7 +167,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
                 raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder cannot be renamed into another person's mailbox"))
             if to.path == place.path or to.path.startswith(place.path + "/"):
                 raise Refused(Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder cannot be renamed to itself or into itself"))
-            there = await self._judging.stand(snapshot, visit.actor.account, to)
+            there = await self._judging.stand(snapshot, visit.actor, to)
             if there is not None and there.row is not None:
                 self._taken(visit, there, above, snapshot.now)
             missing = await snapshot.ask(_missing_parents, above.owner.id, to.path)
@@ -289,7 +289,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             trash = await snapshot.ask(folders.by_special_use, stand.owner.id, SpecialUse.TRASH)
             if trash is None:
                 return None
-            instead = await self._judging.stand(snapshot, visit.actor.account, trash.id)
+            instead = await self._judging.stand(snapshot, visit.actor, trash.id)
             if instead is None or not instead.judge(FolderOp.READ, snapshot.now).allowed:
                 return None
             redirected = True

@@ -8,7 +8,7 @@ from gateway.folders.values import ROOT
 from policy.decision import Decision, Witness
 from policy.folders import FlagChange, FolderFacts, FolderOp, judge_folder, judge_grant_change, permitted_flags, rights_on
 from policy.grants import Level, Standing
-from policy.identity import AccountId, Address, FolderId
+from policy.identity import AccountId, Actor, Address, FolderId
 from policy.rights import Right
 from policy.status import owner_access
 from store import accounts, addresses, folders, grants, lists
@@ -60,9 +60,9 @@ class Look:
     path: str
 
 
-def look_by_path(tx: Tx, actor: AccountId, owner: AccountId | Address, path: str) -> Look | None:
+def look_by_path(tx: Tx, actor: Actor, owner: AccountId | Address, path: str) -> Look | None:
     """None: the actor is gone."""
-    standing = lists.standing(tx, actor)
+    standing = lists.standing(tx, actor.account, actor)
     if isinstance(owner, Address):
         resolved = addresses.resolve(tx, owner)
         known = resolved is not None and resolved.kind is addresses.ObjectKind.ACCOUNT and not resolved.tag_cut
@@ -70,17 +70,17 @@ def look_by_path(tx: Tx, actor: AccountId, owner: AccountId | Address, path: str
     row = accounts.by_id(tx, owner)
     if row is None:
         # An owner that there is not is judged as one who shows the actor nothing: so it takes as long, and the words are the same.
-        own = accounts.by_id(tx, actor)
+        own = accounts.by_id(tx, actor.account)
         row = None if own is None else replace(own, id=NOBODY)
     levels = grants.levels(tx, owner, path)
     folder = folders.by_path(tx, owner, path)
     return None if standing is None else Look(standing, row, folder, levels, path)
 
 
-def look_by_id(tx: Tx, actor: AccountId, folder: FolderId) -> Look | None:
+def look_by_id(tx: Tx, actor: Actor, folder: FolderId) -> Look | None:
     """None: the folder is gone, or the actor is."""
     row = folders.by_id(tx, folder)
-    standing = lists.standing(tx, actor)
+    standing = lists.standing(tx, actor.account, actor)
     if row is None or standing is None:
         return None
     return Look(standing, accounts.by_id(tx, row.owner), row, grants.levels(tx, row.owner, row.path), row.path)

@@ -35,7 +35,7 @@ from gateway.imap.sections import PartReader, Piece
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused, until
-from gateway.sessions import Sessions
+from gateway.sessions import Doing, Sessions
 from policy.identity import Actor, Address, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
@@ -457,6 +457,7 @@ class Session:
         "_leave",
         "actor",
         "began",
+        "client",
         "enabled",
         "heard",
         "interest",
@@ -476,6 +477,7 @@ class Session:
         self.wire = wire
         self.phase = Phase.NOT_AUTHENTICATED
         self.actor: Actor | None = None
+        self.client = ""
         self.visit: Visit | None = None
         self.namespace: Namespace | None = None
         self.selected: Selected | None = None
@@ -492,7 +494,7 @@ class Session:
 
     def enter(self, actor: Actor) -> None:
         """Somebody has logged in. Raises No when the account has as many sessions as it may."""
-        leave = self.services.sessions.add(actor, "imap", self.wire.peer, self.wire.end)
+        leave = self.services.sessions.add(actor, "imap", self.wire.peer, self.wire.end, self._doing)
         if leave is None:
             raise No("too many sessions of this account", Code(b"LIMIT"))
         self._leave = leave
@@ -500,6 +502,13 @@ class Session:
         self.actor = actor
         self.visit = Visit(actor, "imap", self.wire.peer)
         self.namespace = Namespace(normalized(self.services.shared_prefix), actor.address.domain)
+
+    def _doing(self) -> Doing:
+        """What administrators are told of it."""
+        if self.selected is None or self.actor is None:
+            return Doing(self.client)
+        row, owner = self.selected.folder.row, self.selected.folder.owner
+        return Doing(self.client, row.path if row.owner == self.actor.account else f"{owner}:{row.path}")
 
     def leave(self) -> None:
         """The session is over."""

@@ -1,20 +1,29 @@
 """The verbs about accounts."""
 
-from collections.abc import Sequence
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from gateway.directory.accounts import MembershipView
 from gateway.directory.faults import Code, Fault
 from gateway.directory.names import shown
 from gateway.prov import attributes
 from gateway.prov.answer import Answer, Usage, lines
-from gateway.prov.arguments import pairs
+from gateway.prov.arguments import options, pairs
 from gateway.prov.verb import Desk, Verb
+
+TRIES: Final = 30
 
 
 async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
     name, password, *rest = arguments
+    force, rest = rest[:1] == ["--force"], rest[1:] if rest[:1] == ["--force"] else rest
     changes = attributes.account_changes(pairs(rest))
-    account = await desk.directory.accounts.create(name, await desk.verifiers(password), changes)
+    if name.startswith("@"):
+        made, address = await desk.directory.people.create(name[1:], password, changes, force=force, hashed=desk.verifiers)
+        return Answer(f"{made} {shown(address)}\n", {"id": made, "name": shown(address)})
+    account = await desk.directory.password_rules.create(name, password, changes, force=force, hashed=desk.verifiers)
     return Answer(f"{account}\n", {"id": account, "name": name})
 
 
@@ -62,10 +71,36 @@ def _listing(arguments: Sequence[str]) -> tuple[bool, str | None]:
 async def _modify(desk: Desk, arguments: Sequence[str]) -> Answer:
     name, *rest = arguments
     edits = pairs(rest)
-    signed = any(attribute[:1] in ("+", "-") for attribute, _ in edits)
-    now = (await desk.directory.accounts.get(name)).row.own_values if signed else {}
-    await desk.directory.accounts.modify(name, attributes.account_changes(edits, now))
+    if not signed(edits):
+        await desk.directory.accounts.modify(name, attributes.account_changes(edits))
+        return Answer()
+
+    async def change() -> None:
+        now = (await desk.directory.accounts.get(name)).row.own_values
+        await desk.directory.accounts.modify(name, attributes.account_changes(edits, now))
+
+    await again(change)
     return Answer()
+
+
+def signed(edits: Sequence[tuple[str, str]]) -> bool:
+    """Is one of them `+attr` or `-attr`, which rests on what is there?"""
+    return any(attribute[:1] in ("+", "-") for attribute, _ in edits)
+
+
+async def again(change: Callable[[], Awaitable[None]]) -> None:
+    """Reads and writes anew when another administrator wrote in between: what both added is there then."""
+    for tried in range(TRIES - 1):
+        try:
+            await change()
+        except Fault as fault:
+            if fault.code is not Code.TEMPORARILY_UNAVAILABLE:
+                raise
+            # By chance, or two that go in step stay so, and the second never comes to write.
+            await asyncio.sleep(random.uniform(0, 0.005 * 2 ** min(tried, 6)))  # noqa: S311
+        else:
+            return
+    await change()
 
 
 async def _rename(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -74,7 +109,14 @@ async def _rename(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _delete(desk: Desk, arguments: Sequence[str]) -> Answer:
-    await desk.directory.accounts.delete(arguments[0])
+    read = options(arguments, flags=("--if-exists",))
+    if len(read.rest) != 1:
+        raise Usage("which account?")
+    try:
+        await desk.directory.accounts.delete(read.rest[0])
+    except Fault as fault:
+        if not ("--if-exists" in read.flags and fault.code is Code.NO_SUCH_ACCOUNT):
+            raise
     return Answer()
 
 
@@ -89,7 +131,11 @@ async def _remove_alias(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _set_password(desk: Desk, arguments: Sequence[str]) -> Answer:
-    await desk.directory.accounts.set_password(arguments[0], await desk.verifiers(arguments[1]))
+    name, password, *flags = arguments
+    if set(flags) - {"--force", "--must-change"}:
+        raise Usage("--force or --must-change")
+    force, must_change = "--force" in flags, "--must-change" in flags
+    await desk.directory.password_rules.set(name, password, force=force, must_change=must_change, hashed=desk.verifiers)
     return Answer()
 
 
@@ -127,21 +173,47 @@ VERBS = (
     Verb(
         "createAccount",
         "ca",
-        "NAME PASSWORD [attr value ...]",
-        f"an account; PASSWORD '': nobody logs in; {_SEEN}",
+        "NAME PASSWORD [--force] [attr value ...]",
+        f"an account; @DOMAIN for NAME: the first that is free of those made of givenName, initials and sn, printed behind the id; "
+        f"PASSWORD '': nobody logs in; --force: whatever the password rules say; {_SEEN}",
         2,
         None,
         _create,
         password=1,
     ),
-    Verb("getAccount", "ga", "[-e] NAME [attr ...]", "what is set on an account; -e tells what is only inherited", 1, None, _get),
+    Verb(
+        "getAccount",
+        "ga",
+        "[-e] NAME [attr ...]",
+        "the values of an account; with -e inherited ones are comments that say from where",
+        1,
+        None,
+        _get,
+    ),
     Verb("getAllAccounts", "gaa", "[-v] [DOMAIN]", "every account", 0, 2, _all),
-    Verb("modifyAccount", "ma", "NAME attr value [attr value ...]", "change values; '' restores what is inherited", 3, None, _modify),
+    Verb(
+        "modifyAccount",
+        "ma",
+        "NAME attr value [attr value ...]",
+        "change values; '' restores what is inherited, and clears personal data",
+        3,
+        None,
+        _modify,
+    ),
     Verb("renameAccount", "ra", "NAME NEW-NAME", "another address; everything else stays", 2, 2, _rename),
-    Verb("deleteAccount", "da", "NAME", "with its mail and every grant to it and on it", 1, 1, _delete),
+    Verb("deleteAccount", "da", "[--if-exists] NAME", "with its mail and every grant to it and on it", 1, 2, _delete),
     Verb("addAccountAlias", "aaa", "NAME ALIAS", "one more address", 2, 2, _add_alias),
     Verb("removeAccountAlias", "raa", "NAME ALIAS", "one address less", 2, 2, _remove_alias),
-    Verb("setPassword", "sp", "NAME PASSWORD", f"open sessions end, failures are forgotten; {_SEEN}", 2, 2, _set_password, password=1),
+    Verb(
+        "setPassword",
+        "sp",
+        "NAME PASSWORD [--force] [--must-change]",
+        f"open sessions end, failures are forgotten; --must-change: another has to be set before anything else; {_SEEN}",
+        2,
+        4,
+        _set_password,
+        password=1,
+    ),
     Verb("setAccountCos", "sac", "NAME COS", "COS '': by its domain, else default", 2, 2, _set_cos),
     Verb("getAccountMembership", "gam", "[-i] NAME", "the lists it is in, directly or through others", 1, 2, _membership),
     Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota (0: unlimited) and octets used of every account", 0, 1, _quota_usage),

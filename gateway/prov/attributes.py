@@ -12,8 +12,10 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
-from policy.lists import Joining, Moderation, list_rules
+from policy.identity import AccountId
+from policy.lists import POSTING_RESTRICTED, Joining, Moderation, list_rules
 from policy.login import FOREVER
+from policy.people import PERSONAL, PERSONAL_NAMES
 from policy.rates import Rate
 from policy.status import AccountStatus, DomainStatus
 from store.model import CosRow
@@ -53,6 +55,8 @@ _LIST: Final[Mapping[str, tuple[str, ...]]] = {
     "subscriptionPolicy": ("zimbraDistributionListSubscriptionPolicy",),
     "unsubscriptionPolicy": ("zimbraDistributionListUnsubscriptionPolicy",),
     "moderation": (),
+    "filter": ("memberURL",),
+    POSTING_RESTRICTED: (),
 }
 _LIST_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("zimbraId",),
@@ -73,8 +77,8 @@ def _known(table: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
     return {name.lower(): plain for plain, others in table.items() for name in (plain, *others)}
 
 
-_ACCOUNT_NAMES: Final = _known(_ACCOUNT)
-_ACCOUNT_READ: Final = {**_known(_ACCOUNT), **_known(_ACCOUNT_SHOWN), **{name: row.name for name, row in BY_NAME.items()}}
+_ACCOUNT_NAMES: Final = {**PERSONAL_NAMES, **_known(_ACCOUNT)}
+_ACCOUNT_READ: Final = {**_ACCOUNT_NAMES, **_known(_ACCOUNT_SHOWN), **{name: row.name for name, row in BY_NAME.items()}}
 _DOMAIN_NAMES: Final = _known(_DOMAIN)
 _LIST_NAMES: Final = _known(_LIST)
 _LIST_READ: Final = {**_known(_LIST), **_known(_LIST_SHOWN)}
@@ -135,6 +139,8 @@ def account_changes(pairs: Sequence[tuple[str, str]], now: Mapping[str, str] | N
         is_global_administrator=_boolean("isGlobalAdministrator", plain.get("isGlobalAdministrator")),
         values=values,
         is_delegated_administrator=_boolean("isDelegatedAdminAccount", plain.get("isDelegatedAdminAccount")),
+        personal={name: text for name, text in plain.items() if name in PERSONAL},
+        were={} if now is None else {field: now.get(field, "") for field in values},
     )
 
 
@@ -181,8 +187,10 @@ def domain_changes(pairs: Sequence[tuple[str, str]]) -> DomainChanges:
     )
 
 
-def list_changes(pairs: Sequence[tuple[str, str]], owners: Sequence[str] = ()) -> ListChanges:
-    """`owners`: those there are, for `+owner` and `-owner`. Raises Fault that names the attribute."""
+def list_changes(
+    pairs: Sequence[tuple[str, str]], owners: Sequence[str] = (), owners_were: Sequence[AccountId] | None = None
+) -> ListChanges:
+    """`owners`: those there are, for `+owner` and `-owner`; `owners_were`: their ids. Raises Fault that names the attribute."""
     plain: dict[str, str] = {}
     edits = _Edits()
     for name, text in pairs:
@@ -195,12 +203,17 @@ def list_changes(pairs: Sequence[tuple[str, str]], owners: Sequence[str] = ()) -
         else:
             plain[known] = text
     attributes: dict[str, str] = {name: _choice(name, plain[name], some) for name, some in _LIST_CHOICES.items() if name in plain}
+    restricted = _boolean(POSTING_RESTRICTED, plain.get(POSTING_RESTRICTED))
+    if restricted is not None:
+        attributes[POSTING_RESTRICTED] = "TRUE" if restricted else ""
     wanted = edits.texts.get("owner")
     return ListChanges(
         display_name=_text("displayName", plain.get("displayName")),
         note=_text("note", plain.get("note")),
         owners=None if wanted is None else [one for one in wanted.split(", ") if one],
         attributes=attributes,
+        owners_were=owners_were,
+        filter=plain.get("filter"),
     )
 
 
@@ -282,6 +295,7 @@ def account(view: AccountView) -> list[Shown]:
         Shown("hasPassword", (), bool(row.verifier)),
         Shown("used", (str(row.used),), row.used),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
+        *(Shown(name, (text,), text) for name, text in view.personal.items()),
         Shown("lastLogin", _some(stamp(row.last_login) or ""), stamp(row.last_login)),
         *_service_values(row.values, row.own_values, view.cos_values, view.cos),
     ]
@@ -388,10 +402,12 @@ def mailing_list(view: ListView) -> list[Shown]:
         Shown("alias", tuple(map(names.shown, view.aliases)), [*map(names.shown, view.aliases)]),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
         Shown("displayName", _some(row.display_name), row.display_name),
+        *((Shown("filter", (view.filter,), view.filter),) if view.filter else ()),
         Shown("id", (str(row.id),), int(row.id)),
         Shown("mail", (names.shown(row.address),), names.shown(row.address)),
         Shown("note", _some(row.note), row.note),
         Shown("owner", tuple(view.owners), [*view.owners]),
+        Shown(POSTING_RESTRICTED, (_truth(rules.restricted),), rules.restricted),
         *(Shown(name, (str(value),), str(value)) for name, value in in_force.items()),
     ]
     return sorted(found, key=lambda one: one.name.lower())

@@ -1,4 +1,5 @@
-"""What an operator asks of a server besides `prov`: can, who-can, why, unlock, queue, list, principal, actor, dkim, sessions, audit."""
+"""What operators ask a server besides `prov`: can, who-can, why, account, unlock, queue, list, principal, actor, dkim, sessions, logins,
+app-password, totp, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -7,6 +8,7 @@ from gateway.directory.freezes import Side
 from gateway.directory.waiting import is_waiting
 from gateway.held_posts import is_held_post
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
+from gateway.prov.app_password_verbs import VERB as APP_PASSWORD
 from gateway.prov.arguments import options
 from gateway.prov.audit_verbs import VERB as AUDIT
 from gateway.prov.break_glass_verbs import VERB as BREAK_GLASS
@@ -15,11 +17,13 @@ from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.grants_verbs import VERB as GRANTS
 from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
+from gateway.prov.people_verbs import ACCOUNT
 from gateway.prov.policy_verbs import VERB as POLICY
 from gateway.prov.role_verbs import ROLES
+from gateway.prov.session_verbs import VERBS as SESSION_VERBS
 from gateway.prov.share_verbs import VERB as SHARE
+from gateway.prov.totp_verbs import VERB as TOTP
 from gateway.prov.verb import Desk, Run, Verb
-from policy.roles import Operation
 from store.model import Heap, QueueId, QueueRow, QueueState
 
 LISTED: Final = 10_000
@@ -204,33 +208,11 @@ def _freezing(side: Side) -> Run:
     return run
 
 
-async def _sessions(desk: Desk, arguments: Sequence[str]) -> Answer:
-    await desk.allow(await desk.directory.concerning(Operation.VIEW_SESSIONS, *arguments))
-    rows = [row for row in desk.sessions() if not arguments or arguments[0].lower() in (row.account.lower(), row.acting.lower())]
-    data = [
-        {
-            "number": row.number,
-            "account": row.account,
-            "actor": row.acting or None,
-            "protocol": row.protocol,
-            "peer": row.peer,
-            "seconds": row.seconds,
-        }
-        for row in rows
-    ]
-    if not rows:
-        return Answer("no open sessions\n", data)
-    told: list[Sequence[object]] = [("Number", "Protocol", "Seconds", "Peer", "Account")]
-    told += [
-        (row.number, row.protocol, row.seconds, row.peer, f"{row.account}{f' (by {row.acting})' if row.acting else ''}") for row in rows
-    ]
-    return Answer(table((-7, 8, -8, 22, 0), told), data)
-
-
 COMMANDS: Final[Mapping[str, Verb]] = {
     verb.name: verb
     for verb in (
         *EXPLAIN,
+        ACCOUNT,
         Verb("unlock", "", "ACCOUNT", "ends a lockout and forgets the failed logins", 1, 1, _unlock),
         Verb(
             "queue",
@@ -268,7 +250,9 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         GRANTS,
         POLICY,
         ROLES,
-        Verb("sessions", "", "[ACCOUNT]", "who is logged in (a server that runs knows)", 0, 1, _sessions),
+        *SESSION_VERBS,
+        APP_PASSWORD,
+        TOTP,
         AUDIT,
         BREAK_GLASS,
     )

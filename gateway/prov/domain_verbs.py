@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway.directory.names import shown_domain
 from gateway.prov import attributes
+from gateway.prov.account_verbs import again, signed
 from gateway.prov.answer import Answer, lines
 from gateway.prov.arguments import pairs
 from gateway.prov.verb import Desk, Verb
@@ -74,10 +75,23 @@ async def _all_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _modify_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
-    row = await desk.directory.classes.get(arguments[0])
-    values, note = attributes.cos_changes(pairs(arguments[1:]), row.values)
-    await desk.directory.classes.modify(arguments[0], values, note)
+    edits = pairs(arguments[1:])
+    if not signed(edits):
+        await desk.directory.classes.modify(arguments[0], *attributes.cos_changes(edits))
+        return Answer()
+
+    async def change() -> None:
+        row = await desk.directory.classes.get(arguments[0])
+        values, note = attributes.cos_changes(edits, row.values)
+        await desk.directory.classes.modify(arguments[0], values, note, {field: row.values.get(field, "") for field in values})
+
+    await again(change)
     return Answer()
+
+
+async def _copy_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
+    row = await desk.directory.classes.copy(arguments[0], arguments[1])
+    return Answer(f"{row.id}\n", attributes.data(row.name, attributes.service_class(row)))
 
 
 async def _rename_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -101,6 +115,7 @@ VERBS = (
     Verb("deleteDomain", "dd", "NAME", "an empty domain", 1, 1, _delete),
     Verb("initDomainForDelegation", "idd", "NAME", "admin roles in this domain count from now on", 1, 1, _initialise),
     Verb("createCos", "cc", "NAME [attr value ...]", "a class of service", 1, None, _create_cos),
+    Verb("copyCos", "cpc", "NAME NEW-NAME", "another class of service with the same values", 2, 2, _copy_cos),
     Verb("getCos", "gc", "NAME [attr ...]", "the values of a class of service", 1, None, _get_cos),
     Verb("getAllCos", "gac", "[-v]", "every class of service", 0, 1, _all_cos),
     Verb("modifyCos", "mc", "NAME attr value [attr value ...]", "change values; '' restores the default", 3, None, _modify_cos),

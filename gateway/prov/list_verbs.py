@@ -1,12 +1,13 @@
 """The verbs about mailing lists."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from gateway.directory.mailing_lists import ListView
 from gateway.directory.names import shown
 from gateway.prov import attributes
-from gateway.prov.account_verbs import memberships
+from gateway.prov.account_verbs import again, memberships, signed
 from gateway.prov.answer import Answer, Usage, lines
 from gateway.prov.arguments import pairs
 from gateway.prov.verb import Desk, Verb
@@ -53,10 +54,27 @@ async def _all(desk: Desk, arguments: Sequence[str]) -> Answer:
 async def _modify(desk: Desk, arguments: Sequence[str]) -> Answer:
     name, *rest = arguments
     edits = pairs(rest)
-    signed = any(attribute[:1] in ("+", "-") for attribute, _ in edits)
-    owners = (await desk.directory.lists.get(name)).owners if signed else ()
-    await desk.directory.lists.modify(name, attributes.list_changes(edits, owners))
+    if not signed(edits):
+        await desk.directory.lists.modify(name, attributes.list_changes(edits))
+        return Answer()
+
+    async def change() -> None:
+        view = await desk.directory.lists.get(name)
+        await desk.directory.lists.modify(name, attributes.list_changes(edits, view.owners, view.row.owners))
+
+    await again(change)
     return Answer()
+
+
+async def _create_dynamic(desk: Desk, arguments: Sequence[str]) -> Answer:
+    """The filter on its own, or as an attribute among the others as Carbonio has it."""
+    name, *rest = arguments
+    edits = pairs(rest if len(rest) % 2 == 0 else ["filter", *rest])
+    changes = attributes.list_changes([one for one in edits if one[0].lower() not in _IGNORED])
+    if changes.filter is None:
+        raise Usage("a filter")
+    made = await desk.directory.dynamic_groups.create(name, changes.filter, replace(changes, filter=None))
+    return Answer(f"{made}\n", {"id": made, "name": name})
 
 
 async def _rename(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -93,7 +111,19 @@ async def _membership(desk: Desk, arguments: Sequence[str]) -> Answer:
     return memberships(await desk.directory.lists.memberships(arguments[0]))
 
 
+_IGNORED: Final = frozenset(("zimbraisaclgroup", "zimbramailstatus"))
+"""Every list is a group here and gets mail."""
+
 VERBS = (
+    Verb(
+        "createDynamicDistributionList",
+        "cddl",
+        "LIST FILTER [attr value ...]",
+        "a list and group of those accounts of its domain that a filter means at any time, such as (department=sales)",
+        2,
+        None,
+        _create_dynamic,
+    ),
     Verb("createDistributionList", "cdl", "LIST [attr value ...]", "a mailing list, which is a group too", 1, None, _create),
     Verb("getDistributionList", "gdl", "LIST [attr ...]", "what is set on a list, and its members", 1, None, _get),
     Verb("getAllDistributionLists", "gadl", "[-v] [DOMAIN]", "every list", 0, 2, _all),
@@ -102,7 +132,7 @@ VERBS = (
         "mdl",
         "LIST attr value [attr value ...]",
         "displayName, note, owner (+owner, -owner), subscriptionPolicy, unsubscriptionPolicy (accept, approval, reject), moderation (none, "
-        "non-members, all)",
+        "non-members, all), postingRestricted (TRUE: nobody posts without a grant), filter (of a dynamic list)",
         3,
         None,
         _modify,

@@ -8,39 +8,42 @@ from pathlib import Path
 
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
+from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.prov.answer import Answer, Usage
-from gateway.sessions import SessionRow
 from gateway.why import Reasons
 from policy.roles import Operation
 from store.model import Verifiers
 
 
 class Desk:
-    """What verbs work with. `sessions`: those that are open in this process; `scratch`: a store of its own, with all that policy reads
-    of this one, in which changes can be tried.
+    """What verbs work with. `sessions`: those that are open in this process, and the history of logins; `scratch`: a store of its own, with
+    all that policy reads of this one, in which changes can be tried.
 
-    For an administrator (`acting_as`) what is no part of the directory is there only after `allow` was asked for it.
+    For an administrator (`acting_as`) what is no service of the directory's kind is there only after `allow` was asked for it.
     """
 
     def __init__(
         self,
         directory: Directory,
         explain: Explain,
-        sessions: Callable[[], Sequence[SessionRow]],
+        sessions: OpenSessions,
         scratch: Callable[[], AbstractAsyncContextManager["Desk"]] | None = None,
     ) -> None:
         self.directory = directory
         self._explain = explain
-        self._sessions = sessions
+        self.sessions = sessions
         self._allowed: set[Operation] = set()
         self.scratch = scratch
         self._ahead: dict[str, list[asyncio.Task[Verifiers]]] = {}
 
     async def acting_as(self, name: str) -> "Desk":
         """The desk as this administrator may use it; "": the operator's. Raises Fault."""
-        return Desk(await self.directory.acting(name), self._explain, self._sessions, self.scratch) if name else self
+        if not name:
+            return self
+        directory = await self.directory.acting(name)
+        return Desk(directory, self._explain, self.sessions.acting(directory.records), self.scratch)
 
     async def allow(self, matter: Matter, about: str = "") -> None:
         """Raises Fault, on record."""
@@ -58,12 +61,6 @@ class Desk:
         """Raises Fault, unless `allow` was asked about VIEW_AUDIT."""
         self._only_after(Operation.VIEW_AUDIT)
         return Reasons(self.directory.store)
-
-    @property
-    def sessions(self) -> Callable[[], Sequence[SessionRow]]:
-        """Raises Fault, unless `allow` was asked about VIEW_SESSIONS."""
-        self._only_after(Operation.VIEW_SESSIONS)
-        return self._sessions
 
     def _only_after(self, operation: Operation) -> None:
         if not self.directory.authority.is_operator and operation not in self._allowed:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from gateway.prov import account_verbs, domain_verbs, list_verbs, mailbox_verbs, right_verbs
+from gateway.prov import account_verbs, domain_verbs, list_verbs, mailbox_verbs, people_verbs, right_verbs
 from gateway.prov.answer import Answer, Usage, lines
 from gateway.prov.verb import Desk, Verb
 
@@ -45,7 +45,7 @@ _SELECT: Final = Verb("selectMailbox", "sm", "ACCOUNT VERB ...", "the verbs belo
 
 GROUPS: Final[tuple[tuple[str, tuple[Verb, ...]], ...]] = (
     ("Domains and classes of service", domain_verbs.VERBS),
-    ("Accounts", account_verbs.VERBS),
+    ("Accounts", (*account_verbs.VERBS, *people_verbs.VERBS)),
     ("Lists", list_verbs.VERBS),
     ("Rights", right_verbs.VERBS),
     ("Folders", (_SELECT,)),
@@ -80,6 +80,7 @@ def overview() -> str:
         told.append("")
     told += [
         "Names of verbs and attributes are taken in any case; Carbonio's attribute names (zimbraAccountStatus ...) too.",
+        "A FILTER is of RFC 4515 with & | ! = and *: (&(department=sales)(title=*)(!(status=closed))); ldap:///??sub? may stand before it.",
         "procura --as ADMINISTRATOR prov ... does it with the rights of that account's admin role, and no others (procura roles --help).",
         "T is 2026-12-24, 2026-12-24T18:00 (local time), 2026-12-24T18:00+01:00, or from now: +90m, 12h, 7d, 2w.",
     ]

@@ -12,6 +12,7 @@ from gateway.message.binary import CannotKeep, without_binary
 from gateway.message.canonical import UnservedAddress, UnstableAddress, read_address
 from gateway.refusal import Refused
 from gateway.sasl.exchange import Cancelled, Malformed
+from gateway.sessions import Doing
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.replies import ClosedReply, reply, spell
 from gateway.smtp.services import Delivery, Inbound, Sessions, Submission, Transaction
@@ -49,7 +50,7 @@ class SubmissionHooks:
             raise Rebuke("501 5.7.0 cancelled") from None
         except Refused as refused:
             return AuthResult(success=False, handled=False, message=reply(refused.verdict))
-        leave = self._sessions.add(actor, "smtp", server.address, server.end)
+        leave = self._sessions.add(actor, "smtp", server.address, server.end, lambda: Doing(server.session.host_name or ""))
         if leave is None:
             return AuthResult(success=False, handled=False, message="454 4.7.0 this account has too many sessions")
         self._actor, self._leave = actor, leave

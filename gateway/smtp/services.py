@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from gateway.sessions import Doing
 from policy.delivery import Door
 from policy.identity import Actor, Address
 from policy.reasons import Defer, Refuse
@@ -62,8 +63,10 @@ class Delivery(Protocol):
 class Sessions(Protocol):
     """Who is logged in now, so that a change of status or password ends it."""
 
-    def add(self, actor: Actor, protocol: str, peer: str, end: Callable[[Refuse | Defer], None]) -> Callable[[], None] | None:
-        """`end` may be called at any time and more than once; what is returned takes the session out again. None: the account has
-        as many sessions as it may.
+    def add(
+        self, actor: Actor, protocol: str, peer: str, end: Callable[[Refuse | Defer], None], describe: Callable[[], Doing] = Doing
+    ) -> Callable[[], None] | None:
+        """`end` may be called at any time and more than once; `describe`: what the session is doing, for administrators. What is
+        returned takes the session out again. None: the account has as many sessions as it may.
         """
         ...

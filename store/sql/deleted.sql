@@ -7,7 +7,7 @@ FROM account a JOIN object o ON o.id = a.id WHERE a.id = :id
 SELECT uidvalidity, forgotten FROM mailbox WHERE owner = :owner
 
 -- lists_of
-SELECT list FROM list_member WHERE member = :member
+SELECT list FROM list_member WHERE member = :member AND list NOT IN (SELECT list FROM dynamic_list)
 
 -- owned_lists
 SELECT list FROM list_owner WHERE account = :account
@@ -77,7 +77,8 @@ INSERT INTO mailbox (owner, uidvalidity, forgotten) SELECT id, uidvalidity, forg
 SELECT 1 FROM account WHERE id = :id
 
 -- add_member
-INSERT INTO list_member (list, member) SELECT id, :member FROM list WHERE id = :list ON CONFLICT DO NOTHING
+INSERT INTO list_member (list, member) SELECT id, :member FROM list
+WHERE id = :list AND id NOT IN (SELECT list FROM dynamic_list) ON CONFLICT DO NOTHING
 
 -- add_owner
 INSERT INTO list_owner (list, account) SELECT id, :account FROM list WHERE id = :list ON CONFLICT DO NOTHING

@@ -172,8 +172,13 @@ DELETE FROM seen WHERE actor = :account
 -- forget_filed
 DELETE FROM filed WHERE actor = :account
 
--- forget_held
-DELETE FROM queue WHERE account = :account
+-- held_blobs
+SELECT DISTINCT blob FROM queue WHERE account = :account
+
+-- give_back_held
+UPDATE queue SET account = NULL, blob = :kept, due = :now,
+                 state = CASE WHEN state = 'leased' THEN 'leased' WHEN stopped + frozen > 0 THEN 'held' ELSE 'due' END
+WHERE account = :account AND blob = :blob
 
 -- forget_blobs
 DELETE FROM blob WHERE owner = :account

@@ -21,6 +21,14 @@ SELECT DISTINCT owner FROM folder_entry WHERE grantee_kind = :kind AND grantee =
 -- targets_granting
 SELECT DISTINCT target FROM send_grant WHERE grantee_kind = :kind AND grantee = :grantee;
 
+-- lists_granting
+SELECT DISTINCT g.target FROM send_grant g JOIN list l ON l.id = g.target
+WHERE g.grantee_kind = :kind AND g.grantee = :grantee AND g."right" = 'sendToDistList';
+
+-- keep_restricted
+UPDATE list SET attributes = json_set(attributes, '$.' || :name, 'TRUE')
+WHERE id = :list AND NOT EXISTS (SELECT 1 FROM send_grant WHERE target = :list AND "right" = 'sendToDistList');
+
 -- shared_with
 SELECT e.owner, e.folder, f.path, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
 FROM folder_entry e JOIN folder f ON f.id = e.folder

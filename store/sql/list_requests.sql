@@ -17,6 +17,9 @@ LIMIT :limit;
 -- count
 SELECT count(*) FROM list_request WHERE list = :list;
 
+-- count_for_owners
+SELECT count(*) FROM list_request WHERE list = :list AND stage <> 'confirm';
+
 -- open
 INSERT INTO list_request (key, list, kind, stage, local, domain, subject, queue, created, expires)
 VALUES (:key, :list, :kind, :stage, :local, :domain, :subject, NULL, :now, :expires);
@@ -34,7 +37,7 @@ UPDATE list_request SET stage = :stage, expires = :expires WHERE key = :key AND 
 DELETE FROM list_request WHERE key = :key;
 
 -- release
-UPDATE queue SET due = :now WHERE id = :queue AND state = 'due';
+UPDATE queue SET due = :now WHERE id = :queue AND state <> 'leased';
 
 -- expired
 SELECT key FROM list_request WHERE expires <= :now AND queue IS NULL LIMIT :limit;

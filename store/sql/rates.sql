@@ -13,6 +13,9 @@ INSERT INTO sent (actor, principal, number, at, total, own) VALUES (:actor, :pri
 -- date_back
 UPDATE sent SET at = :now WHERE actor = :actor AND principal = :principal AND at > :now
 
+-- date_all_back
+UPDATE sent SET at = :now WHERE at > :now
+
 -- forget_before
 DELETE FROM sent WHERE actor = :actor AND principal = :principal AND at <= :before
 

@@ -12,6 +12,7 @@ from tests.architecture.tree import ROOT, modules
 SOLE_CALLER = {
     "judge_admin": "gateway/directory/authority.py",
     "judge_login": "gateway/login.py",
+    "judge_credential": "gateway/login.py",
     "judge_reverse_path": "gateway/submission.py",
     "judge_originators": "gateway/submission.py",
     "judge_envelope": "gateway/submission.py",

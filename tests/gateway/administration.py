@@ -1,15 +1,17 @@
 """A desk for administrators on a temporary store, with a clock that the test turns, and a way to type lines at it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.delivery import Delivery, DeliveryRules
+from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.folders import Folders
+from gateway.loginhistory import LoginHistory
 from gateway.passwords import PasswordCost, Passwords
 from gateway.prov.arguments import words
 from gateway.prov.run import Ended, Progress, Request, Said, run
@@ -53,6 +55,21 @@ class Told:
 
 
 @dataclass
+class Listed:
+    """Open sessions that a test has put there, and those that were ended."""
+
+    sessions: list[SessionRow]
+
+    def rows(self) -> list[SessionRow]:
+        return [*self.sessions]
+
+    def end(self, numbers: Collection[int]) -> int:
+        ended = [row for row in self.sessions if row.number in numbers]
+        self.sessions[:] = [row for row in self.sessions if row.number not in numbers]
+        return len(ended)
+
+
+@dataclass
 class Office:
     """A desk, and what stands behind it."""
 
@@ -62,6 +79,7 @@ class Office:
     desk: Desk
     clock: Clock
     open_sessions: list[SessionRow]
+    history: LoginHistory
 
     @property
     def directory(self) -> Directory:
@@ -112,11 +130,25 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     sessions: list[SessionRow] = []
     index = FullText(data / "search.db", "1")
     premises = Premises(data, data / "procura.db", files, index.faults)
-    directory = Directory(store, folders, passwords.verifiers, delivery, premises, recalls=recalls, seals=Seals(data, clock))
-    desk = Desk(directory, Explain(store), lambda: sessions, scratch_of("sqlite:///{data}/procura.db", data))
+    history = LoginHistory(store, wall_clock=clock)
+    directory = Directory(
+        store,
+        folders,
+        passwords.verifiers,
+        delivery,
+        premises,
+        recalls=recalls,
+        seals=Seals(data, clock),
+        app_password_key=passwords.app_password_key,
+        totp_key=passwords.totp_key,
+        verify=passwords.verify,
+    )
+    opened = OpenSessions(store, directory.records, Listed(sessions), history)
+    desk = Desk(directory, Explain(store), opened, scratch_of("sqlite:///{data}/procura.db", data))
     try:
-        yield Office(store, folders, passwords, desk, clock, sessions)
+        yield Office(store, folders, passwords, desk, clock, sessions, history)
     finally:
+        await history.close()
         await folders.close()
         passwords.close()
         await store.close()

@@ -163,7 +163,7 @@ def test_two_command_lines_at_once_wait_for_each_other(procura: Command) -> None
     ]
     for number, process in enumerate(both):
         assert process.stdin is not None
-        process.stdin.write("".join(f"ca u{number}x{n}@acme.test x\n" for n in range(20)))
+        process.stdin.write("".join(f"ca u{number}x{n}@acme.test sixsix\n" for n in range(20)))
         process.stdin.close()
     assert [process.wait(SECONDS) for process in both] == [0, 0]
     assert len(procura.done("prov", "gaa").splitlines()) == 40
@@ -184,7 +184,7 @@ def test_a_batch_from_a_file(procura: Command) -> None:
 
 def test_a_password_may_look_like_an_option(procura: Command) -> None:
     procura.done("prov", "cd", "acme.test")
-    procura.done("--data", "var", "prov", "ca", "a@acme.test", "--data", "note", "--json")
+    procura.done("--data", "var", "prov", "-l", "ca", "a@acme.test", "--data", "note", "--json")
     assert procura.done("--data=var", "prov", "ga", "a@acme.test", "note").splitlines()[1] == "note: --json"
 
 

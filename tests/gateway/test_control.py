@@ -62,7 +62,7 @@ async def test_a_verb_and_its_answer(office: Office, tmp_path: Path) -> None:
 
 
 async def test_a_batch_is_streamed(office: Office, tmp_path: Path) -> None:
-    lines = ["cd acme.test", *(f"ca u{n}@acme.test x" for n in range(100)), "ga nobody@acme.test", "gaa"]
+    lines = ["cd acme.test", *(f"ca u{n}@acme.test sixsix" for n in range(100)), "ga nobody@acme.test", "gaa"]
     events = await asked(tmp_path, Request("prov", batch=True, keep_going=True, progress=True), *lines)
     assert events[-1] == Ended(1)
     assert [event.lines for event in events if isinstance(event, Progress)] == [*range(1, 104)]

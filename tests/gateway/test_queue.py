@@ -17,6 +17,7 @@ from gateway import queue as service
 from gateway.arrival import arrived
 from gateway.queue import Queue, QueueRules
 from gateway.relay import Fate, NextHop, Outcome, Parameters, Relay
+from gateway.routing import Routing
 from policy.delivery import Door
 from policy.grants import SendRight
 from policy.identity import Address
@@ -24,7 +25,7 @@ from policy.status import AccountStatus
 from store import list_bounces
 from store.accounts import CreateAccount, DeleteAccount
 from store.domains import CreateDomain
-from store.errors import Busy
+from store.errors import Busy, NotFound
 from store.freezes import Freeze, Side, Thaw
 from store.model import QueueKind, QueueState
 from store.queue import (
@@ -394,6 +395,49 @@ async def test_a_fault_of_one_message_keeps_no_other_back(house: House) -> None:
     assert roads.sent == ["y@far.test"]
 
 
+async def test_a_message_of_which_no_report_can_be_made_keeps_no_other_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its octets are gone; its destination cannot be reached, and its time is over."""
+    roads = Roads(down={"far.test"})
+    queue = by_roads(house, roads)
+    await send(house, ["first@far.test"])
+    await once(queue)
+    await send(house, ["broken@far.test"])
+    await send(house, ["late@far.test"])
+    through = Queue._octets
+
+    async def faulty(self: Queue, row: Any) -> bytes:
+        if row.recipient == "broken@far.test":
+            raise NotFound("octets")
+        return await through(self, row)
+
+    monkeypatch.setattr(Queue, "_octets", faulty)
+    house.clock.turn(house.delivery.rules.lifetime / SECOND)
+    for destination in queue._destinations.values():
+        destination.until = house.clock() + 3600 * SECOND
+    await send(house, ["new@far.test"])
+    await once(queue)
+    rows = {row.recipient: row for row in await house.queued() if row.recipient.endswith("far.test")}
+    assert rows.keys() == {"broken@far.test", "new@far.test"}
+    assert {row.state for row in rows.values()} == {QueueState.DUE}
+    assert rows["broken@far.test"].due >= house.clock() + 60 * SECOND, "not each second for ever"
+
+
+async def test_a_row_that_always_raises_keeps_those_claimed_with_it_from_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    through = Routing.find
+
+    async def faulty(self: Routing, recipient: Address, *, expand: bool) -> Any:
+        if self.door is Door.QUEUE and recipient.local == "broken":
+            raise ValueError("a fault")
+        return await through(self, recipient, expand=expand)
+
+    roads = Roads()
+    queue = by_roads(house, roads)
+    await send(house, ["a@far.test", "broken@far.test", "z@far.test"])
+    monkeypatch.setattr(Routing, "find", faulty)
+    await once(queue)
+    assert {"a@far.test", "z@far.test"} <= set(roads.sent)
+
+
 async def test_dialogues_are_counted_by_destination_and_altogether(house: House) -> None:
     roads = Roads(gate={f"d{number}.test": asyncio.Event() for number in range(4)})
     queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 5, each=2))
@@ -401,6 +445,9 @@ async def test_dialogues_are_counted_by_destination_and_altogether(house: House)
         await send(house, [f"x{number}@d{number % 4}.test"])
     async with asyncio.TaskGroup() as attempts:
         await queue.round(attempts)
+        async with asyncio.timeout(10):
+            while roads.now[""] < 5:
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         assert roads.now[""] == 5
         for gate in roads.gate.values():

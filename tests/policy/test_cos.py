@@ -40,6 +40,16 @@ def test_the_defaults_are_those_of_the_rules() -> None:
             quota_warn_percent=90,
             quota_warn_interval=86400,
             quota_warn_message="",
+            password_min_length=6,
+            password_min_upper_case_chars=0,
+            password_min_lower_case_chars=0,
+            password_min_numeric_chars=0,
+            password_min_punctuation_chars=0,
+            password_min_digits_or_puncs=0,
+            password_max_age=0,
+            password_min_age=0,
+            password_enforce_history=0,
+            password_block_common_enabled=False,
             undo_window=0,
             send_rate=Rate(),
             send_recipient_rate=Rate(),
@@ -51,6 +61,10 @@ def test_the_defaults_are_those_of_the_rules() -> None:
 
 
 READ = [
+    ("zimbraPasswordMinLength", "12", 12),
+    ("passwordMaxAge", "90", 90),
+    ("zimbraPasswordEnforceHistory", "5", 5),
+    ("zimbraPasswordBlockCommonEnabled", "TRUE", True),
     ("lockoutEnabled", "false", False),
     ("lockoutMaxFailures", "3", 3),
     ("lockoutDuration", "15m", 900),

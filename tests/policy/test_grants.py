@@ -406,3 +406,11 @@ def window(kind: str, number: int, seconds: int | None, *, deny: bool = False, e
 def test_the_recall_window_is_that_of_the_grants_that_decide(grants: list[SendGrant], waits: int | None) -> None:
     for order in permutations(grants):
         assert judge_send_right(STANDING, BOSS, SendRight.SEND_AS, order, NOON).undo_window == waits
+
+
+@pytest.mark.parametrize("right", [AS, BEHALF, POST, LOGIN])
+def test_a_restricted_list_is_open_to_nobody_without_a_grant(right: SendRight) -> None:
+    assert judge_send_right(STANDING, BOSS, right, [], NOON).allowed is (right is POST)
+    assert not judge_send_right(STANDING, BOSS, right, [], NOON, restricted=True).allowed
+    granted = [give(Grantee(GranteeKind.ALL), right)]
+    assert judge_send_right(STANDING, BOSS, right, granted, NOON, restricted=True).allowed

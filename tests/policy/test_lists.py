@@ -28,6 +28,12 @@ def test_what_is_set_counts_and_what_cannot_be_read_is_strict() -> None:
     assert list_rules({"subscriptionPolicy": "perhaps", "moderation": "perhaps"}) == ListRules(moderation=Moderation.ALL)
 
 
+@pytest.mark.parametrize(("kept", "restricted"), [({}, False), ("", False), ("FALSE", False), ("TRUE", True), ("perhaps", True)])
+def test_what_cannot_be_read_restricts(kept: str | dict[str, str], restricted: bool) -> None:
+    attributes = {"postingRestricted": kept} if isinstance(kept, str) else kept
+    assert list_rules(attributes).restricted is restricted
+
+
 @pytest.mark.parametrize(
     ("moderation", "owner", "member", "stranger"),
     [(Moderation.NONE, False, False, False), (Moderation.NON_MEMBERS, False, False, True), (Moderation.ALL, False, True, True)],

@@ -94,6 +94,25 @@ open a mailbox by break-glass           a - - - - -
 ACCOUNT = """
                                         G D E U M H
 displayName                             a a n n - n
+givenName                               a a n n - n
+initials                                a a n n - n
+sn                                      a a n n - n
+cn                                      a a n n - n
+title                                   a a n n - n
+department                              a a n n - n
+company                                 a a n n - n
+office                                  a a n n - n
+employeeNumber                          a a n n - n
+telephoneNumber                         a a n n - n
+homePhone                               a a n n - n
+mobile                                  a a n n - n
+facsimileTelephoneNumber                a a n n - n
+pager                                   a a n n - n
+street                                  a a n n - n
+l                                       a a n n - n
+st                                      a a n n - n
+postalCode                              a a n n - n
+co                                      a a n n - n
 delegatedSent                           a a n n - n
 delegatedTrash                          a a n n - n
 delegatedSenderAddresses                a a n n - n
@@ -107,6 +126,16 @@ lockoutMaxFailures                      a a n n - -
 lockoutFailureLifetime                  a a n n - -
 lockoutDuration                         a a n n - -
 lockoutSpareKnownSources                a a n n - -
+passwordMinLength                       a a n n - -
+passwordMinUpperCaseChars               a a n n - -
+passwordMinLowerCaseChars               a a n n - -
+passwordMinNumericChars                 a a n n - -
+passwordMinPunctuationChars             a a n n - -
+passwordMinDigitsOrPuncs                a a n n - -
+passwordMaxAge                          a a n n - -
+passwordMinAge                          a a n n - -
+passwordEnforceHistory                  a a n n - -
+passwordBlockCommonEnabled              a a n n - -
 delegationWhenLocked                    a a n n - -
 unauthorisedFrom                        a a n n - -
 allowResend                             a a n n - -

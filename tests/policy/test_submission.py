@@ -13,6 +13,7 @@ from policy.grants import Standing
 from policy.identity import AccountId, Address, CosId, DomainId
 from policy.rates import Rate, RateLimit
 from policy.reasons import Defer, Reason, Refuse
+from policy.scope import Scope, Sending
 from policy.submission import (
     EnvelopeVerdict,
     Invitation,
@@ -777,6 +778,53 @@ def test_an_envelope_sender_is_never_rewritten() -> None:
 def test_a_foreign_envelope_sender_needs_the_administrators_word() -> None:
     for values, kind in (({"allow_from_addresses": (str(FAR),)}, Kind.SELF), ({"allow_any_from": True}, Kind.SELF_FOREIGN)):
         assert judge_envelope(FAR, facts(**values)) == EnvelopeVerdict(kind)
+
+
+# --- by an app password
+
+ACTOR_ID = 2
+SELF_ONLY = Scope(7, "robot", sending=frozenset({Sending.SELF}))
+NOT_SELF = Scope(7, "robot", sending=frozenset({Sending.SEND_AS}))
+
+
+def scoped(scope: Scope, rights: str = "neither", **values: Any) -> SenderFacts:
+    """The principals' decisions come narrowed already (policy.grants)."""
+    known = facts(rights, **values)
+    return replace(known, actor=replace(known.actor, scope=scope))
+
+
+@pytest.mark.parametrize(
+    ("scope", "allowed"),
+    [
+        (SELF_ONLY, True),
+        (NOT_SELF, False),
+        (replace(SELF_ONLY, principal=ACTOR_ID), True),
+        (replace(SELF_ONLY, principal=OWNER_ID), False),
+    ],
+)
+@pytest.mark.parametrize("rewrite", [False, True])
+def test_an_own_from_needs_the_scope(scope: Scope, allowed: bool, rewrite: bool) -> None:
+    known = scoped(scope, unauthorised_from=UnauthorisedFrom.REWRITE if rewrite else UnauthorisedFrom.REFUSE, allow_any_from=True)
+    for from_ in ((U,), (ALIAS,), (TAGGED,), (FAR,), (U, ALIAS), ()):
+        verdict = sent(from_, None, known)
+        assert isinstance(verdict, SenderVerdict) is allowed, from_
+        if not allowed:
+            assert isinstance(verdict, Refuse)
+            assert verdict.reason is Reason.SENDER_NOT_PERMITTED
+            assert "app password robot" in verdict.detail
+    resent = Originators((U,), None, (ResentBlock((), None),))
+    assert isinstance(judge_originators(resent, U, known), SenderVerdict) is allowed
+    assert judge_reverse_path(U, known) == U, "the envelope is no author"
+
+
+def test_an_app_password_for_one_principal_sends_as_that_one() -> None:
+    known = scoped(replace(NOT_SELF, principal=OWNER_ID), "sendAs")
+    verdict = sent(OWNER, None, known)
+    assert isinstance(verdict, SenderVerdict)
+    assert (verdict.kinds, verdict.reverse_path) == ((Kind.SEND_AS,), OWNER)
+    assert isinstance(sent((OWNER, U), None, known), Refuse)
+    with_own = Originators((OWNER,), None, (ResentBlock((), None),))
+    assert isinstance(judge_originators(with_own, U, known), Refuse)
 
 
 # The kill switches, recall windows and limits

@@ -5,12 +5,15 @@ import pytest
 from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRight
 from policy.identity import AccountId, Address
 from policy.rights import Right
-from store import accounts, deleted, folders, grants, subscriptions
-from store.accounts import CreateAccount, DeleteAccount, RenameAccount
+from store import accounts, deleted, folders, grants, lists, people, subscriptions
+from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, RenameAccount
 from store.blobs import SweepBlobs
 from store.deleted import Kind, PurgeDeleted, RestoreDeleted
-from store.errors import Conflict, NotFound
+from store.domains import ModifyDomain
+from store.dynamic import CreateDynamicList, SetFilter
+from store.errors import Conflict, LimitReached, NotFound
 from store.grants import SetFolderEntry, SetSendGrant
+from store.lists import CreateList
 from store.subscriptions import Subscribe
 from tests.store.letters import Bench
 from tests.store.test_folders import put
@@ -27,6 +30,8 @@ def bench() -> Bench:
     made.do(SetFolderEntry(made.inbox(made.bruno), FolderEntry(Grantee(GranteeKind.ACCOUNT, made.anna), Right.READ)))
     made.do(SetSendGrant(SendGrant(made.anna, Grantee(GranteeKind.ALL), SendRight.SEND_AS, deny=True, undo_window=7)))
     made.do(Subscribe(made.bruno, made.anna, "/INBOX"))
+    made.do(ModifyAccount(made.anna, personal={"department": "sales", "sn": "Rossi"}))
+    made.do(CreateDynamicList(CreateList(Address("sales", "acme.test")), "(department=sales)"))
     return made
 
 
@@ -55,6 +60,34 @@ def test_restored_every_row_is_as_it_was(bench: Bench) -> None:
     bench.check()
     with pytest.raises(NotFound):
         bench.do(RestoreDeleted(bench.anna, address, rebind=True))
+
+
+def test_a_dynamic_list_has_whom_its_filter_means_by_then(bench: Bench) -> None:
+    group = bench.do(CreateDynamicList(CreateList(Address("rossi", "acme.test")), "(sn=rossi)"))
+    facts = bench.ask(deleted.facts_of, bench.anna)
+    assert facts is not None
+    assert (facts.member_of, facts.personal) == ((), {"department": "sales", "sn": "Rossi"})
+    bench.do(DeleteAccount(bench.anna, MONTH))
+    assert bench.ask(lists.members, group) == []
+    bench.do(SetFilter(group, "(sn=bianchi)"))
+    bench.do(RestoreDeleted(bench.anna, ANNA, rebind=True))
+    assert bench.ask(people.personal, bench.anna) == facts.personal
+    assert bench.ask(lists.members, group) == []
+    sales = bench.ask(lists.by_address, Address("sales", "acme.test"))
+    assert sales is not None
+    assert [one.address for one in bench.ask(lists.members, sales.id)] == [ANNA]
+    bench.check()
+
+
+def test_it_does_not_come_back_beyond_what_the_domain_may_have(bench: Bench) -> None:
+    row = bench.ask(accounts.by_id, bench.anna)
+    assert row is not None
+    bench.do(DeleteAccount(bench.anna, MONTH))
+    bench.do(ModifyDomain(row.domain, max_accounts=1))
+    with pytest.raises(LimitReached):
+        bench.do(RestoreDeleted(bench.anna, ANNA, rebind=True))
+    bench.do(ModifyDomain(row.domain, max_accounts=2))
+    bench.do(RestoreDeleted(bench.anna, ANNA, rebind=True))
 
 
 def test_nobody_takes_its_number_or_its_folders(bench: Bench) -> None:

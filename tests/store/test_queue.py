@@ -424,11 +424,22 @@ def test_an_empty_queue_is_never_due(bench: Bench) -> None:
     assert bench.ask(queue.totals) == {}
 
 
-def test_an_account_takes_what_is_held_for_it_along(bench: Bench) -> None:
-    bench.do(AcceptMessage("q", queued=(held(bench), relay())))
+def test_what_is_held_for_an_account_outlives_it_and_is_nobodys(bench: Bench) -> None:
+    """It was accepted: whoever sent it is told that it came to nobody."""
+    bench.do(AcceptMessage("q", queued=(held(bench, 1), held(bench, 2), relay())))
+    first, _, _ = rows(bench)
+    bench.do(HoldQueued((first.id,)))
     bench.do(DeleteAccount(bench.bruno))
-    assert [row.kind for row in rows(bench)] == [QueueKind.RELAY]
     bench.check()
+    assert [(row.kind, row.state, row.account) for row in rows(bench)] == [
+        (QueueKind.HELD, QueueState.HELD, None),
+        (QueueKind.HELD, QueueState.DUE, None),
+        (QueueKind.RELAY, QueueState.DUE, None),
+    ]
+    bench.do(DropQueued(tuple(row.id for row in rows(bench))))
+    bench.do(SweepBlobs())
+    bench.check()
+    assert bench.raw.execute("SELECT count(*) FROM blob").fetchone() == (0,)
 
 
 def test_weight_counts_each_message_once(bench: Bench) -> None:

@@ -84,6 +84,20 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer(bench: Bench) -> Non
     assert bench.ask(rates.used, limit, Counts.MESSAGES) == 0
 
 
+def test_a_clock_that_was_set_back_keeps_nobody_out_who_had_reached_the_limit(bench: Bench) -> None:
+    limit = RateLimit(7, 0, HOUR)
+    bench.now += 30 * 86400 * SECOND
+    while bench.ask(rates.reached, limit) is None:
+        charge(bench, limit)
+    bench.now = START
+    bench.do(ForgetSent())
+    refused = bench.ask(rates.reached, limit)
+    assert refused is not None
+    assert refused.again == START + 3600 * SECOND
+    bench.now += 3600 * SECOND
+    assert bench.ask(rates.reached, limit) is None
+
+
 def test_a_limit_that_is_changed_counts_what_was_sent(bench: Bench) -> None:
     charge(bench, RateLimit(7, 0, HOUR, Rate(100, 86400)), 5)
     bench.now += 7200 * SECOND

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from store import accounts, grants
-from store.accounts import SetGlobalAdministrator
+from policy.identity import Address
+from policy.status import AccountStatus
+from store import accounts, grants, lists
+from store.accounts import ModifyAccount, SetAccountStatus, SetGlobalAdministrator
 from store.connect import supposed
+from store.dynamic import CreateDynamicList
 from store.errors import Busy
+from store.lists import CreateList
 from store.port import Tx
 from store.supposed import COPIED, At
 from tests.store.conftest import START, Directory
@@ -46,6 +50,22 @@ async def test_what_is_done_to_a_copy_is_done_to_nothing_else(directory: Directo
     there = await directory.ask(accounts.by_id, directory.anna)
     assert there is not None
     assert not there.is_global_administrator
+
+
+async def test_in_a_copy_members_of_dynamic_lists_follow_too(directory: Directory, tmp_path: Path) -> None:
+    await directory.store.do(ModifyAccount(directory.anna, personal={"department": "sales"}))
+    made = CreateDynamicList(CreateList(Address("sales", "acme.test")), "(&(department=sales)(status=active))")
+    sales = await directory.store.do(made)
+    copied = await supposed("sqlite:///{data}/procura.db", tmp_path / "data", tmp_path / "copy", lambda: START)
+    seen = []
+    for status in (None, AccountStatus.CLOSED, AccountStatus.ACTIVE):
+        if status is not None:
+            await copied.do(SetAccountStatus(directory.anna, status))
+        async with copied.snapshot() as snapshot:
+            seen.append(len(await snapshot.ask(lists.members, sales)))
+    await copied.close()
+    assert seen == [1, 0, 1]
+    assert len(await directory.ask(lists.members, sales)) == 1
 
 
 async def test_a_database_that_is_not_there_is_busy(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from gateway.imap.handlers.notify import watch_metadata
 from gateway.imap.responses import COMPRESSIONACTIVE, Capabilities, Condition, Continuation, Enabled, Identification, Status
 from gateway.imap.session import SPELLINGS, Answer, Bad, No, Output, Session
 
+CLIENT: Final = 200
+"""Characters of what a client calls itself that are kept."""
 _OURSELVES: Final = (("name", "procura"), ("vendor", "procura"))
 
 
@@ -79,5 +81,7 @@ async def enable(session: Session, command: Enable, emit: Output) -> None:
 
 
 async def identify(session: Session, command: Identify, emit: Output) -> None:
-    """RFC 2971. The version is nobody's business before login, and of no use after it."""
+    """RFC 2971. Our version is nobody's business before login, and of no use after it; the client's is shown to administrators."""
+    said = {name.lower(): value for name, value in command.fields if value}
+    session.client = " ".join(said[name] for name in ("name", "version") if name in said)[:CLIENT]
     emit.say(Identification(_OURSELVES))

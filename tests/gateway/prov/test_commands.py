@@ -4,7 +4,6 @@ import json
 
 from gateway.postponed import Postponed
 from gateway.questions import Act
-from gateway.sessions import SessionRow
 from policy.identity import Actor
 from policy.login import Failure
 from store.login import RecordFailure
@@ -55,7 +54,7 @@ async def test_unlock_ends_a_lockout_that_is_shown_with_its_end(office: Office) 
 async def test_status_active_and_a_new_password_end_a_lockout_too(office: Office) -> None:
     await office.done(*PEOPLE, "ma owner@acme.test lockoutMaxFailures 1")
     row = (await office.directory.accounts.get("owner@acme.test")).row
-    for line in ("ma owner@acme.test status active", "sp owner@acme.test new"):
+    for line in ("ma owner@acme.test status active", "sp owner@acme.test newnew"):
         await office.store.do(RecordFailure(row.id, Failure(office.clock.at, "192.0.2.0/24", 1)))
         assert (await office.directory.accounts.get("owner@acme.test")).lockout_until == office.clock.at + 3600 * SECOND
         await office.done(line)
@@ -112,16 +111,6 @@ async def test_the_queue_is_listed_held_released_retried_and_dropped(office: Off
     assert (await office.command(f"queue drop Q1 {rows[1]['id']}")).out == "2 dropped\n"
     assert (await office.command("queue")).out == "the queue is empty\n"
     assert (await office.command("queue drop")).status == 2
-
-
-async def test_sessions_are_those_of_this_server(office: Office) -> None:
-    assert (await office.command("sessions")).out == "no open sessions\n"
-    office.open_sessions.append(SessionRow(1, "owner@acme.test", "delegate@acme.test", "imap", "192.0.2.1", 5))
-    office.open_sessions.append(SessionRow(2, "other@acme.test", "", "smtp", "192.0.2.2", 7))
-    told = (await office.command("sessions")).out.splitlines()
-    assert told[1].split(maxsplit=4) == ["1", "imap", "5", "192.0.2.1", "owner@acme.test (by delegate@acme.test)"]
-    assert len(told) == 3
-    assert len((await office.command("sessions other@acme.test")).out.splitlines()) == 2
 
 
 async def test_the_record_is_whole_and_says_what_was_changed(office: Office) -> None:
@@ -234,3 +223,29 @@ async def test_a_recall_window_is_granted_with_the_right(office: Office) -> None
     await office.done("grr account owner@acme.test usr delegate@acme.test sendAs")
     (row,) = json.loads((await office.prov("gg -t account owner@acme.test", as_json=True)).out)
     assert row["undoWindow"] is None
+
+
+async def test_names_are_proposed_that_nobody_has(office: Office) -> None:
+    await office.done("cd acme.test", "ca a.lovelace@acme.test ''", "cdl ada.lovelace@acme.test")
+    told = await office.command("account propose --given-name Ada --surname Lovelace")
+    assert told.out.split() == [
+        "alovelace@acme.test",
+        "lovelace.ada@acme.test",
+        "lovelace@acme.test",
+        "ada@acme.test",
+        "a.lovelace2@acme.test",
+    ]
+    told = await office.command("account propose --surname=Müller --domain acme.test", as_json=True)
+    assert json.loads(told.out)[:2] == ["mueller@acme.test", "mueller2@acme.test"]
+    for line, status, said in (
+        ("account propose --surname 林", 1, "no name can be proposed"),
+        ("account propose --surname X --domain nowhere.test", 1, "account.NO_SUCH_DOMAIN"),
+        ("account propose", 2, "usage: account propose"),
+        ("account propose --surname X more", 2, "usage: account propose"),
+        ("account show", 2, "usage: account propose"),
+    ):
+        told = await office.command(line)
+        assert (told.status, said in told.err) == (status, True), told.err
+    await office.done("cd other.test")
+    told = await office.command("account propose --surname X")
+    assert (told.status, "--domain DOMAIN" in told.err) == (2, True)

@@ -19,14 +19,14 @@ async def test_a_batch_is_done_in_its_order(office: Office) -> None:
 
 
 async def test_it_stops_at_the_first_error_and_names_the_line(office: Office) -> None:
-    told = await office.ask(batch(), ["cd acme.test", "# note", "ca a@acme.test x", "ca a@acme.test y", "ca b@acme.test x"])
+    told = await office.ask(batch(), ["cd acme.test", "# note", "ca a@acme.test sixsix", "ca a@acme.test sixsix", "ca b@acme.test sixsix"])
     assert told.status == 1
     assert told.err == "ERROR: account.ACCOUNT_EXISTS (email address already exists: a@acme.test) [line 4]\n"
     assert (await office.prov("gaa")).out == "a@acme.test\n"
 
 
 async def test_with_keep_going_every_line_is_tried(office: Office) -> None:
-    lines = ["cd acme.test", "ca a@nowhere.test x", "ca a@acme.test x", "frob", "ca 'b", "ca b@acme.test x"]
+    lines = ["cd acme.test", "ca a@nowhere.test sixsix", "ca a@acme.test sixsix", "frob", "ca 'b", "ca b@acme.test sixsix"]
     told = await office.ask(batch(keep_going=True), lines)
     assert told.status == 2
     assert [line.rsplit("[", 1)[1] for line in told.err.splitlines()] == ["line 2]", "line 4]", "line 5]"]
@@ -85,12 +85,15 @@ async def test_nothing_is_left_hashing_when_a_batch_ends_early(office: Office) -
 
 
 async def test_each_account_has_a_verifier_of_its_own_password(office: Office) -> None:
-    await office.ask(batch(), ["cd acme.test", "ca a@acme.test same", "ca b@acme.test same", "ca c@acme.test other", "sp c@acme.test new"])
+    await office.ask(
+        batch(),
+        ["cd acme.test", "ca a@acme.test samesame", "ca b@acme.test samesame", "ca c@acme.test otherother", "sp c@acme.test newnew"],
+    )
     found = {one.row.address.local: one.row.verifier async for one in office.directory.accounts.all()}
     assert len(set(found.values())) == 3
-    assert await office.passwords.verify(found["a"], b"same")
-    assert await office.passwords.verify(found["b"], b"same")
-    assert await office.passwords.verify(found["c"], b"new")
+    assert await office.passwords.verify(found["a"], b"samesame")
+    assert await office.passwords.verify(found["b"], b"samesame")
+    assert await office.passwords.verify(found["c"], b"newnew")
 
 
 async def test_what_cannot_be_kept_is_refused_before_anything_is_done(office: Office) -> None:

@@ -123,9 +123,9 @@ DIALOGUES = {
         …
         $ createAccount anna@acme.test secret displayName "Anna Owner" quota 1g
         …
-        $ ca ANNA@acme.test x
+        $ ca ANNA@acme.test sixsix
         ! account.ACCOUNT_EXISTS (email address already exists: anna@acme.test)
-        $ ca bob@nowhere.test x
+        $ ca bob@nowhere.test sixsix
         ! account.NO_SUCH_DOMAIN (no such domain: nowhere.test)
         $ ca "no address" x
         ! service.INVALID_REQUEST (invalid request: must be a valid email address: no address (an address needs an @))
@@ -163,6 +163,16 @@ DIALOGUES = {
         lockoutSpareKnownSources: TRUE
         mail: anna@acme.test
         mustChangePassword: FALSE
+        passwordBlockCommonEnabled: FALSE
+        passwordEnforceHistory: 0
+        passwordMaxAge: 0
+        passwordMinAge: 0
+        passwordMinDigitsOrPuncs: 0
+        passwordMinLength: 6
+        passwordMinLowerCaseChars: 0
+        passwordMinNumericChars: 0
+        passwordMinPunctuationChars: 0
+        passwordMinUpperCaseChars: 0
         quota: 1g
         quotaWarnInterval: 86400
         quotaWarnPercent: 90
@@ -243,7 +253,7 @@ DIALOGUES = {
         $ da ann@acme.test
         ! account.NO_SUCH_ACCOUNT (no such account: ann@acme.test)
         $ md acme.test maxAccounts 1
-        $ ca carl@acme.test x
+        $ ca carl@acme.test sixsix
         ! account.TOO_MANY_ACCOUNTS (domain has too many accounts: acme.test)
         $ md acme.test status locked
         $ ma bob@acme.test status active
@@ -283,6 +293,7 @@ DIALOGUES = {
         mail: team@acme.test
         moderation: none
         owner: anna@acme.test
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
@@ -332,6 +343,7 @@ DIALOGUES = {
         moderation: none
         owner: anna@acme.test
         owner: bob@acme.test
+        postingRestricted: FALSE
         subscriptionPolicy: approval
         unsubscriptionPolicy: reject
 
@@ -343,6 +355,7 @@ DIALOGUES = {
         id: …
         mail: all@acme.test
         moderation: none
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
@@ -354,6 +367,224 @@ DIALOGUES = {
         $ ddl squad@acme.test
         ! account.NO_SUCH_DISTRIBUTION_LIST (no such distribution list: squad@acme.test)
         $ gam anna@acme.test
+        $ cdl staff@acme.test
+        …
+        $ grantRight dl all@acme.test grp staff@acme.test sendToDistList
+        $ gdl all@acme.test postingRestricted
+        # distributionList all@acme.test memberCount=0
+        postingRestricted: FALSE
+
+        $ ddl staff@acme.test
+        $ gdl all@acme.test postingRestricted
+        # distributionList all@acme.test memberCount=0
+        postingRestricted: TRUE
+
+        $ checkRight dl all@acme.test anna@acme.test sendToDistList
+        DENIED
+        Via:
+            missing      : no sendToDistList grant counts for the actor, its groups, class of service or domain
+
+        $ mdl all@acme.test postingRestricted FALSE
+        $ checkRight dl all@acme.test anna@acme.test sendToDistList
+        ALLOWED
+        Via:
+            because      : nobody was granted sendToDistList on this list: everybody may post
+
+    """,
+    "people": """
+        $ cd acme.test
+        …
+        $ createAccount @acme.test '' givenName Ada initials K sn Lovelace department Sales telephoneNumber "+44 20 1"
+        … a.lovelace@acme.test
+        $ ca @acme.test '' givenName Ada initials K sn Lovelace displayName "The other one"
+        … ada.lovelace@acme.test
+        $ ca @acme.test '' department Sales
+        ! service.INVALID_REQUEST (invalid request: no name can be proposed: givenName, initials and sn have no Latin spelling)
+        $ ca @nowhere.test '' sn Lovelace
+        ! account.NO_SUCH_DOMAIN (no such domain: nowhere.test)
+        $ ga a.lovelace@acme.test givenName INITIALS surname displayName departmentNumber telephoneNumber title
+        # name a.lovelace@acme.test
+        givenName: Ada
+        INITIALS: K
+        surname: Lovelace
+        displayName: Ada Lovelace
+        departmentNumber: Sales
+        telephoneNumber: +44 20 1
+
+        $ ma a.lovelace@acme.test title Countess department "" l London
+        $ ga a.lovelace@acme.test title department city
+        # name a.lovelace@acme.test
+        title: Countess
+        city: London
+
+        $ ma a.lovelace@acme.test sn "a	b" note changed
+        ! account.INVALID_ATTR_VALUE (invalid attr value: sn is text of at most 256 characters without control characters)
+        $ ga a.lovelace@acme.test note
+        # name a.lovelace@acme.test
+
+        $ searchAccounts (title=count*)
+        a.lovelace@acme.test
+        $ sa "(sn=lovelace)" limit 1 offset 1 domain acme.test
+        ada.lovelace@acme.test
+        $ sa "(&(objectClass=zimbraAccount)(!(title=*)))"
+        ada.lovelace@acme.test
+        $ sa (sn=
+        ! service.INVALID_REQUEST (invalid request: no filter: sn is compared with nothing; sn=* asks whether it is there)
+        $ sa (userPassword=*)
+        ! service.INVALID_REQUEST (invalid request: no filter: no attribute to filter by: userPassword)
+        $ sa (sn=x) limit
+        ! =2 a filter, then limit N, offset N or domain DOMAIN
+        $ sa (sn=x) domain nowhere.test
+        ! account.NO_SUCH_DOMAIN (no such domain: nowhere.test)
+        $ countAccount acme.test
+        cos name             cos id   # of accounts
+        -------------------- -------- -------------
+        default              1        2
+
+        total: 2
+        $ cta nowhere.test
+        ! account.NO_SUCH_DOMAIN (no such domain: nowhere.test)
+        $ da ada.lovelace@acme.test
+        $ da ada.lovelace@acme.test
+        ! account.NO_SUCH_ACCOUNT (no such account: ada.lovelace@acme.test)
+        $ da --if-exists ada.lovelace@acme.test
+    """,
+    "dynamic lists": """
+        $ cd acme.test
+        …
+        $ cd other.test
+        …
+        $ ca anna@acme.test '' department Sales
+        …
+        $ ca bob@acme.test '' department Support
+        …
+        $ ca otto@other.test '' department Sales
+        …
+        $ createDynamicDistributionList sales@acme.test (department=SALES) displayName "All of sales"
+        …
+        $ cddl active@acme.test memberURL "ldap:///??sub?(&(objectClass=zimbraAccount)(zimbraAccountStatus=active))" zimbraIsACLGroup TRUE
+        …
+        $ gdl sales@acme.test
+        # distributionList sales@acme.test memberCount=1
+        created: …
+        displayName: All of sales
+        filter: (department=sales)
+        id: …
+        mail: sales@acme.test
+        moderation: none
+        subscriptionPolicy: reject
+        unsubscriptionPolicy: reject
+
+        members
+        anna@acme.test
+
+        $ ma bob@acme.test department sales
+        $ gam bob@acme.test
+        active@acme.test
+        sales@acme.test
+        $ ma anna@acme.test status locked
+        $ gam anna@acme.test
+        sales@acme.test
+        $ mdl sales@acme.test filter (&(department=sales)(status=active)) displayName "Working in sales"
+        $ gdl sales@acme.test filter displayName
+        # distributionList sales@acme.test memberCount=1
+        filter: (&(department=sales)(status=active))
+        displayName: Working in sales
+
+        $ mdl sales@acme.test filter (department=sales displayName "not this"
+        ! service.INVALID_REQUEST (invalid request: no filter: ) is missing at character 18)
+        $ gdl sales@acme.test displayName
+        # distributionList sales@acme.test memberCount=1
+        displayName: Working in sales
+
+        $ adlm sales@acme.test anna@acme.test
+        ! service.INVALID_REQUEST (invalid request: the members of a dynamic list are those whom its filter means)
+        $ rdlm sales@acme.test bob@acme.test
+        ! service.INVALID_REQUEST (invalid request: the members of a dynamic list are those whom its filter means)
+        $ mdl sales@acme.test subscriptionPolicy accept
+        ! service.INVALID_REQUEST (invalid request: nobody joins or leaves a dynamic list: its members are those whom its filter means)
+        $ cdl all@acme.test
+        …
+        $ adlm all@acme.test sales@acme.test active@acme.test
+        $ gam bob@acme.test
+        active@acme.test
+        all@acme.test (via sales@acme.test)
+        sales@acme.test
+        $ mdl all@acme.test filter (uid=*)
+        ! service.INVALID_REQUEST (invalid request: the list is not dynamic: its members are put in and taken out)
+        $ cdl more@acme.test filter (uid=*)
+        ! service.INVALID_REQUEST (invalid request: createDynamicDistributionList makes a list with a filter)
+        $ cddl more@acme.test
+        ! =2 usage: createDynamicDistributionList (cddl) LIST FILTER [attr value ...]
+        $ cddl more@acme.test displayName Without
+        ! =2 a filter
+        $ cddl more@acme.test (uid=*) subscriptionPolicy accept
+        ! service.INVALID_REQUEST (invalid request: nobody joins or leaves a dynamic list: its members are those whom its filter means)
+        $ cddl anna@acme.test (uid=*)
+        ! account.DISTRIBUTION_LIST_EXISTS (email address already exists: anna@acme.test)
+        $ cddl more@acme.test (nosuch=1)
+        ! service.INVALID_REQUEST (invalid request: no filter: no attribute to filter by: nosuch)
+        $ gadl other.test
+        $ ra bob@acme.test bob@other.test
+        $ gam bob@other.test
+        $ ddl sales@acme.test
+    """,
+    "limits": """
+        $ cd acme.test maxAccounts 1
+        …
+        $ cd other.test
+        …
+        $ cc staff quota 2g
+        …
+        $ copyCos staff people
+        …
+        $ cpc staff people
+        ! account.COS_EXISTS (cos already exists: people)
+        $ cpc nowhere other
+        ! account.NO_SUCH_COS (no such cos: nowhere)
+        $ gc people quota
+        # name people
+        quota: 2g
+
+        $ md acme.test zimbraDomainDefaultCOSId staff
+        $ ca anna@acme.test ''
+        …
+        $ ga anna@acme.test cos quota
+        # name anna@acme.test
+        cos: staff
+        quota: 2g
+
+        $ ga -e anna@acme.test cos quota
+        # name anna@acme.test
+        # cos: staff (the domain's or the default one)
+        # quota: 2g (class of service staff)
+
+        $ ma anna@acme.test quota 5g cos people
+        $ ga -e anna@acme.test cos quota
+        # name anna@acme.test
+        cos: people
+        quota: 5g
+
+        $ ma anna@acme.test quota '' cos ''
+        $ ga -e anna@acme.test cos quota
+        # name anna@acme.test
+        # cos: staff (the domain's or the default one)
+        # quota: 2g (class of service staff)
+
+        $ ca bob@acme.test ''
+        ! account.TOO_MANY_ACCOUNTS (domain has too many accounts: acme.test)
+        $ ca bob@other.test ''
+        …
+        $ ra bob@other.test bob@acme.test
+        ! account.TOO_MANY_ACCOUNTS (domain has too many accounts: acme.test)
+        $ ca @acme.test '' sn Lovelace
+        ! account.TOO_MANY_ACCOUNTS (domain has too many accounts: acme.test)
+        $ dc staff
+        ! account.COS_IN_USE (cos is in use by accounts or domains: staff)
+        $ md acme.test cos ''
+        $ dc staff
+        $ dc staff
+        ! account.NO_SUCH_COS (no such cos: staff)
     """,
     "rights": """
         $ cd acme.test
@@ -661,8 +892,8 @@ async def test_json_of_every_verb_that_tells_something(office: Office) -> None:
         return json.loads(found.out)
 
     await told("cd acme.test")
-    assert await told("ca owner@acme.test x") == {"id": 1, "name": "owner@acme.test"}
-    await told("ca delegate@acme.test x")
+    assert await told("ca owner@acme.test sixsix") == {"id": 1, "name": "owner@acme.test"}
+    await told("ca delegate@acme.test sixsix")
     await told("cdl team@acme.test")
     assert await told("adlm team@acme.test delegate@acme.test") is None
     assert await told("gad") == ["acme.test"]

@@ -8,6 +8,7 @@ from gateway.refusal import Refused
 from gateway.sasl.bearer import Hints
 from gateway.sasl.exchange import BearerToken, Claim, Credentials, ScramProof
 from gateway.sasl.scram import is_proved, keys_of, keys_of_nobody
+from gateway.sessions import Doing
 from policy.delivery import Door
 from policy.identity import AccountId, Actor, Address
 from policy.reasons import Defer, Reason, Refuse
@@ -173,7 +174,9 @@ class FakeSessions:
         self.most = most
         self.open: list[Callable[[Refuse | Defer], None]] = []
 
-    def add(self, actor: Actor, protocol: str, peer: str, end: Callable[[Refuse | Defer], None]) -> Callable[[], None] | None:
+    def add(
+        self, actor: Actor, protocol: str, peer: str, end: Callable[[Refuse | Defer], None], describe: Callable[[], Doing] = Doing
+    ) -> Callable[[], None] | None:
         if len(self.open) >= self.most:
             return None
         self.open.append(end)
