@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway.directory import values
-from gateway.directory.authority import Matter
+from gateway.directory.authority import Matter, Ruling
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from policy.cos import ATTRIBUTES, BY_NAME
+from policy.decision import Decision
 from policy.document import (
     BadDocument,
     Change,
@@ -31,6 +32,7 @@ from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, SendGrant, SendRight
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
 from policy.plan import Plan, compare
+from policy.reasons import Reason, Refuse
 from policy.rights import spell_letters
 from policy.roles import Operation
 from policy.status import AccountStatus, DomainStatus
@@ -54,6 +56,8 @@ TRIES: Final = 5
 """Times that a state is read again because something that the document does not speak of was changed meanwhile."""
 PAGE: Final = 200
 
+_LAST: Final = "it would leave no global administrator: only the operator of the machine may do that"
+
 _NAMES: Final = {attribute.field: attribute.name for attribute in ATTRIBUTES}
 
 
@@ -67,13 +71,14 @@ class Planned:
 
 @dataclass(slots=True)
 class _Read:
-    """The document, and which ids its names have."""
+    """The document, and which ids its names have. `reviews`: when grants are looked at again, which decides nothing and stays."""
 
     mark: Mark
     now: int
     document: dict[Key, Value] = field(default_factory=dict)
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
     names: dict[tuple[str, int], str] = field(default_factory=dict)
+    reviews: dict[Key, int] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -150,13 +155,13 @@ class PolicyData:
             if not made and undoes is None:
                 return Planned(plan, now.state)
             try:
-                await self._do(now, made, undoes)
+                await self._do(now, after, made, undoes)
             except Stale:
                 continue  # something was changed; the document is compared again, and where it is the same this goes on
             return Planned(plan, now.state)
         raise Fault(Code.TEMPORARILY_UNAVAILABLE, "the directory is being changed all the time")
 
-    async def _do(self, now: _Read, made: Sequence[Change], undoes: int | None) -> None:
+    async def _do(self, now: _Read, after: Document, made: Sequence[Change], undoes: int | None) -> None:
         """Raises Stale, Fault."""
         authority = self._records.authority
         event = "policy applied" if undoes is None else "policy rolled back"
@@ -164,6 +169,9 @@ class PolicyData:
             ruling = await authority.judge(snapshot, _MANAGING)
         if not ruling.decision.allowed:
             raise await authority.refused(ruling, _MANAGING, event, "")
+        if not authority.is_operator and _has_administrator(now.document) and not _has_administrator(after):
+            last = Ruling(Decision(Refuse(Reason.ADMIN_NOT_PERMITTED, _LAST)), _LAST, ruling.witness)
+            raise await authority.refused(last, _MANAGING, event, "")
         whole = authority.entry(ruling, _MANAGING, event, "", detail=f"{len(made)} changes")
         entries = [whole]
         for one in made:
@@ -223,6 +231,12 @@ class PolicyData:
             now.ids[f"folder of {key[1]}", key[2]] = found
 
 
+def _has_administrator(document: Document) -> bool:
+    """Is there a global administrator who can log in?"""
+    marked = (key[1] for key in document if key[0] == "account" and key[2:] == ("administrator",))
+    return any(document.get(("account", name, "status"), AccountStatus.ACTIVE) == AccountStatus.ACTIVE for name in marked)
+
+
 def _folder_ids(tx: Tx, asked: Sequence[tuple[AccountId, str]]) -> dict[tuple[AccountId, str], int | None]:
     found = {(owner, path): folders.by_path(tx, owner, path) for owner, path in asked}
     return {place: None if row is None else row.id for place, row in found.items()}
@@ -271,6 +285,8 @@ def read_store(tx: Tx) -> _Read:
             if to is not None:
                 waits = "" if grant.undo_window is None else str(grant.undo_window)
                 times = (spell_time(grant.not_before), spell_time(grant.expires))
+                if grant.review is not None:
+                    found.reviews["send", name, to, str(grant.right)] = grant.review
                 found.document["send", name, to, str(grant.right)] = ("true" if grant.deny else "", *times, waits, grant.note)
     for number, name in owners:
         for path, level in grants.mailbox_levels(tx, AccountId(number)).items():
@@ -279,6 +295,8 @@ def read_store(tx: Tx) -> _Read:
             for one in level.entries:
                 to = found.spell(one.grantee)
                 if to is not None:
+                    if one.review is not None:
+                        found.reviews["entry", name, path, to] = one.review
                     times = (spell_time(one.not_before), spell_time(one.expires))
                     found.document["entry", name, path, to] = (spell_letters(one.rights), *times, one.note)
     return found
@@ -389,7 +407,8 @@ def _send_deeds(now: _Read, one: Change) -> Iterator[Deed[Any]]:
     if isinstance(one.after, tuple):
         deny, begins, ends, waits, note = one.after
         undo = BY_NAME["undowindow"].parse(waits) if waits else None
-        yield SetSendGrant(SendGrant(target, now.grantee(to), SendRight(right), bool(deny), read_time(begins), read_time(ends), note, undo))
+        times, review = (read_time(begins), read_time(ends)), now.reviews.get(one.key)
+        yield SetSendGrant(SendGrant(target, now.grantee(to), SendRight(right), bool(deny), *times, note, undo, review))
     else:
         assert one.before is not None
         yield RemoveSendGrant(target, now.grantee(to), SendRight(right), bool(one.before[0]))
@@ -401,6 +420,7 @@ def _folder_deeds(now: _Read, one: Change) -> Iterator[Deed[Any]]:
         yield SwitchFolder(folder, no_inherit=one.after is not None)
     elif isinstance(one.after, tuple):
         rights, begins, ends, note = one.after
-        yield SetFolderEntry(folder, FolderEntry(now.grantee(one.key[3]), read_rights(rights), read_time(begins), read_time(ends), note))
+        times, review = (read_time(begins), read_time(ends)), now.reviews.get(one.key)
+        yield SetFolderEntry(folder, FolderEntry(now.grantee(one.key[3]), read_rights(rights), *times, note, review))
     else:
         yield RemoveFolderEntry(folder, now.grantee(one.key[3]))

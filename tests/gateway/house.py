@@ -81,7 +81,7 @@ class Interrupted:
             self.accepts += 1
             if self.before:
                 await self.before.pop(0)()
-        if isinstance(deed, Settle) and self.settling:
+        if isinstance(within, Settle) and self.settling:
             await self.settling.pop(0)()
         return await self.store.do(deed, witness, bulk=bulk)
 

@@ -36,6 +36,8 @@ def test_each_statement_that_looks_something_up_has_an_index(name: str, migrated
 
 
 SCANS = {
+    "applied.epochs": "one row for each scope, by who runs policy",
+    "applied.last": "from the last one, by the primary key, as far as one that stands",
     "cos.all_of_them": "all of them",
     "digest.begin": "all of them, once an hour",
     "digest.due": "pages, by the primary key",

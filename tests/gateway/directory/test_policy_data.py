@@ -62,7 +62,7 @@ LINES = st.sampled_from(
 
 
 async def _records(office: Office) -> int:
-    return len(await office.directory.trail.newest(1000))
+    return len(await office.directory.trail.find(1000))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -132,7 +132,7 @@ async def test_applied_planned_and_taken_back(office: Office) -> None:
     assert (await policy.apply(after, planned.state)).plan == planned.plan
     assert await policy.export() == after
     assert (await office.prov("checkRight account anna@acme.test bert@acme.test sendAs")).out.startswith("DENIED")
-    newest = [row.entry for row in await office.directory.trail.newest(10)]
+    newest = [row.entry for row in await office.directory.trail.find(10)]
     assert {one.event for one in newest[:4]} == {"policy applied", "policy changed"}
     assert len({one.decision for one in newest[:4]}) == 1, "one decision, a record for each change"
     assert any("[rw] -> [r]" in one.detail for one in newest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from gateway.prov.run import Request
+from store.addresses import ObjectKind
 from tests.gateway.administration import Office
 
 
@@ -58,10 +59,43 @@ async def test_with_whose_role(office: Office) -> None:
     assert "one@policy.test" in out
     after = out.replace('right = "sendAs"', 'right = "loginAs"')
     assert (await asked(office, "apply", text=after, acting="one@policy.test"))[0] == 0
-    newest = (await office.directory.trail.newest(1))[0].entry
+    newest = (await office.directory.trail.find(1))[0].entry
     assert (newest.actor_address, newest.event) == ("one@policy.test", "policy changed")
     for arguments, given in ((["export"], None), (["plan"], text), (["apply"], text), (["rollback"], None)):
         status, out, err = await asked(office, *arguments, text=given, acting="two@policy.test")
         assert status == 1, arguments
         assert out == ""
         assert err.startswith("ERROR: service.PERM_DENIED")
+
+
+async def test_the_last_administrator_stays_but_for_the_operator(office: Office) -> None:
+    await setting(office)
+    await office.done("modifyAccount one@policy.test isGlobalAdministrator TRUE")
+    whole = (await asked(office, "export"))[1]
+    unmarked = whole.replace("administrator = true\n", "")
+    before, one, rest = whole.partition('[account."one@policy.test"]\n')
+    locked = before + one + rest.replace('status = "active"', 'status = "locked"', 1)
+    for text in (unmarked, locked):
+        assert text != whole
+        status, _, err = await asked(office, "apply", text=text, acting="one@policy.test")
+        assert status == 1
+        assert "it would leave no global administrator" in err
+        newest = (await office.directory.trail.find(1))[0].entry
+        assert (newest.actor_address, newest.event, newest.allowed) == ("one@policy.test", "policy applied", False)
+        assert (await asked(office, "export"))[1] == whole
+    await office.done("modifyAccount two@policy.test isGlobalAdministrator TRUE")
+    two = (await asked(office, "export"))[1]
+    before, one, rest = two.partition('[account."one@policy.test"]\n')
+    alone = before + one + rest.replace("administrator = true\n", "", 1)
+    assert (await asked(office, "apply", text=alone, acting="one@policy.test"))[0] == 0
+    none = (await asked(office, "export"))[1].replace("administrator = true\n", "")
+    assert (await asked(office, "apply", text=none))[0] == 0
+
+
+async def test_when_a_grant_is_looked_at_again_is_not_forgotten(office: Office) -> None:
+    await setting(office)
+    await office.done("grantRight account one@policy.test usr two@policy.test sendAs --review 2029-01-01")
+    text = (await asked(office, "export"))[1]
+    assert (await asked(office, "apply", text=text.replace('right = "sendAs"', 'right = "sendAs"\nnote = "new"')))[0] == 0
+    (view,) = await office.directory.send_rights.on(ObjectKind.ACCOUNT, "one@policy.test")
+    assert (view.grant.note, view.grant.review is not None) == ("new", True)
