@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.textrecords import NoAnswer
+from gateway.resolver import Silent
 from tests.gateway.administration import Office
 
 
@@ -19,7 +19,7 @@ class Zone:
 
     async def of(self, name: str) -> list[bytes]:
         if self.broken:
-            raise NoAnswer("no answer at all")
+            raise Silent("no answer at all")
         return self.texts.get(name, [])
 
 
