@@ -50,9 +50,10 @@ $(VENV)/.check: requirements/check.txt | $(VENV)/.test
 	@$(INSTALL) --requirement requirements/check.txt
 	@touch $@
 
-# Tests get a scratch directory of their own, short for the sake of Unix sockets, which goes away however they end.
+# Tests get a scratch directory of their own, short for the sake of Unix sockets, which goes away however they end. Others may pass
+# through it, for some tests start a Postfix, whose processes run as a user of their own.
 define pytest
-scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && trap 'exit 130' INT TERM HUP && \
+scratch=$$(mktemp -d) && chmod 711 "$$scratch" && trap 'rm -rf "$$scratch"' EXIT && trap 'exit 130' INT TERM HUP && \
 TMPDIR="$$scratch" $(BIN)/python -m pytest --basetemp="$$scratch/t"
 endef
 

@@ -27,8 +27,9 @@ from gateway.message.dkim import (
 from gateway.message.results import trusted_results, word
 from gateway.message.split import Field, Header, read_header
 from gateway.origin import Findings
+from gateway.resolver import Silent
 from gateway.signatures import PublicKey, read_record
-from gateway.textrecords import NoAnswer, TextRecords
+from gateway.textrecords import TextRecords
 from policy.identity import BadAddress
 
 MOST_SIGNATURES: Final = 10
@@ -117,7 +118,7 @@ class Authenticating:
         async def ask(name: str) -> None:
             try:
                 found[name] = await self._records.of(name)
-            except NoAnswer:
+            except Silent:
                 pass
 
         try:

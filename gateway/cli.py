@@ -336,7 +336,8 @@ def _prov(typed: _Typed, rest: Sequence[str]) -> int:
 def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
     verb = COMMANDS[command]
     if "-h" in rest or "--help" in rest:
-        print(f"usage: procura {verb.name} [--json] {verb.arguments}\n    {verb.purpose}")
+        told = [f"{'usage:' if number == 0 else '      '} procura {verb.name} [--json] {form}" for number, form in enumerate(verb.forms)]
+        print("\n".join(one.rstrip() for one in told), f"    {verb.purpose}", sep="\n")
         return 0
     flags = {"--json"} if verb.long is None else {"--json", "--progress"}
     plain = tuple(one for one in rest if one not in flags)

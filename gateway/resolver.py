@@ -24,7 +24,6 @@ from gateway.dane import Tlsa
 T = TypeVar("T")
 
 LIFETIME: Final = 20.0
-"""Seconds for one question, all servers and repetitions included."""
 CACHED: Final = 5_000
 DATAGRAM: Final = 1232
 """Octets of an answer over UDP, so that no fragment is needed on the way."""
@@ -60,11 +59,16 @@ class Addresses:
 
 class Resolver:
     """`servers`: (address, port), none: as the system has them. `validates`: they check signatures, and the way to them is safe, so
-    that their AD bit is believed (RFC 4035 section 4.9.3). Answers are kept for as long as they say themselves."""
+    that their AD bit is believed (RFC 4035 section 4.9.3). `cached`: answers are kept for as long as they say themselves. `lifetime`:
+    seconds for one question, all servers and repetitions included."""
 
-    def __init__(self, servers: Sequence[tuple[str, int]], *, validates: bool = False) -> None:
+    def __init__(
+        self, servers: Sequence[tuple[str, int]], *, validates: bool = False, cached: bool = True, lifetime: float | None = None
+    ) -> None:
         self._servers = servers
         self._validates = validates
+        self._cached = cached
+        self._lifetime = LIFETIME if lifetime is None else lifetime
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def exchangers(self, domain: str) -> Answer[tuple[int, str]]:
@@ -119,7 +123,7 @@ class Resolver:
         except (dns.exception.DNSException, UnicodeError):
             raise ValueError(f"{name} is no name in the DNS") from None
         try:
-            answer = await self._resolver_now().resolve(spelled, kind, raise_on_no_answer=False, search=False, lifetime=LIFETIME)
+            answer = await self._resolver_now().resolve(spelled, kind, raise_on_no_answer=False, search=False, lifetime=self._lifetime)
         except dns.resolver.NXDOMAIN:
             raise Absent(f"{name} does not exist") from None
         except (dns.exception.DNSException, OSError, EOFError, ValueError) as fault:
@@ -133,7 +137,8 @@ class Resolver:
             resolver = dns.asyncresolver.Resolver(configure=not self._servers)
             if self._servers:
                 resolver.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in self._servers]
-            resolver.cache = dns.resolver.LRUCache(CACHED)
+            if self._cached:
+                resolver.cache = dns.resolver.LRUCache(CACHED)
             resolver.timeout = 3.0
             if self._validates:
                 # DO asks for signatures; some resolvers say AD only to those who do (RFC 6840 section 5.7).

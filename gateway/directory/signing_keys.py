@@ -13,8 +13,9 @@ from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.message.dkim import BadSignature, tags, without_white
+from gateway.resolver import Silent
 from gateway.signatures import ED25519, LEAST_BITS, MOST_BITS, RSA, fingerprint, new_key, read_key, read_record, record
-from gateway.textrecords import NoAnswer, TextRecords
+from gateway.textrecords import TextRecords
 from policy.roles import Operation
 from store import dkim, domains
 from store.deeds import Several
@@ -175,7 +176,7 @@ class SigningKeys:
     async def _checked(self, key: KeyRow) -> Checked:
         try:
             found = await self._texts.of(record_name(key))
-        except NoAnswer as fault:
+        except Silent as fault:
             return Checked(key, Published.UNKNOWN, str(fault))
         if not found:
             return Checked(key, Published.MISSING)

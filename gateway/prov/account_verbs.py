@@ -195,7 +195,7 @@ VERBS = (
         "modifyAccount",
         "ma",
         "NAME attr value [attr value ...]",
-        "change values; '' restores what is inherited, and clears personal data",
+        "change values, which getAccount shows; '' restores what is inherited, and clears personal data",
         3,
         None,
         _modify,

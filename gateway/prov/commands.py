@@ -149,7 +149,7 @@ def _queue_table(rows: Sequence[QueueRow], behind: Behind) -> str:
         told += [("", "", "", "", "", "", f"frozen: {one}") for one in behind.get(row.id, ())]
         if row.last_reply:
             told.append(("", "", f"tried {row.attempts}", "", "", "", row.last_reply.strip()))
-    return table((-6, 18, 17, -10, 25, 24, 0), told)
+    return table((-6, 16, 37, -10, 25, 24, 0), told)
 
 
 def _queue_data(row: QueueRow, behind: Behind) -> dict[str, Any]:
@@ -193,10 +193,10 @@ def _freezing(side: Side) -> Run:
         match word.lower():
             case "freeze" if len(rest) == 1:
                 count = await freezes.freeze(side, rest[0], read.values.get("--note", ""))
-                return Answer(f"{rest[0]} is frozen as {side}; {count} waiting are held\n", {"held": count})
+                return Answer(f"{rest[0]} is frozen as {side}; of what waits, {count} held\n", {"held": count})
             case "unfreeze" if len(rest) == 1:
                 count = await freezes.thaw(side, rest[0])
-                return Answer(f"{rest[0]} is not frozen as {side} any more; {count} waiting go on\n", {"released": count})
+                return Answer(f"{rest[0]} is not frozen as {side} any more; of what was held, {count} go on\n", {"released": count})
             case "list" if not rest:
                 found = await freezes.all_of_them(side)
                 told = [f"{one.name} since {moment(one.frozen.at)}" + (f" ({one.frozen.note})" if one.frozen.note else "") for one in found]

@@ -100,7 +100,8 @@ def _told(checked: Sequence[Checked]) -> Answer:
     whole = all(one.published is Published.SAME for one in checked)
     waiting = [one.key for one in checked if one.key.activated is None]
     if whole and waiting:
-        told.append(f"procura dkim activate {shown_domain(waiting[0].domain)} {waiting[-1].selector}: it would sign")
+        which = "it" if len(waiting) == 1 else "of each algorithm the newest"
+        told.append(f"procura dkim activate {shown_domain(waiting[0].domain)}: {which} would sign")
     data = [
         {**_data(one.key), "published": one.published is Published.SAME, "found": str(one.published), "detail": one.detail}
         for one in checked

@@ -118,7 +118,15 @@ VERBS = (
     Verb("copyCos", "cpc", "NAME NEW-NAME", "another class of service with the same values", 2, 2, _copy_cos),
     Verb("getCos", "gc", "NAME [attr ...]", "the values of a class of service", 1, None, _get_cos),
     Verb("getAllCos", "gac", "[-v]", "every class of service", 0, 1, _all_cos),
-    Verb("modifyCos", "mc", "NAME attr value [attr value ...]", "change values; '' restores the default", 3, None, _modify_cos),
+    Verb(
+        "modifyCos",
+        "mc",
+        "NAME attr value [attr value ...]",
+        "change values, which getCos shows; '' restores the default",
+        3,
+        None,
+        _modify_cos,
+    ),
     Verb("renameCos", "rc", "NAME NEW-NAME", "another name for a class of service", 2, 2, _rename_cos),
     Verb("deleteCos", "dc", "NAME", "a class of service that nobody has", 1, 1, _delete_cos),
 )

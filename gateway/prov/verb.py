@@ -1,6 +1,7 @@
 """What a verb is: its names, its arguments, and the function that does it."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -115,6 +116,9 @@ def unwatched(work: LongRun) -> Run:
     return run
 
 
+_BETWEEN_FORMS = re.compile(r" \| (?![^\[\]]*\])")
+
+
 @dataclass(frozen=True, slots=True)
 class Verb:
     """One row of the table. `arguments`: as the usage shows them; `least` and `most` (None: any) count them, options included.
@@ -143,6 +147,14 @@ class Verb:
         """`createDomain (cd) NAME [attr value ...]`."""
         short = f" ({self.short})" if self.short else ""
         return f"{self.name}{short} {self.arguments}".rstrip()
+
+    @property
+    def forms(self) -> list[str]:
+        """Its arguments, one way of using it each: they stand between ` | `, but not where that is inside of brackets. Brackets around
+        all of it say that the first one may be left out, and then stay around that."""
+        optional = re.fullmatch(r"\[(.* \| .*)\]", self.arguments)
+        first, *others = _BETWEEN_FORMS.split(self.arguments if optional is None else optional[1])
+        return [first if optional is None else f"[{first}]", *others]
 
     async def __call__(self, desk: Desk, arguments: Sequence[str], told: Told | None = None) -> Answer:
         """Raises Fault, or Usage with the verb's usage."""

@@ -16,9 +16,9 @@ from gateway import authenticating
 from gateway.authenticating import Authenticating
 from gateway.message.arc import Validation
 from gateway.origin import Findings, Seal
+from gateway.resolver import Silent
 from gateway.signatures import new_key, record
 from gateway.signing import SigningRules, _made
-from gateway.textrecords import NoAnswer
 from store.dkim import KeyId, KeyRow
 
 KEY = generate_private_key(65537, 1024)
@@ -43,7 +43,7 @@ class Published:
 
     async def of(self, name: str) -> list[bytes]:
         if name in self.broken:
-            raise NoAnswer(name)
+            raise Silent(name)
         return self.zone.get(name, [])
 
 

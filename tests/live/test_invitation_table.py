@@ -54,26 +54,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def clients(server: Server) -> Iterator[Clients]:
-    clients = Clients(server)
-    yield clients
-    clients.close()
-
-
-@pytest.fixture(scope="module")
-def inbox(server: Server) -> Iterator[Postbox]:
-    box = Postbox(server, "rita@other.test")
-    yield box
-    box.close()
-
-
-@pytest.fixture
-def rita(inbox: Postbox) -> Postbox:
-    inbox.new()
-    return inbox
-
-
 # --- right × From × SENT-BY × method, written by hand
 
 NO = (REFUSED, "")

@@ -42,26 +42,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def clients(server: Server) -> Iterator[Clients]:
-    clients = Clients(server)
-    yield clients
-    clients.close()
-
-
-@pytest.fixture(scope="module")
-def inbox(server: Server) -> Iterator[Postbox]:
-    box = Postbox(server, "rita@other.test")
-    yield box
-    box.close()
-
-
-@pytest.fixture
-def rita(inbox: Postbox) -> Postbox:
-    inbox.new()
-    return inbox
-
-
 def calendar(attendee: str | None, sent_by: str | None = None, method: str = "REPLY", attendees: int = 1, extra: str = "") -> str:
     by = "" if sent_by is None else f';SENT-BY="mailto:{sent_by}"'
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN"]

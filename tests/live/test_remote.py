@@ -70,13 +70,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, hop: NextHop) -> Iterator[S
         yield server
 
 
-@pytest.fixture(scope="module")
-def clients(server: Server) -> Iterator[Clients]:
-    clients = Clients(server)
-    yield clients
-    clients.close()
-
-
 @pytest.fixture(autouse=True)
 def fresh(hop: NextHop) -> None:
     hop.answers.clear()

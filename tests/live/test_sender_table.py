@@ -71,24 +71,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def clients(server: Server) -> Iterator[Clients]:
-    clients = Clients(server)
-    yield clients
-    clients.close()
-
-
-@pytest.fixture(scope="module")
-def rita(server: Server) -> Iterator[Postbox]:
-    """To whom everything is sent."""
-    box = Postbox(server, "rita@other.test")
-    yield box
-    box.close()
-
-
 @pytest.fixture(autouse=True)
 def nothing_left(rita: Postbox) -> None:
-    rita.new()
+    """Of the test before."""
 
 
 EXTRAS = [

@@ -51,13 +51,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def clients(server: Server) -> Iterator[Clients]:
-    clients = Clients(server)
-    yield clients
-    clients.close()
-
-
 def letters(server: Server, user: str, folder: str = "Sent") -> list[Letter]:
     box = Postbox(server, f"{user}@acme.test", folder)
     found = box.new()

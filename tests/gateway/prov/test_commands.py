@@ -141,7 +141,7 @@ async def test_principals_and_actors_are_frozen_listed_and_let_go(office: Office
     await office.done(*PEOPLE, "cdl team@acme.test", "aaa owner@acme.test boss@acme.test")
     assert (await office.command("principal list")).out == "nobody is frozen\n"
     told = await office.command("principal freeze boss@acme.test --note 'lost laptop'")
-    assert (told.status, told.out) == (0, "boss@acme.test is frozen as principal; 0 waiting are held\n")
+    assert (told.status, told.out) == (0, "boss@acme.test is frozen as principal; of what waits, 0 held\n")
     await office.command("principal freeze team@acme.test")
     await office.command("actor freeze delegate@acme.test")
     assert [line.split(" since ")[0] for line in (await office.command("principal list")).out.splitlines()] == [
@@ -153,7 +153,7 @@ async def test_principals_and_actors_are_frozen_listed_and_let_go(office: Office
     assert (await office.command("actor list")).out.startswith("delegate@acme.test since ")
     assert (
         await office.command("principal unfreeze owner@acme.test")
-    ).out == "owner@acme.test is not frozen as principal any more; 0 waiting go on\n"
+    ).out == "owner@acme.test is not frozen as principal any more; of what was held, 0 go on\n"
     assert (await office.command("principal unfreeze owner@acme.test")).err == (
         "ERROR: service.INVALID_REQUEST (invalid request: owner@acme.test is not frozen as principal)\n"
     )
