@@ -471,6 +471,7 @@ DIALOGUES = {
         id: …
         mail: sales@acme.test
         moderation: none
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
