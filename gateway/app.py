@@ -30,6 +30,7 @@ from gateway.directory.service import Directory
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
 from gateway.folders import Folders
+from gateway.grant_warnings import GrantWarnings
 from gateway.housekeeping import Housekeeping
 from gateway.imap.listener import ImapListener, TlsMode
 from gateway.imap.listener import Limits as ImapLimits
@@ -150,6 +151,7 @@ class App:
         self.list_chores = ListChores(store, self.delivery)
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
+        self.grant_warnings = GrantWarnings(store, self.delivery)
         self.indexing = Indexing(store, files, self.index)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
         premises = Premises(
@@ -286,11 +288,18 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         bound: Bound = {}
         for door in (_mail_doors(app, certificate, bound), _control_door(app)):
             await stack.enter_async_context(door)
-        watched = (app.sessions.told, app.queue.told, app.indexing.told, app.quota_warnings.told, app.list_chores.told)
+        watched = (
+            app.sessions.told,
+            app.queue.told,
+            app.indexing.told,
+            app.quota_warnings.told,
+            app.list_chores.told,
+            app.grant_warnings.told,
+        )
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
             runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
-            runs.append(app.list_chores.run())
+            runs += [app.list_chores.run(), app.grant_warnings.run()]
             if app.policies is not None:
                 runs.append(app.policies.run())
             tasks = [group.create_task(work) for work in runs]

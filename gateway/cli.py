@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Final, NoReturn
@@ -346,10 +346,33 @@ def _command(typed: _Typed, command: str, rest: Sequence[str]) -> int:
         sys.stdout.write(answer.spelled("--json" in rest))
         return FAILED if answer.denied else 0
     arguments = plain if verb.local is None else verb.local(plain, Path.cwd())
+    typed_words = list(_with_files(arguments, verb.files))
+    # The file is read here, by who typed its name: the server may run elsewhere in the file system, or as somebody else.
+    file = typed_words.pop(1) if command == "policy" and typed_words[:1] in (["plan"], ["apply"]) and len(typed_words) > 1 else None
     request = Request(
-        command, tuple(_with_files(arguments, verb.files)), "--json" in rest, progress="--progress" in rest, acting=typed.acting
+        command,
+        tuple(typed_words),
+        "--json" in rest,
+        batch=file is not None,
+        progress="--progress" in rest,
+        acting=typed.acting,
     )
-    return _ask(_load(typed).settings, request, None)
+    settings = _load(typed).settings
+    if rest[:1] and rest[0] in verb.shows and not {"--yes", "--dry-run", "--json"} & {*rest} and sys.stdin.isatty():
+        shown = _ask(settings, replace(request, arguments=(*request.arguments, "--dry-run")), None)
+        if shown != 0:
+            return shown
+        if not _agreed():
+            print("nothing was changed", file=sys.stderr)
+            return FAILED
+    return _ask(settings, request, file)
+
+
+def _agreed() -> bool:
+    try:
+        return input("do it? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def _with_files(arguments: Sequence[str], files: Collection[str]) -> Iterator[str]:

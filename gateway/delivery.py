@@ -33,11 +33,13 @@ from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
 from store.audit import AuditEntry
 from store.blobs import IN_ROW, Files
+from store.deeds import Audited
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
 from store.list_bounces import CountBounce
 from store.model import AccountRow, NewMessage, QueueId, QueueKind
 from store.port import Deed, Snapshot, Store
 from store.queue import Accepted, AcceptMessage, Filing, IntoMailbox, OntoQueue, Settle, WhenFull
+from store.tenure import Used
 
 log = logging.getLogger(__name__)
 
@@ -272,9 +274,10 @@ class Delivery:
         *,
         counting: Counting = NOTHING_COUNTED,
         waits: bool = False,
+        uses: Sequence[Used] = (),
     ) -> Accepted:
-        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is. `waits`: see AcceptMessage.
-        Raises Stale, Busy, OverQuota, NotFound, RateReached, and Conflict where the row is not leased so."""
+        """One deed for everything. `settles`: the queue row, and our lease of it, whose end this is. `waits`: see AcceptMessage. `uses`:
+        the grants it stands on. Raises Stale, Busy, OverQuota, NotFound, RateReached, and Conflict where the row is not leased so."""
         copies = [*plan.copies]
         queued = [*plan.queued]
         records = [*audit, *plan.audit]
@@ -297,7 +300,8 @@ class Delivery:
         )
         spooled = await self._spooled(deed)
         try:
-            return await self._store.do(spooled if settles is None else Settle(*settles, spooled), witness)
+            whole = spooled if settles is None else Settle(*settles, spooled)
+            return await self._store.do(Audited(whole, (), tuple(uses)) if uses else whole, witness)
         except Stale:
             # Nothing was done, and the next judgement may write other octets: of a large message there would soon be many.
             places = {one.spooled.place for one in _messages(spooled) if one.spooled is not None}
@@ -674,7 +678,7 @@ class Inbound:
             witness = await snapshot.witness(*routing.scopes, valid_until=routing.valid_until)
         if plan.is_empty and not any(map(_does_something, extra)):
             return [key if verdict is None else verdict for verdict in plan.outcomes]
-        accepted = await delivery.accept(plan, witness, key, (), (), extra)
+        accepted = await delivery.accept(plan, witness, key, (), (), extra, uses=routing.used)
         outcomes: list[str | Refuse | Defer] = [key if verdict is None else verdict for verdict in plan.outcomes]
         skipped = delivery.skipped(plan, accepted)
         if lmtp:

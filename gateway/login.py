@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from gateway import apppasswords
 from gateway.apppasswords import AppPassword
+from gateway.grant_use import stood_on
 from gateway.issuer import Issuer
 from gateway.loginhistory import LoginHistory
 from gateway.message.canonical import read_address_octets
@@ -37,6 +38,7 @@ from policy.status import login_after_password
 from store import accounts, addresses, app_passwords, lists, passwords, totp
 from store import login as login_store
 from store.audit import AuditEntry, RecordAudit
+from store.deeds import Audited
 from store.errors import Busy, NotFound
 from store.model import AccountRow, AppPasswordRow, ScramKeys
 from store.port import Deed, Snapshot, Store
@@ -494,7 +496,8 @@ class Login:
             source=peer.address,
             trace=spell_trace(decision),
         )
-        await self._done(RecordAudit((entry,)))
+        record = RecordAudit((entry,))
+        await self._done(Audited(record, (), stood_on(decision, owner.id)) if owner is not None and allowed else record)
         if owner is None or not allowed:
             raise Refused(Refuse(Reason.AUTHORIZATION_REFUSED, decision=number))
         return Actor(owner.id, owner.address, owner.display_name, row.id, row.address, actor.proof, actor.until, actor.scope)

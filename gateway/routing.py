@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from gateway.grant_use import stood_on
 from gateway.list_addresses import Role, read_role, role_address
 from gateway.sending import is_open, may_send
 from policy.delivery import POSTMASTER, Door
@@ -13,6 +14,7 @@ from policy.reasons import Defer, Reason, Refuse
 from store import accounts, addresses, domains, lists
 from store.model import AccountRow, ListRow
 from store.port import Snapshot
+from store.tenure import Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class Routing:
     """Finds routes in one snapshot and remembers what they rest on, for the witness: `scopes` and `valid_until`.
 
     `been_at`: the marks (addresses and List-Ids, in lower case) of the lists that the message has been at. `approved`: a list whose
-    owners have let it through, and `has_it`: through which list others got it already, and what was left out there.
+    owners have let it through, and `has_it`: through which list others got it already, and what was left out there. `used`: the grants
+    that let it be posted.
     """
 
     snapshot: Snapshot
@@ -120,6 +123,7 @@ class Routing:
     has_it: tuple[ListId, Sequence[ListId]] | None = None
     scopes: set[int] = field(default_factory=set)
     valid_until: int | None = None
+    used: list[Used] = field(default_factory=list)
 
     async def find(self, recipient: Address, *, expand: bool) -> Route | Refuse | Defer:
         """`expand` False (at RCPT): a list's members are not looked up yet."""
@@ -278,6 +282,7 @@ class Routing:
         decision = await may_send(self.snapshot, standing, group, SendRight.SEND_TO_LIST)
         if decision.valid_until is not None:
             self.valid_until = decision.valid_until if self.valid_until is None else min(self.valid_until, decision.valid_until)
+        self.used += stood_on(decision, group)
         return decision.allowed
 
     async def _standing(self) -> Standing | None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +13,7 @@ from gateway.arrival import arrived
 from gateway.delivery import NOTHING_COUNTED, Counting, Delivery, Plan, pauses, queue_id
 from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
+from gateway.grant_use import stood_on
 from gateway.message import headers
 from gateway.message.calendar import Answer, MalformedCalendar, Speaker, add_sent_by, answers, mentions_calendar
 from gateway.message.canonical import read_address, read_domain
@@ -60,6 +61,7 @@ from store.model import QueueId, QueueKind
 from store.port import Snapshot, Store
 from store.queue import AcceptMessage, Delegation, Filing, OntoQueue
 from store.rates import RateReached, Reached
+from store.tenure import Used
 
 log = logging.getLogger(__name__)
 
@@ -480,7 +482,8 @@ class Transaction:
         if self._settles is not None:
             counting = NOTHING_COUNTED  # it was, when it was taken
         filing = [] if self._filed else filing
-        accepted = await delivery.accept(plan, witness, key, filing, audit, extra, self._settles, counting=counting)
+        uses = [*_uses(verdict, answered), *routing.used]
+        accepted = await delivery.accept(plan, witness, key, filing, audit, extra, self._settles, counting=counting, uses=uses)
         await delivery.report_outcomes(plan, accepted, self._recipients, reverse_path, final)
         outcome = ", ".join(verdict.kinds)
         fields = {"account": str(self._act.actor.address), "queue_id": key, "outcome": outcome, "message_id": message_id}
@@ -719,6 +722,15 @@ def _complete(read: _Read, final: bytes) -> bytes:
 def _takes_time(octets: bytes) -> bool:
     """Would others have to wait while it is read?"""
     return len(octets) > _SOON_LOOKED_THROUGH or (len(octets) > _SOON_READ and mentions_calendar(octets))
+
+
+def _uses(verdict: SenderVerdict, answered: Sequence[_Answered]) -> Iterator[Used]:
+    """The grants in which it is sent."""
+    for principal, kind, decision in zip(verdict.principals, verdict.kinds, verdict.decisions, strict=False):
+        if kind in (Kind.SEND_AS, Kind.ON_BEHALF):
+            yield from stood_on(decision, principal)
+    for one in answered:
+        yield from stood_on(one.verdict.decision, one.account)
 
 
 def _postponing(entry: AuditEntry) -> AuditEntry:

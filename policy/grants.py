@@ -53,7 +53,8 @@ class Standing:
 class FolderEntry:
     """One grantee's entry on one folder. `rights` NONE is the explicit empty entry. Times: microseconds since 1970 UTC.
 
-    The entry exists from `not_before` (included) until `expires` (excluded).
+    The entry exists from `not_before` (included) until `expires` (excluded). `review`: when somebody is to look at it
+    again; it decides nothing.
     """
 
     grantee: Grantee
@@ -61,6 +62,7 @@ class FolderEntry:
     not_before: int | None = None
     expires: int | None = None
     note: str = ""
+    review: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class SendGrant:
     expires: int | None = None
     note: str = ""
     undo_window: int | None = None
+    review: int | None = None
 
 
 def in_force(granted: FolderEntry | SendGrant, now: int) -> bool:

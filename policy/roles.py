@@ -237,6 +237,7 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         "quotaWarnPercent": Row(_U),
         "quotaWarnInterval": Row(_U),
         "quotaWarnMessage": Row(_U),
+        "grantWarnBefore": Row(_U),
         # who is an administrator
         "isDelegatedAdminAccount": Row(_D),
         "isGlobalAdministrator": Row(_G),

@@ -14,6 +14,7 @@ from store import (
     addresses,
     annotations,
     app_passwords,
+    applied,
     audit,
     blobs,
     breakglass,
@@ -39,12 +40,16 @@ from store import (
     recalls,
     renewal,
     roles,
+    shares,
     subscriptions,
+    tenure,
     totp,
     verify,
 )
+from store.applied import Apply
 from store.audit import AuditEntry
 from store.port import Deed, Tx
+from store.tenure import Used
 
 T = TypeVar("T")
 
@@ -53,10 +58,11 @@ Doing = tuple[type[Deed[Any]], Callable[[Tx, Any], Any]]
 
 @dataclass(frozen=True, slots=True)
 class Audited(Deed[T]):
-    """A deed and what goes on record about it, in one transaction; returns what the deed returns."""
+    """A deed and what goes on record about it, in one transaction; returns what the deed returns. `uses`: the grants it stood on."""
 
     deed: Deed[T]
     entries: tuple[AuditEntry, ...]
+    uses: tuple[Used, ...] = ()
 
     @property
     def weight(self) -> int:
@@ -80,6 +86,7 @@ def _audited(tx: Tx, deed: Audited[T]) -> T:
     done = perform(tx, deed.deed)
     for entry in deed.entries:
         audit.record(tx, entry)
+    tenure.mark_used(tx, deed.uses)
     return done
 
 
@@ -102,6 +109,12 @@ def _settling(*tables: Sequence[Doing]) -> Sequence[Doing]:
     return [(kind, with_settling(function)) for table in tables for kind, function in table]
 
 
+def _apply(tx: Tx, deed: Apply) -> None:
+    applied.begin(tx, deed)
+    for one in deed.deeds:
+        perform(tx, one)
+
+
 def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, Any], Any]]:
     rows = [row for table in tables for row in table]
     merged = dict(rows)
@@ -113,7 +126,7 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 FUNCTIONS = _merge(
     # Whatever administrators do is audited, in whichever module it is done.
     _settling(((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS),
-    ((Several, _several),),
+    ((Several, _several), (Apply, _apply)),
     annotations.DEEDS,
     app_passwords.DEEDS,
     audit.DEEDS,
@@ -137,7 +150,9 @@ FUNCTIONS = _merge(
     rates.DEEDS,
     recalls.DEEDS,
     renewal.DEEDS,
+    shares.DEEDS,
     subscriptions.DEEDS,
+    tenure.DEEDS,
     totp.DEEDS,
     verify.DEEDS,
 )

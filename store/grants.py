@@ -39,6 +39,7 @@ class SetFolderEntry(Deed[None]):
 
     folder: FolderId
     entry: FolderEntry
+    share: int | None = None  # what it is part of; whoever sets it without makes it one of its own again
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class SetSendGrant(Deed[None]):
     """
 
     grant: SendGrant
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class SharedFolder:
 
 def entries(tx: Tx, folder: FolderId) -> Sequence[FolderEntry]:
     """The folder's own entries, expired ones too, in the order of kinds and grantees."""
-    return [_entry(row) for row in tx.all("grants.entries", folder=folder)]
+    return [entry_of(row) for row in tx.all("grants.entries", folder=folder)]
 
 
 def levels(tx: Tx, owner: AccountId, path: str) -> list[Level]:
@@ -110,7 +112,7 @@ def mailbox_levels(tx: Tx, owner: AccountId) -> Mapping[str, Level]:
     """Every folder of the owner as a level, by path, in two statements: for LIST. Combine with `way_up`."""
     own: dict[int, list[FolderEntry]] = {}
     for folder, *rest in tx.all("grants.entries_of_owner", owner=owner):
-        own.setdefault(folder, []).append(_entry(rest))
+        own.setdefault(folder, []).append(entry_of(rest))
     return {
         path: Level(path, tuple(own.get(number, ())), bool(no_inherit))
         for number, path, no_inherit in tx.all("grants.folders_of_owner", owner=owner)
@@ -119,17 +121,17 @@ def mailbox_levels(tx: Tx, owner: AccountId) -> Mapping[str, Level]:
 
 def mailbox_entries(tx: Tx, owner: AccountId) -> Sequence[tuple[int, FolderEntry]]:
     """(folder, entry) of all of the owner's folders, by folder; expired ones too."""
-    return [(folder, _entry(rest)) for folder, *rest in tx.all("grants.entries_of_owner", owner=owner)]
+    return [(folder, entry_of(rest)) for folder, *rest in tx.all("grants.entries_of_owner", owner=owner)]
 
 
 def put_entry(tx: Tx, folder: FolderId, entry: FolderEntry) -> None:
     """As SetFolderEntry, within the deed at hand. Raises as it does, before anything is changed."""
-    _set_entry(tx, SetFolderEntry(folder, entry))
+    set_entry(tx, SetFolderEntry(folder, entry))
 
 
 def put_send_grant(tx: Tx, grant: SendGrant) -> None:
     """As SetSendGrant, within the deed at hand. Raises as it does, before anything is changed."""
-    _set_send_grant(tx, SetSendGrant(grant))
+    set_send_grant(tx, SetSendGrant(grant))
 
 
 def owners_granting(tx: Tx, standing: Standing) -> Sequence[AccountId]:
@@ -147,7 +149,7 @@ def owners_granting(tx: Tx, standing: Standing) -> Sequence[AccountId]:
 def shared_with(tx: Tx, grantee: Grantee) -> Sequence[SharedFolder]:
     """Every entry of this very grantee, whoever's the folder; expired ones too."""
     return [
-        SharedFolder(AccountId(owner), FolderId(folder), path, _entry(rest))
+        SharedFolder(AccountId(owner), FolderId(folder), path, entry_of(rest))
         for owner, folder, path, *rest in tx.all("grants.shared_with", kind=grantee.kind, grantee=grantee.id)
     ]
 
@@ -166,13 +168,13 @@ def grantees_of(standing: Standing) -> Sequence[Grantee]:
 def send_grants_on(tx: Tx, target: int, right: SendRight | None = None) -> Sequence[SendGrant]:
     """What was granted and denied on this account or list (of one right, or of all), expired ones too."""
     if right is None:
-        return [_send_grant(row) for row in tx.all("grants.send_grants_on", target=target)]
-    return [_send_grant(row) for row in tx.all("grants.send_grants_of_right", target=target, right=right)]
+        return [send_grant_of(row) for row in tx.all("grants.send_grants_on", target=target)]
+    return [send_grant_of(row) for row in tx.all("grants.send_grants_of_right", target=target, right=right)]
 
 
 def send_grants_to(tx: Tx, grantee: Grantee) -> Sequence[SendGrant]:
     """What this very grantee was granted and denied, on whatever target; expired ones too."""
-    return [_send_grant(row) for row in tx.all("grants.send_grants_to", kind=grantee.kind, grantee=grantee.id)]
+    return [send_grant_of(row) for row in tx.all("grants.send_grants_to", kind=grantee.kind, grantee=grantee.id)]
 
 
 def holds_any(tx: Tx, standing: Standing) -> bool:
@@ -202,18 +204,21 @@ def forget_grantee(tx: Tx, kinds: Sequence[GranteeKind], grantee: int) -> None:
         for target in restricting:
             # Where no grant is left everybody could post: nobody wanted that by deleting an account.
             tx.run("grants.keep_restricted", list=target, name=POSTING_RESTRICTED)
+        tx.run("grants.forget_members", kind=kind, grantee=grantee)
     if touched:
         tx.touch(*touched)
 
 
-def _entry(row: Sequence[Any]) -> FolderEntry:
-    kind, grantee, rights, not_before, expires, note = row
-    return FolderEntry(Grantee(GranteeKind(kind), grantee), Right(rights), not_before, expires, note)
+def entry_of(row: Sequence[Any]) -> FolderEntry:
+    """From the columns as the statements have them."""
+    kind, grantee, rights, not_before, expires, note, review = row
+    return FolderEntry(Grantee(GranteeKind(kind), grantee), Right(rights), not_before, expires, note, review)
 
 
-def _send_grant(row: Sequence[Any]) -> SendGrant:
-    target, right, kind, grantee, deny, not_before, expires, note, undo_window = row
-    return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), not_before, expires, note, undo_window)
+def send_grant_of(row: Sequence[Any]) -> SendGrant:
+    """From the columns as the statements have them."""
+    target, right, kind, grantee, deny, *rest = row
+    return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), *rest)
 
 
 def _check(tx: Tx, grantee: Grantee, not_before: int | None, expires: int | None) -> None:
@@ -224,7 +229,8 @@ def _check(tx: Tx, grantee: Grantee, not_before: int | None, expires: int | None
         raise Conflict("the grant would end before it starts")
 
 
-def _set_entry(tx: Tx, deed: SetFolderEntry) -> None:
+def set_entry(tx: Tx, deed: SetFolderEntry) -> None:
+    """As the deed; for other deeds too."""
     found = tx.one("grants.owner_of", folder=deed.folder)
     if found is None:
         raise NotFound(f"folder {deed.folder}")
@@ -244,11 +250,15 @@ def _set_entry(tx: Tx, deed: SetFolderEntry) -> None:
         not_before=entry.not_before if timed else None,
         expires=entry.expires if timed else None,
         note=entry.note,
+        review=entry.review if timed else None,
+        share=deed.share,
+        now=tx.now,
     )
     _touch_owner(tx, owner, entry.grantee)
 
 
-def _remove_entry(tx: Tx, deed: RemoveFolderEntry) -> bool:
+def remove_entry(tx: Tx, deed: RemoveFolderEntry) -> bool:
+    """As the deed; for other deeds too."""
     found = tx.one("grants.owner_of", folder=deed.folder)
     if found is None:
         raise NotFound(f"folder {deed.folder}")
@@ -264,7 +274,8 @@ def _touch_owner(tx: Tx, owner: int, grantee: Grantee) -> None:
     tx.touch(owner, grantee.id if grantee.kind in (GranteeKind.ACCOUNT, GranteeKind.GROUP) else DIRECTORY)
 
 
-def _set_send_grant(tx: Tx, deed: SetSendGrant) -> None:
+def set_send_grant(tx: Tx, deed: SetSendGrant) -> None:
+    """As the deed; for other deeds too."""
     grant = deed.grant
     if tx.one("grants.object_exists", id=grant.target) is None:
         raise NotFound(f"object {grant.target}")
@@ -282,11 +293,15 @@ def _set_send_grant(tx: Tx, deed: SetSendGrant) -> None:
         expires=grant.expires,
         note=grant.note,
         undo_window=grant.undo_window,
+        review=grant.review,
+        share=deed.share,
+        now=tx.now,
     )
     _touch_owner(tx, grant.target, grant.grantee)
 
 
-def _remove_send_grant(tx: Tx, deed: RemoveSendGrant) -> bool:
+def remove_send_grant(tx: Tx, deed: RemoveSendGrant) -> bool:
+    """As the deed; for other deeds too."""
     removed = tx.run(
         "grants.remove_send_grant",
         target=deed.target,
@@ -301,8 +316,8 @@ def _remove_send_grant(tx: Tx, deed: RemoveSendGrant) -> bool:
 
 
 DEEDS = (
-    (SetFolderEntry, _set_entry),
-    (RemoveFolderEntry, _remove_entry),
-    (SetSendGrant, _set_send_grant),
-    (RemoveSendGrant, _remove_send_grant),
+    (SetFolderEntry, set_entry),
+    (RemoveFolderEntry, remove_entry),
+    (SetSendGrant, set_send_grant),
+    (RemoveSendGrant, remove_send_grant),
 )

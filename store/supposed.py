@@ -25,6 +25,8 @@ COPIED: Final = (
     "list_member",
     "list_external",
     "folder",
+    "share",
+    "share_member",
     "folder_entry",
     "send_grant",
     "login_failure",

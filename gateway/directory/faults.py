@@ -35,6 +35,7 @@ class Code(StrEnum):
     NO_SUCH_SESSION = "account.NO_SUCH_SESSION"
     INVALID_ATTR_NAME = "account.INVALID_ATTR_NAME"
     INVALID_ATTR_VALUE = "account.INVALID_ATTR_VALUE"
+    NO_SUCH_SHARE = "account.NO_SUCH_SHARE"
     NO_SUCH_FOLDER = "mail.NO_SUCH_FOLDER"
     FOLDER_EXISTS = "mail.ALREADY_EXISTS"
     IMMUTABLE_FOLDER = "mail.IMMUTABLE_OBJECT"
@@ -72,6 +73,7 @@ _TEXTS: Final[Mapping[Code, str]] = MappingProxyType(
         Code.NO_SUCH_SESSION: "no such session: {}",
         Code.INVALID_ATTR_NAME: "invalid attr name: {}",
         Code.INVALID_ATTR_VALUE: "invalid attr value: {}",
+        Code.NO_SUCH_SHARE: "no such share: {}",
         Code.NO_SUCH_FOLDER: "no such folder path: {}",
         Code.FOLDER_EXISTS: "object with that name already exists: {}",
         Code.IMMUTABLE_FOLDER: "cannot modify immutable object: {}",

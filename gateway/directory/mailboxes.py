@@ -8,6 +8,7 @@ from gateway.directory import names
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
+from gateway.directory.send_rights import check_review
 from gateway.folders import Folders, Visit
 from gateway.refusal import Refused
 from policy.grantees import Grantee, GranteeKind
@@ -72,10 +73,12 @@ class Mailboxes:
         not_before: int | None = None,
         expires: int | None = None,
         note: str = "",
+        review: int | None = None,
     ) -> None:
         """Replaces that grantee's entry on that folder; no rights at all is the explicit empty entry, which blocks what is inherited."""
         if not_before is not None and expires is not None and expires <= not_before:
             raise Fault(Code.INVALID_REQUEST, "the grant would end before it starts")
+        check_review(expires, review)
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, owner)
             folder = await self._folder(snapshot, row, path)
@@ -83,7 +86,7 @@ class Mailboxes:
         if to == Grantee(GranteeKind.ACCOUNT, row.id):
             raise Fault(Code.INVALID_REQUEST, f"{names.shown(row.address)} is the owner and holds every right already")
         await self._records.do(
-            grants.SetFolderEntry(folder.id, FolderEntry(to, rights, not_before, expires, note)),
+            grants.SetFolderEntry(folder.id, FolderEntry(to, rights, not_before, expires, note, review)),
             "grant changed",
             str(row.address),
             matter=Matter(Operation.GRANT_ON_ACCOUNT, accounts=(row.id,), grantees=(to,)),

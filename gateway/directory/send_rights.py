@@ -58,6 +58,7 @@ class SendRights:
         expires: int | None = None,
         note: str = "",
         undo_window: int | None = None,
+        review: int | None = None,
     ) -> None:
         """Replaces that grantee's grant of that right on that target, whether it allowed or denied. Times in microseconds."""
         _fits(target_kind, right)
@@ -72,9 +73,10 @@ class SendRights:
             raise Fault(Code.INVALID_REQUEST, f"{on.name} needs no grant on itself")
         if not_before is not None and expires is not None and expires <= not_before:
             raise Fault(Code.INVALID_REQUEST, "the grant would end before it starts")
+        check_review(expires, review)
         spelled = f"{'-' if deny else ''}{right}"
         await self._records.do(
-            SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note, undo_window)),
+            SetSendGrant(SendGrant(on.id, to, right, deny, not_before, expires, note, undo_window, review)),
             "grant changed",
             on.name,
             matter=matter,
@@ -144,6 +146,12 @@ def _matter(on: Target, account: Operation, mailing_list: Operation, *grantees: 
 
 def _viewing(on: Target) -> Matter:
     return _matter(on, Operation.VIEW_ACCOUNT_GRANTS, Operation.VIEW_LIST_GRANTS)
+
+
+def check_review(expires: int | None, review: int | None) -> None:
+    """Raises Fault."""
+    if review is not None and expires is not None and review >= expires:
+        raise Fault(Code.INVALID_REQUEST, "the grant would have ended before it is reviewed")
 
 
 def _fits(kind: ObjectKind, right: SendRight) -> None:

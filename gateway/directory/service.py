@@ -16,15 +16,18 @@ from gateway.directory.domains import Domains
 from gateway.directory.dynamic_groups import DynamicGroups
 from gateway.directory.faults import Code, Fault
 from gateway.directory.freezes import Freezes
+from gateway.directory.grant_lists import GrantLists
 from gateway.directory.list_requests import ListRequests
 from gateway.directory.mailboxes import Mailboxes
 from gateway.directory.mailing_lists import MailingLists
 from gateway.directory.password_rules import PasswordRules, Verify
 from gateway.directory.people import People
+from gateway.directory.policy_data import PolicyData
 from gateway.directory.premises import Premises
 from gateway.directory.records import Records
 from gateway.directory.second_factors import SecondFactors
 from gateway.directory.send_rights import SendRights
+from gateway.directory.shares import Shares
 from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
 from gateway.directory.verification import Verification
@@ -79,6 +82,8 @@ class Directory:
         self.dynamic_groups = DynamicGroups(store, records)
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
+        self.grant_lists = GrantLists(store, records)
+        self.shares = Shares(store, records)
         self.waiting = Waiting(store, records, recalls)
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)
@@ -86,6 +91,7 @@ class Directory:
         self.second_factors = SecondFactors(store, records, totp_key)
         self.app_passwords = AppPasswords(store, records, app_password_key)
         self.break_glass = BreakGlass(store, records, delivery.notice)
+        self.policy = PolicyData(store, records)
         self.trail = Trail(store, records, seals)
         self.roles = AdminRoles(store, records)
         self.backups = BackupRuns(store, records, premises)

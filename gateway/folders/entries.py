@@ -79,7 +79,8 @@ class Entries(Part):
             entry = FolderEntry(grantee, changed(current, change, named))
             if counting is not None and change is not Change.REPLACE and entry.rights:
                 # What is added to an entry that ends ends with it.
-                entry = replace(entry, not_before=counting.entry.not_before, expires=counting.entry.expires, note=counting.entry.note)
+                was = counting.entry
+                entry = replace(entry, not_before=was.not_before, expires=was.expires, note=was.note, review=was.review)
             decision = self._grant_change(visit, stand, grantee, current, entry.rights, snapshot.now)
             assert stand.row is not None
             change_of = entry_of_grant(visit, stand, identifier, entry.rights, decision)

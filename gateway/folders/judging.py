@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from gateway.folders.records import Recorder, entry_of, new_decision
 from gateway.folders.standpoint import NOBODY, Act, Judged, Standpoint, look_by_id, look_by_path, standpoint
 from gateway.folders.values import MissingTarget, Place, Visit
+from gateway.grant_use import stood_on
 from gateway.message.canonical import read_address
 from gateway.refusal import Refused
 from policy.decision import Decision, step
@@ -21,6 +22,7 @@ from store.audit import AuditEntry
 from store.deeds import Audited
 from store.errors import Busy, Conflict, LimitReached, NotFound, OverQuota, Stale
 from store.port import Deed, Snapshot, Store
+from store.tenure import ROUNDED, GrantsUsed, Used
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,6 +38,16 @@ _NOT_THERE: Final = Decision(UNKNOWN, (step("there is no such folder", decided=T
 BUSY: Final = Defer(Reason.BUSY)
 HAS_CHILDREN: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
 IN_THE_WAY: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder of this name cannot be made")
+
+
+@dataclass(frozen=True, slots=True)
+class _Riding:
+    """What goes along with a deed: records, and grants that are in use; `keys` and `used` say for what, once it is done."""
+
+    entries: tuple[AuditEntry, ...]
+    keys: Sequence[tuple[int, FolderOp]]
+    uses: tuple[Used, ...]
+    used: Sequence[tuple[int, FolderOp]]
 
 
 class Judging:
@@ -93,30 +105,48 @@ class Judging:
             log.warning("a refusal could not be recorded", extra={"fields": {"decision": number, "actor": str(visit.actor.address)}})
         return Refused(replace(decision.refusal, decision=number))
 
-    def note(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision) -> None:
-        """Delegated reading goes on record once per session and right, before anything is read. Raises Refused when that cannot be."""
+    def note(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision, now: int | None = None) -> None:
+        """Delegated reading goes on record once per session and right, before anything is read. Raises Refused when that cannot be.
+
+        `now`: microseconds; where it is given, what else this session reads there counts as use after an hour only.
+        """
         if _is_own(visit, stand) or stand.row is None:
             return
         key = (stand.row.id, op)
         if key in visit.recorded:
             return
-        if not self.recorder.put(entry_of(visit, stand, op.value, new_decision(), decision)):
+        uses = stood_on(decision, stand.facts.owner)
+        if not self.recorder.put(entry_of(visit, stand, op.value, new_decision(), decision), uses):
             raise Refused(BUSY)
         visit.recorded.add(key)
+        if now is not None:
+            visit.used[key] = now + ROUNDED
 
-    def _riding(self, visit: Visit, acts: Sequence[Act]) -> tuple[tuple[AuditEntry, ...], list[tuple[int, FolderOp]]]:
+    def mark(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision, now: int) -> None:
+        """The grants behind reading that is on record already are in use still: told once an hour, and nobody waits for it."""
+        visit.used[(0 if stand.row is None else stand.row.id, op)] = now + ROUNDED
+        uses = () if _is_own(visit, stand) else stood_on(decision, stand.facts.owner)
+        if uses:
+            self.recorder.put(GrantsUsed(uses))
+
+    def _riding(self, visit: Visit, acts: Sequence[Act], now: int) -> _Riding:
         """The records that ride in a deed, and what is on record when it is done."""
         entries: list[AuditEntry] = []
         keys: list[tuple[int, FolderOp]] = []
+        uses: list[Used] = []
+        used: list[tuple[int, FolderOp]] = []
         for stand, op, decision in acts:
             if _is_own(visit, stand):
                 continue
             key = (0 if stand.row is None else stand.row.id, op)
+            if now >= visit.used.get(key, 0):
+                uses += stood_on(decision, stand.facts.owner)
+                used.append(key)
             if stand.row is not None and key in visit.recorded:
                 continue
             entries.append(entry_of(visit, stand, op.value, new_decision(), decision))
             keys.append(key)
-        return tuple(entries), keys
+        return _Riding(tuple(entries), keys, tuple(uses), used)
 
     async def act(
         self,
@@ -136,9 +166,11 @@ class Judging:
         while True:
             async with self.snapshot() as snapshot:
                 deed, witness, acts = await judge(snapshot)
-            entries, keys = self._riding(visit, acts)
+                now = snapshot.now
+            riding = self._riding(visit, acts, now)
+            with_it = Audited(deed, riding.entries, riding.uses) if riding.entries or riding.uses else deed
             try:
-                done: T = await self._store.do(Audited(deed, entries) if entries else deed, witness)
+                done: T = await self._store.do(with_it, witness)
             except Stale:
                 if loop.time() >= ends:
                     raise Refused(BUSY) from None
@@ -159,7 +191,8 @@ class Judging:
                 raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             except Busy:
                 raise Refused(BUSY) from None
-            visit.recorded.update(key for key in keys if key[0])
+            visit.recorded.update(key for key in riding.keys if key[0])
+            visit.used.update((key, now + ROUNDED) for key in riding.used if key[0])
             return done
 
     async def standing_at(

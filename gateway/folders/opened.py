@@ -137,7 +137,9 @@ class OpenFolder:
             stand = await self.confirm(snapshot, op)
             key = (stand.row.id if stand.row is not None else 0, op)
             if key not in self.visit.recorded:
-                self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now))
+                self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
+            elif snapshot.now >= self.visit.used.get(key, 0):
+                self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
             yield snapshot
 
     # --- reading

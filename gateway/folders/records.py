@@ -6,7 +6,7 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gateway.folders.standpoint import NOBODY, Standpoint
 from gateway.folders.values import Visit
@@ -14,8 +14,10 @@ from gateway.trace import spell_trace
 from policy.decision import Decision
 from policy.rights import Right, spell_rfc
 from store.audit import AuditEntry, RecordAudit
+from store.deeds import Audited
 from store.errors import Broken, Busy, NotFound
 from store.port import Deed, Store
+from store.tenure import Used
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ PAUSE: Final = 1.0
 PATIENCE: Final = 5.0
 """Seconds that the end of the process waits for what is to be recorded."""
 
-_Item = AuditEntry | Deed[object]
+_Item = AuditEntry | Deed[Any]
 
 
 class Recorder:
@@ -37,18 +39,21 @@ class Recorder:
     They are taken from the queue when they are durable. One that can never be written goes to the log instead.
     """
 
-    __slots__ = ("_store", "_task", "_waiting")
+    __slots__ = ("_store", "_task", "_uses", "_waiting")
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: deque[_Item] = deque()
+        self._uses: set[Used] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, what: _Item) -> bool:
-        """False: too many are waiting already."""
+    def put(self, what: _Item, uses: Sequence[Used] = ()) -> bool:
+        """False: too many are waiting already. `uses`: grants that are in use, noted in the transaction that writes a record."""
         if len(self._waiting) >= RECORDS:
             return False
         self._waiting.append(what)
+        if len(self._uses) < RECORDS:
+            self._uses.update(uses)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="records of delegated access")
         return True
@@ -97,7 +102,10 @@ class Recorder:
     async def _write(self, group: Sequence[_Item]) -> None:
         entries = tuple(one for one in group if isinstance(one, AuditEntry))
         if entries:
-            await self._store.do(RecordAudit(entries), bulk=True)
+            uses = tuple(self._uses)
+            record = RecordAudit(entries)
+            await self._store.do(Audited(record, (), uses) if uses else record, bulk=True)
+            self._uses.difference_update(uses)
         for one in group:
             if not isinstance(one, AuditEntry):
                 await self._store.do(one, bulk=True)

@@ -82,8 +82,9 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """A folder that holds messages, for reading."""
         async with self._judging.snapshot() as snapshot:
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=op)
-            decision = self._judging.require(visit, stand, op, snapshot.now)
-        self._judging.note(visit, stand, op, decision)
+            now = snapshot.now
+            decision = self._judging.require(visit, stand, op, now)
+        self._judging.note(visit, stand, op, decision, now)
         return OpenFolder(self._judging, self._octets, visit, stand)
 
     async def find(self, visit: Visit, where: Place | FolderId) -> OpenFolder | None:

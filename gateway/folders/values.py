@@ -38,15 +38,17 @@ class Place:
 
 class Visit:
     """One session's dealings with folders: who acts, through which protocol, from where, and what of it is on record already.
+    `used`: from when on (microseconds since 1970 UTC) it is to be noted again that grants are in use.
     `origin`: by which number it knows its own changes again, where it is told of changes (store/port.py)."""
 
-    __slots__ = ("actor", "origin", "protocol", "recorded", "source")
+    __slots__ = ("actor", "origin", "protocol", "recorded", "source", "used")
 
     def __init__(self, actor: Actor, protocol: str, source: str) -> None:
         self.actor = actor
         self.protocol = protocol
         self.source = source
         self.recorded: set[tuple[int, FolderOp]] = set()
+        self.used: dict[tuple[int, FolderOp], int] = {}
         self.origin = 0
 
 

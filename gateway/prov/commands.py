@@ -14,11 +14,14 @@ from gateway.prov.audit_verbs import VERB as AUDIT
 from gateway.prov.break_glass_verbs import VERB as BREAK_GLASS
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.explain_verbs import VERBS as EXPLAIN
+from gateway.prov.grants_verbs import VERB as GRANTS
 from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
 from gateway.prov.people_verbs import ACCOUNT
+from gateway.prov.policy_verbs import VERB as POLICY
 from gateway.prov.role_verbs import ROLES
 from gateway.prov.session_verbs import VERBS as SESSION_VERBS
+from gateway.prov.share_verbs import VERB as SHARE
 from gateway.prov.totp_verbs import VERB as TOTP
 from gateway.prov.verb import Desk, Run, Verb
 from store.model import Heap, QueueId, QueueRow, QueueState
@@ -243,6 +246,9 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         ),
         DKIM,
         *KEEPING,
+        SHARE,
+        GRANTS,
+        POLICY,
         ROLES,
         *SESSION_VERBS,
         APP_PASSWORD,

@@ -18,7 +18,7 @@ _NOBODY: Final = ("", "all", "everybody", "anyone")
 
 async def _modify_grant(desk: Desk, arguments: Sequence[str]) -> Answer:
     owner, *rest = arguments
-    read = options(rest, ("--block",), ("--from", "--until", "--note"))
+    read = options(rest, ("--block",), ("--from", "--until", "--note", "--review"))
     if len(read.rest) < 3:
         raise Usage("a folder, a grantee and the letters are needed")
     path, word, *named = read.rest
@@ -34,7 +34,7 @@ async def _modify_grant(desk: Desk, arguments: Sequence[str]) -> Answer:
     if len(grantee) != 1:
         raise Usage(f"which {word}?" if not grantee else "too many arguments")
     now = await desk.directory.now()
-    times = {name: read_moment(read.values[name], now) for name in ("--from", "--until") if name in read.values}
+    times = {name: read_moment(read.values[name], now) for name in ("--from", "--until", "--review") if name in read.values}
     rights = read_rights(letters)
     block = "--block" in read.flags
     if block and rights:
@@ -54,6 +54,7 @@ async def _modify_grant(desk: Desk, arguments: Sequence[str]) -> Answer:
         not_before=times.get("--from"),
         expires=times.get("--until"),
         note=read.values.get("--note", ""),
+        review=times.get("--review"),
     )
     return Answer()
 
@@ -87,7 +88,7 @@ async def _get_grant(desk: Desk, arguments: Sequence[str]) -> Answer:
 def _display(one: EntryView) -> str:
     inherited = f" (inherited from {one.inherited_from})" if one.inherited_from else ""
     over = "" if one.in_force else " (not now)"
-    return f"{one.name}{remarks(one.entry.not_before, one.entry.expires, one.entry.note)}{inherited}{over}"
+    return f"{one.name}{remarks(one.entry.not_before, one.entry.expires, one.entry.note, one.entry.review)}{inherited}{over}"
 
 
 def _entry_data(one: EntryView) -> dict[str, Any]:
@@ -99,6 +100,7 @@ def _entry_data(one: EntryView) -> dict[str, Any]:
         "from": stamp(one.entry.not_before),
         "until": stamp(one.entry.expires),
         "note": one.entry.note,
+        "review": stamp(one.entry.review),
         "inheritedFrom": one.inherited_from or None,
         "inForce": one.in_force,
     }
@@ -191,7 +193,7 @@ VERBS = (
     Verb(
         "modifyFolderGrant",
         "mfg",
-        f"PATH {_GRANTEE} LETTERS|none [--from T] [--until T] [--note TEXT] [--block]",
+        f"PATH {_GRANTEE} LETTERS|none [--from T] [--until T] [--note TEXT] [--review T] [--block]",
         "letters of rwixda; none takes the entry away, --block keeps out what is inherited",
         4,
         None,

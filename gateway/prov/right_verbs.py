@@ -76,11 +76,13 @@ def _role(arguments: Sequence[str]) -> tuple[str, str, Role] | None:
 
 
 async def _grant_right(desk: Desk, arguments: Sequence[str]) -> Answer:
-    read = options(arguments, valued=("--from", "--until", "--note", "--undo-window"))
+    read = options(arguments, valued=("--from", "--until", "--note", "--review", "--undo-window"))
     role = _role(read.rest)
     now = await desk.directory.now()
-    times = {name: read_moment(read.values[name], now) for name in ("--from", "--until") if name in read.values}
+    times = {name: read_moment(read.values[name], now) for name in ("--from", "--until", "--review") if name in read.values}
     if role is not None:
+        if "--review" in times:
+            raise Usage("a role has no --review")
         domain, account, which = role
         await desk.directory.roles.grant(
             account,
@@ -103,6 +105,7 @@ async def _grant_right(desk: Desk, arguments: Sequence[str]) -> Answer:
         expires=times.get("--until"),
         note=read.values.get("--note", ""),
         undo_window=_window(read.values.get("--undo-window")),
+        review=times.get("--review"),
     )
     return Answer()
 
@@ -211,7 +214,8 @@ def _grants_table(found: Sequence[GrantView]) -> str:
 
 
 def _grant_row(one: GrantView) -> tuple[str, ...]:
-    right = f"{'-' if one.grant.deny else ''}{one.grant.right}{remarks(one.grant.not_before, one.grant.expires, _noted(one))}"
+    grant = one.grant
+    right = f"{'-' if grant.deny else ''}{grant.right}{remarks(grant.not_before, grant.expires, _noted(one), grant.review)}"
     grantee = (_SPELLED[one.grantee.kind], str(one.grantee.id or ""), one.grantee_name)
     return (_target_word(one.target.kind), str(one.target.id), one.target.name, *grantee, right)
 
@@ -225,10 +229,11 @@ def _target_word(kind: ObjectKind) -> str:
     return next(word for word, one in _TARGETS.items() if one is kind)
 
 
-def remarks(not_before: int | None, expires: int | None, note: str) -> str:
+def remarks(not_before: int | None, expires: int | None, note: str, review: int | None = None) -> str:
     """When a grant holds, and what was noted on it: ` (until 2026-12-24T00:00:00+01:00; holiday)`."""
     said = [f"from {moment(not_before)}"] if not_before is not None else []
     said += [f"until {moment(expires)}"] if expires is not None else []
+    said += [f"review {moment(review)}"] if review is not None else []
     said += [note] if note else []
     return f" ({'; '.join(said)})" if said else ""
 
@@ -247,6 +252,7 @@ def _grant_data(one: GrantView) -> dict[str, Any]:
         "until": stamp(one.grant.expires),
         "note": one.grant.note,
         "undoWindow": one.grant.undo_window,
+        "review": stamp(one.grant.review),
     }
 
 
@@ -256,7 +262,7 @@ VERBS = (
     Verb(
         "grantRight",
         "grr",
-        f"{_GRANT_USAGE} [--from T] [--until T] [--note TEXT] [--undo-window D]",
+        f"{_GRANT_USAGE} [--from T] [--until T] [--note TEXT] [--review T] [--undo-window D]",
         "sendAs, sendOnBehalfOf, sendToDistList, loginAs; a leading - denies; what is sent by it waits for D (30s, 0) and can be recalled; "
         "`domain DOMAIN usr ACCOUNT ROLE`: an admin role",
         4,

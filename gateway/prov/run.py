@@ -20,6 +20,9 @@ AHEAD: Final = 32
 LINE: Final = 64 * 1024
 """Characters of a line of a batch; longer ones are no commands."""
 
+WHOLE: Final = 32 << 20
+"""Characters of a file that a command reads whole."""
+
 _UNSTORABLE: Final = re.compile("[\ud800-\udfff\0]")
 
 FAILED: Final = 1
@@ -85,7 +88,16 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
         yield Said(f"ERROR: {fault}\n", error=True)
         yield Ended(FAILED)
         return
-    if request.batch and lines is not None:
+    arguments = request.arguments
+    if request.batch and lines is not None and request.command in COMMANDS:
+        # A command that reads a file is given all of it behind its arguments.
+        read = await _whole(lines)
+        if read is None:
+            yield Said(f"ERROR: {Fault(Code.INVALID_REQUEST, f'a file has at most {WHOLE} characters')}\n", error=True)
+            yield Ended(FAILED)
+            return
+        arguments = (*arguments, read)
+    elif request.batch and lines is not None:
         async for event in _batch(desk, request, lines):
             yield event
         return
@@ -93,7 +105,7 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
         verb = COMMANDS.get(request.command)
         if verb is not None and verb.long is not None:
             watching = _Watching()
-            doing = asyncio.ensure_future(_one(desk, request.command, request.arguments, watching.told))
+            doing = asyncio.ensure_future(_one(desk, request.command, arguments, watching.told))
             try:
                 async for step in watching.steps(doing):
                     yield step
@@ -103,7 +115,7 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
                 doing.cancel()
                 await asyncio.wait({doing})
         else:
-            answer = await _one(desk, request.command, request.arguments)
+            answer = await _one(desk, request.command, arguments)
         if answer.pieces is not None:
             async for piece in answer.pieces:
                 yield Said(piece)
@@ -117,6 +129,18 @@ async def run(desk: Desk, request: Request, lines: AsyncIterator[str] | None = N
         if answer.pieces is None:
             yield Said(answer.spelled(request.as_json))
         yield Ended(FAILED if answer.denied else 0)
+
+
+async def _whole(lines: AsyncIterator[str]) -> str | None:
+    """None: too much."""
+    found: list[str] = []
+    size = 0
+    async for line in lines:
+        size += len(line) + 1
+        if size > WHOLE:
+            return None
+        found.append(line)
+    return "".join(f"{line}\n" for line in found)
 
 
 class _Watching:

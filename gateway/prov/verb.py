@@ -121,7 +121,8 @@ class Verb:
 
     `password`: which argument is one, so that it can be hashed while earlier lines are done. `long`: the same as `run`, telling how
     far it is. `local`: the arguments with paths spelled from the root on, for a server that stands elsewhere. `files`: options that name
-    a file, whose text the command line puts in its place.
+    a file, whose text the command line puts in its place. `shows`: the first words that take --dry-run and --yes: at a terminal they are
+    shown and asked about before they are done.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Verb:
     long: LongRun | None = None
     local: Callable[[Sequence[str], Path], Sequence[str]] | None = None
     files: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -1,5 +1,5 @@
 -- entries
-SELECT grantee_kind, grantee, rights, not_before, expires, note FROM folder_entry WHERE folder = :folder
+SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE folder = :folder
 ORDER BY grantee_kind, grantee;
 
 -- level
@@ -9,7 +9,7 @@ SELECT id, no_inherit FROM folder WHERE owner = :owner AND path = :path;
 SELECT owner FROM folder WHERE id = :folder;
 
 -- entries_of_owner
-SELECT folder, grantee_kind, grantee, rights, not_before, expires, note FROM folder_entry WHERE owner = :owner
+SELECT folder, grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE owner = :owner
 ORDER BY folder, grantee_kind, grantee;
 
 -- folders_of_owner
@@ -30,16 +30,17 @@ UPDATE list SET attributes = json_set(attributes, '$.' || :name, 'TRUE')
 WHERE id = :list AND NOT EXISTS (SELECT 1 FROM send_grant WHERE target = :list AND "right" = 'sendToDistList');
 
 -- shared_with
-SELECT e.owner, e.folder, f.path, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note
+SELECT e.owner, e.folder, f.path, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
 FROM folder_entry e JOIN folder f ON f.id = e.folder
 WHERE e.grantee_kind = :kind AND e.grantee = :grantee
 ORDER BY e.owner, f.path;
 
 -- set_entry
-INSERT INTO folder_entry (folder, grantee_kind, grantee, owner, rights, not_before, expires, note)
-VALUES (:folder, :kind, :grantee, :owner, :rights, :not_before, :expires, :note)
+INSERT INTO folder_entry (folder, grantee_kind, grantee, owner, rights, not_before, expires, note, review, share, given)
+VALUES (:folder, :kind, :grantee, :owner, :rights, :not_before, :expires, :note, :review, :share, :now)
 ON CONFLICT (folder, grantee_kind, grantee) DO UPDATE
-SET rights = excluded.rights, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note;
+SET rights = excluded.rights, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note, review = excluded.review,
+share = excluded.share, given = excluded.given, used = NULL, warned = NULL;
 
 -- remove_entry
 DELETE FROM folder_entry WHERE folder = :folder AND grantee_kind = :kind AND grantee = :grantee;
@@ -48,16 +49,16 @@ DELETE FROM folder_entry WHERE folder = :folder AND grantee_kind = :kind AND gra
 DELETE FROM folder_entry WHERE grantee_kind = :kind AND grantee = :grantee;
 
 -- send_grants_on
-SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window FROM send_grant WHERE target = :target
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant WHERE target = :target
 ORDER BY "right", grantee_kind, grantee;
 
 -- send_grants_of_right
-SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window FROM send_grant
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE target = :target AND "right" = :right
 ORDER BY grantee_kind, grantee;
 
 -- send_grants_to
-SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window FROM send_grant
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE grantee_kind = :kind AND grantee = :grantee
 ORDER BY target, "right";
 
@@ -68,11 +69,11 @@ AND (not_before IS NULL OR not_before <= :now) AND (expires IS NULL OR expires >
 LIMIT 1;
 
 -- set_send_grant
-INSERT INTO send_grant (target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window)
-VALUES (:target, :right, :kind, :grantee, :deny, :not_before, :expires, :note, :undo_window)
+INSERT INTO send_grant (target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review, share, given)
+VALUES (:target, :right, :kind, :grantee, :deny, :not_before, :expires, :note, :undo_window, :review, :share, :now)
 ON CONFLICT (target, "right", grantee_kind, grantee) DO UPDATE
 SET deny = excluded.deny, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note,
-    undo_window = excluded.undo_window;
+undo_window = excluded.undo_window, review = excluded.review, share = excluded.share, given = excluded.given, used = NULL, warned = NULL;
 
 -- remove_send_grant
 DELETE FROM send_grant
@@ -80,6 +81,9 @@ WHERE target = :target AND "right" = :right AND grantee_kind = :kind AND grantee
 
 -- forget_send_grants
 DELETE FROM send_grant WHERE grantee_kind = :kind AND grantee = :grantee;
+
+-- forget_members
+DELETE FROM share_member WHERE grantee_kind = :kind AND grantee = :grantee;
 
 -- account_exists
 SELECT 1 FROM account WHERE id = :id;

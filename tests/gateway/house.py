@@ -29,6 +29,7 @@ from store.accounts import CreateAccount, ModifyAccount, SetAccountStatus
 from store.audit import AuditRow
 from store.blobs import Files
 from store.connect import connect
+from store.deeds import Audited
 from store.domains import CreateDomain
 from store.grants import RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, CreateList
@@ -75,7 +76,8 @@ class Interrupted:
         return self.store.snapshot()
 
     async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
-        if isinstance(deed, AcceptMessage) and deed.key:
+        within = deed.deed if isinstance(deed, Audited) else deed
+        if isinstance(within, AcceptMessage) and within.key:
             self.accepts += 1
             if self.before:
                 await self.before.pop(0)()

@@ -55,6 +55,7 @@ def test_the_defaults_are_those_of_the_rules() -> None:
             send_recipient_rate=Rate(),
             delegated_send_rate=Rate(),
             delegated_send_recipient_rate=Rate(),
+            grant_warn_before=604800,
         )
     )
 

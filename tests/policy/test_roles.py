@@ -142,6 +142,7 @@ allowResend                             a a n n - -
 quotaWarnPercent                        a a n n - -
 quotaWarnInterval                       a a n n - -
 quotaWarnMessage                        a a n n - -
+grantWarnBefore                         a a n n - -
 isDelegatedAdminAccount                 a a - - - -
 isGlobalAdministrator                   a - - - - -
 cos                                     a - - - - -

@@ -152,6 +152,7 @@ DIALOGUES = {
         delegationDigest: weekly
         delegationWhenLocked: none
         displayName: Anna Owner
+        grantWarnBefore: 604800
         id: …
         isDelegatedAdminAccount: FALSE
         isGlobalAdministrator: FALSE
@@ -919,6 +920,7 @@ async def test_json_of_every_verb_that_tells_something(office: Office) -> None:
         "from": None,
         "until": "2030-01-01T00:00:00Z",
         "note": "n",
+        "review": None,
         "inheritedFrom": None,
         "inForce": True,
     }

@@ -1,0 +1,163 @@
+"""What was shared as one thing: the grants that a share gave carry its number until somebody changes or removes them by hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NewType
+
+from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRight
+from policy.identity import AccountId, FolderId
+from policy.rights import Right
+from store import accounts, folders, grants
+from store.accounts import CreateAccount
+from store.errors import Conflict, NotFound
+from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant, SharedFolder
+from store.port import Deed, Tx
+
+ShareId = NewType("ShareId", int)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """As it was made. `preset`: its name; `made_mailbox`: the account was made with it. Times in microseconds since 1970 UTC."""
+
+    id: ShareId
+    owner: AccountId
+    preset: str
+    made_mailbox: bool
+    not_before: int | None
+    expires: int | None
+    review: int | None
+    note: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What stands of a share: grants that nobody changed since."""
+
+    entries: Sequence[SharedFolder]
+    sends: Sequence[SendGrant]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateShare(Deed[ShareId]):
+    """All grants of a share, and the account where there is none yet, in one transaction.
+
+    `paths`: folders that are there (of a new account: its standard folders, and "/"). What a grantee was granted there otherwise, in
+    force or later, is a Conflict, unless `replace` makes it part of the share. Raises NotFound, Conflict, LimitReached.
+    """
+
+    account: AccountId | CreateAccount
+    preset: str
+    grantees: tuple[Grantee, ...]
+    paths: tuple[str, ...]
+    rights: Right
+    sends: tuple[SendRight, ...]
+    not_before: int | None = None
+    expires: int | None = None
+    review: int | None = None
+    note: str = ""
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndShare(Deed[Given]):
+    """Takes away what stands of it, and nothing else; returns that. Raises NotFound."""
+
+    share: ShareId
+
+
+def by_id(tx: Tx, share: ShareId) -> ShareRow | None:
+    """None where there is none (any more)."""
+    found = tx.one("shares.by_id", id=share)
+    return None if found is None else _row(found)
+
+
+def of_owner(tx: Tx, owner: AccountId) -> Sequence[ShareRow]:
+    """The oldest first."""
+    return [_row(found) for found in tx.all("shares.of_owner", owner=owner)]
+
+
+def page(tx: Tx, after: int, limit: int) -> Sequence[ShareRow]:
+    """Of all owners, those behind `after`, by number."""
+    return [_row(found) for found in tx.all("shares.page", after=after, limit=limit)]
+
+
+def members(tx: Tx, share: ShareId) -> Sequence[Grantee]:
+    """With whom it was shared, whether or not anything stands of it."""
+    return [Grantee(GranteeKind(kind), grantee) for kind, grantee in tx.all("shares.members", share=share)]
+
+
+def with_member(tx: Tx, grantee: Grantee) -> Sequence[ShareId]:
+    """The shares of which this very grantee is a member."""
+    return [ShareId(share) for (share,) in tx.all("shares.with_member", kind=grantee.kind, grantee=grantee.id)]
+
+
+def given(tx: Tx, share: ShareId) -> Given:
+    """What stands of it, expired grants too."""
+    return Given(
+        [
+            SharedFolder(AccountId(owner), FolderId(folder), path, grants.entry_of(rest))
+            for owner, folder, path, *rest in tx.all("shares.entries", share=share)
+        ],
+        [grants.send_grant_of(found) for found in tx.all("shares.send_grants", share=share)],
+    )
+
+
+def in_the_way(granted: FolderEntry | SendGrant, now: int) -> bool:
+    """Does it hold, or will it? What is over is replaced without a word."""
+    return granted.expires is None or granted.expires > now
+
+
+def _create(tx: Tx, deed: CreateShare) -> ShareId:
+    made = isinstance(deed.account, CreateAccount)
+    owner = accounts.create(tx, deed.account) if isinstance(deed.account, CreateAccount) else deed.account
+    if tx.one("grants.account_exists", id=owner) is None:
+        raise NotFound(f"account {owner}")
+    times = {"not_before": deed.not_before, "expires": deed.expires, "review": deed.review}
+    share = ShareId(tx.insert("shares.insert", owner=owner, preset=deed.preset, made_mailbox=made, note=deed.note, now=tx.now, **times))
+    for grantee in deed.grantees:
+        tx.run("shares.insert_member", share=share, kind=grantee.kind, grantee=grantee.id)
+    for path in deed.paths if deed.rights else ():
+        folder = folders.by_path(tx, owner, path)
+        if folder is None:
+            raise NotFound(path)
+        there = {entry.grantee: entry for entry in grants.entries(tx, folder.id)}
+        for grantee in deed.grantees:
+            before = there.get(grantee)
+            if before is not None and in_the_way(before, tx.now) and not deed.replace:
+                raise Conflict(f"{grantee} has an entry on {path} already")
+            entry = FolderEntry(grantee, deed.rights, deed.not_before, deed.expires, deed.note, deed.review)
+            grants.set_entry(tx, SetFolderEntry(folder.id, entry, share))
+    for right in deed.sends:
+        granted = {grant.grantee: grant for grant in grants.send_grants_on(tx, owner, right)}
+        for grantee in deed.grantees:
+            earlier = granted.get(grantee)
+            if earlier is not None and in_the_way(earlier, tx.now) and not deed.replace:
+                raise Conflict(f"{grantee} has a grant of {right} already")
+            grant = SendGrant(owner, grantee, right, False, deed.not_before, deed.expires, deed.note, review=deed.review)
+            grants.set_send_grant(tx, SetSendGrant(grant, share))
+    return share
+
+
+def _end(tx: Tx, deed: EndShare) -> Given:
+    if by_id(tx, deed.share) is None:
+        raise NotFound(f"share {deed.share}")
+    standing = given(tx, deed.share)
+    for one in standing.entries:
+        grants.remove_entry(tx, RemoveFolderEntry(one.folder, one.entry.grantee))
+    for grant in standing.sends:
+        grants.remove_send_grant(tx, RemoveSendGrant(grant.target, grant.grantee, grant.right, grant.deny))
+    tx.run("shares.delete", id=deed.share)
+    return standing
+
+
+def _row(found: Any) -> ShareRow:
+    number, owner, preset, made_mailbox, not_before, expires, review, note, created = found
+    return ShareRow(ShareId(number), AccountId(owner), preset, bool(made_mailbox), not_before, expires, review, note, created)
+
+
+DEEDS = (
+    (CreateShare, _create),
+    (EndShare, _end),
+)

@@ -1,0 +1,11 @@
+-- epochs
+SELECT COALESCE(SUM(value), 0), COUNT(*) FROM epoch;
+
+-- last
+SELECT id, at, decision, changes FROM applied WHERE undone IS NULL ORDER BY id DESC LIMIT 1;
+
+-- insert
+INSERT INTO applied (at, decision, changes) VALUES (:now, :decision, :changes);
+
+-- undo
+UPDATE applied SET undone = :now WHERE id = :id AND undone IS NULL;

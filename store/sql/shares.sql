@@ -1,0 +1,35 @@
+-- insert
+INSERT INTO share (owner, preset, made_mailbox, not_before, expires, review, note, created)
+VALUES (:owner, :preset, :made_mailbox, :not_before, :expires, :review, :note, :now);
+
+-- insert_member
+INSERT INTO share_member (share, grantee_kind, grantee) VALUES (:share, :kind, :grantee)
+ON CONFLICT (share, grantee_kind, grantee) DO NOTHING;
+
+-- by_id
+SELECT id, owner, preset, made_mailbox, not_before, expires, review, note, created FROM share WHERE id = :id;
+
+-- of_owner
+SELECT id, owner, preset, made_mailbox, not_before, expires, review, note, created FROM share WHERE owner = :owner ORDER BY id;
+
+-- page
+SELECT id, owner, preset, made_mailbox, not_before, expires, review, note, created FROM share WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- members
+SELECT grantee_kind, grantee FROM share_member WHERE share = :share ORDER BY grantee_kind, grantee;
+
+-- with_member
+SELECT share FROM share_member WHERE grantee_kind = :kind AND grantee = :grantee ORDER BY share;
+
+-- entries
+SELECT e.owner, e.folder, f.path, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
+FROM folder_entry e JOIN folder f ON f.id = e.folder
+WHERE e.share = :share
+ORDER BY f.path, e.grantee_kind, e.grantee;
+
+-- send_grants
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant WHERE share = :share
+ORDER BY "right", grantee_kind, grantee;
+
+-- delete
+DELETE FROM share WHERE id = :id;
