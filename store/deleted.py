@@ -11,7 +11,7 @@ from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRigh
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right, spell_letters
 from policy.status import AccountStatus
-from store import addresses, cos, folders, grants, login, people
+from store import addresses, cos, folders, grants, login, passwords, people, totp
 from store.errors import Conflict, LimitReached, NotFound, StoreError
 from store.model import ScramKeys
 from store.port import DIRECTORY, Deed, FoldersChanged, Tx
@@ -62,6 +62,49 @@ class Subscribed:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """As in store/totp.py."""
+
+    sealed: bytes = field(repr=False)
+    confirmed: bool
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppPassword:
+    """As its row was (store/app_passwords.py)."""
+
+    id: int
+    name: str
+    selector: str
+    verifier: bytes = field(repr=False)
+    doors: str
+    networks: str
+    principal: int | None
+    rights: int
+    sending: str
+    created: int
+    expires: int | None
+    last_used: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the account has besides its password; `since`: when that was set; `earlier`: by their numbers."""
+
+    since: int | None = None
+    earlier: tuple[tuple[int, str], ...] = field(default=(), repr=False)
+    factor: Factor | None = None
+    codes: tuple[bytes, ...] = field(default=(), repr=False)
+    app_passwords: tuple[AppPassword, ...] = ()
+
+    @property
+    def guarded(self) -> bool:
+        """Is the password not enough?"""
+        return self.factor is not None and self.factor.confirmed
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What an account was, besides its mail. Grants and members are known by the ids of those they are for, and go by them.
     `member_of` has no dynamic lists: their filters judge the account anew."""
@@ -91,6 +134,7 @@ class Facts:
     sending_received: tuple[Sending, ...]
     subscriptions: tuple[Subscribed, ...]
     personal: Mapping[str, str]
+    credentials: Credentials = Credentials()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +158,7 @@ class Kind(StrEnum):
     OWNERSHIP = "ownership"
     COS = "cos"
     ADMINISTRATION = "administration"
+    CREDENTIAL = "credential"
     GIVEN = "grant given"
     RECEIVED = "grant received"
 
@@ -220,6 +265,18 @@ def facts_of(tx: Tx, account: AccountId) -> Facts | None:
             for subscriber, owner, path, wanted in tx.all("deleted.subscriptions", account=account)
         ),
         personal=people.personal(tx, account),
+        credentials=_credentials(tx, account),
+    )
+
+
+def _credentials(tx: Tx, account: AccountId) -> Credentials:
+    factor = totp.of_account(tx, account)
+    return Credentials(
+        since=passwords.set_at(tx, account),
+        earlier=tuple((number, verifier) for number, verifier in tx.all("deleted.earlier_passwords", account=account)),
+        factor=None if factor is None else Factor(factor.sealed, factor.confirmed, factor.last_step),
+        codes=tuple(verifier for (verifier,) in tx.all("deleted.one_time_codes", account=account)),
+        app_passwords=tuple(AppPassword(*row) for row in tx.all("deleted.app_passwords", account=account)),
     )
 
 
@@ -286,6 +343,7 @@ def _restore(tx: Tx, deed: RestoreDeleted) -> tuple[Binding, ...]:
     )
     tx.run("deleted.set_times", id=row.id, created=facts.created, last_login=facts.last_login, used=row.used)
     login.set_scram_keys(tx, row.id, facts.scram)
+    _put_back(tx, row.id, facts.credentials)
     people.set_personal(tx, row.id, facts.personal)
     tx.run("deleted.insert_mailbox", account=row.id)
     tx.run("deleted.put_folders_back", account=row.id)
@@ -294,6 +352,23 @@ def _restore(tx: Tx, deed: RestoreDeleted) -> tuple[Binding, ...]:
     tx.touch(DIRECTORY, row.id)
     tx.wake(FoldersChanged(row.id))
     return _bind(tx, Bind(row.id, facts, {}, deed.rebind))
+
+
+def _put_back(tx: Tx, account: AccountId, kept: Credentials) -> None:
+    if kept.since is not None:
+        tx.run("passwords.set", account=account, now=kept.since)
+    for number, earlier in kept.earlier:
+        tx.run("deleted.keep_password", id=number, account=account, verifier=earlier)
+    if kept.factor is not None:
+        tx.run(
+            "deleted.put_factor",
+            account=account,
+            sealed=kept.factor.sealed,
+            confirmed=int(kept.factor.confirmed),
+            last_step=kept.factor.last_step,
+        )
+    for verifier in kept.codes:
+        tx.run("totp.put_code", account=account, verifier=verifier)
 
 
 def _purge(tx: Tx, deed: PurgeDeleted) -> bool:
@@ -351,6 +426,7 @@ class _Binder:
         # Whoever was stopped is stopped still, whatever else could not be bound.
         for side, at, why in facts.frozen:
             tx.run("deleted.freeze", object=account, side=side, at=at, note=why)
+        self._credentials()
         for one, named in facts.member_of:
             self._joined(Kind.MEMBERSHIP, named, tx.run("deleted.add_member", list=one, member=account), one)
         for one, named in facts.owner_of:
@@ -359,6 +435,22 @@ class _Binder:
             self._subscribe(wish)
         tx.touch(DIRECTORY, account)
         self._grants()
+
+    def _credentials(self) -> None:
+        """Only the account itself has its own again: another one, made from a backup, must not have what was taken away since."""
+        tx, kept, account = self._tx, self._facts.credentials, self._account
+        itself = account == self._facts.id
+        for one in kept.app_passwords:
+            if not itself:
+                why = "it is made anew, since it may have been revoked"
+            elif one.principal is not None and tx.one("app_passwords.object", id=one.principal) is None:
+                why = "what it was for is gone"
+            else:
+                why = ""
+                tx.run("deleted.put_app_password", account=account, **{name.name: getattr(one, name.name) for name in fields(one)})
+            self._say(Kind.CREDENTIAL, f"app password {one.name}", why)
+        if kept.guarded and not itself:
+            self._say(Kind.CREDENTIAL, "second factor", "it is set up anew, and so is the password, which it guarded")
 
     def _grants(self) -> None:
         tx, facts, account = self._tx, self._facts, self._account
@@ -467,6 +559,7 @@ def _read(text: str) -> Facts:
         **{
             "personal": {},
             **said,
+            "credentials": _credentials_of(said.get("credentials")),
             "address": Address(*said["address"]),
             "status": AccountStatus(said["status"]),
             "scram": None if scram is None else ScramKeys(**{name: _octets(value) for name, value in scram.items()}),
@@ -481,6 +574,19 @@ def _read(text: str) -> Facts:
             "sending_received": tuple(Sending(_send_grant(one["grant"]), one["named"]) for one in said["sending_received"]),
             "subscriptions": tuple(Subscribed(**one) for one in said["subscriptions"]),
         }
+    )
+
+
+def _credentials_of(said: Mapping[str, Any] | None) -> Credentials:
+    if said is None:
+        return Credentials()
+    factor = said["factor"]
+    return Credentials(
+        since=said["since"],
+        earlier=tuple((number, verifier) for number, verifier in said["earlier"]),
+        factor=None if factor is None else Factor(**{**factor, "sealed": bytes.fromhex(factor["sealed"])}),
+        codes=tuple(map(bytes.fromhex, said["codes"])),
+        app_passwords=tuple(AppPassword(**{**one, "verifier": bytes.fromhex(one["verifier"])}) for one in said["app_passwords"]),
     )
 
 

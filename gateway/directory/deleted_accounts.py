@@ -137,7 +137,8 @@ class DeletedAccounts:
         notify: str | None = None,
     ) -> RestoredAccount:
         """As the newest backup has it, or that of `at` (microseconds) or before: a new account with the folders, messages, flags,
-        preferences and password of that moment. Its UIDs and its number are new. It takes no mail before it is whole: mail waits."""
+        preferences and password of that moment (no password where a second factor guarded it). Its UIDs and its number are new. It
+        takes no mail before it is whole: mail waits."""
         await self._records.only_operator("account restored from a backup", name)
         notified = _notified(notify)
         async with self._looked_into(backup, at, told) as (past, run, files):
@@ -221,16 +222,18 @@ class DeletedAccounts:
             own_cos = None if facts.cos is None else await snapshot.ask(cos.by_id, CosId(facts.cos))
         if there is not None and left:
             await self._undone(there.id)
+        # Sealed for a number that the new account has not, the second factor stays behind: its password does not come without it.
+        guarded = facts.credentials.guarded
         deed = CreateAccount(
             address,
             facts.display_name,
-            facts.verifier,
+            "" if guarded else facts.verifier,
             AccountStatus.MAINTENANCE,
             None if own_cos is None else own_cos.id,
             facts.values,
             facts.must_change_password,
             note=UNDER_WAY,
-            scram=facts.scram,
+            scram=None if guarded else facts.scram,
             personal=facts.personal,
         )
         words = {

@@ -94,3 +94,23 @@ DELETE FROM deleted_folder WHERE id = :folder
 
 -- drop_blobs
 DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE owner = :account LIMIT :most)
+
+-- earlier_passwords
+SELECT id, verifier FROM password_history WHERE account = :account ORDER BY id
+
+-- keep_password
+INSERT INTO password_history (id, account, verifier) VALUES (:id, :account, :verifier)
+
+-- put_factor
+INSERT INTO totp (account, sealed, confirmed, last_step) VALUES (:account, :sealed, :confirmed, :last_step)
+
+-- one_time_codes
+SELECT verifier FROM one_time_code WHERE account = :account ORDER BY verifier
+
+-- app_passwords
+SELECT id, name, selector, verifier, doors, networks, principal, rights, sending, created, expires, last_used
+FROM app_password WHERE account = :account ORDER BY id
+
+-- put_app_password
+INSERT INTO app_password (id, account, name, selector, verifier, doors, networks, principal, rights, sending, created, expires, last_used)
+VALUES (:id, :account, :name, :selector, :verifier, :doors, :networks, :principal, :rights, :sending, :created, :expires, :last_used)

@@ -5,16 +5,19 @@ import pytest
 from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRight
 from policy.identity import AccountId, Address
 from policy.rights import Right
-from store import accounts, deleted, folders, grants, lists, people, subscriptions
-from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, RenameAccount
+from policy.scope import Door, Scope
+from store import accounts, app_passwords, deleted, folders, grants, lists, people, subscriptions, totp
+from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, RenameAccount, SetVerifier
+from store.app_passwords import CreateAppPassword
 from store.blobs import SweepBlobs
-from store.deleted import Kind, PurgeDeleted, RestoreDeleted
+from store.deleted import Bind, Kind, PurgeDeleted, RestoreDeleted
 from store.domains import ModifyDomain
 from store.dynamic import CreateDynamicList, SetFilter
 from store.errors import Conflict, LimitReached, NotFound
 from store.grants import SetFolderEntry, SetSendGrant
 from store.lists import CreateList
 from store.subscriptions import Subscribe
+from store.totp import EnrolTotp, UseTotp
 from tests.store.letters import Bench
 from tests.store.test_folders import put
 
@@ -31,6 +34,13 @@ def bench() -> Bench:
     made.do(SetSendGrant(SendGrant(made.anna, Grantee(GranteeKind.ALL), SendRight.SEND_AS, deny=True, undo_window=7)))
     made.do(Subscribe(made.bruno, made.anna, "/INBOX"))
     made.do(ModifyAccount(made.anna, personal={"department": "sales", "sn": "Rossi"}))
+    made.do(ModifyAccount(made.anna, values={"password_enforce_history": "3"}))
+    for verifier in ("first", "second", "third"):
+        made.do(SetVerifier(made.anna, verifier))
+    made.do(EnrolTotp(made.anna, b"sealed"))
+    made.do(UseTotp(made.anna, b"sealed", 7, confirm=True, codes=(b"one", b"two")))
+    for name, principal in (("phone", None), ("team", made.bruno)):
+        made.do(CreateAppPassword(made.anna, Scope(0, name, frozenset({Door.IMAP}), principal=principal, expires=9), name, name.encode()))
     made.do(CreateDynamicList(CreateList(Address("sales", "acme.test")), "(department=sales)"))
     return made
 
@@ -88,6 +98,29 @@ def test_it_does_not_come_back_beyond_what_the_domain_may_have(bench: Bench) -> 
         bench.do(RestoreDeleted(bench.anna, ANNA, rebind=True))
     bench.do(ModifyDomain(row.domain, max_accounts=2))
     bench.do(RestoreDeleted(bench.anna, ANNA, rebind=True))
+
+
+def test_an_app_password_does_not_outlive_what_it_is_for(bench: Bench) -> None:
+    bench.do(DeleteAccount(bench.anna, MONTH))
+    bench.do(DeleteAccount(bench.bruno))
+    bound = bench.do(RestoreDeleted(bench.anna, ANNA, rebind=False))
+    told = [(one.what, one.why) for one in bound if one.kind is Kind.CREDENTIAL]
+    assert told == [("app password phone", ""), ("app password team", "what it was for is gone")]
+    assert [one.scope.name for one in bench.ask(app_passwords.of_account, bench.anna)] == ["phone"]
+    assert bench.ask(totp.is_required, bench.anna)
+
+
+def test_an_account_made_anew_has_none_of_the_credentials(bench: Bench) -> None:
+    facts = bench.ask(deleted.facts_of, bench.anna)
+    assert facts is not None
+    assert "sealed" not in repr(facts).replace("sealed=", "")
+    assert "first" not in repr(facts)
+    other = bench.do(CreateAccount(Address("other", "acme.test")))
+    bound = bench.do(Bind(other, facts, {}, rebind=False))
+    told = [one.what for one in bound if one.kind is Kind.CREDENTIAL and one.why]
+    assert told == ["app password phone", "app password team", "second factor"]
+    assert bench.ask(app_passwords.of_account, other) == []
+    assert not bench.ask(totp.is_required, other)
 
 
 def test_nobody_takes_its_number_or_its_folders(bench: Bench) -> None:

@@ -74,4 +74,16 @@ async def test_a_database_that_is_not_there_is_busy(tmp_path: Path) -> None:
 
 
 def test_no_table_of_secrets_is_copied() -> None:
-    assert not {"scram_keys", "dkim_key", "audit", "audit_key", "queue", "head", "wire"} & set(COPIED)
+    assert not {
+        "scram_keys",
+        "dkim_key",
+        "audit",
+        "audit_key",
+        "queue",
+        "head",
+        "wire",
+        "app_password",
+        "totp",
+        "one_time_code",
+        "password_history",
+    } & set(COPIED)

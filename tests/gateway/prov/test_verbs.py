@@ -472,6 +472,7 @@ DIALOGUES = {
         id: …
         mail: sales@acme.test
         moderation: none
+        postingRestricted: FALSE
         subscriptionPolicy: reject
         unsubscriptionPolicy: reject
 
