@@ -261,9 +261,9 @@ async def test_what_is_not_there_is_on_record_like_what_may_not_be_seen(house: H
     async with house.store.snapshot() as snapshot:
         found = [row.entry for row in reversed(await snapshot.work(audit.newest))]
     assert [(one.allowed, one.right, one.principal_address, one.principal, one.detail) for one in found] == [
-        (False, "see", "anna@acme.test", house.ids["anna"], "/Secret"),
-        (False, "see", "anna@acme.test", house.ids["anna"], "/Nothing"),
-        (False, "see", "", None, "/Nothing"),
+        (False, "read", "anna@acme.test", house.ids["anna"], "/Secret"),
+        (False, "read", "anna@acme.test", house.ids["anna"], "/Nothing"),
+        (False, "read", "", None, "/Nothing"),
     ]
 
 
