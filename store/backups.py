@@ -23,6 +23,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from store.durable import private, sync_directory, write_whole
 from store.errors import NotFound, Unusable
 from store.lock import Lock
 
@@ -213,7 +214,7 @@ class Backups:
     def database(self, run: Run, contents: Contents, target: Path, watched: Watched) -> None:
         """The database as it was, in one file that is durable. Raises Damaged, FileExistsError."""
         size = 0
-        with open(target, "xb", opener=_private) as file:
+        with open(target, "xb", opener=private) as file:
             for number, digest in enumerate(contents.pieces):
                 watched("database", number, len(contents.pieces))
                 size += file.write(self.octets(digest))
@@ -255,7 +256,7 @@ class Backups:
                 self._objects.mkdir(mode=0o700, exist_ok=True)
                 self._runs.mkdir(mode=0o700, exist_ok=True)
                 _write(self.directory / _MARK, json.dumps({"format": FORMAT}).encode("ascii"))
-                _sync(self.directory)
+                sync_directory(self.directory)
             self.check()
             yield
         finally:
@@ -334,14 +335,14 @@ class Backups:
             "contents": sha256(contents).hexdigest(),
         }
         for shelf in draft.shelves:
-            _sync(shelf)
-        _sync(self._objects)
+            sync_directory(shelf)
+        sync_directory(self._objects)
         _write(draft.place / "contents", contents)
         said["format"] = FORMAT
         _write(draft.place / "manifest", json.dumps({**said, "digest": _digest(said)}, indent=1).encode("ascii"))
-        _sync(draft.place)
+        sync_directory(draft.place)
         draft.place.rename(self._runs / name)
-        _sync(self._runs)
+        sync_directory(self._runs)
         return self.run(name)
 
     def abandon(self, draft: Draft) -> None:
@@ -360,7 +361,7 @@ class Backups:
         for name in going:
             leaving = self._runs / (name + _UNFINISHED)
             (self._runs / name).rename(leaving)
-        _sync(self._runs)
+        sync_directory(self._runs)
         for name in going:
             shutil.rmtree(self._runs / (name + _UNFINISHED))
         for shelf in self._objects.iterdir():
@@ -384,26 +385,4 @@ def _stamp(moment: int) -> str:
 
 def _write(target: Path, octets: bytes) -> None:
     """Whole or not at all."""
-    draft = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(draft, "xb", buffering=0, opener=_private) as file:
-            view = memoryview(octets)
-            while view:
-                view = view[file.write(view) :]
-            os.fsync(file.fileno())
-        draft.rename(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_whole(target.with_name(f"{target.name}.{secrets.token_hex(4)}.part"), target, octets)

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from store.durable import sync_directory, write_whole
 from store.errors import NotFound
 from store.model import BlobId, NewMessage, Spooled
 from store.port import Deed, Tx
@@ -40,17 +41,8 @@ class Files:
         target = self.directory / place
         self._make(target.parent)
         unfinished = target.with_name(name + _UNFINISHED)
-        try:
-            with open(unfinished, "xb", buffering=0, opener=_private) as file:
-                view = memoryview(octets)
-                while view:
-                    view = view[file.write(view) :]
-                os.fsync(file.fileno())
-            unfinished.rename(target)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-        _sync(target.parent)
+        write_whole(unfinished, target, octets)
+        sync_directory(target.parent)
         return Spooled(place, sha256(octets).digest(), len(octets))
 
     def _make(self, shelf: Path) -> None:
@@ -61,7 +53,7 @@ class Files:
             missing = [one for one in (self.directory, *self.directory.parents) if not one.is_dir()]
             shelf.mkdir(parents=True, exist_ok=True)
             for made in (shelf, *missing):
-                _sync(made.parent)
+                sync_directory(made.parent)
             self._durable.add(shelf.name)
 
     def keep(self, message: NewMessage) -> NewMessage:
@@ -212,10 +204,6 @@ def _sweep(tx: Tx, deed: SweepBlobs) -> tuple[str, ...]:
     return tuple(place for place in sorted(places) if tx.one("blobs.place_named", place=place) is None)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _exactly(file: RawIOBase, first: int, count: int) -> bytes:
     """As many octets as there are; the system may give them in parts."""
     file.seek(first)
@@ -228,14 +216,6 @@ def _exactly(file: RawIOBase, first: int, count: int) -> bytes:
         octets = file.read(count) or b""
         parts.append(octets)
     return b"".join(parts)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 DEEDS: Final = ((SweepBlobs, _sweep),)

@@ -1,0 +1,33 @@
+"""A file that is there whole or not at all, and for nobody else to read."""
+
+import os
+from pathlib import Path
+
+
+def write_whole(draft: Path, target: Path, octets: bytes) -> None:
+    """The octets are on disk before the file has its name; its directory is for `sync_directory`. `draft`: a name beside it
+    that nobody else has; what fails leaves nothing there. Raises OSError."""
+    try:
+        with open(draft, "xb", buffering=0, opener=private) as file:
+            view = memoryview(octets)
+            while view:
+                view = view[file.write(view) :]
+            os.fsync(file.fileno())
+        draft.rename(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def private(path: str, flags: int) -> int:
+    """For `open(opener=)`: mode 0600, whatever the umask."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def sync_directory(directory: Path) -> None:
+    """The names in it are on disk. Raises OSError."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
