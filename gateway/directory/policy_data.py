@@ -362,7 +362,8 @@ def _lists(tx: Tx, found: _Read) -> Iterator[tuple[int, str]]:
         name = str(row.address)
         found.name("list", name, row.id)
         found.say("list", name, "aliases", _aliases(tx, row.id))
-        found.say("list", name, "members", tuple(sorted(str(one.address) for one in lists.members(tx, row.id))))
+        # One that was kept as it was written may have become an account since: one name is one member.
+        found.say("list", name, "members", tuple(sorted({str(one.address) for one in lists.members(tx, row.id)})))
         found.say("list", name, "owners", tuple(sorted(found.names["account", one] for one in row.owners)))
         for attribute, text in row.attributes.items():
             if attribute in _LIST_ATTRIBUTES:

@@ -371,3 +371,12 @@ async def test_credentials_come_back_once(office: Office) -> None:
     async with office.store.snapshot() as snapshot:
         assert [one.scope.name for one in await snapshot.ask(app_passwords.of_account, number)] == ["phone"]  # type: ignore[arg-type]
     await is_whole(office)
+
+
+async def test_a_member_that_was_kept_as_an_address_is_no_member_twice(office: Office) -> None:
+    await office.done("adlm team@acme.test x@acme.test y@acme.test", "ca x@acme.test ''", "adlm team@acme.test x@acme.test")
+    assert (await office.prov("gdl team@acme.test")).out.count("x@acme.test") == 1
+    # By another name the same: a document names it once.
+    await office.done("aaa bruno@acme.test y@acme.test", "adlm team@acme.test bruno@acme.test", "ra bruno@acme.test y@acme.test")
+    text = await exported(office)
+    assert (await office.directory.policy.apply(text)).plan.changes == ()
