@@ -22,6 +22,8 @@ OPERATOR: Final = "operator"
 """Who acts on the command line without `--as`: whoever may run it as the user of the server."""
 
 _TELLING: Final = frozenset({Code.NO_SUCH_ACCOUNT, Code.NO_SUCH_DISTRIBUTION_LIST, Code.NO_SUCH_DOMAIN, Code.NO_SUCH_COS})
+_MAKING: Final = frozenset({Operation.CREATE_ACCOUNT, Operation.RENAME_ACCOUNT, Operation.RESTORE_ACCOUNT})
+"""Puts an account in a domain, and so among those to whom something is granted as a domain or class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,9 @@ async def _asked(snapshot: Snapshot, matter: Matter) -> tuple[Asked, list[int]]:
             found.append(Target(domain_id, None, tuple(reached)))
     for address in matter.made:
         domain = await snapshot.ask(domains.serving, address.domain)
-        found.append(Target(None if domain is None else domain.id))
+        reached = await snapshot.work(roles.reached_in, domain.id) if domain is not None and matter.operation in _MAKING else ()
+        scopes += [one.account for one in reached]
+        found.append(Target(None if domain is None else domain.id, None, tuple(reached)))
     for address in matter.members:
         found += await _member(snapshot, address)
     found += [Target(await _domain_of(snapshot, grantee)) for grantee in matter.grantees]

@@ -380,3 +380,18 @@ async def test_a_member_that_was_kept_as_an_address_is_no_member_twice(office: O
     await office.done("aaa bruno@acme.test y@acme.test", "adlm team@acme.test bruno@acme.test", "ra bruno@acme.test y@acme.test")
     text = await exported(office)
     assert (await office.directory.policy.apply(text)).plan.changes == ()
+
+
+@pytest.mark.parametrize("to", ["cos special", "dom acme.test", "all"])
+async def test_who_may_log_in_as_an_administrator_by_class_or_domain_is_taken_over_by_no_role(office: Office, to: str) -> None:
+    await office.done("cc special", "sac anna@acme.test special", f"grr account gloria@acme.test {to} loginAs")
+    await refused(office, "hanna", "prov sp anna@acme.test newnew77", "log in as an administrator")
+    await refused(office, "uma", "prov grr account anna@acme.test usr uma@acme.test loginAs", "log in as an administrator")
+    if to == "cos special":
+        assert (await as_(office, "hanna", "prov sp carl@acme.test newnew77")).status == 0
+        assert (await as_(office, "uma", "prov ca new@acme.test ''")).status == 0
+        await office.done("md acme.test cos special")
+    # Whoever is made there is one of them, too.
+    await refused(office, "uma", "prov ca newer@acme.test ''", "log in as an administrator")
+    await office.done("da carl@acme.test")
+    await refused(office, "uma", "restore-account carl@acme.test", "log in as an administrator")
