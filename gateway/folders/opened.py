@@ -8,6 +8,7 @@ from gateway.folders.judging import UNKNOWN, Judging
 from gateway.folders.octets import (
     BEGINNING,
     DECODING,
+    FEW,
     IN_PLACE,
     Octets,
     beginnings_of,
@@ -154,7 +155,10 @@ class OpenFolder:
                 return News(row)
             keywords = tuple(await snapshot.ask(messages.keywords, row.id))
             if since is not None:
-                found = await snapshot.work(changes.since, row.id, since, self.seen_of)
+                try:
+                    found = await snapshot.ask(changes.since, row.id, since, self.seen_of, FEW)
+                except changes.Many:
+                    found = await snapshot.work(changes.since, row.id, since, self.seen_of)
                 if found is not None:
                     return News(row, changes=found, keywords=keywords)
             state = await snapshot.work(messages.state, row.id, self.seen_of)

@@ -32,6 +32,7 @@ from gateway.imap.responses import (
     permanentflags,
 )
 from gateway.imap.sections import PartReader, Piece
+from gateway.imap.told import Told
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused, until
@@ -245,9 +246,10 @@ class Services:
 class States:
     """The folder states of a process: shared by all sessions that see them alike, kept a while when nobody does."""
 
-    __slots__ = ("_kept", "_limit", "_live", "_octets")
+    __slots__ = ("_kept", "_limit", "_live", "_octets", "told")
 
     def __init__(self, limit: int = STATES) -> None:
+        self.told = Told()
         self._live: WeakValueDictionary[tuple[int, int, int], FolderState] = WeakValueDictionary()
         self._kept: OrderedDict[tuple[int, int, int], tuple[FolderState, int]] = OrderedDict()
         self._octets = 0
