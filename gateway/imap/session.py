@@ -39,6 +39,7 @@ from gateway.refusal import Refused, until
 from gateway.sessions import Doing, Sessions
 from policy.identity import Actor, Address, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
+from store.messages import FlagsChanged
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
 FLUSH: Final = 65_536
@@ -279,6 +280,28 @@ class States:
             self._live[key] = state
             self._keep(key, state)
             return state
+
+    def take(self, folder: OpenFolder, runs: Sequence[Run], done: FlagsChanged) -> bool:
+        """A change of flags of these messages that is done. False: it is not all that happened since; what did has to be read."""
+        state = self._live.get(self._key(folder))
+        if state is None or folder.seen_of is not None or done.refused or done.added >> len(state.names):
+            return False
+        if not done.changed:
+            return done.modseq == state.modseq
+        if done.modseq != state.modseq + 1:
+            return False
+        uids: list[int] = []
+        flags: list[int] = []
+        for low, high in runs:
+            for at in range(_first_at_least(state, low), len(state.uids)):
+                if state.uids[at] > high:
+                    break
+                new = (state.flags[at] & done.keep) | done.added
+                if new != state.flags[at]:
+                    uids.append(state.uids[at])
+                    flags.append(new)
+        state.change(uids, flags, done.modseq)
+        return True
 
     def _key(self, folder: OpenFolder) -> tuple[int, int, int]:
         row = folder.row
@@ -658,6 +681,16 @@ class Session:
         if state is not selected.view.state:
             self._rebase(selected, state)
         return selected
+
+    async def changed(self, runs: Sequence[Run], done: FlagsChanged) -> Selected:
+        """This session has just changed the flags of these messages: as `refresh`, but nothing is read where nobody else did anything.
+        The deed has confirmed the right."""
+        selected = self.here
+        if self.services.states.take(selected.folder, runs, done):
+            if self.interest is not None and self.interest.heard <= done.modseq:
+                self.news &= ~News.FOLDER
+            return selected
+        return await self.refresh()
 
     def _rebase(self, selected: Selected, state: FolderState) -> None:
         """The state is another object now (\\Seen became private, or shared): go on with it."""
