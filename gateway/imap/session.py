@@ -620,8 +620,9 @@ class Session:
     def name_of(self, owner: Address, path: str) -> str:
         """The mailbox name of a folder, as LIST shows it."""
         assert self.actor is not None
-        mine = owner == self.actor.address
-        return self.names.spell(FolderName(None if mine else str(owner), path[1:]))
+        if owner == self.actor.address:
+            return path[1:]
+        return self.names.spell(FolderName(str(owner), path[1:]))
 
     async def have_looked(self, verdict: Verdict | None = None) -> None:
         """Before the answer that there is no such folder (`verdict` None: or that one of them was passed over): the time since the
