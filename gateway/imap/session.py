@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
-from gateway.folders import Folders, OpenFolder, Place, Visit
+from gateway.folders import FlagsChanged, Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
 from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, normalized
 from gateway.imap.phases import Phase
@@ -39,7 +39,6 @@ from gateway.refusal import Refused, until
 from gateway.sessions import Doing, Sessions
 from policy.identity import Actor, Address, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
-from store.messages import FlagsChanged
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
 FLUSH: Final = 65_536
