@@ -582,17 +582,17 @@ async def _with_octets(
     for place, _ in places:
         uid = view.uids[place]
         message = found.get(uid)
-        said: dict[FetchItem, Piece | int | None] = {}
+        said: list[Piece | int | None] = []
         if message is not None:
             try:
                 for item in wanted.sections:
                     if not isinstance(item, BodySection):
-                        said[item] = await _decoded(selected, uid, message, item, emit)
+                        said.append(await _decoded(selected, uid, message, item, emit))
                     elif message.size <= IN_PLACE or item.section == _WHOLE:
-                        said[item] = message.section(item)
+                        said.append(message.section(item))
                     else:
                         # To take a large header apart takes a while.
-                        said[item] = await asyncio.to_thread(message.section, item)
+                        said.append(await asyncio.to_thread(message.section, item))
             except UnknownEncoding:
                 unsaid.unknown.add(uid)
                 continue
@@ -689,23 +689,27 @@ def _spell(
     uid: int,
     wanted: _Wanted,
     batch: _Batch,
-    said: Mapping[FetchItem, Piece | int | None],
+    said: Sequence[Piece | int | None],
 ) -> list[Piece]:
-    pieces: list[Piece] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
-    before = b""
+    """`said`: of the sections, in their order."""
+    pieces: list[Piece] = []
+    before = b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)
+    next_said = iter(said)
     for item in wanted.items:
         label = item.label
+        if isinstance(item, BodySection):
+            octets = next(next_said)
+            if octets is None or isinstance(octets, int):
+                pieces.append(b"%b%b NIL" % (before, label))
+            else:
+                pieces.append(b"%b%b {%d}\r\n" % (before, label, len(octets)))
+                pieces.append(octets)
+            before = b" "
+            continue
         pieces.append(before)
         before = b" "
-        if isinstance(item, BodySection):
-            octets = said[item]
-            if octets is None or isinstance(octets, int):
-                pieces.append(b"%b NIL" % label)
-            else:
-                pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
-                pieces.append(octets)
-        elif item in said:
-            found = said[item]
+        if isinstance(item, (BinarySection, BinarySize)):
+            found = next(next_said)
             spelled = b"NIL" if found is None else b"%d" % found if isinstance(found, int) else spell_binary(bytes(found))
             pieces.append(b"%b %b" % (label, spelled))
         elif label == b"UID":
