@@ -1,6 +1,6 @@
 """What was shared as one thing: the grants that a share gave carry its number until somebody changes or removes them by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType
 
@@ -102,6 +102,13 @@ def given(tx: Tx, share: ShareId) -> Given:
         ],
         [grants.send_grant_of(found) for found in tx.all("shares.send_grants", share=share)],
     )
+
+
+def parts(tx: Tx) -> Mapping[tuple[int, Grantee, str], ShareId]:
+    """Every grant that is part of a share, by whose it is, to whom, and its path or right. Ask by `work`."""
+    return {
+        (owner, Grantee(GranteeKind(kind), grantee), what): ShareId(share) for owner, kind, grantee, what, share in tx.all("shares.parts")
+    }
 
 
 def in_the_way(granted: FolderEntry | SendGrant, now: int) -> bool:
