@@ -61,9 +61,9 @@ class Refuse:
     reason: Reason
     detail: str = ""
     decision: str = ""  # the decision id under which it is on record, e.g. "d-7f3a91"
-    principal: int | None = field(default=None, compare=False)
-    asked: str = field(default="", compare=False)
-    because: str = field(default="", compare=False)
+    principal: int | None = field(default=None, compare=False, repr=False)
+    asked: str = field(default="", compare=False, repr=False)
+    because: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class Defer:
     reason: Reason
     detail: str = ""
     decision: str = ""
-    principal: int | None = field(default=None, compare=False)
-    asked: str = field(default="", compare=False)
-    because: str = field(default="", compare=False)
+    principal: int | None = field(default=None, compare=False, repr=False)
+    asked: str = field(default="", compare=False, repr=False)
+    because: str = field(default="", compare=False, repr=False)
 
 
 Verdict = Refuse | Defer
