@@ -697,6 +697,12 @@ class Inbound:
         return Poster(None, self._reverse_path is None, known_as, envelope=self._reverse_path)
 
 
+def takes_now(row: AccountRow, door: Door) -> Hold | Refuse | Defer | None:
+    """Would this account take a message of unknown size at this door? None: yes. For who explains a refusal."""
+    verdict = judge_recipient(row.status, door, QuotaFacts(row.used, row.values.quota, 0))
+    return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
+
+
 def pauses(clock: Callable[[], float]) -> Iterator[float]:
     """Seconds to wait before each judgement of one message, the first of them 0; it ends when JUDGED_FOR is over. `clock`: seconds."""
     end = clock() + JUDGED_FOR

@@ -73,8 +73,8 @@ class TokenRefused(Refused):
 
     INVALID: Final = "invalid_token"
 
-    def __init__(self, status: str) -> None:
-        super().__init__(Refuse(Reason.BAD_CREDENTIALS))
+    def __init__(self, status: str, because: str) -> None:
+        super().__init__(Refuse(Reason.BAD_CREDENTIALS, because=because))
         self.status = status
 
 
@@ -161,7 +161,7 @@ class Login:
             self._failed(peer, "", "unknown account")
             await self._done(login_store.PretendFailure())
             await until(answer_at)
-            raise Refused(Refuse(Reason.BAD_CREDENTIALS))
+            raise Refused(Refuse(Reason.BAD_CREDENTIALS, asked=_authcid(claim), because="unknown account"))
         right = looked.right
         with self._counted(row.id, failing=not right and looked.counts):
             row, verdict = await self._judged(row, looked, peer)
@@ -175,7 +175,8 @@ class Login:
                     await self._done(login_store.PretendFailure())
                 if bad:
                     await until(answer_at)
-                raise Refused(verdict)
+                outcome = _outcome(verdict, looked, locked_out=locked_out)
+                raise Refused(replace(verdict, principal=row.id, asked=_authcid(claim), because=outcome))
         self._note(row.id, source)
         if isinstance(claim, Credentials) and looked.app_password is None and self._passwords.wants_scram_keys(found.keys):
             self._make_scram_keys(row, claim.password)
@@ -200,10 +201,11 @@ class Login:
             history = FailureHistory() if row is None else await snapshot.ask(login_store.history, row.id)
             now = snapshot.now
         if row is None:
-            raise Refused(Refuse(Reason.BAD_CREDENTIALS))
+            raise Refused(Refuse(Reason.BAD_CREDENTIALS, asked=name, because="unknown account"))
         verdict = judge_login(row.status, True, row.must_change_password, history, row.values, network_of(peer.address), now)
         if isinstance(verdict, Refuse | Defer):
-            raise Refused(verdict)
+            because = "locked out" if _is_bad(verdict) else f"account is {row.status}"
+            raise Refused(replace(verdict, principal=row.id, asked=name, because=because))
         return _actor(row, None)
 
     async def scram_keys(self, authcid: str, peer: Peer) -> ScramKeys:
@@ -226,7 +228,7 @@ class Login:
         self._failed(peer, "", why)
         await self._done(login_store.PretendFailure())
         await until(answer_at)
-        return Refused(Refuse(Reason.BAD_CREDENTIALS))
+        return Refused(Refuse(Reason.BAD_CREDENTIALS, because=why))
 
     async def confirm(self, actors: Collection[Actor]) -> Mapping[Actor, Confirmed]:
         """May the sessions of these actors stay open? Lockout ends none (delegation.md section 3). Raises StoreError."""
@@ -286,7 +288,7 @@ class Login:
         """A source with many failures waits, then gets nothing looked at. Raises Refused."""
         clock = asyncio.get_running_loop().time()
         if self._sources.refused(peer.address, clock):
-            raise Refused(Refuse(Reason.TOO_MANY_FAILURES))
+            raise Refused(Refuse(Reason.TOO_MANY_FAILURES, because="too many failed logins from this network"))
         delay = self._sources.delay(peer.address, clock)
         if delay:
             await asyncio.sleep(delay)
@@ -304,7 +306,7 @@ class Login:
             self._failed(peer, "", f"token: {untrusted.message}")
             await self._done(login_store.PretendFailure())
             await until(began + FAILURE_PAUSE)
-            raise TokenRefused(untrusted.status) from None
+            raise TokenRefused(untrusted.status, f"token: {untrusted.message}") from None
 
     async def _look_at(self, claim: Claim, found: _Found, bearer: Bearer | None, *, recall: bool) -> _Looked:
         """Is it true? Raises Refused (BUSY)."""

@@ -84,7 +84,7 @@ def refusal(verdict: Verdict, *, target: bool = False) -> Refusal:
         code = b"TRYCREATE"
     if isinstance(verdict, Defer) and code not in (b"UNAVAILABLE", b"OVERQUOTA", b"LIMIT"):
         code = b"UNAVAILABLE"
-    # A hidden folder and a missing one have the same words: no id there, which only the hidden one could have.
+    # A hidden folder and a missing one have the same words, octet for octet (delegation.md section 2): no id there.
     if verdict.decision and verdict.reason is not Reason.FOLDER_UNKNOWN:
         text = f"{text} [{verdict.decision}]"
     return Refusal(code, _one_line(text), words.ends)

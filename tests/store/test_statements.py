@@ -62,6 +62,7 @@ SCANS = {
     "lists.of_domain": "pages, by the primary key",
     "tenure.entries_unused": "every entry, in a thread, for an operator",
     "tenure.grants_unused": "every grant, in a thread, for an operator",
+    "refusals.forget": "from the oldest, by the primary key, of 20,000",
     "shares.page": "pages, by the primary key",
     "blobs.loose": "all that is loose",
     "blobs.newest": "one row for each table that counts",
