@@ -38,6 +38,7 @@ from store import (
     queue,
     rates,
     recalls,
+    renaming,
     renewal,
     roles,
     shares,
@@ -125,7 +126,9 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 
 FUNCTIONS = _merge(
     # Whatever administrators do is audited, in whichever module it is done.
-    _settling(((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS),
+    _settling(
+        ((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS, renaming.DEEDS
+    ),
     ((Several, _several), (Apply, _apply)),
     annotations.DEEDS,
     app_passwords.DEEDS,

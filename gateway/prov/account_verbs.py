@@ -216,5 +216,5 @@ VERBS = (
     ),
     Verb("setAccountCos", "sac", "NAME COS", "COS '': by its domain, else default", 2, 2, _set_cos),
     Verb("getAccountMembership", "gam", "[-i] NAME", "the lists it is in, directly or through others", 1, 2, _membership),
-    Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota (0: unlimited) and octets used of every account", 0, 1, _quota_usage),
+    Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota in force (0: unlimited) and octets used of every account", 0, 1, _quota_usage),
 )
