@@ -240,6 +240,7 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         "quotaWarnInterval": Row(_U),
         "quotaWarnMessage": Row(_U),
         "grantWarnBefore": Row(_U),
+        "totpRequired": Row(_U),
         # who is an administrator
         "isDelegatedAdminAccount": Row(_D),
         "isGlobalAdministrator": Row(_G),

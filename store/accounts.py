@@ -307,12 +307,14 @@ def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
     tx.touch(deed.account)
 
 
-def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
+def set_verifier(tx: Tx, deed: SetVerifier) -> None:
+    """Does it, for a deed that makes more of it. A code for the first access is good for nothing after that."""
     _there(tx, deed.account)
     passwords.replacing(tx, deed.account, deed.verifier)
     tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
     login.set_scram_keys(tx, deed.account, deed.scram)
     login.forget(tx, deed.account)
+    tx.run("first_access.forget", account=deed.account)
     tx.touch(deed.account)
 
 
@@ -380,7 +382,7 @@ DEEDS = (
     (ModifyAccount, _modify),
     (SetAccountCos, _set_cos),
     (SetAccountStatus, _set_status),
-    (SetVerifier, _set_verifier),
+    (SetVerifier, set_verifier),
     (SetMustChangePassword, _set_must_change),
     (SetGlobalAdministrator, _set_global_administrator),
     (RenameAccount, _rename),

@@ -12,7 +12,7 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
-from policy.domain_limits import COS_MAX_ACCOUNTS, LIMIT_NAMES, spelled
+from policy.domain_limits import COS_MAX_ACCOUNTS, LIMIT_NAMES, LIMITS, spelled
 from policy.identity import AccountId
 from policy.lists import POSTING_RESTRICTED, Joining, Moderation, list_rules
 from policy.login import FOREVER
@@ -97,6 +97,14 @@ _DOMAIN_READ: Final = {**_known(_DOMAIN_SHOWN), **_DOMAIN_NAMES}
 _LIST_NAMES: Final = _known(_LIST)
 _LIST_READ: Final = {**_known(_LIST), **_known(_LIST_SHOWN)}
 _COS_NAMES: Final = _known(_COS)
+
+NAMES: Final[Mapping[str, frozenset[str]]] = {
+    "account": frozenset(_ACCOUNT_NAMES.values()) | {row.name for row in ATTRIBUTES},
+    "cos": frozenset(_COS) | {row.name for row in ATTRIBUTES},
+    "domain": frozenset(_DOMAIN) | {row.name for row in LIMITS},
+    "list": frozenset(_LIST),
+}
+"""What can be set, by its plain name."""
 
 
 @dataclass(frozen=True, slots=True)

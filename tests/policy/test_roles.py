@@ -144,6 +144,7 @@ quotaWarnPercent                        a a n n - -
 quotaWarnInterval                       a a n n - -
 quotaWarnMessage                        a a n n - -
 grantWarnBefore                         a a n n - -
+totpRequired                            a a n n - -
 isDelegatedAdminAccount                 a a - - - -
 isGlobalAdministrator                   a - - - - -
 cos                                     a - - - - -
