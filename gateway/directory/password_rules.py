@@ -75,6 +75,13 @@ class PasswordRules:
         verifiers = await (hashed or self._accounts.verifiers)(password)
         await self._accounts.set_password(name, verifiers, must_change=must_change)
 
+    async def check(self, name: str, password: str) -> None:
+        """Would `set` take it, by whoever may set it?"""
+        async with self._store.snapshot() as snapshot:
+            row = await names.account(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.SET_PASSWORD, accounts=(row.id,)), str(row.address))
+        await self.judge(row, password)
+
     async def change(self, account: AccountId, old: str, new: str) -> None:
         """By the person, who knows the old one: also before it is old enough is refused. What had to be changed is changed with it."""
         async with self._store.snapshot() as snapshot:

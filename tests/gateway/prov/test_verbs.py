@@ -181,6 +181,7 @@ DIALOGUES = {
         sendRate: 0
         sendRecipientRate: 0
         status: active
+        totpRequired: FALSE
         unauthorisedFrom: refuse
         undoWindow: 0
         used: 0
@@ -658,6 +659,35 @@ DIALOGUES = {
         $ gd acme.test cosMaxAccounts
         # name acme.test
 
+    """,
+    "as administrators of Carbonio type": """
+        $ cd acme.test
+        …
+        $ ca anna@acme.test '' passwordMinLength 8 isGlobalAdministrator TRUE
+        …
+        $ ca bob@acme.test '' isDelegatedAdminAccount TRUE
+        …
+        $ ca carl@acme.test ''
+        …
+        $ getAllAdminAccounts
+        anna@acme.test
+        bob@acme.test
+        $ gaaa -x
+        ! =2 -v or -e
+        $ checkPasswordStrength anna@acme.test 'correct horse 7'
+        Password passed strength check.
+        $ cps anna@acme.test short
+        ! account.INVALID_PASSWORD (invalid password: too short: passwordMinLength asks for 8 characters)
+        $ cps nobody@acme.test x
+        ! account.NO_SUCH_ACCOUNT (no such account: nobody@acme.test)
+        $ gaa -e
+        ! =2 -e goes with -v
+        $ createSignature anna@acme.test x
+        ! =2 usage: there is no createSignature (csig) here: mail clients keep them; grantRight sendAs says who may write as whom
+        $ GMI anna@acme.test
+        ! =2 usage: there is no getMailboxInfo (gmi) here: getAccount NAME id used
+        $ getAcount anna@acme.test
+        ! =2 usage: there is no verb getAcount; did you mean getAccount? (procura prov --help lists them)
     """,
     "renaming a domain": """
         $ cd acme.test
