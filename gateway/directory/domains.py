@@ -71,6 +71,7 @@ class Domains:
         """A domain whose addresses are ours from now on."""
         label = names.new_domain(name)
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.CREATE_DOMAIN), label)
             service_class = await _cos(snapshot, changes.cos)
             classes = await _cos_limits(snapshot, changes.cos_max_accounts)
         deed = domains.CreateDomain(
