@@ -27,6 +27,7 @@ from gateway.digests import Digests
 from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
+from gateway.domain_warnings import DomainWarnings
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
 from gateway.folders import Folders
@@ -178,7 +179,14 @@ class App:
             totp_key=self.passwords.totp_key,
             verify=self.passwords.verify,
         )
-        self.housekeeping = Housekeeping(store, files, self.directory.trail.seal, Digests(store, self.delivery).round, self.refusals.forget)
+        self.housekeeping = Housekeeping(
+            store,
+            files,
+            self.directory.trail.seal,
+            Digests(store, self.delivery).round,
+            DomainWarnings(store, self.delivery).round,
+            self.refusals.forget,
+        )
         self.explain = Explain(store)
         sessions = OpenSessions(store, self.directory.records, self.sessions, self.history)
         self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data), self.refusals)

@@ -258,7 +258,7 @@ class Delivery:
 
         `ours`: it is a report or notice, which finds room in a full mailbox too: that it is full may be the news.
         """
-        quota = None if ours else QuotaFacts(row.used, row.values.quota, size, self.rules.quota_rejects)
+        quota = None if ours else QuotaFacts(row.used, row.values.quota, size, self.rules.quota_rejects, row.domain_room)
         verdict = judge_recipient(row.status, door, quota)
         return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
 

@@ -273,7 +273,11 @@ class Login:
             by_token = actor.proof.startswith(_BY_TOKEN)
             if _proof(person) != actor.proof.removeprefix(_BY_TOKEN):
                 return "the password was changed"
-            needs_more = not by_token and await snapshot.ask(totp.is_required, person.id)
+            if by_token:
+                return ""
+            if person.values.totp_required:
+                return _REQUIRED
+            needs_more = await snapshot.ask(totp.is_required, person.id)
             return "this account has a second factor now: mail clients need an app password" if needs_more else ""
         if actor.scope.is_over(snapshot.now):
             return "the app password has expired"
@@ -354,7 +358,8 @@ class Login:
             fresh = await snapshot.ask(accounts.by_id, row.id)
             history = await snapshot.ask(login_store.history, row.id)
             over_age = fresh is not None and await _is_over_age(snapshot, fresh, looked)
-            needs_more = looked.own_password and await snapshot.ask(totp.is_required, row.id)
+            required = fresh is not None and fresh.values.totp_required
+            needs_more = looked.own_password and (required or await snapshot.ask(totp.is_required, row.id))
             there = kept is None or await snapshot.ask(app_passwords.is_there, row.id, kept.scope.id)
             now = snapshot.now
         if fresh is None:
@@ -371,7 +376,7 @@ class Login:
                 verdict = Refuse(Reason.BAD_CREDENTIALS)
         if isinstance(verdict, Admit) and needs_more:
             # Told only to who knows the password; a mail client has no way to ask for a code.
-            return fresh, Refuse(Reason.APP_PASSWORD_NEEDED)
+            return fresh, Refuse(Reason.APP_PASSWORD_NEEDED, _REQUIRED if required else "")
         if isinstance(verdict, Admit) and kept is not None:
             beyond = judge_credential(kept.scope, peer.protocol, peer.address, now)
             return fresh, verdict if beyond is None else beyond
@@ -527,6 +532,7 @@ _NOBODY = AccountId(0)
 """Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
 
 
+_REQUIRED: Final = "a second factor is required of this account: mail clients need an app password"
 _RENAMED = Refuse(Reason.SESSION_ENDED, "the account was renamed")
 
 

@@ -198,7 +198,7 @@ class Judging:
                     raise Refused(conflict) from None
                 continue
             except OverQuota:
-                raise Refused(Refuse(Reason.OVER_QUOTA, "the owner's mailbox is full")) from None
+                raise Refused(Refuse(Reason.OVER_QUOTA, "the owner's mailbox, or its domain, is full")) from None
             except LimitReached as error:
                 raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             except Busy:

@@ -36,7 +36,7 @@ WORDS: Mapping[Reason, _Words] = MappingProxyType(
         Reason.PASSWORD_EXPIRED: _Words(b"EXPIRED", _said("password must be changed at ", "password must be changed")),
         Reason.CREDENTIAL_NOT_PERMITTED: _Words(b"AUTHORIZATIONFAILED", _said("", "this app password is not for this")),
         # People have to read it, and to type another password: no code of RFC 5530 says so.
-        Reason.APP_PASSWORD_NEEDED: _Words(b"ALERT", "this account has a second factor: mail clients need an app password"),
+        Reason.APP_PASSWORD_NEEDED: _Words(b"ALERT", _said("", "this account has a second factor: mail clients need an app password")),
         Reason.TOO_MANY_FAILURES: _Words(b"AUTHENTICATIONFAILED", "authentication failed", ends=True),
         Reason.AUTHORIZATION_REFUSED: _Words(b"AUTHORIZATIONFAILED", "you may not act as this account"),
         Reason.SESSION_ENDED: _Words(b"UNAVAILABLE", _said("this session has ended: ", "this session has ended"), ends=True),

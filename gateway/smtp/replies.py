@@ -34,7 +34,9 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
         Reason.ACCOUNT_MAINTENANCE: Words("454 4.7.0", "454 4.7.0", "account is in maintenance, try again later"),
         Reason.PASSWORD_EXPIRED: Words("525 5.7.13", "454 4.7.0", "password must be changed", "password must be changed at {}"),
         Reason.CREDENTIAL_NOT_PERMITTED: Words("535 5.7.8", "454 4.7.0", "this app password is not for this", "{}"),
-        Reason.APP_PASSWORD_NEEDED: Words("534 5.7.9", "454 4.7.0", "this account has a second factor: mail clients need an app password"),
+        Reason.APP_PASSWORD_NEEDED: Words(
+            "534 5.7.9", "454 4.7.0", "this account has a second factor: mail clients need an app password", "{}"
+        ),
         Reason.TOO_MANY_FAILURES: Words("454 4.7.0", "454 4.7.0", "too many failed logins from your network, try again later"),
         Reason.AUTHORIZATION_REFUSED: Words("535 5.7.8", "454 4.7.0", "you may not act as this account"),
         Reason.SESSION_ENDED: Words("421 4.3.2", "421 4.3.2", "this session has ended", "this session has ended: {}"),
