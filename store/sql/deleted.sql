@@ -13,10 +13,10 @@ SELECT list FROM list_member WHERE member = :member AND list NOT IN (SELECT list
 SELECT list FROM list_owner WHERE account = :account
 
 -- frozen
-SELECT side, at, note FROM freeze WHERE object = :object ORDER BY side
+SELECT side, at, note FROM "freeze" WHERE object = :object ORDER BY side
 
 -- freeze
-INSERT INTO freeze (object, side, at, note) VALUES (:object, :side, :at, :note) ON CONFLICT DO NOTHING
+INSERT INTO "freeze" (object, side, at, note) VALUES (:object, :side, :at, :note) ON CONFLICT DO NOTHING
 
 -- roles
 SELECT role FROM admin_role WHERE account = :account ORDER BY role

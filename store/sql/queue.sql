@@ -106,7 +106,7 @@ WHERE id = :id AND stopped = 1
 -- outlived
 UPDATE queue SET frozen = 0
 WHERE id = :id AND frozen = 1
-  AND NOT EXISTS (SELECT 1 FROM delegated JOIN freeze ON freeze.object = delegated.object AND freeze.side = delegated.side
+  AND NOT EXISTS (SELECT 1 FROM delegated JOIN "freeze" ON "freeze".object = delegated.object AND "freeze".side = delegated.side
                   WHERE delegated.queue = queue.id)
 
 -- thaw_due
