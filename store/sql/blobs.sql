@@ -32,7 +32,10 @@ DELETE FROM blob WHERE id = :blob
 SELECT 1 FROM blob WHERE place = :place LIMIT 1
 
 -- after
-SELECT id, owner, hash, size FROM blob WHERE id > :id ORDER BY id LIMIT :most
+SELECT id, owner, hash, size FROM blob WHERE id > :id AND id <= :last ORDER BY id LIMIT :most
+
+-- drawn
+SELECT coalesce(max(id), 0), 0, 0 FROM blob
 
 -- newest
 SELECT seq FROM sqlite_sequence WHERE name = 'blob'
