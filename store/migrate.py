@@ -122,7 +122,7 @@ async def migrate_shared(session: Session, todo: Sequence[Step], now: Callable[[
         for step in todo[there:]:
             if await _do_shared(session, step, now()):
                 done.append(step)
-    except asyncpg.PostgresError as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Unusable(f"the version of the schema: {error}") from error
     return done
 
@@ -131,15 +131,16 @@ async def _do_shared(session: Session, step: Step, now: int) -> bool:
     try:
         async with session.transaction():
             await session.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
-            # Asked under the lock: another node may have been here in between.
-            if await version_of(session) >= step.number:
-                return False
             await session.execute(
                 'CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY, name TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL)'
             )
+            # Asked under the lock: another node may have been here in between. Asked of the table itself: that it is not there is what
+            # a session may still believe that asked before.
+            if await session.fetchval("SELECT COALESCE(MAX(number), 0) FROM migration") >= step.number:
+                return False
             await session.execute(step.script)
             await session.execute("INSERT INTO migration (number, name, at) VALUES ($1, $2, $3)", step.number, step.name, now)
-    except asyncpg.PostgresError as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Unusable(f"migration {step.number:04}_{step.name}: {error}") from error
     return True
 

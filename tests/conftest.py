@@ -1,10 +1,13 @@
 """What tests of several rooms share: a PostgreSQL of our own where its programs are installed."""
 
+import asyncio
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 
-from tests.live.cluster import Cluster, missing
+from store.migrate import migrate_shared, steps
+from tests.live.cluster import TEMPLATE, Cluster, missing
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +18,16 @@ def cluster() -> Iterator[Cluster]:
         pytest.skip(why)
     with Cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def migrated_database(cluster: Cluster) -> str:
+    """The name of a database with our schema, to copy new ones from; nobody stays connected to it."""
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(cluster.create(TEMPLATE))
+        await migrate_shared(connection, steps("postgres"), lambda: 0)
+        await connection.close()
+
+    asyncio.run(fill())
+    return TEMPLATE

@@ -38,4 +38,4 @@ SELECT id, owner, hash, size FROM blob WHERE id > :id ORDER BY id LIMIT :most
 SELECT seq FROM sqlite_sequence WHERE name = 'blob'
 
 -- gone
-SELECT value FROM json_each(:blobs) WHERE NOT EXISTS (SELECT 1 FROM blob WHERE blob.id = value)
+SELECT value FROM json_each(CAST(:blobs AS TEXT)) WHERE NOT EXISTS (SELECT 1 FROM blob WHERE blob.id = value)

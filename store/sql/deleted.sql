@@ -87,7 +87,7 @@ INSERT INTO list_owner (list, account) SELECT id, :account FROM list WHERE id = 
 SELECT id FROM deleted_folder WHERE owner = :account LIMIT 1
 
 -- nth_key
-SELECT max(key) FROM (SELECT key FROM message WHERE key BETWEEN :low AND :high ORDER BY key LIMIT :most)
+SELECT max(key) FROM (SELECT key FROM message WHERE key BETWEEN :low AND :high ORDER BY key LIMIT :most) AS first_ones
 
 -- drop_folder
 DELETE FROM deleted_folder WHERE id = :folder

@@ -22,7 +22,7 @@ UPDATE queue SET frozen = 1, state = CASE state WHEN 'leased' THEN 'leased' ELSE
 WHERE frozen = 0 AND id IN (SELECT queue FROM delegated WHERE object = :object AND side = :side)
 
 -- let_go
-UPDATE queue SET frozen = 0, due = CASE WHEN state = 'leased' OR stopped = 1 THEN due ELSE max(due, :now) END,
+UPDATE queue SET frozen = 0, due = CASE WHEN state = 'leased' OR stopped = 1 THEN due ELSE CASE WHEN due > :now THEN due ELSE :now END END,
                  state = CASE WHEN state = 'leased' THEN 'leased' WHEN stopped = 1 THEN 'held' ELSE 'due' END
 WHERE frozen = 1 AND id IN (SELECT queue FROM delegated WHERE object = :object AND side = :side)
   AND NOT EXISTS (SELECT 1 FROM delegated JOIN "freeze" ON "freeze".object = delegated.object AND "freeze".side = delegated.side

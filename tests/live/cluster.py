@@ -20,7 +20,7 @@ from typing import Final
 
 START_SECONDS: Final = 60.0
 USER: Final = "procura"
-TEMPLATE: Final = "template_procura"
+TEMPLATE: Final = "migrated"
 
 # What is stored here is thrown away, and nothing pulls the plug: no test that uses `Cluster` as it is may be about what survives a crash.
 FLEETING: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -716,6 +716,50 @@ SELECT setval('cos_id_seq', 1);
 CREATE FUNCTION instr(haystack TEXT, needle TEXT) RETURNS BIGINT LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CAST(strpos(haystack, needle) AS BIGINT);
 
+-- As SQLite's, of a JSON array of whole numbers.
+CREATE FUNCTION json_each(numbers TEXT) RETURNS TABLE (value BIGINT) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+    SELECT CAST(element AS BIGINT) FROM json_array_elements_text(CAST(numbers AS JSON)) AS element;
+END;
+
+-- What PostgreSQL finds wrong with a table: each page is read (and its checksum looked at, where the cluster has checksums), and where
+-- somebody installed amcheck, so is each index.
+CREATE FUNCTION damage(of TEXT) RETURNS TABLE (said TEXT) LANGUAGE plpgsql AS $$
+DECLARE
+    one RECORD;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT ctid FROM %I OFFSET 0) AS everything', of);
+    IF EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'amcheck') THEN
+        FOR one IN SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = CAST(quote_ident(of) AS REGCLASS) LOOP
+            EXECUTE 'SELECT bt_index_check($1, true)' USING one.indexrelid;
+        END LOOP;
+    END IF;
+EXCEPTION WHEN data_corrupted OR index_corrupted OR io_error THEN
+    said := sqlerrm;
+    RETURN NEXT;
+END
+$$;
+
+-- Rows of a table that refer to nothing; by ctid. Constraints forbid that, except where somebody switched them off.
+CREATE FUNCTION astray(of TEXT) RETURNS TABLE (place TEXT, parent TEXT) LANGUAGE plpgsql AS $$
+DECLARE
+    one RECORD;
+BEGIN
+    FOR one IN
+        SELECT c.confrelid AS parent, a.attname AS referring, r.attname AS referred
+        FROM pg_constraint c
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        JOIN pg_attribute r ON r.attrelid = c.confrelid AND r.attnum = c.confkey[1]
+        WHERE c.contype = 'f' AND c.conrelid = CAST(quote_ident(of) AS REGCLASS)
+    LOOP
+        RETURN QUERY EXECUTE format(
+            'SELECT CAST(t.ctid AS TEXT), %L FROM %I t WHERE t.%I IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %s p WHERE p.%I = t.%I) LIMIT 20',
+            CAST(CAST(one.parent AS REGCLASS) AS TEXT), of, one.referring, CAST(one.parent AS REGCLASS), one.referred, one.referring
+        );
+    END LOOP;
+END
+$$;
+
 -- By triggers, so that nobody who changes an account has to think of filters.
 
 CREATE FUNCTION unjudged_account() RETURNS trigger LANGUAGE plpgsql AS $$

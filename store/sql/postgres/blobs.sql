@@ -1,0 +1,2 @@
+-- newest
+SELECT last_value FROM blob_id_seq WHERE is_called
