@@ -119,6 +119,7 @@ class KeepHead(Deed[None]):
 
 def record(tx: Tx, entry: AuditEntry) -> Head:
     """Appends within the deed at hand: undone with it, durable with it."""
+    tx.in_turn()
     before = head(tx)
     number = before.number + 1
     values = {name: getattr(entry, name) for name in _FIELDS}
