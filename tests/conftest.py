@@ -1,6 +1,7 @@
 """What tests of several rooms share: a PostgreSQL of our own where its programs are installed."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 
 import asyncpg
@@ -31,3 +32,15 @@ def migrated_database(cluster: Cluster) -> str:
 
     asyncio.run(fill())
     return TEMPLATE
+
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
+    """A store of its own on PostgreSQL, migrated and empty."""
+    database = f"store_{next(_NUMBERS)}"
+    cluster.create(database, migrated_database)
+    yield cluster.url(database)
+    cluster.drop(database)

@@ -49,7 +49,7 @@ SELECT message.key & 4294967295, blob.octets, blob.place FROM message JOIN blob 
 WHERE message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- beginnings
-SELECT message.key & 4294967295, substr(blob.octets, 1, :count), blob.place FROM message JOIN blob ON blob.id = message.blob
+SELECT message.key & 4294967295, substr(blob.octets, 1, CAST(:count AS INTEGER)), blob.place FROM message JOIN blob ON blob.id = message.blob
 WHERE message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- with_message_id

@@ -163,6 +163,10 @@ class Cluster:
     def dsn(self, database: str) -> str:
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
+    def url(self, database: str) -> str:
+        """As a store's address, which may lose what it promised."""
+        return self.dsn(database) + ("?durable=no" if self.settings["fsync"] == "off" else "")
+
     def create(self, database: str, template: str = "template0") -> str:
         """A new database; returns its DSN."""
         # Copying files needs a checkpoint, which costs nothing where nothing is made durable.
