@@ -7,7 +7,7 @@ What is not in the table below runs alone in the whole cluster; what is in it ex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from store import annotations, audit, changes, deeds, folders, login, logins, messages, queue, subscriptions, tenure, totp
 from store.port import Deed
@@ -24,9 +24,7 @@ class Claim:
     rows: frozenset[int] = field(default=frozenset())
 
     def __or__(self, other: "Claim") -> "Claim":
-        return Claim(
-            self.alone or other.alone, self.accounts | other.accounts, self.folders | other.folders, self.rows | other.rows
-        )
+        return Claim(self.alone or other.alone, self.accounts | other.accounts, self.folders | other.folders, self.rows | other.rows)
 
 
 ALONE: Final = Claim(alone=True)
@@ -155,8 +153,3 @@ def lane(what: Claim, lanes: int) -> int:
         return 0
     number = min(what.accounts or what.folders or what.rows, default=0)
     return 1 + number % (lanes - 1)
-
-
-def known(kind: type[Deed[Any]]) -> bool:
-    """Is it in the table?"""
-    return cast(bool, kind in _CLAIMS)

@@ -287,4 +287,3 @@ class Nodes:
                     self._desk.discard()
                     self._desk = None
                 raise translated(error) from error
-

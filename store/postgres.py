@@ -40,7 +40,7 @@ _BEGIN: Final = Numbered("SELECT procura_begin($1, $2, $3, $4, $5)", ())
 _TELL: Final = Numbered("SELECT procura_tell($1, $2, $3, $4)", ())
 _EPOCHS: Final = Numbered("SELECT scope, value FROM epoch WHERE scope = ANY (CAST($1 AS BIGINT[]))", ())
 _BUMP: Final = Numbered(
-    "INSERT INTO epoch (scope, value) SELECT one, 1 FROM unnest(CAST($1 AS BIGINT[])) AS some (one) ORDER BY one"
+    "INSERT INTO epoch (scope, value) SELECT one, 1 FROM unnest(CAST($1 AS BIGINT[])) AS found (one) ORDER BY one"
     " ON CONFLICT (scope) DO UPDATE SET value = epoch.value + 1",
     (),
 )

@@ -174,7 +174,7 @@ async def opened(where: Server) -> Session:
     except asyncio.CancelledError:
         raise
     except Exception as error:
-        raise Fault(f"the database cannot be reached: {error or type(error).__name__}") from error
+        raise Fault(f"the database cannot be reached: {str(error) or type(error).__name__}") from error
     try:
         _keep_alive(connection)
         for kind in ("numeric",):

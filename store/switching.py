@@ -13,7 +13,7 @@ from greenlet import getcurrent, greenlet
 T = TypeVar("T")
 
 
-class _Switched(greenlet):
+class _Switched(greenlet):  # type: ignore[misc]  # it brings no types
     """The greenlet of one function; its parent is whoever awaits."""
 
 

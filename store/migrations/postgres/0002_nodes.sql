@@ -68,7 +68,7 @@ BEGIN
             accounts := accounts || ARRAY(SELECT queue.account FROM queue WHERE id = ANY (rows) AND queue.account IS NOT NULL)
                                  || ARRAY(SELECT queue.sender FROM queue WHERE id = ANY (rows) AND queue.sender IS NOT NULL);
         END IF;
-        FOR number IN SELECT DISTINCT one FROM unnest(accounts) AS some (one) ORDER BY one LOOP
+        FOR number IN SELECT DISTINCT one FROM unnest(accounts) AS found (one) ORDER BY one LOOP
             PERFORM pg_advisory_xact_lock(number);
         END LOOP;
     END IF;
