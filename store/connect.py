@@ -150,6 +150,7 @@ def _place(data: Path) -> tuple[Lock, str]:
         try:
             file = data / "node"
             if not file.exists():
+                (data / "node.new").unlink(missing_ok=True)
                 write_whole(data / "node.new", file, secrets.token_hex(16).encode())
                 sync_directory(data)
             return lock, file.read_text()
