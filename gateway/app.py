@@ -120,8 +120,6 @@ class App:
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt, number=number)
         self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
-        # What this process keeps for itself may follow a database of its own only: commits of several are not in the order of ids.
-        self.indexes = not is_shared(settings.store_url)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
         self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
@@ -141,7 +139,7 @@ class App:
             _robot(settings),
         )
         self.recalls = Recalls(store, files, self.delivery)
-        self.folders = Folders(store, files, self.index if self.indexes else None, self.recalls)
+        self.folders = Folders(store, files, self.index, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
@@ -164,7 +162,7 @@ class App:
         premises = Premises(
             settings.data,
             files,
-            self.index.faults if self.indexes else tuple,
+            self.index.faults,
             keep_deleted=int(settings.account.keep_deleted * 1_000_000),
             delivery=self.delivery,
         )
@@ -305,9 +303,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
             runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run()]
-            runs += [app.list_chores.run(), app.grant_warnings.run()]
-            if app.indexes:
-                runs.append(app.indexing.run())
+            runs += [app.list_chores.run(), app.grant_warnings.run(), app.indexing.run()]
             if app.policies is not None:
                 runs.append(app.policies.run())
             tasks = [group.create_task(work) for work in runs]
