@@ -27,7 +27,7 @@ POLL: Final = 2.0
 """Seconds: so late a change of another node is noticed at the latest, when no NOTIFY comes through."""
 KEPT: Final = 600 * 1_000_000
 """Microseconds: how long what changed is kept for nodes that could not look."""
-KEYS_KEPT: Final = 24 * 3600 * 1_000_000
+KEYS_KEPT: Final = 3600 * 1_000_000
 """Microseconds: far longer than it is looked for whether a group was done."""
 TIDY_EVERY: Final = 60.0
 DEAD: Final = 60 * 1_000_000
@@ -152,7 +152,9 @@ class Nodes:
         if version <= self._known_everywhere:
             return
         wait = 0.002
-        while True:
+        ends = self._loop.time() + self._staleness
+        # Whoever has renewed its lease since the commit has read the version; whoever has not has stopped by then.
+        while self._loop.time() < ends:
             try:
                 behind = await self._asked(_BEHIND, [self.id, version])
             except Fault:

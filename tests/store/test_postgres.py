@@ -11,11 +11,11 @@ import pytest
 
 from policy.status import AccountStatus
 from policy.identity import AccountId, Address, FolderId
-from store import audit, contention, folders, messages, queue
+from store import audit, folders, messages, queue
 from store.accounts import CreateAccount, SetAccountStatus
 from store.audit import AuditEntry, RecordAudit
 from store.connect import connect
-from store.deeds import FUNCTIONS, Audited, Several
+from store.deeds import Audited, Several
 from store.domains import CreateDomain
 from store.errors import Busy, Stale, Unusable
 from store.messages import AppendMessages, NewInFolder
@@ -153,7 +153,9 @@ async def test_the_same_key_on_two_nodes_at_once_is_one_message(one: Store, othe
     for number in range(10):
         # Different accounts, so that only the key is in both's way.
         here, there = AcceptMessage(f"k{number}", (IntoMailbox(anna, letter(number), 0),)), AcceptMessage(f"k{number}", ())
-        answers = await asyncio.gather(one.do(here), other.do(there), one.do(AcceptMessage(f"k{number}", (IntoMailbox(bruno, letter(1), 0),))))
+        answers = await asyncio.gather(
+            one.do(here), other.do(there), one.do(AcceptMessage(f"k{number}", (IntoMailbox(bruno, letter(1), 0),)))
+        )
         assert sorted(answer.repeated for answer in answers) == [False, True, True]
 
 
@@ -164,21 +166,6 @@ async def test_what_was_judged_on_another_node_and_has_changed_is_stale(one: Sto
     await other.do(SetAccountStatus(anna, AccountStatus.LOCKED))
     with pytest.raises(Stale):
         await one.do(mail(anna, 1), witness)
-
-
-async def test_every_deed_claims_what_it_changes_or_everything() -> None:
-    assert set(contention._CLAIMS) <= set(FUNCTIONS)
-    anna, bruno = AccountId(5), AccountId(6)
-    append = AppendMessages(FolderId(9), (), 0, actor=bruno)
-    assert contention.claim(append) == contention.Claim(accounts=frozenset({6}), folders=frozenset({9}))
-    assert contention.claim(Audited(append, ())) == contention.claim(append)
-    assert contention.claim(Several((append, mail(anna, 1)))) == contention.Claim(accounts=frozenset({5, 6}), folders=frozenset({9}))
-    assert contention.claim(Several((append, SetAccountStatus(anna, AccountStatus.LOCKED)))) == contention.ALONE
-    assert contention.claim(HandedOn((queue.QueueId(3),), "x", mail(anna, 2))) == contention.Claim(
-        accounts=frozenset({5}), rows=frozenset({3})
-    )
-    assert contention.lane(contention.ALONE, 5) == 0
-    assert {contention.lane(contention.Claim(accounts=frozenset({number})), 5) for number in range(8)} == {1, 2, 3, 4}
 
 
 # --- the queue
