@@ -153,12 +153,14 @@ class Nodes:
             return
         wait = 0.002
         ends = self._loop.time() + self._staleness
-        # Whoever has renewed its lease since the commit has read the version; whoever has not has stopped by then.
-        while self._loop.time() < ends:
+        while True:
             try:
                 behind = await self._asked(_BEHIND, [self.id, version])
             except Fault:
                 behind = None
+                # Whoever has renewed its lease since the commit has read the version; whoever has not has stopped by now.
+                if self._loop.time() > ends:
+                    return
             if behind is not None and not behind[0][0]:
                 self._known_everywhere = max(self._known_everywhere, version)
                 return

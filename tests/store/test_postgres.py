@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from policy.status import AccountStatus
 from policy.identity import AccountId, Address, FolderId
+from policy.status import AccountStatus
 from store import audit, folders, messages, queue
 from store.accounts import CreateAccount, SetAccountStatus
 from store.audit import AuditEntry, RecordAudit
@@ -148,7 +148,7 @@ async def test_one_that_is_undone_leaves_the_others_of_its_group(one: Store) -> 
 
 
 async def test_the_same_key_on_two_nodes_at_once_is_one_message(one: Store, other: Store) -> None:
-    anna, inbox = await account(one)
+    anna, _inbox = await account(one)
     bruno, _ = await account(one, "bruno")
     for number in range(10):
         # Different accounts, so that only the key is in both's way.
@@ -207,9 +207,8 @@ async def test_what_a_node_that_is_gone_had_claimed_is_anybodys(one: Store, shar
 @pytest.fixture
 async def severed(one: Store, shared_url: str, tmp_path: Path) -> AsyncIterator[tuple[Severing, Store]]:
     """A node behind a wire that can be cut."""
-    async with Severing(shared_url) as wire:
-        async with node(wire.url, tmp_path / "severed") as store:
-            yield wire, store
+    async with Severing(shared_url) as wire, node(wire.url, tmp_path / "severed") as store:
+        yield wire, store
 
 
 @pytest.mark.parametrize("cut", Cut)
@@ -249,7 +248,7 @@ async def test_connections_that_are_lost_again_and_again_at_commits_lose_and_dou
 
 
 async def test_backends_that_are_ended_at_any_moment_lose_and_double_nothing(one: Store, cluster: Cluster, shared_url: str) -> None:
-    anna, inbox = await account(one)
+    _anna, inbox = await account(one)
     database = shared_url.partition("?")[0].rpartition("/")[2]
     ended = asyncio.Event()
 
@@ -354,16 +353,15 @@ async def test_a_node_hears_nothing_twice_and_nothing_of_itself(one: Store, othe
 
 async def test_a_node_that_hears_nothing_stops_and_a_revoke_waits_no_longer(one: Store, shared_url: str, tmp_path: Path) -> None:
     anna, _ = await account(one)
-    async with Severing(shared_url) as wire:
-        async with node(wire.url, tmp_path / "deaf", staleness=1.5) as deaf:
-            async with deaf.snapshot() as snapshot:
-                witness = await snapshot.witness(anna)
-            wire.silent.clear()  # neither closed nor answering, as behind a cable that was pulled
-            await one.do(SetAccountStatus(anna, AccountStatus.LOCKED))
-            # When this has returned, the other one must not act on what it knew.
-            with pytest.raises(Busy):
-                await deaf.do(mail(anna, 1), witness)
-            wire.silent.set()
+    async with Severing(shared_url) as wire, node(wire.url, tmp_path / "deaf", staleness=1.5) as deaf:
+        async with deaf.snapshot() as snapshot:
+            witness = await snapshot.witness(anna)
+        wire.silent.clear()  # neither closed nor answering, as behind a cable that was pulled
+        await one.do(SetAccountStatus(anna, AccountStatus.LOCKED))
+        # When this has returned, the other one must not act on what it knew.
+        with pytest.raises(Busy):
+            await deaf.do(mail(anna, 1), witness)
+        wire.silent.set()
 
 
 async def test_nodes_answer_each_other(one: Store, other: Store) -> None:
@@ -378,11 +376,10 @@ async def test_nodes_answer_each_other(one: Store, other: Store) -> None:
 
 
 async def test_one_of_them_leads_and_another_when_it_leaves(shared_url: str, tmp_path: Path) -> None:
-    async with node(shared_url, tmp_path / "a") as first:
-        async with node(shared_url, tmp_path / "b") as second:
-            assert (first.leads, second.leads) == (True, False)
-            await first.close()
-            await until(lambda: second.leads, "the other one leads")
+    async with node(shared_url, tmp_path / "a") as first, node(shared_url, tmp_path / "b") as second:
+        assert (first.leads, second.leads) == (True, False)
+        await first.close()
+        await until(lambda: second.leads, "the other one leads")
 
 
 # --- servers that will not do
