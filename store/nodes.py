@@ -232,7 +232,8 @@ class Nodes:
                 if self._listening is None:
                     await self._listen()
                     self._watchers.tell([EverythingChanged()])
-                await self._look()
+                async with asyncio.timeout(self._staleness):
+                    await self._look()
             except Exception as error:
                 meant = translated(error, None if self._listening is None else self._listening.connection)
                 log.warning("store", extra={"fields": {"outcome": "the database is not heard of", "reason": str(meant)}})

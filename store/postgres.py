@@ -299,6 +299,7 @@ class PostgresEngine:
             raise _undone(error, session) from error
         session.warned = False
         try:
+            # A commit that nobody confirms (a standby is away) ends well after the statement's time, with a warning.
             await session.plain("COMMIT")
             known = not session.warned
         except Exception as error:
@@ -340,7 +341,10 @@ class PostgresEngine:
         at = await session.value(_FENCED, [self._key])
         # Something is written in any case: what is durable (and with standbys) now makes durable what was committed before.
         await session.changed(_FENCE, [uuid4()])
+        session.warned = False
         await session.plain("COMMIT")
+        if session.warned:
+            raise Fault("no standby has confirmed it")
         self._session = session
         return at is not None and at > 0
 
