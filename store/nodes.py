@@ -52,6 +52,8 @@ _RENEW: Final = Numbered(
 )
 _COUNT: Final = Numbered("UPDATE node SET counted = $2 WHERE id = $1", ())
 _COUNTED: Final = Numbered("SELECT counted FROM node WHERE id <> $1 AND lease_until > procura_clock() AND counted <> '{}'", ())
+_KEEP_KEY: Final = Numbered("INSERT INTO shared_key (name, fingerprint) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", ())
+_KEY: Final = Numbered("SELECT fingerprint FROM shared_key WHERE name = $1", ())
 _BEHIND: Final = Numbered("SELECT COUNT(*) FROM node WHERE id <> $1 AND confirmed < $2 AND lease_until > procura_clock()", ())
 _OTHERS: Final = Numbered("SELECT id, name FROM node WHERE id <> $1 AND lease_until > procura_clock() ORDER BY started, id", ())
 _RING: Final = Numbered("SELECT pg_notify('procura_' || id, '') FROM node WHERE id <> $1 AND lease_until > procura_clock()", ())
@@ -192,6 +194,13 @@ class Nodes:
     def elsewhere(self, key: str) -> int:
         """How many of it the other nodes had when they last said so."""
         return self._elsewhere[key]
+
+    async def fingerprint(self, key: str, own: bytes | None = None) -> bytes | None:
+        """Of a key that all nodes must have: the one that was said first, perhaps just now. Raises Fault."""
+        if own is not None:
+            await self._asked(_KEEP_KEY, [key, own])
+        rows = await self._asked(_KEY, [key])
+        return bytes(rows[0][0]) if rows else None
 
     async def ask(self, what: str, asked: Any, *, of: str | None = None) -> Sequence[Answered]:
         """Every other node that lives, or only that one. Raises Fault."""
