@@ -299,7 +299,7 @@ class PostgresEngine:
             raise _undone(error, session) from error
         session.warned = False
         try:
-            # A commit that nobody confirms (a standby is away) ends well after the statement's time, with a warning.
+            # A wait for a standby that is called off ends well, but with a warning.
             await session.plain("COMMIT")
             known = not session.warned
         except Exception as error:

@@ -428,7 +428,7 @@ async def test_a_commit_that_no_standby_confirms_is_not_said_to_be_done(
         durable.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
         durable.sql("SELECT pg_reload_conf()")
 
-    monkeypatch.setitem(postgres_session._SERVER, "statement_timeout", "1s")
+    monkeypatch.setattr(postgres_session, "COMMAND_SECONDS", 2.0)
     async with node(url, tmp_path / "one") as store:
         await asyncio.to_thread(standbys, "nobody")
         try:
