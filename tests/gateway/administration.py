@@ -129,11 +129,7 @@ async def opened_office(data: Path, keep_deleted: int = 0) -> AsyncIterator[Offi
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
     index = FullText(data / "search.db", "1")
-<<<<<<< HEAD
-    premises = Premises(data, files, index.faults)
-=======
-    premises = Premises(data, data / "procura.db", files, index.faults, keep_deleted)
->>>>>>> main
+    premises = Premises(data, files, index.faults, keep_deleted)
     history = LoginHistory(store, wall_clock=clock)
     directory = Directory(
         store,
