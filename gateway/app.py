@@ -1,6 +1,7 @@
 """Settings become a running whole: the only file that names concrete classes and puts them together."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -24,7 +25,7 @@ from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.digests import Digests
-from gateway.directory.open_sessions import OpenSessions
+from gateway.directory.open_sessions import Here, OpenSessions
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.domain_warnings import DomainWarnings
@@ -50,6 +51,7 @@ from gateway.neighbour.listener import NAME as POLICY
 from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
+from gateway.node_sessions import NodeSessions, elsewhere, numbers
 from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
@@ -76,11 +78,13 @@ from gateway.submission import Submission, SubmissionRules
 from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
-from store.blobs import Files
-from store.connect import connect, database_of
-from store.errors import Unusable
+from store.blobs import ALL_IN_ROWS, IN_ROW, Files
+from store.connect import connect, inspected_server, is_shared
+from store.errors import Busy, Unusable
 from store.fulltext import FullText
+from store.nodes import Nodes
 from store.port import Store
+from store.postgres import PostgresStore
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +120,11 @@ class App:
             store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions, history=self.history
         )
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
-        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
+        nodes = store.nodes if isinstance(store, PostgresStore) else None
+        number = None if nodes is None else numbers(nodes)
+        others = (lambda _: 0) if nodes is None else elsewhere(nodes)
+        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt, number=number, elsewhere=others)
+        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
@@ -159,7 +167,6 @@ class App:
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
         premises = Premises(
             settings.data,
-            database_of(settings.store_url, settings.data),
             files,
             self.index.faults,
             keep_deleted=int(settings.account.keep_deleted * 1_000_000),
@@ -188,7 +195,7 @@ class App:
             self.refusals.forget,
         )
         self.explain = Explain(store)
-        sessions = OpenSessions(store, self.directory.records, self.sessions, self.history)
+        sessions = OpenSessions(store, self.directory.records, self.node_sessions or Here(self.sessions), self.history)
         self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data), self.refusals)
 
     def _is_exempt(self, address: str) -> bool:
@@ -206,10 +213,12 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
-    store = await connect(settings.store_url, settings.data)
+    store = await connect(settings.store_url, settings.data, staleness=settings.policy_max_staleness)
     try:
+        if isinstance(store, PostgresStore):
+            await _agree(store.nodes, settings.data)
         sweep(settings.data)
-        app = App(settings, store, Files(settings.data / "messages"))
+        app = App(settings, store, Files(settings.data / "messages", ALL_IN_ROWS if is_shared(settings.store_url) else IN_ROW))
         try:
             yield app
         finally:
@@ -228,6 +237,16 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         await store.close()
 
 
+async def why_unusable(url: str) -> str | None:
+    """Why the server that a store is on cannot be used, for an operator; None: it can, or there is none. Changes nothing."""
+    try:
+        if is_shared(url):
+            await inspected_server(url)
+    except Unusable as fault:
+        return str(fault)
+    return None
+
+
 def _digest_key(data: Path) -> bytes:
     """The key under which wrong passwords are known again, made at the first start; readable by the owner only."""
     path = data / "secret.key"
@@ -243,6 +262,20 @@ def _digest_key(data: Path) -> bytes:
             os.fsync(file.fileno())
         draft.rename(path)
         return key
+
+
+async def _agree(nodes: Nodes, data: Path) -> None:
+    """All that share a database must have one key: what is sealed or made with it on one is to be known on the others. Raises Unusable."""
+    path = data / "secret.key"
+    try:
+        there = await nodes.fingerprint(path.name)
+        if there is not None and not path.exists():
+            raise Unusable(f"{path} is missing: copy it from another server that uses this database")
+        own = hashlib.sha256(b"procura " + _digest_key(data)).digest()
+        if await nodes.fingerprint(path.name, own) != own:
+            raise Unusable(f"{path} is not the one of the other servers that use this database: copy it from one of them")
+    except Busy as fault:
+        raise Unusable(f"the store: {fault}") from fault
 
 
 def _robot(settings: Settings) -> ListRobot:
@@ -309,8 +342,8 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         )
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
-            runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
-            runs += [app.list_chores.run(), app.grant_warnings.run()]
+            runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run()]
+            runs += [app.list_chores.run(), app.grant_warnings.run(), app.indexing.run()]
             if app.policies is not None:
                 runs.append(app.policies.run())
             tasks = [group.create_task(work) for work in runs]
