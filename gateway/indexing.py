@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from gateway.message.kept import kept_texts
 from store import blobs
-from store.blobs import QUEUE_OWNER, Files
+from store.blobs import QUEUE_OWNER, Files, Settled
 from store.errors import NotFound, StoreError
 from store.fulltext import Damaged, FullText, Standing, Texts, Unwritable, has_room
 from store.model import BlobId
@@ -59,6 +59,7 @@ class Indexing:
         self._woken = asyncio.Event()
         self._commits = 0
         self._mark = 0
+        self._settled = Settled()
         self._tidied = 0.0
         self._busy_since: float | None = None
         self._retry = RETRY
@@ -116,7 +117,7 @@ class Indexing:
                     await self.tidy()
                     self._tidied = perf_counter()
                 try:
-                    await asyncio.wait_for(self._woken.wait(), RETRY_MOST)
+                    await asyncio.wait_for(self._woken.wait(), TICK if self._settled.is_waiting else RETRY_MOST)
                 except TimeoutError:
                     pass
                 else:
@@ -128,7 +129,8 @@ class Indexing:
         """The texts of the next messages; False: there are none. Raises Unwritable, StoreError."""
         started, commits = perf_counter(), self._commits
         async with self._store.snapshot() as snapshot:
-            texts, standing = await snapshot.work(gathered, self._mark, self._files)
+            self._settled.see(await snapshot.ask(blobs.drawn))
+            texts, standing = await snapshot.work(gathered, self._mark, self._settled.last, self._files)
         if standing is None:
             return False
         await _in_thread(partial(self._index.add, texts, standing))
@@ -180,12 +182,13 @@ class Indexing:
                 await asyncio.sleep(TICK)
 
 
-def gathered(tx: Tx, mark: int, files: Files) -> tuple[list[Texts], Standing | None]:
-    """The texts of the next blobs behind the mark, and where the mark stands then; None: there are none. Through `work`."""
+def gathered(tx: Tx, mark: int, last: BlobId, files: Files) -> tuple[list[Texts], Standing | None]:
+    """The texts of the next blobs behind the mark, up to the last one that is settled, and where the mark stands then; None: there are
+    none. Through `work`."""
     texts = []
     standing: Standing | None = None
     spent = 0
-    for blob, owner, digest, size in blobs.after(tx, BlobId(mark), BATCH):
+    for blob, owner, digest, size in blobs.after(tx, BlobId(mark), last, BATCH):
         if owner != QUEUE_OWNER and has_room(owner, blob):
             texts.append(Texts(blob, owner, *_texts_of(tx, blob, files)))
             spent += size

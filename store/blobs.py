@@ -122,9 +122,50 @@ def octets(tx: Tx, blob: BlobId, files: Files) -> bytes:
     return bytes(inline) if inline is not None else files.read(place)
 
 
-def after(tx: Tx, blob: BlobId, most: int) -> list[tuple[BlobId, int, bytes, int]]:
-    """(id, owner, hash, size) of the next ones, in the order of their ids, which is that of their commits."""
-    return tx.all("blobs.after", id=blob, most=most)
+def after(tx: Tx, blob: BlobId, last: BlobId, most: int) -> list[tuple[BlobId, int, bytes, int]]:
+    """(id, owner, hash, size) of the next ones up to `last`, in the order of their ids."""
+    return tx.all("blobs.after", id=blob, last=last, most=most)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How far ids are given, and when no lower one can come any more: whoever writes has a number of their own, drawn before the ids;
+    `oldest` of them still writes, `next_one` is not given yet. All are 0 where one writer gives ids in the order of its commits."""
+
+    newest: BlobId
+    oldest: int
+    next_one: int
+
+
+def drawn(tx: Tx) -> Drawn:
+    """What this snapshot sees of it."""
+    return Drawn(*(tx.one("blobs.drawn") or (BlobId(0), 0, 0)))
+
+
+class Settled:
+    """Up to which id every blob is there that will ever be. Ids are given when a deed is done, and seen when it is committed: where several
+    write at once, a lower one may be seen later. What was seen is settled once all have ended who wrote then."""
+
+    def __init__(self) -> None:
+        self.last = BlobId(0)
+        self._waiting: Drawn | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Is more seen than is settled?"""
+        return self._waiting is not None
+
+    def see(self, drawn: Drawn) -> None:
+        """What another snapshot sees."""
+        waiting = self._waiting
+        if waiting is not None and drawn.oldest >= waiting.next_one:
+            self.last = max(self.last, waiting.newest)
+            self._waiting = waiting = None
+        if drawn.oldest >= drawn.next_one:
+            self.last = max(self.last, drawn.newest)
+            self._waiting = None
+        elif waiting is None and drawn.newest > self.last:
+            self._waiting = drawn
 
 
 def newest(tx: Tx) -> int:

@@ -1,4 +1,4 @@
-"""A store on a temporary SQLite file, with a clock that the test turns, and a small directory to begin with."""
+"""A store on each engine, with a clock that the test turns, and a small directory to begin with."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -56,9 +56,15 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Of an empty store."""
+    return "sqlite:///{data}/procura.db" if request.param == "sqlite" else str(request.getfixturevalue("shared_url"))
+
+
 @pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await connect("sqlite:///{data}/procura.db", tmp_path / "data", now=clock)
+async def store(url: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    opened = await connect(url, tmp_path / "data", now=clock)
     yield opened
     await opened.close()
 
