@@ -20,6 +20,8 @@ from store.port import Deed, Tx
 IN_ROW: Final = 64 * 1024
 """Octets; below about 100 kB a row is as fast as a file (robustness.md 4.1)."""
 
+ALL_IN_ROWS: Final = 1 << 30
+
 QUEUE_OWNER: Final = 0
 
 _UNFINISHED: Final = ".part"
@@ -27,9 +29,11 @@ _UNFINISHED: Final = ".part"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The directory of the octets that lie in files. Every method blocks: call it in a thread."""
+    """The directory of the octets that lie in files. Every method blocks: call it in a thread. `in_row`: so many octets lie in the
+    database; all of them (ALL_IN_ROWS) where several nodes have one database, but no disk."""
 
     directory: Path
+    in_row: int = IN_ROW
     _durable: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _holders: list[object] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -59,7 +63,7 @@ class Files:
     def keep(self, message: NewMessage) -> NewMessage:
         """The message with its octets spooled where they are large: call it before the deed, so that the writer need not write
         them. (A deed also takes large octets as they are, only slower.) Raises OSError."""
-        if message.spooled is not None or len(message.octets) <= IN_ROW:
+        if message.spooled is not None or len(message.octets) <= self.in_row:
             return message
         return replace(message, spooled=self.spool(message.octets), octets=b"")
 

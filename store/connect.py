@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Final
 import asyncpg
 
 from store import deeds, sqlite, statements
+from store.durable import sync_directory, write_whole
 from store.errors import Busy, Unusable
 from store.lock import Lock
 from store.migrate import DIRECTORY_OF_STEPS, migrate, migrate_shared, steps, version_of
@@ -118,13 +120,8 @@ async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
 async def _postgres(
     where: Server, data: Path, now: Callable[[], int] | None, readers: int, bounds: Bounds, functions: Functions, staleness: float
 ) -> PostgresStore:
-    # The directory is this process's alone also where the database is not: certificates, keys, the control socket, the search index.
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unusable(f"{error.filename}: {error.strerror}") from None
-    lock = Lock(data / LOCK_FILE)
-    lock.take()
+    # The directory is this process's alone also where the database is not: certificates, keys, the control socket.
+    lock, place = _place(data)
     try:
         session = await opened(where)
         try:
@@ -133,7 +130,7 @@ async def _postgres(
         finally:
             await session.close()
         watchers = Watchers()
-        nodes = Nodes(where, watchers, staleness)
+        nodes = Nodes(where, place, watchers, staleness)
         await nodes.join()
     except (Busy, asyncpg.PostgresError, OSError) as error:
         lock.release()
@@ -142,6 +139,26 @@ async def _postgres(
         lock.release()
         raise
     return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, readers, bounds, nodes, watchers, (lock,))
+
+
+def _place(data: Path) -> tuple[Lock, str]:
+    """The directory taken, and a name for it that no other has."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = Lock(data / LOCK_FILE)
+        lock.take()
+        try:
+            file = data / "node"
+            if not file.exists():
+                (data / "node.new").unlink(missing_ok=True)
+                write_whole(data / "node.new", file, secrets.token_hex(16).encode())
+                sync_directory(data)
+            return lock, file.read_text()
+        except BaseException:
+            lock.release()
+            raise
+    except OSError as error:
+        raise Unusable(f"{error.filename}: {error.strerror}") from None
 
 
 async def inspected_server(url: str) -> None:
@@ -163,6 +180,8 @@ async def inspected_server(url: str) -> None:
 async def supposed(url: str, data: Path, into: Path, now: Callable[[], int] = wall_clock) -> Store:
     """A store of its own in the directory `into`, with all that policy reads of the one at `url` as that is now: what is done to it is
     done to nothing else. Raises Busy, Unusable."""
+    if is_shared(url):
+        raise Busy("changes cannot be tried on a shared database")
     _, _, place = url.replace("{data}", str(data)).partition("://")
     store = await connect("sqlite:///{data}/supposed.db", into, now=now, readers=2)
     try:

@@ -30,13 +30,16 @@ KEPT: Final = 600 * 1_000_000
 KEYS_KEPT: Final = 24 * 3600 * 1_000_000
 """Microseconds: far longer than it is looked for whether a group was done."""
 TIDY_EVERY: Final = 60.0
+DEAD: Final = 60 * 1_000_000
+"""Microseconds after the end of its lease for which a node may still be handing on what it has claimed."""
 CALL_SECONDS: Final = 5.0
 """How long the answers of other nodes are waited for."""
 STALENESS: Final = 10.0
 
 _JOIN: Final = Numbered(
-    "INSERT INTO node (id, name, started, lease_until, confirmed)"
-    " SELECT $1, $2, procura_clock(), procura_clock() + $3::BIGINT, version FROM policy_version"
+    "WITH gone AS (DELETE FROM node WHERE place = $4 AND id <> $1)"
+    " INSERT INTO node (id, name, started, lease_until, confirmed, place)"
+    " SELECT $1, $2, procura_clock(), procura_clock() + $3::BIGINT, version, $4 FROM policy_version"
     " ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, confirmed = excluded.confirmed RETURNING confirmed",
     (),
 )
@@ -59,8 +62,8 @@ _LEAVE: Final = Numbered("DELETE FROM node WHERE id = $1", ())
 _TIDY: Final = (
     Numbered("DELETE FROM wake WHERE at < procura_clock() - $1::BIGINT", ()),
     Numbered("DELETE FROM node_call WHERE at < procura_clock() - $1::BIGINT", ()),
-    Numbered("DELETE FROM node WHERE lease_until < procura_clock() - $1::BIGINT", ()),
 )
+_BURY: Final = Numbered("DELETE FROM node WHERE lease_until < procura_clock() - $1::BIGINT", ())
 _FORGET_KEYS: Final = Numbered(
     "DELETE FROM deed_group WHERE at BETWEEN 0 AND procura_clock() - $1::BIGINT OR at BETWEEN $1::BIGINT - procura_clock() AND -1", ()
 )
@@ -87,7 +90,8 @@ Answering = Callable[[Any], Awaitable[Any]]
 class Nodes:
     """Made by `joined`. `staleness`, seconds: the lease, and how long the rights last read count when the database is not heard of."""
 
-    def __init__(self, where: Server, watchers: Watchers, staleness: float) -> None:
+    def __init__(self, where: Server, place: str, watchers: Watchers, staleness: float) -> None:
+        self._place = place
         self.id = secrets.token_hex(8)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.leads = False
@@ -216,7 +220,7 @@ class Nodes:
             await session.connection.add_listener(f"procura_{self.id}", lambda *_: self._look_now.set())
             # Only what is committed from here on can be missed by who looks at the state afterwards.
             self._mark, self._seen = await session.value(_MARK, ()), frozenset()
-            await session.value(_JOIN, [self.id, self.name, self._lease])
+            await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
         except BaseException:
             session.discard()
             raise
@@ -234,12 +238,15 @@ class Nodes:
         self._watchers.tell([event for _, events in fresh for event in read(events)])
         if not await session.changed(_RENEW, [self.id, self._lease, version]):
             # Our lease had ended: others may have gone on without us.
-            await session.value(_JOIN, [self.id, self.name, self._lease])
+            await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
             self._watchers.tell([EverythingChanged()])
         self._heard = began
         self.leads = leader == self.id
         if called:
             await self._answer(session)
+        if self.leads and await session.changed(_BURY, [DEAD]):
+            # What it had in hand is to be done by others.
+            self._watchers.tell([EverythingChanged()])
         if self.leads and began - self._tidied > TIDY_EVERY:
             self._tidied = began
             for statement in _TIDY:

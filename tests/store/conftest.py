@@ -1,6 +1,6 @@
 """A store on each engine, with a clock that the test turns, and a small directory to begin with."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -12,6 +12,8 @@ from store.accounts import CreateAccount
 from store.connect import connect
 from store.domains import CreateDomain
 from store.port import Store, Tx
+from tests.store.behind import Behind, SharedBehind, embedded
+from tests.store.letters import Bench, SharedBench
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -75,3 +77,18 @@ async def directory(store: Store) -> Directory:
     anna = await store.do(CreateAccount(Address("anna", "acme.test"), display_name="Anna"))
     bruno = await store.do(CreateAccount(Address("bruno", "acme.test"), display_name="Bruno"))
     return Directory(store, acme, anna, bruno)
+
+
+@pytest.fixture
+def behind(store: Store, url: str, tmp_path: Path) -> Iterator[Behind]:
+    """The database of `store`, behind its back."""
+    opened: Behind = embedded(tmp_path / "data" / "procura.db") if url.startswith("sqlite") else SharedBehind(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bench(url: str) -> Iterator[Bench]:
+    made = Bench() if url.startswith("sqlite") else SharedBench(url)
+    yield made
+    made.raw.close()

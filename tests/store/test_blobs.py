@@ -21,11 +21,6 @@ from tests.store.letters import Bench, letter
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
-@pytest.fixture
 def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "octets")
 

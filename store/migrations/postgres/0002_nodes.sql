@@ -9,8 +9,10 @@ CREATE TABLE deed_group (
 
 CREATE INDEX deed_group_at ON deed_group (at);
 
+-- `place` is the directory of data, in which one process at a time can be: a row of an earlier one there is nobody's.
 CREATE TABLE node (
     id TEXT COLLATE "C" PRIMARY KEY,
+    place TEXT COLLATE "C" NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
     started BIGINT NOT NULL,
     lease_until BIGINT NOT NULL,
