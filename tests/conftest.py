@@ -1,37 +1,33 @@
 """What tests of several rooms share: a PostgreSQL of our own where its programs are installed."""
 
-import asyncio
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-import asyncpg
 import pytest
 
-from store.migrate import migrate_shared, steps
-from tests.live.cluster import TEMPLATE, Cluster, missing
+from tests.live.cluster import Cluster, migrated_template, missing, of_this_run
+
+
+def pytest_sessionfinish() -> None:
+    """However the run ends; and if it is killed, PostgreSQL ends with it."""
+    if of_this_run.cache_info().currsize:
+        of_this_run().remove()
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Cluster:
     """One for the whole run (for each of xdist's processes), quick and forgetful: not for tests of what survives a crash."""
     why = missing()
     if why is not None:
         pytest.skip(why)
-    with Cluster() as cluster:
-        yield cluster
+    return of_this_run()
 
 
 @pytest.fixture(scope="session")
 def migrated_database(cluster: Cluster) -> str:
     """The name of a database with our schema, to copy new ones from; nobody stays connected to it."""
-
-    async def fill() -> None:
-        connection = await asyncpg.connect(cluster.create(TEMPLATE))
-        await migrate_shared(connection, steps("postgres"), lambda: 0)
-        await connection.close()
-
-    asyncio.run(fill())
-    return TEMPLATE
+    return migrated_template()
 
 
 # As migrated: quicker than another copy of the template, by a tenth of a second.
@@ -59,14 +55,15 @@ _databases = itertools.count(1)
 _empty: list[tuple[str, int]] = []
 
 
-@pytest.fixture
-def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
-    """A store of its own on PostgreSQL, migrated and empty."""
+@contextmanager
+def lent() -> Iterator[str]:
+    """The URL of a store on PostgreSQL, migrated and empty, for as long as nobody else has it."""
+    cluster = of_this_run()
     if _empty:
         database, uses = _empty.pop()
     else:
         database, uses = f"store_{next(_databases)}", 0
-        cluster.create(database, migrated_database)
+        cluster.create(database, migrated_template())
     yield cluster.url(database)
     if uses + 1 < _USES:
         cluster.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()")
@@ -74,3 +71,17 @@ def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
         _empty.append((database, uses + 1))
     else:
         cluster.drop(database)
+
+
+@pytest.fixture
+def shared_url(cluster: Cluster) -> Iterator[str]:
+    """A store of its own on PostgreSQL, migrated and empty."""
+    with lent() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_url_of_module(cluster: Cluster) -> Iterator[str]:
+    """The same, for all tests of a file."""
+    with lent() as url:
+        yield url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import itertools
 import json
 import os
 import signal
@@ -12,13 +13,20 @@ import ssl
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
+from tests.live.cluster import migrated_template, of_this_run
+
 PASSWORD = "correct horse 7"
+STORE = "PROCURA_TEST_STORE"
+"""postgresql: servers of these tests keep everything in a database of PostgreSQL each (tests/live/cluster.py)."""
 START_SECONDS = 30.0
+
+_databases = itertools.count(1)
 
 
 class Server:
@@ -36,6 +44,12 @@ class Server:
         listen = {f"listen.{name}": ["127.0.0.1:0"] for name in ("submission", "submissions", "lmtp", "mx", "imap", "imaps")}
         cheap = {"password.memory": 8192 * 8, "password.passes": 1, "password.scram_iterations": 4096}
         self.settings: dict[str, object] = {"hostname": "mx.acme.test", "auth.plaintext": True, **cheap, **listen, **(settings or {})}
+        if os.environ.get(STORE) == "postgresql" and "store" not in self.settings:
+            database = f"live_{next(_databases)}"
+            of_this_run().create(database, migrated_template())
+            self.settings["store"] = of_this_run().url(database)
+            # Commands may be run with the data when the server has ended.
+            weakref.finalize(self, _dropped, database).atexit = False
 
     # --- life
 
@@ -187,6 +201,11 @@ class Server:
             if time.monotonic() > end:
                 raise AssertionError(f"{len(there)} of {count} messages in {folder} of {user}")
             time.sleep(0.05)
+
+
+def _dropped(database: str) -> None:
+    if of_this_run().is_running:
+        of_this_run().drop(database)
 
 
 def processor_time(pid: int) -> float:
