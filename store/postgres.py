@@ -285,7 +285,8 @@ class PostgresEngine:
 
     async def _commit(self, events: Sequence[Event]) -> None:
         tx, session = self._tx, self._session
-        assert tx is not None and session is not None
+        assert tx is not None
+        assert session is not None
         self._tx = None
         if tx.over:
             return
