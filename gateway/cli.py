@@ -191,7 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     settings.add_argument("--json", action="store_true", help="as a JSON object")
     add("migrate", "bring the store's schema up to date (serve does it too)")
     moving = add("migrate-store", "move everything from one store into another, empty one (while no server runs on either)")
-    moving.add_argument("source", metavar="SOURCE", help="sqlite:///PATH or postgresql://USER@HOST/DATABASE; passwords from PGPASSFILE")
+    moving.add_argument(
+        "source", metavar="SOURCE", help="sqlite:///PATH, postgresql://USER@HOST/DATABASE, or `store`: what that setting says"
+    )
     moving.add_argument("target", metavar="TARGET", help="as SOURCE; then set `store` to it")
     moving.add_argument("--json", action="store_true", help="as a JSON object")
     moving.add_argument("--progress", action="store_true", help="show how far it is")
@@ -303,7 +305,8 @@ def _migrate_store(typed: _Typed, source: str, target: str, *, as_json: bool) ->
             bar.advance(what, done, total)
 
     try:
-        done = asyncio.run(move(source, target, settings.data, told))
+        named = {"store": settings.store_url}  # what the setting says, which may have a password that no command line should
+        done = asyncio.run(move(named.get(source, source), named.get(target, target), settings.data, told))
     finally:
         if bar is not None:
             bar.wipe()

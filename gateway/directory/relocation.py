@@ -16,7 +16,10 @@ def words(done: Relocated) -> list[str]:
     """What came of it, for an operator."""
     told = [f"{table}: {summed.rows} rows, {summed.hash[:16]}" for table, summed in sorted(done.tables.items()) if summed.rows]
     if done.into_rows:
-        told.append(f"{done.into_rows} messages lay in files and are in rows now; the files may go when the move has proved itself")
+        told.append(
+            f"{done.into_rows} messages lay in files and are in rows now. A server on the new store sweeps such files away within hours:"
+        )
+        told.append("  whoever may want to go back to the old store as it is keeps a backup of it (or comes back by migrate-store)")
     if done.into_files:
         told.append(f"{done.into_files} messages lay in rows and are in files now")
     if done.objects:

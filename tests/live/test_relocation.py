@@ -63,6 +63,7 @@ def test_a_house_moves_to_postgresql_and_back(filled: Server, tmp_path: Path, sh
     said = filled.run("migrate-store", SQLITE, shared_url, "--progress")
     assert "rows were moved, and compared" in said.stdout
     assert "1 messages lay in files and are in rows now" in said.stdout
+    assert "sweeps such files away" in said.stdout
     assert "moving message" in said.stderr
     with settled(tmp_path, shared_url) as server:
         assert view(server) == before
