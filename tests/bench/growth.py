@@ -165,7 +165,7 @@ class Asked:
     def delivery(self) -> None:
         self._number += 1
         self._lmtp.ask(b"MAIL FROM:<a@far.test>\r\nRCPT TO:<owner@acme.test>\r\nDATA\r\n", 3)
-        self._lmtp.ask(letter(self._number, LETTER) + b".\r\n", 1)
+        self._lmtp.ask(letter(self._number, LETTER) + b"\r\n.\r\n", 1)
 
     def select(self) -> None:
         self._owner.do("SELECT INBOX")
