@@ -49,7 +49,7 @@ from gateway.neighbour.listener import NAME as POLICY
 from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
-from gateway.node_sessions import NodeSessions, numbers
+from gateway.node_sessions import NodeSessions, elsewhere, numbers
 from gateway.notices import Notices
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
@@ -117,8 +117,9 @@ class App:
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         nodes = store.nodes if isinstance(store, PostgresStore) else None
         number = None if nodes is None else numbers(nodes)
-        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt, number=number)
-        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes)
+        others = (lambda _: 0) if nodes is None else elsewhere(nodes)
+        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt, number=number, elsewhere=others)
+        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc

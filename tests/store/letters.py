@@ -2,8 +2,8 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from functools import partial
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from policy.folders import SpecialUse
