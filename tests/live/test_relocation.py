@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,17 @@ from tests.live.server import Server, compose
 
 SQLITE = "sqlite:///{data}/procura.db"
 SIZE = 200_000
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture
+def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
+    """A database that nobody else gets afterwards: some are left half filled."""
+    database = f"moving_{next(_NUMBERS)}"
+    cluster.create(database, migrated_database)
+    yield cluster.url(database)
+    cluster.drop(database)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import asyncpg
@@ -21,10 +23,22 @@ from store.lists import CreateList
 from store.queue import AcceptMessage, IntoMailbox
 from store.relocation import Differs, relocate
 from tests.bench.population import Population, Sizes
+from tests.live.cluster import Cluster
 
 SQLITE = "sqlite:///{data}/procura.db"
 BACK = "sqlite:///{data}/back.db"
 LARGE = b"From: a@far.test\r\nSubject: large\r\n\r\n" + b"0123456789abcdef\r\n" * 10_000
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture
+def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
+    """A database that nobody else gets afterwards: some are left half filled."""
+    database = f"moved_{next(_NUMBERS)}"
+    cluster.create(database, migrated_database)
+    yield cluster.url(database)
+    cluster.drop(database)
 
 
 def silent(what: str, done: int, total: int) -> None: ...
