@@ -78,6 +78,7 @@ lock:
 	$(LOCK) --output-file build.txt build.in
 	$(LOCK) --output-file test.txt test.in
 	$(LOCK) --output-file check.txt check.in
+	$(LOCK) --output-file bench.txt bench.in
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

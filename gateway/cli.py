@@ -111,6 +111,8 @@ def _main(arguments: Sequence[str]) -> int:
             return _settings(typed, as_json=parsed.json)
         case "migrate":
             return _migrate(typed)
+        case "migrate-store":
+            return _migrate_store(typed, parsed.source, parsed.target, as_json=parsed.json)
         case "restore":
             return _restore(typed, parsed.directory, parsed.at, moved=parsed.moved, as_json=parsed.json)
         case "example":
@@ -194,6 +196,13 @@ def _parser() -> argparse.ArgumentParser:
     settings = add("settings", "the settings in force, and where each comes from")
     settings.add_argument("--json", action="store_true", help="as a JSON object")
     add("migrate", "bring the store's schema up to date (serve does it too)")
+    moving = add("migrate-store", "move everything from one store into another, empty one (while no server runs on either)")
+    moving.add_argument(
+        "source", metavar="SOURCE", help="sqlite:///PATH, postgresql://USER@HOST/DATABASE, or `store`: what that setting says"
+    )
+    moving.add_argument("target", metavar="TARGET", help="as SOURCE; then set `store` to it")
+    moving.add_argument("--json", action="store_true", help="as a JSON object")
+    moving.add_argument("--progress", action="store_true", help="show how far it is")
     restore = add("restore", "a whole installation from a backup, into a directory of data that is empty (while no server runs there)")
     restore.add_argument("directory", type=Path, metavar="DIR", help="where procura backup put it")
     restore.add_argument("--at", metavar="TIME", help="the backup of this time or before; else the newest")
@@ -290,6 +299,31 @@ def _migrate(typed: _Typed) -> int:
 
     asyncio.run(migrate())
     print(f"the schema of {masked(settings.store_url)} is up to date")
+    return 0
+
+
+def _migrate_store(typed: _Typed, source: str, target: str, *, as_json: bool) -> int:
+    from gateway.directory.relocation import move, words
+
+    settings = _load(typed).settings
+    bar = _Bar(None) if sys.stderr.isatty() or "--progress" in typed.rest else None
+
+    def told(what: str, done: int, total: int) -> None:
+        if bar is not None:
+            bar.advance(what, done, total)
+
+    try:
+        named = {"store": settings.store_url}  # what the setting says, which may have a password that no command line should
+        done = asyncio.run(move(named.get(source, source), named.get(target, target), settings.data, told))
+    finally:
+        if bar is not None:
+            bar.wipe()
+    if as_json:
+        import json
+
+        print(json.dumps({table: {"rows": one.rows, "sha256": one.hash} for table, one in done.tables.items()}))
+    else:
+        print("\n".join(words(done)))
     return 0
 
 

@@ -15,6 +15,9 @@ from store.errors import Unusable
 DIRECTORY_OF_STEPS: Final = Path(__file__).with_name("migrations")
 MIGRATING: Final = 0x70726F63757261
 """The advisory lock of PostgreSQL under which a step is done: "procura"."""
+UNFINISHED: Final = 2_000_000_000
+"""The number of a step that a database has had which is being filled from another (store/relocation.py), so that no version opens it."""
+_HALF: Final = "not all of another store was moved into it: run procura migrate-store again, or take the database away"
 
 _NAME: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 
@@ -57,6 +60,8 @@ def migrate(connection: sqlite3.Connection, todo: Sequence[Step], now: Callable[
     `todo`, a step fails, or it leaves references that lead nowhere.
     """
     newest = todo[-1].number if todo else 0
+    if version(connection) == UNFINISHED:
+        raise Unusable(_HALF)
     if version(connection) > newest:
         raise Unusable(f"the database has schema {version(connection)}, this procura knows up to {newest}: it is too old")
     # Tables that are rebuilt must not take their dependants with them; off is only possible outside a transaction.
@@ -119,6 +124,8 @@ async def migrate_shared(session: Session, todo: Sequence[Step], now: Callable[[
     newest = todo[-1].number if todo else 0
     try:
         there = await version_of(session)
+        if there == UNFINISHED:
+            raise Unusable(_HALF)
         if there > newest:
             raise Unusable(f"the database has schema {there}, this procura knows up to {newest}: it is too old")
         return [step for step in todo[there:] if await _do_shared(session, step, now())]

@@ -108,7 +108,8 @@ SELECT id FROM account WHERE id > :after AND used > 0 ORDER BY id LIMIT :limit;
 
 -- allowed_from
 SELECT id FROM account
-WHERE instr(lower("values"), :text) > 0 OR instr("values", '"allow_any_from"') > 0
+WHERE (instr("values", '"allow_any_from"') > 0 OR instr("values", '"allow_from_addresses"') > 0)
+AND (instr("values", '"allow_any_from"') > 0 OR instr(lower("values"), :text) > 0)
 LIMIT :limit;
 
 -- classes_allowing
