@@ -18,7 +18,7 @@ from policy.tenure import MOST, announced_at
 from store import accounts, grants, lists, tenure
 from store.deeds import Several
 from store.errors import Conflict, StoreError
-from store.port import Deed, Event, PolicyChanged, Snapshot, Store
+from store.port import Deed, Event, EverythingChanged, PolicyChanged, Snapshot, Store
 from store.tenure import GrantsWarned, Tenure
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class GrantWarnings:
 
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
-        if any(isinstance(event, PolicyChanged) for event in events):
+        if any(isinstance(event, PolicyChanged | EverythingChanged) for event in events):
             self._wake.set()
 
     async def run(self) -> None:

@@ -16,7 +16,7 @@ from store.errors import StoreError
 from store.list_bounces import TellSuspended
 from store.list_requests import ForgetRequests
 from store.model import BouncingMember
-from store.port import Event, PolicyChanged, Store
+from store.port import Event, EverythingChanged, PolicyChanged, Store
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class ListChores:
 
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
-        if any(isinstance(event, PolicyChanged) for event in events):
+        if any(isinstance(event, PolicyChanged | EverythingChanged) for event in events):
             self._wake.set()
 
     async def run(self) -> None:

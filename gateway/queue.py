@@ -31,7 +31,7 @@ from store.audit import AuditEntry
 from store.blobs import Files
 from store.errors import Busy, Conflict, OverQuota, Stale, StoreError
 from store.model import AccountRow, QueueId, QueueKind, QueueRow
-from store.port import Event, PolicyChanged, QueueChanged, Snapshot, Store
+from store.port import Event, EverythingChanged, PolicyChanged, QueueChanged, Snapshot, Store
 from store.queue import (
     AcceptMessage,
     ClaimDue,
@@ -143,7 +143,7 @@ class Queue:
         if any(isinstance(event, QueueChanged) and event.at_once for event in events):
             for destination in self._destinations.values():
                 destination.failures = destination.until = 0
-        if any(isinstance(event, QueueChanged | PolicyChanged) for event in events):
+        if any(isinstance(event, QueueChanged | PolicyChanged | EverythingChanged) for event in events):
             self._wake.set()
 
     async def run(self) -> None:

@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+from gateway.tallies import OwnTally, Tally
 from policy.identity import AccountId, Actor
 from policy.reasons import Defer, Reason, Refuse
 from store.errors import StoreError
-from store.port import DIRECTORY, Event, PolicyChanged
+from store.port import DIRECTORY, Event, EverythingChanged, PolicyChanged
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,8 @@ class Sessions:
     and when the clock ends the right to act as another.
 
     What is to be looked at waits in one place and is looked at by one task: a thousand changes of the directory in a row cost
-    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC.
+    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC. `tally`: how many there are of an account, in
+    all processes; `number`: of the next session.
     """
 
     def __init__(
@@ -100,12 +103,15 @@ class Sessions:
         exempt: Callable[[str], bool],
         *,
         wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        tally: Tally | None = None,
+        number: Callable[[], int] | None = None,
     ) -> None:
         self._confirm = confirm
         self._per_account = per_account
         self._exempt = exempt
         self._open: dict[AccountId, set[_Open]] = {}
-        self._numbers = itertools.count(1)
+        self._number = number or partial(next, itertools.count(1))
+        self._tally = tally or OwnTally()
         self._wall_clock = wall_clock
         # Dictionaries for their order; those whom a change names come before those whom it may concern.
         self._pressing: dict[_Open, None] = {}
@@ -114,10 +120,13 @@ class Sessions:
 
     def add(self, actor: Actor, protocol: str, peer: str, end: End, describe: Describe = _nothing_known) -> Callable[[], None] | None:
         """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
-        if len(self._open.get(actor.account, ())) >= self._per_account and not self._exempt(peer):
-            return None
-        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, next(self._numbers), describe)
         accounts = {actor.account, actor.person}
+        there_are = {account: self._tally.add(str(account)) for account in accounts}
+        if there_are[actor.account] > self._per_account and not self._exempt(peer):
+            for account in accounts:
+                self._tally.take(str(account))
+            return None
+        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
         for account in accounts:
             self._open.setdefault(account, set()).add(one)
         # The account may have changed between the login's snapshot and this line.
@@ -127,8 +136,11 @@ class Sessions:
             self._pressing.pop(one, None)
             self._pending.pop(one, None)
             self._watch_clock(one, None)
+            if not one.open:
+                return
             one.open = False
             for account in accounts:
+                self._tally.take(str(account))
                 there = self._open.get(account)
                 if there is not None:
                     there.discard(one)
@@ -143,6 +155,8 @@ class Sessions:
         for event in events:
             if isinstance(event, PolicyChanged):
                 scopes |= event.scopes
+            elif isinstance(event, EverythingChanged):
+                scopes.add(DIRECTORY)
         if not scopes:
             return
         if DIRECTORY in scopes:  # a domain's status, for instance: everybody may be concerned

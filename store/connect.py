@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from store.errors import Unusable
 from store.lock import Lock
 from store.migrate import DIRECTORY_OF_STEPS, migrate, steps
 from store.port import Store
+from store.remote import RemoteStore
 from store.sqlite import Connection, SqliteStore, opened
 from store.supposed import copy
 from store.writer import Bounds, Functions
@@ -37,12 +38,24 @@ async def connect(
     readers: int = READERS,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     functions: Functions = deeds.FUNCTIONS,
+    locks: Sequence[Lock] | None = None,
 ) -> Store:
-    """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory.
+    """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory. `locks`: those of `locked`, where
+    they are taken already.
 
     Raises InUse when another process has it, Unusable when it cannot be opened as it is.
     """
-    return await _sqlite(database_of(url, data), data, now, readers, bounds, functions)
+    return await _sqlite(database_of(url, data), now, readers, bounds, functions, locked(url, data) if locks is None else locks)
+
+
+def has_one_writer(url: str) -> bool:
+    """May only one process write it, for all that serve?"""
+    return url.startswith("sqlite:")
+
+
+def connect_remote(url: str, data: Path, life: int, *, now: Callable[[], int] = wall_clock, readers: int = READERS) -> RemoteStore:
+    """A store that another process writes, which has opened it before. Raises Unusable."""
+    return RemoteStore(database_of(url, data), statements.load(), now, readers, life)
 
 
 def database_of(url: str, data: Path) -> Path:
@@ -57,7 +70,9 @@ def database_of(url: str, data: Path) -> Path:
             raise Unusable(f"{url}: no such kind of store; there is sqlite:///PATH")
 
 
-async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, bounds: Bounds, functions: Functions) -> SqliteStore:
+def locked(url: str, data: Path) -> Sequence[Lock]:
+    """The locks of the store, taken: whoever has them may open it. Raises InUse, Unusable."""
+    path = database_of(url, data)
     try:
         for directory in (data, path.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,6 +89,22 @@ async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, 
         for lock in locks:
             lock.take()
             taken.append(lock)
+    except BaseException:
+        for lock in taken:
+            lock.release()
+        raise
+    return taken
+
+
+async def _sqlite(
+    path: Path,
+    now: Callable[[], int],
+    readers: int,
+    bounds: Bounds,
+    functions: Functions,
+    taken: Sequence[Lock],
+) -> SqliteStore:
+    try:
         try:
             # SQLite gives its other files the mode of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -35,6 +35,7 @@ from store import (
     logins,
     members,
     messages,
+    outcomes,
     queue,
     rates,
     recalls,
@@ -48,6 +49,7 @@ from store import (
 )
 from store.applied import Apply
 from store.audit import AuditEntry
+from store.outcomes import Once
 from store.port import Deed, Tx
 from store.tenure import Used
 
@@ -94,6 +96,10 @@ def _several(tx: Tx, deed: Several) -> tuple[Any, ...]:
     return tuple(perform(tx, one) for one in deed.deeds)
 
 
+def _once(tx: Tx, deed: Once) -> bytes:
+    return outcomes.kept(tx, deed.key, perform(tx, deed.deed))
+
+
 def _settling(*tables: Sequence[Doing]) -> Sequence[Doing]:
     """Deeds after which the members of dynamic lists may be others."""
 
@@ -126,7 +132,7 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 FUNCTIONS = _merge(
     # Whatever administrators do is audited, in whichever module it is done.
     _settling(((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS),
-    ((Several, _several), (Apply, _apply)),
+    ((Several, _several), (Apply, _apply), (Once, _once)),
     annotations.DEEDS,
     app_passwords.DEEDS,
     audit.DEEDS,
@@ -145,6 +151,7 @@ FUNCTIONS = _merge(
     folders.DEEDS,
     freezes.DEEDS,
     messages.DEEDS,
+    outcomes.DEEDS,
     queue.DEEDS,
     roles.DEEDS,
     rates.DEEDS,

@@ -118,7 +118,12 @@ class RoomTaken:
     owner: AccountId
 
 
-Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken
+@dataclass(frozen=True, slots=True)
+class EverythingChanged:
+    """For a while nobody told what was changed: whoever remembers something looks again."""
+
+
+Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken | EverythingChanged
 
 
 class Snapshot(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -613,6 +613,10 @@ class SqliteStore:
 
     async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
         return await self._writer.submit(deed, witness, bulk)
+
+    def begin(self, deed: Deed[Any], witness: Witness | None, bulk: bool) -> Awaitable[Any]:
+        """As `do`: a future that need not be awaited. Raises Busy."""
+        return self._writer.submit(deed, witness, bulk)
 
     def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         return self._writer.watch(told)

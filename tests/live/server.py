@@ -19,6 +19,8 @@ from pathlib import Path
 
 PASSWORD = "correct horse 7"
 START_SECONDS = 30.0
+WORKERS = "TESTED_WORKERS"
+"""In the environment: with how many processes every server of the tests serves, unless a test says so itself."""
 
 
 class Server:
@@ -35,7 +37,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         listen = {f"listen.{name}": ["127.0.0.1:0"] for name in ("submission", "submissions", "lmtp", "mx", "imap", "imaps")}
         cheap = {"password.memory": 8192 * 8, "password.passes": 1, "password.scram_iterations": 4096}
-        self.settings: dict[str, object] = {"hostname": "mx.acme.test", "auth.plaintext": True, **cheap, **listen, **(settings or {})}
+        common = {"hostname": "mx.acme.test", "auth.plaintext": True, "workers": int(os.environ.get(WORKERS, "1"))}
+        self.settings: dict[str, object] = {**common, **cheap, **listen, **(settings or {})}
 
     # --- life
 
