@@ -11,7 +11,7 @@ from copyreg import dispatch_table
 from io import BytesIO
 from struct import Struct
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, cast
+from typing import Any, Final, cast
 
 _LENGTH: Final = Struct("!I")
 LARGEST: Final = 256 << 20
@@ -20,14 +20,19 @@ BUFFER: Final = 1 << 20
 """Octets that the kernel keeps for each direction."""
 
 
-class _Pickler(pickle.Pickler):
-    dispatch_table: ClassVar = {**dispatch_table, MappingProxyType: lambda mapping: (MappingProxyType, (dict(mapping),))}
+def _frozen(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(values)
+
+
+_REDUCED: Final = {**dispatch_table, MappingProxyType: lambda mapping: (_frozen, (dict(mapping),))}
 
 
 def packed(value: Any) -> bytes:
     """Octets that `unpacked` makes an equal value of."""
     buffer = BytesIO()
-    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
+    pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = _REDUCED
+    pickler.dump(value)
     return buffer.getvalue()
 
 

@@ -188,7 +188,10 @@ class NeighbourListener:
         self._paths: list[tuple[str, int]] = []
 
     async def start(self, addresses: "Sequence[ListenAddress | socket.socket]") -> tuple[str, ...]:
-        """Listen, and return where. Sockets are taken as they are, bound already. Raises OSError where an address cannot be had; nothing listens then."""
+        """Listen, and return where. Sockets are taken as they are, bound already.
+
+        Raises OSError where an address cannot be had; nothing listens then.
+        """
         bound: list[str] = []
         try:
             bound += [await self._listen(address) for address in addresses]

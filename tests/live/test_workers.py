@@ -77,15 +77,19 @@ def listed(server: Server, *arguments: str) -> list[dict[str, Any]]:
 def spread(server: Server, user: str, stack: ExitStack, each: int = 1) -> list[list[Talk]]:
     """IMAP sessions, so many in each worker (the number of a session tells in which it is)."""
     found: list[list[Talk]] = [[] for _ in range(WORKERS)]
-    for attempt in range(100):
-        talk = stack.enter_context(Talk(server.ports["imap"], user))
-        talk.ok(f'ID ("name" "{user} {attempt}")')
-        (row,) = [row for row in listed(server, user) if row["client"] == f"{user} {attempt}"]
-        there = found[row["number"] % WORKERS]
-        if len(there) < each:
-            there.append(talk)
-        else:
-            talk.ok("LOGOUT")
+    for attempt in range(20):
+        talks = {f"{user} {attempt} {one}": Talk(server.ports["imap"], user) for one in range(WORKERS * each)}
+        for name, talk in talks.items():
+            stack.enter_context(talk)
+            talk.ok(f'ID ("name" "{name}")')
+        for row in listed(server, user):
+            talk = talks.pop(row["client"], None)
+            if talk is not None:
+                there = found[row["number"] % WORKERS]
+                if len(there) < each:
+                    there.append(talk)
+                else:
+                    talk.ok("LOGOUT")
         if all(len(some) == each for some in found):
             return found
     raise AssertionError("all connections go to one worker")
@@ -93,7 +97,7 @@ def spread(server: Server, user: str, stack: ExitStack, each: int = 1) -> list[l
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    settings = {"workers": WORKERS, "limits.exempt_networks": [], "limits.connections_per_account": 5, "limits.connections_per_source": 40}
+    settings = {"workers": WORKERS, "limits.exempt_networks": [], "limits.connections_per_account": 8, "limits.connections_per_source": 40}
     with Server(tmp_path_factory.mktemp("workers"), settings) as running:
         running.people("owner", "delegate", "worker")
         yield running
@@ -170,12 +174,12 @@ def test_an_account_has_no_more_sessions_than_it_may_whichever_worker_it_meets(s
         until(lambda: not listed(server, DELEGATE), "sessions of earlier tests end")
         spread(server, DELEGATE, stack)
         until(lambda: len(listed(server, DELEGATE)) == 2, "those that were too many there end")
-        for _ in range(3):
+        for _ in range(6):
             stack.enter_context(Talk(server.ports["imap"], DELEGATE))
         for _ in range(6):
             with Talk(server.ports["imap"]) as more:
                 assert more.do(f'LOGIN {DELEGATE} "{PASSWORD}"').kind.startswith("NO")
-        assert len(listed(server, DELEGATE)) == 5
+        assert len(listed(server, DELEGATE)) == 8
 
 
 def test_a_source_has_no_more_connections_than_it_may(server: Server) -> None:
