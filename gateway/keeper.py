@@ -7,7 +7,7 @@ login, whether the index can be asked) is passed on to the others.
 import asyncio
 import logging
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Final
@@ -31,9 +31,11 @@ ANSWERED: Final = 5.0
 
 
 class Workers:
-    """The workers that are there, by their numbers. Implements gateway.directory.open_sessions.Live."""
+    """The workers that are there, by their numbers. Implements open_sessions.Live. `lost` is told whose channel has ended:
+    whoever is there without one can do nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Callable[[int], None]) -> None:
+        self._lost = lost
         self._channels: dict[int, Channel] = {}
         self._asked: dict[int, tuple[int, asyncio.Future[Any]]] = {}
         self._numbers = 0
@@ -111,6 +113,7 @@ class Workers:
 
     def _ended(self, life: int) -> None:
         self._channels.pop(life, None)
+        self._lost(life)
         if self._server is not None:
             self._server.detach(life)
         for asked, future in self._asked.values():
@@ -150,7 +153,6 @@ async def keep(settings: Settings, end: socket.socket, locks: Sequence[Lock], *,
     Raises what `opened` raises.
     """
     drain, stop = asyncio.Event(), asyncio.Event()
-    workers = Workers()
     attaching: set[asyncio.Task[None]] = set()
 
     def obey(order: Order) -> None:
@@ -171,10 +173,11 @@ async def keep(settings: Settings, end: socket.socket, locks: Sequence[Lock], *,
     store = await connect(settings.store_url, settings.data, locks=locks)
     orders = Orders(end, obey)
 
-    def given_up(life: int) -> None:
+    def lost(life: int) -> None:
         orders.say("lost", str(life))
 
-    server = StoreServer(store, given_up) if one_writer and isinstance(store, SqliteStore) else None
+    workers = Workers(lost)
+    server = StoreServer(store, lost) if one_writer and isinstance(store, SqliteStore) else None
     if first and server is not None:
         # Whoever could ask for these is gone.
         await store.do(ForgetOutcomes(((0, 1 << 62),)))

@@ -262,7 +262,7 @@ class Supervisor:
             case "failed":
                 child.told = order.text
             case "lost":
-                for slot in self._workers:
+                for slot in () if self._stopping else self._workers:
                     if slot.child is not None and slot.child.life == order.number:
                         os.kill(slot.child.pid, signal.SIGKILL)
             case _:

@@ -6,7 +6,7 @@ Both ends are forks of one program: what travels is pickled, and nobody else can
 import asyncio
 import pickle
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copyreg import dispatch_table
 from io import BytesIO
 from struct import Struct
@@ -39,6 +39,24 @@ def packed(value: Any) -> bytes:
 def unpacked(octets: bytes) -> Any:
     """What `packed` was given."""
     return pickle.loads(octets)  # noqa: S301 - our own process packed it
+
+
+Fault = tuple[type[BaseException], tuple[Any, ...], Mapping[str, Any]]
+"""An exception on its way: pickle would make it anew by its constructor, which may want something else than its words."""
+
+
+def told(error: BaseException) -> Fault:
+    """The exception as it travels."""
+    return type(error), error.args, vars(error)
+
+
+def raised(fault: Fault) -> BaseException:
+    """The exception that `told` was given, as far as others can see it."""
+    kind, arguments, state = fault
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    vars(error).update(state)
+    return error
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from policy.decision import Witness
-from store.channel import LARGEST, Channel, packed, unpacked
+from store.channel import LARGEST, Channel, packed, raised, unpacked
 from store.errors import Busy
 from store.outcomes import KEYS_OF_A_LIFE
 from store.port import Deed, Event, EverythingChanged
@@ -136,8 +136,8 @@ class RemoteStore:
         match value:
             case ("done", key, answer):
                 self._settle(key, unpacked(answer), None)
-            case ("failed", key, error):
-                self._settle(key, None, error)
+            case ("failed", key, fault):
+                self._settle(key, None, raised(fault))
             case ("unknown", key, _):
                 # The writer could not look; what it has not answered is asked for until it can.
                 self._loop.call_later(1.0, self._ask_again, key)

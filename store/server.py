@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from policy.decision import Witness
 from store import outcomes
-from store.channel import Channel, packed, unpacked
+from store.channel import Channel, packed, told, unpacked
 from store.errors import Busy, StoreError
 from store.outcomes import KEYS_OF_A_LIFE, ForgetOutcomes, Once
 from store.port import Deed, Event, Store
@@ -110,7 +110,7 @@ class StoreServer:
         try:
             future = self._store.begin(Once(key, deed), witness, bulk)
         except Exception as error:
-            self._answer(remote, ("failed", key, error))
+            self._answer(remote, ("failed", key, told(error)))
             return
         assert isinstance(future, asyncio.Future)
         future.add_done_callback(partial(self._ended, remote, key))
@@ -120,7 +120,7 @@ class StoreServer:
         if error is None:
             self._answer(remote, ("done", key, future.result()))
             return
-        self._answer(remote, ("failed", key, error))
+        self._answer(remote, ("failed", key, told(error)))
         if isinstance(error, Busy):
             remote.channel.send(("fault", self._store.fault))
 
@@ -130,7 +130,7 @@ class StoreServer:
         except Exception:
             # A mistake of ours, which is told where it was made; the error may hold anything.
             log.exception("an answer cannot be sent")
-            octets = packed(("failed", value[1], RuntimeError(repr(value[2]))))
+            octets = packed(("failed", value[1], told(RuntimeError(repr(value[2])))))
         remote.channel.send_packed(octets)
 
     def _told(self, events: Sequence[Event]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from policy.decision import Witness
 from policy.identity import AccountId, Address
 from store.accounts import CreateAccount
-from store.channel import Channel, join, packed, pair, unpacked
+from store.channel import Channel, join, packed, pair, raised, told, unpacked
 from store.errors import Conflict, NotFound, Stale
 from store.port import DIRECTORY, FolderChanged, PolicyChanged
 
@@ -30,11 +30,20 @@ def test_what_is_packed_is_unpacked_as_it_was(value: object) -> None:
     assert unpacked(packed(value)) == value
 
 
-@pytest.mark.parametrize("error", [NotFound("nobody"), Conflict("there"), Stale("changed")], ids=repr)
+class TooMuch(NotFound):
+    """Made of something else than its words."""
+
+    def __init__(self, count: int, *, what: str) -> None:
+        super().__init__(f"{count} {what}")
+        self.count = count
+
+
+@pytest.mark.parametrize("error", [NotFound("nobody"), Conflict("there"), Stale("changed"), TooMuch(7, what="mail")], ids=repr)
 def test_errors_keep_their_type_and_words(error: Exception) -> None:
-    found = unpacked(packed(error))
+    found = raised(unpacked(packed(told(error))))
     assert type(found) is type(error)
     assert str(found) == str(error)
+    assert vars(found) == vars(error)
 
 
 @given(some.lists(some.binary(max_size=200), max_size=20), some.data())

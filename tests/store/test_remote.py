@@ -10,7 +10,7 @@ import pytest
 from policy.identity import Address, DomainId
 from store import accounts, outcomes, remote
 from store.accounts import CreateAccount
-from store.channel import Channel, unpacked
+from store.channel import Channel, told, unpacked
 from store.connect import connect, connect_remote
 from store.domains import CreateDomain, ModifyDomain
 from store.errors import Busy, Conflict, NotFound, Stale
@@ -257,7 +257,7 @@ async def test_what_waits_is_bounded(between: Between) -> None:
     with pytest.raises(Busy):
         await far.do(anna())
     for number, one in enumerate(asked):
-        far.received(("failed", 9 * remote.KEYS_OF_A_LIFE + number, Busy("later")))
+        far.received(("failed", 9 * remote.KEYS_OF_A_LIFE + number, told(Busy("later"))))
         with pytest.raises(Busy):
             await one
     await far.close()
