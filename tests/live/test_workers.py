@@ -1,98 +1,23 @@
-"""Several processes serve as one: what is killed costs what it held and nothing else, and what holds for one holds for all."""
+"""Several processes serve as one: what holds for one holds for all, and what is killed costs what it held and nothing else."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.live import ledger as books
-from tests.live.ledger import Ledger, Load
 from tests.live.server import PASSWORD, Server, compose
+from tests.live.several import PATIENCE, WORKERS, killed, listed, processes, spread, those, until, whole
 from tests.live.talk import Mail, Talk
 
 SECOND = 1.0
-PATIENCE = 30.0
-WORKERS = 2
-OWNER, DELEGATE = "owner@acme.test", "delegate@acme.test"
-WORKER = "worker@acme.test"
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-
-
-def processes(server: Server) -> dict[int, str]:
-    """What the supervisor has started: pid → what it calls itself."""
-    assert server.process is not None
-    found: dict[int, str] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            before, _, after = stat.read_text().rpartition(")")
-        except OSError:  # gone meanwhile
-            continue
-        state, parent = after.split()[:2]
-        if int(parent) == server.process.pid and state != "Z":
-            found[int(stat.parent.name)] = before.partition("(")[2]
-    return found
-
-
-def those(server: Server, name: str) -> set[int]:
-    return {pid for pid, called in processes(server).items() if called == f"procura {name}"}
-
-
-def killed(server: Server, name: str) -> int:
-    """One of these, kill -9; returns which."""
-    pid = min(those(server, name))
-    os.kill(pid, signal.SIGKILL)
-    return pid
-
-
-def whole(server: Server, without: int) -> None:
-    """Until everything is there again."""
-
-    def is_whole() -> bool:
-        there = processes(server)
-        return without not in there and sorted(there.values()) == ["procura keeper", *["procura worker"] * WORKERS]
-
-    until(is_whole, f"what was killed is not replaced: {processes(server)}")
-
-
-def listed(server: Server, *arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(server.run("sessions", "list", *arguments, "--json").stdout)
-    return found
-
-
-def spread(server: Server, user: str, stack: ExitStack, each: int = 1) -> list[list[Talk]]:
-    """IMAP sessions, so many in each worker (the number of a session tells in which it is)."""
-    found: list[list[Talk]] = [[] for _ in range(WORKERS)]
-    for attempt in range(20):
-        talks = {f"{user} {attempt} {one}": Talk(server.ports["imap"], user) for one in range(WORKERS * each)}
-        for name, talk in talks.items():
-            stack.enter_context(talk)
-            talk.ok(f'ID ("name" "{name}")')
-        for row in listed(server, user):
-            talk = talks.pop(row["client"], None)
-            if talk is not None:
-                there = found[row["number"] % WORKERS]
-                if len(there) < each:
-                    there.append(talk)
-                else:
-                    talk.ok("LOGOUT")
-        if all(len(some) == each for some in found):
-            return found
-    raise AssertionError("all connections go to one worker")
+OWNER, DELEGATE, WORKER = "owner@acme.test", "delegate@acme.test", "worker@acme.test"
 
 
 @pytest.fixture(scope="module")
@@ -246,125 +171,6 @@ def test_after_the_writer_was_killed_sessions_hear_of_changes_again(server: Serv
         for talk in watching:
             assert b"EXISTS" in talk.until(b"* ", PATIENCE)
         until(lambda: len(listed(server, OWNER)) == 2, "both are listed by the new one")
-
-
-def works(server: Server, ledger: Ledger) -> list[Callable[[], books.Work]]:
-    inbox = ("sink@acme.test INBOX",)
-    return [
-        *(lambda: books.submitting(server, ledger, "sender@acme.test", ("sink@acme.test",), inbox) for _ in range(3)),
-        lambda: books.handing_in(server, ledger, "sink@acme.test"),
-        *(lambda: books.appending(server, ledger, WORKER, "Appended") for _ in range(2)),
-        lambda: books.moving(server, ledger, WORKER, "Here", "There"),
-        lambda: books.copying(server, ledger, WORKER, "Source", "Copies"),
-        lambda: books.expunging(server, ledger, WORKER, "Expunged"),
-    ]
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path, {"workers": WORKERS})
-    made.people("worker", "sink", "sender")
-    made.prov("modifyAccount sender@acme.test delegatedSent none")
-    made.start()
-    try:
-        yield made
-    finally:
-        made.stop()
-    assert "Traceback" not in made.log.read_text(), made.log.read_text()[-6000:]
-
-
-def prepared(server: Server) -> Ledger:
-    ledger = Ledger()
-    with Talk(server.ports["imap"], WORKER) as talk:
-        for folder in ("Appended", "Here", "There", "Source", "Copies", "Expunged"):
-            talk.ok(f"CREATE {folder}")
-        for _ in range(6):
-            message, _ = books.append(talk, ledger, WORKER, "Here")
-            ledger.moves[message.number] = (frozenset((f"{WORKER} Here",)), True)
-        books.append(talk, ledger, WORKER, "Source")
-    return ledger
-
-
-def killing_writers(house: Server, rounds: int) -> None:
-    """Clients notice nothing but a wait: whatever they began comes to its end, once."""
-    ledger = prepared(house)
-    chance = random.Random(20_261_122)
-    load = Load(works(house, ledger))
-    load.begin()
-    for _ in range(rounds):
-        time.sleep(chance.uniform(0.05, 0.4))
-        whole(house, killed(house, "keeper"))
-    time.sleep(0.2)
-    load.end()
-    assert not load.faults, load.faults
-    assert all(one.acknowledged for one in ledger.messages.values())
-    books.check(house, ledger)
-    assert load.actions > 5 * rounds, f"that was no load: {load.actions}"
-    verified = house.run("verify", check=False)
-    assert verified.returncode == 0, verified.stdout
-
-
-def test_a_killed_writer_loses_nothing_and_does_nothing_twice(house: Server) -> None:
-    killing_writers(house, 6)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_writer_killed_again_and_again_loses_nothing_and_does_nothing_twice(house: Server) -> None:
-    killing_writers(house, 60)
-
-
-def test_killed_workers_lose_nothing_that_was_acknowledged(house: Server) -> None:
-    ledger = prepared(house)
-    chance = random.Random(7)
-    for _ in range(5):
-        load = Load(works(house, ledger))
-        load.begin()
-        time.sleep(chance.uniform(0.05, 0.3))
-        gone = killed(house, "worker")
-        time.sleep(0.1)
-        load.end()
-        assert all(map(books.is_gone, load.faults)), load.faults
-        whole(house, gone)
-        books.check(house, ledger)
-
-
-def test_without_its_supervisor_nothing_is_left_and_nothing_holds_the_lock(house: Server) -> None:
-    ledger = prepared(house)
-    load = Load(works(house, ledger))
-    load.begin()
-    time.sleep(0.3)
-    children = processes(house)
-    assert len(children) == 1 + WORKERS
-    house.kill()
-    load.end()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "all have ended")
-    assert all(map(books.is_gone, load.faults)), load.faults
-    house.start()
-    books.check(house, ledger)
-
-
-def test_sigterm_under_load_finishes_what_was_begun(house: Server) -> None:
-    ledger = prepared(house)
-    load = Load(works(house, ledger))
-    load.begin()
-    time.sleep(0.4)
-    children = processes(house)
-    assert house.stop() == 0
-    load.end()
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
-    house.start()
-    books.check(house, ledger)
-
-
-def test_a_large_message_is_durable_before_its_250(house: Server) -> None:
-    """Its octets do not go through the writer: the worker writes them."""
-    text = "\r\n".join(f"{number:070}" for number in range(12_000))
-    house.deliver("sink@acme.test", compose("a@elsewhere.test", "sink@acme.test", "large", text))
-    house.kill()
-    house.start()
-    (message,) = house.wait_for("sink@acme.test")
-    assert message.endswith(text.encode() + b"\r\n")
 
 
 def test_failed_logins_are_counted_over_all_workers(tmp_path: Path) -> None:
