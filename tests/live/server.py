@@ -5,6 +5,7 @@ from __future__ import annotations
 import imaplib
 import json
 import os
+import resource
 import signal
 import smtplib
 import socket
@@ -45,8 +46,19 @@ class Server:
     @property
     def cpu(self) -> float:
         """Seconds of processor time that it has used since it was started: a machine that is busy with others does not make it more."""
+        return sum(map(processor_time, self.pids))
+
+    @property
+    def pids(self) -> list[int]:
+        """The process that was started and those that it has started, if there are any."""
         assert self.process is not None
-        return processor_time(self.process.pid)
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def bound_files(self, octets: int) -> None:
+        """No file that it writes grows beyond."""
+        for pid in self.pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
 
     def __enter__(self) -> Server:
         self.start()
