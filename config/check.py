@@ -44,6 +44,7 @@ _ORDER: Final = (
     ("queue.delay", "queue.lifetime", "the mail would have bounced by then"),
 )
 # sun_path holds 108 octets with the final NUL on Linux, 104 on the BSDs.
+MOST_WORKERS: Final = 64
 _UNIX_PATH_MAX: Final = 103
 _SHORTEST_SIGNATURE: Final = 86_400
 _UNFIT_IN_A_PREFIX: Final = re.compile(r"[\x00-\x1f\x7f%*\"\\(){]")
@@ -367,7 +368,9 @@ def _number(settings: Settings, name: str) -> float:
 
 def _later(settings: Settings) -> Iterator[Finding]:
     """What the settings can say and this version cannot do yet: said, not passed over."""
-    if settings.workers > 1:
-        yield _error("workers", f"this version serves with one process, not with {settings.workers}")
+    if settings.workers > MOST_WORKERS:
+        yield _error("workers", f"{settings.workers} are more than one machine is served by: {MOST_WORKERS} at most")
+    if settings.workers > 1 and settings.store_url.startswith("postgresql:"):
+        yield _error("workers", "on PostgreSQL a server is one process in this version; run several, each with its own data")
     if settings.listen.admin:
         yield _warning("listen.admin", "this version has no HTTP door; nothing will listen there")

@@ -599,7 +599,11 @@ class Settings(BaseSettings):
         description="File with an OAuth access token for the smarthost (OAUTHBEARER, XOAUTH2), in place of a password in relay, which "
         "names the user; read at each login, so that it may be renewed at any time.",
     )
-    workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
+    workers: Count = Field(
+        default=1,
+        description="Processes that speak the protocols on the same sockets, one for each core; above 1, two more: one writes and keeps "
+        "the queue, one watches over all.",
+    )
     bare_newline: Literal["refuse", "fix"] = Field(
         default="refuse",
         description="A bare CR or LF in a message: refused with 550 5.6.0, or made CRLF; never a boundary either way.",

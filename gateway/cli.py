@@ -241,6 +241,11 @@ def _serve(typed: _Typed, ready_file: Path | None) -> int:
     log = logging.getLogger("procura")
     for one in findings:
         log.warning("setting", extra={"fields": {"reason": f"{one.setting}: {one.message}"}})
+    if loaded.settings.workers > 1:
+        from gateway.supervisor import supervise
+
+        supervise(loaded.settings, ready_file)
+        return 0
     import uvloop
 
     from gateway.app import serve

@@ -50,9 +50,11 @@ TIDIED: Final = 1000
 
 
 class Indexing:
-    """`run` is a task of the application, `told` watches the store."""
+    """`run` is a task of the application, `told` watches the store. `changed` is told when other processes may ask the file (True), and
+    before it is made anew (False)."""
 
-    def __init__(self, store: Store, files: Files, index: FullText) -> None:
+    def __init__(self, store: Store, files: Files, index: FullText, changed: Callable[[bool], None] | None = None) -> None:
+        self._changed = changed
         self._store = store
         self._files = files
         self._index = index
@@ -96,8 +98,17 @@ class Indexing:
             raise Damaged("of another database")
         self._mark = standing.mark
         self._index.trust()
+        if self._changed is not None:
+            self._changed(True)
+
+    def distrust(self) -> None:
+        """Another process found it damaged."""
+        self._index.damaged = True
+        self._woken.set()
 
     async def _remade(self) -> None:
+        if self._changed is not None:
+            self._changed(False)
         try:
             await _in_thread(self._index.remake)
         except Unwritable as fault:

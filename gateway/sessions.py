@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from gateway.tallies import OwnTally, Tally
 from policy.identity import AccountId, Actor
 from policy.reasons import Defer, Reason, Refuse
 from store.errors import StoreError
@@ -91,8 +92,8 @@ class Sessions:
     and when the clock ends the right to act as another.
 
     What is to be looked at waits in one place and is looked at by one task: a thousand changes of the directory in a row cost
-    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC; `number`: of the next session;
-    `elsewhere`: how many an account has on other servers.
+    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC. `tally`: how many there are of an account, in
+    all processes; `number`: of the next session; `elsewhere`: how many an account has on other servers.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Sessions:
         exempt: Callable[[str], bool],
         *,
         wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        tally: Tally | None = None,
         number: Callable[[], int] | None = None,
         elsewhere: Callable[[AccountId], int] = lambda _: 0,
     ) -> None:
@@ -111,6 +113,7 @@ class Sessions:
         self._open: dict[AccountId, set[_Open]] = {}
         self._elsewhere = elsewhere
         self._number = number or partial(next, itertools.count(1))
+        self._tally = tally or OwnTally()
         self._wall_clock = wall_clock
         # Dictionaries for their order; those whom a change names come before those whom it may concern.
         self._pressing: dict[_Open, None] = {}
@@ -119,10 +122,13 @@ class Sessions:
 
     def add(self, actor: Actor, protocol: str, peer: str, end: End, describe: Describe = _nothing_known) -> Callable[[], None] | None:
         """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
-        if len(self._open.get(actor.account, ())) + self._elsewhere(actor.account) >= self._per_account and not self._exempt(peer):
+        accounts = {actor.account, actor.person}
+        there_are = {account: self._tally.add(str(account)) for account in accounts}
+        if there_are[actor.account] + self._elsewhere(actor.account) > self._per_account and not self._exempt(peer):
+            for account in accounts:
+                self._tally.take(str(account))
             return None
         one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
-        accounts = {actor.account, actor.person}
         for account in accounts:
             self._open.setdefault(account, set()).add(one)
         # The account may have changed between the login's snapshot and this line.
@@ -132,8 +138,11 @@ class Sessions:
             self._pressing.pop(one, None)
             self._pending.pop(one, None)
             self._watch_clock(one, None)
+            if not one.open:
+                return
             one.open = False
             for account in accounts:
+                self._tally.take(str(account))
                 there = self._open.get(account)
                 if there is not None:
                     there.discard(one)
@@ -145,11 +154,11 @@ class Sessions:
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
         scopes: set[int] = set()
-        if any(isinstance(event, EverythingChanged) for event in events):
-            scopes.add(DIRECTORY)
         for event in events:
             if isinstance(event, PolicyChanged):
                 scopes |= event.scopes
+            elif isinstance(event, EverythingChanged):
+                scopes.add(DIRECTORY)
         if not scopes:
             return
         if DIRECTORY in scopes:  # a domain's status, for instance: everybody may be concerned

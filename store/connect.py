@@ -5,7 +5,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from store.numbered import numbered_all
 from store.port import Store
 from store.postgres import PostgresStore
 from store.postgres_session import Server, check, opened, server
+from store.remote import RemoteStore
 from store.sqlite import Connection, SqliteStore
 from store.supposed import copy, copy_shared
 from store.writer import Bounds, Functions, Watchers
@@ -47,20 +48,33 @@ async def connect(
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     functions: Functions = deeds.FUNCTIONS,
     staleness: float = STALENESS,
+    locks: Sequence[Lock] | None = None,
 ) -> Store:
     """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory. `now`: None is the clock of
-    the database, or of the machine where that is the same; `staleness`, seconds: see store.nodes.Nodes.
+    the database, or of the machine where that is the same; `staleness`, seconds: see store.nodes.Nodes; `locks`: those of `locked`,
+    where they are taken already.
 
     Raises InUse when another process has it, Unusable when it cannot be opened as it is.
     """
     if is_shared(url):
         return await _postgres(server(url), data, now, readers, bounds, functions, staleness)
-    return await _sqlite(database_of(url, data), data, wall_clock if now is None else now, readers, bounds, functions)
+    clock = wall_clock if now is None else now
+    return await _sqlite(database_of(url, data), clock, readers, bounds, functions, locked(url, data) if locks is None else locks)
 
 
 def is_shared(url: str) -> bool:
     """Is it a database that several nodes share?"""
     return url.startswith("postgresql://")
+
+
+def has_one_writer(url: str) -> bool:
+    """May only one process write it, for all that serve?"""
+    return url.startswith("sqlite:")
+
+
+def connect_remote(url: str, data: Path, life: int, *, now: Callable[[], int] = wall_clock, readers: int = READERS) -> RemoteStore:
+    """A store that another process writes, which has opened it before. Raises Unusable."""
+    return RemoteStore(database_of(url, data), statements.load(), now, readers, life)
 
 
 def database_of(url: str, data: Path) -> Path:
@@ -75,7 +89,9 @@ def database_of(url: str, data: Path) -> Path:
             raise Unusable(f"{url}: no such kind of store; there are sqlite:///PATH and postgresql://USER@HOST/DATABASE")
 
 
-async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, bounds: Bounds, functions: Functions) -> SqliteStore:
+def locked(url: str, data: Path) -> Sequence[Lock]:
+    """The locks of the store, taken: whoever has them may open it. Raises InUse, Unusable."""
+    path = database_of(url, data)
     try:
         for directory in (data, path.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,6 +108,22 @@ async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, 
         for lock in locks:
             lock.take()
             taken.append(lock)
+    except BaseException:
+        for lock in taken:
+            lock.release()
+        raise
+    return taken
+
+
+async def _sqlite(
+    path: Path,
+    now: Callable[[], int],
+    readers: int,
+    bounds: Bounds,
+    functions: Functions,
+    taken: Sequence[Lock],
+) -> SqliteStore:
+    try:
         try:
             # SQLite gives its other files the mode of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -422,7 +422,8 @@ class SqliteEngine:
             return 0
 
 
-async def _reader(path: Path) -> Connection:
+async def reader(path: Path) -> Connection:
+    """A connection that only reads. Raises Busy."""
     try:
         return await opened(path, writes=False)
     except sqlite3.Error as error:
@@ -527,7 +528,7 @@ class SqliteStore:
         self._statements = statements
         self._now = now
         self._connection = connection
-        self._readers = Lending(partial(_reader, path), Connection.stop, readers)
+        self._readers = Lending(partial(reader, path), Connection.stop, readers)
         self._locks = locks
         self._watchers = Watchers()
         self._writer = Writer(SqliteEngine(path, statements, now, connection), functions, bounds, self._watchers)
@@ -546,6 +547,10 @@ class SqliteStore:
 
     async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
         return await self._writer.submit(deed, witness, bulk)
+
+    def begin(self, deed: Deed[Any], witness: Witness | None, bulk: bool) -> Awaitable[Any]:
+        """As `do`: a future that need not be awaited. Raises Busy."""
+        return self._writer.submit(deed, witness, bulk)
 
     def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         return self._watchers.watch(told)

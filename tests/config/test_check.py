@@ -61,7 +61,8 @@ ERRORS = [
     ({"store": "sqlite:///:memory:"}, "store", "must name a file"),
     ({"store": "postgresql://x"}, "store", "must name a database"),
     ({"store": "postgresql://x/y", "policy_max_staleness": "0s"}, "policy_max_staleness", "must be between"),
-    ({"workers": 2}, "workers", "with one process, not with 2"),
+    ({"store": "postgresql://x/y", "workers": 2}, "workers", "one process"),
+    ({"workers": 65}, "workers", "64 at most"),
     (
         {"limits__connections": 50, "limits__connections_per_account": 50},
         "limits.connections_per_source",
@@ -167,12 +168,12 @@ def test_what_agrees_is_not_remarked_on(overrides: dict[str, object], tmp_path: 
 
 
 def test_everything_is_told_at_once_errors_first(tmp_path: Path) -> None:
-    settings = load({"hostname": "mail", "workers": 2, "imap.shared_prefix": "x", "limits.recipients": 1}, {}, tmp_path).settings
+    settings = load({"hostname": "mail", "workers": 99, "imap.shared_prefix": "x", "limits.recipients": 1}, {}, tmp_path).settings
     findings = check(settings)
     assert {finding.setting for finding in findings} == {"hostname", "workers", "imap.shared_prefix", "limits.recipients"}
     severities = [finding.severity for finding in findings]
     assert severities == sorted(severities)
-    assert "error: workers: this version" in "\n".join(map(str, findings))
+    assert "error: workers: 99 are more" in "\n".join(map(str, findings))
 
 
 def pem_pair(directory: Path, password: bytes | None = None) -> tuple[Path, Path]:

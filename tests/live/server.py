@@ -6,6 +6,7 @@ import imaplib
 import itertools
 import json
 import os
+import resource
 import signal
 import smtplib
 import socket
@@ -26,6 +27,8 @@ PASSWORD = "correct horse 7"
 STORE = "PROCURA_TEST_STORE"
 """postgresql: servers of these tests keep everything in a database of PostgreSQL each (tests/live/cluster.py)."""
 START_SECONDS = 30.0
+WORKERS = "TESTED_WORKERS"
+"""In the environment: with how many processes every server of the tests serves, unless a test says so itself."""
 
 _databases = itertools.count(1)
 
@@ -44,7 +47,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         listen = {f"listen.{name}": ["127.0.0.1:0"] for name in ("submission", "submissions", "lmtp", "mx", "imap", "imaps")}
         cheap = {"password.memory": 8192 * 8, "password.passes": 1, "password.scram_iterations": 4096}
-        self.settings: dict[str, object] = {"hostname": "mx.acme.test", "auth.plaintext": True, **cheap, **listen, **(settings or {})}
+        common = {"hostname": "mx.acme.test", "auth.plaintext": True, "workers": int(os.environ.get(WORKERS, "1"))}
+        self.settings: dict[str, object] = {**common, **cheap, **listen, **(settings or {})}
         if os.environ.get(STORE) == "postgresql" and "store" not in self.settings:
             database = f"live_{next(_databases)}"
             of_this_run().create(database, migrated_template())
@@ -57,8 +61,19 @@ class Server:
     @property
     def cpu(self) -> float:
         """Seconds of processor time that it has used since it was started: a machine that is busy with others does not make it more."""
+        return sum(map(processor_time, self.pids))
+
+    @property
+    def pids(self) -> list[int]:
+        """The process that was started and those that it has started, if there are any."""
         assert self.process is not None
-        return processor_time(self.process.pid)
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def bound_files(self, octets: int) -> None:
+        """No file that it writes grows beyond."""
+        for pid in self.pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
 
     def __enter__(self) -> Server:
         self.start()
