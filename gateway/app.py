@@ -50,6 +50,7 @@ from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
 from gateway.notices import Notices
+from gateway.objects import furnished
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
 from gateway.policies import Policies, PolicyRules
@@ -199,7 +200,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
     store = await connect(settings.store_url, settings.data)
     try:
         sweep(settings.data)
-        app = App(settings, store, Files(settings.data / "messages"))
+        app = App(settings, store, await furnished(settings.objects, settings.data / "messages", store))
         try:
             yield app
         finally:

@@ -611,8 +611,11 @@ class Queue:
         return await snapshot.ask(accounts.by_address, _recipient(row))
 
     async def _octets(self, row: QueueRow) -> bytes:
-        async with self._store.snapshot() as snapshot:
-            return await snapshot.work(blobs.octets, row.blob, self._files)
+        async def read() -> bytes:
+            async with self._store.snapshot() as snapshot:
+                return await snapshot.work(blobs.octets, row.blob, self._files)
+
+        return await self._files.brought(read)
 
     async def _now(self) -> int:
         async with self._store.snapshot() as snapshot:

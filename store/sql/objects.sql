@@ -1,0 +1,8 @@
+-- home
+SELECT name FROM objects
+
+-- settle
+INSERT INTO objects (name) VALUES (:name)
+
+-- moved_out
+DELETE FROM objects
