@@ -312,9 +312,9 @@ def _places(settings: Settings) -> Iterator[Finding]:
     url = settings.store_url
     scheme, separator, place = url.partition("://")
     if not separator or scheme not in ("sqlite", "postgresql"):
-        yield _error("store", "must begin with sqlite:/// (this version has no other store)")
+        yield _error("store", "must begin with sqlite:/// or postgresql://")
     elif scheme == "postgresql":
-        yield _error("store", "this version has no PostgreSQL store; use sqlite:///...")
+        yield from _shared(settings, place)
     elif not place.startswith("/") or place in ("/", "/:memory:"):
         yield _error("store", "must name a file: sqlite:///path/to/procura.db")
     yield from _objects(settings)
@@ -347,6 +347,17 @@ def _objects(settings: Settings) -> Iterator[Finding]:
             yield _warning(
                 "objects.credentials", f"everybody on this machine can read {wanted.credentials}; chmod 600 keeps the keys secret"
             )
+
+
+def _shared(settings: Settings, place: str) -> Iterator[Finding]:
+    """Whether the server answers, and is one on which our promises hold, is asked by who can connect (gateway.cli)."""
+    _, slash, database = place.partition("?")[0].rpartition("@")[2].partition("/")
+    if not slash or not database:
+        yield _error("store", "must name a database: postgresql://user@host/database")
+    if "durable=no" in place.partition("?")[2].split("&"):
+        yield _warning("store", "durable=no is for tests: mail that was accepted may be lost")
+    if not 1 <= settings.policy_max_staleness <= 300:
+        yield _error("policy_max_staleness", "must be between 1s and 5m")
 
 
 def _secrets(directory: Path) -> Iterator[Finding]:

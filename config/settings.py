@@ -579,7 +579,14 @@ class Settings(BaseSettings):
     )
     store: str = Field(
         default="sqlite:///{data}/procura.db",
-        description="Where the database is; {data} stands for the setting data.",
+        description="Where the database is; {data} stands for the setting data. PostgreSQL: postgresql://user:password@host1,host2/database.",
+    )
+    policy_max_staleness: Duration = Field(
+        default=10.0,
+        description=(
+            "With PostgreSQL: a server that has not heard of the database for so long defers whatever is to be sent or written; "
+            "a change of rights waits so long at most for servers that do not answer."
+        ),
     )
     secrets_dir: OptionalPath = Field(
         default=None,

@@ -75,8 +75,8 @@ from gateway.submission import Submission, SubmissionRules
 from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
-from store.blobs import Files
-from store.connect import connect, database_of
+from store.blobs import ALL_IN_ROWS, IN_ROW, Files
+from store.connect import connect, is_shared
 from store.errors import Unusable
 from store.fulltext import FullText
 from store.port import Store
@@ -116,6 +116,8 @@ class App:
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
+        # What this process keeps for itself may follow a database of its own only: commits of several are not in the order of ids.
+        self.indexes = not is_shared(settings.store_url)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
         self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
@@ -135,7 +137,7 @@ class App:
             _robot(settings),
         )
         self.recalls = Recalls(store, files, self.delivery)
-        self.folders = Folders(store, files, self.index, self.recalls)
+        self.folders = Folders(store, files, self.index if self.indexes else None, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
@@ -157,9 +159,8 @@ class App:
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
         premises = Premises(
             settings.data,
-            database_of(settings.store_url, settings.data),
             files,
-            self.index.faults,
+            self.index.faults if self.indexes else tuple,
             keep_deleted=int(settings.account.keep_deleted * 1_000_000),
             delivery=self.delivery,
         )
@@ -197,10 +198,11 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
-    store = await connect(settings.store_url, settings.data)
+    store = await connect(settings.store_url, settings.data, staleness=settings.policy_max_staleness)
     try:
         sweep(settings.data)
-        app = App(settings, store, await furnished(settings.objects, settings.data / "messages", store))
+        in_row = IN_ROW if not is_shared(settings.store_url) else settings.objects.above if settings.objects.url else ALL_IN_ROWS
+        app = App(settings, store, await furnished(settings.objects, Files(settings.data / "messages", in_row), store))
         try:
             yield app
         finally:
@@ -299,8 +301,10 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         )
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
-            runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
+            runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run()]
             runs += [app.list_chores.run(), app.grant_warnings.run()]
+            if app.indexes:
+                runs.append(app.indexing.run())
             if app.policies is not None:
                 runs.append(app.policies.run())
             tasks = [group.create_task(work) for work in runs]

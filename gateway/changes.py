@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from gateway.carrier import Wheel
 from policy.identity import AccountId, FolderId
-from store.port import Event, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
+from store.port import Event, EverythingChanged, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
 
 log = logging.getLogger(__name__)
 
@@ -227,8 +227,22 @@ class Changes:
                     for interest in self.by_scope.get(owner, ()):
                         if interest.ledger is not None and interest.ledger.note(event):
                             self.tell(interest, News.METADATA)
+                case EverythingChanged():
+                    self._told_everything()
                 case _:
                     pass
+
+    def _told_everything(self) -> None:
+        for folder, interests in self.by_folder.items():
+            for interest in interests:
+                if interest.ledger is not None:
+                    interest.ledger.folders.add(FolderId(folder))
+        for index in (self.by_folder, self.by_scope):
+            for interests in index.values():
+                for interest in interests:
+                    if interest.ledger is not None:
+                        interest.ledger.lost = True
+                    self.tell(interest, News.FOLDER | News.POLICY | News.FOLDERS | News.METADATA)
 
     def _wake(self) -> None:
         self._scheduled = False

@@ -15,8 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Final, NoReturn
 
-from config.check import Severity, check
-from config.describe import describe, values
+from config.check import Finding, Severity, check
+from config.describe import describe, masked, values
 from config.example import example
 from config.logs import configuration
 from config.settings import Settings, names
@@ -240,12 +240,28 @@ def _demo(once: bool) -> int:
 
 
 def _check(typed: _Typed) -> int:
-    findings = check(_load(typed).settings)
+    settings = _load(typed).settings
+    findings = check(settings)
+    if not any(one.severity is Severity.ERROR for one in findings):
+        findings += _unusable(settings.store_url)
     for one in findings:
         print(one)
     if not findings:
         print("the settings agree with each other and with this machine")
     return FAILED if any(one.severity is Severity.ERROR for one in findings) else 0
+
+
+def _unusable(store: str) -> list[Finding]:
+    """What a database that is not a file of ours says to us."""
+    from store.connect import inspected_server, is_shared
+    from store.errors import Unusable
+
+    if is_shared(store):
+        try:
+            asyncio.run(inspected_server(store))
+        except Unusable as fault:
+            return [Finding("store", Severity.ERROR, str(fault))]
+    return []
 
 
 def _settings(typed: _Typed, *, as_json: bool) -> int:
@@ -270,7 +286,7 @@ def _migrate(typed: _Typed) -> int:
             pass
 
     asyncio.run(migrate())
-    print(f"the schema of {settings.store_url} is up to date")
+    print(f"the schema of {masked(settings.store_url)} is up to date")
     return 0
 
 

@@ -32,7 +32,7 @@ from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
 from store.audit import AuditEntry
-from store.blobs import IN_ROW, Files
+from store.blobs import Files
 from store.deeds import Audited
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
 from store.list_bounces import CountBounce
@@ -312,7 +312,7 @@ class Delivery:
 
     async def _spooled(self, deed: AcceptMessage) -> AcceptMessage:
         """Large octets go to their files before the deed, so that the writer, which everybody waits for, need not write them."""
-        large = {id(message): message for message in _messages(deed) if message.size > IN_ROW}
+        large = {id(message): message for message in _messages(deed) if message.size > self._files.in_row}
         if not large:
             return deed
         try:

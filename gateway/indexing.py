@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from gateway.message.kept import kept_texts
 from store import blobs
 from store.away import Lost, Wanting
-from store.blobs import QUEUE_OWNER, Files
+from store.blobs import QUEUE_OWNER, Files, Settled
 from store.errors import NotFound, StoreError
 from store.fulltext import Damaged, FullText, Standing, Texts, Unwritable, has_room
 from store.model import BlobId
@@ -60,6 +60,7 @@ class Indexing:
         self._woken = asyncio.Event()
         self._commits = 0
         self._mark = 0
+        self._settled = Settled()
         self._tidied = 0.0
         self._busy_since: float | None = None
         self._retry = RETRY
@@ -117,7 +118,7 @@ class Indexing:
                     await self.tidy()
                     self._tidied = perf_counter()
                 try:
-                    await asyncio.wait_for(self._woken.wait(), RETRY_MOST)
+                    await asyncio.wait_for(self._woken.wait(), TICK if self._settled.is_waiting else RETRY_MOST)
                 except TimeoutError:
                     pass
                 else:
@@ -139,7 +140,8 @@ class Indexing:
 
     async def _gathered(self) -> tuple[list[Texts], Standing | None]:
         async with self._store.snapshot() as snapshot:
-            return await snapshot.work(gathered, self._mark, self._files)
+            self._settled.see(await snapshot.ask(blobs.drawn))
+            return await snapshot.work(gathered, self._mark, self._settled.last, self._files)
 
     async def _divided(self) -> bool:
         """The trigrams of the next texts; False: there are none. Raises Unwritable."""
@@ -184,13 +186,14 @@ class Indexing:
                 await asyncio.sleep(TICK)
 
 
-def gathered(tx: Tx, mark: int, files: Files) -> tuple[list[Texts], Standing | None]:
-    """The texts of the next blobs behind the mark, and where the mark stands then; None: there are none. Through `work`."""
+def gathered(tx: Tx, mark: int, last: BlobId, files: Files) -> tuple[list[Texts], Standing | None]:
+    """The texts of the next blobs behind the mark, up to the last one that is settled, and where the mark stands then; None: there are
+    none. Through `work`."""
     texts = []
     standing: Standing | None = None
     spent = 0
     wanting = Wanting()
-    for blob, owner, digest, size in blobs.after(tx, BlobId(mark), BATCH):
+    for blob, owner, digest, size in blobs.after(tx, BlobId(mark), last, BATCH):
         if owner != QUEUE_OWNER and has_room(owner, blob):
             with wanting.noted():
                 texts.append(Texts(blob, owner, *_texts_of(tx, blob, files)))

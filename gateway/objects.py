@@ -26,21 +26,21 @@ CONNECT: Final = 5.0
 """Seconds."""
 
 
-async def furnished(settings: Objects, directory: Path, store: Store) -> Files:
-    """`directory`: that of files. Raises Unusable: messages lie in an object store, and it is not set, or another one is."""
+async def furnished(settings: Objects, files: Files, store: Store) -> Files:
+    """`files`: what lies in no object store. Raises Unusable: messages lie in an object store, and it is not set, or another one is."""
     async with store.snapshot() as snapshot:
         name = await snapshot.ask(objects.home)
     if settings.url is None:
         if name is not None:
             log.warning("octets", extra={"fields": {"reason": "messages lie in an object store, and objects.url is not set"}})
-        return Files(directory)
+        return files
     made = opened(settings)
     proposed = name or secrets.token_hex(8)
-    files = ObjectFiles(directory, made, proposed, settings.above, settings.timeout, _root(settings.url))
+    there = ObjectFiles(files.directory, files.in_row, made, proposed, settings.above, settings.timeout, _root(settings.url))
     try:
         # The mark first: who finds the name in the database relies on it.
         async with asyncio.timeout(CONNECT):
-            await files.claim(known=name is not None)
+            await there.claim(known=name is not None)
     except Lost:
         raise Unusable(f"objects.url: {settings.url} is not where the messages of this installation lie") from None
     except (Busy, TimeoutError) as fault:
@@ -51,8 +51,8 @@ async def furnished(settings: Objects, directory: Path, store: Store) -> Files:
     if name is None:
         settled = await store.do(Home(proposed))
         if settled != proposed:  # another node was faster
-            return await furnished(settings, directory, store)
-    return files
+            return await furnished(settings, files, store)
+    return there
 
 
 def opened(settings: Objects) -> "ObjectStore":

@@ -11,7 +11,7 @@ from typing import Final
 from policy.identity import AccountId, Actor
 from policy.reasons import Defer, Reason, Refuse
 from store.errors import StoreError
-from store.port import DIRECTORY, Event, PolicyChanged
+from store.port import DIRECTORY, Event, EverythingChanged, PolicyChanged
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,8 @@ class Sessions:
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
         scopes: set[int] = set()
+        if any(isinstance(event, EverythingChanged) for event in events):
+            scopes.add(DIRECTORY)
         for event in events:
             if isinstance(event, PolicyChanged):
                 scopes |= event.scopes

@@ -21,6 +21,8 @@ from store.port import Deed, Tx
 IN_ROW: Final = 64 * 1024
 """Octets; below about 100 kB a row is as fast as a file (robustness.md 4.1)."""
 
+ALL_IN_ROWS: Final = 1 << 30
+
 QUEUE_OWNER: Final = 0
 
 SHELF_OF_OBJECTS: Final = "object/"
@@ -33,9 +35,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The directory of the octets that lie in files. Every method that is not `async` blocks: call it in a thread."""
+    """The directory of the octets that lie in files. Every method that is not `async` blocks: call it in a thread. `in_row`: so many
+    octets lie in the database; all of them (ALL_IN_ROWS) where several nodes have one database, but no disk."""
 
     directory: Path
+    in_row: int = IN_ROW
     _durable: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _holders: list[object] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -65,7 +69,7 @@ class Files:
     def keep(self, message: NewMessage) -> NewMessage:
         """The message with its octets spooled where they are large: call it before the deed, so that the writer need not write
         them. (A deed also takes large octets as they are, only slower.) Raises OSError."""
-        if message.spooled is not None or len(message.octets) <= IN_ROW:
+        if message.spooled is not None or len(message.octets) <= self.in_row:
             return message
         return replace(message, spooled=self.spool(message.octets), octets=b"")
 
@@ -165,9 +169,50 @@ def octets(tx: Tx, blob: BlobId, files: Files) -> bytes:
     return bytes(inline) if inline is not None else files.read(place)
 
 
-def after(tx: Tx, blob: BlobId, most: int) -> list[tuple[BlobId, int, bytes, int]]:
-    """(id, owner, hash, size) of the next ones, in the order of their ids, which is that of their commits."""
-    return tx.all("blobs.after", id=blob, most=most)
+def after(tx: Tx, blob: BlobId, last: BlobId, most: int) -> list[tuple[BlobId, int, bytes, int]]:
+    """(id, owner, hash, size) of the next ones up to `last`, in the order of their ids."""
+    return tx.all("blobs.after", id=blob, last=last, most=most)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How far ids are given, and when no lower one can come any more: whoever writes has a number of their own, drawn before the ids;
+    `oldest` of them still writes, `next_one` is not given yet. All are 0 where one writer gives ids in the order of its commits."""
+
+    newest: BlobId
+    oldest: int
+    next_one: int
+
+
+def drawn(tx: Tx) -> Drawn:
+    """What this snapshot sees of it."""
+    return Drawn(*(tx.one("blobs.drawn") or (BlobId(0), 0, 0)))
+
+
+class Settled:
+    """Up to which id every blob is there that will ever be. Ids are given when a deed is done, and seen when it is committed: where several
+    write at once, a lower one may be seen later. What was seen is settled once all have ended who wrote then."""
+
+    def __init__(self) -> None:
+        self.last = BlobId(0)
+        self._waiting: Drawn | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Is more seen than is settled?"""
+        return self._waiting is not None
+
+    def see(self, drawn: Drawn) -> None:
+        """What another snapshot sees."""
+        waiting = self._waiting
+        if waiting is not None and drawn.oldest >= waiting.next_one:
+            self.last = max(self.last, waiting.newest)
+            self._waiting = waiting = None
+        if drawn.oldest >= drawn.next_one:
+            self.last = max(self.last, drawn.newest)
+            self._waiting = None
+        elif waiting is None and drawn.newest > self.last:
+            self._waiting = drawn
 
 
 def newest(tx: Tx) -> int:

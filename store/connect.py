@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable
@@ -9,14 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from store import deeds, statements
-from store.errors import Unusable
+import asyncpg
+
+from store import deeds, sqlite, statements
+from store.durable import sync_directory, write_whole
+from store.errors import Busy, Unusable
 from store.lock import Lock
-from store.migrate import DIRECTORY_OF_STEPS, migrate, steps
+from store.migrate import DIRECTORY_OF_STEPS, migrate, migrate_shared, steps, version_of
+from store.nodes import STALENESS, Nodes
+from store.numbered import numbered_all
 from store.port import Store
-from store.sqlite import Connection, SqliteStore, opened
+from store.postgres import PostgresStore
+from store.postgres_session import Server, check, opened, server
+from store.sqlite import Connection, SqliteStore
 from store.supposed import copy
-from store.writer import Bounds, Functions
+from store.writer import Bounds, Functions, Watchers
 
 LOCK_FILE: Final = "procura.lock"
 RESTORING: Final = ".restoring"
@@ -33,16 +41,25 @@ async def connect(
     url: str,
     data: Path,
     *,
-    now: Callable[[], int] = wall_clock,
+    now: Callable[[], int] | None = None,
     readers: int = READERS,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     functions: Functions = deeds.FUNCTIONS,
+    staleness: float = STALENESS,
 ) -> Store:
-    """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory.
+    """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory. `now`: None is the clock of
+    the database, or of the machine where that is the same; `staleness`, seconds: see store.nodes.Nodes.
 
     Raises InUse when another process has it, Unusable when it cannot be opened as it is.
     """
-    return await _sqlite(database_of(url, data), data, now, readers, bounds, functions)
+    if is_shared(url):
+        return await _postgres(server(url), data, now, readers, bounds, functions, staleness)
+    return await _sqlite(database_of(url, data), data, wall_clock if now is None else now, readers, bounds, functions)
+
+
+def is_shared(url: str) -> bool:
+    """Is it a database that several nodes share?"""
+    return url.startswith("postgresql://")
 
 
 def database_of(url: str, data: Path) -> Path:
@@ -54,7 +71,7 @@ def database_of(url: str, data: Path) -> Path:
         case "sqlite":
             raise Unusable(f"{url}: a SQLite store is sqlite:///PATH")
         case _:
-            raise Unusable(f"{url}: no such kind of store; there is sqlite:///PATH")
+            raise Unusable(f"{url}: no such kind of store; there are sqlite:///PATH and postgresql://USER@HOST/DATABASE")
 
 
 async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, bounds: Bounds, functions: Functions) -> SqliteStore:
@@ -89,7 +106,7 @@ async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, 
 
 async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
     try:
-        connection = await opened(path, writes=True)
+        connection = await sqlite.opened(path, writes=True)
     except sqlite3.Error as error:
         raise Unusable(f"{path}: {error}") from error
     try:
@@ -100,9 +117,71 @@ async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
     return connection
 
 
+async def _postgres(
+    where: Server, data: Path, now: Callable[[], int] | None, readers: int, bounds: Bounds, functions: Functions, staleness: float
+) -> PostgresStore:
+    # The directory is this process's alone also where the database is not: certificates, keys, the control socket.
+    lock, place = _place(data)
+    try:
+        session = await opened(where)
+        try:
+            await check(session, where)
+            await migrate_shared(session.connection, steps("postgres", DIRECTORY_OF_STEPS), wall_clock if now is None else now)
+        finally:
+            await session.close()
+        watchers = Watchers()
+        nodes = Nodes(where, place, watchers, staleness)
+        await nodes.join()
+    except (Busy, asyncpg.PostgresError, OSError) as error:
+        lock.release()
+        raise Unusable(f"the store: {error}") from error
+    except BaseException:
+        lock.release()
+        raise
+    return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, readers, bounds, nodes, watchers, (lock,))
+
+
+def _place(data: Path) -> tuple[Lock, str]:
+    """The directory taken, and a name for it that no other has."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = Lock(data / LOCK_FILE)
+        lock.take()
+        try:
+            file = data / "node"
+            if not file.exists():
+                (data / "node.new").unlink(missing_ok=True)
+                write_whole(data / "node.new", file, secrets.token_hex(16).encode())
+                sync_directory(data)
+            return lock, file.read_text()
+        except BaseException:
+            lock.release()
+            raise
+    except OSError as error:
+        raise Unusable(f"{error.filename}: {error.strerror}") from None
+
+
+async def inspected_server(url: str) -> None:
+    """Can it be used as a store, without changing anything? Raises Unusable."""
+    where = server(url)
+    try:
+        session = await opened(where)
+        try:
+            await check(session, where)
+            there, newest = await version_of(session.connection), len(steps("postgres", DIRECTORY_OF_STEPS))
+        finally:
+            await session.close()
+    except (Busy, asyncpg.PostgresError, OSError) as error:
+        raise Unusable(str(error)) from error
+    if there > newest:
+        raise Unusable(f"the database has schema {there}, this procura knows up to {newest}: it is too old")
+
+
 async def supposed(url: str, data: Path, into: Path, now: Callable[[], int] = wall_clock) -> Store:
     """A store of its own in the directory `into`, with all that policy reads of the one at `url` as that is now: what is done to it is
     done to nothing else. Raises Busy, Unusable."""
+    if is_shared(url):
+        raise Busy("changes cannot be tried on a shared database")
     _, _, place = url.replace("{data}", str(data)).partition("://")
     store = await connect("sqlite:///{data}/supposed.db", into, now=now, readers=2)
     try:

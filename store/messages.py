@@ -699,7 +699,9 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
 
 
 def storable(text: str) -> str:
-    """As it is kept and compared: what is no Unicode (lone surrogates) becomes a question mark, as SQL takes nothing else."""
+    """As it is kept and compared: what is no Unicode (lone surrogates) becomes a question mark, as SQL takes nothing else; for NUL,
+    which PostgreSQL does not take, stands U+FFFD."""
+    text = text.replace("\0", "\ufffd")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

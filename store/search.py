@@ -317,8 +317,8 @@ class _Part:
     height: int = 1
 
 
-_TRUE: Final = _Part("1", "1")
-_FALSE: Final = _Part("0", "0")
+_TRUE: Final = _Part("TRUE", "TRUE")
+_FALSE: Final = _Part("FALSE", "FALSE")
 
 
 class _Plan:
@@ -382,7 +382,7 @@ class _Plan:
             case ModseqAtLeast(modseq):
                 own = "coalesce(own.modseq, 0)" if self._own else "0"
                 bound = self._bound(modseq)
-                return _exact(f"(message.modseq >= {bound} OR {own} >= {bound})" if modseq > 0 else "1")
+                return _exact(f"(message.modseq >= {bound} OR {own} >= {bound})" if modseq > 0 else "TRUE")
             case BodyContains("") | TextContains(""):
                 return _TRUE
             case HeaderContains() | BodyContains() | TextContains():
@@ -391,18 +391,18 @@ class _Plan:
     def _texts(self, criterion: InOctets) -> _Part:
         """Decided by kept texts where there are some, and narrowed by their trigrams."""
         in_octets = _in_octets(criterion)
-        whole = _Part("1", "0", in_octets, reads=True)
+        whole = _Part("TRUE", "FALSE", in_octets, reads=True)
         kept = self._kept
         needle = None if kept is None else self.decoder.needle(criterion.text, in_header=not isinstance(criterion, BodyContains))
         if kept is None or needle is None:
             return whole
         kind, text, tests = self._looked_for(criterion, needle)
-        may = "1"
+        may = "TRUE"
         candidates = kept.candidates(kind, text)
         if candidates is not None:
             listed = self._bound(dumps([*candidates, *kept.aside]))
-            may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN (SELECT value FROM json_each({listed})))"
-        return _Part(may, "0", _Leaf(kept, tests, in_octets), reads=True)
+            may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN (SELECT value FROM json_each(CAST({listed} AS TEXT))))"
+        return _Part(may, "FALSE", _Leaf(kept, tests, in_octets), reads=True)
 
     def _looked_for(self, criterion: InOctets, needle: bytes) -> tuple[Kind | None, str, Sequence[tuple[Kind, _Test]]]:
         """The kind of text it is in, what that text surely contains, and what decides for each text."""
@@ -451,7 +451,7 @@ class _Plan:
             number = bisect_right(lows, one.uid) - 1
             return number >= 0 and one.uid <= runs[number][1]
 
-        return _Part(self._within(runs[0][0], runs[-1][1]), "0", among)
+        return _Part(self._within(runs[0][0], runs[-1][1]), "FALSE", among)
 
     def _within(self, low: int, high: int) -> str:
         return f"message.key BETWEEN {self._bound(key(self.folder, low))} AND {self._bound(key(self.folder, high))}"
@@ -463,7 +463,7 @@ class _Plan:
         judge = part.judge
         if judge is None:
             judge = self._truth(part.may)
-        return _Part("1", "0", judge, part.reads)
+        return _Part("TRUE", "FALSE", judge, part.reads)
 
     def _truth(self, text: str) -> _Judge:
         number = len(self.columns)

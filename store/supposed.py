@@ -72,6 +72,9 @@ class _AtTx:
     def wake(self, event: Event, /) -> None:
         raise TypeError("a snapshot only reads")
 
+    def in_turn(self) -> None:
+        raise TypeError("a snapshot only reads")
+
 
 class _AtSnapshot:
     def __init__(self, snapshot: Snapshot, now: int) -> None:
@@ -101,6 +104,14 @@ class At:
     @property
     def fault(self) -> str | None:
         return self._store.fault
+
+    @property
+    def node(self) -> str:
+        return self._store.node
+
+    @property
+    def leads(self) -> bool:
+        return False
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:

@@ -28,7 +28,7 @@ JOIN account a ON a.id = o.id
 JOIN domain d ON d.id = o.domain
 JOIN address p ON p.object = o.id AND p.is_primary = 1
 JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
-WHERE o.id > :after AND (:domain = 0 OR o.domain = :domain)
+WHERE o.id > :after AND (CAST(:domain AS BIGINT) = 0 OR o.domain = :domain)
 ORDER BY o.id
 LIMIT :limit;
 

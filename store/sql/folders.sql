@@ -158,7 +158,7 @@ GROUP BY folder.id, folder.unseen
 UPDATE account SET used = used + :octets WHERE id = :owner
 
 -- take_room
-UPDATE account SET used = used + :octets WHERE id = :owner AND (:quota = 0 OR :octets <= 0 OR used + :octets <= :quota)
+UPDATE account SET used = used + :octets WHERE id = :owner AND (CAST(:quota AS BIGINT) = 0 OR CAST(:octets AS BIGINT) <= 0 OR used + :octets <= :quota)
 
 -- used
 SELECT used FROM account WHERE id = :owner

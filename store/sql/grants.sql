@@ -102,7 +102,7 @@ SELECT 1 FROM object WHERE id = :id;
 
 -- accounts_in_list
 WITH RECURSIVE edge (list) AS (
-    SELECT :id
+    SELECT CAST(:id AS BIGINT)
     UNION
     SELECT m.member FROM edge JOIN list_member m ON m.list = edge.list JOIN list l ON l.id = m.member
 )
@@ -119,4 +119,4 @@ WHERE COALESCE(a.cos, d.cos, 1) = :id
 LIMIT :limit;
 
 -- accounts
-SELECT id FROM account WHERE :id = 0 LIMIT :limit;
+SELECT id FROM account WHERE CAST(:id AS BIGINT) = 0 LIMIT :limit;

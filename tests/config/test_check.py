@@ -65,7 +65,8 @@ ERRORS = [
     ({"store": "mysql://x"}, "store", "must begin with sqlite:///"),
     ({"store": "sqlite://"}, "store", "must name a file"),
     ({"store": "sqlite:///:memory:"}, "store", "must name a file"),
-    ({"store": "postgresql://x/y"}, "store", "no PostgreSQL store"),
+    ({"store": "postgresql://x"}, "store", "must name a database"),
+    ({"store": "postgresql://x/y", "policy_max_staleness": "0s"}, "policy_max_staleness", "must be between"),
     ({"workers": 2}, "workers", "with one process, not with 2"),
     (
         {"limits__connections": 50, "limits__connections_per_account": 50},

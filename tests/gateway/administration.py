@@ -129,7 +129,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
     index = FullText(data / "search.db", "1")
-    premises = Premises(data, data / "procura.db", files, index.faults)
+    premises = Premises(data, files, index.faults)
     history = LoginHistory(store, wall_clock=clock)
     directory = Directory(
         store,

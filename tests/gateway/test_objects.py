@@ -37,7 +37,7 @@ async def home(store: Store) -> str | None:
 
 
 async def test_without_a_url_there_are_files(store: Store, tmp_path: Path) -> None:
-    files = await furnished(Objects(), tmp_path / "octets", store)
+    files = await furnished(Objects(), Files(tmp_path / "octets"), store)
     assert type(files) is Files
     assert await home(store) is None
     await store.close()
@@ -46,18 +46,18 @@ async def test_without_a_url_there_are_files(store: Store, tmp_path: Path) -> No
 async def test_an_installation_finds_itself_again_and_nobody_else(store: Store, tmp_path: Path) -> None:
     with Bucket() as bucket:
         wanted = of(bucket, tmp_path)
-        made = await asyncio.gather(*(furnished(wanted, tmp_path / str(node), store) for node in range(3)))
+        made = await asyncio.gather(*(furnished(wanted, Files(tmp_path / str(node)), store) for node in range(3)))
         assert len({one.name for one in made if isinstance(one, ObjectFiles)}) == 1, "nodes that start at once agree"
         assert await home(store) == made[0].name  # type: ignore[attr-defined]
-        again = await furnished(wanted, tmp_path / "again", store)
+        again = await furnished(wanted, Files(tmp_path / "again"), store)
         assert isinstance(again, ObjectFiles)
         assert again.name == await home(store)
         bucket.is_down = True
-        assert isinstance(await furnished(wanted, tmp_path, store), ObjectFiles), "what is known may be away for a while"
+        assert isinstance(await furnished(wanted, Files(tmp_path), store), ObjectFiles), "what is known may be away for a while"
         bucket.is_down = False
         bucket.objects.clear()
         with pytest.raises(Unusable, match="is not where the messages"):
-            await furnished(wanted, tmp_path, store)
+            await furnished(wanted, Files(tmp_path), store)
     await store.close()
 
 
@@ -66,12 +66,12 @@ async def test_nothing_begins_with_one_that_does_not_work(store: Store, tmp_path
         wanted = of(bucket, tmp_path)
         bucket.is_down = True
         with pytest.raises(Unusable, match="does not write") as caught:
-            await furnished(wanted, tmp_path, store)
+            await furnished(wanted, Files(tmp_path), store)
         assert SECRET not in str(caught.value)
         assert ACCESS not in str(caught.value)
         bucket.is_down = False
         with pytest.raises(Unusable):
-            await furnished(wanted.model_copy(update={"url": "s3://another/here"}), tmp_path, store)
+            await furnished(wanted.model_copy(update={"url": "s3://another/here"}), Files(tmp_path), store)
         assert await home(store) is None
     await store.close()
 

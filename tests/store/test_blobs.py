@@ -11,18 +11,13 @@ import pytest
 
 from policy.identity import FolderId
 from store import blobs, messages
-from store.blobs import IN_ROW, Files, SweepBlobs
+from store.blobs import IN_ROW, Drawn, Files, Settled, SweepBlobs
 from store.errors import NotFound
 from store.folders import CreateFolder, DeleteFolder
 from store.messages import AppendMessages, ChangeFlags, CopyMessages, Expunge, FlagMode, NewInFolder
-from store.model import Flag, QueueKind, Spooled
+from store.model import BlobId, Flag, QueueKind, Spooled
 from store.queue import AcceptMessage, IntoMailbox, OntoQueue
 from tests.store.letters import Bench, letter
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
 
 
 @pytest.fixture
@@ -251,3 +246,24 @@ def test_who_finds_a_shelf_that_is_just_being_made_waits_for_it(tmp_path: Path, 
     first.join(10)
     second.join(10)
     assert order == ["the shelf is on disk", "the second is spooled"]
+
+
+def test_what_is_seen_is_settled_at_once_where_one_writes() -> None:
+    settled = Settled()
+    for newest in (0, 3, 7):
+        settled.see(Drawn(BlobId(newest), 0, 0))
+        assert (settled.last, settled.is_waiting) == (newest, False)
+
+
+def test_what_is_seen_while_others_write_is_settled_when_they_have_ended() -> None:
+    settled = Settled()
+    settled.see(Drawn(BlobId(5), 100, 100))  # nobody writes
+    assert settled.last == 5
+    settled.see(Drawn(BlobId(9), 101, 104))  # 101 may have drawn 6
+    assert (settled.last, settled.is_waiting) == (5, True)
+    settled.see(Drawn(BlobId(12), 103, 110))  # 103 may have as well
+    assert (settled.last, settled.is_waiting) == (5, True)
+    settled.see(Drawn(BlobId(12), 104, 111))
+    assert (settled.last, settled.is_waiting) == (9, True)
+    settled.see(Drawn(BlobId(12), 111, 111))
+    assert (settled.last, settled.is_waiting) == (12, False)

@@ -28,11 +28,6 @@ DAY = 86_400_000_000
 P, A = Side.PRINCIPAL, Side.ACTOR
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def enqueue(bench: Bench, actor: int | None = None, *principals: int, due: int | None = None) -> None:
     delegation = None if actor is None else Delegation(actor, principals)
     one = OntoQueue(QueueKind.RELAY, "x@far.test", letter(1), "", START + 5 * DAY, due=due, delegation=delegation)

@@ -1,0 +1,76 @@
+"""What tests of several rooms share: a PostgreSQL of our own where its programs are installed."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from store.migrate import migrate_shared, steps
+from tests.live.cluster import TEMPLATE, Cluster, missing
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """One for the whole run (for each of xdist's processes), quick and forgetful: not for tests of what survives a crash."""
+    why = missing()
+    if why is not None:
+        pytest.skip(why)
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def migrated_database(cluster: Cluster) -> str:
+    """The name of a database with our schema, to copy new ones from; nobody stays connected to it."""
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(cluster.create(TEMPLATE))
+        await migrate_shared(connection, steps("postgres"), lambda: 0)
+        await connection.close()
+
+    asyncio.run(fill())
+    return TEMPLATE
+
+
+# As migrated: quicker than another copy of the template, by a tenth of a second.
+_EMPTY = """
+DO $$
+DECLARE
+    name TEXT;
+BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migration' LOOP
+        EXECUTE format('DELETE FROM %I', name);
+    END LOOP;
+    FOR name IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' LOOP
+        PERFORM setval(CAST(name AS REGCLASS), 1, false);
+    END LOOP;
+    INSERT INTO cos (name, note, "values", created) VALUES ('default', '', '{}', 0);
+    INSERT INTO policy_version (one, version) VALUES (1, 0);
+END
+$$
+"""
+_USES = 40
+"""After so many tests another copy, without what the others left in its files."""
+
+_databases = itertools.count(1)
+_empty: list[tuple[str, int]] = []
+
+
+@pytest.fixture
+def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
+    """A store of its own on PostgreSQL, migrated and empty."""
+    if _empty:
+        database, uses = _empty.pop()
+    else:
+        database, uses = f"store_{next(_databases)}", 0
+        cluster.create(database, migrated_database)
+    yield cluster.url(database)
+    if uses + 1 < _USES:
+        cluster.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()")
+        cluster.sql(_EMPTY, database)
+        _empty.append((database, uses + 1))
+    else:
+        cluster.drop(database)
