@@ -36,7 +36,15 @@ async def furnished(settings: Objects, files: Files, store: Store) -> Files:
         return files
     made = opened(settings)
     proposed = name or secrets.token_hex(8)
-    there = ObjectFiles(files.directory, files.in_row, made, proposed, settings.above, settings.timeout, _root(settings.url))
+    there = ObjectFiles(
+        files.directory,
+        files.in_row,
+        objects=made,
+        name=proposed,
+        above=settings.above,
+        deadline=settings.timeout,
+        root=_root(settings.url),
+    )
     try:
         # The mark first: who finds the name in the database relies on it.
         async with asyncio.timeout(CONNECT):

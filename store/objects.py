@@ -79,7 +79,7 @@ class _Held:
         return self._octets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFiles(Files):
     """`above`: octets from which on a message is an object (up to `IN_ROW` it is in the row, between them in a file); `deadline`:
     seconds for one object to be written or read. What the object store cannot do raises Busy, and never says that a message is gone.

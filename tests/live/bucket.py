@@ -20,7 +20,6 @@ from xml.sax.saxutils import escape
 
 from obstore.store import S3Store
 
-from store.blobs import IN_ROW
 from store.objects import ObjectFiles
 
 ACCESS, SECRET = "AKIDEXAMPLE", "never-to-be-seen-in-a-log"
@@ -112,7 +111,7 @@ def speaking(bucket: Bucket, directory: Path, deadline: float = 10.0) -> ObjectF
         client_options={"allow_http": True, "timeout": timedelta(seconds=deadline)},
         retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=5), "backoff": {"init_backoff": timedelta(milliseconds=5)}},
     )
-    return ObjectFiles(directory, IN_ROW, made, HOME, deadline=deadline)
+    return ObjectFiles(directory, objects=made, name=HOME, deadline=deadline)
 
 
 class _Handler(BaseHTTPRequestHandler):

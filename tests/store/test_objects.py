@@ -40,10 +40,10 @@ def bucket() -> Iterator[Bucket]:
 @pytest.fixture(params=KINDS)
 def files(request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket) -> ObjectFiles:
     if request.param == "memory":
-        return ObjectFiles(tmp_path / "octets", IN_ROW, MemoryStore(), HOME)
+        return ObjectFiles(tmp_path / "octets", objects=MemoryStore(), name=HOME)
     if request.param == "directory":
         (tmp_path / "objects").mkdir()
-        return ObjectFiles(tmp_path / "octets", IN_ROW, LocalStore(tmp_path / "objects"), HOME, root=tmp_path / "objects")
+        return ObjectFiles(tmp_path / "octets", objects=LocalStore(tmp_path / "objects"), name=HOME, root=tmp_path / "objects")
     return speaking(bucket, tmp_path / "octets")
 
 
@@ -114,7 +114,7 @@ async def test_found_again_by_hash_within_one_owner_only(bench: Bench, files: Ob
     ("size", "above", "where"), [(IN_ROW, IN_ROW, "row"), (IN_ROW + 1, 2 * IN_ROW, "file"), (3 * IN_ROW, 2 * IN_ROW, "object")]
 )
 async def test_the_threshold_parts_rows_files_and_objects(tmp_path: Path, size: int, above: int, where: str) -> None:
-    files = ObjectFiles(tmp_path / "octets", IN_ROW, MemoryStore(), HOME, above=above)
+    files = ObjectFiles(tmp_path / "octets", objects=MemoryStore(), name=HOME, above=above)
     kept = await files.kept(letter(1, size))
     found = "row" if kept.spooled is None else "object" if kept.spooled.place.startswith(SHELF_OF_OBJECTS) else "file"
     assert found == where
@@ -235,7 +235,7 @@ async def test_an_object_in_a_directory_is_durable_and_nobody_elses(tmp_path: Pa
     monkeypatch.setattr(os, "fsync", noting)
     root = tmp_path / "objects"
     root.mkdir()
-    kept = await ObjectFiles(tmp_path / "octets", IN_ROW, LocalStore(root), HOME, root=root).kept(large())
+    kept = await ObjectFiles(tmp_path / "octets", objects=LocalStore(root), name=HOME, root=root).kept(large())
     assert kept.spooled is not None
     file = root / kept.spooled.place.removeprefix(SHELF_OF_OBJECTS)
     assert synced == [str(one) for one in (file, file.parent, file.parent.parent, root)]
