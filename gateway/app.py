@@ -24,7 +24,7 @@ from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.digests import Digests
-from gateway.directory.open_sessions import OpenSessions
+from gateway.directory.open_sessions import Here, OpenSessions
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.exchangers import ExchangerRules, Exchangers
@@ -49,6 +49,7 @@ from gateway.neighbour.listener import NAME as POLICY
 from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
+from gateway.node_sessions import NodeSessions, numbers
 from gateway.notices import Notices
 from gateway.objects import furnished
 from gateway.passwords import PasswordCost, Passwords
@@ -80,6 +81,7 @@ from store.connect import connect, is_shared
 from store.errors import Unusable
 from store.fulltext import FullText
 from store.port import Store
+from store.postgres import PostgresStore
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +116,10 @@ class App:
             store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions, history=self.history
         )
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
-        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
+        nodes = store.nodes if isinstance(store, PostgresStore) else None
+        number = None if nodes is None else numbers(nodes)
+        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt, number=number)
+        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
         # What this process keeps for itself may follow a database of its own only: commits of several are not in the order of ids.
         self.indexes = not is_shared(settings.store_url)
@@ -180,7 +185,7 @@ class App:
         )
         self.housekeeping = Housekeeping(store, files, self.directory.trail.seal, Digests(store, self.delivery).round)
         self.explain = Explain(store)
-        sessions = OpenSessions(store, self.directory.records, self.sessions, self.history)
+        sessions = OpenSessions(store, self.directory.records, self.node_sessions or Here(self.sessions), self.history)
         self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data))
 
     def _is_exempt(self, address: str) -> bool:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from policy.identity import AccountId, Actor
@@ -90,7 +91,7 @@ class Sessions:
     and when the clock ends the right to act as another.
 
     What is to be looked at waits in one place and is looked at by one task: a thousand changes of the directory in a row cost
-    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC.
+    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC; `number`: of the next session.
     """
 
     def __init__(
@@ -100,12 +101,13 @@ class Sessions:
         exempt: Callable[[str], bool],
         *,
         wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        number: Callable[[], int] | None = None,
     ) -> None:
         self._confirm = confirm
         self._per_account = per_account
         self._exempt = exempt
         self._open: dict[AccountId, set[_Open]] = {}
-        self._numbers = itertools.count(1)
+        self._number = number or partial(next, itertools.count(1))
         self._wall_clock = wall_clock
         # Dictionaries for their order; those whom a change names come before those whom it may concern.
         self._pressing: dict[_Open, None] = {}
@@ -116,7 +118,7 @@ class Sessions:
         """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
         if len(self._open.get(actor.account, ())) >= self._per_account and not self._exempt(peer):
             return None
-        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, next(self._numbers), describe)
+        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
         accounts = {actor.account, actor.person}
         for account in accounts:
             self._open.setdefault(account, set()).add(one)

@@ -23,9 +23,10 @@ from store.port import Store
 from store.postgres import PostgresStore
 from store.postgres_session import Server, check, opened, server
 from store.sqlite import Connection, SqliteStore
-from store.supposed import copy
+from store.supposed import copy, copy_shared
 from store.writer import Bounds, Functions, Watchers
 
+SUPPOSED_FILE: Final = "supposed.db"
 LOCK_FILE: Final = "procura.lock"
 RESTORING: Final = ".restoring"
 """A directory in that of data: a restore is under way, or was killed (gateway/directory/reinstallation.py)."""
@@ -180,12 +181,12 @@ async def inspected_server(url: str) -> None:
 async def supposed(url: str, data: Path, into: Path, now: Callable[[], int] = wall_clock) -> Store:
     """A store of its own in the directory `into`, with all that policy reads of the one at `url` as that is now: what is done to it is
     done to nothing else. Raises Busy, Unusable."""
-    if is_shared(url):
-        raise Busy("changes cannot be tried on a shared database")
-    _, _, place = url.replace("{data}", str(data)).partition("://")
-    store = await connect("sqlite:///{data}/supposed.db", into, now=now, readers=2)
+    store = await connect(f"sqlite:///{{data}}/{SUPPOSED_FILE}", into, now=now, readers=2)
     try:
-        await asyncio.to_thread(copy, Path(place[1:]), into / "supposed.db")
+        if is_shared(url):
+            await copy_shared(server(url), into / SUPPOSED_FILE)
+        else:
+            await asyncio.to_thread(copy, database_of(url, data), into / SUPPOSED_FILE)
     except BaseException:
         await store.close()
         raise

@@ -36,13 +36,7 @@ CALL_SECONDS: Final = 5.0
 """How long the answers of other nodes are waited for."""
 STALENESS: Final = 10.0
 
-_JOIN: Final = Numbered(
-    "WITH gone AS (DELETE FROM node WHERE place = $4 AND id <> $1)"
-    " INSERT INTO node (id, name, started, lease_until, confirmed, place)"
-    " SELECT $1, $2, procura_clock(), procura_clock() + $3::BIGINT, version, $4 FROM policy_version"
-    " ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, confirmed = excluded.confirmed RETURNING confirmed",
-    (),
-)
+_JOIN: Final = Numbered("SELECT procura_join($1, $2, $3, $4)", ())
 _MARK: Final = Numbered("SELECT CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT)", ())
 # One statement, and so one state: what is told to have been read is read.
 _LOOK: Final = Numbered(
@@ -88,12 +82,14 @@ Answering = Callable[[Any], Awaitable[Any]]
 
 
 class Nodes:
-    """Made by `joined`. `staleness`, seconds: the lease, and how long the rights last read count when the database is not heard of."""
+    """`join` it. `staleness`, seconds: the lease, and how long the rights last read count when the database is not heard of. `slot`: a
+    number below 1000 that no other node of now has."""
 
     def __init__(self, where: Server, place: str, watchers: Watchers, staleness: float) -> None:
         self._place = place
         self.id = secrets.token_hex(8)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.slot = 0
         self.leads = False
         self._where = where
         self._watchers = watchers
@@ -220,7 +216,7 @@ class Nodes:
             await session.connection.add_listener(f"procura_{self.id}", lambda *_: self._look_now.set())
             # Only what is committed from here on can be missed by who looks at the state afterwards.
             self._mark, self._seen = await session.value(_MARK, ()), frozenset()
-            await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
+            self.slot = await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
         except BaseException:
             session.discard()
             raise
@@ -238,7 +234,7 @@ class Nodes:
         self._watchers.tell([event for _, events in fresh for event in read(events)])
         if not await session.changed(_RENEW, [self.id, self._lease, version]):
             # Our lease had ended: others may have gone on without us.
-            await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
+            self.slot = await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
             self._watchers.tell([EverythingChanged()])
         self._heard = began
         self.leads = leader == self.id

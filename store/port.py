@@ -123,7 +123,7 @@ class RoomTaken:
 
 @dataclass(frozen=True, slots=True)
 class EverythingChanged:
-    """What changed meanwhile is not known (the connection to the others was lost): look at everything again."""
+    """For a while nobody told what was changed: whoever remembers something looks again."""
 
 
 Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken | EverythingChanged

@@ -1,37 +1,32 @@
 """What tests of several rooms share: a PostgreSQL of our own where its programs are installed."""
 
-import asyncio
 import itertools
 from collections.abc import Iterator
 
-import asyncpg
 import pytest
 
-from store.migrate import migrate_shared, steps
-from tests.live.cluster import TEMPLATE, Cluster, missing
+from tests.live.cluster import Cluster, migrated_template, missing, of_this_run
+
+
+def pytest_sessionfinish() -> None:
+    """However the run ends; and if it is killed, PostgreSQL ends with it."""
+    if of_this_run.cache_info().currsize:
+        of_this_run().remove()
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Cluster:
     """One for the whole run (for each of xdist's processes), quick and forgetful: not for tests of what survives a crash."""
     why = missing()
     if why is not None:
         pytest.skip(why)
-    with Cluster() as cluster:
-        yield cluster
+    return of_this_run()
 
 
 @pytest.fixture(scope="session")
 def migrated_database(cluster: Cluster) -> str:
     """The name of a database with our schema, to copy new ones from; nobody stays connected to it."""
-
-    async def fill() -> None:
-        connection = await asyncpg.connect(cluster.create(TEMPLATE))
-        await migrate_shared(connection, steps("postgres"), lambda: 0)
-        await connection.close()
-
-    asyncio.run(fill())
-    return TEMPLATE
+    return migrated_template()
 
 
 # As migrated: quicker than another copy of the template, by a tenth of a second.

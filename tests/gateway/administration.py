@@ -60,10 +60,10 @@ class Listed:
 
     sessions: list[SessionRow]
 
-    def rows(self) -> list[SessionRow]:
+    async def rows(self) -> list[SessionRow]:
         return [*self.sessions]
 
-    def end(self, numbers: Collection[int]) -> int:
+    async def end(self, numbers: Collection[int]) -> int:
         ended = [row for row in self.sessions if row.number in numbers]
         self.sessions[:] = [row for row in self.sessions if row.number not in numbers]
         return len(ended)

@@ -5,6 +5,7 @@ It never touches a cluster of the system. PostgreSQL refuses to run as root: the
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import secrets
@@ -13,14 +14,19 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
+from store.migrate import migrate_shared, steps
+
 START_SECONDS: Final = 60.0
 USER: Final = "procura"
-TEMPLATE: Final = "migrated"
 
 # What is stored here is thrown away, and nothing pulls the plug: no test that uses `Cluster` as it is may be about what survives a crash.
 FLEETING: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -218,6 +224,30 @@ class Cluster:
         )
         if done.returncode != 0:
             raise AssertionError(f"{program}: {done.stdout}\n{done.stderr}")
+
+
+@cache
+def of_this_run() -> Cluster:
+    """The one that all tests of a process share; started when it is first asked for. tests/conftest.py takes it away."""
+    cluster = Cluster()
+    return cluster.__enter__()
+
+
+@cache
+def migrated_template() -> str:
+    """The name of a database of that cluster with our schema, to copy new ones from; nobody stays connected to it."""
+    url = of_this_run().create("migrated")
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(url)
+        await migrate_shared(connection, steps("postgres"), lambda: 0)
+        await connection.close()
+
+    # Whoever asks may have a loop that runs.
+    thread = threading.Thread(target=lambda: asyncio.run(fill()))
+    thread.start()
+    thread.join()
+    return "migrated"
 
 
 def _free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import itertools
 import json
 import os
 import signal
@@ -17,8 +18,14 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
+from tests.live.cluster import migrated_template, of_this_run
+
 PASSWORD = "correct horse 7"
+STORE = "PROCURA_TEST_STORE"
+"""postgresql: servers of these tests keep everything in a database of PostgreSQL each (tests/live/cluster.py)."""
 START_SECONDS = 30.0
+
+_databases = itertools.count(1)
 
 
 class Server:
@@ -35,7 +42,12 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         listen = {f"listen.{name}": ["127.0.0.1:0"] for name in ("submission", "submissions", "lmtp", "mx", "imap", "imaps")}
         cheap = {"password.memory": 8192 * 8, "password.passes": 1, "password.scram_iterations": 4096}
+        self.database: str | None = None
         self.settings: dict[str, object] = {"hostname": "mx.acme.test", "auth.plaintext": True, **cheap, **listen, **(settings or {})}
+        if os.environ.get(STORE) == "postgresql" and "store" not in self.settings:
+            self.database = f"live_{next(_databases)}"
+            of_this_run().create(self.database, migrated_template())
+            self.settings["store"] = of_this_run().url(self.database)
 
     # --- life
 
@@ -51,6 +63,8 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self.database is not None:
+            of_this_run().drop(self.database)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -23,6 +23,12 @@ from tests.store.conftest import Clock, Directory
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture
+def url() -> str:
+    """Of this engine only; test_postgres.py is the other's."""
+    return "sqlite:///{data}/procura.db"
+
+
 def note_of(tx: Tx, domain: DomainId) -> str:
     row = domains.by_id(tx, domain)
     assert row is not None

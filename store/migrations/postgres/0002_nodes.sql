@@ -14,10 +14,30 @@ CREATE TABLE node (
     id TEXT COLLATE "C" PRIMARY KEY,
     place TEXT COLLATE "C" NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
+    slot BIGINT NOT NULL UNIQUE,
     started BIGINT NOT NULL,
     lease_until BIGINT NOT NULL,
     confirmed BIGINT NOT NULL
 ) WITH (fillfactor = 50);
+
+-- A node comes, or comes back after its lease had ended. Returns its slot: a small number that no other node has.
+CREATE FUNCTION procura_join(joins TEXT, called TEXT, lease BIGINT, lives_at TEXT) RETURNS BIGINT LANGUAGE plpgsql
+AS $$
+DECLARE
+    found BIGINT;
+BEGIN
+    LOCK TABLE node IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM node WHERE place = lives_at AND id <> joins;
+    SELECT slot INTO found FROM node WHERE id = joins;
+    IF found IS NULL THEN
+        SELECT min(one) INTO found FROM generate_series(0, 999) AS free (one) WHERE NOT EXISTS (SELECT 1 FROM node WHERE slot = one);
+    END IF;
+    INSERT INTO node (id, place, name, slot, started, lease_until, confirmed)
+    SELECT joins, lives_at, called, found, procura_clock(), procura_clock() + lease, version FROM policy_version
+    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, confirmed = excluded.confirmed;
+    RETURN found;
+END
+$$;
 
 CREATE TABLE policy_version (
     one BIGINT PRIMARY KEY CHECK (one = 1),
