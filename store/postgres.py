@@ -319,7 +319,11 @@ class PostgresEngine:
         at = await session.value(_FENCED, [self._key])
         # Something is written in any case: what is durable (and with standbys) now makes durable what was committed before.
         await session.changed(_FENCE, [uuid4()])
+        session.warned = False
         await session.plain("COMMIT")
+        if session.warned:
+            # No standby has confirmed it (the wait for one was ended): perhaps this server is no leader any more.
+            raise ConnectionError("the server could not make it durable")
         self._session = session
         return at is not None and at > 0
 
