@@ -77,7 +77,7 @@ from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import ALL_IN_ROWS, IN_ROW, Files
-from store.connect import connect, is_shared
+from store.connect import connect, inspected_server, is_shared
 from store.errors import Unusable
 from store.fulltext import FullText
 from store.port import Store
@@ -223,6 +223,16 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
                 app.policies.close()
     finally:
         await store.close()
+
+
+async def why_unusable(url: str) -> str | None:
+    """Why the server that a store is on cannot be used, for an operator; None: it can, or there is none. Changes nothing."""
+    try:
+        if is_shared(url):
+            await inspected_server(url)
+    except Unusable as fault:
+        return str(fault)
+    return None
 
 
 def _digest_key(data: Path) -> bytes:

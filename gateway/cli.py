@@ -243,7 +243,7 @@ def _check(typed: _Typed) -> int:
     settings = _load(typed).settings
     findings = check(settings)
     if not any(one.severity is Severity.ERROR for one in findings):
-        findings += _unusable(settings.store_url)
+        findings += _unusable(settings.store_url) if settings.store_url.startswith("postgresql:") else []
     for one in findings:
         print(one)
     if not findings:
@@ -253,15 +253,10 @@ def _check(typed: _Typed) -> int:
 
 def _unusable(store: str) -> list[Finding]:
     """What a database that is not a file of ours says to us."""
-    from store.connect import inspected_server, is_shared
-    from store.errors import Unusable
+    from gateway.app import why_unusable
 
-    if is_shared(store):
-        try:
-            asyncio.run(inspected_server(store))
-        except Unusable as fault:
-            return [Finding("store", Severity.ERROR, str(fault))]
-    return []
+    why = asyncio.run(why_unusable(store))
+    return [] if why is None else [Finding("store", Severity.ERROR, why)]
 
 
 def _settings(typed: _Typed, *, as_json: bool) -> int:

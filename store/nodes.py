@@ -27,7 +27,7 @@ POLL: Final = 2.0
 """Seconds: so late a change of another node is noticed at the latest, when no NOTIFY comes through."""
 KEPT: Final = 600 * 1_000_000
 """Microseconds: how long what changed is kept for nodes that could not look."""
-KEYS_KEPT: Final = 24 * 3600 * 1_000_000
+KEYS_KEPT: Final = 3600 * 1_000_000
 """Microseconds: far longer than it is looked for whether a group was done."""
 TIDY_EVERY: Final = 60.0
 DEAD: Final = 60 * 1_000_000
@@ -152,11 +152,15 @@ class Nodes:
         if version <= self._known_everywhere:
             return
         wait = 0.002
+        ends = self._loop.time() + self._staleness
         while True:
             try:
                 behind = await self._asked(_BEHIND, [self.id, version])
             except Fault:
                 behind = None
+                # Whoever has renewed its lease since the commit has read the version; whoever has not has stopped by now.
+                if self._loop.time() > ends:
+                    return
             if behind is not None and not behind[0][0]:
                 self._known_everywhere = max(self._known_everywhere, version)
                 return

@@ -104,11 +104,31 @@ class PostgresTx:
             return False
         return await self.epochs([scope for scope, _ in witness.epochs]) == tuple(witness.epochs)
 
-    def _wait(self, something: Awaitable[T]) -> T:
+    def _wait(self, something: Coroutine[Any, Any, T]) -> T:
         try:
             return awaited(something)
         except Exception as error:
             raise translated(error, self._session.connection, raced=self._raced) from error
+
+
+class ThreadedTx(PostgresTx):
+    """For a function that works in a thread while the loop goes on: each statement is the loop's to await."""
+
+    __slots__ = ("_loop", "stopped")
+
+    def __init__(self, session: Session, statements: Mapping[str, Numbered], now: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(session, statements, now)
+        self._loop = loop
+        self.stopped = False
+
+    def _wait(self, something: Coroutine[Any, Any, T]) -> T:
+        if self.stopped:
+            something.close()
+            raise Busy("the question was given up")
+        try:
+            return asyncio.run_coroutine_threadsafe(something, self._loop).result()
+        except Exception as error:
+            raise translated(error, self._session.connection) from error
 
 
 class PostgresWritingTx(PostgresTx):
@@ -265,7 +285,8 @@ class PostgresEngine:
 
     async def _commit(self, events: Sequence[Event]) -> None:
         tx, session = self._tx, self._session
-        assert tx is not None and session is not None
+        assert tx is not None
+        assert session is not None
         self._tx = None
         if tx.over:
             return
@@ -397,7 +418,24 @@ class PostgresSnapshot:
             return await switched(partial(question, tx, *args, **kwargs))
 
     async def work(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.ask(question, *args, **kwargs)
+        session, reading = self._session, self._open()
+        assert session is not None
+        loop = asyncio.get_running_loop()
+        tx = ThreadedTx(session, self._store.statements, reading.now, loop)
+        async with self._asking:
+            future = loop.run_in_executor(None, partial(question, tx, *args, **kwargs))
+            cancelled: asyncio.CancelledError | None = None
+            while not future.done():
+                try:
+                    await asyncio.wait((future,))
+                except asyncio.CancelledError as error:
+                    # The thread is told to stop, and waited for: the session must not go back while it is in use.
+                    cancelled = error
+                    tx.stopped = True
+            if cancelled is not None:
+                future.exception()
+                raise cancelled
+            return future.result()
 
     async def confirms(self, witness: Witness) -> bool:
         tx = self._open()
@@ -491,7 +529,10 @@ class PostgresStore:
         return self._watchers.watch(told)
 
     async def copy(self, target: Path, told: Callable[[int, int], None]) -> int:
-        raise Busy("a database of PostgreSQL is copied by its own tools (pg_basebackup, pg_dump)")
+        raise Busy(
+            "what is kept on PostgreSQL is backed up by its own tools: pg_basebackup with the log (or what is built on them) for any moment"
+            " to go back to, pg_dump for one copy; nothing was copied"
+        )
 
     def later(self, what: Coroutine[Any, Any, None]) -> None:
         """Something that nobody waits for, except who closes."""

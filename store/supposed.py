@@ -191,8 +191,6 @@ async def _copied(session: Session, target: sqlite3.Connection) -> None:
 
 
 def _opened(into: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{into.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=5, check_same_thread=False
-    )
+    connection = sqlite3.connect(f"{into.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=5, check_same_thread=False)
     connection.execute("PRAGMA synchronous = OFF")
     return connection

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -54,14 +55,15 @@ _databases = itertools.count(1)
 _empty: list[tuple[str, int]] = []
 
 
-@pytest.fixture
-def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
-    """A store of its own on PostgreSQL, migrated and empty."""
+@contextmanager
+def lent() -> Iterator[str]:
+    """The URL of a store on PostgreSQL, migrated and empty, for as long as nobody else has it."""
+    cluster = of_this_run()
     if _empty:
         database, uses = _empty.pop()
     else:
         database, uses = f"store_{next(_databases)}", 0
-        cluster.create(database, migrated_database)
+        cluster.create(database, migrated_template())
     yield cluster.url(database)
     if uses + 1 < _USES:
         cluster.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()")
@@ -69,3 +71,17 @@ def shared_url(cluster: Cluster, migrated_database: str) -> Iterator[str]:
         _empty.append((database, uses + 1))
     else:
         cluster.drop(database)
+
+
+@pytest.fixture
+def shared_url(cluster: Cluster) -> Iterator[str]:
+    """A store of its own on PostgreSQL, migrated and empty."""
+    with lent() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_url_of_module(cluster: Cluster) -> Iterator[str]:
+    """The same, for all tests of a file."""
+    with lent() as url:
+        yield url

@@ -15,7 +15,7 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.premises import Told
 from gateway.directory.records import Records
 from store.backups import Backups, Contents, Damaged, Run, Watched
-from store.connect import LOCK_FILE, RESTORING, connect, database_of
+from store.connect import LOCK_FILE, RESTORING, connect, database_of, is_shared
 from store.deeds import Several
 from store.errors import StoreError
 from store.lock import Lock
@@ -39,6 +39,12 @@ async def reinstall(backup: Path, data: Path, url: str, told: Told, *, at: int |
 
     `moved`: nothing has happened since the backup, so UIDVALIDITYs stay and the queue goes on. Raises Fault.
     """
+    if is_shared(url):
+        raise Fault(
+            Code.INVALID_REQUEST,
+            "what is kept on PostgreSQL is restored by its own tools (pg_basebackup's copy and the log, pg_restore); a backup of procura's own"
+            " becomes a database of SQLite: restore it with the setting store as sqlite:///{data}/procura.db, then procura migrate-store",
+        )
     backups = Backups(backup)
     draft = data / RESTORING
     try:

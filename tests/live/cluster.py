@@ -106,6 +106,10 @@ class Cluster:
 
     # --- life
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def initialise(self) -> None:
         secret = self.directory / "password"
         secret.write_text(self.password)

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -42,12 +43,13 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         listen = {f"listen.{name}": ["127.0.0.1:0"] for name in ("submission", "submissions", "lmtp", "mx", "imap", "imaps")}
         cheap = {"password.memory": 8192 * 8, "password.passes": 1, "password.scram_iterations": 4096}
-        self.database: str | None = None
         self.settings: dict[str, object] = {"hostname": "mx.acme.test", "auth.plaintext": True, **cheap, **listen, **(settings or {})}
         if os.environ.get(STORE) == "postgresql" and "store" not in self.settings:
-            self.database = f"live_{next(_databases)}"
-            of_this_run().create(self.database, migrated_template())
-            self.settings["store"] = of_this_run().url(self.database)
+            database = f"live_{next(_databases)}"
+            of_this_run().create(database, migrated_template())
+            self.settings["store"] = of_this_run().url(database)
+            # Commands may be run with the data when the server has ended.
+            weakref.finalize(self, _dropped, database).atexit = False
 
     # --- life
 
@@ -63,8 +65,6 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        if self.database is not None:
-            of_this_run().drop(self.database)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -201,6 +201,11 @@ class Server:
             if time.monotonic() > end:
                 raise AssertionError(f"{len(there)} of {count} messages in {folder} of {user}")
             time.sleep(0.05)
+
+
+def _dropped(database: str) -> None:
+    if of_this_run().is_running:
+        of_this_run().drop(database)
 
 
 def processor_time(pid: int) -> float:

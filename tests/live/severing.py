@@ -23,7 +23,8 @@ class Severing:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        assert parts.hostname is not None and parts.port is not None
+        assert parts.hostname is not None
+        assert parts.port is not None
         self._host, self._port = parts.hostname, parts.port
         self._parts = parts
         self._server: asyncio.Server | None = None

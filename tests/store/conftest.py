@@ -92,3 +92,11 @@ def bench(url: str) -> Iterator[Bench]:
     made = Bench() if url.startswith("sqlite") else SharedBench(url)
     yield made
     made.raw.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def bench_of_module(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """One for all tests of a file."""
+    made = Bench() if request.param == "sqlite" else SharedBench(request.getfixturevalue("shared_url_of_module"))
+    yield made
+    made.raw.close()

@@ -129,7 +129,7 @@ def test_what_outlives_the_frozen_waits_for_an_operator(bench: Bench) -> None:
     (row,) = rows(bench)
     bench.do(Freeze(bench.anna, P))
     bench.do(DeleteAccount(bench.anna))
-    assert bench.raw.execute("SELECT count(*) FROM \"freeze\"").fetchone() == (0,)
+    assert bench.raw.execute('SELECT count(*) FROM "freeze"').fetchone() == (0,)
     assert states(bench) == [HELD]
     assert bench.do(ReleaseQueued((row.id,))) == 1
     assert states(bench) == [DUE]

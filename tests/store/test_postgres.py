@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from policy.status import AccountStatus
 from policy.identity import AccountId, Address, FolderId
-from store import audit, contention, folders, messages, queue
+from policy.status import AccountStatus
+from store import audit, folders, messages, queue
 from store.accounts import CreateAccount, SetAccountStatus
 from store.audit import AuditEntry, RecordAudit
 from store.connect import connect
-from store.deeds import FUNCTIONS, Audited, Several
+from store.deeds import Audited, Several
 from store.domains import CreateDomain
 from store.errors import Busy, Stale, Unusable
 from store.messages import AppendMessages, NewInFolder
@@ -148,12 +148,14 @@ async def test_one_that_is_undone_leaves_the_others_of_its_group(one: Store) -> 
 
 
 async def test_the_same_key_on_two_nodes_at_once_is_one_message(one: Store, other: Store) -> None:
-    anna, inbox = await account(one)
+    anna, _inbox = await account(one)
     bruno, _ = await account(one, "bruno")
     for number in range(10):
         # Different accounts, so that only the key is in both's way.
         here, there = AcceptMessage(f"k{number}", (IntoMailbox(anna, letter(number), 0),)), AcceptMessage(f"k{number}", ())
-        answers = await asyncio.gather(one.do(here), other.do(there), one.do(AcceptMessage(f"k{number}", (IntoMailbox(bruno, letter(1), 0),))))
+        answers = await asyncio.gather(
+            one.do(here), other.do(there), one.do(AcceptMessage(f"k{number}", (IntoMailbox(bruno, letter(1), 0),)))
+        )
         assert sorted(answer.repeated for answer in answers) == [False, True, True]
 
 
@@ -164,21 +166,6 @@ async def test_what_was_judged_on_another_node_and_has_changed_is_stale(one: Sto
     await other.do(SetAccountStatus(anna, AccountStatus.LOCKED))
     with pytest.raises(Stale):
         await one.do(mail(anna, 1), witness)
-
-
-async def test_every_deed_claims_what_it_changes_or_everything() -> None:
-    assert set(contention._CLAIMS) <= set(FUNCTIONS)
-    anna, bruno = AccountId(5), AccountId(6)
-    append = AppendMessages(FolderId(9), (), 0, actor=bruno)
-    assert contention.claim(append) == contention.Claim(accounts=frozenset({6}), folders=frozenset({9}))
-    assert contention.claim(Audited(append, ())) == contention.claim(append)
-    assert contention.claim(Several((append, mail(anna, 1)))) == contention.Claim(accounts=frozenset({5, 6}), folders=frozenset({9}))
-    assert contention.claim(Several((append, SetAccountStatus(anna, AccountStatus.LOCKED)))) == contention.ALONE
-    assert contention.claim(HandedOn((queue.QueueId(3),), "x", mail(anna, 2))) == contention.Claim(
-        accounts=frozenset({5}), rows=frozenset({3})
-    )
-    assert contention.lane(contention.ALONE, 5) == 0
-    assert {contention.lane(contention.Claim(accounts=frozenset({number})), 5) for number in range(8)} == {1, 2, 3, 4}
 
 
 # --- the queue
@@ -220,9 +207,8 @@ async def test_what_a_node_that_is_gone_had_claimed_is_anybodys(one: Store, shar
 @pytest.fixture
 async def severed(one: Store, shared_url: str, tmp_path: Path) -> AsyncIterator[tuple[Severing, Store]]:
     """A node behind a wire that can be cut."""
-    async with Severing(shared_url) as wire:
-        async with node(wire.url, tmp_path / "severed") as store:
-            yield wire, store
+    async with Severing(shared_url) as wire, node(wire.url, tmp_path / "severed") as store:
+        yield wire, store
 
 
 @pytest.mark.parametrize("cut", Cut)
@@ -262,7 +248,7 @@ async def test_connections_that_are_lost_again_and_again_at_commits_lose_and_dou
 
 
 async def test_backends_that_are_ended_at_any_moment_lose_and_double_nothing(one: Store, cluster: Cluster, shared_url: str) -> None:
-    anna, inbox = await account(one)
+    _anna, inbox = await account(one)
     database = shared_url.partition("?")[0].rpartition("/")[2]
     ended = asyncio.Event()
 
@@ -367,16 +353,15 @@ async def test_a_node_hears_nothing_twice_and_nothing_of_itself(one: Store, othe
 
 async def test_a_node_that_hears_nothing_stops_and_a_revoke_waits_no_longer(one: Store, shared_url: str, tmp_path: Path) -> None:
     anna, _ = await account(one)
-    async with Severing(shared_url) as wire:
-        async with node(wire.url, tmp_path / "deaf", staleness=1.5) as deaf:
-            async with deaf.snapshot() as snapshot:
-                witness = await snapshot.witness(anna)
-            wire.silent.clear()  # neither closed nor answering, as behind a cable that was pulled
-            await one.do(SetAccountStatus(anna, AccountStatus.LOCKED))
-            # When this has returned, the other one must not act on what it knew.
-            with pytest.raises(Busy):
-                await deaf.do(mail(anna, 1), witness)
-            wire.silent.set()
+    async with Severing(shared_url) as wire, node(wire.url, tmp_path / "deaf", staleness=1.5) as deaf:
+        async with deaf.snapshot() as snapshot:
+            witness = await snapshot.witness(anna)
+        wire.silent.clear()  # neither closed nor answering, as behind a cable that was pulled
+        await one.do(SetAccountStatus(anna, AccountStatus.LOCKED))
+        # When this has returned, the other one must not act on what it knew.
+        with pytest.raises(Busy):
+            await deaf.do(mail(anna, 1), witness)
+        wire.silent.set()
 
 
 async def test_nodes_answer_each_other(one: Store, other: Store) -> None:
@@ -391,11 +376,10 @@ async def test_nodes_answer_each_other(one: Store, other: Store) -> None:
 
 
 async def test_one_of_them_leads_and_another_when_it_leaves(shared_url: str, tmp_path: Path) -> None:
-    async with node(shared_url, tmp_path / "a") as first:
-        async with node(shared_url, tmp_path / "b") as second:
-            assert (first.leads, second.leads) == (True, False)
-            await first.close()
-            await until(lambda: second.leads, "the other one leads")
+    async with node(shared_url, tmp_path / "a") as first, node(shared_url, tmp_path / "b") as second:
+        assert (first.leads, second.leads) == (True, False)
+        await first.close()
+        await until(lambda: second.leads, "the other one leads")
 
 
 # --- servers that will not do

@@ -69,6 +69,29 @@ def test_each_statement_prepares_on_postgresql_and_takes_what_sqlite_takes(
     assert set(columns) <= {"int8", "int4", "text", "bytea", "bool"}
 
 
+def test_each_statement_that_looks_something_up_has_an_index_on_postgresql_too(cluster: Cluster, migrated_database: str) -> None:
+    async def scanning() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        connection = await asyncpg.connect(cluster.dsn(migrated_database))
+        # An empty table is read whole, whatever there is: so it is asked what it would do if it may not.
+        await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+        for name, statement in SHARED.items():
+            if name in SCANS or name.startswith("verify."):
+                continue
+            ours = numbered(statement)
+            await connection.execute(f"PREPARE one AS {ours.sql}")
+            given = f"({', '.join(['NULL'] * len(ours.names))})" if ours.names else ""
+            plan = [row[0] for row in await connection.fetch(f"EXPLAIN (COSTS OFF) EXECUTE one{given}")]
+            await connection.execute("DEALLOCATE one")
+            scans = [step.strip() for step in plan if "Seq Scan" in step]
+            if scans:
+                found[name] = scans
+        await connection.close()
+        return found
+
+    assert asyncio.run(scanning()) == {}
+
+
 def test_what_a_dialect_has_of_its_own_takes_and_gives_what_the_shared_statement_does() -> None:
     own = {name for file in (STORE / "sql" / "postgres").glob("*.sql") for name in read(file.stem, file.read_text())}
     assert own <= set(STATEMENTS), "no statement of one engine alone"
