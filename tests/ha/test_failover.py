@@ -178,29 +178,29 @@ def test_a_node_stops_for_a_minute(scene: Scene) -> None:
     one, two = scene.nodes
     assert one.process is not None
     two.prov("grantRight account worker@acme.test usr clara@acme.test sendAs")
-    letter = compose(WORKER, SINK, "as worker")
-    with Load([client for client in scene.clients() if client.name.startswith("two")]) as load:
-        with Load([client for client in scene.clients() if client.name.startswith("one")]) as stopping:
-            stopping.settled()
-            load.settled()
-            clara = one.smtp("clara@acme.test")
-            clara.sendmail(WORKER, [SINK], letter)
-            one.process.send_signal(signal.SIGSTOP)
-            since = time.monotonic()
-            try:
-                time.sleep(2)
-                began = time.monotonic()
-                two.prov("revokeRight account worker@acme.test usr clara@acme.test sendAs")
-                revoked = time.monotonic() - began
-                time.sleep(max(0.0, since + 60 - time.monotonic()))
-                until = load.settled()
-            finally:
-                one.process.send_signal(signal.SIGCONT)
-            with pytest.raises(smtplib.SMTPException) as refused:
-                clara.sendmail(WORKER, [SINK], letter)
-            print(f"\nrevoked in {revoked:.1f} s; the node that slept says {refused.value!r}")
-            stopping.settled()
+    letter = compose(WORKER, "clara@acme.test", "as worker")
+    running, stopping = ([client for client in scene.clients() if client.name.startswith(name)] for name in ("two", "one"))
+    with Load(running) as load, Load(stopping) as stopped:
+        stopped.settled()
+        load.settled()
+        clara = one.smtp("clara@acme.test")
+        clara.sendmail(WORKER, ["clara@acme.test"], letter)
+        one.process.send_signal(signal.SIGSTOP)
+        since = time.monotonic()
+        try:
+            time.sleep(2)
+            began = time.monotonic()
+            two.prov("revokeRight account worker@acme.test usr clara@acme.test sendAs")
+            revoked = time.monotonic() - began
+            time.sleep(max(0.0, since + 60 - time.monotonic()))
+            until = load.settled()
+        finally:
+            one.process.send_signal(signal.SIGCONT)
+        with pytest.raises(smtplib.SMTPException) as refused:
+            clara.sendmail(WORKER, ["clara@acme.test"], letter)
+        print(f"\nrevoked in {revoked:.1f} s; the node that slept says {refused.value!r}")
+        stopped.settled()
     assert revoked < STALENESS + 10
     scene.settle("node stopped for 60 s", load, since, until, doubles=6)
-    stopping.check()
+    stopped.check()
     assert max(client.gap(since, until) for client in load.clients) < 30
