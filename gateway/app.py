@@ -49,7 +49,7 @@ from gateway.neighbour.listener import NAME as POLICY
 from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
-from gateway.node_sessions import NodeSessions, numbers
+from gateway.node_sessions import NodeSessions, elsewhere, numbers
 from gateway.notices import Notices
 from gateway.objects import furnished
 from gateway.passwords import PasswordCost, Passwords
@@ -118,11 +118,10 @@ class App:
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
         nodes = store.nodes if isinstance(store, PostgresStore) else None
         number = None if nodes is None else numbers(nodes)
-        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt, number=number)
-        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes)
+        others = (lambda _: 0) if nodes is None else elsewhere(nodes)
+        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt, number=number, elsewhere=others)
+        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION)
-        # What this process keeps for itself may follow a database of its own only: commits of several are not in the order of ids.
-        self.indexes = not is_shared(settings.store_url)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
         self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
@@ -142,7 +141,7 @@ class App:
             _robot(settings),
         )
         self.recalls = Recalls(store, files, self.delivery)
-        self.folders = Folders(store, files, self.index if self.indexes else None, self.recalls)
+        self.folders = Folders(store, files, self.index, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
@@ -165,7 +164,7 @@ class App:
         premises = Premises(
             settings.data,
             files,
-            self.index.faults if self.indexes else tuple,
+            self.index.faults,
             keep_deleted=int(settings.account.keep_deleted * 1_000_000),
             delivery=self.delivery,
         )
@@ -317,9 +316,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
         watching = [app.store.watch(told) for told in watched]
         async with asyncio.TaskGroup() as group:
             runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run()]
-            runs += [app.list_chores.run(), app.grant_warnings.run()]
-            if app.indexes:
-                runs.append(app.indexing.run())
+            runs += [app.list_chores.run(), app.grant_warnings.run(), app.indexing.run()]
             if app.policies is not None:
                 runs.append(app.policies.run())
             tasks = [group.create_task(work) for work in runs]

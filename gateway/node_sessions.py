@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from gateway.sessions import SessionRow, Sessions
+from policy.identity import AccountId
 from store.errors import Busy
 from store.nodes import Answered, Nodes
 
 LIST: Final = "sessions"
 END: Final = "end sessions"
+FEW: Final = 10
+"""The others are told of an account that has a tenth of what it may have."""
 SLOTS: Final = 1000
 """A session's number ends in the slot of its node."""
 
@@ -21,10 +24,18 @@ def numbers(nodes: Nodes) -> Callable[[], int]:
     return lambda: next(counted) * SLOTS + nodes.slot
 
 
+def elsewhere(nodes: Nodes) -> Callable[[AccountId], int]:
+    """How many sessions an account has on other nodes, as of a few seconds ago."""
+    return lambda account: nodes.elsewhere(str(account))
+
+
 class NodeSessions:
     """See gateway.directory.open_sessions.Live. Made once, it also answers the others."""
 
-    def __init__(self, sessions: Sessions, nodes: Nodes) -> None:
+    def __init__(self, sessions: Sessions, nodes: Nodes, per_account: int) -> None:
+        # Who has few need not be counted everywhere: so many nodes could not come to the limit.
+        least = max(1, per_account // FEW)
+        nodes.counts(lambda: {str(account): count for account, count in sessions.counts(least).items()})
         self._sessions = sessions
         self._nodes = nodes
         self._ends = (nodes.answers(LIST, self._told), nodes.answers(END, self._ended))

@@ -93,7 +93,8 @@ class Sessions:
     and when the clock ends the right to act as another.
 
     What is to be looked at waits in one place and is looked at by one task: a thousand changes of the directory in a row cost
-    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC; `number`: of the next session.
+    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC; `number`: of the next session;
+    `elsewhere`: how many an account has on other servers.
     """
 
     def __init__(
@@ -104,11 +105,13 @@ class Sessions:
         *,
         wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
         number: Callable[[], int] | None = None,
+        elsewhere: Callable[[AccountId], int] = lambda _: 0,
     ) -> None:
         self._confirm = confirm
         self._per_account = per_account
         self._exempt = exempt
         self._open: dict[AccountId, set[_Open]] = {}
+        self._elsewhere = elsewhere
         self._number = number or partial(next, itertools.count(1))
         self._wall_clock = wall_clock
         # Dictionaries for their order; those whom a change names come before those whom it may concern.
@@ -118,7 +121,7 @@ class Sessions:
 
     def add(self, actor: Actor, protocol: str, peer: str, end: End, describe: Describe = _nothing_known) -> Callable[[], None] | None:
         """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
-        if len(self._open.get(actor.account, ())) >= self._per_account and not self._exempt(peer):
+        if len(self._open.get(actor.account, ())) + self._elsewhere(actor.account) >= self._per_account and not self._exempt(peer):
             return None
         one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
         accounts = {actor.account, actor.person}
@@ -154,6 +157,10 @@ class Sessions:
         if DIRECTORY in scopes:  # a domain's status, for instance: everybody may be concerned
             self._look_again((one for there in self._open.values() for one in there), self._pending)
         self._look_again((one for scope in scopes for one in self._open.get(AccountId(scope), ())), self._pressing)
+
+    def counts(self, least: int) -> dict[AccountId, int]:
+        """How many there are of each account that has so many at least."""
+        return {account: len(there) for account, there in self._open.items() if len(there) >= least}
 
     def rows(self) -> list[SessionRow]:
         """The oldest first."""

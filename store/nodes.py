@@ -10,7 +10,8 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +50,8 @@ _LOOK: Final = Numbered(
 _RENEW: Final = Numbered(
     "UPDATE node SET lease_until = procura_clock() + $2::BIGINT, confirmed = $3 WHERE id = $1 AND lease_until > procura_clock()", ()
 )
+_COUNT: Final = Numbered("UPDATE node SET counted = $2 WHERE id = $1", ())
+_COUNTED: Final = Numbered("SELECT counted FROM node WHERE id <> $1 AND lease_until > procura_clock() AND counted <> '{}'", ())
 _BEHIND: Final = Numbered("SELECT COUNT(*) FROM node WHERE id <> $1 AND confirmed < $2 AND lease_until > procura_clock()", ())
 _OTHERS: Final = Numbered("SELECT id, name FROM node WHERE id <> $1 AND lease_until > procura_clock() ORDER BY started, id", ())
 _RING: Final = Numbered("SELECT pg_notify('procura_' || id, '') FROM node WHERE id <> $1 AND lease_until > procura_clock()", ())
@@ -76,6 +79,9 @@ class Answered:
     name: str
     answer: Any
 
+
+Counting = Callable[[], Mapping[str, int]]
+"""How many there are here of what."""
 
 Answering = Callable[[Any], Awaitable[Any]]
 """Answers what another node asked; both are of what JSON knows."""
@@ -105,6 +111,9 @@ class Nodes:
         self._ring_now = asyncio.Event()
         self._tidied = self._loop.time()
         self._answering: dict[str, Answering] = {}
+        self._counting: Counting | None = None
+        self._counted = "{}"
+        self._elsewhere: Counter[str] = Counter()
         self._listening: Session | None = None
         self._tasks: list[asyncio.Task[None]] = []
         # What is asked in between, one at a time.
@@ -176,6 +185,14 @@ class Nodes:
 
         return end
 
+    def counts(self, counting: Counting) -> None:
+        """What the others are told at each look, so that they can add it to theirs."""
+        self._counting = counting
+
+    def elsewhere(self, key: str) -> int:
+        """How many of it the other nodes had when they last said so."""
+        return self._elsewhere[key]
+
     async def ask(self, what: str, asked: Any, *, of: str | None = None) -> Sequence[Answered]:
         """Every other node that lives, or only that one. Raises Fault."""
         others = [(node, name) for node, name in await self._asked(_OTHERS, [self.id]) if of in (None, node)]
@@ -239,9 +256,11 @@ class Nodes:
         if not await session.changed(_RENEW, [self.id, self._lease, version]):
             # Our lease had ended: others may have gone on without us.
             self.slot = await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
+            self._counted = "{}"
             self._watchers.tell([EverythingChanged()])
         self._heard = began
         self.leads = leader == self.id
+        await self._add_up(session)
         if called:
             await self._answer(session)
         if self.leads and await session.changed(_BURY, [DEAD]):
@@ -252,6 +271,17 @@ class Nodes:
             for statement in _TIDY:
                 await session.changed(statement, [KEPT])
             await session.changed(_FORGET_KEYS, [KEYS_KEPT])
+
+    async def _add_up(self, session: Session) -> None:
+        if self._counting is not None:
+            counted = json.dumps(dict(self._counting()), separators=(",", ":"), sort_keys=True)
+            if counted != self._counted:
+                await session.changed(_COUNT, [self.id, counted])
+                self._counted = counted
+        found: Counter[str] = Counter()
+        for (text,) in await session.rows(_COUNTED, [self.id]):
+            found.update(json.loads(text))
+        self._elsewhere = found
 
     async def _answer(self, session: Session) -> None:
         for number, text in await session.rows(_ASKED, [self.id]):

@@ -20,6 +20,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from tests.live.cluster import migrated_template, of_this_run
+from tests.store.behind import Behind, SharedBehind, embedded
 
 PASSWORD = "correct horse 7"
 STORE = "PROCURA_TEST_STORE"
@@ -145,6 +146,19 @@ class Server:
         """Makes the domain and these accounts, all with PASSWORD."""
         first = [f"createDomain {domain}"] if create else []
         self.prov(*first, *(f"createAccount {name}@{domain} '{PASSWORD}' displayName {name.capitalize()}" for name in names))
+
+    @contextmanager
+    def behind(self) -> Iterator[Behind]:
+        """Its database behind its back."""
+        opened: Behind = SharedBehind(str(self.settings["store"])) if self.is_shared else embedded(self.data / "procura.db")
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @property
+    def is_shared(self) -> bool:
+        return str(self.settings.get("store", "")).startswith("postgresql://")
 
     # --- clients
 

@@ -134,6 +134,32 @@ def test_sessions_of_all_nodes_are_listed_and_ended_from_any(house: House) -> No
     until(lambda: ended(here), "and from there")
 
 
+@pytest.mark.slow
+def test_an_account_has_no_more_sessions_on_two_nodes_than_on_one(own: Cluster, tmp_path: Path) -> None:
+    url = own.url("limited")
+    own.create("limited")
+    few = {"store": url, "limits.connections_per_account": 3, "limits.exempt_networks": []}
+    with Server(tmp_path / "one", few) as one, Server(tmp_path / "other", few) as other:
+        one.people("anna")
+        clients = [one.imap("anna@acme.test") for _ in range(2)]
+
+        def refused() -> bool:
+            client = other.imap()
+            try:
+                client.login("anna@acme.test", PASSWORD)
+            except imaplib.IMAP4.error:
+                client.shutdown()
+                return True
+            clients.append(client)
+            return False
+
+        until(refused, "the other one counts those of the first")
+        # At most one more than the limit before it had heard of them.
+        assert len(clients) <= 5
+        for client in clients:
+            client.logout()
+
+
 def test_wrong_passwords_count_wherever_they_are_tried(house: House) -> None:
     house.one.prov(f"createAccount guessed@acme.test '{PASSWORD}'")
     for number in range(10):
@@ -149,6 +175,7 @@ def test_wrong_passwords_count_wherever_they_are_tried(house: House) -> None:
         client.shutdown()
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_leaves_the_other_at_work(house: House) -> None:
     house.one.deliver("clara@acme.test", compose("x@elsewhere.test", "clara@acme.test", "before"))
     house.one.kill()
@@ -162,6 +189,7 @@ def test_one_that_is_killed_leaves_the_other_at_work(house: House) -> None:
     assert len(house.one.messages("clara@acme.test")) == 2
 
 
+@pytest.mark.slow
 def test_a_database_that_is_restarted_defers_mail_and_ends_no_session_for_good(house: House) -> None:
     with house.one.imap("bruno@acme.test") as reader:
         reader.select("INBOX")

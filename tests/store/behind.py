@@ -34,7 +34,7 @@ class Behind(Protocol):
 
 
 def embedded(path: Path | str) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None)
+    return sqlite3.connect(path, isolation_level=None, timeout=20)
 
 
 @cache

@@ -10,6 +10,7 @@ CREATE TABLE deed_group (
 CREATE INDEX deed_group_at ON deed_group (at);
 
 -- `place` is the directory of data, in which one process at a time can be: a row of an earlier one there is nobody's.
+-- `counted`: what all add up (JSON).
 CREATE TABLE node (
     id TEXT COLLATE "C" PRIMARY KEY,
     place TEXT COLLATE "C" NOT NULL,
@@ -17,7 +18,8 @@ CREATE TABLE node (
     slot BIGINT NOT NULL UNIQUE,
     started BIGINT NOT NULL,
     lease_until BIGINT NOT NULL,
-    confirmed BIGINT NOT NULL
+    confirmed BIGINT NOT NULL,
+    counted TEXT COLLATE "C" NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50);
 
 -- A node comes, or comes back after its lease had ended. Returns its slot: a small number that no other node has.

@@ -65,8 +65,8 @@ async def test_work_that_is_given_up_has_ended_before_anybody_else_reads(directo
         with pytest.raises(asyncio.CancelledError):
             await working
         assert ended.is_set()
-        assert await snapshot.ask(accounts.by_id, directory.anna) is not None
     assert len(refused) == 1
+    assert await directory.ask(accounts.by_id, directory.anna) is not None
 
 
 async def test_what_work_raises_is_raised(directory: Directory) -> None:
