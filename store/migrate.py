@@ -94,11 +94,14 @@ def _do(connection: sqlite3.Connection, step: Step, now: int) -> bool:
 class Session(Protocol):
     """What is asked of a connection to PostgreSQL; asyncpg's does it."""
 
-    async def execute(self, query: str, /, *arguments: Any) -> str: ...
+    async def execute(self, query: str, /, *arguments: Any) -> str:
+        """One or, without arguments, several."""
 
-    async def fetchval(self, query: str, /, *arguments: Any) -> Any: ...
+    async def fetchval(self, query: str, /, *arguments: Any) -> Any:
+        """The first value of the first row."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Any]: ...
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Committed at its end."""
 
 
 async def version_of(session: Session) -> int:
@@ -114,17 +117,13 @@ async def migrate_shared(session: Session, todo: Sequence[Step], now: Callable[[
     A step is there whole or not at all, also when the connection or the process is lost in it. Raises Unusable.
     """
     newest = todo[-1].number if todo else 0
-    done = []
     try:
         there = await version_of(session)
         if there > newest:
             raise Unusable(f"the database has schema {there}, this procura knows up to {newest}: it is too old")
-        for step in todo[there:]:
-            if await _do_shared(session, step, now()):
-                done.append(step)
+        return [step for step in todo[there:] if await _do_shared(session, step, now())]
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Unusable(f"the version of the schema: {error}") from error
-    return done
 
 
 async def _do_shared(session: Session, step: Step, now: int) -> bool:

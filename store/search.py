@@ -401,7 +401,8 @@ class _Plan:
         candidates = kept.candidates(kind, text)
         if candidates is not None:
             listed = self._bound(dumps([*candidates, *kept.aside]))
-            may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN (SELECT value FROM json_each(CAST({listed} AS TEXT))))"
+            among = f"SELECT value FROM json_each(CAST({listed} AS TEXT))"
+            may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN ({among}))"
         return _Part(may, "FALSE", _Leaf(kept, tests, in_octets), reads=True)
 
     def _looked_for(self, criterion: InOctets, needle: bytes) -> tuple[Kind | None, str, Sequence[tuple[Kind, _Test]]]:

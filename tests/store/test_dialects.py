@@ -59,7 +59,8 @@ def test_columns_stand_in_the_same_order(embedded: sqlite3.Connection, cluster: 
     for table, name in lines(
         cluster,
         migrated_database,
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
+        """SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'
+        ORDER BY table_name, ordinal_position""",
     ):
         found.setdefault(table, []).append(name)
     for table in tables(embedded):
@@ -118,7 +119,8 @@ def test_references_and_what_becomes_of_those_who_refer_are_the_same(
         """SELECT conrelid::regclass, a.attname, confrelid::regclass, confdeltype FROM pg_constraint c
         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] WHERE contype = 'f'""",
     )
-    assert {(table.strip('"'), column, parent.strip('"'), deletes) for table, column, parent, deletes in theirs} == ours
+    found = {(table.strip('"'), column, parent.strip('"'), deletes) for table, column, parent, deletes in theirs}
+    assert {one for one in found if one[0] not in NOT_COMPARED} == ours
 
 
 def test_what_is_looked_up_by_an_index_there_is_so_here(embedded: sqlite3.Connection, cluster: Cluster, migrated_database: str) -> None:
@@ -196,7 +198,8 @@ def test_no_statement_compares_by_patterns() -> None:
     """LIKE folds case on SQLite and not on PostgreSQL: nobody needs it."""
     for file in (Path(__file__).parents[2] / "store" / "sql").rglob("*.sql"):
         text = file.read_text().replace("name NOT LIKE 'sqlite^_%'", "")
-        assert " LIKE " not in text and " GLOB " not in text, file
+        assert " LIKE " not in text, file
+        assert " GLOB " not in text, file
 
 
 def test_texts_come_in_the_order_of_their_octets(cluster: Cluster, migrated_database: str, embedded: sqlite3.Connection) -> None:
