@@ -19,7 +19,7 @@ from tests.live.talk import Talk
 
 SENDER, WORKER, SINK = "sender@acme.test", "worker@acme.test", "sink@acme.test"
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @dataclass
@@ -60,7 +60,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     if why is not None:
         pytest.skip(why)
     directory = tmp_path_factory.mktemp("pair")
-    with Cluster() as cluster:
+    # Some other tests may use a forgetful one; here, synchronous_commit off loses what was said to be kept.
+    with Cluster({"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}) as cluster:
         cluster.create("pair")
         hop = NextHop()
         settings = {
