@@ -81,14 +81,16 @@ class Ledger:
 
 class Interest:
     """What one sleeper wants to hear of; given out by `Changes.register`, changed and ended by its methods. `ledger`: None unless the
-    sleeper has to know what changed, and not only that something did."""
+    sleeper has to know what changed, and not only that something did. `heard`: the highest mod-sequence it was told of, of whichever
+    of its folders."""
 
-    __slots__ = ("_changes", "_folders", "_scopes", "_until", "deadline", "ledger", "news", "slot", "woken")
+    __slots__ = ("_changes", "_folders", "_scopes", "_until", "deadline", "heard", "ledger", "news", "slot", "woken")
 
     def __init__(self, changes: "Changes", woken: Woken) -> None:
         self._changes = changes
         self.woken = woken
         self.ledger: Ledger | None = None
+        self.heard = 0
         self._folders: frozenset[FolderId] = frozenset()
         self._scopes: tuple[int, ...] = ()
         self._until: int | None = None
@@ -107,6 +109,7 @@ class Interest:
         if wanted != self._folders:
             self._changes.move(self, self._changes.by_folder, self._folders - wanted, fresh)
             self._folders = wanted
+            self.heard = 0
         return fresh
 
     def follow_scopes(self, scopes: Iterable[int]) -> None:
@@ -211,8 +214,9 @@ class Changes:
     def _told(self, events: Sequence[Event]) -> None:
         for event in events:
             match event:
-                case FolderChanged(folder):
+                case FolderChanged(folder, modseq):
                     for interest in self.by_folder.get(folder, ()):
+                        interest.heard = max(interest.heard, modseq)
                         if interest.ledger is not None:
                             interest.ledger.folders.add(folder)
                         self.tell(interest, News.FOLDER)

@@ -12,7 +12,7 @@ from gateway.sending import may_log_in_as, send_right_as
 from policy.decision import Decision, Step, step
 from policy.folders import FolderOp, SpecialUse
 from policy.grantees import Grantee, GranteeKind
-from policy.grants import FolderEntry, Level, SendGrant, SendRight, Standing
+from policy.grants import FolderEntry, Level, SendGrant, SendRight, Standing, earliest
 from policy.identity import AccountId, Actor, Address
 from policy.login import FOREVER, lockout_end
 from policy.rates import limits
@@ -268,7 +268,8 @@ class Holder:
 
 def who_may(tx: Tx, question: Question, limit: int) -> tuple[Sequence[Holder], bool]:
     """Everybody who may do it now, by address; whether there are more than `limit`. None is left out who would be allowed: whoever holds
-    something holds it by a grant that is stored, and all whom one matches are asked about. Ask by `work`."""
+    something holds it by a grant that is stored, and all whom one matches are asked about. Who may log in as one of them is one, too:
+    that session is the holder's (delegation.md section 10); there it ends, for nobody logs in as a third from it. Ask by `work`."""
     found: list[Holder] = []
     for account in _candidates(tx, question):
         decision = judge_all(tx, account, question)
@@ -277,8 +278,33 @@ def who_may(tx: Tx, question: Question, limit: int) -> tuple[Sequence[Holder], b
             found.append(Holder(row, decision))
             if len(found) > limit:
                 break
+    if SendRight.LOGIN_AS not in question.rights:
+        for one in _through_them(tx, question, found):
+            if len(found) > limit:
+                break
+            found.append(one)
     found.sort(key=lambda one: str(one.account.address))
     return found[:limit], len(found) > limit
+
+
+def _through_them(tx: Tx, question: Question, holders: Sequence[Holder]) -> Iterable[Holder]:
+    """Who may not do it, but may log in as somebody who may; each once."""
+    seen = {one.account.id for one in holders}
+    sending = not _SENDING.isdisjoint(question.rights)
+    for holder in [*holders]:
+        if sending and freezes.one(tx, holder.account.id, Side.PRINCIPAL) is not None:
+            continue
+        asked = Question(holder.account.id, (SendRight.LOGIN_AS,))
+        for account in _candidates(tx, asked):
+            row = accounts.by_id(tx, account)
+            if row is None or account in seen or (sending and freezes.one(tx, account, Side.ACTOR) is not None):
+                continue
+            entering = judge_all(tx, account, asked)
+            if entering is not None and entering.allowed:
+                seen.add(account)
+                told = step(f"logging in as {holder.account.address}", decided=True)
+                ends = earliest((entering.valid_until, holder.decision.valid_until))
+                yield Holder(row, Decision(None, (told, *entering.trace, *holder.decision.trace), ends))
 
 
 def _candidates(tx: Tx, question: Question) -> Iterable[AccountId]:

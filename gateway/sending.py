@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from policy.breakglass import judge_break_glass
+from policy.breakglass import Party, judge_break_glass
 from policy.cos import ServiceValues
 from policy.decision import Decision
 from policy.grants import SendGrant, SendRight, Standing, earliest, judge_send_right
@@ -61,11 +61,21 @@ def may_log_in_as(tx: Tx, standing: Standing, target: AccountId, supposing: Supp
     decision = send_right(tx, standing, target, SendRight.LOGIN_AS, supposing)
     if decision.allowed:
         return decision
-    opened = judge_break_glass(standing.account, target, breakglass.open_windows(tx, target, standing.account), tx.now)
-    if not opened.allowed:
+    windows = breakglass.open_windows(tx, target, standing.account)
+    person, owner = (accounts.by_id(tx, one) for one in (standing.account, target)) if windows else (None, None)
+    if person is None or owner is None:
         return decision
+    opened = judge_break_glass(party_of(person), party_of(owner), windows, tx.now, standing.scope)
+    if not opened.allowed:
+        earlier = (replace(one, decided=False) for one in decision.trace)
+        return Decision(decision.refusal, (*earlier, *opened.trace), decision.valid_until)
     earlier = (replace(one, decided=False) for one in decision.trace)
     return Decision(None, (*earlier, *opened.trace), earliest((decision.valid_until, opened.valid_until)))
+
+
+def party_of(row: AccountRow) -> Party:
+    """For `policy.breakglass`."""
+    return Party(row.id, row.address, row.is_global_administrator)
 
 
 async def may_send_as_address(snapshot: Snapshot, standing: Standing, found: Resolved, right: SendRight) -> Decision:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from policy.decision import Decision, step
-from policy.identity import AccountId
+from policy.identity import AccountId, Address
 from policy.reasons import Reason, Refuse
+from policy.scope import Scope, why_not_administer
 
 RIGHT = "break-glass"
 """As what its use is recorded."""
@@ -28,15 +29,40 @@ class Window:
     closed: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An account, as far as windows are concerned."""
+
+    account: AccountId
+    address: Address
+    is_global: bool
+
+
 def is_open(window: Window, now: int) -> bool:
     """From when it was opened until it ends or is closed, to the microsecond."""
     return window.opened <= now < window.expires and window.closed is None
 
 
-def judge_break_glass(person: AccountId, account: AccountId, windows: Sequence[Window], now: int) -> Decision:
-    """delegation.md section 10. Allowed while a window of this very person on this very account is open; `valid_until` is its end."""
-    mine = [one for one in windows if one.account == account and one.administrator == person and is_open(one, now)]
+def why_not(person: Party, owner: Party) -> str:
+    """Who may have a window on whose account: global administrators, on everybody's but their own kind's. "" for yes."""
+    if not person.is_global:
+        return f"{person.address} is no administrator"
+    return f"{owner.address} is an administrator" if owner.is_global else ""
+
+
+def judge_break_glass(person: Party, owner: Party, windows: Sequence[Window], now: int, scope: Scope | None = None) -> Decision:
+    """delegation.md section 10. Allowed while a window of this very person on this very account is open, and both are still those for
+    whom one may be opened; `valid_until` is its end. `scope`: of the app password by which the person acts, None: of none."""
+    account = owner.account
+    mine = [one for one in windows if one.account == account and one.administrator == person.account and is_open(one, now)]
     if not mine:
         return Decision(Refuse(Reason.AUTHORIZATION_REFUSED), (step("no break-glass window is open", decided=True, right=RIGHT),))
+    barred = why_not(person, owner)
+    if not barred and why_not_administer(scope) is not None:
+        barred = "an app password does not administer"
+    if barred:
+        return Decision(
+            Refuse(Reason.AUTHORIZATION_REFUSED), (step(f"a break-glass window is open, but {barred}", decided=True, right=RIGHT),)
+        )
     last = max(mine, key=lambda one: (one.expires, one.id))
     return Decision(None, (step(f"break-glass window {last.id}: {last.reason}", decided=True, right=RIGHT),), last.expires)

@@ -12,7 +12,7 @@ Mark = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class AppliedRow:
-    """`changes`: JSON, [[key, before, after], ...]. `at`: microseconds since 1970 UTC."""
+    """`changes`: JSON, [[key, before, after, [[section, name, number], ...]], ...]. `at`: microseconds since 1970 UTC."""
 
     id: int
     at: int

@@ -28,8 +28,15 @@ class Changes:
     vanished: tuple[Run, ...]
 
 
-def since(tx: Tx, folder: FolderId, modseq: int, seen_of: AccountId | None = None) -> Changes | None:
-    """None: the folder is gone, or the log does not reach back so far: read the whole state. RFC 7162 3.2."""
+class Many(Exception):
+    """More has changed than is read in place."""
+
+
+def since(tx: Tx, folder: FolderId, modseq: int, seen_of: AccountId | None = None, most: int | None = None) -> Changes | None:
+    """None: the folder is gone, or the log does not reach back so far: read the whole state. RFC 7162 3.2.
+
+    Raises Many when more than `most` messages may have changed, or more changes than that are logged.
+    """
     row = tx.one("changes.folder", folder=folder)
     if row is None:
         return None
@@ -38,7 +45,11 @@ def since(tx: Tx, folder: FolderId, modseq: int, seen_of: AccountId | None = Non
         return Changes(now, uidnext, exists, [], ())
     if modseq < complete_from:
         return None
+    if most is not None and now - modseq > most:
+        raise Many
     log = tx.all("changes.since", folder=folder, modseq=modseq)
+    if most is not None and (len(log) > most or sum(high - low + 1 for kind, low, high in log if kind == CHANGED) > most):
+        raise Many
     changed: list[tuple[int, int, int]] = []
     for low, high in merged([(low, high) for kind, low, high in log if kind == CHANGED]):
         first, last = key(folder, low), key(folder, high)

@@ -11,11 +11,12 @@ from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRigh
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right, spell_letters
 from policy.status import AccountStatus
-from store import addresses, cos, folders, grants, login, passwords, people, totp
+from store import addresses, cos, folders, grants, login, passwords, people, share_rows, totp
 from store.errors import Conflict, LimitReached, NotFound, StoreError
 from store.model import ScramKeys
 from store.port import DIRECTORY, Deed, FoldersChanged, Tx
 from store.runs import span
+from store.share_rows import ShareId, ShareRow
 
 PIECE: Final = 2000
 """Messages or octets that go in one transaction."""
@@ -30,6 +31,7 @@ class Given:
     path: str
     entry: FolderEntry
     named: str
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Received:
     path: str
     entry: FolderEntry
     named: str
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,15 @@ class Sending:
 
     grant: SendGrant
     named: str
+    share: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A share that the account gave: its row (store/shares.py), and with whom it was."""
+
+    row: ShareRow
+    members: tuple[Grantee, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,9 @@ class Facts:
     subscriptions: tuple[Subscribed, ...]
     personal: Mapping[str, str]
     credentials: Credentials = Credentials()
+    was_marked: bool = False
+    shares: tuple[Shared, ...] = ()
+    shared_with: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +176,11 @@ class Kind(StrEnum):
     CREDENTIAL = "credential"
     GIVEN = "grant given"
     RECEIVED = "grant received"
+    SHARE = "share"
+
+
+OTHERS: Final = frozenset({Kind.MEMBERSHIP, Kind.OWNERSHIP, Kind.GIVEN, Kind.RECEIVED})
+"""Those in whose words somebody else is named, last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,23 +194,28 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class RestoreDeleted(Deed[tuple[Binding, ...]]):
-    """The account as it was, under its id, with its mail as it lies there. `address`: its old one or another that is free.
+    """The account as it was, under its id, with its mail as it lies there. `address`: its old one or another that is free; `left`: lists
+    that it does not get into again.
 
     Raises NotFound (nothing is kept of it; there is no such domain), Conflict (the address is taken), LimitReached."""
 
     account: AccountId
     address: Address
     rebind: bool
+    left: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Bind(Deed[tuple[Binding, ...]]):
-    """Ties an account that was made anew as another one was. `folders`: of that one's numbers, this one's. Raises NotFound."""
+    """Ties an account that was made anew as another one was. `folders`: of that one's numbers, this one's. Raises NotFound.
+
+    Without `rebind` only what takes away is bound again: denials and explicit empty entries."""
 
     account: AccountId
     facts: Facts
     folders: Mapping[int, int]
     rebind: bool
+    left: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +259,7 @@ def facts_of(tx: Tx, account: AccountId) -> Facts | None:
     own = grants.mailbox_entries(tx, account)
     paths: dict[int, str] = {row.id: row.path for row in folders.of_owner(tx, account)}
     this = Grantee(GranteeKind.ACCOUNT, account)
+    part_of = _parts_of_shares(tx, account)
     return Facts(
         id=account,
         address=main.address,
@@ -254,19 +280,42 @@ def facts_of(tx: Tx, account: AccountId) -> Facts | None:
         frozen=tuple((side, at, why) for side, at, why in tx.all("deleted.frozen", object=account)),
         member_of=tuple((one, _object(tx, one)) for (one,) in tx.all("deleted.lists_of", member=account)),
         owner_of=tuple((one, _object(tx, one)) for (one,) in tx.all("deleted.owned_lists", account=account)),
-        given=tuple(Given(folder, paths.get(folder, ""), entry, _grantee(tx, entry.grantee)) for folder, entry in own),
-        received=tuple(
-            Received(one.owner, one.folder, one.path, one.entry, _object(tx, one.owner)) for one in grants.shared_with(tx, this)
+        given=tuple(
+            Given(folder, paths.get(folder, ""), entry, _grantee(tx, entry.grantee), part_of.get((folder, entry.grantee)))
+            for folder, entry in own
         ),
-        sending_given=tuple(Sending(one, _grantee(tx, one.grantee)) for one in grants.send_grants_on(tx, account)),
-        sending_received=tuple(Sending(one, _object(tx, one.target)) for one in grants.send_grants_to(tx, this)),
+        received=tuple(
+            Received(one.owner, one.folder, one.path, one.entry, _object(tx, one.owner), part_of.get((one.folder, this)))
+            for one in grants.shared_with(tx, this)
+        ),
+        sending_given=tuple(
+            Sending(one, _grantee(tx, one.grantee), part_of.get((account, one.right, one.grantee)))
+            for one in grants.send_grants_on(tx, account)
+        ),
+        sending_received=tuple(
+            Sending(one, _object(tx, one.target), part_of.get((one.target, one.right, this))) for one in grants.send_grants_to(tx, this)
+        ),
         subscriptions=tuple(
             Subscribed(subscriber, owner, path, wanted == 1)
             for subscriber, owner, path, wanted in tx.all("deleted.subscriptions", account=account)
         ),
         personal=people.personal(tx, account),
         credentials=_credentials(tx, account),
+        was_marked=tx.one("roles.marked", account=account) is not None,
+        shares=tuple(Shared(one, tuple(share_rows.members(tx, one.id))) for one in share_rows.of_owner(tx, account)),
+        shared_with=tuple(share_rows.with_member(tx, this)),
     )
+
+
+def _parts_of_shares(tx: Tx, account: AccountId) -> dict[tuple[object, ...], int]:
+    """The share that a grant is part of, by (folder, grantee) and (target, right, grantee): those that the account gave or has."""
+    found: dict[tuple[object, ...], int] = {}
+    this = Grantee(GranteeKind.ACCOUNT, account)
+    for share in (*(one.id for one in share_rows.of_owner(tx, account)), *share_rows.with_member(tx, this)):
+        standing = share_rows.given(tx, share)
+        found |= {(one.folder, one.entry.grantee): share for one in standing.entries}
+        found |= {(one.target, one.right, one.grantee): share for one in standing.sends}
+    return found
 
 
 def _credentials(tx: Tx, account: AccountId) -> Credentials:
@@ -351,7 +400,7 @@ def _restore(tx: Tx, deed: RestoreDeleted) -> tuple[Binding, ...]:
     tx.run("deleted.drop", account=row.id)
     tx.touch(DIRECTORY, row.id)
     tx.wake(FoldersChanged(row.id))
-    return _bind(tx, Bind(row.id, facts, {}, deed.rebind))
+    return _bind(tx, Bind(row.id, facts, {}, deed.rebind, deed.left))
 
 
 def _put_back(tx: Tx, account: AccountId, kept: Credentials) -> None:
@@ -413,6 +462,8 @@ class _Binder:
         tx, facts, account = self._tx, self._facts, self._account
         if facts.is_global_administrator:
             self._say(Kind.ADMINISTRATION, "global administrator", "rights of administrators are given anew")
+        if facts.was_marked:
+            self._say(Kind.ADMINISTRATION, "delegated administrator", "rights of administrators are given anew")
         for role in facts.roles:
             self._say(Kind.ADMINISTRATION, f"role {role}", "rights of administrators are given anew")
         if facts.cos is not None and tx.one("cos.by_id", id=facts.cos) is None:
@@ -428,9 +479,9 @@ class _Binder:
             tx.run("deleted.freeze", object=account, side=side, at=at, note=why)
         self._credentials()
         for one, named in facts.member_of:
-            self._joined(Kind.MEMBERSHIP, named, tx.run("deleted.add_member", list=one, member=account), one)
+            self._joined(Kind.MEMBERSHIP, named, "deleted.add_member", one, member=account)
         for one, named in facts.owner_of:
-            self._joined(Kind.OWNERSHIP, named, tx.run("deleted.add_owner", list=one, account=account), one)
+            self._joined(Kind.OWNERSHIP, named, "deleted.add_owner", one, account=account)
         for wish in facts.subscriptions:
             self._subscribe(wish)
         tx.touch(DIRECTORY, account)
@@ -453,43 +504,74 @@ class _Binder:
             self._say(Kind.CREDENTIAL, "second factor", "it is set up anew, and so is the password, which it guarded")
 
     def _grants(self) -> None:
-        tx, facts, account = self._tx, self._facts, self._account
+        facts, account = self._facts, self._account
+        if self._deed.rebind:
+            self._shares()
         for given in facts.given:
             folder = FolderId(self._deed.folders.get(given.folder, given.folder))
             what = f"{spell_letters(given.entry.rights)} on {given.path} for {given.named}"
-            self._grant(Kind.GIVEN, what, partial(grants.put_entry, tx, folder, given.entry))
+            function = partial(self._entry, folder, given.entry, given.share, account)
+            self._grant(Kind.GIVEN, what, function, takes=not given.entry.rights)
         this = Grantee(GranteeKind.ACCOUNT, account)
         for received in facts.received:
             entry = replace(received.entry, grantee=this)
             what = f"{spell_letters(received.entry.rights)} on {received.path} of {received.named}"
-            self._grant(
-                Kind.RECEIVED,
-                what,
-                partial(self._received, received, entry),
-            )
+            self._grant(Kind.RECEIVED, what, partial(self._received, received, entry), takes=not entry.rights)
         for sending in facts.sending_given:
             what = f"{'not ' if sending.grant.deny else ''}{sending.grant.right} for {sending.named}"
             grant = replace(sending.grant, target=account)
-            self._grant(Kind.GIVEN, what, partial(grants.put_send_grant, tx, grant))
+            self._grant(Kind.GIVEN, what, partial(self._send_grant, grant, sending.share), takes=grant.deny)
         for sending in facts.sending_received:
             what = f"{'not ' if sending.grant.deny else ''}{sending.grant.right} on {sending.named}"
             grant = replace(sending.grant, grantee=this)
-            self._grant(Kind.RECEIVED, what, partial(grants.put_send_grant, tx, grant))
+            self._grant(Kind.RECEIVED, what, partial(self._send_grant, grant, sending.share), takes=grant.deny)
+
+    def _shares(self) -> None:
+        """Those that it gave and those that it was in: before the grants that are part of them."""
+        tx, facts, account = self._tx, self._facts, self._account
+        if account == facts.id:
+            for one in facts.shares:
+                share_rows.put_back(tx, one.row)
+                for member in one.members:
+                    if grants.is_there(tx, member):
+                        share_rows.join(tx, one.row.id, member)
+                self._say(Kind.SHARE, f"share {one.row.id} ({one.row.preset})", "")
+        for number in facts.shared_with:
+            row = share_rows.by_id(tx, ShareId(number))
+            if row is None:
+                self._say(Kind.SHARE, f"member of share {number}", "it has ended")
+            else:
+                share_rows.join(tx, row.id, Grantee(GranteeKind.ACCOUNT, account))
+                self._say(Kind.SHARE, f"member of share {number} ({row.preset})", "")
+
+    def _part_of(self, share: int | None, owner: int) -> ShareId | None:
+        """The share, where this owner has it still; a grant that was part of one that has ended is one of its own."""
+        row = None if share is None else share_rows.by_id(self._tx, ShareId(share))
+        return row.id if row is not None and row.owner == owner else None
+
+    def _entry(self, folder: FolderId, entry: FolderEntry, share: int | None, owner: int) -> None:
+        grants.set_entry(self._tx, grants.SetFolderEntry(folder, entry, self._part_of(share, owner)))
+
+    def _send_grant(self, grant: SendGrant, share: int | None) -> None:
+        grants.set_send_grant(self._tx, grants.SetSendGrant(grant, self._part_of(share, grant.target)))
 
     def _received(self, received: Received, entry: FolderEntry) -> None:
         row = folders.by_id(self._tx, FolderId(received.folder))
         if row is None or row.owner != received.owner:
             raise NotFound("the folder")
-        grants.put_entry(self._tx, FolderId(received.folder), entry)
+        self._entry(FolderId(received.folder), entry, received.share, received.owner)
 
-    def _grant(self, kind: Kind, what: str, function: Callable[[], None]) -> None:
-        if self._deed.rebind:
+    def _grant(self, kind: Kind, what: str, function: Callable[[], None], *, takes: bool) -> None:
+        if self._deed.rebind or takes:
             self._try(kind, what, function)
         else:
             self._say(kind, what, "not asked for (--rebind-grants)")
 
-    def _joined(self, kind: Kind, named: str, added: int, one: int) -> None:
-        there = added or self._tx.one("lists.exists", id=one) is not None
+    def _joined(self, kind: Kind, named: str, statement: str, one: int, **who: int) -> None:
+        if one in self._deed.left:
+            self._say(kind, named, "it takes an administrator who may put somebody in that list")
+            return
+        there = self._tx.run(statement, list=one, **who) or self._tx.one("lists.exists", id=one) is not None
         self._say(kind, named, "" if there else "the list is gone")
 
     def _subscribe(self, wish: Subscribed) -> None:
@@ -570,9 +652,16 @@ def _read(text: str) -> Facts:
             "owner_of": tuple((one, named) for one, named in said["owner_of"]),
             "given": tuple(Given(**{**one, "entry": _entry(one["entry"])}) for one in said["given"]),
             "received": tuple(Received(**{**one, "entry": _entry(one["entry"])}) for one in said["received"]),
-            "sending_given": tuple(Sending(_send_grant(one["grant"]), one["named"]) for one in said["sending_given"]),
-            "sending_received": tuple(Sending(_send_grant(one["grant"]), one["named"]) for one in said["sending_received"]),
+            "sending_given": tuple(Sending(_send_grant(one["grant"]), one["named"], one.get("share")) for one in said["sending_given"]),
+            "sending_received": tuple(
+                Sending(_send_grant(one["grant"]), one["named"], one.get("share")) for one in said["sending_received"]
+            ),
             "subscriptions": tuple(Subscribed(**one) for one in said["subscriptions"]),
+            "shares": tuple(
+                Shared(ShareRow(**one["row"]), tuple(_grantee_of({"grantee": member}) for member in one["members"]))
+                for one in said.get("shares", ())
+            ),
+            "shared_with": tuple(said.get("shared_with", ())),
         }
     )
 

@@ -124,16 +124,6 @@ def mailbox_entries(tx: Tx, owner: AccountId) -> Sequence[tuple[int, FolderEntry
     return [(folder, entry_of(rest)) for folder, *rest in tx.all("grants.entries_of_owner", owner=owner)]
 
 
-def put_entry(tx: Tx, folder: FolderId, entry: FolderEntry) -> None:
-    """As SetFolderEntry, within the deed at hand. Raises as it does, before anything is changed."""
-    set_entry(tx, SetFolderEntry(folder, entry))
-
-
-def put_send_grant(tx: Tx, grant: SendGrant) -> None:
-    """As SetSendGrant, within the deed at hand. Raises as it does, before anything is changed."""
-    set_send_grant(tx, SetSendGrant(grant))
-
-
 def owners_granting(tx: Tx, standing: Standing) -> Sequence[AccountId]:
     """Everybody else on whose folders some entry, in force or not, gives this actor something; ascending.
 
@@ -221,9 +211,19 @@ def send_grant_of(row: Sequence[Any]) -> SendGrant:
     return SendGrant(target, Grantee(GranteeKind(kind), grantee), SendRight(right), bool(deny), *rest)
 
 
-def _check(tx: Tx, grantee: Grantee, not_before: int | None, expires: int | None) -> None:
+def is_there(tx: Tx, grantee: Grantee) -> bool:
+    """Is there such a grantee (still)?"""
     everyone = grantee == Grantee(GranteeKind.ALL)
-    if not everyone and (grantee.kind not in _EXISTS or tx.one(_EXISTS[grantee.kind], id=grantee.id) is None):
+    return everyone or (grantee.kind in _EXISTS and tx.one(_EXISTS[grantee.kind], id=grantee.id) is not None)
+
+
+def denials(tx: Tx, grantee: Grantee) -> Sequence[SendGrant]:
+    """What is denied to this very grantee, now or later."""
+    return [one for one in send_grants_to(tx, grantee) if one.deny and (one.expires is None or one.expires > tx.now)]
+
+
+def _check(tx: Tx, grantee: Grantee, not_before: int | None, expires: int | None) -> None:
+    if not is_there(tx, grantee):
         raise NotFound(f"{grantee.kind} {grantee.id}")
     if not_before is not None and expires is not None and expires <= not_before:
         raise Conflict("the grant would end before it starts")

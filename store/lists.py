@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from policy.grants import GranteeKind, Standing
+from policy.grants import Grantee, GranteeKind, Standing
 from policy.identity import AccountId, Actor, Address, CosId, DomainId, ListId
 from policy.lists import Joining, list_rules
 from store import accounts, addresses, app_passwords, grants
@@ -53,7 +53,8 @@ class RenameList(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class DeleteList(Deed[bool]):
-    """With its memberships and every grant to it or on it. False: there was none (any more)."""
+    """With its memberships and every grant to it or on it. False: there was none (any more). Raises Conflict where something is denied to
+    it that is not over: that is taken away first, by who may."""
 
     list: ListId
 
@@ -318,6 +319,10 @@ def _rename(tx: Tx, deed: RenameList) -> None:
 def _delete(tx: Tx, deed: DeleteList) -> bool:
     if tx.one("lists.exists", id=deed.list) is None:
         return False
+    denied = len(grants.denials(tx, Grantee(GranteeKind.GROUP, deed.list)))
+    if denied:
+        # With the list the denial would go, and everybody in it get by domain, class or all what it kept from them.
+        raise Conflict(f"the list is denied {denied} right{'' if denied == 1 else 's'}")
     grants.forget_grantee(tx, (GranteeKind.GROUP,), deed.list)
     tx.run("lists.delete_object", id=deed.list)
     tx.touch(DIRECTORY, deed.list)

@@ -96,6 +96,10 @@ def _add_members(tx: Tx, deed: AddMembers) -> Sequence[Address]:
         if tx.run("members.add_member", list=deed.list, member=found.id):
             standings = True
             added.append(address)
+        # What was kept of it while it was nobody's would be the same member a second time.
+        folded = address.folded()
+        for kept in {address, folded}:
+            tx.run("members.remove_external", list=deed.list, local=kept.local, domain=kept.domain)
     _touch(tx, deed.list, changed=bool(added), standings=standings)
     return added
 

@@ -285,11 +285,16 @@ class FlagMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlagsChanged:
-    """`modseq`: the folder's now, that of the change if there was one; `refused`: changed since `unchanged_since` (MODIFIED)."""
+    """`modseq`: the folder's now, that of the change if there was one; `refused`: changed since `unchanged_since` (MODIFIED).
+
+    What was changed has the flags (flags & `keep`) | `added` now, but for an actor's own \\Seen.
+    """
 
     changed: bool
     modseq: int
     refused: tuple[Run, ...] = ()
+    keep: int = EVERY_FLAG
+    added: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,7 +484,7 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     tx.run("messages.count_flagged", folder=folder.id, modseq=modseq, unseen=unseen, deleted=deleted)
     changes.log(tx, folder.id, modseq, merged(touched))
     tx.wake(FolderChanged(folder.id, modseq))
-    return FlagsChanged(True, modseq, refused)
+    return FlagsChanged(True, modseq, refused, keep, added)
 
 
 def _change_scattered(tx: Tx, folder: FolderRow, runs: Sequence[Run], keep: int, added: int, modseq: int) -> tuple[list[Run], int, int]:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policy.grantees import GranteeKind
+from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, DomainId
 from policy.roles import AdminStanding, Role, RoleGrant
-from store import accounts, domains, lists
+from store import accounts, domains, grants, lists
 from store.accounts import CreateAccount
+from store.cos import DEFAULT
 from store.errors import Conflict, NotFound
 from store.port import DIRECTORY, Deed, Tx
 
@@ -96,12 +97,28 @@ def another_global(tx: Tx, besides: AccountId) -> AccountId | None:
 
 
 def reached_through(tx: Tx, holder: int) -> tuple[Sequence[int], Sequence[AdminStanding]]:
-    """The account or list and the lists it is in, and the administrators as whom one of them may log in. Ask by `work`."""
+    """The account or list and the lists it is in, and the administrators as whom one of them may log in; an account by its domain and
+    class of service, too. Ask by `work`."""
     within = [holder, *(one.list for one in lists.memberships(tx, holder))]
-    kinds = (GranteeKind.ACCOUNT, GranteeKind.GROUP)
-    found = {target for one in within for kind in kinds for (target,) in tx.all("roles.reached", kind=kind, grantee=one)}
+    grantees = [Grantee(kind, one) for one in within for kind in (GranteeKind.ACCOUNT, GranteeKind.GROUP)]
+    standing_of = lists.standing(tx, AccountId(holder))
+    if standing_of is not None:
+        grantees += [one for one in grants.grantees_of(standing_of) if one.kind not in (GranteeKind.ACCOUNT, GranteeKind.GROUP)]
+    return within, _administrators_of(tx, grantees)
+
+
+def reached_in(tx: Tx, domain: DomainId) -> Sequence[AdminStanding]:
+    """The administrators as whom an account may log in that is made in this domain, and nothing more. Ask by `work`."""
+    row = domains.by_id(tx, domain)
+    by_class = DEFAULT if row is None or row.cos is None else row.cos
+    some = (Grantee(GranteeKind.DOMAIN, domain), Grantee(GranteeKind.COS, by_class), Grantee(GranteeKind.ALL))
+    return _administrators_of(tx, some)
+
+
+def _administrators_of(tx: Tx, some: Sequence[Grantee]) -> Sequence[AdminStanding]:
+    found = {target for one in some for (target,) in tx.all("roles.reached", kind=one.kind, grantee=one.id)}
     standings = [standing(tx, AccountId(one)) for one in sorted(found)]
-    return within, [one for one in standings if one is not None and one.is_administrator]
+    return [one for one in standings if one is not None and one.is_administrator]
 
 
 def _there(tx: Tx, account: AccountId) -> None:

@@ -1,42 +1,24 @@
 """What was shared as one thing: the grants that a share gave carry its number until somebody changes or removes them by hand."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NewType
 
-from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRight
-from policy.identity import AccountId, FolderId
+from policy.grants import FolderEntry, Grantee, SendGrant, SendRight
+from policy.identity import AccountId
 from policy.rights import Right
 from store import accounts, folders, grants
 from store.accounts import CreateAccount
 from store.errors import Conflict, NotFound
-from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant, SharedFolder
+from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.port import Deed, Tx
-
-ShareId = NewType("ShareId", int)
-
-
-@dataclass(frozen=True, slots=True)
-class ShareRow:
-    """As it was made. `preset`: its name; `made_mailbox`: the account was made with it. Times in microseconds since 1970 UTC."""
-
-    id: ShareId
-    owner: AccountId
-    preset: str
-    made_mailbox: bool
-    not_before: int | None
-    expires: int | None
-    review: int | None
-    note: str
-    created: int
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What stands of a share: grants that nobody changed since."""
-
-    entries: Sequence[SharedFolder]
-    sends: Sequence[SendGrant]
+from store.share_rows import Given as Given
+from store.share_rows import ShareId as ShareId
+from store.share_rows import ShareRow as ShareRow
+from store.share_rows import by_id as by_id
+from store.share_rows import given as given
+from store.share_rows import members as members
+from store.share_rows import of_owner as of_owner
+from store.share_rows import page as page
+from store.share_rows import with_member as with_member
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,43 +47,6 @@ class EndShare(Deed[Given]):
     """Takes away what stands of it, and nothing else; returns that. Raises NotFound."""
 
     share: ShareId
-
-
-def by_id(tx: Tx, share: ShareId) -> ShareRow | None:
-    """None where there is none (any more)."""
-    found = tx.one("shares.by_id", id=share)
-    return None if found is None else _row(found)
-
-
-def of_owner(tx: Tx, owner: AccountId) -> Sequence[ShareRow]:
-    """The oldest first."""
-    return [_row(found) for found in tx.all("shares.of_owner", owner=owner)]
-
-
-def page(tx: Tx, after: int, limit: int) -> Sequence[ShareRow]:
-    """Of all owners, those behind `after`, by number."""
-    return [_row(found) for found in tx.all("shares.page", after=after, limit=limit)]
-
-
-def members(tx: Tx, share: ShareId) -> Sequence[Grantee]:
-    """With whom it was shared, whether or not anything stands of it."""
-    return [Grantee(GranteeKind(kind), grantee) for kind, grantee in tx.all("shares.members", share=share)]
-
-
-def with_member(tx: Tx, grantee: Grantee) -> Sequence[ShareId]:
-    """The shares of which this very grantee is a member."""
-    return [ShareId(share) for (share,) in tx.all("shares.with_member", kind=grantee.kind, grantee=grantee.id)]
-
-
-def given(tx: Tx, share: ShareId) -> Given:
-    """What stands of it, expired grants too."""
-    return Given(
-        [
-            SharedFolder(AccountId(owner), FolderId(folder), path, grants.entry_of(rest))
-            for owner, folder, path, *rest in tx.all("shares.entries", share=share)
-        ],
-        [grants.send_grant_of(found) for found in tx.all("shares.send_grants", share=share)],
-    )
 
 
 def in_the_way(granted: FolderEntry | SendGrant, now: int) -> bool:
@@ -150,11 +95,6 @@ def _end(tx: Tx, deed: EndShare) -> Given:
         grants.remove_send_grant(tx, RemoveSendGrant(grant.target, grant.grantee, grant.right, grant.deny))
     tx.run("shares.delete", id=deed.share)
     return standing
-
-
-def _row(found: Any) -> ShareRow:
-    number, owner, preset, made_mailbox, not_before, expires, review, note, created = found
-    return ShareRow(ShareId(number), AccountId(owner), preset, bool(made_mailbox), not_before, expires, review, note, created)
 
 
 DEEDS = (

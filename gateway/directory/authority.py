@@ -12,8 +12,8 @@ from policy.decision import Decision, Witness
 from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, Address, BadAddress, DomainId, ListId
 from policy.reasons import Reason, Refuse
-from policy.roles import AdminStanding, Asked, Operation, Role, Target, beyond, judge_admin
-from store import addresses, domains, dynamic, lists, roles
+from policy.roles import AdminStanding, Asked, Operation, Role, RoleGrant, Target, beyond, judge_admin
+from store import addresses, deleted, domains, dynamic, lists, roles
 from store.addresses import ObjectKind
 from store.audit import AuditEntry, RecordAudit
 from store.port import DIRECTORY, Snapshot, Store
@@ -21,7 +21,9 @@ from store.port import DIRECTORY, Snapshot, Store
 OPERATOR: Final = "operator"
 """Who acts on the command line without `--as`: whoever may run it as the user of the server."""
 
-_TELLING: Final = frozenset({Code.NO_SUCH_ACCOUNT, Code.NO_SUCH_DISTRIBUTION_LIST, Code.NO_SUCH_DOMAIN})
+_TELLING: Final = frozenset({Code.NO_SUCH_ACCOUNT, Code.NO_SUCH_DISTRIBUTION_LIST, Code.NO_SUCH_DOMAIN, Code.NO_SUCH_COS})
+_MAKING: Final = frozenset({Operation.CREATE_ACCOUNT, Operation.RENAME_ACCOUNT, Operation.RESTORE_ACCOUNT})
+"""Puts an account in a domain, and so among those to whom something is granted as a domain or class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,14 @@ class Matter:
     """An operation and what it concerns, by ids; everything that is named has to be within the administrator's reach.
 
     `made`: addresses that come or go; `members`: addresses of whoever becomes or was a member (those of foreign domains concern
-    nobody); `grantees`: to whom something is given; `attributes`: plain names of those that are set; `roles`: those given or taken;
-    `ends`: this account stops being a global administrator who can log in, if it is one. Nothing named: the whole gateway.
+    nobody); `deleted`: accounts that are not there any more; `grantees`: to whom something is given; `attributes`: plain names of
+    those that are set; `roles`: those given or taken; `ends`: this account stops being a global administrator who can log in, if it
+    is one. Nothing named: the whole gateway.
     """
 
     operation: Operation
     accounts: tuple[AccountId, ...] = ()
+    deleted: tuple[AccountId, ...] = ()
     lists: tuple[ListId, ...] = ()
     domains: tuple[DomainId, ...] = ()
     made: tuple[Address, ...] = ()
@@ -100,9 +104,16 @@ class Authority:
         async with self.store.snapshot() as snapshot:
             who = await snapshot.ask(roles.standing, self.account)
             text = "" if who is None else beyond(who, snapshot.now)
-            if who is None or not text or await _is_within(snapshot, who.domain, fault.about):
+            # Classes of service are nobody's domain's: which there are, no role below global is told.
+            within = fault.code is not Code.NO_SUCH_COS and who is not None and await _is_within(snapshot, who.domain, fault.about)
+            if who is None or not text or within:
                 return fault
         return await self.refused(Ruling(Decision(Refuse(Reason.ADMIN_NOT_PERMITTED, text)), text, None), None, "look up", fault.about)
+
+    async def knows(self, snapshot: Snapshot, name: str) -> bool:
+        """May this administrator be told of whoever has this address?"""
+        who = None if self.account is None else await snapshot.ask(roles.standing, self.account)
+        return who is None or not beyond(who, snapshot.now) or await _is_within(snapshot, who.domain, name)
 
     async def browse(self, snapshot: Snapshot, operation: Operation) -> None:
         """Before a listing of all that may be seen: may anything be, in the own domain? Raises Fault, on record."""
@@ -148,11 +159,12 @@ class Authority:
 
 
 async def _is_within(snapshot: Snapshot, domain: DomainId, about: str) -> bool:
-    """Is this the name of something in the domain, or no name that could be anything?"""
-    if about.isdigit():
+    """Is this the name of something in the domain, or no name that could be anything? Words may follow the name."""
+    name = about.partition(" ")[0]
+    if name.isdigit():
         return False
     try:
-        label = read_domain(about.rpartition("@")[2])
+        label = read_domain(name.rpartition("@")[2])
     except BadAddress:
         return True
     found = await snapshot.ask(domains.serving, label)
@@ -178,6 +190,7 @@ async def _asked(snapshot: Snapshot, matter: Matter) -> tuple[Asked, list[int]]:
         scopes += [*within, *(one.account for one in reached)]
         found.append(Target(None if standing is None else standing.domain, standing, tuple(reached)))
         ended = standing if account == matter.ends else ended
+    found += [await _deleted(snapshot, account) for account in matter.deleted]
     for list_id in matter.lists:
         row = await snapshot.ask(lists.by_id, list_id)
         within, reached = await snapshot.work(roles.reached_through, list_id)
@@ -192,7 +205,9 @@ async def _asked(snapshot: Snapshot, matter: Matter) -> tuple[Asked, list[int]]:
             found.append(Target(domain_id, None, tuple(reached)))
     for address in matter.made:
         domain = await snapshot.ask(domains.serving, address.domain)
-        found.append(Target(None if domain is None else domain.id))
+        reached = await snapshot.work(roles.reached_in, domain.id) if domain is not None and matter.operation in _MAKING else ()
+        scopes += [one.account for one in reached]
+        found.append(Target(None if domain is None else domain.id, None, tuple(reached)))
     for address in matter.members:
         found += await _member(snapshot, address)
     found += [Target(await _domain_of(snapshot, grantee)) for grantee in matter.grantees]
@@ -204,11 +219,23 @@ async def _asked(snapshot: Snapshot, matter: Matter) -> tuple[Asked, list[int]]:
     return Asked(matter.operation, tuple(found), frozenset(matter.attributes), frozenset(matter.roles), last), scopes
 
 
+async def _deleted(snapshot: Snapshot, account: AccountId) -> Target:
+    """Who was an administrator when it was deleted is one to whoever would bring it back."""
+    row = await snapshot.ask(deleted.by_id, account)
+    if row is None:
+        return Target(None)
+    domain = await snapshot.ask(domains.serving, row.address.domain)
+    facts = row.facts
+    was = tuple(RoleGrant(Role(role), DomainId(facts.domain)) for role in facts.roles)
+    standing = AdminStanding(account, DomainId(facts.domain), facts.status, facts.is_global_administrator, facts.was_marked, grants=was)
+    return Target(None if domain is None else domain.id, standing)
+
+
 async def _filtered(snapshot: Snapshot, matter: Matter, accounts: Sequence[Target]) -> list[tuple[DomainId, frozenset[str] | None]]:
     """Who changes what a dynamic list's filter asks for puts accounts in: the domains of such lists, and the attributes (None: all)."""
     made = [row.id for one in matter.made if (row := await snapshot.ask(domains.serving, one.domain)) is not None]
     match matter.operation:
-        case Operation.CREATE_ACCOUNT | Operation.RENAME_ACCOUNT:
+        case Operation.CREATE_ACCOUNT | Operation.RENAME_ACCOUNT | Operation.RESTORE_ACCOUNT:
             return [(domain, None) for domain in made]
         case Operation.ADD_ACCOUNT_ALIAS | Operation.REMOVE_ACCOUNT_ALIAS:
             return [(one.domain, frozenset(("mail",))) for one in accounts if one.domain is not None]

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.directory import names
-from gateway.directory.authority import Matter
+from gateway.directory.authority import Matter, Ruling
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
-from policy.breakglass import LONGEST, USUAL, Window, is_open
+from gateway.sending import party_of
+from policy.breakglass import LONGEST, USUAL, Window, is_open, why_not
+from policy.decision import Decision
 from policy.identity import Address
+from policy.reasons import Reason, Refuse
 from policy.roles import Operation
 from store import accounts, breakglass
 from store.breakglass import CloseWindow, OpenWindow
@@ -24,15 +27,6 @@ MOST_REASON = 500
 
 Notice = Callable[[Snapshot, Address, str, str], Awaitable[Deed[object]]]
 """Makes the deed that puts a mail of ours into somebody's mailbox: Delivery.notice."""
-MayOpen = Callable[[AccountRow, AccountRow], str]
-"""May this administrator open a window on that account? "" for yes, else why not."""
-
-
-def only_administrators(administrator: AccountRow, account: AccountRow) -> str:
-    """Until roles say more: global administrators may, on everybody's account but an administrator's."""
-    if not administrator.is_global_administrator:
-        return f"{administrator.address} is no administrator"
-    return f"{account.address} is an administrator" if account.is_global_administrator else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +42,10 @@ class WindowView:
 class BreakGlass:
     """Every method raises Fault, and nothing else that is expected. `notice` None: nobody can be told, so nothing is opened."""
 
-    def __init__(self, store: Store, records: Records, notice: Notice | None = None, may_open: MayOpen = only_administrators) -> None:
+    def __init__(self, store: Store, records: Records, notice: Notice | None = None) -> None:
         self._store = store
         self._records = records
         self._notice = notice
-        self._may_open = may_open
 
     async def open(self, account: str, administrator: str, reason: str, seconds: int = USUAL) -> WindowView:
         """The window, its record and the mail to the owner are one: there is no window of which the owner was not told."""
@@ -65,20 +58,20 @@ class BreakGlass:
             raise Fault(Code.INVALID_REQUEST, f"a window is open for at most {LONGEST // 3600} hours")
         if self._notice is None:
             raise Fault(Code.TEMPORARILY_UNAVAILABLE, "the owner cannot be told")
+        await self._allow(Operation.BREAK_GLASS, account)
         async with self._store.snapshot() as snapshot:
             owner = await names.account(snapshot, account)
             who = await names.account(snapshot, administrator)
             if owner.id == who.id:
                 raise Fault(Code.INVALID_REQUEST, "nobody needs a window on the own account")
-            refused = self._may_open(who, owner)
-            if refused:
-                raise Fault(Code.PERM_DENIED, refused)
+            refused = why_not(party_of(who), party_of(owner))
             if self._records.authority.account not in (None, who.id):
-                raise Fault(Code.PERM_DENIED, "an administrator opens a window for nobody else")
+                refused = "an administrator opens a window for nobody else"
+            if refused:
+                ruling = Ruling(Decision(Refuse(Reason.ADMIN_NOT_PERMITTED, refused)), refused, None)
+                raise await self._records.authority.refused(ruling, None, "break-glass opened", str(owner.address), owner.id)
             expires = snapshot.now + seconds * 1_000_000
-            mail = await self._notice(
-                snapshot, owner.address, "An administrator may open your mailbox for a while", _told(owner, who, said, expires)
-            )
+            mail = await self._notice(snapshot, owner.address, SUBJECT, _told(owner, who, said, expires))
         opened, _ = await self._records.do(
             Several((OpenWindow(owner.id, who.id, said, expires), mail)),
             "break-glass opened",
@@ -93,6 +86,7 @@ class BreakGlass:
 
     async def close(self, window: int) -> WindowView:
         """Before its time; sessions that rest on it end at once."""
+        await self._allow(Operation.BREAK_GLASS, str(window))
         (view,) = await self._views(window)
         if not view.is_open:
             raise Fault(Code.INVALID_REQUEST, f"window {window} is over already")
@@ -108,6 +102,11 @@ class BreakGlass:
         if not closed:
             raise Fault(Code.INVALID_REQUEST, f"window {window} is over already")
         return replace(view, is_open=False)
+
+    async def _allow(self, operation: Operation, about: str) -> None:
+        """Before a name or a number is looked up: whoever may not do it learns nothing by trying. Raises Fault."""
+        async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(operation), about)
 
     async def windows(self, limit: int = 200) -> Sequence[WindowView]:
         """Newest first, those that are over too."""

@@ -51,6 +51,7 @@ class Classes:
         """An empty text restores the default. Reaches every account that inherits it at once. `were`: by field, "" for none, what
         `changes` were made from."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.MODIFY_COS), name)
             row = await names.service_class(snapshot, name)
             checked = await values.checked(snapshot, changes)
         said = ", ".join(f"{values.BY_FIELD[field].name} {text or '(restored)'}" for field, text in checked.items())
@@ -61,6 +62,7 @@ class Classes:
     async def rename(self, name: str, to: str) -> None:
         """`default` keeps its name."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.MODIFY_COS), name)
             row = await names.service_class(snapshot, name)
         if row.id == cos.DEFAULT:
             raise Fault(Code.INVALID_REQUEST, "the class of service default keeps its name")
@@ -73,6 +75,7 @@ class Classes:
     async def delete(self, name: str) -> None:
         """Only one that no account and no domain names; grants to it go with it."""
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.DELETE_COS), name)
             row = await names.service_class(snapshot, name)
         if row.id == cos.DEFAULT:
             raise Fault(Code.INVALID_REQUEST, "the class of service default cannot be deleted")

@@ -19,15 +19,15 @@ from gateway.directory.premises import Premises, Told
 from gateway.directory.records import Records
 from gateway.message.canonical import read_address
 from policy.folders import SpecialUse
-from policy.identity import AccountId, Address, BadAddress, CosId, FolderId
+from policy.identity import AccountId, Address, BadAddress, CosId, FolderId, ListId
 from policy.roles import Operation
 from policy.status import AccountStatus
-from store import accounts, cos, deleted, folders, messages
+from store import accounts, cos, deleted, domains, folders, messages
 from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, SetAccountStatus
 from store.backups import Backups, Contents, Damaged, Run, Watched
 from store.blobs import Files
 from store.connect import connect
-from store.deleted import Bind, Binding, DeletedRow, Facts, PurgeDeleted, RestoreDeleted
+from store.deleted import OTHERS, Bind, Binding, DeletedRow, Facts, PurgeDeleted, RestoreDeleted
 from store.errors import Conflict, LimitReached, NotFound, StoreError
 from store.folders import INBOX, ROOT, CreateFolder, DeleteFolder, SetSpecialUse, SwitchFolder
 from store.messages import SYSTEM_FLAGS, AppendMessages, NewInFolder
@@ -70,7 +70,7 @@ class DeletedAccounts:
         while True:
             async with self._store.snapshot() as snapshot:
                 rows = await snapshot.work(deleted.page, after)
-                seen = [row for row in rows if await self._records.sees(snapshot, _matter(row.address))]
+                seen = [row for row in rows if await self._records.sees(snapshot, await _listing(snapshot, row))]
             for row in seen:
                 yield row
             if len(rows) < deleted.PAGE:
@@ -105,13 +105,14 @@ class DeletedAccounts:
         async with self._store.snapshot() as snapshot:
             row = await _deleted(snapshot, name)
             address = row.address if to is None else names.new_address(to)
-            matter = _matter(row.address, address, *row.facts.aliases)
+            matter = Matter(Operation.RESTORE_ACCOUNT, deleted=(row.id,), made=(row.address, address, *row.facts.aliases))
             await self._records.allow(snapshot, matter, str(address))
+            left = await self._left(snapshot, row.facts)
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
         if rebind:
             await self._records.only_operator("grants rebound", str(address))
         bindings = await self._records.do(
-            RestoreDeleted(row.id, address, rebind),
+            RestoreDeleted(row.id, address, rebind, left),
             "account restored",
             str(address),
             matter=matter,
@@ -123,7 +124,7 @@ class DeletedAccounts:
                 LimitReached: Fault(Code.TOO_MANY_ACCOUNTS, names.shown_domain(address.domain)),
             },
         )
-        return await self._settled(row.id, bindings, None, told)
+        return await self._settled(row.id, await self._told(bindings), None, told)
 
     async def restore_from(
         self,
@@ -170,6 +171,23 @@ class DeletedAccounts:
         return await self._settled(account, bindings, run, notified)
 
     # --- pieces
+
+    async def _left(self, snapshot: Snapshot, facts: Facts) -> frozenset[int]:
+        """The lists of old that this administrator may not put anybody in: by restoring it would do just that."""
+        some = dict.fromkeys(one for one, _ in (*facts.member_of, *facts.owner_of))
+        return frozenset(
+            [one for one in some if not await self._records.sees(snapshot, Matter(Operation.ADD_MEMBERS, lists=(ListId(one),)))]
+        )
+
+    async def _told(self, bindings: Sequence[Binding]) -> Sequence[Binding]:
+        """As this administrator may know them: whoever else is in them is not named beyond the own domain."""
+        async with self._store.snapshot() as snapshot:
+            found = []
+            for one in bindings:
+                before, _, name = one.what.rpartition(" ")
+                known = one.kind not in OTHERS or "@" not in name or await self._records.authority.knows(snapshot, name)
+                found.append(one if known else replace(one, what=f"{before} somebody beyond the domain".strip(), why=one.why))
+            return found
 
     async def _settled(self, account: AccountId, bindings: Sequence[Binding], run: Run | None, notify: Address | None) -> RestoredAccount:
         async with self._store.snapshot() as snapshot:
@@ -367,9 +385,10 @@ def _notice(done: RestoredAccount) -> str:
     return "\n".join(told)
 
 
-def _matter(*some: Address) -> Matter:
-    """Whoever may make accounts at these addresses' domains, and restore them. What ties an account to others the operator restores."""
-    return Matter(Operation.RESTORE_ACCOUNT, made=some)
+async def _listing(snapshot: Snapshot, row: DeletedRow) -> Matter:
+    """Who may restore accounts of its domain sees it."""
+    domain = await snapshot.ask(domains.serving, row.address.domain)
+    return Matter(Operation.RESTORE_ACCOUNT) if domain is None else Matter(Operation.RESTORE_ACCOUNT, domains=(domain.id,))
 
 
 async def _deleted(snapshot: Snapshot, name: str) -> DeletedRow:

@@ -64,6 +64,7 @@ class Domains:
         """A domain whose addresses are ours from now on."""
         label = names.new_domain(name)
         async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, Matter(Operation.CREATE_DOMAIN), label)
             service_class = await _cos(snapshot, changes.cos)
         deed = domains.CreateDomain(
             label,

@@ -15,7 +15,7 @@ from policy.filters import spell
 from policy.grantees import Grantee, GranteeKind
 from policy.identity import AccountId, Address, BadAddress, ListId
 from policy.roles import Operation
-from store import addresses, dynamic, lists
+from store import addresses, dynamic, grants, lists
 from store.deeds import Several
 from store.errors import Conflict, LimitReached, NotFound
 from store.model import ListRow, Member
@@ -142,12 +142,27 @@ class MailingLists:
         )
 
     async def delete(self, name: str) -> None:
-        """With every grant to it or on it."""
+        """With every grant to it or on it; not while something is denied to it, which its members would get by that."""
         async with self._store.snapshot() as snapshot:
             row = await names.mailing_list(snapshot, name)
-        matter = Matter(Operation.DELETE_LIST, lists=(row.id,))
-        if not await self._records.do(lists.DeleteList(row.id), "list deleted", str(row.address), matter=matter, principal=row.id):
+            matter = Matter(Operation.DELETE_LIST, lists=(row.id,))
+            await self._records.allow(snapshot, matter, str(row.address))
+            denied = await self._denied(snapshot, row)
+        words = {
+            Conflict: Fault(Code.INVALID_REQUEST, f"{names.shown(row.address)} is denied {denied}: take that away first (revokeRight)")
+        }
+        deed = lists.DeleteList(row.id)
+        if not await self._records.do(deed, "list deleted", str(row.address), matter=matter, principal=row.id, words=words):
             raise Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name)
+
+    async def _denied(self, snapshot: Snapshot, row: ListRow) -> str:
+        """In words; what is beyond the administrator's domain goes without a name."""
+        found = []
+        for one in await snapshot.ask(grants.denials, Grantee(GranteeKind.GROUP, row.id)):
+            on = await snapshot.ask(addresses.primary, one.target)
+            known = on is not None and await self._records.authority.knows(snapshot, str(on.address))
+            found.append(f"-{one.right} on {names.shown(on.address) if on is not None and known else 'somebody beyond the domain'}")
+        return ", ".join(found)
 
     async def add_members(self, name: str, members: Sequence[str]) -> None:
         """Accounts, lists and external addresses; one that is a member already stays one."""

@@ -100,6 +100,26 @@ class _Read:
         name = self.names.get(("list" if grantee.kind is GranteeKind.GROUP else str(grantee.kind), grantee.id))
         return None if name is None else f"{grantee.kind} {name}"
 
+    def numbers(self, one: Change) -> list[tuple[str, str, int | None]]:
+        """Whom and what the names in a change mean, None: nobody. A name may be somebody else's later."""
+        kind, name = one.key[:2]
+        some: list[tuple[str, str]] = []
+        if kind == "send":
+            some += [("account", name), ("list", name)]
+        elif kind in ("entry", "folder"):
+            some += [("account", name), (f"folder of {name}", one.key[2])]
+        else:
+            some.append((kind, name))
+        if kind in ("send", "entry") and (to := one.key[2 if kind == "send" else 3]) != "all":
+            grantee_kind, called = split_grantee(to)
+            some.append(("list" if grantee_kind is GranteeKind.GROUP else str(grantee_kind), called))
+        if one.key[2:] in (("members",), ("owners",)):
+            before, after = ({*(value if isinstance(value, tuple) else ())} for value in (one.before, one.after))
+            some += [(section, called) for called in sorted(before ^ after) for section in ("account", "list")]
+        elif one.key[2:] == ("cos",):
+            some += [("cos", str(value)) for value in (one.before, one.after) if value]
+        return [(section, called, self.ids.get((section, called))) for section, called in dict.fromkeys(some)]
+
     def grantee(self, to: str) -> Grantee:
         kind, name = split_grantee(to)
         section = "list" if kind is GranteeKind.GROUP else str(kind)
@@ -137,8 +157,13 @@ class PolicyData:
             raise Fault(Code.INVALID_REQUEST, "there is nothing to take back: no document was applied")
 
         async def wanted(now: _Read) -> tuple[Document, tuple[Change, ...]]:
-            after, made = _taken_back(now.document, row)
+            after, made, meant = _taken_back(now.document, row)
             await self._folders_are_there(now, made)
+            for section, called, number in meant:
+                if now.ids.get((section, called)) != number:
+                    raise Fault(
+                        Code.INVALID_REQUEST, f"{called} is not what it was when that was applied [{row.decision}]; nothing was changed"
+                    )
             return after, made
 
         return await self._put_in_force(None, wanted, row.id)
@@ -181,7 +206,7 @@ class PolicyData:
             right = one.key[3] if kind == "send" else ""
             entry = authority.entry(ruling, _MANAGING, "policy changed", name, principal=principal, right=right, detail=str(one))
             entries.append(replace(entry, decision=whole.decision))
-        kept = json.dumps([[one.key, one.before, one.after] for one in made], ensure_ascii=False)
+        kept = json.dumps([[one.key, one.before, one.after, now.numbers(one)] for one in made], ensure_ascii=False)
         deed = Apply(tuple(_deeds(now, made)), now.mark, whole.decision, kept, undoes)
         try:
             await self._store.do(Audited(deed, tuple(entries)), ruling.witness)
@@ -242,16 +267,20 @@ def _folder_ids(tx: Tx, asked: Sequence[tuple[AccountId, str]]) -> dict[tuple[Ac
     return {place: None if row is None else row.id for place, row in found.items()}
 
 
-def _taken_back(now: Document, row: AppliedRow) -> tuple[Document, tuple[Change, ...]]:
-    """Raises Fault where what was applied has been changed since."""
-    made = [Change(tuple(key), _value(before), _value(after)) for key, before, after in json.loads(row.changes)]
+def _taken_back(now: Document, row: AppliedRow) -> tuple[Document, tuple[Change, ...], list[tuple[str, str, int | None]]]:
+    """With whom the names meant then. Raises Fault where what was applied has been changed since."""
+    found = json.loads(row.changes)
+    made = [Change(tuple(key), _value(before), _value(after)) for key, before, after, *_ in found]
+    if any(len(one) != 4 for one in found):
+        raise Fault(Code.INVALID_REQUEST, f"an earlier version applied that [{row.decision}], and nobody knows whom its names meant")
+    meant = [(section, called, number) for *_, numbers in found for section, called, number in numbers]
     for one in made:
         if now.get(one.key) != one.after:
             fact = " ".join(one.key)
             raise Fault(Code.INVALID_REQUEST, f"{fact} has been changed since it was applied [{row.decision}]; nothing was changed")
     back = changed(now, [Change(one.key, one.after, one.before) for one in made])
     try:
-        return back, check(now, back)
+        return back, check(now, back), meant
     except BadDocument as error:
         raise Fault(Code.INVALID_REQUEST, f"{error}; nothing was changed") from None
 
@@ -333,7 +362,8 @@ def _lists(tx: Tx, found: _Read) -> Iterator[tuple[int, str]]:
         name = str(row.address)
         found.name("list", name, row.id)
         found.say("list", name, "aliases", _aliases(tx, row.id))
-        found.say("list", name, "members", tuple(sorted(str(one.address) for one in lists.members(tx, row.id))))
+        # One that was kept as it was written may have become an account since: one name is one member.
+        found.say("list", name, "members", tuple(sorted({str(one.address) for one in lists.members(tx, row.id)})))
         found.say("list", name, "owners", tuple(sorted(found.names["account", one] for one in row.owners)))
         for attribute, text in row.attributes.items():
             if attribute in _LIST_ATTRIBUTES:

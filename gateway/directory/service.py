@@ -83,7 +83,7 @@ class Directory:
         self.send_rights = SendRights(store, records)
         self.mailboxes = Mailboxes(store, records, folders)
         self.grant_lists = GrantLists(store, records)
-        self.shares = Shares(store, records)
+        self.shares = Shares(store, records, keep_deleted=premises.keep_deleted)
         self.waiting = Waiting(store, records, recalls)
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)

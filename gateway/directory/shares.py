@@ -105,11 +105,12 @@ class EndedShare:
 
 
 class Shares:
-    """Every method raises Fault, and nothing else that is expected."""
+    """Every method raises Fault, and nothing else that is expected. `keep_deleted`: as in Accounts."""
 
-    def __init__(self, store: Store, records: Records) -> None:
+    def __init__(self, store: Store, records: Records, *, keep_deleted: int = 0) -> None:
         self._store = store
         self._records = records
+        self._keep_deleted = keep_deleted
 
     async def plan(self, order: ShareOrder) -> SharePlan:
         """Nothing is changed. Who may not do it is not told what it comes to."""
@@ -186,8 +187,8 @@ class Shares:
         ending = EndShare(row.id)
         words = {NotFound: Fault(Code.NO_SUCH_SHARE, which)}
         said = f"share {row.id}, {row.preset}{', with its mailbox' if delete_mailbox else ''}"
-        deed = Several((ending, DeleteAccount(row.owner))) if delete_mailbox else Several((ending,))
-        matter = Matter(Operation.REVOKE_ON_ACCOUNT, accounts=(row.owner,))
+        deed = Several((ending, DeleteAccount(row.owner, self._keep_deleted))) if delete_mailbox else Several((ending,))
+        matter = Matter(Operation.REVOKE_ON_ACCOUNT, accounts=(row.owner,), ends=row.owner if delete_mailbox else None)
         given, *_ = await self._records.do(
             deed, "share ended", str(owner.address), matter=matter, principal=row.owner, detail=said, words=words
         )

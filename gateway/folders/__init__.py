@@ -20,7 +20,7 @@ from gateway.folders.values import (
     UnknownRight,
     Visit,
 )
-from store.messages import FlagMode
+from store.messages import FlagMode, FlagsChanged
 
 __all__ = [
     "ATTRIBUTES",
@@ -31,6 +31,7 @@ __all__ = [
     "NOT_ONES_OWN",
     "Figures",
     "FlagMode",
+    "FlagsChanged",
     "Folders",
     "Identified",
     "Listed",

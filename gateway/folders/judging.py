@@ -13,7 +13,7 @@ from gateway.folders.values import MissingTarget, Place, Visit
 from gateway.grant_use import stood_on
 from gateway.message.canonical import read_address
 from gateway.refusal import Refused
-from policy.decision import Decision, step
+from policy.decision import Decision, Witness, step
 from policy.folders import FolderOp
 from policy.identity import AccountId, Actor, Address, BadAddress, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
@@ -105,7 +105,7 @@ class Judging:
     def refused(self, visit: Visit, stand: Standpoint, asked: str, decision: Decision) -> Refused:
         """What to raise for a decision that refuses; it goes on record, unless the owner acts."""
         assert decision.refusal is not None
-        if _is_own(visit, stand):
+        if is_own(visit, stand):
             return Refused(decision.refusal)
         number = new_decision()
         # A folder that is not there is on record like one that may not be seen: that nobody waits for the record is not enough, for
@@ -119,7 +119,7 @@ class Judging:
 
         `now`: microseconds; where it is given, what else this session reads there counts as use after an hour only.
         """
-        if _is_own(visit, stand) or stand.row is None:
+        if is_own(visit, stand) or stand.row is None:
             return
         key = (stand.row.id, op)
         if key in visit.recorded:
@@ -134,7 +134,7 @@ class Judging:
     def mark(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision, now: int) -> None:
         """The grants behind reading that is on record already are in use still: told once an hour, and nobody waits for it."""
         visit.used[(0 if stand.row is None else stand.row.id, op)] = now + ROUNDED
-        uses = () if _is_own(visit, stand) else stood_on(decision, stand.facts.owner)
+        uses = () if is_own(visit, stand) else stood_on(decision, stand.facts.owner)
         if uses:
             self.recorder.put(GrantsUsed(uses))
 
@@ -145,7 +145,7 @@ class Judging:
         uses: list[Used] = []
         used: list[tuple[int, FolderOp]] = []
         for stand, op, decision in acts:
-            if _is_own(visit, stand):
+            if is_own(visit, stand):
                 continue
             key = (0 if stand.row is None else stand.row.id, op)
             if now >= visit.used.get(key, 0):
@@ -163,19 +163,27 @@ class Judging:
         judge: Callable[[Snapshot], Awaitable[Judged[T]]],
         *,
         conflict: Verdict = IN_THE_WAY,
+        assumed: tuple[Deed[T], Witness] | None = None,
     ) -> T:
         """Judge on a snapshot, do with its witness; when that went stale meanwhile, judge again.
 
+        `assumed`: what was judged before on this witness, which the writer confirms; of the owner only, who leaves no record.
         `conflict`: what is said when the store finds something in the way that a second judgement does not see.
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + PATIENCE
         pause = FIRST_PAUSE
         conflicts = 0
+        acts: tuple[Act, ...] = ()
+        now = 0
         while True:
-            async with self.snapshot() as snapshot:
-                deed, witness, acts = await judge(snapshot)
-                now = snapshot.now
+            if assumed is not None:
+                deed, witness = assumed
+                assumed = None
+            else:
+                async with self.snapshot() as snapshot:
+                    deed, witness, acts = await judge(snapshot)
+                    now = snapshot.now
             riding = self._riding(visit, acts, now)
             with_it = Audited(deed, riding.entries, riding.uses) if riding.entries or riding.uses else deed
             try:
@@ -247,7 +255,7 @@ def _person(actor: Actor) -> tuple[AccountId, ...]:
     return () if actor.via is None or actor.scope is None else (actor.via,)
 
 
-def _is_own(visit: Visit, stand: Standpoint) -> bool:
+def is_own(visit: Visit, stand: Standpoint) -> bool:
     """Does the owner act? Who logged in as the owner holds what the owner holds, and is another (delegation.md sections 10 and 11)."""
     return visit.actor.account == stand.facts.owner and visit.actor.via is None
 

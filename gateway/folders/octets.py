@@ -22,6 +22,8 @@ from store.runs import runs_of
 
 IN_PLACE: Final = 64 * 1024
 """Octets read on the loop's own connection at most; more goes to the reader's thread."""
+FEW: Final = 32
+"""Messages whose rows are read in place; a hop to the reader's thread costs as much as some 30 of them."""
 BEGINNING: Final = 8 * 1024
 """Octets read of a message of which the header is wanted: most headers end before. The rest is read where this one does not."""
 BATCH: Final = 512
@@ -68,7 +70,7 @@ DECODING: Final = _Decoding()
 
 def few(runs: Sequence[Run]) -> bool:
     """So few messages that reading them in place is no burden on the loop."""
-    return sum(high - low + 1 for low, high in runs) <= 32
+    return sum(high - low + 1 for low, high in runs) <= FEW
 
 
 def octets_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> list[tuple[int, bytes]]:

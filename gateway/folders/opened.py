@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from gateway.folders.judging import UNKNOWN, Judging
+from gateway.folders.judging import UNKNOWN, Judging, is_own
 from gateway.folders.octets import (
     BEGINNING,
     DECODING,
+    FEW,
     IN_PLACE,
     Octets,
     beginnings_of,
@@ -171,7 +172,10 @@ class OpenFolder:
                 return News(row)
             keywords = tuple(await snapshot.ask(messages.keywords, row.id))
             if since is not None:
-                found = await snapshot.work(changes.since, row.id, since, self.seen_of)
+                try:
+                    found = await snapshot.ask(changes.since, row.id, since, self.seen_of, FEW)
+                except changes.Many:
+                    found = await snapshot.work(changes.since, row.id, since, self.seen_of)
                 if found is not None:
                     return News(row, changes=found, keywords=keywords)
             state = await snapshot.work(messages.state, row.id, self.seen_of)
@@ -358,6 +362,19 @@ class OpenFolder:
             others = bool(flags & ~(Flag.SEEN | Flag.DELETED)) or bool(keywords)
             touched = FlagChange(Flag.SEEN in flags, Flag.DELETED in flags, others)
 
+        def deed_of(stand: Standpoint, allowed: FlagChange) -> messages.ChangeFlags:
+            assert stand.row is not None
+            return messages.ChangeFlags(
+                stand.row.id,
+                tuple(runs),
+                mode,
+                flags & Flag(mask_of(allowed) & 31),
+                keywords if allowed.others else (),
+                mask_of(allowed),
+                unchanged_since,
+                self.seen_of,
+            )
+
         async def judge(snapshot: Snapshot) -> Judged[FlagsChanged]:
             stand = await self.confirm(snapshot, FolderOp.READ)
             allowed = stand.permits(touched)
@@ -370,20 +387,15 @@ class OpenFolder:
                 )  # fmt: skip
                 self._judging.require(self.visit, stand, needed, snapshot.now)
             decision = self._judging.require(self.visit, stand, FolderOp.CHANGE_FLAGS, snapshot.now)
-            assert stand.row is not None
-            deed = messages.ChangeFlags(
-                stand.row.id,
-                tuple(runs),
-                mode,
-                flags & Flag(mask_of(allowed) & 31),
-                keywords if allowed.others else (),
-                mask_of(allowed),
-                unchanged_since,
-                self.seen_of,
-            )
-            return deed, stand.witness, ((stand, FolderOp.CHANGE_FLAGS, decision),)
+            return deed_of(stand, allowed), stand.witness, ((stand, FolderOp.CHANGE_FLAGS, decision),)
 
-        return await self._judging.act(self.visit, judge)
+        assumed = None
+        allowed = self._stand.permits(touched)
+        if allowed and FolderOp.CHANGE_FLAGS in self._allowed and is_own(self.visit, self._stand):
+            assumed = deed_of(self._stand, allowed), self._stand.witness
+        done = await self._judging.act(self.visit, judge, assumed=assumed)
+        self._allowed.add(FolderOp.CHANGE_FLAGS)
+        return done
 
     async def mark_seen(self, runs: Sequence[Run]) -> FlagsChanged | None:
         """The \\Seen of FETCH BODY[]. None: no right, no trace."""

@@ -222,7 +222,7 @@ class Pattern:
     RFC 3501 section 6.3.8. INBOX is matched without regard to case. The reference is put before the pattern.
     """
 
-    __slots__ = ("_characters", "_final", "_level", "_literal", "_tree", "_wild")
+    __slots__ = ("_all", "_characters", "_final", "_level", "_literal", "_tree", "_wild")
 
     def __init__(self, reference: str, pattern: str) -> None:
         whole = reference + pattern if len(reference) + len(pattern) <= MAX_PATTERN else "*\0"
@@ -241,6 +241,8 @@ class Pattern:
         self._characters = characters
         self._wild = self._tree | self._level
         self._final = 1 << len(whole)
+        # What nearly every client asks for.
+        self._all = whole == "*"
 
     @property
     def literal(self) -> str | None:
@@ -268,6 +270,8 @@ class Pattern:
         """Is this mailbox name (INBOX in upper case) one that the pattern asks for?"""
         if self._literal is not None:
             return self._literal == name
+        if self._all:
+            return True
         return bool(self._run(name) & self._final)
 
     def reaches(self, parent: str) -> bool:

@@ -34,7 +34,9 @@ class Response(Protocol):
 def spell_string(octets: bytes, *, utf8: bool = False) -> bytes:
     """`string`: quoted where that is possible, else a literal (RFC 3501 section 4.3). No NUL can be spelled: it becomes `?`."""
     if len(octets) <= MAX_QUOTED and (_QUOTABLE_UTF8 if utf8 else _QUOTABLE).match(octets):
-        return b'"' + _ESCAPE.sub(rb"\\\1", octets) + b'"'
+        if b'"' in octets or b"\\" in octets:
+            octets = _ESCAPE.sub(rb"\\\1", octets)
+        return b'"%b"' % octets
     return spell_literal(octets.replace(b"\0", b"?"))
 
 
@@ -313,7 +315,9 @@ class Listed:
 
     def spell(self, *, utf8: bool = False) -> bytes:
         """`"(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP mbox-list-extended]`"""
-        separator = _NIL if self.separator is None else spell_string(self.separator.encode("ascii"))
+        separator = (
+            _NIL if self.separator is None else b'"/"' if self.separator == SEPARATOR else spell_string(self.separator.encode("ascii"))
+        )
         more = b" " + spell_list(b"%b %b" % (item.tag, item.value) for item in self.extended) if self.extended else b""
         name = b"LSUB" if self.lsub else b"LIST"
         return b"* %b (%b) %b %b%b\r\n" % (name, b" ".join(self.attributes), separator, spell_mailbox(self.mailbox, utf8=utf8), more)

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
-from gateway.folders import Folders, OpenFolder, Place, Visit
+from gateway.folders import FlagsChanged, Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
 from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, normalized
 from gateway.imap.phases import Phase
@@ -32,6 +32,7 @@ from gateway.imap.responses import (
     permanentflags,
 )
 from gateway.imap.sections import PartReader, Piece
+from gateway.imap.told import Told
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused, until
@@ -245,9 +246,10 @@ class Services:
 class States:
     """The folder states of a process: shared by all sessions that see them alike, kept a while when nobody does."""
 
-    __slots__ = ("_kept", "_limit", "_live", "_octets")
+    __slots__ = ("_kept", "_limit", "_live", "_octets", "told")
 
     def __init__(self, limit: int = STATES) -> None:
+        self.told = Told()
         self._live: WeakValueDictionary[tuple[int, int, int], FolderState] = WeakValueDictionary()
         self._kept: OrderedDict[tuple[int, int, int], tuple[FolderState, int]] = OrderedDict()
         self._octets = 0
@@ -277,6 +279,28 @@ class States:
             self._live[key] = state
             self._keep(key, state)
             return state
+
+    def take(self, folder: OpenFolder, runs: Sequence[Run], done: FlagsChanged) -> bool:
+        """A change of flags of these messages that is done. False: it is not all that happened since; what did has to be read."""
+        state = self._live.get(self._key(folder))
+        if state is None or folder.seen_of is not None or done.refused or done.added >> len(state.names):
+            return False
+        if not done.changed:
+            return done.modseq == state.modseq
+        if done.modseq != state.modseq + 1:
+            return False
+        uids: list[int] = []
+        flags: list[int] = []
+        for low, high in runs:
+            for at in range(_first_at_least(state, low), len(state.uids)):
+                if state.uids[at] > high:
+                    break
+                new = (state.flags[at] & done.keep) | done.added
+                if new != state.flags[at]:
+                    uids.append(state.uids[at])
+                    flags.append(new)
+        state.change(uids, flags, done.modseq)
+        return True
 
     def _key(self, folder: OpenFolder) -> tuple[int, int, int]:
         row = folder.row
@@ -595,8 +619,9 @@ class Session:
     def name_of(self, owner: Address, path: str) -> str:
         """The mailbox name of a folder, as LIST shows it."""
         assert self.actor is not None
-        mine = owner == self.actor.address
-        return self.names.spell(FolderName(None if mine else str(owner), path[1:]))
+        if owner == self.actor.address:
+            return path[1:]
+        return self.names.spell(FolderName(str(owner), path[1:]))
 
     async def have_looked(self, verdict: Verdict | None = None) -> None:
         """Before the answer that there is no such folder (`verdict` None: or that one of them was passed over): the time since the
@@ -656,6 +681,16 @@ class Session:
         if state is not selected.view.state:
             self._rebase(selected, state)
         return selected
+
+    async def changed(self, runs: Sequence[Run], done: FlagsChanged) -> Selected:
+        """This session has just changed the flags of these messages: as `refresh`, but nothing is read where nobody else did anything.
+        The deed has confirmed the right."""
+        selected = self.here
+        if self.services.states.take(selected.folder, runs, done):
+            if self.interest is not None and self.interest.heard <= done.modseq:
+                self.news &= ~News.FOLDER
+            return selected
+        return await self.refresh()
 
     def _rebase(self, selected: Selected, state: FolderState) -> None:
         """The state is another object now (\\Seen became private, or shared): go on with it."""

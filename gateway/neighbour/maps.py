@@ -15,6 +15,8 @@ from policy.reasons import Reason, Refuse
 from store import addresses, domains
 from store.port import Snapshot, Store
 
+NO_LOGIN: Final = "-"
+"""Nobody logs in by that: a login is an address."""
 _NOBODY_IN_PARTICULAR: Final = Poster(None, empty_path=False)
 _ABSENT: Final = frozenset({Reason.RECIPIENT_UNKNOWN, Reason.RECIPIENT_CLOSED, Reason.RELAY_NOT_PERMITTED})
 
@@ -45,8 +47,14 @@ class Maps:
             return later("more logins than an answer has room for: use check_policy_service instead")
 
     async def sender_login(self, key: str) -> str | None:
-        """smtpd_sender_login_maps: the logins that may use this address as envelope sender. Raises BadAddress, TooMany."""
-        return ",".join(await self._logins.of(read_address(key))) or None
+        """smtpd_sender_login_maps: the logins that may use this address as envelope sender; NO_LOGIN where it is somebody's, and nobody
+        may: an address without an owner Postfix leaves to strangers. Raises BadAddress, TooMany."""
+        address = read_address(key)
+        found = await self._logins.of(address)
+        if found:
+            return ",".join(found)
+        async with self._store.snapshot() as snapshot:
+            return None if await snapshot.ask(addresses.resolve, address) is None else NO_LOGIN
 
     async def mailbox(self, key: str) -> str | None:
         """virtual_mailbox_maps, relay_recipient_maps, local_recipient_maps: the primary address of whom LMTP takes mail for; accounts

@@ -5,6 +5,7 @@ WHERE waiting_copy.key BETWEEN :low AND :high ORDER BY waiting_copy.key
 
 -- copies
 SELECT waiting_copy.key FROM waiting_copy JOIN message ON message.key = waiting_copy.key
+JOIN folder ON folder.id = waiting_copy.key >> 32
 WHERE waiting_copy.queue = :queue ORDER BY waiting_copy.key
 
 -- blob

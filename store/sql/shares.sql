@@ -2,6 +2,10 @@
 INSERT INTO share (owner, preset, made_mailbox, not_before, expires, review, note, created)
 VALUES (:owner, :preset, :made_mailbox, :not_before, :expires, :review, :note, :now);
 
+-- put_back
+INSERT INTO share (id, owner, preset, made_mailbox, not_before, expires, review, note, created)
+VALUES (:id, :owner, :preset, :made_mailbox, :not_before, :expires, :review, :note, :created);
+
 -- insert_member
 INSERT INTO share_member (share, grantee_kind, grantee) VALUES (:share, :kind, :grantee)
 ON CONFLICT (share, grantee_kind, grantee) DO NOTHING;

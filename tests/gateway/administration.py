@@ -119,7 +119,7 @@ class Office:
 
 
 @asynccontextmanager
-async def opened_office(data: Path) -> AsyncIterator[Office]:
+async def opened_office(data: Path, keep_deleted: int = 0) -> AsyncIterator[Office]:
     clock = Clock()
     store = await connect("sqlite:///{data}/procura.db", data, now=clock)
     files = Files(data / "messages")
@@ -129,7 +129,7 @@ async def opened_office(data: Path) -> AsyncIterator[Office]:
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
     index = FullText(data / "search.db", "1")
-    premises = Premises(data, files, index.faults)
+    premises = Premises(data, files, index.faults, keep_deleted)
     history = LoginHistory(store, wall_clock=clock)
     directory = Directory(
         store,

@@ -22,6 +22,7 @@ from policy.reasons import Reason
 from policy.rights import Right, parse_letters
 from policy.status import AccountStatus
 from store import folders, messages
+from store.accounts import DeleteAccount
 from store.freezes import Freeze, Side, Thaw
 from store.messages import AppendMessages, Copied, NewInFolder
 from store.model import Flag, QueueState
@@ -188,6 +189,33 @@ async def test_a_right_that_was_revoked_stops_it_and_the_actor_is_told(house: Ho
     assert b"Status: 5.7.1" in report
     assert await house.mail("olga", "/Sent") == [], "nothing was sent"
     assert await flags(house, "olga", "/Drafts") == [DRAFT]
+    assert await house.queued() == []
+
+
+@pytest.mark.parametrize("gone", ["olga", "dora"])
+@pytest.mark.parametrize("kept", [0, 3600 * SECOND])
+async def test_what_waits_in_the_name_of_whoever_is_deleted_ends_with_its_time(house: House, gone: str, kept: int) -> None:
+    await house.values("olga", undo_window="30s")
+    await house.submit("dora", "", "bruno", MAIL)
+    await house.store.do(DeleteAccount(house.ids[gone], kept))
+    house.clock.turn(30)
+    await once(house)
+    assert await house.queued() == []
+    assert await house.mail("bruno") == []
+    if gone == "olga":
+        (report,) = await house.mail("dora")
+        assert b"Status: 5.7.1" in report
+    else:
+        assert await house.mail("olga", "/Sent") == []
+
+
+@pytest.mark.parametrize("kept", [0, 3600 * SECOND])
+async def test_what_waits_in_the_name_of_whoever_is_deleted_can_be_taken_back(house: House, kept: int) -> None:
+    await house.values("olga", undo_window="30s")
+    await house.submit("dora", "", "bruno", MAIL)
+    await house.store.do(DeleteAccount(house.ids["olga"], kept))
+    (row,) = await house.queued()
+    assert await house.recalls.recall(row.id, OPERATOR)
     assert await house.queued() == []
 
 

@@ -20,6 +20,7 @@ from gateway.imap.grammar.search import Update
 from gateway.imap.responses import EXPUNGEISSUED, LIMIT, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
 from gateway.imap.sections import OF_HEADER, PartReader, Piece, Range, between, clip, cut, encoded, extent, header_section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
+from gateway.imap.told import LARGEST, Stretch, Told
 from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
 from gateway.message.layout import Layout
@@ -34,6 +35,8 @@ _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
 _AT_ONCE: Final = 64
 """Messages told before something else may be done: of those whose octets are needed, and of the others."""
+_STRETCH: Final = 32
+"""Messages of a stretch at least, so that its responses are kept: what is asked of single ones is not asked again."""
 _ROOM: Final = 1 << 20
 """Octets that one response may have beyond twice those of its message, where they are copied or decoded."""
 _WHOLE: Final = Section()
@@ -54,6 +57,23 @@ class _Batch:
     email_ids: dict[int, bytes] = field(default_factory=dict)
     previews: dict[int, bytes] = field(default_factory=dict)
     layouts: dict[int, Layout] = field(default_factory=dict)
+
+
+class _Kept:
+    """The responses of a stretch, as long as they are not too many to be kept."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        self.size = 0
+
+    def add(self, piece: Piece) -> None:
+        self.size += len(piece)
+        if self.size <= LARGEST:
+            self.pieces.append(piece)
+        else:
+            self.pieces.clear()
 
 
 class _Gone(Exception):
@@ -233,6 +253,23 @@ class _Wanted:
     uid_only: bool = False
 
     @property
+    def flags(self) -> bool:
+        """Are flags asked for?"""
+        return any(item.label == b"FLAGS" for item in self.items)
+
+    @property
+    def modseqs(self) -> bool:
+        """Are mod-sequences?"""
+        return any(item.label == b"MODSEQ" for item in self.items)
+
+    @property
+    def in_pieces(self) -> bool:
+        """Is more asked for of the octets than whole header fields, so that it is not worth keeping?"""
+        return bool(self.sections) and not (
+            self.header_only and all(isinstance(one, BodySection) and one.partial is None for one in self.sections)
+        )
+
+    @property
     def sets_seen(self) -> bool:
         return any(not isinstance(item, BinarySize) and not item.peek for item in self.sections)
 
@@ -294,9 +331,9 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
         spans = selected.view.changed(spans, since.modseq)
     spans, done = newest(selected.view, spans, session.services.message_limit)
     if all(item.label in _STATE_ONLY for item in wanted.items):
-        unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit))
+        unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit, session.services.states.told))
     else:
-        unsaid = await _from_store(selected, spans, wanted, emit)
+        unsaid = await _from_store(selected, spans, wanted, emit, session.services.states.told)
     if wanted.sets_seen and not selected.examined:
         unseen = _unseen_runs(selected, spans, unsaid.unknown)
         if unseen and await selected.folder.mark_seen(unseen) is not None:
@@ -316,7 +353,7 @@ def of_new(items: tuple[FetchItem, ...]) -> Callable[[Session, Sequence[Span], O
     async def tell(session: Session, spans: Sequence[Span], emit: Output) -> None:
         wanted = _sort_out(items, by_uid=False, rev2=session.is_rev2, uid_only=session.uid_only)
         from_state = all(item.label in _STATE_ONLY for item in wanted.items)
-        await (_from_state if from_state else _from_store)(session.here, spans, wanted, emit)
+        await (_from_state if from_state else _from_store)(session.here, spans, wanted, emit, session.services.states.told)
 
     return tell
 
@@ -355,7 +392,25 @@ def _chunks(spans: Sequence[Span], size: int) -> Iterator[Span]:
             yield start, min(start + size, high)
 
 
-async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> bool:
+def _stretch(selected: Selected, wanted: _Wanted, span: Span) -> Stretch | None:
+    """What these messages' responses are made of; None where the next who asks would be told something else."""
+    view = selected.view
+    low, high = span
+    if high - low < _STRETCH or not view.current or wanted.in_pieces or (wanted.flags and view.recent):
+        return None
+    state, folder = view.state, selected.folder
+    return Stretch(
+        (folder.row.id, folder.row.uidvalidity, folder.seen_of, wanted.items, wanted.uid_only, wanted.rev2),
+        low,
+        high,
+        view.uids[low:high],
+        state.flags[low:high] if wanted.flags else None,
+        state.names if wanted.flags else None,
+        state.modseqs[low:high] if wanted.modseqs else None,
+    )
+
+
+async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output, told: Told) -> bool:
     """UID and FLAGS touch no table: one template for many messages, filled from slices of the arrays."""
     gone = False
     labels = [item.label for item in wanted.items]
@@ -365,6 +420,12 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     plain = not view.recent
     for low, high in _chunks(spans, _CHUNK):
         emit.say(*view.new_flags())
+        stretch = _stretch(selected, wanted, (low, high))
+        again = None if stretch is None else told.again(stretch)
+        if again is not None:
+            emit(again)
+            await emit.breathe()
+            continue
         state = view.state
         places: Sequence[int] = range(low, high)
         if view.current:
@@ -388,18 +449,28 @@ async def _from_state(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             else:
                 columns.append([state.spell_flags(bits, recent=view.is_recent(uid)) for uid, bits in zip(uids, flags, strict=True)])
         if len(uids):
-            emit((template * len(uids)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
+            octets = (template * len(uids)) % tuple(chain.from_iterable(zip(*columns, strict=True)))
+            emit(octets)
+            if stretch is not None:
+                told.keep(stretch, octets)
         await emit.breathe()
     return gone
 
 
-async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output) -> _Unsaid:
+async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted, emit: Output, told: Told) -> _Unsaid:
     unsaid = _Unsaid()
     folder, view = selected.folder, selected.view
     # Beginnings are short, though no one knows how short: all of them are fetched in one go.
-    most = _AT_ONCE * BEGINNING if wanted.header_only else IN_PLACE
+    most = _AT_ONCE * BEGINNING if wanted.header_only else _AHEAD
     for low, high in _chunks(spans, _AT_ONCE if wanted.sections else BATCH):
         emit.say(*view.new_flags())
+        stretch = _stretch(selected, wanted, (low, high))
+        again = None if stretch is None else told.again(stretch)
+        if again is not None:
+            emit(again)
+            await emit.breathe()
+            continue
+        kept = None if stretch is None else _Kept()
         runs = [(view.uids[low], view.uids[high - 1])]
         batch = _Batch()
         prepared: list[dict[int, bytes]] = []
@@ -415,8 +486,9 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             batch.layouts = {uid: Layout(packed) for uid, packed in await folder.layouts(laid_out)}
         if not wanted.sections:
             for begin, end in _chunks(((low, high),), _AT_ONCE):
-                unsaid.gone |= _spell_prepared(selected, range(begin, end), wanted, batch, prepared, emit)
+                unsaid.gone |= _spell_prepared(selected, range(begin, end), wanted, batch, prepared, emit, kept)
                 await emit.breathe()
+            _keep(selected, wanted, stretch, kept, unsaid, told)
             continue
         waiting: list[tuple[int, int]] = []
         size = 0
@@ -430,18 +502,33 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             assert row is not None
             octets = min(row.size, BEGINNING) if wanted.header_only else row.size
             if waiting and size + octets > most:
-                await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
+                await _with_octets(selected, waiting, wanted, batch, emit, unsaid, kept)
                 waiting, size = [], 0
             waiting.append((place_of, octets))
             size += octets
         if waiting:
-            await _with_octets(selected, waiting, wanted, batch, emit, unsaid)
+            await _with_octets(selected, waiting, wanted, batch, emit, unsaid, kept)
         await emit.breathe()
+        _keep(selected, wanted, stretch, kept, unsaid, told)
     return unsaid
 
 
+def _keep(selected: Selected, wanted: _Wanted, stretch: Stretch | None, kept: _Kept | None, unsaid: _Unsaid, told: Told) -> None:
+    """For the next who asks, where all was told, and nothing has changed while it was."""
+    if stretch is None or kept is None or unsaid.gone or unsaid.unknown or unsaid.too_much:
+        return
+    if kept.size <= LARGEST and _stretch(selected, wanted, (stretch.low, stretch.high)) == stretch:
+        told.keep(stretch, b"".join(kept.pieces))
+
+
 def _spell_prepared(
-    selected: Selected, places: Sequence[int], wanted: _Wanted, batch: _Batch, prepared: Sequence[Mapping[int, bytes]], emit: Output
+    selected: Selected,
+    places: Sequence[int],
+    wanted: _Wanted,
+    batch: _Batch,
+    prepared: Sequence[Mapping[int, bytes]],
+    emit: Output,
+    kept: _Kept | None,
 ) -> bool:
     """Messages of which no octets are needed, in one go: a template, and for each item a column. True: some of them are gone."""
     view, state = selected.view, selected.view.state
@@ -473,12 +560,21 @@ def _spell_prepared(
         template.append(spelled)
     if there:
         line = (b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH (") + b" ".join(template) + b")\r\n"
-        emit((line * len(there)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
+        octets = (line * len(there)) % tuple(chain.from_iterable(zip(*columns, strict=True)))
+        emit(octets)
+        if kept is not None:
+            kept.add(octets)
     return len(there) < len(places)
 
 
 async def _with_octets(
-    selected: Selected, places: Sequence[tuple[int, int]], wanted: _Wanted, batch: _Batch, emit: Output, unsaid: _Unsaid
+    selected: Selected,
+    places: Sequence[tuple[int, int]],
+    wanted: _Wanted,
+    batch: _Batch,
+    emit: Output,
+    unsaid: _Unsaid,
+    kept: _Kept | None,
 ) -> None:
     """Messages whose octets are needed, some 64 KiB of them or one."""
     view = selected.view
@@ -486,17 +582,17 @@ async def _with_octets(
     for place, _ in places:
         uid = view.uids[place]
         message = found.get(uid)
-        said: dict[FetchItem, Piece | int | None] = {}
+        said: list[Piece | int | None] = []
         if message is not None:
             try:
                 for item in wanted.sections:
                     if not isinstance(item, BodySection):
-                        said[item] = await _decoded(selected, uid, message, item, emit)
+                        said.append(await _decoded(selected, uid, message, item, emit))
                     elif message.size <= IN_PLACE or item.section == _WHOLE:
-                        said[item] = message.section(item)
+                        said.append(message.section(item))
                     else:
                         # To take a large header apart takes a while.
-                        said[item] = await asyncio.to_thread(message.section, item)
+                        said.append(await asyncio.to_thread(message.section, item))
             except UnknownEncoding:
                 unsaid.unknown.add(uid)
                 continue
@@ -510,8 +606,11 @@ async def _with_octets(
         if message is None or at is None:
             unsaid.gone = True
             continue
-        for piece in _spell(selected, place, at, uid, wanted, batch, said):
+        pieces = _spell(selected, place, at, uid, wanted, batch, said)
+        for piece in pieces:
             emit(piece)
+            if kept is not None:
+                kept.add(piece)
         await emit.breathe()
 
 
@@ -590,23 +689,27 @@ def _spell(
     uid: int,
     wanted: _Wanted,
     batch: _Batch,
-    said: Mapping[FetchItem, Piece | int | None],
+    said: Sequence[Piece | int | None],
 ) -> list[Piece]:
-    pieces: list[Piece] = [b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)]
-    before = b""
+    """`said`: of the sections, in their order."""
+    pieces: list[Piece] = []
+    before = b"* %d UIDFETCH (" % uid if wanted.uid_only else b"* %d FETCH (" % (place + 1)
+    next_said = iter(said)
     for item in wanted.items:
         label = item.label
+        if isinstance(item, BodySection):
+            octets = next(next_said)
+            if octets is None or isinstance(octets, int):
+                pieces.append(b"%b%b NIL" % (before, label))
+            else:
+                pieces.append(b"%b%b {%d}\r\n" % (before, label, len(octets)))
+                pieces.append(octets)
+            before = b" "
+            continue
         pieces.append(before)
         before = b" "
-        if isinstance(item, BodySection):
-            octets = said[item]
-            if octets is None or isinstance(octets, int):
-                pieces.append(b"%b NIL" % label)
-            else:
-                pieces.append(b"%b {%d}\r\n" % (label, len(octets)))
-                pieces.append(octets)
-        elif item in said:
-            found = said[item]
+        if isinstance(item, (BinarySection, BinarySize)):
+            found = next(next_said)
             spelled = b"NIL" if found is None else b"%d" % found if isinstance(found, int) else spell_binary(bytes(found))
             pieces.append(b"%b %b" % (label, spelled))
         elif label == b"UID":

@@ -1,7 +1,7 @@
 """LIST, LSUB, NAMESPACE: which folders are there for this actor?"""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gateway.folders import ATTRIBUTES, Figures, Listing
 from gateway.folders import Listed as ListedFolder
@@ -26,7 +26,7 @@ class Name:
     is_gone: bool = False
     has_children: bool = False
     hidden: bool = False
-    below: set[bytes] = field(default_factory=set)
+    below: frozenset[bytes] = frozenset()
     speaks_for_others: bool = False
 
     @property
@@ -87,10 +87,14 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
     tells_subscribed = only_subscribed or command.returns(b"SUBSCRIBED") is not None
     if recursive:
         _pass_up(names, asked, only_subscribed, only_special)
+    returns_rights = command.returns(b"MYRIGHTS") is not None
     for name in _ordered(names):
         one = names[name]
-        spelled = next((pattern.spell(name) for pattern in asked if pattern.matches(name)), None)
-        if spelled is None:
+        for pattern in asked:
+            if pattern.matches(name):
+                spelled = pattern.spell(name)
+                break
+        else:
             continue
         fits = (one.subscribed or not only_subscribed) and (one.use is not None or not only_special)
         fits = fits and (only_subscribed or not one.is_gone)
@@ -103,7 +107,7 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
             # cannot be told for now, the owner being in maintenance, is left out in silence: no client is to drop its copies.
             shown = (b"\\Noselect", *shown)
         emit.say(Listed(shown, spelled, extended))
-        if command.returns(b"MYRIGHTS") is not None and one.folder is not None:
+        if returns_rights and one.folder is not None:
             # RFC 8440; a name that is no folder has no rights.
             emit.say(OwnRights(spelled, spell_rfc(one.folder.held)))
         if figures is not None and one.folder is not None and one.folder.figures:
@@ -210,7 +214,9 @@ def named(session: Session, listing: Listing) -> dict[str, Name]:
         if found[name].is_gone:
             continue
         for parent in parents(name):
-            above = found.setdefault(parent, Name(hidden=not _is_node(parent, names)))
+            above = found.get(parent)
+            if above is None:
+                above = found[parent] = Name(hidden=not _is_node(parent, names))
             if above.is_gone:
                 above.is_gone = False
                 above.hidden = True
@@ -234,8 +240,9 @@ def parents(name: str) -> Iterable[str]:
         at = name.rfind(SEPARATOR)
 
 
-def _order(name: str) -> tuple[bool, list[str]]:
-    return name != INBOX, name.split(SEPARATOR)
+def _order(name: str) -> str:
+    # INBOX first, and what is below a name directly behind it: no name has a NUL.
+    return "" if name == INBOX else name.replace(SEPARATOR, "\0")
 
 
 def _ordered(names: dict[str, Name]) -> list[str]:

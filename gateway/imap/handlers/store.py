@@ -50,8 +50,9 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     known = view.modseq
     # What was told of them just now may have crossed this command: the client could not say which came first.
     crossed = session.pushed is not None and bool(view.changed(spans, session.pushed))
-    done = await selected.folder.change_flags(runs_of(view, spans), _MODES[command.mode], flags, keywords, unchanged_since)
-    selected = await session.refresh()
+    runs = runs_of(view, spans)
+    done = await selected.folder.change_flags(runs, _MODES[command.mode], flags, keywords, unchanged_since)
+    selected = await session.changed(runs, done)
     view, state = selected.view, selected.view.state
     # Without an answer the client knows its own change only: what somebody else did to the same messages just before is told.
     alone = (not crossed and done.modseq == known + 1) or (unchanged_since is not None and unchanged_since <= known)

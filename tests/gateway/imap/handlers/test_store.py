@@ -1,8 +1,13 @@
 """STORE: what the rights allow is done, the rest left alone."""
 
+from typing import Any
+
 import pytest
 
+from gateway.folders import OpenFolder
 from gateway.imap.handlers.store import sorted_out
+from policy.status import AccountStatus
+from store import accounts, messages
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House
 
@@ -122,3 +127,40 @@ async def test_silence_hides_only_what_the_client_did_itself(house: House, port:
     assert (await anna.do("STORE 1:2 +FLAGS.SILENT (\\Seen)")).having("1 FETCH") == [
         b"* 1 FETCH (FLAGS (\\Seen \\Flagged \\Draft \\Recent))"
     ]
+
+
+async def test_after_a_change_of_its_own_nothing_is_read(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("STORE 2 +FLAGS (\\Flagged)")).ok
+    read = 0
+    news = OpenFolder.news
+
+    async def counted(self: OpenFolder, since: int | None) -> Any:
+        nonlocal read
+        read += 1
+        return await news(self, since)
+
+    monkeypatch.setattr(OpenFolder, "news", counted)
+    assert (await anna.do("STORE 1:3 +FLAGS (\\Seen)")).untagged[-1] == b"* 3 FETCH (FLAGS (\\Seen \\Recent))"
+    assert (await anna.do("STORE 2 -FLAGS (\\Flagged)")).untagged == [b"* 2 FETCH (FLAGS (\\Seen \\Recent))"]
+    assert (await anna.do("STORE 2 -FLAGS (\\Flagged)")).untagged == [b"* 2 FETCH (FLAGS (\\Seen \\Recent))"]
+    assert read == 0
+    # Somebody else was there: now it is read, and told.
+    await house.store.do(messages.ChangeFlags(await house.folder("anna"), ((1, 1),), messages.FlagMode.ADD, Flag.ANSWERED))
+    said = await anna.do("STORE 3 +FLAGS (\\Flagged)")
+    assert b"* 1 FETCH (FLAGS (\\Seen \\Answered \\Recent))" in said.untagged
+    assert b"* 3 FETCH (FLAGS (\\Seen \\Flagged \\Recent))" in said.untagged
+    assert read
+
+
+async def test_what_was_judged_before_is_judged_again_when_the_status_changes(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 1)
+    await anna.do("SELECT INBOX")
+    assert (await anna.do("STORE 1 +FLAGS (\\Flagged)")).ok
+    await house.store.do(accounts.SetAccountStatus(house.ids["anna"], AccountStatus.MAINTENANCE))
+    anna.send(b"last STORE 1 -FLAGS (\\Flagged)\r\n")
+    assert b"FETCH" not in await anna.line()
+    async with house.store.snapshot() as snapshot:
+        (row,) = await snapshot.ask(messages.rows, await house.folder("anna"), ((1, 1),))
+    assert row.flags & Flag.FLAGGED
