@@ -1,4 +1,5 @@
 -- Under which name the installation keeps octets in an object store: one row at most. A restored installation takes a new name.
 CREATE TABLE objects (
-    name TEXT COLLATE "C" NOT NULL PRIMARY KEY
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    name TEXT COLLATE "C" NOT NULL
 );

@@ -1,4 +1,5 @@
 -- Under which name the installation keeps octets in an object store: one row at most. A restored installation takes a new name.
 CREATE TABLE objects (
-    name TEXT NOT NULL PRIMARY KEY
-) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL
+);
