@@ -1,6 +1,7 @@
 """Settings become a running whole: the only file that names concrete classes and puts them together."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -78,8 +79,9 @@ from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import ALL_IN_ROWS, IN_ROW, Files
 from store.connect import connect, inspected_server, is_shared
-from store.errors import Unusable
+from store.errors import Busy, Unusable
 from store.fulltext import FullText
+from store.nodes import Nodes
 from store.port import Store
 from store.postgres import PostgresStore
 
@@ -204,6 +206,8 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
     store = await connect(settings.store_url, settings.data, staleness=settings.policy_max_staleness)
     try:
+        if isinstance(store, PostgresStore):
+            await _agree(store.nodes, settings.data)
         sweep(settings.data)
         in_row = IN_ROW if not is_shared(settings.store_url) else settings.objects.above if settings.objects.url else ALL_IN_ROWS
         app = App(settings, store, await furnished(settings.objects, Files(settings.data / "messages", in_row), store))
@@ -249,6 +253,20 @@ def _digest_key(data: Path) -> bytes:
             os.fsync(file.fileno())
         draft.rename(path)
         return key
+
+
+async def _agree(nodes: Nodes, data: Path) -> None:
+    """All that share a database must have one key: what is sealed or made with it on one is to be known on the others. Raises Unusable."""
+    path = data / "secret.key"
+    try:
+        there = await nodes.fingerprint(path.name)
+        if there is not None and not path.exists():
+            raise Unusable(f"{path} is missing: copy it from another server that uses this database")
+        own = hashlib.sha256(b"procura " + _digest_key(data)).digest()
+        if await nodes.fingerprint(path.name, own) != own:
+            raise Unusable(f"{path} is not the one of the other servers that use this database: copy it from one of them")
+    except Busy as fault:
+        raise Unusable(f"the store: {fault}") from fault
 
 
 def _robot(settings: Settings) -> ListRobot:

@@ -52,6 +52,8 @@ _RENEW: Final = Numbered(
 )
 _COUNT: Final = Numbered("UPDATE node SET counted = $2 WHERE id = $1", ())
 _COUNTED: Final = Numbered("SELECT counted FROM node WHERE id <> $1 AND lease_until > procura_clock() AND counted <> '{}'", ())
+_KEEP_KEY: Final = Numbered("INSERT INTO shared_key (name, fingerprint) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", ())
+_KEY: Final = Numbered("SELECT fingerprint FROM shared_key WHERE name = $1", ())
 _BEHIND: Final = Numbered("SELECT COUNT(*) FROM node WHERE id <> $1 AND confirmed < $2 AND lease_until > procura_clock()", ())
 _OTHERS: Final = Numbered("SELECT id, name FROM node WHERE id <> $1 AND lease_until > procura_clock() ORDER BY started, id", ())
 _RING: Final = Numbered("SELECT pg_notify('procura_' || id, '') FROM node WHERE id <> $1 AND lease_until > procura_clock()", ())
@@ -193,6 +195,13 @@ class Nodes:
         """How many of it the other nodes had when they last said so."""
         return self._elsewhere[key]
 
+    async def fingerprint(self, key: str, own: bytes | None = None) -> bytes | None:
+        """Of a key that all nodes must have: the one that was said first, perhaps just now. Raises Fault."""
+        if own is not None:
+            await self._asked(_KEEP_KEY, [key, own])
+        rows = await self._asked(_KEY, [key])
+        return bytes(rows[0][0]) if rows else None
+
     async def ask(self, what: str, asked: Any, *, of: str | None = None) -> Sequence[Answered]:
         """Every other node that lives, or only that one. Raises Fault."""
         others = [(node, name) for node, name in await self._asked(_OTHERS, [self.id]) if of in (None, node)]
@@ -223,7 +232,8 @@ class Nodes:
                 if self._listening is None:
                     await self._listen()
                     self._watchers.tell([EverythingChanged()])
-                await self._look()
+                async with asyncio.timeout(self._staleness):
+                    await self._look()
             except Exception as error:
                 meant = translated(error, None if self._listening is None else self._listening.connection)
                 log.warning("store", extra={"fields": {"outcome": "the database is not heard of", "reason": str(meant)}})

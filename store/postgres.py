@@ -299,6 +299,7 @@ class PostgresEngine:
             raise _undone(error, session) from error
         session.warned = False
         try:
+            # A wait for a standby that is called off ends well, but with a warning.
             await session.plain("COMMIT")
             known = not session.warned
         except Exception as error:
@@ -343,8 +344,7 @@ class PostgresEngine:
         session.warned = False
         await session.plain("COMMIT")
         if session.warned:
-            # No standby has confirmed it (the wait for one was ended): perhaps this server is no leader any more.
-            raise ConnectionError("the server could not make it durable")
+            raise Fault("no standby has confirmed it")
         self._session = session
         return at is not None and at > 0
 

@@ -24,6 +24,8 @@ STATEMENT_SECONDS: Final = 30
 LOCK_SECONDS: Final = 20
 IDLE_SECONDS: Final = 10
 """A node that stops in the middle of a transaction holds locks that others wait for: for less than LOCK_SECONDS."""
+COMMAND_SECONDS: Final = 40.0
+"""After so long without an answer the connection is given up; the server's own times do not hold while a commit waits for a standby."""
 KEEPALIVE_SECONDS: Final = 30
 """After so long without a word the other side is asked whether it is there, three times in 30 seconds."""
 
@@ -168,7 +170,7 @@ async def opened(where: Server) -> Session:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
             where.url,
             timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_SECONDS + 10,
+            command_timeout=COMMAND_SECONDS,
             statement_cache_size=64,
             server_settings={**_SERVER, "application_name": name},
             target_session_attrs="read-write",

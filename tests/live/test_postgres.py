@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import imaplib
 import json
+import shutil
 import smtplib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,10 @@ class House:
         self.one = Server(directory / "one", {"store": url, **CHEAP})
         self.other = Server(directory / "other", {"store": url, **CHEAP})
 
+    def introduce(self) -> None:
+        """What a new server needs of those that are there."""
+        introduce(self.one, self.other)
+
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
@@ -43,9 +49,16 @@ def own() -> Iterator[Cluster]:
 def house(own: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     own.create("served")
     made = House(tmp_path_factory.mktemp("house"), own, own.url("served"))
-    with made.one, made.other:
-        made.one.people("anna", "bruno", "clara")
-        yield made
+    with made.one:
+        made.introduce()
+        with made.other:
+            made.one.people("anna", "bruno", "clara")
+            yield made
+
+
+def introduce(there: Server, new: Server) -> None:
+    new.data.mkdir(parents=True)
+    shutil.copy(there.data / "secret.key", new.data)
 
 
 def until(true: Callable[[], bool], what: str) -> None:
@@ -75,6 +88,15 @@ def test_check_asks_the_server(own: Cluster, tmp_path: Path) -> None:
         done = Server(tmp_path / "x", {"store": url}).run("check", check=False)
         assert (done.returncode, why in done.stdout) == (1, True), done.stdout
     assert own.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", "checked") == "0"  # nothing was changed
+
+
+def test_a_server_without_the_key_of_the_others_does_not_start(house: House, tmp_path: Path) -> None:
+    stranger = Server(tmp_path / "stranger", {"store": house.url})
+    with pytest.raises(AssertionError, match="copy it from another server"):
+        stranger.start()
+    (stranger.data / "secret.key").write_bytes(b"x" * 32)
+    with pytest.raises(AssertionError, match="not the one of the other servers"):
+        stranger.start()
 
 
 def test_what_is_sent_on_one_is_heard_and_read_on_the_other(house: House) -> None:
@@ -139,7 +161,11 @@ def test_an_account_has_no_more_sessions_on_two_nodes_than_on_one(own: Cluster, 
     url = own.url("limited")
     own.create("limited")
     few = {"store": url, "limits.connections_per_account": 3, "limits.exempt_networks": []}
-    with Server(tmp_path / "one", few) as one, Server(tmp_path / "other", few) as other:
+    with ExitStack() as stack:
+        one, other = Server(tmp_path / "one", few), Server(tmp_path / "other", few)
+        stack.enter_context(one)
+        introduce(one, other)
+        stack.enter_context(other)
         one.people("anna")
         clients = [one.imap("anna@acme.test") for _ in range(2)]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from policy.identity import FolderId
@@ -17,6 +18,7 @@ from store.folders import CreateFolder, DeleteFolder
 from store.messages import AppendMessages, ChangeFlags, CopyMessages, Expunge, FlagMode, NewInFolder
 from store.model import BlobId, Flag, QueueKind, Spooled
 from store.queue import AcceptMessage, IntoMailbox, OntoQueue
+from store.statements import load
 from tests.store.letters import Bench, letter
 
 
@@ -267,3 +269,27 @@ def test_what_is_seen_while_others_write_is_settled_when_they_have_ended() -> No
     assert (settled.last, settled.is_waiting) == (9, True)
     settled.see(Drawn(BlobId(12), 111, 111))
     assert (settled.last, settled.is_waiting) == (12, False)
+
+
+async def test_what_is_seen_before_a_lower_one_is_not_settled(shared_url: str) -> None:
+    """On PostgreSQL, where several write at once."""
+    address = shared_url.partition("?")[0]
+    slow, quick, reader = [await asyncpg.connect(address) for _ in range(3)]
+    inserting = "INSERT INTO blob (owner, hash, size, octets) VALUES (1, $1, 1, $1) RETURNING id"
+    settled = Settled()
+
+    async def look() -> None:
+        settled.see(Drawn(*await reader.fetchrow(load("postgres")["blobs.drawn"])))
+
+    writing = slow.transaction()
+    await writing.start()
+    assert await slow.fetchval(inserting, b"a") == 1
+    assert await quick.fetchval(inserting, b"b") == 2
+    for _ in range(3):
+        await look()
+        assert (settled.last, settled.is_waiting) == (0, True)
+    await writing.commit()
+    await look()
+    assert settled.last == 2
+    for connection in (slow, quick, reader):
+        await connection.close()

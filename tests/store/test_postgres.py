@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from policy.identity import AccountId, Address, FolderId
 from policy.status import AccountStatus
-from store import audit, folders, messages, queue
+from store import audit, folders, messages, postgres, postgres_session, queue
 from store.accounts import CreateAccount, SetAccountStatus
 from store.audit import AuditEntry, RecordAudit
 from store.connect import connect
@@ -404,48 +404,84 @@ async def test_where_nobody_answers_it_does_not_start(tmp_path: Path) -> None:
         await connect("postgresql://nobody@127.0.0.1:1/nothing", tmp_path)
 
 
-@pytest.mark.slow
-async def test_what_was_answered_survives_the_death_of_the_server(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Cluster]:
+    """One that keeps what it was given."""
     why = missing()
     if why is not None:
         pytest.skip(why)
-    durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-    cluster = await asyncio.to_thread(Cluster(durable).__enter__)
-    try:
-        url = await asyncio.to_thread(cluster.create, "durable")
-        async with node(url, tmp_path / "one") as store:
-            await store.do(CreateDomain("acme.test"))
-            _, inbox = await account(store)
-            kept: set[str] = set()
-            refused = 0
+    with Cluster({"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}) as cluster:
+        yield cluster
 
-            async def append(number: int) -> None:
-                nonlocal refused
-                try:
-                    await store.do(AppendMessages(inbox, (NewInFolder(letter(number)),), 0))
-                    kept.add(f"<{number}@acme.test>")
-                except Busy:
-                    refused += 1
 
-            running = [asyncio.create_task(append(number)) for number in range(400)]
-            await until(lambda: len(kept) > 50, "some are done")
-            await asyncio.to_thread(cluster.kill)
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(cluster.start)
-            await asyncio.gather(*running)
+@pytest.mark.slow
+async def test_a_commit_that_no_standby_confirms_is_not_said_to_be_done(
+    durable: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "OUTCOME_SECONDS", 2.0)
+    url = await asyncio.to_thread(durable.create, "replicated")
+    async with node(url, tmp_path / "one") as store:
+        await store.do(CreateDomain("acme.test"))
+        _, inbox = await account(store)
 
-            async def back() -> bool:
-                try:
-                    await ids(store, inbox)
-                except Busy:
-                    return False
-                return True
+    def standbys(names: str) -> None:
+        durable.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        durable.sql("SELECT pg_reload_conf()")
 
-            await until(back, "it comes back by itself")
-            there = await ids(store, inbox)
-            assert len(there) == len(set(there))
-            # All that was answered is there, and of what was refused nothing: its outcome was looked up.
-            assert set(there) == kept
-            assert len(kept) + refused == 400
-    finally:
-        await asyncio.to_thread(cluster.remove)
+    monkeypatch.setattr(postgres_session, "COMMAND_SECONDS", 2.0)
+    async with node(url, tmp_path / "one") as store:
+        await asyncio.to_thread(standbys, "nobody")
+        try:
+            with pytest.raises(Busy, match="not known"):
+                await store.do(AppendMessages(inbox, (NewInFolder(letter(1)),), 0))
+        finally:
+            await asyncio.to_thread(standbys, "")
+
+        async def again() -> bool:
+            try:
+                await store.do(AppendMessages(inbox, (NewInFolder(letter(2)),), 0))
+            except Busy:
+                return False
+            return True
+
+        await until(again, "it goes on when there is one")
+        assert "<2@acme.test>" in await ids(store, inbox)
+
+
+@pytest.mark.slow
+async def test_what_was_answered_survives_the_death_of_the_server(durable: Cluster, tmp_path: Path) -> None:
+    url = await asyncio.to_thread(durable.create, "durable")
+    async with node(url, tmp_path / "one") as store:
+        await store.do(CreateDomain("acme.test"))
+        _, inbox = await account(store)
+        kept: set[str] = set()
+        refused = 0
+
+        async def append(number: int) -> None:
+            nonlocal refused
+            try:
+                await store.do(AppendMessages(inbox, (NewInFolder(letter(number)),), 0))
+                kept.add(f"<{number}@acme.test>")
+            except Busy:
+                refused += 1
+
+        running = [asyncio.create_task(append(number)) for number in range(400)]
+        await until(lambda: len(kept) > 50, "some are done")
+        await asyncio.to_thread(durable.kill)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(durable.start)
+        await asyncio.gather(*running)
+
+        async def back() -> bool:
+            try:
+                await ids(store, inbox)
+            except Busy:
+                return False
+            return True
+
+        await until(back, "it comes back by itself")
+        there = await ids(store, inbox)
+        assert len(there) == len(set(there))
+        # All that was answered is there, and of what was refused nothing: its outcome was looked up.
+        assert set(there) == kept
+        assert len(kept) + refused == 400

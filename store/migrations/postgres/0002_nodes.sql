@@ -9,6 +9,12 @@ CREATE TABLE deed_group (
 
 CREATE INDEX deed_group_at ON deed_group (at);
 
+-- By what all nodes are known to have the same key, which is in none of these tables.
+CREATE TABLE shared_key (
+    name TEXT COLLATE "C" PRIMARY KEY,
+    fingerprint BYTEA NOT NULL
+);
+
 -- `place` is the directory of data, in which one process at a time can be: a row of an earlier one there is nobody's.
 -- `counted`: what all add up (JSON).
 CREATE TABLE node (
