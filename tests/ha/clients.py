@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import smtplib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.live import ledger as books
@@ -24,6 +25,17 @@ LATER = re.compile(r"NO \[(UNAVAILABLE|INUSE|SERVERBUG|LIMIT)\b")
 
 class PutOff(Exception):
     """The server said "later"."""
+
+
+def started(nodes: Iterable[Server]) -> None:
+    """All of one installation: what the first one made for itself the others need too."""
+    first: Server | None = None
+    for node in nodes:
+        if first is not None:
+            node.data.mkdir(mode=0o700, parents=True)
+            shutil.copy(first.data / "secret.key", node.data)
+        node.start()
+        first = first or node
 
 
 @dataclass

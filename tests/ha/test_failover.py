@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.ha.clients import Client, Load, appending, doubled, expunging, handing_in, reading, relaying, submitting
+from tests.ha.clients import Client, Load, appending, doubled, expunging, handing_in, reading, relaying, started, submitting
 from tests.ha.patroni import Patroni, missing
 from tests.live import ledger as books
 from tests.live.ledger import Ledger, Message
@@ -92,8 +92,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         }
         nodes = Server(directory / "one", settings), Server(directory / "two", settings)
         try:
-            for node in nodes:
-                node.start()
+            started(nodes)
             nodes[0].people("sender", "worker", "sink", "clara")
             nodes[0].prov("modifyAccount sender@acme.test delegatedSent none")
             made = Scene(cluster, hop, nodes)

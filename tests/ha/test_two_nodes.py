@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.ha.clients import Client, Load, appending, doubled, expunging, handing_in, reading, relaying, submitting
+from tests.ha.clients import Client, Load, appending, doubled, expunging, handing_in, reading, relaying, started, submitting
 from tests.live import ledger as books
 from tests.live.cluster import Cluster, missing
 from tests.live.ledger import Ledger, Message
@@ -72,8 +72,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         }
         nodes = Server(directory / "one", settings), Server(directory / "two", settings)
         try:
-            for node in nodes:
-                node.start()
+            started(nodes)
             nodes[0].people("sender", "worker", "sink")
             nodes[0].prov("modifyAccount sender@acme.test delegatedSent none")
             with Talk(nodes[1].ports["imap"], WORKER) as talk:
