@@ -17,6 +17,8 @@ from tests.live.installation import run
 from tests.live.next_hop import NextHop
 from tests.live.server import STORE, Server, compose
 
+pytestmark = pytest.mark.slow
+
 ANNA, BRUNO = "anna@acme.test", "bruno@acme.test"
 LINE = "a line of some sixty octets, again and again until it is large\r\n"
 
