@@ -318,8 +318,36 @@ def _places(settings: Settings) -> Iterator[Finding]:
         yield from _shared(settings, place)
     elif not place.startswith("/") or place in ("/", "/:memory:"):
         yield _error("store", "must name a file: sqlite:///path/to/procura.db")
+    yield from _objects(settings)
     if settings.secrets_dir is not None:
         yield from _secrets(settings.secrets_dir)
+
+
+def _objects(settings: Settings) -> Iterator[Finding]:
+    wanted = settings.objects
+    scheme, separator, place = (wanted.url or "").partition("://")
+    if wanted.url is None:
+        if wanted.credentials is not None or wanted.endpoint is not None:
+            yield _warning("objects.url", "is not set, so that no object store is used")
+        return
+    if not separator or scheme not in ("s3", "gs", "az", "file"):
+        yield _error("objects.url", "must begin with s3://, gs://, az:// or file:///")
+    elif "@" in place or "?" in place:
+        yield _error("objects.url", "must be a bucket and a prefix alone; keys belong into the file objects.credentials")
+    elif not place.strip("/") or (scheme == "file" and not place.startswith("/")):
+        yield _error("objects.url", "must name a bucket, or after file:// a whole path")
+    elif scheme == "file" and settings.data.absolute() in (Path(place), *Path(place).parents):
+        yield _error("objects.url", "lies in the directory of data, where messages are files already")
+    if wanted.endpoint is not None and (unsafe := _unsafe(wanted.endpoint)) is not None:
+        yield _warning("objects.endpoint", unsafe)
+    if wanted.credentials is not None:
+        unread = _unreadable(wanted.credentials)
+        if unread is not None:
+            yield _error("objects.credentials", unread)
+        elif wanted.credentials.stat().st_mode & stat.S_IRWXO:
+            yield _warning(
+                "objects.credentials", f"everybody on this machine can read {wanted.credentials}; chmod 600 keeps the keys secret"
+            )
 
 
 def _shared(settings: Settings, place: str) -> Iterator[Finding]:

@@ -229,6 +229,37 @@ class Mx(Group):
     port: int = Field(default=25, ge=1, le=65_535, description="Port of all of them; 25 unless in tests.")
 
 
+class Objects(Group):
+    """Large messages in an object store instead of the directory of data: for several nodes, and for more mail than one disk takes."""
+
+    url: Url = Field(
+        default=None,
+        description="s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///path; none: they are files below data.",
+    )
+    above: Size = Field(
+        default=64 * 1024,
+        ge=64 * 1024,
+        description="Messages larger than this go there; those up to 64 KiB are in the database, any between the two in files of this "
+        "machine.",
+    )
+    endpoint: Url = Field(
+        default=None, description="Where an S3 that is not Amazon's is, http://host:port or https://host; none: as url says."
+    )
+    region: str = Field(default="", description="The region of an S3 bucket, where its service wants one.")
+    credentials: OptionalPath = Field(
+        default=None,
+        description="File with one NAME=value in a line, names as the provider's own tools know them in the environment "
+        "(AWS_ACCESS_KEY_ID, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_KEY ...); none: that environment, or the machine's identity.",
+    )
+    timeout: Duration = Field(
+        default=30,
+        gt=0,
+        le=300,
+        description="Time for one message to be written or read there, with all that is tried again; then the peer is asked to come "
+        "back later.",
+    )
+
+
 class Dkim(Group):
     """Signatures on mail that leaves (RFC 6376); keys: procura dkim."""
 
@@ -620,6 +651,7 @@ class Settings(BaseSettings):
     mx: Mx = Field(default_factory=Mx)
     queue: Queue = Field(default_factory=Queue)
     lists: Lists = Field(default_factory=Lists)
+    objects: Objects = Field(default_factory=Objects)
     dkim: Dkim = Field(default_factory=Dkim)
     arc: Arc = Field(default_factory=Arc)
     password: Password = Field(default_factory=Password)

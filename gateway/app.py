@@ -56,6 +56,7 @@ from gateway.neighbour.maps import Maps
 from gateway.node_sessions import NodeSessions, numbers
 from gateway.node_sessions import elsewhere as on_other_nodes
 from gateway.notices import Notices
+from gateway.objects import furnished
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
 from gateway.policies import Policies, PolicyRules
@@ -255,7 +256,8 @@ async def opened(settings: Settings, elsewhere: Elsewhere | None = None, store: 
     try:
         if isinstance(store, PostgresStore):
             await _agree(store.nodes, settings.data)
-        files = Files(settings.data / "messages", ALL_IN_ROWS if is_shared(settings.store_url) else IN_ROW)
+        in_row = IN_ROW if not is_shared(settings.store_url) else settings.objects.above if settings.objects.url else ALL_IN_ROWS
+        files = await furnished(settings.objects, Files(settings.data / "messages", in_row), store)
         app = App(settings, store, files, elsewhere or Elsewhere())
         try:
             yield app

@@ -306,8 +306,8 @@ class Delivery:
             # Nothing was done, and the next judgement may write other octets: of a large message there would soon be many.
             places = {one.spooled.place for one in _messages(spooled) if one.spooled is not None}
             if places:
-                with suppress(OSError):
-                    await asyncio.to_thread(self._files.remove, places)
+                with suppress(OSError, Busy):
+                    await self._files.discard(places)
             raise
 
     async def _spooled(self, deed: AcceptMessage) -> AcceptMessage:
@@ -316,7 +316,7 @@ class Delivery:
         if not large:
             return deed
         try:
-            kept = {key: await asyncio.to_thread(self._files.keep, message) for key, message in large.items()}
+            kept = {key: await self._files.kept(message) for key, message in large.items()}
         except OSError as fault:
             raise Busy(f"octets could not be written: {fault}") from fault
         return replace(

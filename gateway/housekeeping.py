@@ -66,11 +66,13 @@ class Housekeeping:
         for account in overdue:
             while not await self._store.do(PurgeDeleted(account), bulk=True):
                 pass
-        aged = await asyncio.to_thread(self._files.aged, now - FILE_AGE)
-        async with self._store.snapshot() as snapshot:
-            orphans = await snapshot.work(blobs.orphans, aged)
-        # A file may be old when its row goes, and a snapshot of that moment still names it: it goes when the last round found it
-        # without a row too.
-        due = [one for one in orphans if one in self._orphans]
-        await asyncio.to_thread(self._files.remove, due)
-        self._orphans = frozenset(orphans).difference(due)
+        left: list[str] = []
+        async for aged in self._files.aged_pages(now - FILE_AGE):
+            async with self._store.snapshot() as snapshot:
+                orphans = await snapshot.work(blobs.orphans, aged)
+            # A file may be old when its row goes, and a snapshot of that moment still names it: it goes when the last round found it
+            # without a row too.
+            due = [one for one in orphans if one in self._orphans]
+            await self._files.discard(due)
+            left += [one for one in orphans if one not in self._orphans]
+        self._orphans = frozenset(left)

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from gateway.message.kept import kept_texts
 from store import blobs
+from store.away import Lost, Wanting
 from store.blobs import QUEUE_OWNER, Files, Settled
 from store.errors import NotFound, StoreError
 from store.fulltext import Damaged, FullText, Standing, Texts, Unwritable, has_room
@@ -139,9 +140,7 @@ class Indexing:
     async def _batch(self) -> bool:
         """The texts of the next messages; False: there are none. Raises Unwritable, StoreError."""
         started, commits = perf_counter(), self._commits
-        async with self._store.snapshot() as snapshot:
-            self._settled.see(await snapshot.ask(blobs.drawn))
-            texts, standing = await snapshot.work(gathered, self._mark, self._settled.last, self._files)
+        texts, standing = await self._files.brought(self._gathered)
         if standing is None:
             return False
         await _in_thread(partial(self._index.add, texts, standing))
@@ -149,6 +148,11 @@ class Indexing:
         self._retry = RETRY
         await self._rest_if_busy(started, commits)
         return True
+
+    async def _gathered(self) -> tuple[list[Texts], Standing | None]:
+        async with self._store.snapshot() as snapshot:
+            self._settled.see(await snapshot.ask(blobs.drawn))
+            return await snapshot.work(gathered, self._mark, self._settled.last, self._files)
 
     async def _divided(self) -> bool:
         """The trigrams of the next texts; False: there are none. Raises Unwritable."""
@@ -199,20 +203,23 @@ def gathered(tx: Tx, mark: int, last: BlobId, files: Files) -> tuple[list[Texts]
     texts = []
     standing: Standing | None = None
     spent = 0
+    wanting = Wanting()
     for blob, owner, digest, size in blobs.after(tx, BlobId(mark), last, BATCH):
         if owner != QUEUE_OWNER and has_room(owner, blob):
-            texts.append(Texts(blob, owner, *_texts_of(tx, blob, files)))
+            with wanting.noted():
+                texts.append(Texts(blob, owner, *_texts_of(tx, blob, files)))
             spent += size
         standing = Standing(blob, digest)
         if spent >= BATCH_OCTETS:
             break
+    wanting.settle()
     return texts, standing
 
 
 def _texts_of(tx: Tx, blob: BlobId, files: Files) -> tuple[bytes | None, bytes | None]:
     try:
         return kept_texts(blobs.octets(tx, blob, files))
-    except (NotFound, OSError) as fault:
+    except (NotFound, Lost, OSError) as fault:
         log.warning("search index", extra={"fields": {"outcome": "octets left out", "reason": repr(fault)}})
         return None, None
 

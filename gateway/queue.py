@@ -325,13 +325,18 @@ class Queue:
             await self._stop_frozen(batch)
             if batch.rows:
                 await (self._deliver(batch) if name == HERE else self._hand_on(destination, batch))
-        except Exception:
+        except Exception as fault:
             number = secrets.token_hex(4)
-            log.exception("queue attempt failed", extra={"fields": {"error_id": number}})
+            later = isinstance(fault, Busy)
+            log.error("queue attempt failed", exc_info=not later, extra={"fields": {"error_id": number, "reason": repr(fault)}})
             try:
                 await self._later(batch, {row.id: f"4.3.0 a fault of this server ({number})" for row in batch.rows}, None)
-            except StoreError:
-                log.exception("queue row left for later", extra={"fields": {"error_id": number}})
+            except StoreError as fault:
+                log.error(
+                    "queue row left for later",
+                    exc_info=not isinstance(fault, Busy),
+                    extra={"fields": {"error_id": number, "reason": repr(fault)}},
+                )
                 self._left += [row.id for row in batch.rows]
         finally:
             self._in_hand -= ids
@@ -621,8 +626,11 @@ class Queue:
         return await snapshot.ask(accounts.by_address, _recipient(row))
 
     async def _octets(self, row: QueueRow) -> bytes:
-        async with self._store.snapshot() as snapshot:
-            return await snapshot.work(blobs.octets, row.blob, self._files)
+        async def read() -> bytes:
+            async with self._store.snapshot() as snapshot:
+                return await snapshot.work(blobs.octets, row.blob, self._files)
+
+        return await self._files.brought(read)
 
     async def _now(self) -> int:
         async with self._store.snapshot() as snapshot:

@@ -12,7 +12,7 @@ from typing import Final
 from gateway.tallies import OwnTally, Tally
 from policy.identity import AccountId, Actor
 from policy.reasons import Defer, Reason, Refuse
-from store.errors import StoreError
+from store.errors import Busy, StoreError
 from store.port import DIRECTORY, Event, EverythingChanged, PolicyChanged
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ ENDED_BY_ADMINISTRATOR: Final = Refuse(Reason.SESSION_ENDED, "ended by an admini
 
 AT_ONCE: Final = 50
 """Sessions looked at in one snapshot, which has to be short; between two of them others get their turn."""
+AGAIN: Final = (0.1, 0.3, 0.6)
+"""Seconds before sessions are looked at again where the database could not be asked; then they end."""
 LONGEST_WAIT: Final = 3600.0
 """Seconds until a right that ends by the clock is looked at again at the latest: the clock may be set meanwhile."""
 
@@ -213,7 +215,7 @@ class Sessions:
     async def _confirm_some(self, some: Sequence[_Open]) -> None:
         confirmed: Mapping[Actor, Confirmed]
         try:
-            confirmed = await self._confirm({one.actor for one in some})
+            confirmed = await self._confirmed({one.actor for one in some})
         except Exception as fault:
             # Not known to be allowed any more: closed rather than left open.
             log.error(
@@ -230,6 +232,15 @@ class Sessions:
                 one.end(found.refusal)
             else:
                 self._watch_clock(one, found.valid_until)
+
+    async def _confirmed(self, actors: Collection[Actor]) -> Mapping[Actor, Confirmed]:
+        """One connection that was lost is no reason to end every session; what is done meanwhile confirms its rights by itself."""
+        for pause in AGAIN:
+            try:
+                return await self._confirm(actors)
+            except Busy:
+                await asyncio.sleep(pause)
+        return await self._confirm(actors)
 
     def _watch_clock(self, one: _Open, valid_until: int | None) -> None:
         if one.timer is not None:

@@ -1,8 +1,9 @@
 """The octets of messages: once per owner and content, in the row up to 64 KiB, else in a file."""
 
+import asyncio
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -10,10 +11,10 @@ from io import RawIOBase
 from json import dumps
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
 
 from store.durable import sync_directory, write_whole
-from store.errors import NotFound
+from store.errors import Busy, NotFound
 from store.model import BlobId, NewMessage, Spooled
 from store.port import Deed, Tx
 
@@ -24,13 +25,18 @@ ALL_IN_ROWS: Final = 1 << 30
 
 QUEUE_OWNER: Final = 0
 
+SHELF_OF_OBJECTS: Final = "object/"
+"""Places that begin so are in an object store (store/objects.py), or were, and a backup brought them back into files."""
+
 _UNFINISHED: Final = ".part"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The directory of the octets that lie in files. Every method blocks: call it in a thread. `in_row`: so many octets lie in the
-    database; all of them (ALL_IN_ROWS) where several nodes have one database, but no disk."""
+    """The directory of the octets that lie in files. Every method that is not `async` blocks: call it in a thread. `in_row`: so many
+    octets lie in the database; all of them (ALL_IN_ROWS) where several nodes have one database, but no disk."""
 
     directory: Path
     in_row: int = IN_ROW
@@ -72,7 +78,7 @@ class Files:
         try:
             return (self.directory / place).read_bytes()
         except FileNotFoundError:
-            raise NotFound(f"octets {place}") from None
+            raise _gone(place) from None
 
     def beginning(self, place: str, count: int) -> bytes:
         """So many octets at most. Raises NotFound."""
@@ -80,7 +86,7 @@ class Files:
             with (self.directory / place).open("rb") as file:
                 return file.read(count)
         except FileNotFoundError:
-            raise NotFound(f"octets {place}") from None
+            raise _gone(place) from None
 
     def pieces(self, place: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
         """The octets from each first offset up to the second. Raises NotFound."""
@@ -88,7 +94,33 @@ class Files:
             with (self.directory / place).open("rb", buffering=0) as file:
                 return [_exactly(file, low, high - low) for low, high in wanted]
         except FileNotFoundError:
-            raise NotFound(f"octets {place}") from None
+            raise _gone(place) from None
+
+    async def kept(self, message: NewMessage) -> NewMessage:
+        """What `keep` does, without blocking. Raises OSError, Busy."""
+        return await asyncio.to_thread(self.keep, message)
+
+    async def brought(self, reading: Callable[[], Awaitable[T]]) -> T:
+        """What a reading of octets returns. It may be called several times, each in a snapshot of its own, and octets that lie in an
+        object store come in between: snapshots are short (store/away.py). Raises what it raises, and Busy."""
+        return await reading()
+
+    async def whole(self, place: str) -> bytes:
+        """Outside of any snapshot. Raises NotFound, OSError, Busy."""
+        return await asyncio.to_thread(self.read, place)
+
+    async def discard(self, places: Iterable[str]) -> None:
+        """What `remove` does, without blocking. Raises OSError, Busy."""
+        await asyncio.to_thread(self.remove, list(places))
+
+    async def aged_pages(self, before: int) -> AsyncIterator[list[str]]:
+        """What `aged` finds, a page at a time. Raises OSError, Busy."""
+        yield await asyncio.to_thread(self.aged, before)
+
+    @property
+    def is_held(self) -> bool:
+        """Is nothing to be removed?"""
+        return bool(self._holders)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -111,10 +143,21 @@ class Files:
     def aged(self, before: int) -> list[str]:
         """Places of files last written before this (microseconds since 1970): what `orphans` may be asked about."""
         found = []
-        for shelf in self.directory.glob("[0-9a-f][0-9a-f]"):
-            with os.scandir(shelf) as entries:
-                found += [f"{shelf.name}/{entry.name}" for entry in entries if entry.stat().st_mtime_ns // 1000 < before]
+        for pattern in ("[0-9a-f][0-9a-f]", f"{SHELF_OF_OBJECTS}*/[0-9a-f][0-9a-f]"):
+            for shelf in self.directory.glob(pattern):
+                at = shelf.relative_to(self.directory).as_posix()
+                with os.scandir(shelf) as entries:
+                    found += [f"{at}/{entry.name}" for entry in entries if entry.stat().st_mtime_ns // 1000 < before]
         return found
+
+
+def _gone(place: str) -> Exception:
+    """An object that cannot be had may be there again in a minute; a file that is gone is gone."""
+    return (
+        Busy(f"octets {place} lie in an object store that is not set")
+        if place.startswith(SHELF_OF_OBJECTS)
+        else NotFound(f"octets {place}")
+    )
 
 
 def octets(tx: Tx, blob: BlobId, files: Files) -> bytes:

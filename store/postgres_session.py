@@ -22,6 +22,8 @@ OLDEST: Final = 140000
 CONNECT_SECONDS: Final = 4.0
 STATEMENT_SECONDS: Final = 30
 LOCK_SECONDS: Final = 20
+IDLE_SECONDS: Final = 10
+"""A node that stops in the middle of a transaction holds locks that others wait for: for less than LOCK_SECONDS."""
 COMMAND_SECONDS: Final = 40.0
 """After so long without an answer the connection is given up; the server's own times do not hold while a commit waits for a standby."""
 KEEPALIVE_SECONDS: Final = 30
@@ -32,7 +34,7 @@ _SERVER: Final = {
     "jit": "off",
     "statement_timeout": f"{STATEMENT_SECONDS}s",
     "lock_timeout": f"{LOCK_SECONDS}s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
     "tcp_keepalives_idle": str(KEEPALIVE_SECONDS),
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from policy.identity import AccountId, FolderId
 from store import messages
+from store.away import Wanting
 from store.blobs import Files
 from store.criteria import (
     MAX_DEPTH,
@@ -149,6 +150,7 @@ def _found(plan: "_Plan", criterion: Criterion, files: Files, after: int, octets
     leaf = whole.judge if isinstance(whole.judge, _Leaf) else None
     found: list[int] = []
     spent = 0
+    wanting = Wanting()
     while True:
         rows = tx.composed(sql, **plan.parameters, first=first, last=last)
         page = _Page([row[3] for row in rows if not row[1]])
@@ -160,13 +162,16 @@ def _found(plan: "_Plan", criterion: Criterion, files: Files, after: int, octets
             if answer is False:
                 continue
             one = _Message(tx, folder, uid, blob, page, files, truths)
-            if whole.judge(one, decoder):
-                found.append(uid)
+            with wanting.noted():
+                if whole.judge(one, decoder):
+                    found.append(uid)
             if one.was_read:
                 spent += size
                 if spent >= octets:
+                    wanting.settle()
                     return Found(found, uid)
         if len(rows) < ROWS_AT_ONCE:
+            wanting.settle()
             return Found(found, None)
         spent += page.octets // _KEPT_SHARE
         if spent >= octets:

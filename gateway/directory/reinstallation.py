@@ -118,10 +118,12 @@ def _unpacked(watched: Watched, backups: Backups, run: Run, contents: Contents, 
     for number, one in enumerate(contents.messages):
         watched("messages", number, len(contents.messages))
         target = messages / one.name
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        for shelf in reversed(target.relative_to(messages).parents[:-1]):
+            (messages / shelf).mkdir(mode=0o700, exist_ok=True)
         _write(target, backups.octets(one.hash))
-    for shelf in messages.iterdir():
-        _sync(shelf)
+    for shelf in messages.rglob("*"):
+        if shelf.is_dir():
+            _sync(shelf)
     _sync(messages)
     others = draft / "files"
     others.mkdir(mode=0o700)

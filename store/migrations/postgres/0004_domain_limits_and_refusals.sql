@@ -1,4 +1,4 @@
--- What SQLite has with steps 22 and 23.
+-- What SQLite has with steps 22 and 23: rooms of domains, refusals of no delegated act.
 ALTER TABLE domain ADD COLUMN max_quota BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE domain ADD COLUMN aggregate_quota BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE domain ADD COLUMN aggregate_policy TEXT COLLATE "C" NOT NULL DEFAULT 'allowsendreceive';
