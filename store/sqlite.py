@@ -21,6 +21,7 @@ from store.lending import Lending
 from store.lock import Lock
 from store.migrate import version
 from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
+from store.reading import OnlyReads
 from store.writer import Bounds, Fault, Functions, Watchers, Writer, ended
 
 log = logging.getLogger(__name__)
@@ -217,7 +218,7 @@ async def opened(path: Path, *, writes: bool) -> Connection:
     return cast(Connection, await connection)
 
 
-class SqliteTx:
+class SqliteTx(OnlyReads):
     """The reading half; the writing half refuses."""
 
     __slots__ = ("_execute", "_statements", "now", "stopped")
@@ -251,24 +252,6 @@ class SqliteTx:
             return self._execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise translated(error) from error
-
-    def run(self, statement: str, /, **parameters: Any) -> int:
-        raise TypeError("a snapshot only reads")
-
-    def insert(self, statement: str, /, **parameters: Any) -> int:
-        raise TypeError("a snapshot only reads")
-
-    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def touch(self, *scopes: int) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def wake(self, event: Event, /) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def in_turn(self) -> None:
-        raise TypeError("a snapshot only reads")
 
     def epoch(self, scope: int) -> int:
         try:
