@@ -105,7 +105,8 @@ class Elsewhere:
     """What one process has to do with the others that serve with it; nothing, where there is none. `tallies`: what they count together.
 
     `live`: the sessions of them all; `failed`: tells them of a failed login (source, monotonic time); `written`: has what they noted of
-    logins written; `indexed`: tells them that the index can be asked, or cannot; `damaged`: tells who writes it what a search has found.
+    logins and refusals written; `indexed`: tells them that the index can be asked, or cannot; `damaged`: tells who writes it what a search
+    has found.
     """
 
     tallies: Tallies = field(default_factory=Tallies)
@@ -140,7 +141,7 @@ class App:
         )
         self.issuer = _issuer(settings)
         self.history = LoginHistory(store, others=elsewhere.written)
-        self.refusals = Refusals(store)
+        self.refusals = Refusals(store, others=elsewhere.written)
         self.login = Login(
             store,
             self.passwords,
@@ -160,7 +161,7 @@ class App:
             number=tallies.number if nodes is None else numbers(nodes),
             elsewhere=(lambda _: 0) if nodes is None else on_other_nodes(nodes),
         )
-        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account)
+        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account, settings.workers)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION, elsewhere.damaged)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
