@@ -226,7 +226,7 @@ def _standpoints(
         if owner_id != actor and access is Access.HIDDEN:
             continue
         # Nothing that was granted to others counts for the owner.
-        levels = {} if owner_id == actor else grants.mailbox_levels(tx, owner_id)
+        levels = {} if owner_id == actor else grants.mailbox_levels_for(tx, owner_id, standing)
         rows = _subtree(tx, owner_id, top) if owner_id == actor or top != ROOT else _within(tx, owner_id, _tops(levels, standing))
         telling = {path for path, level in levels.items() if level.entries or level.no_inherit}
         known: dict[Hashable, Standpoint] = {}
@@ -315,7 +315,7 @@ def _glance(tx: Tx, who: Actor, wanted: Sequence[FolderId]) -> tuple[list[Listed
         owner = None if row is None else accounts.by_id(tx, row.owner)
         if row is None or owner is None:
             continue
-        stand = standpoint(standing, owner, row.path, grants.levels(tx, row.owner, row.path), row, tx.now)
+        stand = standpoint(standing, owner, row.path, grants.levels_for(tx, row.owner, row.path, standing), row, tx.now)
         if Right.LOOKUP not in stand.held or not stand.judge(FolderOp.SEE, tx.now).allowed:
             continue
         decision = stand.judge(FolderOp.READ, tx.now)
@@ -348,7 +348,7 @@ def readable_by(tx: Tx, who: Actor) -> tuple[list[FolderId], list[AccountId], in
         owner = accounts.by_id(tx, owner_id)
         if owner is None:
             continue
-        levels = grants.mailbox_levels(tx, owner_id)
+        levels = grants.mailbox_levels_for(tx, owner_id, standing)
         for row in folders.of_owner(tx, owner_id):
             up = [levels[step] for step in grants.way_up(row.path) if step in levels]
             decision = standpoint(standing, owner, row.path, up, row, tx.now).judge(FolderOp.READ, tx.now)
