@@ -633,7 +633,7 @@ class Settings(BaseSettings):
     workers: Count = Field(
         default=1,
         description="Processes that speak the protocols on the same sockets, one for each core; above 1, two more: one writes and keeps "
-        "the queue, one watches over all.",
+        "the queue, one watches over all. On PostgreSQL each of them but the last has up to 15 connections, and writes for itself.",
     )
     bare_newline: Literal["refuse", "fix"] = Field(
         default="refuse",
