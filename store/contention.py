@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from store import annotations, audit, changes, deeds, folders, login, logins, messages, queue, subscriptions, tenure, totp
+from store import annotations, audit, changes, deeds, folders, login, logins, messages, queue, refusals, subscriptions, tenure, totp
 from store.port import Deed
 
 
@@ -137,6 +137,9 @@ _CLAIMS: Final[Mapping[type[Deed[Any]], Callable[[Any], Claim]]] = MappingProxyT
         queue.HoldAgain: _row,
         queue.Settle: lambda deed: _rows((deed.id,), deed.accept),
         queue.ReleaseHeld: lambda deed: ALONE if deed.account is None else _account(deed),
+        # Rows of nobody's, by ids that are made anew for each refusal; strangers make as many as they like.
+        refusals.RecordRefusals: _nothing,
+        refusals.ForgetRefusals: _nothing,
         subscriptions.Subscribe: lambda deed: _of((deed.subscriber,)),
         subscriptions.Unsubscribe: lambda deed: _of((deed.subscriber,)),
         tenure.GrantsUsed: _nothing,

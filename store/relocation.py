@@ -32,7 +32,7 @@ BATCH_OCTETS: Final = 8 << 20
 BLOB_ROWS: Final = 32
 """Of octets read at once: 64 KiB each at most in SQLite's rows."""
 
-NOT_MOVED: Final = frozenset({"migration", "deed_group", "node", "node_call", "policy_version", "wake"})
+NOT_MOVED: Final = frozenset({"migration", "outcome", "deed_group", "node", "node_call", "policy_version", "shared_key", "wake"})
 """Each engine has its own, and what nodes tell each other is of the moment."""
 LAST: Final = ("dynamic_list", "unjudged")
 """What is in them makes triggers work when accounts are written."""

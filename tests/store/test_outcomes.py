@@ -11,6 +11,12 @@ from store.outcomes import ForgetOutcomes, Once
 from tests.store.conftest import Directory
 
 
+@pytest.fixture
+def url() -> str:
+    """Of SQLite: on PostgreSQL every process writes for itself."""
+    return "sqlite:///{data}/procura.db"
+
+
 async def test_the_answer_is_kept_under_the_key(directory: Directory) -> None:
     answer = await directory.store.do(Once(7, CreateAccount(Address("carla", "acme.test"))))
     assert await directory.ask(outcomes.of, 7) == answer
