@@ -398,7 +398,5 @@ def _later(settings: Settings) -> Iterator[Finding]:
     """What the settings can say and this version cannot do yet: said, not passed over."""
     if settings.workers > MOST_WORKERS:
         yield _error("workers", f"{settings.workers} are more than one machine is served by: {MOST_WORKERS} at most")
-    if settings.workers > 1 and settings.store_url.startswith("postgresql:"):
-        yield _error("workers", "on PostgreSQL a server is one process in this version; run several, each with its own data")
     if settings.listen.admin:
         yield _warning("listen.admin", "this version has no HTTP door; nothing will listen there")

@@ -161,7 +161,7 @@ class App:
             number=tallies.number if nodes is None else numbers(nodes),
             elsewhere=(lambda _: 0) if nodes is None else on_other_nodes(nodes),
         )
-        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account)
+        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account, settings.workers)
         self.index = FullText(settings.data / "search.db", KEPT_VERSION, elsewhere.damaged)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc

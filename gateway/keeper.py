@@ -170,7 +170,7 @@ async def keep(settings: Settings, end: socket.socket, locks: Sequence[Lock], *,
                 log.error("the supervisor said what nobody understands", extra={"fields": {"reason": order.word}})
 
     one_writer = has_one_writer(settings.store_url)
-    store = await connect(settings.store_url, settings.data, locks=locks)
+    store = await connect(settings.store_url, settings.data, staleness=settings.policy_max_staleness, locks=locks)
     orders = Orders(end, obey)
 
     def lost(life: int) -> None:

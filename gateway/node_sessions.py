@@ -13,7 +13,7 @@ from store.nodes import Answered, Nodes
 LIST: Final = "sessions"
 END: Final = "end sessions"
 FEW: Final = 10
-"""The others are told of an account that has a tenth of what it may have."""
+"""Other servers are told of an account that has a tenth of what it may have."""
 SLOTS: Final = 1000
 """A session's number ends in the slot of its node."""
 
@@ -25,16 +25,17 @@ def numbers(nodes: Nodes) -> Callable[[], int]:
 
 
 def elsewhere(nodes: Nodes) -> Callable[[AccountId], int]:
-    """How many sessions an account has on other nodes, as of a few seconds ago."""
+    """How many sessions an account has on other servers, as of a few seconds ago."""
     return lambda account: nodes.elsewhere(str(account))
 
 
 class NodeSessions:
-    """See gateway.directory.open_sessions.Live. Made once, it also answers the others."""
+    """See gateway.directory.open_sessions.Live. Made once, it also answers the others. `per_account`: how many an account may have, in
+    so many processes (`processes`) of this server."""
 
-    def __init__(self, sessions: Sessions, nodes: Nodes, per_account: int) -> None:
+    def __init__(self, sessions: Sessions, nodes: Nodes, per_account: int, processes: int = 1) -> None:
         # Who has few need not be counted everywhere: so many nodes could not come to the limit.
-        least = max(1, per_account // FEW)
+        least = max(1, per_account // (FEW * processes))
         nodes.counts(lambda: {str(account): count for account, count in sessions.counts(least).items()})
         self._sessions = sessions
         self._nodes = nodes

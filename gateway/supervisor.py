@@ -32,7 +32,7 @@ from gateway.orders import hear, pair, say
 from gateway.tallies import SharedTallies
 from gateway.worker import work
 from store import channel
-from store.connect import has_one_writer, locked
+from store.connect import locked
 from store.errors import StoreError, Unusable
 from store.lock import Lock
 
@@ -92,7 +92,7 @@ def supervise(settings: Settings, ready_file: Path | None = None) -> None:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
-    locks = locked(settings.store_url, settings.data) if has_one_writer(settings.store_url) else ()
+    locks = locked(settings.store_url, settings.data)
     try:
         with _signals() as woken:
             Supervisor(settings, locks, woken).run(ready_file)

@@ -1,6 +1,7 @@
 """One of several processes that speak the mail protocols: connections are its own, everything else it shares with the others.
 
-Its store reads here and writes where the keeper is; of a keeper that is replaced, its sessions notice a wait.
+On SQLite its store reads here and writes where the keeper is; of a keeper that is replaced, its sessions notice a wait. On PostgreSQL it
+is a node of its own.
 """
 
 import asyncio
@@ -111,7 +112,7 @@ async def work(settings: Settings, end: socket.socket, sockets: Sockets, tallies
     if has_one_writer(settings.store_url):
         store = remote = connect_remote(settings.store_url, settings.data, life)
     else:
-        store = await connect(settings.store_url, settings.data)
+        store = await connect(settings.store_url, settings.data, staleness=settings.policy_max_staleness, locks=(), process=tallies.process)
     link = Link(remote)
     elsewhere = Elsewhere(tallies=tallies, failed=link.failed, damaged=link.damaged)
     async with opened(settings, elsewhere, store) as app:

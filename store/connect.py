@@ -49,17 +49,18 @@ async def connect(
     functions: Functions = deeds.FUNCTIONS,
     staleness: float = STALENESS,
     locks: Sequence[Lock] | None = None,
+    process: int | None = None,
 ) -> Store:
     """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory. `now`: None is the clock of
-    the database, or of the machine where that is the same; `staleness`, seconds: see store.nodes.Nodes; `locks`: those of `locked`,
-    where they are taken already.
+    the database, or of the machine where that is the same; `staleness`, seconds, and `process`: see store.nodes.Nodes; `locks`: those of
+    `locked`, where they are taken already.
 
     Raises InUse when another process has it, Unusable when it cannot be opened as it is.
     """
+    taken = locked(url, data) if locks is None else locks
     if is_shared(url):
-        return await _postgres(server(url), data, now, readers, bounds, functions, staleness)
-    clock = wall_clock if now is None else now
-    return await _sqlite(database_of(url, data), clock, readers, bounds, functions, locked(url, data) if locks is None else locks)
+        return await _postgres(server(url), data, now, readers, bounds, functions, staleness, taken, process)
+    return await _sqlite(database_of(url, data), wall_clock if now is None else now, readers, bounds, functions, taken)
 
 
 def is_shared(url: str) -> bool:
@@ -91,17 +92,18 @@ def database_of(url: str, data: Path) -> Path:
 
 def locked(url: str, data: Path) -> Sequence[Lock]:
     """The locks of the store, taken: whoever has them may open it. Raises InUse, Unusable."""
-    path = database_of(url, data)
+    path = None if is_shared(url) else database_of(url, data)
     try:
-        for directory in (data, path.parent):
+        for directory in (data,) if path is None else (data, path.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}") from None
     if (data / RESTORING).exists():
         raise Unusable(f"{data}: a restore was not finished there; run procura restore again, or remove the directory")
-    # A database that lies elsewhere needs a lock of its own: two directories could name it.
+    # The directory is one procura's also where the database is not: certificates, keys, the control socket.
     locks = [Lock(data / LOCK_FILE)]
-    if not path.parent.samefile(data):
+    # A file that lies elsewhere needs a lock of its own: two directories could name it.
+    if path is not None and not path.parent.samefile(data):
         locks.append(Lock(path.with_name(path.name + ".lock")))
     taken: list[Lock] = []
     try:
@@ -151,11 +153,18 @@ async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
 
 
 async def _postgres(
-    where: Server, data: Path, now: Callable[[], int] | None, readers: int, bounds: Bounds, functions: Functions, staleness: float
+    where: Server,
+    data: Path,
+    now: Callable[[], int] | None,
+    readers: int,
+    bounds: Bounds,
+    functions: Functions,
+    staleness: float,
+    taken: Sequence[Lock],
+    process: int | None,
 ) -> PostgresStore:
-    # The directory is this process's alone also where the database is not: certificates, keys, the control socket.
-    lock, place = _place(data)
     try:
+        name = _name(data)
         session = await opened(where)
         try:
             await check(session, where)
@@ -163,33 +172,26 @@ async def _postgres(
         finally:
             await session.close()
         watchers = Watchers()
-        nodes = Nodes(where, place, watchers, staleness)
+        nodes = Nodes(where, name, watchers, staleness, process)
         await nodes.join()
-    except (Busy, asyncpg.PostgresError, OSError) as error:
-        lock.release()
-        raise Unusable(f"the store: {error}") from error
-    except BaseException:
-        lock.release()
-        raise
-    return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, readers, bounds, nodes, watchers, (lock,))
-
-
-def _place(data: Path) -> tuple[Lock, str]:
-    """The directory taken, and a name for it that no other has."""
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = Lock(data / LOCK_FILE)
-        lock.take()
-        try:
-            file = data / "node"
-            if not file.exists():
-                (data / "node.new").unlink(missing_ok=True)
-                write_whole(data / "node.new", file, secrets.token_hex(16).encode())
-                sync_directory(data)
-            return lock, file.read_text()
-        except BaseException:
+    except BaseException as error:
+        for lock in taken:
             lock.release()
-            raise
+        if isinstance(error, Busy | asyncpg.PostgresError | OSError):
+            raise Unusable(f"the store: {error}") from error
+        raise
+    return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, readers, bounds, nodes, watchers, taken)
+
+
+def _name(data: Path) -> str:
+    """Of this directory, that no other has. Raises Unusable."""
+    file = data / "node"
+    try:
+        if not file.exists():
+            (data / "node.new").unlink(missing_ok=True)
+            write_whole(data / "node.new", file, secrets.token_hex(16).encode())
+            sync_directory(data)
+        return file.read_text()
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}") from None
 

@@ -37,12 +37,12 @@ CALL_SECONDS: Final = 5.0
 """How long the answers of other nodes are waited for."""
 STALENESS: Final = 10.0
 
-_JOIN: Final = Numbered("SELECT procura_join($1, $2, $3, $4)", ())
+_JOIN: Final = Numbered("SELECT procura_join($1, $2, $3, $4, $5)", ())
 _MARK: Final = Numbered("SELECT CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT)", ())
 # One statement, and so one state: what is told to have been read is read.
 _LOOK: Final = Numbered(
     "SELECT v.version, CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT),"
-    " (SELECT id FROM node WHERE lease_until > procura_clock() ORDER BY started, id LIMIT 1),"
+    " (SELECT id FROM node WHERE lease_until > procura_clock() AND candidate = 1 ORDER BY started, id LIMIT 1),"
     " EXISTS (SELECT 1 FROM node_call WHERE node = $2 AND answer IS NULL), w.id, w.events"
     " FROM policy_version v LEFT JOIN wake w ON w.xact >= CAST(CAST($1 AS TEXT) AS XID8) AND w.node <> $2 ORDER BY w.id",
     (),
@@ -51,7 +51,9 @@ _RENEW: Final = Numbered(
     "UPDATE node SET lease_until = procura_clock() + $2::BIGINT, confirmed = $3 WHERE id = $1 AND lease_until > procura_clock()", ()
 )
 _COUNT: Final = Numbered("UPDATE node SET counted = $2 WHERE id = $1", ())
-_COUNTED: Final = Numbered("SELECT counted FROM node WHERE id <> $1 AND lease_until > procura_clock() AND counted <> '{}'", ())
+_COUNTED: Final = Numbered(
+    "SELECT counted FROM node WHERE split_part(place, '/', 1) <> $1 AND lease_until > procura_clock() AND counted <> '{}'", ()
+)
 _KEEP_KEY: Final = Numbered("INSERT INTO shared_key (name, fingerprint) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", ())
 _KEY: Final = Numbered("SELECT fingerprint FROM shared_key WHERE name = $1", ())
 _BEHIND: Final = Numbered("SELECT COUNT(*) FROM node WHERE id <> $1 AND confirmed < $2 AND lease_until > procura_clock()", ())
@@ -90,11 +92,14 @@ Answering = Callable[[Any], Awaitable[Any]]
 
 
 class Nodes:
-    """`join` it. `staleness`, seconds: the lease, and how long the rights last read count when the database is not heard of. `slot`: a
-    number below 1000 that no other node of now has."""
+    """`join` it. `server`: a name that no other server has; `process`: which of its processes this is, None where it is the one that may
+    lead. `staleness`, seconds: the lease, and how long the rights last read count when the database is not heard of. `slot`: a number
+    below 1000 that no other node of now has."""
 
-    def __init__(self, where: Server, place: str, watchers: Watchers, staleness: float) -> None:
-        self._place = place
+    def __init__(self, where: Server, server: str, watchers: Watchers, staleness: float, process: int | None = None) -> None:
+        self._server = server
+        self._place = server if process is None else f"{server}/{process}"
+        self._may_lead = process is None
         self.id = secrets.token_hex(8)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.slot = 0
@@ -192,7 +197,7 @@ class Nodes:
         self._counting = counting
 
     def elsewhere(self, key: str) -> int:
-        """How many of it the other nodes had when they last said so."""
+        """How many of it the nodes of other servers had when they last said so."""
         return self._elsewhere[key]
 
     async def fingerprint(self, key: str, own: bytes | None = None) -> bytes | None:
@@ -247,7 +252,7 @@ class Nodes:
             await session.connection.add_listener(f"procura_{self.id}", lambda *_: self._look_now.set())
             # Only what is committed from here on can be missed by who looks at the state afterwards.
             self._mark, self._seen = await session.value(_MARK, ()), frozenset()
-            self.slot = await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
+            self.slot = await session.value(_JOIN, [self.id, self.name, self._lease, self._place, self._may_lead])
         except BaseException:
             session.discard()
             raise
@@ -265,7 +270,7 @@ class Nodes:
         self._watchers.tell([event for _, events in fresh for event in read(events)])
         if not await session.changed(_RENEW, [self.id, self._lease, version]):
             # Our lease had ended: others may have gone on without us.
-            self.slot = await session.value(_JOIN, [self.id, self.name, self._lease, self._place])
+            self.slot = await session.value(_JOIN, [self.id, self.name, self._lease, self._place, self._may_lead])
             self._counted = "{}"
             self._watchers.tell([EverythingChanged()])
         self._heard = began
@@ -289,7 +294,7 @@ class Nodes:
                 await session.changed(_COUNT, [self.id, counted])
                 self._counted = counted
         found: Counter[str] = Counter()
-        for (text,) in await session.rows(_COUNTED, [self.id]):
+        for (text,) in await session.rows(_COUNTED, [self._server]):
             found.update(json.loads(text))
         self._elsewhere = found
 
