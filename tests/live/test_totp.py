@@ -27,7 +27,10 @@ def test_mail_clients_need_an_app_password(tmp_path: Path) -> None:
         with Talk(server.ports["imap"]) as session, Mail(server.ports["submission"]) as mail:
             assert session.do(f'LOGIN {ANNA} "wrong"').kind == "NO AUTHENTICATIONFAILED"
             answer = session.do(f'LOGIN {ANNA} "{PASSWORD}"')
-            assert (answer.kind, unnamed(answer.text)) == ("NO ALERT", "this account has a second factor: mail clients need an app password")
+            assert (answer.kind, unnamed(answer.text)) == (
+                "NO ALERT",
+                "this account has a second factor: mail clients need an app password",
+            )
             assert mail.login(ANNA) == "534 5.7.9 this account has a second factor: mail clients need an app password"
             assert mail.login(ANNA, word).startswith("235")
             session.ok(f'LOGIN {ANNA} "{word}"')
