@@ -1,11 +1,12 @@
 # make run    starts the gateway with a demonstration (ARGS=--once ends after it)
 # make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
+# make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
 # make check  is what a developer runs all day: format, lint, types, import rules, fast tests
 # Nothing is written outside this directory, apart from scratch files that are removed again.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run setup setup-test setup-check test check format lock clean
+.PHONY: run setup setup-test setup-check test ha check format lock clean
 
 ARGS ?=
 VENV := .venv
@@ -60,6 +61,9 @@ endef
 test: setup setup-test
 	@$(pytest) $(or $(ARGS),-n 2 --dist loadfile)
 
+ha: setup setup-test
+	@export PROCURA_HA=1 && $(pytest) -s -v $(or $(ARGS),tests/ha)
+
 check: setup setup-check
 	@told=$$($(BIN)/ruff format --check --output-format concise . 2>&1) || { echo "$$told"; echo "make format mends these"; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -78,6 +82,7 @@ lock:
 	$(LOCK) --output-file build.txt build.in
 	$(LOCK) --output-file test.txt test.in
 	$(LOCK) --output-file check.txt check.in
+	$(LOCK) --output-file bench.txt bench.in
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
