@@ -699,7 +699,7 @@ class Inbound:
 
 def takes_now(row: AccountRow, door: Door) -> Hold | Refuse | Defer | None:
     """Would this account take a message of unknown size at this door? None: yes. For who explains a refusal."""
-    verdict = judge_recipient(row.status, door, QuotaFacts(row.used, row.values.quota, 0))
+    verdict = judge_recipient(row.status, door, QuotaFacts(row.used, row.values.quota, 0, domain=row.domain_room))
     return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
 
 
