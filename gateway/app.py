@@ -35,6 +35,7 @@ from gateway.housekeeping import Housekeeping
 from gateway.imap.listener import ImapListener, TlsMode
 from gateway.imap.listener import Limits as ImapLimits
 from gateway.indexing import Indexing
+from gateway.intake import Intake
 from gateway.issuer import Issuer, IssuerRules
 from gateway.list_addresses import Tags
 from gateway.list_chores import ListChores
@@ -56,6 +57,7 @@ from gateway.policies import Policies, PolicyRules
 from gateway.prov.supposing import scratch_of, sweep
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
+from gateway.queue_room import QueueRoom
 from gateway.quota_warning import QuotaWarnings
 from gateway.recalls import Recalls
 from gateway.relay import NextHop, Relay
@@ -68,7 +70,7 @@ from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.hooks import InboundHooks, LmtpHooks, SubmissionHooks
 from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours
 from gateway.smtp.lmtp import HardenedLMTP
-from gateway.smtp.terms import House, Intake, Limits, Terms
+from gateway.smtp.terms import House, Limits, Terms
 from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
 from gateway.textrecords import TextRecords
@@ -132,6 +134,7 @@ class App:
             self.signing,
             authenticating,
             _robot(settings),
+            QueueRoom(limits.queue),
         )
         self.recalls = Recalls(store, files, self.delivery)
         self.folders = Folders(store, files, self.index, self.recalls)
@@ -366,11 +369,12 @@ async def _mail_doors(app: App, certificate: Certificate, bound: Bound) -> Async
     connections = ConnectionLimits(
         app.settings.limits.connections, app.settings.limits.connections_per_source, app.settings.limits.exempt_networks
     )
+    intake = Intake(app.settings.limits.arriving)
     entered: list[AbstractAsyncContextManager[None]] = []
     try:
         for door in (
-            _smtp_doors(app, certificate, bound, connections),
-            _imap_doors(app, certificate, bound, connections),
+            _smtp_doors(app, certificate, bound, connections, intake),
+            _imap_doors(app, certificate, bound, connections, intake),
             _neighbour_door(app, bound, connections),
         ):
             await door.__aenter__()
@@ -381,12 +385,13 @@ async def _mail_doors(app: App, certificate: Certificate, bound: Bound) -> Async
 
 
 @asynccontextmanager
-async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
+async def _smtp_doors(
+    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake
+) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
     neighbours = Neighbours(settings.lmtp_networks, connections)
-    intake = Intake()
     ours = Limits(
         line=limits.smtp_line,
         auth_line=limits.smtp_auth_line,
@@ -394,6 +399,7 @@ async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connecti
         recipients=limits.recipients,
         bad_commands=limits.bad_commands,
         bad_commands_before_login=limits.bad_commands_before_login,
+        failed_logins=limits.failed_logins,
         login_timeout=limits.login_timeout,
         command_timeout=limits.smtp_timeout,
         data_timeout=limits.data_timeout,
@@ -445,7 +451,9 @@ async def _smtp_doors(app: App, certificate: Certificate, bound: Bound, connecti
 
 
 @asynccontextmanager
-async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
+async def _imap_doors(
+    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake
+) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
@@ -462,6 +470,7 @@ async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connecti
         shared_prefix=settings.imap.shared_prefix,
         plaintext_login=settings.auth.plaintext,
         mechanisms=app.mechanisms,
+        intake=intake,
         limits=ImapLimits(
             line=limits.imap_line,
             line_before_login=limits.imap_line_before_login,
@@ -472,6 +481,7 @@ async def _imap_doors(app: App, certificate: Certificate, bound: Bound, connecti
             watched=limits.imap_watched,
             bad_commands=limits.bad_commands,
             bad_commands_before_login=limits.bad_commands_before_login,
+            failed_logins=limits.failed_logins,
             tls_timeout=limits.tls_timeout,
             login_timeout=limits.login_timeout,
             idle_timeout=limits.imap_timeout,
