@@ -27,6 +27,7 @@ from gateway.digests import Digests
 from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
+from gateway.domain_warnings import DomainWarnings
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
 from gateway.folders import Folders
@@ -60,6 +61,7 @@ from gateway.queue import Queue, QueueRules
 from gateway.queue_room import QueueRoom
 from gateway.quota_warning import QuotaWarnings
 from gateway.recalls import Recalls
+from gateway.refusals import Refusals
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
 from gateway.resolver import Resolver
@@ -111,6 +113,7 @@ class App:
         sources = FailingSources(limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks)
         self.issuer = _issuer(settings)
         self.history = LoginHistory(store)
+        self.refusals = Refusals(store)
         self.login = Login(
             store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions, history=self.history
         )
@@ -179,10 +182,17 @@ class App:
             totp_key=self.passwords.totp_key,
             verify=self.passwords.verify,
         )
-        self.housekeeping = Housekeeping(store, files, self.directory.trail.seal, Digests(store, self.delivery).round)
+        self.housekeeping = Housekeeping(
+            store,
+            files,
+            self.directory.trail.seal,
+            Digests(store, self.delivery).round,
+            DomainWarnings(store, self.delivery).round,
+            self.refusals.forget,
+        )
         self.explain = Explain(store)
         sessions = OpenSessions(store, self.directory.records, self.sessions, self.history)
-        self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data))
+        self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data), self.refusals)
 
     def _is_exempt(self, address: str) -> bool:
         if not address:
@@ -208,6 +218,7 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         finally:
             await app.login.idle()
             await app.history.close()
+            await app.refusals.close()
             await app.sessions.idle()
             await app.folders.close()
             app.passwords.close()
@@ -424,13 +435,15 @@ async def _smtp_doors(
         )
 
     def client() -> SubmissionHooks:
-        return SubmissionHooks(app.login, app.submission, app.sessions, hostname=settings.hostname, closed_reply=settings.closed_reply)
+        return SubmissionHooks(
+            app.login, app.submission, app.sessions, hostname=settings.hostname, closed_reply=settings.closed_reply, refusals=app.refusals
+        )
 
     def mx() -> InboundHooks:
-        return InboundHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply)
+        return InboundHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply, refusals=app.refusals)
 
     def lmtp() -> LmtpHooks:
-        return LmtpHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply)
+        return LmtpHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply, refusals=app.refusals)
 
     starttls, implicit = terms("submission", login=True), terms("submissions", login=True, implicit=True)
     strangers, trusted = House(wheel, connections, intake), House(wheel, neighbours, intake)
@@ -468,6 +481,7 @@ async def _imap_doors(
         hostname=settings.hostname,
         tls=lambda: certificate.context,
         shared_prefix=settings.imap.shared_prefix,
+        refusals=app.refusals,
         plaintext_login=settings.auth.plaintext,
         mechanisms=app.mechanisms,
         intake=intake,
@@ -510,7 +524,15 @@ async def _imap_doors(
 async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
     settings = app.settings
     logins = Logins(app.store, app.submission)
-    access = Access(app.store, app.login, app.submission, app.delivery, trusted=settings.lmtp_networks, closed_reply=settings.closed_reply)
+    access = Access(
+        app.store,
+        app.login,
+        app.submission,
+        app.delivery,
+        trusted=settings.lmtp_networks,
+        closed_reply=settings.closed_reply,
+        refusals=app.refusals,
+    )
     listener = NeighbourListener(
         Maps(app.store, app.delivery, logins).answer,
         access.action,

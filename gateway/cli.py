@@ -21,13 +21,14 @@ from config.example import example
 from config.logs import configuration
 from config.settings import Settings, names
 from config.sources import Loaded, SettingsError, load
+from gateway.completion import SCRIPTS, SHELLS, behind, candidates, from_server
 from gateway.control import Broken, NobodyThere, ask
 from gateway.exported import LINE as LONGEST
 from gateway.exported import prove
 from gateway.prov import verbs
 from gateway.prov.answer import Answer, Usage
 from gateway.prov.arguments import moment as read_moment
-from gateway.prov.arguments import options
+from gateway.prov.arguments import options, words
 from gateway.prov.audit_verbs import told_proof
 from gateway.prov.commands import COMMANDS
 from gateway.prov.run import Advanced, Ended, Event, Progress, Request, Said, run
@@ -94,6 +95,8 @@ def _main(arguments: Sequence[str]) -> int:
         return _prov(typed, rest)
     if command in COMMANDS:
         return _command(typed, command, rest)
+    if command == "complete":
+        return _complete(rest)
     if typed.acting:
         raise Usage(f"procura: --as is for prov and {', '.join(COMMANDS)}")
     parsed = _parser().parse_args(typed.rest)
@@ -112,6 +115,9 @@ def _main(arguments: Sequence[str]) -> int:
             return _restore(typed, parsed.directory, parsed.at, moved=parsed.moved, as_json=parsed.json)
         case "example":
             sys.stdout.write(example())
+            return 0
+        case "completion":
+            sys.stdout.write(SCRIPTS[parsed.shell])
             return 0
         case _:
             _parser().print_help(sys.stderr)
@@ -195,6 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--json", action="store_true", help="as a JSON object")
     restore.add_argument("--progress", action="store_true", help="show how far it is")
     add("example", "a settings file that documents every setting")
+    completion = add("completion", "a script with which a shell completes verbs, options, attributes and names")
+    completion.add_argument("shell", choices=SHELLS, help='bash: eval "$(procura completion bash)"')
     add("prov", "administer: domains, accounts, lists, grants, folders (procura prov --help)")
     for verb in COMMANDS.values():
         add(verb.name, verb.purpose)
@@ -296,6 +304,18 @@ def _restore(typed: _Typed, directory: Path, at: str | None, *, moved: bool, as_
         if bar is not None:
             bar.wipe()
     sys.stdout.write(reinstalled(done, settings.data).spelled(as_json))
+    return 0
+
+
+def _complete(rest: Sequence[str]) -> int:
+    """Asked by the scripts of `completion`: the characters at which the shell parts words, and the line up to the cursor. Never complains:
+    it would stand in the middle of what somebody types."""
+    with contextlib.suppress(Exception):
+        breaks, line = rest
+        _, *typed = [*words(line), *([""] if line[-1:].isspace() else [])]
+        before = _settings_of(typed[:-1])
+        found = candidates(typed, from_server(_load(before).settings.data, before.acting))
+        sys.stdout.write("".join(f"{one}\n" for one in behind(typed[-1], breaks, found)))
     return 0
 
 

@@ -264,7 +264,7 @@ class Delivery:
 
         `ours`: it is a report or notice, which finds room in a full mailbox too: that it is full may be the news.
         """
-        quota = None if ours else QuotaFacts(row.used, row.values.quota, size, self.rules.quota_rejects)
+        quota = None if ours else QuotaFacts(row.used, row.values.quota, size, self.rules.quota_rejects, row.domain_room)
         verdict = judge_recipient(row.status, door, quota)
         return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
 
@@ -727,6 +727,12 @@ class Inbound:
         """From `lmtp_networks` a MAIL FROM in a local domain counts as that person; at MX it satisfies no grant (delegation.md 9)."""
         known_as = self._reverse_path if self._door is Door.LMTP else None
         return Poster(None, self._reverse_path is None, known_as, envelope=self._reverse_path)
+
+
+def takes_now(row: AccountRow, door: Door) -> Hold | Refuse | Defer | None:
+    """Would this account take a message of unknown size at this door? None: yes. For who explains a refusal."""
+    verdict = judge_recipient(row.status, door, QuotaFacts(row.used, row.values.quota, 0))
+    return verdict if isinstance(verdict, Hold | Refuse | Defer) else None
 
 
 def pauses(clock: Callable[[], float]) -> Iterator[float]:

@@ -73,8 +73,8 @@ class TokenRefused(Refused):
 
     INVALID: Final = "invalid_token"
 
-    def __init__(self, status: str) -> None:
-        super().__init__(Refuse(Reason.BAD_CREDENTIALS))
+    def __init__(self, status: str, because: str) -> None:
+        super().__init__(Refuse(Reason.BAD_CREDENTIALS, because=because))
         self.status = status
 
 
@@ -161,7 +161,7 @@ class Login:
             self._failed(peer, "", "unknown account")
             await self._done(login_store.PretendFailure())
             await until(answer_at)
-            raise Refused(Refuse(Reason.BAD_CREDENTIALS))
+            raise Refused(Refuse(Reason.BAD_CREDENTIALS, asked=_authcid(claim), because="unknown account"))
         right = looked.right
         with self._counted(row.id, failing=not right and looked.counts):
             row, verdict = await self._judged(row, looked, peer)
@@ -175,7 +175,8 @@ class Login:
                     await self._done(login_store.PretendFailure())
                 if bad:
                     await until(answer_at)
-                raise Refused(verdict)
+                outcome = _outcome(verdict, looked, locked_out=locked_out)
+                raise Refused(replace(verdict, principal=row.id, asked=_authcid(claim), because=outcome))
         self._note(row.id, source)
         if isinstance(claim, Credentials) and looked.app_password is None and self._passwords.wants_scram_keys(found.keys):
             self._make_scram_keys(row, claim.password)
@@ -200,10 +201,11 @@ class Login:
             history = FailureHistory() if row is None else await snapshot.ask(login_store.history, row.id)
             now = snapshot.now
         if row is None:
-            raise Refused(Refuse(Reason.BAD_CREDENTIALS))
+            raise Refused(Refuse(Reason.BAD_CREDENTIALS, asked=name, because="unknown account"))
         verdict = judge_login(row.status, True, row.must_change_password, history, row.values, network_of(peer.address), now)
         if isinstance(verdict, Refuse | Defer):
-            raise Refused(verdict)
+            because = "locked out" if _is_bad(verdict) else f"account is {row.status}"
+            raise Refused(replace(verdict, principal=row.id, asked=name, because=because))
         return _actor(row, None)
 
     async def scram_keys(self, authcid: str, peer: Peer) -> ScramKeys:
@@ -226,7 +228,7 @@ class Login:
         self._failed(peer, "", why)
         await self._done(login_store.PretendFailure())
         await until(answer_at)
-        return Refused(Refuse(Reason.BAD_CREDENTIALS))
+        return Refused(Refuse(Reason.BAD_CREDENTIALS, because=why))
 
     async def confirm(self, actors: Collection[Actor]) -> Mapping[Actor, Confirmed]:
         """May the sessions of these actors stay open? Lockout ends none (delegation.md section 3). Raises StoreError."""
@@ -271,7 +273,11 @@ class Login:
             by_token = actor.proof.startswith(_BY_TOKEN)
             if _proof(person) != actor.proof.removeprefix(_BY_TOKEN):
                 return "the password was changed"
-            needs_more = not by_token and await snapshot.ask(totp.is_required, person.id)
+            if by_token:
+                return ""
+            if person.values.totp_required:
+                return _REQUIRED
+            needs_more = await snapshot.ask(totp.is_required, person.id)
             return "this account has a second factor now: mail clients need an app password" if needs_more else ""
         if actor.scope.is_over(snapshot.now):
             return "the app password has expired"
@@ -286,7 +292,7 @@ class Login:
         """A source with many failures waits, then gets nothing looked at. Raises Refused."""
         clock = asyncio.get_running_loop().time()
         if self._sources.refused(peer.address, clock):
-            raise Refused(Refuse(Reason.TOO_MANY_FAILURES))
+            raise Refused(Refuse(Reason.TOO_MANY_FAILURES, because="too many failed logins from this network"))
         delay = self._sources.delay(peer.address, clock)
         if delay:
             await asyncio.sleep(delay)
@@ -304,7 +310,7 @@ class Login:
             self._failed(peer, "", f"token: {untrusted.message}")
             await self._done(login_store.PretendFailure())
             await until(began + FAILURE_PAUSE)
-            raise TokenRefused(untrusted.status) from None
+            raise TokenRefused(untrusted.status, f"token: {untrusted.message}") from None
 
     async def _look_at(self, claim: Claim, found: _Found, bearer: Bearer | None, *, recall: bool) -> _Looked:
         """Is it true? Raises Refused (BUSY)."""
@@ -352,7 +358,8 @@ class Login:
             fresh = await snapshot.ask(accounts.by_id, row.id)
             history = await snapshot.ask(login_store.history, row.id)
             over_age = fresh is not None and await _is_over_age(snapshot, fresh, looked)
-            needs_more = looked.own_password and await snapshot.ask(totp.is_required, row.id)
+            required = fresh is not None and fresh.values.totp_required
+            needs_more = looked.own_password and (required or await snapshot.ask(totp.is_required, row.id))
             there = kept is None or await snapshot.ask(app_passwords.is_there, row.id, kept.scope.id)
             now = snapshot.now
         if fresh is None:
@@ -369,7 +376,7 @@ class Login:
                 verdict = Refuse(Reason.BAD_CREDENTIALS)
         if isinstance(verdict, Admit) and needs_more:
             # Told only to who knows the password; a mail client has no way to ask for a code.
-            return fresh, Refuse(Reason.APP_PASSWORD_NEEDED)
+            return fresh, Refuse(Reason.APP_PASSWORD_NEEDED, _REQUIRED if required else "")
         if isinstance(verdict, Admit) and kept is not None:
             beyond = judge_credential(kept.scope, peer.protocol, peer.address, now)
             return fresh, verdict if beyond is None else beyond
@@ -525,6 +532,7 @@ _NOBODY = AccountId(0)
 """Nobody's id, on whom nobody holds anything: an account that there is not is asked about like any other."""
 
 
+_REQUIRED: Final = "a second factor is required of this account: mail clients need an app password"
 _RENAMED = Refuse(Reason.SESSION_ENDED, "the account was renamed")
 
 

@@ -147,7 +147,7 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
         row.values,
         # Own mail, nearly all there is, needs not be asked about.
         frozen=bool(principals) and await snapshot.ask(freezes.is_frozen, actor.account, Side.ACTOR),
-        withheld=None if acting is None else acting.withheld,
+        withheld=_out_of_room(row) if acting is None else acting.withheld or _out_of_room(row),
     )
     ends = None if actor.scope is None else actor.scope.expires
     if acting is None:
@@ -162,6 +162,12 @@ class _Acting:
     values: ServiceValues
     valid_until: int | None
     withheld: Refuse | None
+
+
+def _out_of_room(row: AccountRow) -> Refuse | None:
+    if row.domain_room.lets_send:
+        return None
+    return Refuse(Reason.OVER_QUOTA, f"the mailboxes of {row.address.domain} are full: nobody in the domain can send until there is room")
 
 
 async def _acting(snapshot: Snapshot, actor: Actor, owner: AccountRow) -> _Acting | Refuse | None:

@@ -24,6 +24,7 @@ from gateway.message.structure import parse
 from gateway.postponed import Postponed
 from gateway.rates import reached_first, too_much
 from gateway.refusal import Refused
+from gateway.refusals import UNRECORDED, Budget
 from gateway.reports import list_refused
 from gateway.routing import Poster, Routing, bounce_address
 from gateway.sending import Gathered, gather, list_address, may_send_as_address, principal_row
@@ -109,6 +110,7 @@ class Submission:
         self._delivery = delivery
         self._folders = folders
         self._rules = rules
+        self._budget = Budget()
 
     async def begin(
         self,
@@ -221,6 +223,8 @@ class Submission:
 
     async def refused(self, act: "Act", verdict: Verdict, message_id: str, event: str = "send") -> Refused:
         """The refusal, on record under its decision id. Where even that cannot be written, "later" takes its place."""
+        if not self._budget.spend(act.actor.person):
+            return Refused(replace(verdict, decision=UNRECORDED))
         decision = decision_id()
         try:
             async with self._store.snapshot() as snapshot:

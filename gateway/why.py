@@ -1,7 +1,6 @@
 """Why was this decided: the rule path of then, what would be decided now, the nearest grant that is missing, and who may give it."""
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,15 +13,20 @@ from gateway.directory.mailboxes import read_rights
 from gateway.explain import Explained, names_in, told
 from gateway.message.canonical import read_address
 from gateway.questions import Question, Supposed, calendar_of, judge, judge_all, stand_at, target_of, who_may
+from gateway.refusals import Refusals
+from gateway.suggestion import Suggestion as Suggestion
+from gateway.suggestion import line
 from gateway.trace import read_trace
+from gateway.why_refused import WhyRefused, why_refused
 from policy.folders import FolderOp
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, SendGrant, SendRight, entries_that_count
 from policy.identity import AccountId, Address, BadAddress
 from policy.rights import LETTERS, Right, spell_letters
-from store import accounts, audit, grants
+from store import accounts, audit, grants, refusals
 from store.addresses import ObjectKind
 from store.audit import AuditEntry, AuditRow
+from store.errors import Busy
 from store.port import Store, Tx
 
 GIVERS: Final = 20
@@ -30,17 +34,6 @@ GIVERS: Final = 20
 _CHANGE: Final = "change grants: "
 _SENDING: Final = (SendRight.SEND_AS, SendRight.SEND_ON_BEHALF_OF)
 _WORDS: Final = re.compile(r"(postpone|envelope): ")
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """What would change the decision: lines for `procura prov`, and those that take it back exactly. `givers`: who may do it, in words;
-    `replaces`: the grant that it would take the place of, "" where there is none."""
-
-    apply: Sequence[str]
-    undo: Sequence[str]
-    replaces: str
-    givers: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +51,24 @@ class Why:
 class Reasons:
     """Every method raises Fault."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, waiting: Refusals | None = None) -> None:
         self._store = store
+        self._waiting = waiting
+
+    async def refused(self, decision: str) -> WhyRefused | None:
+        """What was refused under this id and is not on record, since it was no delegated act; None where there was no such."""
+        if self._waiting is not None:
+            try:
+                await self._waiting.write()
+            except Busy as fault:
+                raise Fault(Code.TEMPORARILY_UNAVAILABLE, str(fault)) from None
+        async with self._store.snapshot() as snapshot:
+            row = await snapshot.ask(refusals.by_decision, _wanted(decision))
+            return None if row is None else await snapshot.work(why_refused, row)
 
     async def why(self, decision: str) -> Sequence[Why]:
         """Every record under this decision id."""
-        wanted = decision.strip().strip("[]")
+        wanted = _wanted(decision)
         async with self._store.snapshot() as snapshot:
             rows = await snapshot.work(audit.by_decision, wanted)
             if not rows:
@@ -89,6 +94,10 @@ class Reasons:
                     no_grant = "what was asked for is nobody's to give, or is gone"
                 found.append(Why(row, then, now, suggested, no_grant))
             return found
+
+
+def _wanted(decision: str) -> str:
+    return decision.strip().strip("[]")
 
 
 def asked_by(tx: Tx, entry: AuditEntry) -> tuple[AccountId, Question] | None:
@@ -203,15 +212,15 @@ def _candidates(tx: Tx, actor: AccountId, question: Question) -> Iterator[Iterab
     for right in question.rights:
         there = grants.send_grants_on(tx, target.id, right)
         own = next((one for one in there if one.grantee == grantee), None)
-        back = [_line("revokeRight", kind, on, "usr", to, right)] if own is None else [_granted(kind, on, to, own)]
+        back = [line("revokeRight", kind, on, "usr", to, right)] if own is None else [_granted(kind, on, to, own)]
         replaced = "" if own is None else _granted(kind, on, to, own)
         tried = []
         if own is not None and own.deny:
             # What denies the person alone may be all that stands in the way.
             supposed = Supposed(grant=own, gone=True)
-            tried.append(_Candidate(supposed, [_line("revokeRight", kind, on, "usr", to, f"-{right}")], back, replaced))
+            tried.append(_Candidate(supposed, [line("revokeRight", kind, on, "usr", to, f"-{right}")], back, replaced))
         given = SendGrant(target.id, grantee, right)
-        tried.append(_Candidate(Supposed(grant=given), [_line("grantRight", kind, on, "usr", to, right)], back, replaced))
+        tried.append(_Candidate(Supposed(grant=given), [line("grantRight", kind, on, "usr", to, right)], back, replaced))
         yield tried
 
 
@@ -224,7 +233,7 @@ def _entries(tx: Tx, actor: AccountId, grantee: Grantee, question: Question) -> 
     counting = next((one.entry for one in entries_that_count(stand.facts.levels, tx.now)[0] if one.entry.grantee == grantee), None)
     base = Right.NONE if counting is None else counting.rights
     on, to = str(stand.owner.address), _name(tx, actor)
-    none = _line("selectMailbox", on, "modifyFolderGrant", question.path, "account", to, "none")
+    none = line("selectMailbox", on, "modifyFolderGrant", question.path, "account", to, "none")
     back = [none] if own is None else [_entered(on, question.path, to, own)]
     replaced = "" if own is None else _entered(on, question.path, to, own)
     if own is not None:
@@ -244,18 +253,14 @@ def _entries(tx: Tx, actor: AccountId, grantee: Grantee, question: Question) -> 
             yield _Candidate(Supposed(entry=entry), [_entered(on, question.path, to, entry)], back, replaced)
 
 
-def _line(*some: str) -> str:
-    return " ".join(shlex.quote(one) for one in some)
-
-
 def _granted(kind: str, on: str, to: str, one: SendGrant) -> str:
     waits = [] if one.undo_window is None else [f"--undo-window={one.undo_window}s"]
-    return _line("grantRight", kind, on, "usr", to, f"{'-' if one.deny else ''}{one.right}", *_times(one), *waits)
+    return line("grantRight", kind, on, "usr", to, f"{'-' if one.deny else ''}{one.right}", *_times(one), *waits)
 
 
 def _entered(on: str, path: str, to: str, one: FolderEntry) -> str:
     block = [] if one.rights else ["--block"]
-    return _line("selectMailbox", on, "modifyFolderGrant", path, "account", to, spell_letters(one.rights), *block, *_times(one))
+    return line("selectMailbox", on, "modifyFolderGrant", path, "account", to, spell_letters(one.rights), *block, *_times(one))
 
 
 def _times(one: SendGrant | FolderEntry) -> list[str]:

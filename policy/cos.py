@@ -59,7 +59,8 @@ class ServiceValues:
     in days, 0: any.
     `undo_window`: seconds that mail which others send in this account's name waits, 0: none. `send_rate` and `send_recipient_rate`
     limit the account as an actor, `delegated_send_rate` and `delegated_send_recipient_rate` each actor in this account's name.
-    `grant_warn_before`: how long before something that the account granted ends by itself it is announced, 0 never.
+    `totp_required`: the own password is not enough, whether there is a second factor yet or not. `grant_warn_before`: how long before
+    something that the account granted ends by itself it is announced, 0 never.
     """
 
     lockout_enabled: bool = True
@@ -96,6 +97,7 @@ class ServiceValues:
     delegated_send_rate: Rate = UNLIMITED
     delegated_send_recipient_rate: Rate = UNLIMITED
     grant_warn_before: int = 7 * 86400
+    totp_required: bool = False
 
 
 DEFAULTS = ServiceValues()
@@ -231,6 +233,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("send_recipient_rate", "sendRecipientRate", (), read_rate),
     Attribute("delegated_send_rate", "delegatedSendRate", (), read_rate),
     Attribute("delegated_send_recipient_rate", "delegatedSendRecipientRate", (), read_rate),
+    Attribute("totp_required", "totpRequired", ("zimbraFeatureTwoFactorAuthRequired",), _boolean),
     Attribute("grant_warn_before", "grantWarnBefore", (), _duration),
 )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from policy.quota import UNLIMITED_ROOM, DomainRoom
 from policy.reasons import Defer, Reason, Refuse
 from policy.status import AccountStatus, Hold, conduct
 
@@ -27,7 +28,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class QuotaFacts:
-    """Octets. `limit` 0: unlimited. `size` 0: not known yet (RCPT without SIZE).
+    """Octets. `limit` 0: unlimited. `size` 0: not known yet (RCPT without SIZE). `domain`: the room of all its accounts.
 
     `reject`: the setting quota_full=reject (552 instead of 452).
     """
@@ -36,6 +37,7 @@ class QuotaFacts:
     limit: int
     size: int
     reject: bool = False
+    domain: DomainRoom = UNLIMITED_ROOM
 
 
 def judge_recipient(status: AccountStatus, door: Door, quota: QuotaFacts | None = None) -> Deliver | Hold | Defer | Refuse:
@@ -60,4 +62,5 @@ def judge_recipient(status: AccountStatus, door: Door, quota: QuotaFacts | None 
 
 def is_over_quota(quota: QuotaFacts) -> bool:
     """Would this message not fit? A full mailbox takes not even a message of unknown size, since none is empty."""
-    return quota.limit > 0 and quota.used + max(quota.size, 1) > quota.limit
+    octets = max(quota.size, 1)
+    return (quota.limit > 0 and quota.used + octets > quota.limit) or not quota.domain.takes(octets)

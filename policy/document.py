@@ -1,7 +1,8 @@
 """Everything that decides, as one text that people keep, compare and hand back: canonical TOML, read strictly and written in one way only.
 
 A document is flat: a key for each fact. `("account", NAME)` says that there is one, `("account", NAME, FIELD)` what is said of it;
-`("send", ON, TO, RIGHT)` and `("entry", OF, PATH, TO)` are grants, with what was granted, its times and its note as their value.
+`("send", ON, TO, RIGHT)` and `("entry", OF, PATH, TO)` are grants, with what was granted, its times, its note, its review and its share
+as their value; `("role", ACCOUNT, ROLE)` and `("freeze", OF, SIDE)` likewise.
 """
 
 import json
@@ -10,25 +11,32 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
 from policy.cos import BY_NAME, window
+from policy.filters import parse as parse_filter
+from policy.filters import spell as spell_filter
 from policy.grantees import GranteeKind
 from policy.grants import SendRight
+from policy.lists import Joining, Moderation
+from policy.people import FILTERABLE
 from policy.rights import BadRights, Right, parse_letters, parse_rfc, spell_letters
+from policy.roles import Role
 from policy.status import AccountStatus, DomainStatus
 
 Key = tuple[str, ...]
 Value = str | tuple[str, ...]
 Document = Mapping[Key, Value]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+FORMATS: Final = (1, 2)
+"""Those that are read: 1 knew no roles, marks, freezes, filters, limits of domains, reviews and shares, and says nothing of them."""
 LARGEST: Final = 32 << 20
 """Characters of a document; some 100,000 accounts with what was granted to them."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LIST_FIELDS: Final = ("moderation", "subscriptionPolicy", "unsubscriptionPolicy")
 
 
 class BadDocument(ValueError):
@@ -43,7 +51,7 @@ class BadDocument(ValueError):
 # --- values
 
 
-def _choice(some: type[AccountStatus] | type[DomainStatus]) -> Callable[[Any], Value]:
+def _choice(some: type[StrEnum]) -> Callable[[Any], Value]:
     def read(value: Any) -> Value:
         if value not in list(some):
             raise ValueError("must be one of " + ", ".join(some))
@@ -64,6 +72,21 @@ def _texts(value: Any) -> Value:
     if len(set(value)) != len(value):
         raise ValueError(f"names {next(one for one in value if value.count(one) > 1)} twice")
     return tuple(sorted(value))
+
+
+def _filter(value: Any) -> Value:
+    if not isinstance(value, str) or not value:
+        raise TypeError("must be a filter, as `procura prov createDynamicDistributionList` takes it")
+    return spell_filter(parse_filter(value, FILTERABLE))
+
+
+def _number(value: Any) -> Value:
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        raise ValueError("must be a number from 1 on, as a text, or be left out")
+    return value
+
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def _truth(value: Any) -> Value:
@@ -87,10 +110,33 @@ def _service_value(name: str) -> Callable[[Any], Value]:
 _SERVICE: Final = {attribute.name: _service_value(attribute.name) for attribute in BY_NAME.values()}
 _FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], Value]]]] = MappingProxyType(
     {
-        "domain": {"status": _choice(DomainStatus), "cos": _text, "delimiter": _text, "aliases": _texts},
+        "domain": {
+            "status": _choice(DomainStatus),
+            "cos": _text,
+            "delimiter": _text,
+            "aliases": _texts,
+            "initialised": _truth,
+            "maxAccounts": _number,
+        },
         "cos": _SERVICE,
-        "account": {"status": _choice(AccountStatus), "cos": _text, "administrator": _truth, "aliases": _texts, **_SERVICE},
-        "list": {"aliases": _texts, "members": _texts, "owners": _texts, **dict.fromkeys(_LIST_FIELDS, _text)},
+        "account": {
+            "status": _choice(AccountStatus),
+            "cos": _text,
+            "administrator": _truth,
+            "delegatedAdministrator": _truth,
+            "aliases": _texts,
+            **_SERVICE,
+        },
+        "list": {
+            "aliases": _texts,
+            "members": _texts,
+            "owners": _texts,
+            "filter": _filter,
+            "postingRestricted": _truth,
+            "moderation": _choice(Moderation),
+            "subscriptionPolicy": _choice(Joining),
+            "unsubscriptionPolicy": _choice(Joining),
+        },
     }
 )
 FIXED: Final = frozenset({("domain", "aliases"), ("domain", "delimiter"), ("account", "aliases"), ("list", "aliases")})
@@ -160,8 +206,10 @@ def write(document: Document) -> str:
     return "\n".join(lines) + "\n"
 
 
-_SEND: Final = ("from", "until", "undoWindow", "note")
-_ENTRY: Final = ("rights", "from", "until", "note")
+_SEND: Final = ("from", "until", "undoWindow", "note", "review", "share")
+_ENTRY: Final = ("rights", "from", "until", "note", "review", "share")
+_ROLE: Final = ("domain", "from", "until", "note")
+TRUTHS: Final = frozenset({"administrator", "delegatedAdministrator", "initialised", "postingRestricted", "deny", "noInherit"})
 
 
 def _table(key: Key, value: Value) -> list[tuple[str, Value]]:
@@ -169,13 +217,17 @@ def _table(key: Key, value: Value) -> list[tuple[str, Value]]:
         return [*zip(("on", "to", "right"), key[1:], strict=True), ("deny", value[0]), *zip(_SEND, value[1:], strict=True)]
     if key[0] == "entry":
         return [*zip(("of", "path", "to"), key[1:], strict=True), *zip(_ENTRY, value, strict=True)]
+    if key[0] == "role":
+        return [*zip(("account", "role"), key[1:], strict=True), *zip(_ROLE, value, strict=True)]
+    if key[0] == "freeze":
+        return [*zip(("of", "side"), key[1:], strict=True), ("note", value[0])]
     return [("of", key[1]), ("path", key[2]), ("noInherit", value)]
 
 
 def _spell(field: str, value: Value) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_string, value)) + "]"
-    return "true" if field in ("administrator", "deny", "noInherit") else _string(value)
+    return "true" if field in TRUTHS else _string(value)
 
 
 def _string(text: str) -> str:
@@ -187,14 +239,20 @@ def _string(text: str) -> str:
 
 def read(text: str) -> Document:
     """Raises BadDocument, with the place."""
+    return read_format(text)[0]
+
+
+def read_format(text: str) -> tuple[Document, int]:
+    """With the format in which it is written. Raises BadDocument."""
     if len(text) > LARGEST:
         raise BadDocument("", f"more than {LARGEST} characters")
     try:
         found = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadDocument("", f"this is no TOML: {error}") from None
-    if found.pop("format", None) != FORMAT:
-        raise BadDocument("format", f"must be {FORMAT}")
+    written = found.pop("format", None)
+    if type(written) is not int or written not in FORMATS:
+        raise BadDocument("format", f"must be {FORMAT} (or an older one: {', '.join(map(str, FORMATS[:-1]))})")
     document: dict[Key, Value] = {}
     places = _Places(text)
     for kind, body in found.items():
@@ -214,7 +272,7 @@ def read(text: str) -> Document:
                 document[key] = value
         else:
             raise BadDocument(places.number(kind, 0), "unknown key: " + ", ".join(("format", *_FIELDS, *_TABLES)) + " are known")
-    return document
+    return document, written
 
 
 _HEADER: Final = re.compile(r"^[ \t]*(\[\[?[^\n]*\])[ \t]*(?:#[^\n]*)?$", re.MULTILINE)
@@ -224,6 +282,7 @@ class _Places:
     """Where the tables of a text are: `line 12, account "dora@acme.test"`; no line where a header is written otherwise than by us."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._lines: dict[str, list[int]] = {}
         line, at = 1, 0
         for found in _HEADER.finditer(text):
@@ -235,6 +294,15 @@ class _Places:
 
     def number(self, kind: str, number: int) -> str:
         return self._said(f"[[{kind}]]", number, f"{kind} number {number + 1}")
+
+    def numbered(self, kind: str, key: Key) -> str:
+        """Where this grant stands; only asked once something is wrong with it, since all of the text is read again."""
+        try:
+            body = tomllib.loads(self._text).get(kind, [])
+            found = next(at for at, fields in enumerate(body) if _TABLES[kind]("", _Fields("", fields))[0] == key)
+        except (tomllib.TOMLDecodeError, RecursionError, BadDocument, StopIteration, AttributeError):
+            return f"{kind} {', '.join(key[1:])}"
+        return f"{self.number(kind, found)} ({', '.join(key[1:])})"
 
     def _said(self, header: str, number: int, what: str) -> str:
         lines = self._lines.get(header, [])
@@ -284,8 +352,11 @@ class _Fields:
             raise BadDocument(f"{self._place}, {name}", "must be true or false")
         return "true" if value else ""
 
+    def time(self, name: str) -> str:
+        return spell_time(read_time(self.text(name, read_time)))
+
     def times(self) -> tuple[str, str]:
-        begins, ends = (spell_time(read_time(self.text(name, read_time))) for name in ("from", "until"))
+        begins, ends = self.time("from"), self.time("until")
         if begins and ends and (read_time(ends) or 0) <= (read_time(begins) or 0):
             raise BadDocument(self._place, "would end before it starts")
         return begins, ends
@@ -299,7 +370,7 @@ def _read_send(_: str, fields: _Fields) -> tuple[Key, Value]:
     on, to = fields.text("on", needed=True), fields.text("to", split_grantee, needed=True)
     right = fields.text("right", SendRight, needed=True)
     deny, times = fields.truth("deny"), fields.times()
-    value = (deny, *times, fields.text("undoWindow", window), fields.text("note"))
+    value = (deny, *times, fields.text("undoWindow", window), fields.text("note"), fields.time("review"), fields.text("share", _number))
     fields.end()
     return ("send", on, to, right), value
 
@@ -307,11 +378,11 @@ def _read_send(_: str, fields: _Fields) -> tuple[Key, Value]:
 def _read_entry(place: str, fields: _Fields) -> tuple[Key, Value]:
     of, path, to = fields.text("of", needed=True), fields.text("path", needed=True), fields.text("to", split_grantee, needed=True)
     rights = spell_letters(read_rights(fields.text("rights", read_rights, needed=True)))
-    times, note = fields.times(), fields.text("note")
+    times, note, review, share = fields.times(), fields.text("note"), fields.time("review"), fields.text("share", _number)
     fields.end()
-    if rights == "none" and any(times):
+    if rights == "none" and any((*times, review)):
         raise BadDocument(place, "an explicit empty entry carries no time")
-    return ("entry", of, path, to), (rights, *times, note)
+    return ("entry", of, path, to), (rights, *times, note, review, share)
 
 
 def _read_folder(place: str, fields: _Fields) -> tuple[Key, Value]:
@@ -322,7 +393,69 @@ def _read_folder(place: str, fields: _Fields) -> tuple[Key, Value]:
     return ("folder", of, path), "true"
 
 
-_TABLES: Final = {"send": _read_send, "entry": _read_entry, "folder": _read_folder}
+def _read_role(place: str, fields: _Fields) -> tuple[Key, Value]:
+    account, role = fields.text("account", needed=True), fields.text("role", Role, needed=True)
+    domain, times, note = fields.text("domain", needed=True), fields.times(), fields.text("note")
+    fields.end()
+    if role == Role.GLOBAL:
+        raise BadDocument(f"{place}, role", "who manages everything is said of the account: administrator = true")
+    return ("role", account, role), (domain, *times, note)
+
+
+SIDES: Final = ("principal", "actor")
+"""As what somebody is frozen: nobody sends in its name but itself; it sends in no other name."""
+
+
+def _side(text: str) -> str:
+    if text not in SIDES:
+        raise ValueError("must be one of " + ", ".join(SIDES))
+    return text
+
+
+def _read_freeze(_: str, fields: _Fields) -> tuple[Key, Value]:
+    of, side, note = fields.text("of", needed=True), fields.text("side", _side, needed=True), fields.text("note")
+    fields.end()
+    return ("freeze", of, side), (note,)
+
+
+_TABLES: Final = {"send": _read_send, "entry": _read_entry, "folder": _read_folder, "role": _read_role, "freeze": _read_freeze}
+
+
+# --- what an older document does not know
+
+_NEW_FIELDS: Final = frozenset(
+    {
+        ("domain", "initialised"),
+        ("domain", "maxAccounts"),
+        ("account", "delegatedAdministrator"),
+        ("list", "filter"),
+        ("list", "postingRestricted"),
+    }
+)
+
+
+def brought_up(before: Document, after: Document, written: int) -> Document:
+    """`after`, written in an older format, as what it leaves open stands in `before`."""
+    if written == FORMAT:
+        return after
+    new = {key for key in before if len(key) == 3 and (key[0], key[2]) in _NEW_FIELDS and key[:2] in after}
+    made = {**after, **{key: value for key, value in before.items() if key in new or key[0] in ("role", "freeze")}}
+    for key, value in after.items():
+        if key[0] in ("send", "entry"):
+            made[key] = continued(before.get(key), value)
+        elif key[2:] == ("members",) and (*key[:2], "filter") in before:
+            # It named those whom the filter means; whom that is, is not the document's to say.
+            del made[key]
+    return made
+
+
+def continued(before: Value | None, value: Value) -> Value:
+    """A grant as an older document said it, with the review it has now; it is no longer its share's if anything else is changed."""
+    if not isinstance(value, tuple) or value[-2:] != ("", ""):
+        return value
+    if not isinstance(before, tuple):
+        return value
+    return before if before[:-2] == value[:-2] else (*value[:-2], before[-2] if value[0] != "none" else "", "")
 
 
 # --- from one to another
@@ -370,7 +503,7 @@ def check(before: Document, after: Document, text: str = "") -> tuple[Change, ..
     places = _Places(text)
     for one in wanted:
         kind, name = one.key[0], one.key[1]
-        place = places.of(kind, name) if kind in _FIELDS else f"{kind} {', '.join(one.key[1:])}"
+        place = places.of(kind, name) if kind in _FIELDS else ""
         if kind in _FIELDS and len(one.key) == 2:
             if one.before is None:
                 raise BadDocument(place, "there is no such object; `procura prov` makes it")
@@ -382,8 +515,10 @@ def check(before: Document, after: Document, text: str = "") -> tuple[Change, ..
         if kind in _FIELDS and (kind, one.key[2]) in FIXED:
             raise BadDocument(f"{place}, {one.key[2]}", "is changed by its own command only")
         if one.after is not None:
-            for words in _missing(one, before):
-                raise BadDocument(place, words)
+            for words in _missing(one, before, after):
+                raise BadDocument(place or places.numbered(kind, one.key), words)
+        elif kind == "list" and one.key[2] == "filter":
+            raise BadDocument(f"{place}, filter", _STAYS_DYNAMIC)
     ring = _rings(after) - _rings(before)
     if ring:
         name = min(ring)
@@ -391,10 +526,22 @@ def check(before: Document, after: Document, text: str = "") -> tuple[Change, ..
     return wanted
 
 
-def _missing(one: Change, there: Document) -> Iterator[str]:
+_STAYS_DYNAMIC: Final = "a dynamic list stays one, and another becomes none: `procura prov` makes lists of either kind"
+
+
+def _missing(one: Change, there: Document, after: Document) -> Iterator[str]:
     """What the fact names and there is not."""
     kind, name = one.key[0], one.key[1]
-    if kind in ("send", "entry", "folder"):
+    if kind == "freeze":
+        if ("account", name) not in there and (one.key[2] == "actor" or ("list", name) not in there):
+            yield f"there is no account{'' if one.key[2] == 'actor' else ' or list'} {name}"
+    elif kind == "role":
+        assert isinstance(one.after, tuple)
+        if ("account", name) not in there:
+            yield f"there is no account {name}"
+        if ("domain", one.after[0]) not in there:
+            yield f"there is no domain {one.after[0]}"
+    elif kind in ("send", "entry", "folder"):
         if ("account", name) not in there and (kind != "send" or ("list", name) not in there):
             yield f"there is no account{' or list' if kind == 'send' else ''} {name}"
         if kind != "folder":
@@ -412,6 +559,13 @@ def _missing(one: Change, there: Document) -> Iterator[str]:
         yield f"there is no cos {one.after}"
     elif one.key[2] == "owners":
         yield from (f"there is no account {owner}" for owner in one.after or () if ("account", owner) not in there)
+    elif one.key[2] == "filter" and one.before is None:
+        yield _STAYS_DYNAMIC
+    elif one.key[2] in ("subscriptionPolicy", "unsubscriptionPolicy") and ("list", name, "filter") in after:
+        if one.after != Joining.REJECT:
+            yield "nobody joins or leaves a dynamic list: its members are those whom its filter means"
+    elif one.key[2] == "members" and ("list", name, "filter") in after:
+        yield "a dynamic list names no members: they are those whom its filter means"
     elif one.key[2] == "members":
         for member in one.after or ():
             local, _, domain = member.rpartition("@")

@@ -236,3 +236,22 @@ def spell(wanted: Filter) -> str:
 
 def _escaped(value: str) -> str:
     return re.sub(r"[*()\\\0]", lambda found: f"\\{ord(found[0]):02x}", value)
+
+
+def with_domain(wanted: Filter, old: str, new: str) -> Filter:
+    """The same filter after a domain was renamed: `(domain=old)`, and comparisons of `mail` that end in `@old` (or `*old`)."""
+    match wanted:
+        case Equal("domain", value) if value == old:
+            return Equal("domain", new)
+        case Equal("mail", value) if value.endswith(f"@{old}"):
+            return Equal("mail", value[: -len(old)] + new)
+        case Like("mail", head, middle, tail) if tail == old or tail.endswith(f"@{old}"):
+            return Like("mail", head, middle, tail[: -len(old)] + new)
+        case Not(part):
+            return Not(with_domain(part, old, new))
+        case All(parts):
+            return All(tuple(with_domain(part, old, new) for part in parts))
+        case Any(parts):
+            return Any(tuple(with_domain(part, old, new) for part in parts))
+        case _:
+            return wanted

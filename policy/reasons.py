@@ -56,24 +56,27 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Final: 5xx, NO. `principal`: the account or list in whose name it was, `asked`: by which address; for the record, nobody is told."""
+    """Final: 5xx, NO. `principal`: the account or list in whose name it was, `asked`: by which address;
+    `because`: what tells apart the cases that have the same words. For the record, nobody is told."""
 
     reason: Reason
     detail: str = ""
     decision: str = ""  # the decision id under which it is on record, e.g. "d-7f3a91"
-    principal: int | None = field(default=None, compare=False)
-    asked: str = field(default="", compare=False)
+    principal: int | None = field(default=None, compare=False, repr=False)
+    asked: str = field(default="", compare=False, repr=False)
+    because: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Later: 4xx, the queue, NO [UNAVAILABLE]. `principal` and `asked` as in Refuse."""
+    """Later: 4xx, the queue, NO [UNAVAILABLE]. `principal`, `asked` and `because` as in Refuse."""
 
     reason: Reason
     detail: str = ""
     decision: str = ""
-    principal: int | None = field(default=None, compare=False)
-    asked: str = field(default="", compare=False)
+    principal: int | None = field(default=None, compare=False, repr=False)
+    asked: str = field(default="", compare=False, repr=False)
+    because: str = field(default="", compare=False, repr=False)
 
 
 Verdict = Refuse | Defer

@@ -55,6 +55,7 @@ class Operation(StrEnum):
     INITIALISE_DELEGATION = "initialise a domain for delegation"
     VIEW_DOMAIN = "view a domain"
     MODIFY_DOMAIN = "modify a domain"
+    RENAME_DOMAIN = "rename a domain"
     # classes of service
     CREATE_COS = "create a class of service"
     VIEW_COS = "view classes of service"
@@ -144,6 +145,7 @@ MATRIX: Mapping[Operation, Row] = MappingProxyType(
         Operation.CREATE_DOMAIN: Row(_G),
         Operation.CREATE_ALIAS_DOMAIN: Row(_G),
         Operation.DELETE_DOMAIN: Row(_G),
+        Operation.RENAME_DOMAIN: Row(_G),
         Operation.INITIALISE_DELEGATION: Row(_G),
         Operation.VIEW_DOMAIN: Row(_E, On.ANYBODY),
         Operation.MODIFY_DOMAIN: Row(_D),
@@ -238,6 +240,7 @@ ACCOUNT_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         "quotaWarnInterval": Row(_U),
         "quotaWarnMessage": Row(_U),
         "grantWarnBefore": Row(_U),
+        "totpRequired": Row(_U),
         # who is an administrator
         "isDelegatedAdminAccount": Row(_D),
         "isGlobalAdministrator": Row(_G),
@@ -261,6 +264,12 @@ DOMAIN_ATTRIBUTES: Mapping[str, Row] = MappingProxyType(
         "note": Row(_D),
         "cos": Row(_G),
         "maxAccounts": Row(_G),
+        "cosMaxAccounts": Row(_G),
+        "maxQuota": Row(_G),
+        "aggregateQuota": Row(_G),
+        "aggregateQuotaPolicy": Row(_G),
+        "aggregateQuotaWarnPercent": Row(_D),
+        "aggregateQuotaWarnEmailRecipient": Row(_D),
     }
 )
 """By plain name, for MODIFY_DOMAIN."""

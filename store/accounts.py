@@ -6,6 +6,7 @@ from typing import Any
 
 from policy.grants import Grantee, GranteeKind
 from policy.identity import AccountId, Address, CosId, DomainId, ListId
+from policy.quota import UNLIMITED_ROOM, AggregatePolicy, DomainRoom
 from policy.status import AccountStatus, DomainStatus, effective
 from store import addresses, cos, deleted, folders, grants, login, passwords, people, queue
 from store.errors import Conflict, LimitReached, NotFound, Stale
@@ -16,8 +17,8 @@ from store.port import DIRECTORY, Deed, Tx
 @dataclass(frozen=True, slots=True)
 class CreateAccount(Deed[AccountId]):
     """With its standard folders. Raises Conflict when the address is taken or a value cannot be, NotFound for domain or class
-    of service, LimitReached when the domain may have no more accounts. `verifier` "": nobody logs in; `scram`: of the same
-    password."""
+    of service, LimitReached when the domain may have no more accounts (of this class). `verifier` "": nobody logs in; `scram`: of the
+    same password."""
 
     address: Address
     display_name: str = ""
@@ -48,7 +49,7 @@ class ModifyAccount(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class SetAccountCos(Deed[None]):
-    """None: by its domain, else `default`. Raises NotFound."""
+    """None: by its domain, else `default`. Raises NotFound, LimitReached."""
 
     account: AccountId
     cos: CosId | None
@@ -174,6 +175,10 @@ def _row(found: Any) -> AccountRow | None:
         note,
         created,
         last_login,
+        max_quota,
+        aggregate_quota,
+        aggregate_used,
+        aggregate_policy,
     ) = found
     own = AccountStatus(own_status)
     return AccountRow(
@@ -186,7 +191,7 @@ def _row(found: Any) -> AccountRow | None:
         own_cos=None if own_cos is None else CosId(own_cos),
         cos=CosId(cos_id),
         own_values=cos.unpack(own_values),
-        values=cos.values_in_force(own_values, cos_values),
+        values=cos.values_in_force(own_values, cos_values, max_quota),
         verifier=verifier,
         must_change_password=bool(must_change_password),
         is_global_administrator=bool(is_global_administrator),
@@ -194,6 +199,7 @@ def _row(found: Any) -> AccountRow | None:
         note=note,
         created=created,
         last_login=last_login,
+        domain_room=DomainRoom(aggregate_quota, aggregate_used, AggregatePolicy(aggregate_policy)) if aggregate_quota else UNLIMITED_ROOM,
     )
 
 
@@ -220,6 +226,14 @@ def _check_room(tx: Tx, domain: DomainId) -> None:
             raise LimitReached(f"the domain may have {max_accounts} accounts")
 
 
+def _check_room_in_cos(tx: Tx, domain: DomainId, wanted: CosId | None, besides: int = 0) -> None:
+    found = tx.one("accounts.room_in_cos", domain=domain, cos=wanted, besides=besides)
+    if found is not None:
+        max_accounts, count = found
+        if max_accounts <= count:
+            raise LimitReached(f"the domain may have {max_accounts} accounts of this class of service")
+
+
 def _check_cos(tx: Tx, wanted: CosId | None) -> None:
     if wanted is not None and tx.one("cos.by_id", id=wanted) is None:
         raise NotFound(f"class of service {wanted}")
@@ -230,6 +244,7 @@ def create(tx: Tx, deed: CreateAccount) -> AccountId:
     domain = addresses.place(tx, deed.address)
     _check_room(tx, domain)
     _check_cos(tx, deed.cos)
+    _check_room_in_cos(tx, domain, deed.cos)
     account = AccountId(tx.insert("accounts.insert_object", domain=domain))
     addresses.claim(tx, account, deed.address, is_primary=True)
     tx.run(
@@ -276,6 +291,8 @@ def _modify(tx: Tx, deed: ModifyAccount) -> None:
 def _set_cos(tx: Tx, deed: SetAccountCos) -> None:
     _there(tx, deed.account)
     _check_cos(tx, deed.cos)
+    (domain,) = tx.one("accounts.domain_of", id=deed.account) or (DomainId(0),)
+    _check_room_in_cos(tx, domain, deed.cos, deed.account)
     tx.run("accounts.set_cos", id=deed.account, cos=deed.cos)
     tx.touch(deed.account)
 
@@ -290,12 +307,14 @@ def _set_status(tx: Tx, deed: SetAccountStatus) -> None:
     tx.touch(deed.account)
 
 
-def _set_verifier(tx: Tx, deed: SetVerifier) -> None:
+def set_verifier(tx: Tx, deed: SetVerifier) -> None:
+    """Does it, for a deed that makes more of it. A code for the first access is good for nothing after that."""
     _there(tx, deed.account)
     passwords.replacing(tx, deed.account, deed.verifier)
     tx.run("accounts.set_verifier", id=deed.account, verifier=deed.verifier, must_change=int(deed.must_change_password))
     login.set_scram_keys(tx, deed.account, deed.scram)
     login.forget(tx, deed.account)
+    tx.run("first_access.forget", account=deed.account)
     tx.touch(deed.account)
 
 
@@ -311,12 +330,18 @@ def _set_global_administrator(tx: Tx, deed: SetGlobalAdministrator) -> None:
     tx.touch(deed.account)
 
 
+def _check_rooms(tx: Tx, domain: DomainId, account: int) -> None:
+    _check_room(tx, domain)
+    row = by_id(tx, AccountId(account))
+    _check_room_in_cos(tx, domain, None if row is None else row.own_cos, account)
+
+
 def _rename(tx: Tx, deed: RenameAccount) -> None:
     _there(tx, deed.account)
-    rename_object(tx, deed.account, deed.address, _check_room)
+    rename_object(tx, deed.account, deed.address, _check_rooms)
 
 
-def rename_object(tx: Tx, holder: int, address: Address, check_room: Callable[[Tx, DomainId], None] | None = None) -> None:
+def rename_object(tx: Tx, holder: int, address: Address, check_room: Callable[[Tx, DomainId, int], None] | None = None) -> None:
     """Gives an account or list another primary address. Raises NotFound for the domain, Conflict, LimitReached."""
     folded = address.folded()
     domain = addresses.place(tx, folded)
@@ -325,7 +350,7 @@ def rename_object(tx: Tx, holder: int, address: Address, check_room: Callable[[T
         raise Conflict(f"{folded} exists")
     current = tx.one("accounts.domain_of", id=holder)
     if check_room is not None and current is not None and current[0] != domain:
-        check_room(tx, domain)
+        check_room(tx, domain, holder)
     tx.run("accounts.drop_primary", object=holder)
     if taken is not None:
         tx.run("addresses.delete", name=folded.domain, local=folded.local)
@@ -357,7 +382,7 @@ DEEDS = (
     (ModifyAccount, _modify),
     (SetAccountCos, _set_cos),
     (SetAccountStatus, _set_status),
-    (SetVerifier, _set_verifier),
+    (SetVerifier, set_verifier),
     (SetMustChangePassword, _set_must_change),
     (SetGlobalAdministrator, _set_global_administrator),
     (RenameAccount, _rename),

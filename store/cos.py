@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from policy.cos import ATTRIBUTES, ServiceValues, resolve
 from policy.grants import GranteeKind
 from policy.identity import CosId
+from policy.quota import effective_quota
 from store import grants
 from store.errors import Conflict, NotFound, Stale
 from store.model import CosRow
@@ -93,9 +94,11 @@ def unpack(stored: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def values_in_force(own: str, inherited: str) -> ServiceValues:
-    """An account's resolved values from the stored texts: its own, those of its class of service."""
-    return resolve(unpack(own), unpack(inherited))
+def values_in_force(own: str, inherited: str, max_quota: int = 0) -> ServiceValues:
+    """An account's resolved values from the stored texts: its own, those of its class of service. `max_quota`: the largest that its
+    domain gives, 0: any."""
+    found = resolve(unpack(own), unpack(inherited))
+    return replace(found, quota=effective_quota(found.quota, max_quota)) if max_quota else found
 
 
 def _row(found: Any) -> CosRow | None:

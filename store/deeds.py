@@ -25,6 +25,7 @@ from store import (
     dkim,
     domains,
     dynamic,
+    first_access,
     folders,
     freezes,
     grants,
@@ -38,6 +39,8 @@ from store import (
     queue,
     rates,
     recalls,
+    refusals,
+    renaming,
     renewal,
     roles,
     shares,
@@ -125,7 +128,9 @@ def _merge(*tables: Sequence[Doing]) -> Mapping[type[Deed[Any]], Callable[[Tx, A
 
 FUNCTIONS = _merge(
     # Whatever administrators do is audited, in whichever module it is done.
-    _settling(((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS),
+    _settling(
+        ((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS, renaming.DEEDS
+    ),
     ((Several, _several), (Apply, _apply)),
     annotations.DEEDS,
     app_passwords.DEEDS,
@@ -133,6 +138,7 @@ FUNCTIONS = _merge(
     digest.DEEDS,
     dkim.DEEDS,
     dynamic.DEEDS,
+    first_access.DEEDS,
     grants.DEEDS,
     list_bounces.DEEDS,
     list_requests.DEEDS,
@@ -149,6 +155,7 @@ FUNCTIONS = _merge(
     roles.DEEDS,
     rates.DEEDS,
     recalls.DEEDS,
+    refusals.DEEDS,
     renewal.DEEDS,
     shares.DEEDS,
     subscriptions.DEEDS,

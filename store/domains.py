@@ -6,6 +6,7 @@ from typing import Any
 
 from policy.grants import GranteeKind
 from policy.identity import AccountId, Address, BadAddress, CosId, DomainId
+from policy.quota import AggregatePolicy, DomainLimits
 from policy.status import DomainStatus
 from store import grants, queue
 from store.errors import Conflict, NotFound
@@ -23,6 +24,8 @@ class CreateDomain(Deed[DomainId]):
     delimiter: str = "+"
     note: str = ""
     max_accounts: int = 0
+    limits: DomainLimits | None = None
+    cos_limits: Sequence[tuple[CosId, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,15 @@ class CreateAliasDomain(Deed[DomainId]):
 
 @dataclass(frozen=True, slots=True)
 class ModifyDomain(Deed[None]):
-    """None leaves as it is. Raises NotFound."""
+    """None leaves as it is. `cos_limits`: all of them, in the place of what there were. Raises NotFound."""
 
     domain: DomainId
     status: DomainStatus | None = None
     delimiter: str | None = None
     note: str | None = None
     max_accounts: int | None = None
+    limits: DomainLimits | None = None
+    cos_limits: Sequence[tuple[CosId, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,13 @@ class SetDomainCos(Deed[None]):
 
     domain: DomainId
     cos: CosId | None
+
+
+@dataclass(frozen=True, slots=True)
+class WarnedOfRoom(Deed[None]):
+    """Somebody is being told that its aggregate quota is nearly used up: now."""
+
+    domain: DomainId
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +103,16 @@ def count_accounts(tx: Tx, domain: DomainId) -> int:
     return int(count)
 
 
+def cos_limits(tx: Tx, domain: DomainId) -> Sequence[tuple[CosId, str, int]]:
+    """How many of its accounts may have which class of service: its id and name, the number."""
+    return [(CosId(number), name, most) for number, name, most in tx.all("domains.cos_limits", id=domain)]
+
+
 def _row(found: Any) -> DomainRow | None:
     if found is None:
         return None
-    number, name, alias_of, status, cos, delimiter, note, max_accounts, created = found
+    number, name, alias_of, status, cos, delimiter, note, max_accounts, created, *room = found
+    max_quota, aggregate, policy, percent, recipients, used, warned = room
     return DomainRow(
         DomainId(number),
         name,
@@ -105,6 +123,9 @@ def _row(found: Any) -> DomainRow | None:
         note,
         max_accounts,
         created,
+        DomainLimits(max_quota, aggregate, AggregatePolicy(policy), percent, tuple(recipients.split())),
+        used,
+        warned,
     )
 
 
@@ -139,8 +160,28 @@ def _create(tx: Tx, deed: CreateDomain) -> DomainId:
         max_accounts=deed.max_accounts,
         now=tx.now,
     )
+    _limit(tx, DomainId(created), deed.limits, deed.cos_limits)
     tx.touch(DIRECTORY)
     return DomainId(created)
+
+
+def _limit(tx: Tx, domain: DomainId, limits: DomainLimits | None, classes: Sequence[tuple[CosId, int]] | None) -> None:
+    if limits is not None:
+        tx.run(
+            "domains.set_limits",
+            id=domain,
+            max_quota=limits.max_quota,
+            aggregate_quota=limits.aggregate_quota,
+            policy=limits.policy,
+            warn_percent=limits.warn_percent,
+            warn_recipients=" ".join(limits.warn_recipients),
+        )
+    if classes is not None:
+        tx.run("domains.clear_cos_limits", id=domain)
+        for one, most in classes:
+            if tx.one("cos.by_id", id=one) is None:
+                raise NotFound(f"class of service {one}")
+            tx.run("domains.set_cos_limit", id=domain, cos=one, max_accounts=most)
 
 
 def _create_alias(tx: Tx, deed: CreateAliasDomain) -> DomainId:
@@ -148,19 +189,26 @@ def _create_alias(tx: Tx, deed: CreateAliasDomain) -> DomainId:
     target = _existing(tx, deed.target)
     if target.alias_of is not None:
         raise Conflict(f"{target.name} is an alias domain itself")
-    created = tx.insert(
-        "domains.insert",
-        name=deed.name,
-        alias_of=deed.target,
-        status=DomainStatus.ACTIVE,
-        cos=None,
-        delimiter="",
-        note=deed.note,
-        max_accounts=0,
-        now=tx.now,
-    )
+    created = make_alias(tx, deed.name, deed.target, deed.note)
     tx.touch(DIRECTORY)
-    return DomainId(created)
+    return created
+
+
+def make_alias(tx: Tx, name: str, target: DomainId, note: str = "") -> DomainId:
+    """For a deed that makes more of it, and has looked whether it can be."""
+    return DomainId(
+        tx.insert(
+            "domains.insert",
+            name=name,
+            alias_of=target,
+            status=DomainStatus.ACTIVE,
+            cos=None,
+            delimiter="",
+            note=note,
+            max_accounts=0,
+            now=tx.now,
+        )
+    )
 
 
 def _modify(tx: Tx, deed: ModifyDomain) -> None:
@@ -173,6 +221,7 @@ def _modify(tx: Tx, deed: ModifyDomain) -> None:
         note=row.note if deed.note is None else deed.note,
         max_accounts=row.max_accounts if deed.max_accounts is None else deed.max_accounts,
     )
+    _limit(tx, deed.domain, deed.limits, deed.cos_limits)
     if deed.status is not None and deed.status is not row.status:
         for (account,) in tx.all("domains.accounts_waiting", id=deed.domain):
             queue.due_now(tx, AccountId(account))
@@ -185,6 +234,10 @@ def _set_cos(tx: Tx, deed: SetDomainCos) -> None:
         raise NotFound(f"class of service {deed.cos}")
     tx.run("domains.set_cos", id=deed.domain, cos=deed.cos)
     tx.touch(DIRECTORY)
+
+
+def _warned(tx: Tx, deed: WarnedOfRoom) -> None:
+    tx.run("domains.set_warned", id=deed.domain, now=tx.now)
 
 
 def _delete(tx: Tx, deed: DeleteDomain) -> None:
@@ -201,5 +254,6 @@ DEEDS = (
     (CreateAliasDomain, _create_alias),
     (ModifyDomain, _modify),
     (SetDomainCos, _set_cos),
+    (WarnedOfRoom, _warned),
     (DeleteDomain, _delete),
 )

@@ -374,7 +374,8 @@ def charge(tx: Tx, owner: AccountId, octets: int) -> None:
 
 
 def take_room(tx: Tx, owner: AccountId, quota: int, octets: int) -> bool:
-    """Charges the owner if so many octets more fit the quota (0: no limit); False: they do not. Raises NotFound."""
+    """Charges the owner if so many octets more fit the quota (0: no limit) and the aggregate one of the domain; False: they do not.
+    Raises NotFound."""
     if tx.run("folders.take_room", owner=owner, quota=quota, octets=octets):
         if quota and octets > 0:
             tx.wake(RoomTaken(owner))

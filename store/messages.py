@@ -539,8 +539,9 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
     if not found:
         return Copied(target.uidvalidity, (), (), target.modseq)
     size = sum(row.size for row in found)
-    quota = deed.quota if charged or source.owner != target.owner else 0
-    if not take_room(tx, target.owner, quota, size):
+    if not (charged or source.owner != target.owner):
+        charge(tx, target.owner, size)
+    elif not take_room(tx, target.owner, deed.quota, size):
         raise OverQuota(f"account {target.owner}")
     _require_uids(target, len(found))
     translated = _translation(tx, source, target, found, deed.mask)

@@ -9,6 +9,7 @@ from policy.cos import ServiceValues
 from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
 from policy.lists import BounceHistory
+from policy.quota import NO_LIMITS, UNLIMITED_ROOM, DomainLimits, DomainRoom
 from policy.scope import Scope
 from policy.status import AccountStatus, DomainStatus
 
@@ -46,6 +47,9 @@ class DomainRow:
     note: str
     max_accounts: int  # 0: no limit
     created: int
+    limits: DomainLimits = NO_LIMITS
+    used: int = 0  # by all its accounts; counted while there is an aggregate quota
+    warned: int = 0  # when somebody was told that it is nearly used up; 0: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class AccountRow:
     """One account, its status already overlaid by the domain's, its values already resolved.
 
     `own_status` and `own_values` are what is stored on the account itself; `own_cos` None: by its domain, else `default`.
+    `values.quota` is the least of its own or inherited one and the largest that its domain gives.
     """
 
     id: AccountId
@@ -132,6 +137,7 @@ class AccountRow:
     note: str
     created: int
     last_login: int | None
+    domain_room: DomainRoom = UNLIMITED_ROOM
 
 
 @dataclass(frozen=True, slots=True)

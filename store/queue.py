@@ -13,7 +13,7 @@ from policy.rates import RateLimit
 from store import audit, blobs, list_bounces, list_requests, members, rates
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
-from store.folders import by_special_use, special_folder, take_room
+from store.folders import by_special_use, charge, special_folder, take_room
 from store.freezes import Side
 from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
 from store.model import Flag, Heap, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
@@ -369,8 +369,9 @@ def accept(tx: Tx, deed: AcceptMessage) -> Accepted:
 
 def _place(tx: Tx, copy: IntoMailbox) -> Placed | None:
     folder = special_folder(tx, copy.owner, copy.special_use)
-    quota = 0 if copy.when_full is WhenFull.IGNORE else copy.quota
-    if not take_room(tx, copy.owner, quota, copy.message.size):
+    if copy.when_full is WhenFull.IGNORE:
+        charge(tx, copy.owner, copy.message.size)
+    elif not take_room(tx, copy.owner, copy.quota, copy.message.size):
         if copy.when_full is WhenFull.SKIP:
             return None
         raise OverQuota(f"account {copy.owner}")
@@ -437,7 +438,7 @@ def _file(tx: Tx, filing: Filing) -> Sequence[Placed]:
         else:
             to_actor = True
     if to_actor and not _has_brought(tx, filing, filing.actor):
-        take_room(tx, filing.actor, 0, filing.message.size)
+        charge(tx, filing.actor, filing.message.size)
         filed.append(_file_for(tx, filing, filing.actor))
     return filed
 

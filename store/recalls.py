@@ -8,7 +8,7 @@ from policy.identity import AccountId, FolderId
 from store import audit, messages
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound
-from store.folders import existing, special_folder, take_room
+from store.folders import charge, existing, special_folder
 from store.messages import EVERY_FLAG, Copied, CopyMessages, MoveMessages, NewInFolder
 from store.model import Flag, NewMessage, QueueId, Run, Uid
 from store.port import Deed, Tx
@@ -113,7 +113,7 @@ def _draft(tx: Tx, owner: AccountId, message: NewMessage) -> None:
         folder = special_folder(tx, owner, SpecialUse.DRAFTS)
     except NotFound:  # whoever wrote it is gone
         return
-    take_room(tx, owner, 0, message.size)
+    charge(tx, owner, message.size)
     messages.put(tx, folder, (NewInFolder(message, Flag.SEEN | Flag.DRAFT),))
 
 

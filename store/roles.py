@@ -21,6 +21,13 @@ class InitialiseDomain(Deed[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class UninitialiseDomain(Deed[None]):
+    """Roles held in the domain count no more, and are kept. Raises NotFound."""
+
+    domain: DomainId
+
+
+@dataclass(frozen=True, slots=True)
 class CreateMarked(Deed[AccountId]):
     """An account that is marked as delegated administrator from the start. Raises what making it raises."""
 
@@ -136,6 +143,13 @@ def _initialise(tx: Tx, deed: InitialiseDomain) -> None:
     tx.touch(DIRECTORY)
 
 
+def _uninitialise(tx: Tx, deed: UninitialiseDomain) -> None:
+    if domains.by_id(tx, deed.domain) is None:
+        raise NotFound(f"domain {deed.domain}")
+    tx.run("roles.uninitialise", domain=deed.domain)
+    tx.touch(DIRECTORY)
+
+
 def _create_marked(tx: Tx, deed: CreateMarked) -> AccountId:
     account = accounts.create(tx, deed.create)
     tx.run("roles.mark", account=account)
@@ -179,6 +193,7 @@ def _remove(tx: Tx, deed: RemoveRole) -> bool:
 
 DEEDS = (
     (InitialiseDomain, _initialise),
+    (UninitialiseDomain, _uninitialise),
     (CreateMarked, _create_marked),
     (MarkAdministrator, _mark),
     (SetRole, _set),

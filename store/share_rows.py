@@ -1,6 +1,6 @@
 """Which shares there are, whose they are and with whom: their rows, and what stands of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType
 
@@ -92,6 +92,13 @@ def put_back(tx: Tx, row: ShareRow) -> None:
 def join(tx: Tx, share: ShareId, grantee: Grantee) -> None:
     """One more with whom it is shared; once more changes nothing."""
     tx.run("shares.insert_member", share=share, kind=grantee.kind, grantee=grantee.id)
+
+
+def parts(tx: Tx) -> Mapping[tuple[int, Grantee, str], ShareId]:
+    """Every grant that is part of a share, by whose it is, to whom, and its path or right. Ask by `work`."""
+    return {
+        (owner, Grantee(GranteeKind(kind), grantee), what): ShareId(share) for owner, kind, grantee, what, share in tx.all("shares.parts")
+    }
 
 
 def _row(found: Any) -> ShareRow:

@@ -18,6 +18,7 @@ from store.share_rows import given as given
 from store.share_rows import members as members
 from store.share_rows import of_owner as of_owner
 from store.share_rows import page as page
+from store.share_rows import parts as parts
 from store.share_rows import with_member as with_member
 
 

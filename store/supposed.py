@@ -37,6 +37,7 @@ COPIED: Final = (
     "sent",
     "person",
     "dynamic_list",
+    "domain_cos_limit",
 )
 """Tables of which policy reads something, and what members of lists follow from: the last, or each account would be judged as it
 comes. Named one by one: what is added later may be a secret."""

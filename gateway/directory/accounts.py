@@ -122,6 +122,8 @@ class Accounts:
             await free(snapshot, address, Code.ACCOUNT_EXISTS)
             service_class = await _cos(snapshot, changes.cos)
             checked = await values.checked(snapshot, changes.values)
+            domain = await snapshot.ask(domains.by_name, address.domain)
+        values.require_room(checked, 0 if domain is None else domain.limits.max_quota)
         deed = accounts.CreateAccount(
             address,
             changes.display_name or "",
@@ -190,6 +192,8 @@ class Accounts:
             await self._records.allow(snapshot, matter, str(row.address))
             service_class = await _cos(snapshot, changes.cos)
             checked = await values.checked(snapshot, changes.values, row.id)
+            domain = await snapshot.ask(domains.by_id, row.domain)
+        values.require_room(checked, 0 if domain is None else domain.limits.max_quota)
         deeds: list[Deed[Any]] = []
         said: list[str] = []
         personal = personal_values(changes.personal)

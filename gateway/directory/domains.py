@@ -1,16 +1,18 @@
 """Domains and alias domains, for administrators."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gateway.directory import names
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
+from policy.domain_limits import COS_MAX_ACCOUNTS, changed, cos_limit
 from policy.identity import CosId
+from policy.quota import DomainLimits
 from policy.roles import Operation
 from policy.status import DomainStatus
-from store import cos, domains, roles
+from store import cos, domains, renaming, roles
 from store.deeds import Several
 from store.errors import Conflict
 from store.model import DomainRow
@@ -28,17 +30,21 @@ class DomainView:
     aliases: Sequence[str]
     accounts: int
     delegation_since: int | None = None
+    cos_limits: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DomainChanges:
-    """None leaves as it is. `cos` "": back to `default`. `max_accounts` 0: no limit."""
+    """None leaves as it is. `cos` "": back to `default`. `max_accounts` 0: no limit. `limits`: texts by the names of
+    policy.domain_limits, "" restores the default; `cos_max_accounts`: all of them, as `CLASS:NUMBER`."""
 
     status: DomainStatus | None = None
     cos: str | None = None
     delimiter: str | None = None
     note: str | None = None
     max_accounts: int | None = None
+    limits: Mapping[str, str] = field(default_factory=dict)
+    cos_max_accounts: Sequence[str] | None = None
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -49,8 +55,9 @@ class DomainChanges:
             "delimiter": self.delimiter,
             "note": self.note,
             "maxAccounts": self.max_accounts,
+            COS_MAX_ACCOUNTS: self.cos_max_accounts,
         }
-        return frozenset(name for name, value in named.items() if value is not None)
+        return frozenset(name for name, value in named.items() if value is not None) | {*self.limits}
 
 
 class Domains:
@@ -66,6 +73,7 @@ class Domains:
         async with self._store.snapshot() as snapshot:
             await self._records.allow(snapshot, Matter(Operation.CREATE_DOMAIN), label)
             service_class = await _cos(snapshot, changes.cos)
+            classes = await _cos_limits(snapshot, changes.cos_max_accounts)
         deed = domains.CreateDomain(
             label,
             changes.status or DomainStatus.ACTIVE,
@@ -73,6 +81,8 @@ class Domains:
             _delimiter(changes.delimiter if changes.delimiter is not None else "+"),
             changes.note or "",
             changes.max_accounts or 0,
+            _limits(DomainLimits(), changes.limits),
+            classes or (),
         )
         words = {Conflict: Fault(Code.DOMAIN_EXISTS, name)}
         await self._records.do(deed, "domain created", label, matter=Matter(Operation.CREATE_DOMAIN), words=words)
@@ -119,6 +129,8 @@ class Domains:
             matter = Matter(Operation.MODIFY_DOMAIN, domains=(row.id,), attributes=changes.attributes)
             await self._records.allow(snapshot, matter, row.name)
             service_class = await _cos(snapshot, changes.cos)
+            classes = await _cos_limits(snapshot, changes.cos_max_accounts)
+        limits = _limits(row.limits, changes.limits) if changes.limits else None
         if row.alias_of is not None and changes != DomainChanges(note=changes.note):
             raise Fault(Code.INVALID_REQUEST, f"{name} is an alias domain: it has a note and nothing else")
         deeds: list[Deed[None]] = [
@@ -128,6 +140,8 @@ class Domains:
                 None if changes.delimiter is None else _delimiter(changes.delimiter),
                 changes.note,
                 changes.max_accounts,
+                limits,
+                classes,
             )
         ]
         if changes.cos is not None:
@@ -139,10 +153,32 @@ class Domains:
                 ("cos", changes.cos),
                 ("delimiter", changes.delimiter),
                 ("maxAccounts", changes.max_accounts),
+                (COS_MAX_ACCOUNTS, None if changes.cos_max_accounts is None else " ".join(changes.cos_max_accounts) or "(none)"),
+                *changes.limits.items(),
             )
             if value is not None
         ]
         await self._records.do(Several(tuple(deeds)), "domain changed", row.name, matter=matter, detail=", ".join(said))
+
+    async def rename(self, name: str, to: str, *, keep: bool = False) -> None:
+        """Every address and everything that spells it; who and what knows it by its number notices nothing. `keep`: the old name becomes
+        an alias domain. Renaming it back undoes it."""
+        label = names.new_domain(to)
+        async with self._store.snapshot() as snapshot:
+            row = await names.domain(snapshot, name)
+            matter = Matter(Operation.RENAME_DOMAIN, domains=(row.id,))
+            await self._records.allow(snapshot, matter, row.name)
+            taken = await snapshot.ask(domains.by_name, label)
+        if taken is not None and taken.id != row.id and taken.alias_of != row.id:
+            raise Fault(Code.DOMAIN_EXISTS, to)
+        await self._records.do(
+            renaming.RenameDomain(row.id, label, keep),
+            "domain renamed",
+            row.name,
+            matter=matter,
+            detail=f"to {label}" + (", the old name stays as an alias domain" if keep else ""),
+            words={Conflict: Fault(Code.DOMAIN_EXISTS, to)},
+        )
 
     async def initialise_delegation(self, name: str) -> None:
         """Roles held in the domain count from now on."""
@@ -175,6 +211,26 @@ def _delimiter(text: str) -> str:
     return text
 
 
+def _limits(now: DomainLimits, texts: Mapping[str, str]) -> DomainLimits:
+    try:
+        return changed(now, texts)
+    except ValueError as error:
+        raise Fault(Code.INVALID_ATTR_VALUE, error) from None
+
+
+async def _cos_limits(snapshot: Snapshot, texts: Sequence[str] | None) -> Sequence[tuple[CosId, int]] | None:
+    if texts is None:
+        return None
+    found: dict[CosId, int] = {}
+    for text in texts:
+        try:
+            name, most = cos_limit(text)
+        except ValueError as error:
+            raise Fault(Code.INVALID_ATTR_VALUE, error) from None
+        found[(await names.service_class(snapshot, name)).id] = most
+    return list(found.items())
+
+
 async def _cos(snapshot: Snapshot, name: str | None) -> CosId | None:
     return (await names.service_class(snapshot, name)).id if name else None
 
@@ -189,4 +245,5 @@ async def _view(snapshot: Snapshot, row: DomainRow) -> DomainView:
         await snapshot.ask(domains.aliases_of, row.id),
         await snapshot.ask(domains.count_accounts, row.id),
         await snapshot.ask(roles.initialised, row.id),
+        [(name, most) for _, name, most in await snapshot.ask(domains.cos_limits, row.id)],
     )

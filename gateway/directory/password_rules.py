@@ -71,9 +71,16 @@ class PasswordRules:
                 row = await names.account(snapshot, name)
                 # First of all: what it may not be tells what it was.
                 await self._records.allow(snapshot, Matter(Operation.SET_PASSWORD, accounts=(row.id,)), str(row.address))
-            await self._judge(row, password)
+            await self.judge(row, password)
         verifiers = await (hashed or self._accounts.verifiers)(password)
         await self._accounts.set_password(name, verifiers, must_change=must_change)
+
+    async def check(self, name: str, password: str) -> None:
+        """Would `set` take it, by whoever may set it?"""
+        async with self._store.snapshot() as snapshot:
+            row = await names.account(snapshot, name)
+            await self._records.allow(snapshot, Matter(Operation.SET_PASSWORD, accounts=(row.id,)), str(row.address))
+        await self.judge(row, password)
 
     async def change(self, account: AccountId, old: str, new: str) -> None:
         """By the person, who knows the old one: also before it is old enough is refused. What had to be changed is changed with it."""
@@ -87,7 +94,7 @@ class PasswordRules:
             raise Fault(Code.INVALID_PASSWORD, "it is empty")
         if not row.must_change_password and changeable_from(since, row.values, now) is not None:
             raise Fault(Code.PASSWORD_CHANGE_TOO_SOON, f"passwordMinAge is {row.values.password_min_age} days")
-        await self._judge(row, new)
+        await self.judge(row, new)
         verifiers = await self._accounts.verifiers(new)
         entry = AuditEntry(
             decision=f"d-{secrets.token_hex(4)}",
@@ -106,7 +113,8 @@ class PasswordRules:
         except Busy as busy:
             raise Fault(Code.TEMPORARILY_UNAVAILABLE, busy) from None
 
-    async def _judge(self, row: AccountRow, password: str) -> None:
+    async def judge(self, row: AccountRow, password: str) -> None:
+        """May this be its new password? For whoever sets it otherwise. Raises Fault that names each rule that is broken."""
         _require(broken_rules(password, row.values, _own(row.address, row.display_name)))
         count = min(row.values.password_enforce_history, LONGEST_HISTORY)
         if not count:

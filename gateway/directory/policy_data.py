@@ -19,35 +19,41 @@ from policy.document import (
     Document,
     Key,
     Value,
+    brought_up,
     changed,
     check,
-    read,
+    read_format,
     read_rights,
     read_time,
     spell_time,
     split_grantee,
     write,
 )
+from policy.filters import compared, matches
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, SendGrant, SendRight
 from policy.identity import AccountId, Address, CosId, DomainId, FolderId, ListId
-from policy.plan import Plan, compare
+from policy.lists import POSTING_RESTRICTED, list_rules
+from policy.plan import Plan, Site, compare
 from policy.reasons import Reason, Refuse
 from policy.rights import spell_letters
-from policy.roles import Operation
+from policy.roles import Operation, Role, RoleGrant
 from policy.status import AccountStatus, DomainStatus
-from store import accounts, addresses, applied, cos, domains, folders, grants, lists
+from store import accounts, addresses, applied, cos, domains, dynamic, folders, freezes, grants, lists, people, roles, shares
 from store.accounts import ModifyAccount, SetAccountCos, SetAccountStatus, SetGlobalAdministrator
 from store.applied import AppliedRow, Apply, Mark
 from store.cos import ModifyCos
 from store.deeds import Audited
 from store.domains import ModifyDomain, SetDomainCos
+from store.dynamic import SetFilter
 from store.errors import Busy, Stale, StoreError
 from store.folders import SwitchFolder
+from store.freezes import Freeze, Side, Thaw
 from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, ModifyList, RemoveMembers
 from store.model import ListRow
 from store.port import Deed, Store, Tx
+from store.roles import InitialiseDomain, MarkAdministrator, RemoveRole, SetRole, UninitialiseDomain
 
 _MANAGING: Final = Matter(Operation.MANAGE_POLICY)
 MOST_CHANGES: Final = 20_000
@@ -71,18 +77,25 @@ class Planned:
 
 @dataclass(slots=True)
 class _Read:
-    """The document, and which ids its names have. `reviews`: when grants are looked at again, which decides nothing and stays."""
+    """The document, and which ids its names have. `shares`: whose each is; `meant`: the members of dynamic
+    lists, which no document names."""
 
     mark: Mark
     now: int
     document: dict[Key, Value] = field(default_factory=dict)
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
     names: dict[tuple[str, int], str] = field(default_factory=dict)
-    reviews: dict[Key, int] = field(default_factory=dict)
+    shares: dict[int, str] = field(default_factory=dict)
+    meant: dict[Key, Value] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
         return hashlib.sha256(write(self.document).encode()).hexdigest()[:16]
+
+    @property
+    def whole(self) -> Document:
+        """With the members of dynamic lists: what is judged by."""
+        return {**self.document, **self.meant}
 
     def name(self, kind: str, name: str, number: int) -> None:
         self.ids[kind, name] = number
@@ -141,7 +154,7 @@ class PolicyData:
         """Who would gain and who would lose what."""
         now = await self._read()
         wanted, _ = await self._wanted(now, text)
-        return Planned(await asyncio.to_thread(compare, now.document, wanted, now.now), now.state)
+        return Planned(await self._compared(now, wanted), now.state)
 
     async def apply(self, text: str, state: str | None = None) -> Planned:
         """In one transaction, and only if nothing it speaks of has changed since it was looked at. `state`: what `plan` told."""
@@ -158,6 +171,7 @@ class PolicyData:
 
         async def wanted(now: _Read) -> tuple[Document, tuple[Change, ...]]:
             after, made, meant = _taken_back(now.document, row)
+            _shares_are_there(now, made)
             await self._folders_are_there(now, made)
             for section, called, number in meant:
                 if now.ids.get((section, called)) != number:
@@ -176,7 +190,7 @@ class PolicyData:
             if now.state != (state or first):
                 raise Fault(Code.INVALID_REQUEST, f"the directory has changed since it was planned on {state or first}: plan it again")
             after, made = await wanted(now)
-            plan = await asyncio.to_thread(compare, now.document, after, now.now)
+            plan = await self._compared(now, after)
             if not made and undoes is None:
                 return Planned(plan, now.state)
             try:
@@ -186,6 +200,12 @@ class PolicyData:
             return Planned(plan, now.state)
         raise Fault(Code.TEMPORARILY_UNAVAILABLE, "the directory is being changed all the time")
 
+    async def _compared(self, now: _Read, after: Document) -> Plan:
+        """Who is in a dynamic list follows from the filter and from what is said of accounts: that is part of what changes."""
+        async with self._store.snapshot() as snapshot:
+            meant = await snapshot.work(_meant, now, after)
+        return await asyncio.to_thread(compare, now.whole, {**after, **meant}, now.now)
+
     async def _do(self, now: _Read, after: Document, made: Sequence[Change], undoes: int | None) -> None:
         """Raises Stale, Fault."""
         authority = self._records.authority
@@ -194,16 +214,16 @@ class PolicyData:
             ruling = await authority.judge(snapshot, _MANAGING)
         if not ruling.decision.allowed:
             raise await authority.refused(ruling, _MANAGING, event, "")
-        if not authority.is_operator and _has_administrator(now.document) and not _has_administrator(after):
+        if not authority.is_operator and await asyncio.to_thread(_loses_administrator, now, after):
             last = Ruling(Decision(Refuse(Reason.ADMIN_NOT_PERMITTED, _LAST)), _LAST, ruling.witness)
             raise await authority.refused(last, _MANAGING, event, "")
         whole = authority.entry(ruling, _MANAGING, event, "", detail=f"{len(made)} changes")
         entries = [whole]
         for one in made:
             kind, name = one.key[0], one.key[1]
-            places = (("account", name), ("list", name)) if kind in ("account", "list", "entry", "folder", "send") else ()
+            places = () if kind in ("domain", "cos") else (("account", name), ("list", name))
             principal = next((now.ids[place] for place in places if place in now.ids), None)
-            right = one.key[3] if kind == "send" else ""
+            right = one.key[3] if kind == "send" else one.key[2] if kind == "role" else ""
             entry = authority.entry(ruling, _MANAGING, "policy changed", name, principal=principal, right=right, detail=str(one))
             entries.append(replace(entry, decision=whole.decision))
         kept = json.dumps([[one.key, one.before, one.after, now.numbers(one)] for one in made], ensure_ascii=False)
@@ -224,13 +244,15 @@ class PolicyData:
 
     async def _wanted(self, now: _Read, text: str) -> tuple[Document, tuple[Change, ...]]:
         try:
-            after = await asyncio.to_thread(read, text)
+            said, written = await asyncio.to_thread(read_format, text)
+            after = brought_up(now.document, said, written)
             made = await asyncio.to_thread(check, now.document, after, text)
         except BadDocument as error:
             raise Fault(Code.INVALID_REQUEST, f"{error}; nothing was changed") from None
         if len(made) > MOST_CHANGES:
             raise Fault(Code.INVALID_REQUEST, f"{len(made)} changes, {MOST_CHANGES} are the most at once; nothing was changed")
         made = tuple([await self._checked(now, one) for one in made])
+        _shares_are_there(now, made)
         await self._folders_are_there(now, made)
         return changed(after, made), tuple(one for one in made if one.before != one.after)
 
@@ -256,10 +278,48 @@ class PolicyData:
             now.ids[f"folder of {key[1]}", key[2]] = found
 
 
-def _has_administrator(document: Document) -> bool:
-    """Is there a global administrator who can log in?"""
-    marked = (key[1] for key in document if key[0] == "account" and key[2:] == ("administrator",))
-    return any(document.get(("account", name, "status"), AccountStatus.ACTIVE) == AccountStatus.ACTIVE for name in marked)
+def _loses_administrator(now: _Read, after: Document) -> bool:
+    """Whatever does it: a status (its own; the domain's does not touch global administrators), or the attribute."""
+    numbers: dict[tuple[str, str], int] = {}
+    return Site(now.document, numbers).has_administrator(now.now) and not Site(after, numbers).has_administrator(now.now)
+
+
+def _shares_are_there(now: _Read, made: Sequence[Change]) -> None:
+    """Raises Fault."""
+    for one in made:
+        share = one.after[-1] if one.key[0] in ("send", "entry") and isinstance(one.after, tuple) else ""
+        if share and now.shares.get(int(share)) != one.key[1]:
+            raise Fault(Code.INVALID_REQUEST, f"{', '.join(one.key)}: {one.key[1]} has no share {share}; nothing was changed")
+
+
+def _meant(tx: Tx, now: _Read, after: Document) -> dict[Key, Value]:
+    """The members of dynamic lists as they would be. Raises nothing: the filters were read."""
+    wanted = {key[1]: str(value) for key, value in after.items() if key[0] == "list" and key[2:] == ("filter",)}
+    asked = ("status", "cos", "administrator", "filter")
+    if all(now.document.get(key) == after.get(key) for key in now.document.keys() | after.keys() if len(key) == 3 and key[2] in asked):
+        return now.meant
+    site = Site(after, {})
+    found: dict[Key, Value] = {}
+    for domain in {name.rpartition("@")[2] for name in wanted}:
+        filters = {name: people.read_filter(text) for name, text in wanted.items() if name.rpartition("@")[2] == domain}
+        inside: dict[str, list[str]] = {name: [] for name in filters}
+        number: AccountId | None = None
+        while rows := people.entries(tx, DomainId(now.ids["domain", domain]), number):
+            for one in rows:
+                name = now.names.get(("account", one.account))
+                if name is None:
+                    continue
+                own = {
+                    "status": [site.text("account", name, "status") or "active"],
+                    "cos": [compared(site.class_of(name))],
+                    "isGlobalAdministrator": ["true" if site.text("account", name, "administrator") else "false"],
+                }
+                for group, wants in filters.items():
+                    if matches(wants, {**one.values, **own}):
+                        inside[group].append(name)
+            number = rows[-1].account
+        found |= {("list", group, "members"): tuple(sorted(some)) for group, some in inside.items() if some}
+    return found
 
 
 def _folder_ids(tx: Tx, asked: Sequence[tuple[AccountId, str]]) -> dict[tuple[AccountId, str], int | None]:
@@ -270,9 +330,9 @@ def _folder_ids(tx: Tx, asked: Sequence[tuple[AccountId, str]]) -> dict[tuple[Ac
 def _taken_back(now: Document, row: AppliedRow) -> tuple[Document, tuple[Change, ...], list[tuple[str, str, int | None]]]:
     """With whom the names meant then. Raises Fault where what was applied has been changed since."""
     found = json.loads(row.changes)
-    made = [Change(tuple(key), _value(before), _value(after)) for key, before, after, *_ in found]
     if any(len(one) != 4 for one in found):
         raise Fault(Code.INVALID_REQUEST, f"an earlier version applied that [{row.decision}], and nobody knows whom its names meant")
+    made = [Change(tuple(key), _value(before), _value(after)) for key, before, after, _ in found]
     meant = [(section, called, number) for *_, numbers in found for section, called, number in numbers]
     for one in made:
         if now.get(one.key) != one.after:
@@ -306,17 +366,23 @@ def read_store(tx: Tx) -> _Read:
             found.say("domain", domain.name, "cos", "" if domain.cos is None else found.names["cos", domain.cos])
             found.say("domain", domain.name, "delimiter", domain.delimiter)
             found.say("domain", domain.name, "aliases", tuple(sorted(domains.aliases_of(tx, domain.id))))
+            found.say("domain", domain.name, "initialised", "" if roles.initialised(tx, domain.id) is None else "true")
+            found.say("domain", domain.name, "maxAccounts", str(domain.max_accounts or ""))
     owners = [*_accounts(tx, found)]
     groups = [*_lists(tx, found)]
+    _administrators(tx, found)
+    _freezes(tx, found)
+    _shares(tx, found)
+    part_of = {place: str(share) for place, share in shares.parts(tx).items()}
     for number, name in [*owners, *groups]:
         for grant in grants.send_grants_on(tx, number):
             to = found.spell(grant.grantee)
             if to is not None:
                 waits = "" if grant.undo_window is None else str(grant.undo_window)
                 times = (spell_time(grant.not_before), spell_time(grant.expires))
-                if grant.review is not None:
-                    found.reviews["send", name, to, str(grant.right)] = grant.review
-                found.document["send", name, to, str(grant.right)] = ("true" if grant.deny else "", *times, waits, grant.note)
+                share = part_of.get((number, grant.grantee, str(grant.right)), "")
+                said = ("true" if grant.deny else "", *times, waits, grant.note, spell_time(grant.review), share)
+                found.document["send", name, to, str(grant.right)] = said
     for number, name in owners:
         for path, level in grants.mailbox_levels(tx, AccountId(number)).items():
             if level.no_inherit:
@@ -324,11 +390,37 @@ def read_store(tx: Tx) -> _Read:
             for one in level.entries:
                 to = found.spell(one.grantee)
                 if to is not None:
-                    if one.review is not None:
-                        found.reviews["entry", name, path, to] = one.review
                     times = (spell_time(one.not_before), spell_time(one.expires))
-                    found.document["entry", name, path, to] = (spell_letters(one.rights), *times, one.note)
+                    share = part_of.get((number, one.grantee, path), "")
+                    found.document["entry", name, path, to] = (spell_letters(one.rights), *times, one.note, spell_time(one.review), share)
     return found
+
+
+def _administrators(tx: Tx, found: _Read) -> None:
+    after = 0
+    while page := roles.administrators(tx, after, PAGE):
+        for one in page:
+            name = found.names["account", one.account]
+            found.say("account", name, "delegatedAdministrator", "true" if one.marked else "")
+            for grant in one.grants:
+                times = (spell_time(grant.not_before), spell_time(grant.expires))
+                found.document["role", name, str(grant.role)] = (found.names["domain", grant.domain], *times, grant.note)
+        after = page[-1].account
+
+
+def _freezes(tx: Tx, found: _Read) -> None:
+    for side in Side:
+        for one in freezes.all_of_them(tx, side):
+            name = found.names.get(("account", one.object)) or found.names.get(("list", one.object))
+            if name is not None:
+                found.document["freeze", name, str(side)] = (one.note,)
+
+
+def _shares(tx: Tx, found: _Read) -> None:
+    after = 0
+    while page := shares.page(tx, after, PAGE):
+        found.shares |= {int(one.id): found.names["account", one.owner] for one in page}
+        after = page[-1].id
 
 
 def _say_values(found: _Read, kind: str, name: str, said: Mapping[str, str]) -> None:
@@ -363,11 +455,21 @@ def _lists(tx: Tx, found: _Read) -> Iterator[tuple[int, str]]:
         found.name("list", name, row.id)
         found.say("list", name, "aliases", _aliases(tx, row.id))
         # One that was kept as it was written may have become an account since: one name is one member.
-        found.say("list", name, "members", tuple(sorted({str(one.address) for one in lists.members(tx, row.id)})))
+        members = tuple(sorted({str(one.address) for one in lists.members(tx, row.id)}))
+        wanted = dynamic.filter_of(tx, row.id)
+        if wanted is None:
+            found.say("list", name, "members", members)
+        else:
+            found.say("list", name, "filter", wanted)
+            if members:
+                found.meant["list", name, "members"] = members
         found.say("list", name, "owners", tuple(sorted(found.names["account", one] for one in row.owners)))
-        for attribute, text in row.attributes.items():
-            if attribute in _LIST_ATTRIBUTES:
-                found.say("list", name, attribute, text)
+        rules = list_rules(row.attributes)
+        said = (row.attributes.get("moderation"), row.attributes.get("subscriptionPolicy"), row.attributes.get("unsubscriptionPolicy"))
+        read = (rules.moderation, rules.subscription, rules.unsubscription)
+        for attribute, text, rule in zip(_LIST_ATTRIBUTES, said, read, strict=True):
+            found.say("list", name, attribute, str(rule) if text else "")
+        found.say("list", name, "postingRestricted", "true" if rules.restricted else "")
         yield row.id, name
 
 
@@ -386,6 +488,11 @@ def _deeds(now: _Read, made: Sequence[Change]) -> Iterator[Deed[Any]]:
         kind, name = one.key[0], one.key[1]
         if kind == "send":
             yield from _send_deeds(now, one)
+        elif kind == "role":
+            yield _role_deed(now, one)
+        elif kind == "freeze":
+            target, side = now.ids.get(("account", name)) or now.ids["list", name], Side(one.key[2])
+            yield Freeze(target, side, one.after[0]) if isinstance(one.after, tuple) else Thaw(target, side)
         elif kind in ("entry", "folder"):
             yield from _folder_deeds(now, one)
         else:
@@ -399,6 +506,16 @@ def _object_deeds(now: _Read, one: Change, number: int, what: str, value: Value 
             yield ModifyDomain(DomainId(number), status=DomainStatus(text or "active"))
         case "domain", "cos":
             yield SetDomainCos(DomainId(number), CosId(now.ids["cos", text]) if text else None)
+        case "domain", "initialised":
+            yield InitialiseDomain(DomainId(number)) if text else UninitialiseDomain(DomainId(number))
+        case "domain", "maxAccounts":
+            yield ModifyDomain(DomainId(number), max_accounts=int(text or "0"))
+        case "account", "delegatedAdministrator":
+            yield MarkAdministrator(AccountId(number), bool(text))
+        case "list", "filter":
+            yield SetFilter(ListId(number), text)
+        case "list", "postingRestricted":
+            yield ModifyList(ListId(number), attributes={POSTING_RESTRICTED: "TRUE" if text else ""})
         case "cos", _:
             yield ModifyCos(CosId(number), values={BY_NAME[what.lower()].field: text})
         case "account", "status":
@@ -431,14 +548,23 @@ def _address(text: str) -> Address:
         raise Fault(Code.INVALID_REQUEST, f"{text}: {error}; nothing was changed") from None
 
 
+def _role_deed(now: _Read, one: Change) -> Deed[Any]:
+    account, role = AccountId(now.ids["account", one.key[1]]), Role(one.key[2])
+    if not isinstance(one.after, tuple):
+        return RemoveRole(account, role)
+    domain, begins, ends, note = one.after
+    return SetRole(account, RoleGrant(role, DomainId(now.ids["domain", domain]), read_time(begins), read_time(ends), note))
+
+
 def _send_deeds(now: _Read, one: Change) -> Iterator[Deed[Any]]:
     _, on, to, right = one.key
     target = now.ids.get(("account", on)) or now.ids["list", on]
     if isinstance(one.after, tuple):
-        deny, begins, ends, waits, note = one.after
+        deny, begins, ends, waits, note, review, share = one.after
         undo = BY_NAME["undowindow"].parse(waits) if waits else None
-        times, review = (read_time(begins), read_time(ends)), now.reviews.get(one.key)
-        yield SetSendGrant(SendGrant(target, now.grantee(to), SendRight(right), bool(deny), *times, note, undo, review))
+        times = (read_time(begins), read_time(ends))
+        grant = SendGrant(target, now.grantee(to), SendRight(right), bool(deny), *times, note, undo, read_time(review))
+        yield SetSendGrant(grant, int(share) if share else None)
     else:
         assert one.before is not None
         yield RemoveSendGrant(target, now.grantee(to), SendRight(right), bool(one.before[0]))
@@ -449,8 +575,9 @@ def _folder_deeds(now: _Read, one: Change) -> Iterator[Deed[Any]]:
     if one.key[0] == "folder":
         yield SwitchFolder(folder, no_inherit=one.after is not None)
     elif isinstance(one.after, tuple):
-        rights, begins, ends, note = one.after
-        times, review = (read_time(begins), read_time(ends)), now.reviews.get(one.key)
-        yield SetFolderEntry(folder, FolderEntry(now.grantee(one.key[3]), read_rights(rights), *times, note, review))
+        rights, begins, ends, note, review, share = one.after
+        times = (read_time(begins), read_time(ends))
+        entry = FolderEntry(now.grantee(one.key[3]), read_rights(rights), *times, note, read_time(review))
+        yield SetFolderEntry(folder, entry, int(share) if share else None)
     else:
         yield RemoveFolderEntry(folder, now.grantee(one.key[3]))

@@ -15,6 +15,7 @@ from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
 from gateway.directory.dynamic_groups import DynamicGroups
 from gateway.directory.faults import Code, Fault
+from gateway.directory.first_access import FirstAccess
 from gateway.directory.freezes import Freezes
 from gateway.directory.grant_lists import GrantLists
 from gateway.directory.list_requests import ListRequests
@@ -89,6 +90,7 @@ class Directory:
         self.list_requests = ListRequests(store, records, delivery)
         self.signing_keys = SigningKeys(store, records, texts or TextRecords(cached=False), names)
         self.second_factors = SecondFactors(store, records, totp_key)
+        self.first_access = FirstAccess(store, records, self.accounts, self.password_rules, totp_key)
         self.app_passwords = AppPasswords(store, records, app_password_key)
         self.break_glass = BreakGlass(store, records, delivery.notice)
         self.policy = PolicyData(store, records)

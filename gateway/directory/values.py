@@ -18,6 +18,13 @@ async def checked(snapshot: Snapshot, values: Mapping[str, str], own: int | None
     return {field: await _one(snapshot, BY_FIELD[field], text, own) if text.strip() else "" for field, text in values.items()}
 
 
+def require_room(values: Mapping[str, str], max_quota: int) -> None:
+    """May an account have these, in a domain that gives none more than `max_quota` octets (0: any)? Raises Fault."""
+    text = values.get("quota", "")
+    if text and max_quota and BY_FIELD["quota"].parse(text) > max_quota:
+        raise Fault(Code.INVALID_ATTR_VALUE, f"quota - {text} (must be at most {max_quota}: maxQuota of the domain)")
+
+
 async def _one(snapshot: Snapshot, attribute: Attribute, text: str, own: int | None) -> str:
     try:
         value = attribute.parse(text)

@@ -13,6 +13,7 @@ from gateway.folders.values import MissingTarget, Place, Visit
 from gateway.grant_use import stood_on
 from gateway.message.canonical import read_address
 from gateway.refusal import Refused
+from gateway.refusals import UNRECORDED, Budget
 from policy.decision import Decision, Witness, step
 from policy.folders import FolderOp
 from policy.identity import AccountId, Actor, Address, BadAddress, FolderId
@@ -53,11 +54,12 @@ class _Riding:
 class Judging:
     """Shared by the parts of the folders service. Every method raises Refused, and nothing else that is expected."""
 
-    __slots__ = ("_store", "recorder")
+    __slots__ = ("_budget", "_store", "recorder")
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.recorder = Recorder(store)
+        self._budget = Budget()
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -98,6 +100,8 @@ class Judging:
         assert decision.refusal is not None
         if is_own(visit, stand):
             return Refused(decision.refusal)
+        if not self._budget.spend(visit.actor.person):
+            return Refused(replace(decision.refusal, decision=UNRECORDED))
         number = new_decision()
         # A folder that is not there is on record like one that may not be seen: that nobody waits for the record is not enough, for
         # it costs time that whoever asks often can measure.
@@ -194,7 +198,7 @@ class Judging:
                     raise Refused(conflict) from None
                 continue
             except OverQuota:
-                raise Refused(Refuse(Reason.OVER_QUOTA, "the owner's mailbox is full")) from None
+                raise Refused(Refuse(Reason.OVER_QUOTA, "the owner's mailbox, or its domain, is full")) from None
             except LimitReached as error:
                 raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             except Busy:

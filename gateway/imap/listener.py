@@ -41,6 +41,7 @@ from gateway.imap.view import BadSequence
 from gateway.intake import Intake
 from gateway.login import Login
 from gateway.refusal import Refused
+from gateway.refusals import Refusals
 from gateway.sessions import Sessions
 from policy.reasons import Defer, Reason, Refuse
 from store.errors import Busy, StoreError
@@ -571,6 +572,7 @@ class Connection:
         output = Output(self, utf8=session.takes_utf8, still=session.still)
         session.began = output.sent
         tag: bytes | None = None
+        name = b""
         row: Command | None = None
         answer = Answer()
         stranger = False
@@ -609,7 +611,7 @@ class Connection:
             ended, ok = Status(Condition.NO, error.text, error.code, tag), False
         except Refused as error:
             await session.have_looked(error.verdict)
-            said = refusal(error.verdict, target=isinstance(error, MissingTarget))
+            said = refusal(session.named(error.verdict, name.decode("ascii", "replace")), target=isinstance(error, MissingTarget))
             ended, ok = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag), False
             if said.ends:
                 output.say(ended)
@@ -687,7 +689,7 @@ class Connection:
             await self.session.settle(output, expunge_allowed=True)
             output.say(Status(Condition.OK, "IDLE completed", None, tag))
         except Refused as refused:
-            said = refusal(refused.verdict)
+            said = refusal(self.session.named(refused.verdict, "IDLE"))
             output.say(Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag))
         output.flush()
 
@@ -761,6 +763,7 @@ class ImapListener:
         hostname: str,
         tls: Callable[[], ssl.SSLContext | None],
         shared_prefix: str = "Other Users/",
+        refusals: Refusals | None = None,
         plaintext_login: bool = False,
         limits: Limits | None = None,
         mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
@@ -781,6 +784,7 @@ class ImapListener:
             mechanisms,
             self.limits.messages,
             self.limits.watched,
+            refusals,
         )
         self.hostname = hostname
         self.intake = intake or Intake()

@@ -36,7 +36,7 @@ WORDS: Mapping[Reason, _Words] = MappingProxyType(
         Reason.PASSWORD_EXPIRED: _Words(b"EXPIRED", _said("password must be changed at ", "password must be changed")),
         Reason.CREDENTIAL_NOT_PERMITTED: _Words(b"AUTHORIZATIONFAILED", _said("", "this app password is not for this")),
         # People have to read it, and to type another password: no code of RFC 5530 says so.
-        Reason.APP_PASSWORD_NEEDED: _Words(b"ALERT", "this account has a second factor: mail clients need an app password"),
+        Reason.APP_PASSWORD_NEEDED: _Words(b"ALERT", _said("", "this account has a second factor: mail clients need an app password")),
         Reason.TOO_MANY_FAILURES: _Words(b"AUTHENTICATIONFAILED", "authentication failed", ends=True),
         Reason.AUTHORIZATION_REFUSED: _Words(b"AUTHORIZATIONFAILED", "you may not act as this account"),
         Reason.SESSION_ENDED: _Words(b"UNAVAILABLE", _said("this session has ended: ", "this session has ended"), ends=True),
@@ -85,7 +85,7 @@ def refusal(verdict: Verdict, *, target: bool = False) -> Refusal:
         code = b"TRYCREATE"
     if isinstance(verdict, Defer) and code not in (b"UNAVAILABLE", b"OVERQUOTA", b"LIMIT"):
         code = b"UNAVAILABLE"
-    # A hidden folder and a missing one have the same words: no id there, which only the hidden one could have.
+    # A hidden folder and a missing one have the same words, octet for octet (delegation.md section 2): no id there.
     if verdict.decision and verdict.reason is not Reason.FOLDER_UNKNOWN:
         text = f"{text} [{verdict.decision}]"
     return Refusal(code, _one_line(text), words.ends)

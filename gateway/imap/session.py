@@ -36,6 +36,7 @@ from gateway.imap.told import Told
 from gateway.imap.view import FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused, until
+from gateway.refusals import Refusals
 from gateway.sessions import Doing, Sessions
 from policy.identity import Actor, Address, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
@@ -227,7 +228,7 @@ class Wire(Protocol):
 class Services:
     """Everything sessions share. `shared_prefix`: where other people's folders are; `plaintext_login`: passwords without TLS;
     `append_limit`: octets of one message; `mechanisms`: of SASL; `message_limit`: messages of one command; `watch_limit`: folders that
-    one session follows."""
+    one session follows; `refusals`: what names those that are no delegated acts."""
 
     folders: Folders
     login: Login
@@ -241,6 +242,7 @@ class Services:
     mechanisms: tuple[str, ...]
     message_limit: int = 1_000_000
     watch_limit: int = 1_000
+    refusals: Refusals | None = None
 
 
 class States:
@@ -629,6 +631,11 @@ class Session:
         """
         if verdict is None or (verdict.reason is Reason.FOLDER_UNKNOWN and verdict.decision):
             await until(self.began + UNSEEN)
+
+    def named(self, verdict: Verdict, about: str = "") -> Verdict:
+        """With the id by which an administrator can ask about it. `about`: the command."""
+        refusals = self.services.refusals
+        return verdict if refusals is None else refusals.named(verdict, "imap", self.wire.peer, self.actor, about)
 
     # --- the selected folder
 

@@ -11,8 +11,9 @@ from gateway.login import Login, Peer
 from gateway.message.canonical import read_address
 from gateway.neighbour.attributes import DUNNO, Request
 from gateway.refusal import Refused
+from gateway.refusals import Refusals
 from gateway.routing import Poster
-from gateway.smtp.replies import ClosedReply, one_line
+from gateway.smtp.replies import ClosedReply, one_line, told_as
 from gateway.smtp.terms import is_within
 from gateway.submission import Act, Submission
 from policy.delivery import Door
@@ -50,6 +51,7 @@ class Access:
         trusted: Sequence[Network],
         closed_reply: ClosedReply = "5.2.1",
         more: Sequence[Check] = (),
+        refusals: Refusals | None = None,
     ) -> None:
         self._store = store
         self._login = login
@@ -57,6 +59,7 @@ class Access:
         self._delivery = delivery
         self._trusted = trusted
         self._closed_reply: ClosedReply = closed_reply
+        self._refusals = refusals
         self._checks: tuple[Check, ...] = (self._sender, *more, self._recipient)
         self._answered: OrderedDict[tuple[str, ...], Refuse | None] = OrderedDict()
 
@@ -64,12 +67,17 @@ class Access:
         """One line for access(5). Raises StoreError."""
         if request.state not in _JUDGED:
             return DUNNO
+        actor = None
         try:
             actor = await self._actor(request)
             for check in self._checks:
                 await check(request, actor)
         except Refused as refused:
-            return one_line(refused.verdict, self._closed_reply)
+            verdict = refused.verdict
+            if self._refusals is not None:
+                about = request.recipient or request.sender or request.login
+                verdict = self._refusals.named(verdict, PROTOCOL, request.client, actor, about, told_as(verdict, self._closed_reply))
+            return one_line(verdict, self._closed_reply)
         return DUNNO
 
     async def _actor(self, request: Request) -> Actor | None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
-from gateway.directory.accounts import MembershipView
+from gateway.directory.accounts import AccountView, MembershipView
 from gateway.directory.faults import Code, Fault
 from gateway.directory.names import shown
 from gateway.prov import attributes
@@ -46,17 +46,36 @@ async def _get(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _all(desk: Desk, arguments: Sequence[str]) -> Answer:
-    verbose, domain = _listing(arguments)
+    own_only = "-e" in arguments
+    verbose, domain = _listing([one for one in arguments if one != "-e"])
+    if own_only and not verbose:
+        raise Usage("-e goes with -v")
+    return await _accounts(desk.directory.accounts.all(domain), verbose=verbose, own_only=own_only)
+
+
+async def _all_administrators(desk: Desk, arguments: Sequence[str]) -> Answer:
+    if set(arguments) - {"-v", "-e"}:
+        raise Usage("-v or -e")
+    own_only = "-e" in arguments
+    views = (view async for view in desk.directory.accounts.all() if _administers(view))
+    return await _accounts(views, verbose="-v" in arguments, own_only=own_only)
+
+
+def _administers(view: AccountView) -> bool:
+    return view.row.is_global_administrator or (view.administration is not None and view.administration.marked)
+
+
+async def _accounts(views: AsyncIterator[AccountView], *, verbose: bool, own_only: bool) -> Answer:
     names: list[str] = []
     blocks: list[str] = []
     data = []
-    async for view in desk.directory.accounts.all(domain):
+    async for view in views:
         name = shown(view.row.address)
         names.append(name)
         if verbose:
             found = attributes.account(view)
-            blocks.append(attributes.block(f"name {name}", found))
-            data.append(attributes.data(name, found))
+            blocks.append(attributes.block(f"name {name}", found, own_only=own_only))
+            data.append(attributes.data(name, found, own_only=own_only))
     return Answer("".join(blocks), data) if verbose else Answer(lines(names), names)
 
 
@@ -139,6 +158,11 @@ async def _set_password(desk: Desk, arguments: Sequence[str]) -> Answer:
     return Answer()
 
 
+async def _check_strength(desk: Desk, arguments: Sequence[str]) -> Answer:
+    await desk.directory.password_rules.check(arguments[0], arguments[1])
+    return Answer("Password passed strength check.\n", {"passed": True})
+
+
 async def _set_cos(desk: Desk, arguments: Sequence[str]) -> Answer:
     await desk.directory.accounts.modify(arguments[0], attributes.account_changes([("cos", arguments[1])]))
     return Answer()
@@ -190,7 +214,7 @@ VERBS = (
         None,
         _get,
     ),
-    Verb("getAllAccounts", "gaa", "[-v] [DOMAIN]", "every account", 0, 2, _all),
+    Verb("getAllAccounts", "gaa", "[-v [-e]] [DOMAIN]", "every account; -v, -e as getAccount shows them", 0, 3, _all),
     Verb(
         "modifyAccount",
         "ma",
@@ -214,7 +238,17 @@ VERBS = (
         _set_password,
         password=1,
     ),
+    Verb(
+        "checkPasswordStrength",
+        "cps",
+        "NAME PASSWORD",
+        f"would it be taken as the account's new password? {_SEEN}",
+        2,
+        2,
+        _check_strength,
+    ),
+    Verb("getAllAdminAccounts", "gaaa", "[-v] [-e]", "every global and every delegated administrator", 0, 2, _all_administrators),
     Verb("setAccountCos", "sac", "NAME COS", "COS '': by its domain, else default", 2, 2, _set_cos),
     Verb("getAccountMembership", "gam", "[-i] NAME", "the lists it is in, directly or through others", 1, 2, _membership),
-    Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota (0: unlimited) and octets used of every account", 0, 1, _quota_usage),
+    Verb("getQuotaUsage", "gqu", "[DOMAIN]", "name, quota in force (0: unlimited) and octets used of every account", 0, 1, _quota_usage),
 )

@@ -12,13 +12,14 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.mailing_lists import ListChanges, ListView
 from gateway.prov.answer import clock, stamp
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve
+from policy.domain_limits import COS_MAX_ACCOUNTS, LIMIT_NAMES, LIMITS, spelled
 from policy.identity import AccountId
 from policy.lists import POSTING_RESTRICTED, Joining, Moderation, list_rules
 from policy.login import FOREVER
 from policy.people import PERSONAL, PERSONAL_NAMES
 from policy.rates import Rate
 from policy.status import AccountStatus, DomainStatus
-from store.model import CosRow
+from store.model import CosRow, DomainRow
 
 S = TypeVar("S", bound=StrEnum)
 
@@ -36,6 +37,7 @@ _ACCOUNT_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "mail": ("zimbraMailDeliveryAddress",),
     "alias": ("zimbraMailAlias",),
     "effectiveStatus": (),
+    "effectiveQuota": (),
     "used": (),
     "created": ("zimbraCreateTimestamp",),
     "lastLogin": ("zimbraLastLogonTimestamp",),
@@ -47,6 +49,17 @@ _DOMAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "delimiter": ("recipientDelimiter",),
     "note": ("zimbraNotes", "description"),
     "maxAccounts": ("zimbraDomainMaxAccounts",),
+    COS_MAX_ACCOUNTS: ("zimbraDomainCOSMaxAccounts",),
+}
+_DOMAIN_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("zimbraId",),
+    "name": ("zimbraDomainName",),
+    "created": ("zimbraCreateTimestamp",),
+    "aggregateQuotaUsed": ("zimbraAggregateQuotaLastUsage",),
+    "accounts": (),
+    "aliasDomain": (),
+    "aliasOf": ("zimbraDomainAliasTargetId",),
+    "delegationInitialised": (),
 }
 _LIST: Final[Mapping[str, tuple[str, ...]]] = {
     "displayName": (),
@@ -79,10 +92,19 @@ def _known(table: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
 
 _ACCOUNT_NAMES: Final = {**PERSONAL_NAMES, **_known(_ACCOUNT)}
 _ACCOUNT_READ: Final = {**_ACCOUNT_NAMES, **_known(_ACCOUNT_SHOWN), **{name: row.name for name, row in BY_NAME.items()}}
-_DOMAIN_NAMES: Final = _known(_DOMAIN)
+_DOMAIN_NAMES: Final = {**_known(_DOMAIN), **{name: row.name for name, row in LIMIT_NAMES.items()}}
+_DOMAIN_READ: Final = {**_known(_DOMAIN_SHOWN), **_DOMAIN_NAMES}
 _LIST_NAMES: Final = _known(_LIST)
 _LIST_READ: Final = {**_known(_LIST), **_known(_LIST_SHOWN)}
 _COS_NAMES: Final = _known(_COS)
+
+NAMES: Final[Mapping[str, frozenset[str]]] = {
+    "account": frozenset(_ACCOUNT_NAMES.values()) | {row.name for row in ATTRIBUTES},
+    "cos": frozenset(_COS) | {row.name for row in ATTRIBUTES},
+    "domain": frozenset(_DOMAIN) | {row.name for row in LIMITS},
+    "list": frozenset(_LIST),
+}
+"""What can be set, by its plain name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +192,28 @@ def _values(pairs: Sequence[tuple[str, str]], others: Mapping[str, str], plain: 
     return edits.texts
 
 
-def domain_changes(pairs: Sequence[tuple[str, str]]) -> DomainChanges:
-    """Raises Fault that names the attribute."""
+def domain_changes(pairs: Sequence[tuple[str, str]], classes: Sequence[str] = ()) -> DomainChanges:
+    """`classes`: those of `cosMaxAccounts` that there are, for `+` and `-`. Raises Fault that names the attribute."""
     plain: dict[str, str] = {}
+    edits = _Edits()
     for name, text in pairs:
-        known = _DOMAIN_NAMES.get(name.lower())
-        if known is None:
+        sign, bare = _signed(name)
+        known = _DOMAIN_NAMES.get(bare.lower())
+        if known == COS_MAX_ACCOUNTS:
+            edits.item(known, sign, text, classes)
+        elif known is None or sign:
             raise Fault(Code.INVALID_ATTR_NAME, name)
-        plain[known] = text
+        else:
+            plain[known] = text
+    wanted = edits.texts.get(COS_MAX_ACCOUNTS)
     return DomainChanges(
         status=_member("status", plain["status"], DomainStatus) if "status" in plain else None,
         cos=plain.get("cos"),
         delimiter=plain.get("delimiter"),
         note=_text("note", plain.get("note")),
         max_accounts=_count("maxAccounts", plain.get("maxAccounts")),
+        limits={name: text for name, text in plain.items() if name.lower() in LIMIT_NAMES},
+        cos_max_accounts=None if wanted is None else [one for one in wanted.split(", ") if one],
     )
 
 
@@ -297,9 +327,19 @@ def account(view: AccountView) -> list[Shown]:
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
         *(Shown(name, (text,), text) for name, text in view.personal.items()),
         Shown("lastLogin", _some(stamp(row.last_login) or ""), stamp(row.last_login)),
-        *_service_values(row.values, row.own_values, view.cos_values, view.cos),
+        *_service_values(resolve(row.own_values, view.cos_values), row.own_values, view.cos_values, view.cos),
+        *_effective_quota(view),
     ]
     return sorted(found, key=lambda shown: shown.name.lower())
+
+
+def _effective_quota(view: AccountView) -> list[Shown]:
+    """Where the domain gives less than the account or its class of service says."""
+    row = view.row
+    wanted = resolve(row.own_values, view.cos_values).quota
+    if wanted == row.values.quota:
+        return []
+    return [Shown("effectiveQuota", (str(row.values.quota),), row.values.quota, "maxQuota of the domain")]
 
 
 def _administration(view: AccountView) -> list[Shown]:
@@ -379,18 +419,42 @@ def domain(view: DomainView) -> list[Shown]:
             Shown("id", (str(row.id),), int(row.id)),
             Shown("note", _some(row.note), row.note),
         ]
+    classes = [f"{name}:{most}" for name, most in view.cos_limits]
     return [
         Shown("accounts", (str(view.accounts),), view.accounts),
+        *_room(row),
         Shown("aliasDomain", tuple(map(names.shown_domain, view.aliases)), [*map(names.shown_domain, view.aliases)]),
         Shown("cos", _some(view.cos), view.cos),
+        Shown(COS_MAX_ACCOUNTS, tuple(classes), classes),
         Shown("created", (stamp(row.created) or "",), stamp(row.created)),
         Shown("delegationInitialised", _some(stamp(view.delegation_since) or ""), stamp(view.delegation_since)),
         Shown("delimiter", _some(row.delimiter), row.delimiter),
         Shown("id", (str(row.id),), int(row.id)),
         Shown("maxAccounts", (str(row.max_accounts),), row.max_accounts),
+        Shown("maxQuota", (str(row.limits.max_quota),), row.limits.max_quota),
         Shown("note", _some(row.note), row.note),
         Shown("status", (str(row.status),), str(row.status)),
     ]
+
+
+def _room(row: DomainRow) -> list[Shown]:
+    """About all accounts together; silent where nothing is set."""
+    limits = row.limits
+    if not limits.aggregate_quota:
+        return []
+    texts = spelled(limits)
+    return [
+        Shown("aggregateQuota", texts["aggregateQuota"], limits.aggregate_quota),
+        Shown("aggregateQuotaPolicy", texts["aggregateQuotaPolicy"], limits.policy.upper()),
+        Shown("aggregateQuotaUsed", (str(row.used),), row.used),
+        Shown("aggregateQuotaWarnEmailRecipient", limits.warn_recipients, [*limits.warn_recipients]),
+        Shown("aggregateQuotaWarnPercent", texts["aggregateQuotaWarnPercent"], limits.warn_percent),
+    ]
+
+
+def plain_domain_name(name: str) -> str:
+    """The plain name of an attribute that is shown of a domain; what is none stays as it is."""
+    return _DOMAIN_READ.get(name.lower(), name)
 
 
 def mailing_list(view: ListView) -> list[Shown]:

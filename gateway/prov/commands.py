@@ -1,5 +1,5 @@
 """What operators ask a server besides `prov`: can, who-can, why, account, unlock, queue, list, principal, actor, dkim, sessions, logins,
-app-password, totp, audit."""
+app-password, totp, password, audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,6 +17,7 @@ from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.grants_verbs import VERB as GRANTS
 from gateway.prov.keeping_verbs import VERBS as KEEPING
 from gateway.prov.list_commands import LIST
+from gateway.prov.password_verbs import VERB as PASSWORD
 from gateway.prov.people_verbs import ACCOUNT
 from gateway.prov.policy_verbs import VERB as POLICY
 from gateway.prov.role_verbs import ROLES
@@ -253,6 +254,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         *SESSION_VERBS,
         APP_PASSWORD,
         TOTP,
+        PASSWORD,
         AUDIT,
         BREAK_GLASS,
     )

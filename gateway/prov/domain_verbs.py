@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from gateway.directory.names import shown_domain
 from gateway.prov import attributes
 from gateway.prov.account_verbs import again, signed
-from gateway.prov.answer import Answer, lines
-from gateway.prov.arguments import pairs
+from gateway.prov.answer import Answer, Usage, lines
+from gateway.prov.arguments import options, pairs
 from gateway.prov.verb import Desk, Verb
 
 
@@ -24,8 +24,10 @@ async def _create_alias(desk: Desk, arguments: Sequence[str]) -> Answer:
 async def _get(desk: Desk, arguments: Sequence[str]) -> Answer:
     view = await desk.directory.domains.get(arguments[0])
     name, shown = shown_domain(view.row.name), attributes.domain(view)
-    wanted = arguments[1:]
-    return Answer(attributes.block(f"name {name}", shown, wanted=wanted), attributes.data(name, shown, wanted=wanted))
+    wanted, plain = arguments[1:], attributes.plain_domain_name
+    return Answer(
+        attributes.block(f"name {name}", shown, wanted=wanted, plain=plain), attributes.data(name, shown, wanted=wanted, plain=plain)
+    )
 
 
 async def _all(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -37,7 +39,17 @@ async def _all(desk: Desk, arguments: Sequence[str]) -> Answer:
 
 
 async def _modify(desk: Desk, arguments: Sequence[str]) -> Answer:
-    await desk.directory.domains.modify(arguments[0], attributes.domain_changes(pairs(arguments[1:])))
+    edits = pairs(arguments[1:])
+    there = (await desk.directory.domains.get(arguments[0])).cos_limits if signed(edits) else ()
+    await desk.directory.domains.modify(arguments[0], attributes.domain_changes(edits, [f"{name}:{most}" for name, most in there]))
+    return Answer()
+
+
+async def _rename(desk: Desk, arguments: Sequence[str]) -> Answer:
+    read = options(arguments, flags=("--keep-alias",))
+    if len(read.rest) != 2:
+        raise Usage("which domain, and which name?")
+    await desk.directory.domains.rename(read.rest[0], read.rest[1], keep="--keep-alias" in read.flags)
     return Answer()
 
 
@@ -111,7 +123,24 @@ VERBS = (
     ),
     Verb("getDomain", "gd", "NAME [attr ...]", "what is set on a domain", 1, None, _get),
     Verb("getAllDomains", "gad", "[-v]", "every domain", 0, 1, _all),
-    Verb("modifyDomain", "md", "NAME attr value [attr value ...]", "status, cos, delimiter, maxAccounts, note", 3, None, _modify),
+    Verb(
+        "modifyDomain",
+        "md",
+        "NAME attr value [attr value ...]",
+        "change values, which getDomain shows; maxQuota, aggregateQuota: octets, 512m or 2g; cosMaxAccounts CLASS:NUMBER ...",
+        3,
+        None,
+        _modify,
+    ),
+    Verb(
+        "renameDomain",
+        "rd",
+        "NAME NEW-NAME [--keep-alias]",
+        "every address in it, and whatever spells the old name; --keep-alias: mail to the old name still comes; renaming back undoes it",
+        2,
+        3,
+        _rename,
+    ),
     Verb("deleteDomain", "dd", "NAME", "an empty domain", 1, 1, _delete),
     Verb("initDomainForDelegation", "idd", "NAME", "admin roles in this domain count from now on", 1, 1, _initialise),
     Verb("createCos", "cc", "NAME [attr value ...]", "a class of service", 1, None, _create_cos),

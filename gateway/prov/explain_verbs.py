@@ -5,14 +5,16 @@ from typing import Any, Final
 
 from gateway.directory.authority import Matter
 from gateway.explain import Able, Act, Explained, Reached
-from gateway.prov.answer import Answer, Usage, lines, moment
+from gateway.prov.answer import Answer, Usage, lines, moment, stamp
 from gateway.prov.arguments import options
 from gateway.prov.audit_verbs import row_data
 from gateway.prov.right_verbs import verdict_data
 from gateway.prov.supposing import supposing
 from gateway.prov.verb import Desk, Verb
 from gateway.questions import OPERATIONS
-from gateway.why import Suggestion, Why
+from gateway.suggestion import Suggestion
+from gateway.why import Why
+from gateway.why_refused import WhyRefused
 from policy.roles import Operation
 
 _SUPPOSING: Final = "[--at TIME] [--with FILE]"
@@ -105,6 +107,9 @@ def _able_data(one: Able) -> dict[str, Any]:
 
 async def _why(desk: Desk, arguments: Sequence[str]) -> Answer:
     await _allow_all(desk)
+    refused = await desk.reasons.refused(arguments[0])
+    if refused is not None:
+        return Answer(_told_refused(refused), [_refused_data(refused)])
     found = await desk.reasons.why(arguments[0])
     return Answer("\n".join(_told_why(one) for one in found), [_why_data(one) for one in found])
 
@@ -126,16 +131,63 @@ def _told_why(one: Why) -> str:
     if one.now is not None:
         told.append("Now: ALLOWED" if one.now.allowed else f"Now: DENIED: {one.now.refusal}")
         told += [f"  {'*' if decided else ' '} {text}" for text, decided in one.now.trace]
-    for number, suggested in enumerate(one.suggestions):
+    told += _missing(one.suggestions, one.no_grant)
+    return _printable(told)
+
+
+def _missing(suggestions: Sequence[Suggestion], otherwise: str) -> list[str]:
+    told: list[str] = []
+    for number, suggested in enumerate(suggestions):
         told.append("Missing:" if number == 0 else "or:")
         told += [f"  procura prov {line}" for line in suggested.apply]
         told += [f"    in the place of: {suggested.replaces}"] if suggested.replaces else []
         told += [f"    taken back by: procura prov {line}" for line in suggested.undo]
         told.append(f"    may be given by: {', '.join(suggested.givers)}")
-    if one.no_grant:
-        told.append(f"Missing: {one.no_grant}")
-    # What clients sent stands in it: nothing of that is a line of its own.
+    return [*told, f"Missing: {otherwise}"] if otherwise else told
+
+
+def _printable(told: Sequence[str]) -> str:
+    """What clients sent stands in it: nothing of that is a line of its own."""
     return lines("".join(letter if letter.isprintable() else " " for letter in line) for line in told)
+
+
+def _told_refused(one: WhyRefused) -> str:
+    row = one.row
+    times = f" ({row.times} times since {moment(row.first)})" if row.times > 1 else ""
+    who = row.actor_address or (one.account and f"{one.account}, not logged in") or "-"
+    told = [
+        f"{row.decision}  {moment(row.last)}  {'PUT OFF' if row.later else 'REFUSED'}{times}",
+        f"  who     {who}, {row.protocol} {row.source}".rstrip(),
+        f"  what    {row.reason}: {row.about or '-'}",
+        "Then:",
+        *(f"  {'*' if number == 0 else ' '} {text}" for number, text in enumerate(one.then)),
+        *([f"Now: {one.now}"] if one.now else []),
+        *_missing(one.suggestions, one.otherwise),
+    ]
+    return _printable(told)
+
+
+def _refused_data(one: WhyRefused) -> dict[str, Any]:
+    row = one.row
+    return {
+        "refusal": {
+            "decision": row.decision,
+            "first": stamp(row.first),
+            "last": stamp(row.last),
+            "times": row.times,
+            "protocol": row.protocol,
+            "source": row.source,
+            "actor": row.actor_address or None,
+            "account": one.account or None,
+            "about": row.about or None,
+            "reason": row.reason,
+            "later": row.later,
+        },
+        "then": [{"text": text, "decided": number == 0} for number, text in enumerate(one.then)],
+        "now": one.now or None,
+        "suggestions": [_suggestion_data(suggested) for suggested in one.suggestions],
+        "noGrant": one.otherwise or None,
+    }
 
 
 def _why_data(one: Why) -> dict[str, Any]:
@@ -178,7 +230,7 @@ VERBS: Final = (
         "why",
         "",
         "DECISION",
-        "a decision on record, as refusals quote it: how it came about, what it would be now, which grant is missing, who may give it",
+        "a decision as refusals quote it: how it came about, what it would be now, which grant is missing, who may give it",
         1,
         1,
         _why,

@@ -13,6 +13,7 @@ from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.service import Directory
 from gateway.explain import Explain
 from gateway.prov.answer import Answer, Usage
+from gateway.refusals import Refusals
 from gateway.why import Reasons
 from policy.roles import Operation
 from store.model import Verifiers
@@ -20,7 +21,7 @@ from store.model import Verifiers
 
 class Desk:
     """What verbs work with. `sessions`: those that are open in this process, and the history of logins; `scratch`: a store of its own, with
-    all that policy reads of this one, in which changes can be tried.
+    all that policy reads of this one, in which changes can be tried; `refusals`: those of this process that are not written yet.
 
     For an administrator (`acting_as`) what is no service of the directory's kind is there only after `allow` was asked for it.
     """
@@ -31,12 +32,14 @@ class Desk:
         explain: Explain,
         sessions: OpenSessions,
         scratch: Callable[[], AbstractAsyncContextManager["Desk"]] | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self.directory = directory
         self._explain = explain
         self.sessions = sessions
         self._allowed: set[Operation] = set()
         self.scratch = scratch
+        self._refusals = refusals
         self._ahead: dict[str, list[asyncio.Task[Verifiers]]] = {}
 
     async def acting_as(self, name: str) -> "Desk":
@@ -44,7 +47,7 @@ class Desk:
         if not name:
             return self
         directory = await self.directory.acting(name)
-        return Desk(directory, self._explain, self.sessions.acting(directory.records), self.scratch)
+        return Desk(directory, self._explain, self.sessions.acting(directory.records), self.scratch, self._refusals)
 
     async def allow(self, matter: Matter, about: str = "") -> None:
         """Raises Fault, on record."""
@@ -61,7 +64,7 @@ class Desk:
     def reasons(self) -> Reasons:
         """Raises Fault, unless `allow` was asked about VIEW_AUDIT."""
         self._only_after(Operation.VIEW_AUDIT)
-        return Reasons(self.directory.store)
+        return Reasons(self.directory.store, self._refusals)
 
     def _only_after(self, operation: Operation) -> None:
         if not self.directory.authority.is_operator and operation not in self._allowed:

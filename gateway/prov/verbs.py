@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.prov import account_verbs, domain_verbs, list_verbs, mailbox_verbs, people_verbs, right_verbs
+from gateway.prov.absent import BY_NAME
 from gateway.prov.answer import Answer, Usage, lines
 from gateway.prov.verb import Desk, Verb
 
@@ -60,6 +61,9 @@ def find(word: str) -> Verb:
     if verb is None:
         if word.lower() in MAILBOX_VERBS:
             raise Usage(f"usage: selectMailbox ACCOUNT {MAILBOX_VERBS[word.lower()].usage}")
+        absent = BY_NAME.get(word.lower())
+        if absent is not None:
+            raise Usage(f"usage: there is no {absent.name} ({absent.short}) here: {absent.why}")
         raise Usage(_unknown(word, VERBS))
     return verb
 

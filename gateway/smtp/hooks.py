@@ -11,10 +11,11 @@ from gateway.login import Peer
 from gateway.message.binary import CannotKeep, without_binary
 from gateway.message.canonical import UnservedAddress, UnstableAddress, read_address
 from gateway.refusal import Refused
+from gateway.refusals import Refusals
 from gateway.sasl.exchange import Cancelled, Malformed
 from gateway.sessions import Doing
 from gateway.smtp.engine import HardenedSMTP
-from gateway.smtp.replies import ClosedReply, reply, spell
+from gateway.smtp.replies import ClosedReply, reply, spell, told_as
 from gateway.smtp.services import Delivery, Inbound, Sessions, Submission, Transaction
 from gateway.smtp.wire import Rebuke
 from policy.delivery import POSTMASTER, Door
@@ -28,13 +29,21 @@ class SubmissionHooks:
     """A mail client: it logs in, then sends as somebody (RFC 6409, RFC 4954)."""
 
     def __init__(
-        self, login: mechanisms.Login, submission: Submission, sessions: Sessions, *, hostname: str, closed_reply: ClosedReply = "5.2.1"
+        self,
+        login: mechanisms.Login,
+        submission: Submission,
+        sessions: Sessions,
+        *,
+        hostname: str,
+        closed_reply: ClosedReply = "5.2.1",
+        refusals: Refusals | None = None,
     ) -> None:
         self._login = login
         self._submission = submission
         self._sessions = sessions
         self._hostname = hostname
         self._closed_reply: ClosedReply = closed_reply
+        self._refusals = refusals
         self._actor: Actor | None = None
         self._transaction: Transaction | None = None
         self._leave: Callable[[], None] | None = None
@@ -49,7 +58,7 @@ class SubmissionHooks:
         except Cancelled:
             raise Rebuke("501 5.7.0 cancelled") from None
         except Refused as refused:
-            return AuthResult(success=False, handled=False, message=reply(refused.verdict))
+            return AuthResult(success=False, handled=False, message=self._no(server, refused.verdict))
         leave = self._sessions.add(actor, "smtp", server.address, server.end, lambda: Doing(server.session.host_name or ""))
         if leave is None:
             return AuthResult(success=False, handled=False, message="454 4.7.0 this account has too many sessions")
@@ -73,7 +82,7 @@ class SubmissionHooks:
         except BadAddress as bad:
             return _bad_sender(bad)
         except Refused as refused:
-            return reply(refused.verdict, self._closed_reply)
+            return self._no(server, refused.verdict, path)
         envelope.mail_from = path
         envelope.mail_options = options
         return "250 2.1.0 sender ok"
@@ -86,7 +95,7 @@ class SubmissionHooks:
         except BadAddress as bad:
             return _bad_recipient(bad)
         except Refused as refused:
-            return reply(refused.verdict, self._closed_reply)
+            return self._no(server, refused.verdict, path)
         envelope.rcpt_tos.append(path)
         return "250 2.1.5 recipient ok"
 
@@ -99,7 +108,10 @@ class SubmissionHooks:
         except CannotKeep:
             return UNCONVERTED
         except Refused as refused:
-            return reply(refused.verdict, self._closed_reply)
+            return self._no(server, refused.verdict)
+
+    def _no(self, server: HardenedSMTP, verdict: Verdict, about: str = "") -> str:
+        return _refusal(verdict, self._refusals, self._closed_reply, "smtp", server.address, self._actor, about)
 
     def ended(self) -> None:
         """The connection is over."""
@@ -114,10 +126,11 @@ class InboundHooks:
 
     door: Door = Door.MX
 
-    def __init__(self, delivery: Delivery, *, hostname: str, closed_reply: ClosedReply = "5.2.1") -> None:
+    def __init__(self, delivery: Delivery, *, hostname: str, closed_reply: ClosedReply = "5.2.1", refusals: Refusals | None = None) -> None:
         self._delivery = delivery
         self._hostname = hostname
         self._closed_reply: ClosedReply = closed_reply
+        self._refusals = refusals
         self._inbound: Inbound | None = None
 
     async def handle_MAIL(self, server: HardenedSMTP, session: Session, envelope: Envelope, path: str, options: list[str]) -> str:
@@ -134,7 +147,7 @@ class InboundHooks:
         except BadAddress as bad:
             return _bad_sender(bad)
         except Refused as refused:
-            return reply(refused.verdict, self._closed_reply)
+            return self._no(server, refused.verdict, path)
         envelope.mail_from = path
         envelope.mail_options = options
         return "250 2.1.0 sender ok"
@@ -147,7 +160,7 @@ class InboundHooks:
         except BadAddress as bad:
             return _bad_recipient(bad)
         except Refused as refused:
-            return reply(refused.verdict, self._closed_reply)
+            return self._no(server, refused.verdict, path)
         envelope.rcpt_tos.append(path)
         return "250 2.1.5 recipient ok"
 
@@ -156,11 +169,16 @@ class InboundHooks:
         inbound, self._inbound = self._inbound, None
         assert inbound is not None
         try:
-            return self.outcome([self._said(one) for one in await inbound.commit(await _content(envelope))])
+            outcomes = await inbound.commit(await _content(envelope))
+            recipients = [*envelope.rcpt_tos, *[""] * len(outcomes)]
+            return self.outcome([self._said(server, one, to) for one, to in zip(outcomes, recipients, strict=False)])
         except CannotKeep:
             return UNCONVERTED
         except Refused as refused:
-            return reply(refused.verdict, self._closed_reply)
+            return self._no(server, refused.verdict)
+
+    def _no(self, server: HardenedSMTP, verdict: Verdict, about: str = "") -> str:
+        return _refusal(verdict, self._refusals, self._closed_reply, str(self.door), server.address, None, about)
 
     def _protocol(self, server: HardenedSMTP, session: Session, envelope: Envelope) -> str:
         """Received's word after `with` (RFC 3848, RFC 6531 section 4.3)."""
@@ -176,8 +194,8 @@ class InboundHooks:
                     return one
         return replies[0]
 
-    def _said(self, outcome: str | Verdict) -> str:
-        return spell("250 2.0.0", f"{outcome} accepted") if isinstance(outcome, str) else reply(outcome, self._closed_reply)
+    def _said(self, server: HardenedSMTP, outcome: str | Verdict, recipient: str) -> str:
+        return spell("250 2.0.0", f"{outcome} accepted") if isinstance(outcome, str) else self._no(server, outcome, recipient)
 
     def ended(self) -> None:
         """The connection is over."""
@@ -196,6 +214,15 @@ class LmtpHooks(InboundHooks):
     def outcome(self, replies: list[str]) -> str:
         """One after the other."""
         return "\r\n".join(replies)
+
+
+def _refusal(
+    verdict: Verdict, refusals: Refusals | None, closed_reply: ClosedReply, protocol: str, source: str, actor: Actor | None, about: str
+) -> str:
+    """In words, with the id by which an administrator can ask about it."""
+    if refusals is not None:
+        verdict = refusals.named(verdict, protocol, source, actor, about, told_as(verdict, closed_reply))
+    return reply(verdict, closed_reply)
 
 
 async def _content(envelope: Envelope) -> bytes:

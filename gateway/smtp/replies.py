@@ -24,18 +24,19 @@ class Words:
     later: str
     text: str
     detailed: str | None = None
-    secret: bool = False  # not even a decision id, which only one of the cases with the same words would have
 
 
 # One row per reason; a test compares the sets. Maintenance is said as "later" whatever the verdict's type: it ends by itself.
 WORDS: Mapping[Reason, Words] = MappingProxyType(
     {
-        Reason.BAD_CREDENTIALS: Words("535 5.7.8", "535 5.7.8", "authentication failed", secret=True),
+        Reason.BAD_CREDENTIALS: Words("535 5.7.8", "535 5.7.8", "authentication failed"),
         Reason.ACCOUNT_STATUS: Words("525 5.7.13", "454 4.7.0", "this account may not log in", "account is {}"),
         Reason.ACCOUNT_MAINTENANCE: Words("454 4.7.0", "454 4.7.0", "account is in maintenance, try again later"),
         Reason.PASSWORD_EXPIRED: Words("525 5.7.13", "454 4.7.0", "password must be changed", "password must be changed at {}"),
         Reason.CREDENTIAL_NOT_PERMITTED: Words("535 5.7.8", "454 4.7.0", "this app password is not for this", "{}"),
-        Reason.APP_PASSWORD_NEEDED: Words("534 5.7.9", "454 4.7.0", "this account has a second factor: mail clients need an app password"),
+        Reason.APP_PASSWORD_NEEDED: Words(
+            "534 5.7.9", "454 4.7.0", "this account has a second factor: mail clients need an app password", "{}"
+        ),
         Reason.TOO_MANY_FAILURES: Words("454 4.7.0", "454 4.7.0", "too many failed logins from your network, try again later"),
         Reason.AUTHORIZATION_REFUSED: Words("535 5.7.8", "454 4.7.0", "you may not act as this account"),
         Reason.SESSION_ENDED: Words("421 4.3.2", "421 4.3.2", "this session has ended", "this session has ended: {}"),
@@ -52,7 +53,7 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
         Reason.SEND_RECIPIENT_RATE: Words("452 4.7.1", "452 4.7.1", "too many recipients, try again later", "{}"),
         Reason.INVITATION_NOT_PERMITTED: Words("550 5.7.1", "450 4.7.1", "you need 'x' (accept invitations) on the calendar", "{}"),
         Reason.MALFORMED_CALENDAR: Words("550 5.6.0", "450 4.6.0", "the calendar part is malformed", "the calendar part is malformed: {}"),
-        Reason.RECIPIENT_UNKNOWN: Words("550 5.1.1", "450 4.1.1", "there is no such recipient", secret=True),
+        Reason.RECIPIENT_UNKNOWN: Words("550 5.1.1", "450 4.1.1", "there is no such recipient"),
         Reason.RECIPIENT_CLOSED: Words("550 5.2.1", "450 4.2.1", "this account takes no mail"),
         Reason.RECIPIENT_MAINTENANCE: Words("450 4.2.1", "450 4.2.1", "this account is in maintenance, try again later"),
         Reason.RECIPIENT_OVER_QUOTA: Words("552 5.2.2", "452 4.2.2", "the mailbox is full"),
@@ -61,7 +62,7 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
         Reason.MAIL_LOOP: Words("554 5.4.6", "450 4.4.6", "the message goes round in circles"),
         Reason.QUEUE_FULL: Words("452 4.3.1", "452 4.3.1", "too much mail waits to be sent, try again later"),
         # No folder is named in SMTP, but a reason without words would be a crash.
-        Reason.FOLDER_UNKNOWN: Words("550 5.2.0", "450 4.2.0", "there is no such folder", secret=True),
+        Reason.FOLDER_UNKNOWN: Words("550 5.2.0", "450 4.2.0", "there is no such folder"),
         Reason.RIGHT_MISSING: Words("550 5.7.1", "450 4.7.1", "you lack a right on this folder", "{}"),
         Reason.OWNER_MAINTENANCE: Words("450 4.2.1", "450 4.2.1", "the owner's account is in maintenance, try again later"),
         Reason.FOLDER_EXISTS: Words("550 5.2.0", "450 4.2.0", "there is a folder of this name already"),
@@ -90,11 +91,14 @@ def one_line(verdict: Verdict, closed_reply: ClosedReply = "5.2.1") -> str:
     return f"{code} {printable(text)}"
 
 
+def told_as(verdict: Verdict, closed_reply: ClosedReply = "5.2.1") -> Reason:
+    """For which reason the words are."""
+    is_hidden = verdict.reason is Reason.RECIPIENT_CLOSED and closed_reply == "5.1.1"
+    return Reason.RECIPIENT_UNKNOWN if is_hidden else verdict.reason
+
+
 def _said(verdict: Verdict, closed_reply: ClosedReply) -> tuple[str, str]:
-    reason = verdict.reason
-    if reason is Reason.RECIPIENT_CLOSED and closed_reply == "5.1.1":
-        reason = Reason.RECIPIENT_UNKNOWN
-    words = WORDS[reason]
+    words = WORDS[told_as(verdict, closed_reply)]
     return words.later if isinstance(verdict, Defer) else words.final, _text(words, verdict)
 
 
@@ -139,4 +143,4 @@ def _text(words: Words, verdict: Verdict) -> str:
     text = words.text
     if words.detailed is not None and verdict.detail:
         text = words.detailed.replace("{}", verdict.detail[:TEXT_CHARACTERS], 1)
-    return f"{text} [{verdict.decision}]" if verdict.decision and not words.secret else text
+    return f"{text} [{verdict.decision}]" if verdict.decision else text

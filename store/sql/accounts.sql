@@ -1,6 +1,7 @@
 -- by_id
 SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
-    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login
+    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login,
+    d.max_quota, d.aggregate_quota, d.aggregate_used, d.aggregate_policy
 FROM object o
 JOIN account a ON a.id = o.id
 JOIN domain d ON d.id = o.domain
@@ -10,7 +11,8 @@ WHERE o.id = :id;
 
 -- of_list
 SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
-    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login
+    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login,
+    d.max_quota, d.aggregate_quota, d.aggregate_used, d.aggregate_policy
 FROM list_member m
 JOIN account a ON a.id = m.member
 JOIN object o ON o.id = a.id
@@ -22,7 +24,8 @@ ORDER BY d.name, p.local;
 
 -- of_domain
 SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
-    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login
+    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login,
+    d.max_quota, d.aggregate_quota, d.aggregate_used, d.aggregate_policy
 FROM object o
 JOIN account a ON a.id = o.id
 JOIN domain d ON d.id = o.domain
@@ -45,6 +48,14 @@ SELECT domain FROM object WHERE id = :id;
 SELECT d.max_accounts, (SELECT COUNT(*) FROM object o WHERE o.domain = d.id AND o.kind = 'account')
 FROM domain d
 WHERE d.id = :domain AND d.max_accounts > 0;
+
+-- room_in_cos
+SELECT l.max_accounts, (
+    SELECT COUNT(*) FROM object o JOIN account a ON a.id = o.id JOIN domain d ON d.id = o.domain
+    WHERE o.domain = :domain AND COALESCE(a.cos, d.cos, 1) = l.cos AND o.id <> :besides
+)
+FROM domain_cos_limit l
+WHERE l.domain = :domain AND l.cos = COALESCE(:cos, (SELECT cos FROM domain WHERE id = :domain), 1);
 
 -- insert_object
 INSERT INTO object (kind, domain) VALUES ('account', :domain);

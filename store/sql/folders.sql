@@ -158,7 +158,12 @@ GROUP BY folder.id, folder.unseen
 UPDATE account SET used = used + :octets WHERE id = :owner
 
 -- take_room
-UPDATE account SET used = used + :octets WHERE id = :owner AND (:quota = 0 OR :octets <= 0 OR used + :octets <= :quota)
+UPDATE account SET used = used + :octets
+WHERE id = :owner AND (:quota = 0 OR :octets <= 0 OR used + :octets <= :quota) AND (:octets <= 0 OR NOT EXISTS (
+    SELECT 1 FROM object o JOIN domain d ON d.id = o.domain
+    WHERE o.id = :owner AND d.aggregate_quota > 0 AND d.aggregate_policy = 'blocksendreceive'
+    AND d.aggregate_used + :octets > d.aggregate_quota
+))
 
 -- used
 SELECT used FROM account WHERE id = :owner

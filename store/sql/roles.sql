@@ -13,6 +13,9 @@ SELECT since FROM delegated_domain WHERE domain = :domain;
 -- initialise
 INSERT INTO delegated_domain (domain, since) VALUES (:domain, :now) ON CONFLICT (domain) DO NOTHING;
 
+-- uninitialise
+DELETE FROM delegated_domain WHERE domain = :domain;
+
 -- of_account
 SELECT role, domain, not_before, expires, note FROM admin_role WHERE account = :account ORDER BY role;
 

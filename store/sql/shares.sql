@@ -37,3 +37,9 @@ ORDER BY "right", grantee_kind, grantee;
 
 -- delete
 DELETE FROM share WHERE id = :id;
+
+-- parts
+SELECT e.owner, e.grantee_kind, e.grantee, f.path, e.share
+FROM folder_entry e JOIN folder f ON f.id = e.folder WHERE e.share IS NOT NULL
+UNION ALL
+SELECT target, grantee_kind, grantee, "right", share FROM send_grant WHERE share IS NOT NULL;

@@ -15,6 +15,14 @@ _LITERAL = re.compile(rb"\{(\d+)\}\Z")
 _TAGGED = re.compile(r"(OK|NO|BAD) (?:\[([A-Z0-9-]+)[^\]]*\] )?(.*)\Z")
 
 
+_DECISION = re.compile(r" \[d-[0-9a-f]{8}\]$")
+
+
+def unnamed(said: str) -> str:
+    """Without the decision id at its end, which is another one for another question."""
+    return _DECISION.sub("", said)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command was answered with. `tagged` without its tag; `lines` are the untagged responses, literals folded in."""
@@ -230,8 +238,8 @@ class Mail:
         return self.reply()
 
     def login(self, user: str, password: str = PASSWORD) -> str:
-        """AUTH PLAIN; the reply."""
-        return self.say("AUTH PLAIN " + base64.b64encode(f"\0{user}\0{password}".encode()).decode())
+        """AUTH PLAIN; the reply, without a decision id."""
+        return unnamed(self.say("AUTH PLAIN " + base64.b64encode(f"\0{user}\0{password}".encode()).decode()))
 
     def send(self, sender: str, recipients: Iterable[str], message: bytes, replies: int = 1) -> list[str]:
         """A whole transaction. The replies to RCPT where none was accepted, else those after the last dot."""

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.live.server import PASSWORD, Server, compose
-from tests.live.talk import Mail, Talk
+from tests.live.talk import Mail, Talk, unnamed
 
 REFUSED = "NO [AUTHENTICATIONFAILED] authentication failed"
 REFUSED_SMTP = "535 5.7.8 authentication failed"
@@ -36,9 +36,9 @@ def account(server: Server, request: pytest.FixtureRequest) -> str:
 
 
 def login(server: Server, name: str, password: str = PASSWORD, source: str = HERE) -> str:
-    """The tagged answer."""
+    """The tagged answer, without a decision id."""
     with Talk(server.ports["imap"], source=source) as session:
-        return session.do(f'LOGIN {name} "{password}"').tagged
+        return unnamed(session.do(f'LOGIN {name} "{password}"').tagged)
 
 
 def fail(server: Server, name: str, *passwords: str, source: str = HERE) -> None:
@@ -287,7 +287,7 @@ def test_nothing_tells_an_unknown_account_a_wrong_password_and_a_lockout_apart(t
             for what, (name, password) in tries.items():
                 with Talk(server.ports["imap"]) as session:
                     begun = time.perf_counter()
-                    answers.add(session.do(f'LOGIN {name} "{password.format(number)}"').tagged)
+                    answers.add(unnamed(session.do(f'LOGIN {name} "{password.format(number)}"').tagged))
                     took[what].append(time.perf_counter() - begun)
 
         def smtp(which: tuple[str, str]) -> str:

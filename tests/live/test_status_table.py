@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from tests.live.server import PASSWORD, Server, compose
-from tests.live.talk import Mail, Talk
+from tests.live.talk import Mail, Talk, unnamed
 
 DELEGATE = "delegate@acme.test"
 OWNERS = ("active", "maintenance", "locked", "locked-read", "locked-full", "closed", "pending", "lockout")
@@ -78,9 +78,9 @@ def test_login_with_the_right_password(server: Server, owner: str) -> None:
 @pytest.mark.parametrize("owner", ["nobody", *LOGIN])
 def test_login_with_a_wrong_password_tells_nothing_of_the_status(server: Server, owner: str) -> None:
     with Talk(server.ports["imap"]) as session:
-        assert session.do(f'LOGIN {address(owner)} "not this"').tagged == "NO [AUTHENTICATIONFAILED] authentication failed"
+        assert unnamed(session.do(f'LOGIN {address(owner)} "not this"').tagged) == "NO [AUTHENTICATIONFAILED] authentication failed"
         initial = "AGEAYg=="  # \0a\0b
-        assert session.do(f"AUTHENTICATE PLAIN {initial}").tagged == "NO [AUTHENTICATIONFAILED] authentication failed"
+        assert unnamed(session.do(f"AUTHENTICATE PLAIN {initial}").tagged) == "NO [AUTHENTICATIONFAILED] authentication failed"
     with Mail(server.ports["submission"]) as client:
         assert client.login(address(owner), "not this") == "535 5.7.8 authentication failed"
 
@@ -89,7 +89,7 @@ def test_login_when_the_password_must_be_changed(server: Server) -> None:
     server.prov("modifyAccount expired@acme.test mustChangePassword TRUE")
     with Talk(server.ports["imap"]) as session:
         assert session.do(f'LOGIN expired@acme.test "{PASSWORD}"').tagged.startswith("NO [EXPIRED] password must be changed")
-        assert session.do('LOGIN expired@acme.test "not this"').tagged == "NO [AUTHENTICATIONFAILED] authentication failed"
+        assert unnamed(session.do('LOGIN expired@acme.test "not this"').tagged) == "NO [AUTHENTICATIONFAILED] authentication failed"
     with Mail(server.ports["submission"]) as client:
         assert client.login("expired@acme.test").startswith("525 5.7.13 password must be changed")
 

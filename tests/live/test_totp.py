@@ -34,3 +34,33 @@ def test_mail_clients_need_an_app_password(tmp_path: Path) -> None:
             server.run("totp", "disable", ANNA)
             session.ok("NOOP")
         server.imap(ANNA).logout()
+
+
+def test_a_class_of_service_may_require_a_second_factor_before_there_is_one(tmp_path: Path) -> None:
+    words = "a second factor is required of this account: mail clients need an app password"
+    with Server(tmp_path) as server:
+        server.people("anna")
+        with Talk(server.ports["imap"], ANNA) as before:
+            server.prov("createCos staff zimbraFeatureTwoFactorAuthRequired TRUE", f"setAccountCos {ANNA} staff")
+            assert before.farewell(5.0) == f"* BYE {words}".encode()
+        word = server.run("app-password", "create", ANNA, "phone").stdout.splitlines()[0]
+        with Talk(server.ports["imap"]) as session, Mail(server.ports["submission"]) as mail:
+            assert session.do(f'LOGIN {ANNA} "wrong"').kind == "NO AUTHENTICATIONFAILED"
+            answer = session.do(f'LOGIN {ANNA} "{PASSWORD}"')
+            assert (answer.kind, answer.text) == ("NO ALERT", words)
+            assert mail.login(ANNA) == f"534 5.7.9 {words}"
+            session.ok(f'LOGIN {ANNA} "{word}"')
+            server.prov("modifyCos staff totpRequired FALSE")
+            session.ok("NOOP")
+        server.imap(ANNA).logout()
+
+
+def test_the_first_password_is_set_with_a_code_by_the_command(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        server.prov("createDomain acme.test", f"createAccount {ANNA} ''")
+        code = json.loads(server.run("password", "code", ANNA, "--json").stdout)["code"]
+        wrong = server.run("password", "set", ANNA, "aaaa-bbbb-cccc", "--password", "-", stdin=f"{PASSWORD}\n", check=False)
+        assert (wrong.returncode, wrong.stderr) == (1, f"ERROR: account.AUTH_FAILED (authentication failed for {ANNA})\n")
+        server.run("password", "set", ANNA, code, "--password", "-", stdin=f"{PASSWORD}\n")
+        server.imap(ANNA).logout()
+        assert server.run("password", "set", ANNA, code, "--password", "-", stdin="x\n", check=False).returncode == 1

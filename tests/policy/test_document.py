@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.document import BadDocument, Document, changed, changes, check, read, read_rights, write
+from policy.document import BadDocument, Document, brought_up, changed, changes, check, read, read_format, read_rights, write
 from policy.rights import ALL_RIGHTS, Right, parse_letters, spell_letters
 
 BASE = """\
-format = 1
+format = 2
 
 [account."anna@acme.test"]
 status = "active"
 
 [account."bert@acme.test"]
 cos = "staff"
+delegatedAdministrator = true
 status = "active"
 
 [cos."default"]
@@ -26,7 +27,12 @@ delegationWhenLocked = "full"
 
 [domain."acme.test"]
 delimiter = "+"
+initialised = true
+maxAccounts = "10"
 status = "active"
+
+[list."active@acme.test"]
+filter = "(status=active)"
 
 [list."inner@acme.test"]
 members = ["bert@acme.test"]
@@ -34,6 +40,7 @@ members = ["bert@acme.test"]
 [list."outer@acme.test"]
 members = ["ext@far.test", "inner@acme.test"]
 owners = ["anna@acme.test"]
+postingRestricted = true
 
 [[entry]]
 of = "anna@acme.test"
@@ -42,11 +49,24 @@ to = "group outer@acme.test"
 rights = "rw[k]"
 from = "2026-11-01T00:00:00Z"
 note = "said \\"so\\""
+review = "2027-01-01T00:00:00Z"
+share = "3"
 
 [[folder]]
 of = "anna@acme.test"
 path = "/Post"
 noInherit = true
+
+[[freeze]]
+of = "outer@acme.test"
+side = "principal"
+note = "broken into"
+
+[[role]]
+account = "bert@acme.test"
+role = "help-desk"
+domain = "acme.test"
+until = "2027-01-31T12:00:00Z"
 
 [[send]]
 on = "anna@acme.test"
@@ -75,7 +95,7 @@ TIMES = st.sampled_from(["", "2026-11-01T00:00:00Z", "1969-12-31T23:59:59.999999
 FACTS = st.one_of(
     st.tuples(st.tuples(st.just("account"), _name()), st.just("")),
     st.tuples(st.tuples(st.just("send"), _name(), st.builds("account {}".format, _name()), st.just("sendAs")), _name()).map(
-        lambda one: (one[0], ("true", "", "", "", one[1]))
+        lambda one: (one[0], ("true", "", "", "", one[1], "2026-11-01T00:00:00Z", "7"))
     ),
     st.tuples(
         st.tuples(st.just("entry"), _name(), _name(), st.just("all")),
@@ -84,6 +104,8 @@ FACTS = st.one_of(
             TIMES,
             st.just(""),
             _name(),
+            TIMES,
+            st.sampled_from(["", "12"]),
         ),
     ),
     st.tuples(
@@ -135,9 +157,10 @@ WRONG = [
     ('cos = "staff"', 'cos = "stuff"', 'line 6, account "bert@acme.test"', "no cos stuff"),
     ('cos = "staff"', 'colour = "red"', 'line 6, account "bert@acme.test"', "unknown key colour"),
     ('delegationWhenLocked = "full"', 'delegationWhenLocked = "half"', 'cos "staff", delegationWhenLocked', "one of none, read, full"),
-    ("[[folder]]", "[[fold]]", "line 34, fold number 1", "unknown key"),
-    ("format = 1", "format = 2", "format", "must be 1"),
-    ("format = 1", "", "format", "must be 1"),
+    ("[[folder]]", "[[fold]]", "line 43, fold number 1", "unknown key"),
+    ("format = 2", "format = 3", "format", "must be 2"),
+    ("format = 2", "format = true", "format", "must be 2"),
+    ("format = 2", "", "format", "must be 2"),
     ('to = "account bert@acme.test"', 'to = "account carl@acme.test"', "send", "no account carl@acme.test"),
     ('to = "account bert@acme.test"', 'to = "bert@acme.test"', "send number 1, to", "no grantee"),
     ('to = "account bert@acme.test"', 'to = "account anna@acme.test"', "send", "needs no grant on itself"),
@@ -164,11 +187,36 @@ WRONG = [
     ('members = ["bert@acme.test"]', 'members = ["nobody@acme.test"]', 'list "inner@acme.test"', "no account or list nobody@acme.test"),
     ('owners = ["anna@acme.test"]', 'owners = ["carl@acme.test"]', 'list "outer@acme.test"', "no account carl@acme.test"),
     ('delimiter = "+"', 'delimiter = "-"', 'domain "acme.test", delimiter', "its own command"),
-    ('[account."bert@acme.test"]\ncos = "staff"\nstatus = "active"\n', "", 'account "bert@acme.test"', "left out"),
-    ('[cos."default"]', '[cos."default"]\n\n[cos."new"]', 'line 12, cos "new"', "no such object"),
+    (
+        '[account."bert@acme.test"]\ncos = "staff"\ndelegatedAdministrator = true\nstatus = "active"\n',
+        "",
+        'account "bert@acme.test"',
+        "left out",
+    ),
+    ('[cos."default"]', '[cos."default"]\n\n[cos."new"]', 'line 13, cos "new"', "no such object"),
     ("noInherit = true", "noInherit = false", "folder number 1", "must be true"),
     ("deny = true", 'deny = "yes"', "send number 1, deny", "true or false"),
     ("deny = true", "deny = true\nand = 1", "send number 1", "unknown key and"),
+    ("initialised = true", "initialised = false", 'line 16, domain "acme.test", initialised', "must be true, or be left out"),
+    ('maxAccounts = "10"', 'maxAccounts = "0"', 'domain "acme.test", maxAccounts', "a number from 1 on"),
+    ('filter = "(status=active)"', 'filter = "(status=active"', 'line 22, list "active@acme.test", filter', "is missing"),
+    ('filter = "(status=active)"', 'filter = "(shoe=9)"', 'list "active@acme.test", filter', "no attribute to filter by"),
+    ('filter = "(status=active)"\n', "", 'line 22, list "active@acme.test", filter', "stays one"),
+    ('members = ["bert@acme.test"]', 'filter = "(status=active)"', 'list "inner@acme.test"', "stays one"),
+    ('"(status=active)"', '"(status=active)"\nmembers = ["bert@acme.test"]', 'list "active@acme.test"', "names no members"),
+    ('"(status=active)"', '"(status=active)"\nsubscriptionPolicy = "accept"', 'list "active@acme.test"', "nobody joins"),
+    ("postingRestricted = true", 'postingRestricted = "TRUE"', 'list "outer@acme.test", postingRestricted', "must be true"),
+    ("postingRestricted = true", 'moderation = "some"', 'list "outer@acme.test", moderation', "must be one of none"),
+    ('review = "2027-01-01T00:00:00Z"', 'review = "2027-01-01"', "line 33, entry number 1, review", "no zone"),
+    ('share = "3"', 'share = "three"', "entry number 1, share", "a number from 1 on"),
+    ('share = "3"', "share = 3", "entry number 1, share", "must be a text"),
+    ('side = "principal"', 'side = "both"', "line 48, freeze number 1, side", "one of principal, actor"),
+    ('side = "principal"', 'side = "actor"', "line 48, freeze number 1 (outer@acme.test, actor)", "no account outer@acme.test"),
+    ('of = "outer@acme.test"\n', "", "freeze number 1, of", "is missing"),
+    ('role = "help-desk"', 'role = "helper"', "role number 1, role", "helper"),
+    ('role = "help-desk"', 'role = "global"', "line 53, role number 1, role", "administrator = true"),
+    ('domain = "acme.test"\n', 'domain = "far.test"\n', "line 53, role number 1 (bert@acme.test, help-desk)", "no domain far.test"),
+    ('account = "bert@acme.test"', 'account = "carl@acme.test"', "line 53, role number 1", "no account carl@acme.test"),
 ]
 
 
@@ -182,9 +230,77 @@ def test_what_cannot_be_is_told_with_its_place(old: str, new: str, place: str, w
     assert words in refused.value.words
 
 
+OLD = """\
+format = 1
+
+[account."anna@acme.test"]
+status = "active"
+
+[account."bert@acme.test"]
+cos = "staff"
+status = "active"
+
+[cos."default"]
+
+[cos."staff"]
+delegationWhenLocked = "full"
+
+[domain."acme.test"]
+delimiter = "+"
+status = "active"
+
+[list."active@acme.test"]
+members = ["anna@acme.test", "bert@acme.test"]
+
+[list."inner@acme.test"]
+members = ["bert@acme.test"]
+
+[list."outer@acme.test"]
+members = ["ext@far.test", "inner@acme.test"]
+owners = ["anna@acme.test"]
+
+[[entry]]
+of = "anna@acme.test"
+path = "/INBOX"
+to = "group outer@acme.test"
+rights = "rw[k]"
+from = "2026-11-01T00:00:00Z"
+note = "said \\"so\\""
+
+[[folder]]
+of = "anna@acme.test"
+path = "/Post"
+noInherit = true
+
+[[send]]
+on = "anna@acme.test"
+to = "account bert@acme.test"
+right = "sendAs"
+deny = true
+until = "2027-01-31T12:00:00.000001Z"
+undoWindow = "60"
+"""
+"""As the version before wrote it."""
+
+
+def old(text: str, now: Document) -> Document:
+    said, written = read_format(text)
+    return brought_up(now, said, written)
+
+
+def test_a_document_of_an_older_version_says_nothing_of_what_it_did_not_know() -> None:
+    now = read(BASE)
+    assert old(OLD, now) == now
+    lessened = old(OLD.replace('"rw[k]"', '"r"'), now)
+    (made,) = check(now, lessened)
+    assert made.after == ("r", "2026-11-01T00:00:00Z", "", 'said "so"', "2027-01-01T00:00:00Z", ""), "its review, but no share's any more"
+    blocked = old(OLD.replace('"rw[k]"', '"none"').replace('from = "2026-11-01T00:00:00Z"\n', ""), now)
+    assert check(now, blocked)[0].after == ("none", "", "", 'said "so"', "", "")
+
+
 def test_the_same_grant_twice_is_a_conflict() -> None:
     again = BASE + '\n[[send]]\non = "anna@acme.test"\nto = "account bert@acme.test"\nright = "sendAs"\n'
-    with pytest.raises(BadDocument, match="line 47, send number 2: says the same grant again"):
+    with pytest.raises(BadDocument, match="line 67, send number 2: says the same grant again"):
         read(again)
 
 

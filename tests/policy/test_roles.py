@@ -33,6 +33,7 @@ OPERATIONS = """
 create a domain                         a - - - - -
 create an alias domain                  a - - - - -
 delete a domain                         a - - - - -
+rename a domain                         a - - - - -
 initialise a domain for delegation      a - - - - -
 view a domain                           a * * - - -
 modify a domain                         a a - - - -
@@ -143,6 +144,7 @@ quotaWarnPercent                        a a n n - -
 quotaWarnInterval                       a a n n - -
 quotaWarnMessage                        a a n n - -
 grantWarnBefore                         a a n n - -
+totpRequired                            a a n n - -
 isDelegatedAdminAccount                 a a - - - -
 isGlobalAdministrator                   a - - - - -
 cos                                     a - - - - -
@@ -161,6 +163,12 @@ delimiter                               a a - - - -
 note                                    a a - - - -
 cos                                     a - - - - -
 maxAccounts                             a - - - - -
+cosMaxAccounts                          a - - - - -
+maxQuota                                a - - - - -
+aggregateQuota                          a - - - - -
+aggregateQuotaPolicy                    a - - - - -
+aggregateQuotaWarnPercent               a a - - - -
+aggregateQuotaWarnEmailRecipient        a a - - - -
 """
 
 COLUMNS = (Role.GLOBAL, Role.DOMAIN, Role.DELEGATED_DOMAIN, Role.USER_MANAGEMENT, Role.GROUP_MANAGEMENT, Role.HELP_DESK)

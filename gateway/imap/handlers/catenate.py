@@ -66,7 +66,9 @@ class Catenation:
                 raise
             # A hidden folder and a missing one have the same words, and those of a missing message.
             await self._session.have_looked(refused.verdict)
-            words = _GONE if refused.verdict.reason is Reason.FOLDER_UNKNOWN else refusal(refused.verdict).text
+            words = (
+                _GONE if refused.verdict.reason is Reason.FOLDER_UNKNOWN else refusal(self._session.named(refused.verdict, "CATENATE")).text
+            )
             raise No(words, badurl(url)) from None
         if found is None:
             raise No(_GONE, badurl(url))

@@ -16,6 +16,7 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.directory.service import Directory
 from policy.cos import ATTRIBUTES
+from policy.domain_limits import LIMITS
 from policy.identity import AccountId
 from policy.people import PERSONAL
 from policy.roles import ACCOUNT_ATTRIBUTES, DOMAIN_ATTRIBUTES, Operation, Role
@@ -31,7 +32,9 @@ from tests.gateway.administration import Office
 # `change` and `verify` are what a person does, who has to know the old password or the code.
 HARMLESS = {
     ("Accounts", "verifiers"),
+    ("FirstAccess", "use"),
     ("PasswordRules", "change"),
+    ("PasswordRules", "judge"),
     ("SecondFactors", "verify"),
     ("Trail", "seal"),
     ("Trail", "about"),
@@ -107,7 +110,7 @@ def test_every_attribute_that_can_be_set_has_a_row() -> None:
     assert account.attributes == ACCOUNT_ATTRIBUTES.keys()
     assert all(getattr(account, name) is not None for name in AccountChanges.__slots__)
     assert AccountChanges().attributes == frozenset()
-    domain = DomainChanges(DomainStatus.ACTIVE, "c", "+", "n", 1)
+    domain = DomainChanges(DomainStatus.ACTIVE, "c", "+", "n", 1, {one.name: "1" for one in LIMITS}, ("c:1",))
     assert domain.attributes == DOMAIN_ATTRIBUTES.keys()
     assert all(getattr(domain, name) is not None for name in DomainChanges.__slots__)
     assert DomainChanges().attributes == frozenset()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.directory.faults import Fault
 from policy.document import read, write
+from store import applied
 from tests.gateway.administration import Office, opened_office
 
 PEOPLE = ("anna", "bert", "carl")
@@ -23,6 +26,8 @@ SETTING = (
     *(f"createAccount {name}@acme.test '' displayName {name}" for name in PEOPLE),
     "createDistributionList team@acme.test",
     "createDistributionList crew@acme.test",
+    "createDynamicDistributionList folk@acme.test (displayName=*)",
+    "selectMailbox carl@acme.test createFolder /Work",
     "addDistributionListMember team@acme.test bert@acme.test",
     "grantRight account anna@acme.test grp team@acme.test sendAs",
     "selectMailbox anna@acme.test modifyFolderGrant /INBOX account bert@acme.test rw",
@@ -57,8 +62,27 @@ LINES = st.sampled_from(
         "addAccountAlias bert@acme.test bb@acme.test",
         "modifyDomain acme.test status suspended cos staff",
         "modifyCos staff sendRate 200/1h lockoutDuration 2h",
+        "modifyDomain acme.test maxAccounts 50",
+        "initDomainForDelegation acme.test",
+        "modifyAccount bert@acme.test isDelegatedAdminAccount TRUE",
+        "roles grant bert@acme.test domain",
+        "roles grant carl@acme.test help-desk --until +2h --note 'for the \"fair\"'",
+        "modifyDistributionList folk@acme.test filter (status=active)",
+        "modifyDistributionList folk@acme.test filter (|(cos=staff)(isGlobalAdministrator=TRUE))",
+        "modifyDistributionList crew@acme.test postingRestricted TRUE moderation all",
+        "grantRight account carl@acme.test usr bert@acme.test sendAs --until +3h --review +2h",
+        "principal freeze anna@acme.test --note 'a \"b\"'",
+        "actor freeze carl@acme.test",
+        "principal freeze team@acme.test",
+        "share create carl@acme.test --members anna@acme.test --preset read-only --folders INBOX --until +1h",
+        "share create carl@acme.test --members bert@acme.test --preset manage --folders /Work --review +5h",
     ]
 )
+
+
+async def type_in(office: Office, line: str) -> None:
+    """Whatever comes of it."""
+    await (office.command(line) if line.split()[0] in ("roles", "principal", "actor", "share") else office.prov(line))
 
 
 async def _records(office: Office) -> int:
@@ -73,7 +97,7 @@ def test_what_is_exported_applies_to_itself(some: list[str]) -> None:
             async with opened_office(Path(place)) as office:
                 await office.done(*SETTING)
                 for line in some:
-                    await office.prov(line)
+                    await type_in(office, line)
                 policy = office.directory.policy
                 text = await policy.export()
                 records = await _records(office)
@@ -89,7 +113,7 @@ def test_what_is_exported_applies_to_itself(some: list[str]) -> None:
 @given(st.lists(LINES, max_size=6), st.lists(LINES, max_size=6))
 def test_from_one_state_to_another_and_back(one: list[str], other: list[str]) -> None:
     # What objects there are is the same in both: only what is said of them differs.
-    made = [line for line in (*one, *other) if "createFolder" in line or "Alias" in line]
+    made = [line for line in (*one, *other) if "createFolder" in line or "Alias" in line or "share" in line]
 
     async def play() -> None:
         with tempfile.TemporaryDirectory() as place:
@@ -98,7 +122,7 @@ def test_from_one_state_to_another_and_back(one: list[str], other: list[str]) ->
                 async with opened_office(Path(place) / name) as office:
                     await office.done(*SETTING)
                     for line in (*made, *lines):
-                        await office.prov(line)
+                        await type_in(office, line)
                     policy = office.directory.policy
                     texts.append(await policy.export())
                     if name == "one":
@@ -140,6 +164,159 @@ async def test_applied_planned_and_taken_back(office: Office) -> None:
     assert await policy.export() == before
     with pytest.raises(Fault, match="nothing to take back"):
         await policy.rollback()
+
+
+EVERYTHING = (
+    "initDomainForDelegation acme.test",
+    "modifyDomain acme.test maxAccounts 50",
+    "modifyAccount bert@acme.test isDelegatedAdminAccount TRUE",
+    "roles grant bert@acme.test domain --until +2h --note 'for the fair'",
+    "modifyDistributionList crew@acme.test postingRestricted TRUE moderation all",
+    "principal freeze anna@acme.test --note 'broken into'",
+    "share create carl@acme.test --members anna@acme.test --preset manage --folders /Work --review +5h --note n",
+)
+
+
+async def test_everything_that_decides_stands_in_it_and_is_taken_back(office: Office) -> None:
+    policy = office.directory.policy
+    bare = await policy.export()
+    for line in EVERYTHING:
+        await type_in(office, line)
+    full = await policy.export()
+    told = [
+        "initialised = true",
+        'maxAccounts = "50"',
+        "delegatedAdministrator = true",
+        'filter = "(displayName=*)"',
+        "postingRestricted = true",
+        'moderation = "all"',
+        '[[freeze]]\nof = "anna@acme.test"\nside = "principal"\nnote = "broken into"\n',
+        '[[role]]\naccount = "bert@acme.test"\nrole = "domain"\ndomain = "acme.test"\nuntil = "2027-01-15T10:00:00Z"\n',
+        'rights = "rwixda"\nnote = "n"\nreview = "2027-01-15T13:00:00Z"\nshare = "1"\n',
+        'right = "sendAs"\nnote = "n"\nreview = "2027-01-15T13:00:00Z"\nshare = "1"\n',
+    ]
+    assert [one for one in told if one not in full] == []
+    # The share stays, without anything in it; the rest is as if it had not been.
+    planned = await policy.plan(bare)
+    said = {str(one) for one in planned.plan.effects}
+    assert {
+        "acme.test loses its last administrator",
+        "bert@acme.test loses the role domain of acme.test",
+        "bert@acme.test gains sendAs on anna@acme.test",
+        "bert@acme.test gains sendToDistList on crew@acme.test",
+        "anna@acme.test loses rwixda on carl@acme.test /Work",
+        "list crew@acme.test gets moderation none instead of all",
+        "domain acme.test gets maxAccounts no limit instead of 50",
+    } <= said
+    await policy.apply(bare, planned.state)
+    assert await policy.export() == bare
+    assert "nothing stands of it" in (await office.command("share list")).out
+    await policy.rollback()
+    assert await policy.export() == full
+    assert "nothing stands of it" not in (await office.command("share list")).out
+    await policy.apply(bare)
+    await office.command("share end 1")
+    with pytest.raises(Fault, match=r"carl@acme\.test has no share 1"):
+        await policy.rollback()
+
+
+async def test_whom_a_filter_means_is_part_of_the_plan(office: Office) -> None:
+    policy = office.directory.policy
+    await office.done(
+        "modifyDistributionList folk@acme.test filter (status=active)", "grr account anna@acme.test grp folk@acme.test loginAs"
+    )
+    before = await policy.export()
+    after = before.replace('[account."bert@acme.test"]\nstatus = "active"', '[account."bert@acme.test"]\nstatus = "locked"')
+    planned = await policy.plan(after)
+    assert [str(one) for one in planned.plan.effects if "folk" in str(one)] == ["bert@acme.test loses the mail of folk@acme.test"]
+    (change,) = [one for one in planned.plan.changes if one.key[0] == "list"]
+    assert (
+        str(change) == "list folk@acme.test members: [anna@acme.test, bert@acme.test, carl@acme.test] -> [anna@acme.test, carl@acme.test]"
+    )
+    await policy.apply(after, planned.state)
+    assert await policy.export() == after
+    assert "bert" not in (await office.prov("getDistributionList folk@acme.test")).out
+    other = after.replace("(status=active)", "(displayName=bert)")
+    planned = await policy.plan(other)
+    assert "bert@acme.test gains the mail of folk@acme.test" in {str(one) for one in planned.plan.effects}
+    await policy.apply(other)
+    told = (await office.prov("getDistributionList folk@acme.test")).out
+    assert [one for one in ("anna", "bert", "carl") if f"{one}@acme.test" in told] == ["bert"]
+    await policy.rollback()
+    await policy.rollback()
+    assert await policy.export() == before
+
+
+async def test_a_document_of_the_version_before_still_applies(office: Office) -> None:
+    policy = office.directory.policy
+    for line in EVERYTHING:
+        await type_in(office, line)
+    full = await policy.export()
+    lines = [
+        line for line in full.replace("format = 2", "format = 1").split("\n") if not line.startswith(("review =", "share =", "filter ="))
+    ]
+    older = "\n".join(
+        line for line in lines if line not in ("initialised = true", "delegatedAdministrator = true", "postingRestricted = true")
+    )
+    older = older.replace('maxAccounts = "50"\n', "")
+    older = "\n\n".join(part for part in older.split("\n\n") if not part.startswith(("[[role]]", "[[freeze]]")))
+    older = older.replace('[list."folk@acme.test"]', '[list."folk@acme.test"]\nmembers = ["anna@acme.test"]')
+    assert (await policy.apply(older)).plan.changes == ()
+    await policy.apply(older.replace('rights = "rwixda"', 'rights = "r"'))
+    expected = full.replace(
+        'rights = "rwixda"\nnote = "n"\nreview = "2027-01-15T13:00:00Z"\nshare = "1"',
+        'rights = "r"\nnote = "n"\nreview = "2027-01-15T13:00:00Z"',
+    )
+    assert await policy.export() == expected
+    await policy.rollback()
+    assert await policy.export() == full
+
+
+async def test_what_an_older_version_applied_is_not_taken_back(office: Office, tmp_path: Path) -> None:
+    """Its changes were kept by name alone, and somebody else may have the name now."""
+    policy = office.directory.policy
+    await office.done("selectMailbox anna@acme.test modifyFolderGrant /INBOX account bert@acme.test rw")
+    before = await policy.export()
+    await policy.apply(before.replace('rights = "rw"', 'rights = "r"'))
+    applied_then = await policy.export()
+    async with office.store.snapshot() as snapshot:
+        row = await snapshot.ask(applied.last)
+    assert row is not None
+    kept = [one[:3] for one in json.loads(row.changes)]
+    raw = sqlite3.connect(tmp_path / "procura.db")
+    with raw:
+        raw.execute("UPDATE applied SET changes = ?", (json.dumps(kept),))
+    raw.close()
+    with pytest.raises(Fault, match="an earlier version applied that"):
+        await policy.rollback()
+    assert await policy.export() == applied_then
+
+
+ADMINISTRATORS = [
+    ("administrator = true\n", ""),
+    ('administrator = true\ncos = "default"\nstatus = "active"', 'administrator = true\ncos = "default"\nstatus = "locked"'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), ADMINISTRATORS)
+async def test_the_last_administrator_stays(office: Office, old: str, new: str) -> None:
+    await office.done("modifyAccount anna@acme.test isGlobalAdministrator TRUE", "setAccountCos anna@acme.test default")
+    boss = await office.directory.acting("anna@acme.test")
+    before = await boss.policy.export()
+    assert old in before
+    with pytest.raises(Fault, match="would leave no global administrator"):
+        await boss.policy.apply(before.replace(old, new))
+    assert await boss.policy.export() == before
+    # The domain's status does not touch a global administrator; roles in it end, which the plan tells.
+    suspended = before.replace('delimiter = "+"\nstatus = "active"', 'delimiter = "+"\nstatus = "suspended"')
+    planned = await boss.policy.apply(suspended)
+    assert "bert@acme.test loses log in" in {str(one) for one in planned.plan.effects}
+    assert "anna@acme.test loses log in" not in {str(one) for one in planned.plan.effects}
+    # Two of them: one may go.
+    await office.done("modifyAccount carl@acme.test isGlobalAdministrator TRUE")
+    now = await boss.policy.export()
+    await boss.policy.apply(now.replace(old, new, 1))
+    assert await office.directory.policy.export() == now.replace(old, new, 1)
 
 
 async def test_a_state_that_is_not_the_planned_one_is_refused(office: Office) -> None:

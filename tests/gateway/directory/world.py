@@ -42,9 +42,6 @@ class Grant:
         """Does it hold, or is it to?"""
         return self.until is None or self.until > now
 
-    def same(self, other: Grant | None) -> bool:
-        return other is not None and (self.what, self.until) == (other.what, other.until)
-
 
 RightKey = tuple[int, str, Grantee]
 EntryKey = tuple[int, str, Grantee]
@@ -171,13 +168,10 @@ class World:
                     grants[key] = Grant(one.what, one.until, one.share if held else None)
 
     def taken_from(self, other: World) -> None:
-        """As a document leaves it that makes this world the other one: what it changes is no share's any more."""
+        """As a document leaves it that makes this world the other one: it says of which share a grant is part."""
         for mine, theirs in ((self.rights, other.rights), (self.entries, other.entries)):
-            was = dict(mine)
             mine.clear()
-            for key, one in theirs.items():
-                before = was.get(key)
-                mine[key] = before if before is not None and one.same(before) else Grant(one.what, one.until)
+            mine.update({key: Grant(one.what, one.until, one.share) for key, one in theirs.items()})
         for number, thing in other.things.items():
             self.things[number].status, self.things[number].members = thing.status, set(thing.members)
 

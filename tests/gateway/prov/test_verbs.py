@@ -41,6 +41,7 @@ DIALOGUES = {
         delimiter: +
         id: …
         maxAccounts: 0
+        maxQuota: 0
         status: active
 
         $ gd BÜCHER.test note
@@ -73,6 +74,7 @@ DIALOGUES = {
         delimiter: +
         id: …
         maxAccounts: 0
+        maxQuota: 0
         note: books, mostly
         status: active
 
@@ -179,6 +181,7 @@ DIALOGUES = {
         sendRate: 0
         sendRecipientRate: 0
         status: active
+        totpRequired: FALSE
         unauthorisedFrom: refuse
         undoWindow: 0
         used: 0
@@ -586,6 +589,162 @@ DIALOGUES = {
         $ dc staff
         $ dc staff
         ! account.NO_SUCH_COS (no such cos: staff)
+    """,
+    "room of a domain": """
+        $ cc staff
+        …
+        $ cd acme.test zimbraMailDomainQuota 1m zimbraDomainAggregateQuota 2g zimbraDomainAggregateQuotaWarnEmailRecipient boss@acme.test
+        …
+        $ gd acme.test maxQuota zimbraDomainAggregateQuota aggregateQuotaPolicy aggregateQuotaWarnPercent aggregateQuotaUsed
+        # name acme.test
+        maxQuota: 1048576
+        zimbraDomainAggregateQuota: 2147483648
+        aggregateQuotaPolicy: ALLOWSENDRECEIVE
+        aggregateQuotaWarnPercent: 80
+        aggregateQuotaUsed: 0
+
+        $ ca anna@acme.test '' quota 2m
+        ! account.INVALID_ATTR_VALUE (invalid attr value: quota - 2m (must be at most 1048576: maxQuota of the domain))
+        $ ca anna@acme.test '' quota 1m
+        …
+        $ ca bob@acme.test ''
+        …
+        $ ma bob@acme.test quota 2m
+        ! account.INVALID_ATTR_VALUE (invalid attr value: quota - 2m (must be at most 1048576: maxQuota of the domain))
+        $ ma bob@acme.test quota 0
+        $ ga -e bob@acme.test quota effectiveQuota
+        # name bob@acme.test
+        quota: 0
+        # effectiveQuota: 1048576 (maxQuota of the domain)
+
+        $ gqu acme.test
+        anna@acme.test 1048576 0
+        bob@acme.test 1048576 0
+        $ md acme.test maxQuota 512k
+        $ gqu
+        anna@acme.test 524288 0
+        bob@acme.test 524288 0
+        $ md acme.test maxQuota ''
+        $ gqu
+        anna@acme.test 1048576 0
+        bob@acme.test 0 0
+        $ md acme.test aggregateQuotaWarnEmailRecipient nobody
+        ! account.INVALID_ATTR_VALUE (invalid attr value: aggregateQuotaWarnEmailRecipient - nobody (must be at most 10 addresses))
+        $ md acme.test aggregateQuotaWarnPercent 101
+        ! account.INVALID_ATTR_VALUE (invalid attr value: aggregateQuotaWarnPercent - 101 (must be a number from 0 to 100))
+        $ md acme.test zimbraDomainCOSMaxAccounts staff:1 cosMaxAccounts default:2
+        $ gd acme.test cosMaxAccounts
+        # name acme.test
+        cosMaxAccounts: default:2
+        cosMaxAccounts: staff:1
+
+        $ md acme.test cosMaxAccounts staff
+        ! account.INVALID_ATTR_VALUE (invalid attr value: cosMaxAccounts - staff (must be CLASS:NUMBER))
+        $ md acme.test cosMaxAccounts people:1
+        ! account.NO_SUCH_COS (no such cos: people)
+        $ ca carl@acme.test ''
+        ! account.TOO_MANY_ACCOUNTS (domain has too many accounts: acme.test)
+        $ sac bob@acme.test staff
+        $ sac anna@acme.test staff
+        ! service.INVALID_REQUEST (invalid request: the domain may have 1 accounts of this class of service)
+        $ sac bob@acme.test staff
+        $ ca carl@acme.test ''
+        …
+        $ ca dora@acme.test '' cos staff
+        ! account.TOO_MANY_ACCOUNTS (domain has too many accounts: acme.test)
+        $ md acme.test -cosMaxAccounts staff:1
+        $ ca dora@acme.test '' cos staff
+        …
+        $ md acme.test cosMaxAccounts ''
+        $ gd acme.test cosMaxAccounts
+        # name acme.test
+
+    """,
+    "as administrators of Carbonio type": """
+        $ cd acme.test
+        …
+        $ ca anna@acme.test '' passwordMinLength 8 isGlobalAdministrator TRUE
+        …
+        $ ca bob@acme.test '' isDelegatedAdminAccount TRUE
+        …
+        $ ca carl@acme.test ''
+        …
+        $ getAllAdminAccounts
+        anna@acme.test
+        bob@acme.test
+        $ gaaa -x
+        ! =2 -v or -e
+        $ checkPasswordStrength anna@acme.test 'correct horse 7'
+        Password passed strength check.
+        $ cps anna@acme.test short
+        ! account.INVALID_PASSWORD (invalid password: too short: passwordMinLength asks for 8 characters)
+        $ cps nobody@acme.test x
+        ! account.NO_SUCH_ACCOUNT (no such account: nobody@acme.test)
+        $ gaa -e
+        ! =2 -e goes with -v
+        $ createSignature anna@acme.test x
+        ! =2 usage: there is no createSignature (csig) here: mail clients keep them; grantRight sendAs says who may write as whom
+        $ GMI anna@acme.test
+        ! =2 usage: there is no getMailboxInfo (gmi) here: getAccount NAME id used
+        $ getAcount anna@acme.test
+        ! =2 usage: there is no verb getAcount; did you mean getAccount? (procura prov --help lists them)
+    """,
+    "renaming a domain": """
+        $ cd acme.test
+        …
+        $ cad acme.example acme.test
+        …
+        $ cd other.test
+        …
+        $ ca anna@acme.test '' department sales
+        …
+        $ aaa anna@acme.test ann@acme.test
+        $ ca bob@other.test ''
+        …
+        $ ma anna@acme.test delegatedSenderAddresses ann@acme.test
+        $ cdl team@acme.test
+        …
+        $ adlm team@acme.test anna@acme.test bob@other.test
+        $ cddl staff@acme.test (&(domain=acme.test)(mail=*@acme.test))
+        …
+        $ grr account anna@acme.test dom acme.test sendAs
+        $ renameDomain acme.test other.test
+        ! account.DOMAIN_EXISTS (domain already exists: other.test)
+        $ rd nowhere.test new.test
+        ! account.NO_SUCH_DOMAIN (no such domain: nowhere.test)
+        $ rd acme.test
+        ! =2 usage: renameDomain (rd) NAME NEW-NAME [--keep-alias]
+        $ rd acme.test new.test
+        $ gaa new.test
+        anna@new.test
+        $ ga anna@acme.test
+        ! account.NO_SUCH_ACCOUNT (no such account: anna@acme.test)
+        $ ga anna@acme.example alias delegatedSenderAddresses
+        # name anna@new.test
+        alias: ann@new.test
+        delegatedSenderAddresses: ann@new.test
+
+        $ gdl staff@new.test filter
+        # distributionList staff@new.test memberCount=1
+        filter: (&(domain=new.test)(mail=*@new.test))
+
+        $ gam anna@new.test
+        staff@new.test
+        team@new.test
+        $ rd new.test acme.example --keep-alias
+        $ gad
+        acme.example
+        new.test
+        other.test
+        $ ga anna@new.test mail
+        # name anna@acme.example
+        mail: anna@acme.example
+
+        $ rd new.test newer.test
+        $ ga anna@newer.test mail
+        # name anna@acme.example
+        mail: anna@acme.example
+
     """,
     "rights": """
         $ cd acme.test

@@ -157,7 +157,9 @@ async def test_a_wrong_password_never_gets_235_and_guessing_ends(serve: Serve) -
         began = time.perf_counter()
         client.send((BAD + "\r\n").encode() * 30)
         replies = [await client.reply() for _ in range(4)]
-        assert replies == ["535 5.7.8 authentication failed"] * 3 + ["421 4.7.0 too many failed logins, goodbye"]
+        assert [one.partition(" [d-")[0] for one in replies] == ["535 5.7.8 authentication failed"] * 3 + [
+            "421 4.7.0 too many failed logins, goodbye"
+        ]
         assert time.perf_counter() - began > 0.29
         assert await client.rest() == b""
         assert len(place.login.asked) == 3

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gateway.smtp
-from gateway.smtp.replies import LINE_OCTETS, WORDS, farewell, one_line, printable, reply, spell
+from gateway.smtp.replies import LINE_OCTETS, WORDS, farewell, one_line, printable, reply, spell, told_as
 from policy.reasons import Defer, Reason, Refuse
 
 LINE = re.compile(r"([245][0-9]{2})([ -])([245]\.[0-9]{1,3}\.[0-9]{1,3}) ([\x20-\x7e]*)")
@@ -65,13 +65,16 @@ def test_wrong_password_unknown_account_and_lockout_are_one_reply() -> None:
     verdicts = [
         Refuse(Reason.BAD_CREDENTIALS),
         Refuse(Reason.BAD_CREDENTIALS, "locked out until 14:05"),
-        Refuse(Reason.BAD_CREDENTIALS, "", "d-1"),
+        Refuse(Reason.BAD_CREDENTIALS, because="unknown account", asked="anna", principal=7),
     ]
     assert len({reply(one) for one in verdicts}) == 1
 
 
 def test_a_closed_account_can_look_like_none() -> None:
-    assert reply(Refuse(Reason.RECIPIENT_CLOSED, "pending", "d-1"), "5.1.1") == reply(Refuse(Reason.RECIPIENT_UNKNOWN))
+    closed, unknown = Refuse(Reason.RECIPIENT_CLOSED, "pending", "d-1"), Refuse(Reason.RECIPIENT_UNKNOWN, decision="d-1")
+    assert reply(closed, "5.1.1") == reply(unknown)
+    assert told_as(closed, "5.1.1") is told_as(unknown) is Reason.RECIPIENT_UNKNOWN
+    assert told_as(closed) is Reason.RECIPIENT_CLOSED
 
 
 def test_a_session_ends_with_421_and_the_reason() -> None:
