@@ -12,9 +12,9 @@ from policy.rights import Right
 from store.errors import Conflict, GrantsFull, NotFound
 from store.port import DIRECTORY, Deed, Tx
 
-MOST_ENTRIES: Final = 1_000
-"""Of one folder: every judgement about it reads them all. Whoever needs more grants to a list."""
-MOST_GRANTS: Final = 1_000
+MOST_ENTRIES: Final = 20_000
+"""Of one folder: GETACL reads them all, a judgement its own. Whoever needs more grants to a list."""
+MOST_GRANTS: Final = 20_000
 """On one account or list, of all rights to send together."""
 
 _EXISTS: Final[Mapping[GranteeKind, str]] = MappingProxyType(

@@ -13,8 +13,8 @@ from tests.gateway.imap.handlers.house import House
 SESSIONS = 20
 MOST = 8 * 1024
 """Of one session; what the event loop and the system keep for a connection comes on top. Measured: 6.9 KiB."""
-OURS = [tracemalloc.Filter(True, f"*/{room}/*") for room in ("gateway", "policy", "store", "config")]  # noqa: FBT003
-THEIRS = tracemalloc.Filter(False, "*/tests/*")  # noqa: FBT003
+OURS = [tracemalloc.Filter(True, f"*/{room}/*") for room in ("gateway", "policy", "store", "config")]
+THEIRS = tracemalloc.Filter(False, "*/tests/*")
 
 
 def _kept() -> int:

@@ -295,7 +295,8 @@ async def crowd(directory: Directory, count: int) -> list[Grantee]:
     return [Grantee(GranteeKind.GROUP, number) for number in made]
 
 
-async def test_a_folder_has_so_many_entries_and_no_more(directory: Directory) -> None:
+async def test_a_folder_has_so_many_entries_and_no_more(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "MOST_ENTRIES", 12)
     inbox = await folder(directory, "/INBOX")
     *first, last = await crowd(directory, grants.MOST_ENTRIES + 1)
     for grantee in first:
@@ -309,7 +310,8 @@ async def test_a_folder_has_so_many_entries_and_no_more(directory: Directory) ->
     assert len(await directory.ask(grants.entries, inbox)) == grants.MOST_ENTRIES
 
 
-async def test_an_account_has_so_many_send_grants_and_no_more(directory: Directory) -> None:
+async def test_an_account_has_so_many_send_grants_and_no_more(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "MOST_GRANTS", 12)
     *first, last = await crowd(directory, grants.MOST_GRANTS + 1)
     for grantee in first:
         await directory.store.do(SetSendGrant(SendGrant(directory.anna, grantee, SendRight.SEND_AS)))
