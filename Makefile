@@ -1,12 +1,13 @@
 # make run    starts the gateway with a demonstration (ARGS=--once ends after it)
 # make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
+# make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
 # make check  is what a developer runs all day: format, lint, types, import rules, fast tests
 # make fuzz   looks for octets that break a parser or a session, SECONDS=60 for each (TARGET=imap for one); needs a Python that atheris has
 # Nothing is written outside this directory, apart from scratch files that are removed again.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run setup setup-test setup-check test check fuzz format lock clean
+.PHONY: run setup setup-test setup-check test ha check fuzz format lock clean
 
 ARGS ?=
 VENV := .venv
@@ -61,6 +62,9 @@ endef
 test: setup setup-test
 	@$(pytest) $(or $(ARGS),-n 2 --dist loadfile)
 
+ha: setup setup-test
+	@export PROCURA_HA=1 && $(pytest) -s -v $(or $(ARGS),tests/ha)
+
 check: setup setup-check
 	@told=$$($(BIN)/ruff format --check --output-format concise . 2>&1) || { echo "$$told"; echo "make format mends these"; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -92,6 +96,7 @@ lock:
 	$(LOCK) --output-file test.txt test.in
 	$(LOCK) --output-file check.txt check.in
 	$(LOCK) --output-file fuzz.txt fuzz.in
+	$(LOCK) --output-file bench.txt bench.in
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .fuzz .fuzz.log

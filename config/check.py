@@ -44,6 +44,7 @@ _ORDER: Final = (
     ("queue.delay", "queue.lifetime", "the mail would have bounced by then"),
 )
 # sun_path holds 108 octets with the final NUL on Linux, 104 on the BSDs.
+MOST_WORKERS: Final = 64
 _UNIX_PATH_MAX: Final = 103
 _SHORTEST_SIGNATURE: Final = 86_400
 _UNFIT_IN_A_PREFIX: Final = re.compile(r"[\x00-\x1f\x7f%*\"\\(){]")
@@ -312,13 +313,52 @@ def _places(settings: Settings) -> Iterator[Finding]:
     url = settings.store_url
     scheme, separator, place = url.partition("://")
     if not separator or scheme not in ("sqlite", "postgresql"):
-        yield _error("store", "must begin with sqlite:/// (this version has no other store)")
+        yield _error("store", "must begin with sqlite:/// or postgresql://")
     elif scheme == "postgresql":
-        yield _error("store", "this version has no PostgreSQL store; use sqlite:///...")
+        yield from _shared(settings, place)
     elif not place.startswith("/") or place in ("/", "/:memory:"):
         yield _error("store", "must name a file: sqlite:///path/to/procura.db")
+    yield from _objects(settings)
     if settings.secrets_dir is not None:
         yield from _secrets(settings.secrets_dir)
+
+
+def _objects(settings: Settings) -> Iterator[Finding]:
+    wanted = settings.objects
+    scheme, separator, place = (wanted.url or "").partition("://")
+    if wanted.url is None:
+        if wanted.credentials is not None or wanted.endpoint is not None:
+            yield _warning("objects.url", "is not set, so that no object store is used")
+        return
+    if not separator or scheme not in ("s3", "gs", "az", "file"):
+        yield _error("objects.url", "must begin with s3://, gs://, az:// or file:///")
+    elif "@" in place or "?" in place:
+        yield _error("objects.url", "must be a bucket and a prefix alone; keys belong into the file objects.credentials")
+    elif not place.strip("/") or (scheme == "file" and not place.startswith("/")):
+        yield _error("objects.url", "must name a bucket, or after file:// a whole path")
+    elif scheme == "file" and settings.data.absolute() in (Path(place), *Path(place).parents):
+        yield _error("objects.url", "lies in the directory of data, where messages are files already")
+    if wanted.endpoint is not None and (unsafe := _unsafe(wanted.endpoint)) is not None:
+        yield _warning("objects.endpoint", unsafe)
+    if wanted.credentials is not None:
+        unread = _unreadable(wanted.credentials)
+        if unread is not None:
+            yield _error("objects.credentials", unread)
+        elif wanted.credentials.stat().st_mode & stat.S_IRWXO:
+            yield _warning(
+                "objects.credentials", f"everybody on this machine can read {wanted.credentials}; chmod 600 keeps the keys secret"
+            )
+
+
+def _shared(settings: Settings, place: str) -> Iterator[Finding]:
+    """Whether the server answers, and is one on which our promises hold, is asked by who can connect (gateway.cli)."""
+    _, slash, database = place.partition("?")[0].rpartition("@")[2].partition("/")
+    if not slash or not database:
+        yield _error("store", "must name a database: postgresql://user@host/database")
+    if "durable=no" in place.partition("?")[2].split("&"):
+        yield _warning("store", "durable=no is for tests: mail that was accepted may be lost")
+    if not 1 <= settings.policy_max_staleness <= 300:
+        yield _error("policy_max_staleness", "must be between 1s and 5m")
 
 
 def _secrets(directory: Path) -> Iterator[Finding]:
@@ -356,7 +396,7 @@ def _number(settings: Settings, name: str) -> float:
 
 def _later(settings: Settings) -> Iterator[Finding]:
     """What the settings can say and this version cannot do yet: said, not passed over."""
-    if settings.workers > 1:
-        yield _error("workers", f"this version serves with one process, not with {settings.workers}")
+    if settings.workers > MOST_WORKERS:
+        yield _error("workers", f"{settings.workers} are more than one machine is served by: {MOST_WORKERS} at most")
     if settings.listen.admin:
         yield _warning("listen.admin", "this version has no HTTP door; nothing will listen there")

@@ -28,8 +28,13 @@ def values(settings: Settings) -> dict[str, object]:
         if isinstance(getattr(settings, name), Group):
             found |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
         else:
-            found[name] = _URL_PASSWORD.sub(r"\1:**********@", value) if isinstance(value, str) else value
+            found[name] = masked(value) if isinstance(value, str) else value
     return found
+
+
+def masked(text: str) -> str:
+    """A URL without its password."""
+    return _URL_PASSWORD.sub(r"\1:**********@", text)
 
 
 def toml(value: object) -> str:

@@ -229,6 +229,37 @@ class Mx(Group):
     port: int = Field(default=25, ge=1, le=65_535, description="Port of all of them; 25 unless in tests.")
 
 
+class Objects(Group):
+    """Large messages in an object store instead of the directory of data: for several nodes, and for more mail than one disk takes."""
+
+    url: Url = Field(
+        default=None,
+        description="s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///path; none: they are files below data.",
+    )
+    above: Size = Field(
+        default=64 * 1024,
+        ge=64 * 1024,
+        description="Messages larger than this go there; those up to 64 KiB are in the database, any between the two in files of this "
+        "machine.",
+    )
+    endpoint: Url = Field(
+        default=None, description="Where an S3 that is not Amazon's is, http://host:port or https://host; none: as url says."
+    )
+    region: str = Field(default="", description="The region of an S3 bucket, where its service wants one.")
+    credentials: OptionalPath = Field(
+        default=None,
+        description="File with one NAME=value in a line, names as the provider's own tools know them in the environment "
+        "(AWS_ACCESS_KEY_ID, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_KEY ...); none: that environment, or the machine's identity.",
+    )
+    timeout: Duration = Field(
+        default=30,
+        gt=0,
+        le=300,
+        description="Time for one message to be written or read there, with all that is tried again; then the peer is asked to come "
+        "back later.",
+    )
+
+
 class Dkim(Group):
     """Signatures on mail that leaves (RFC 6376); keys: procura dkim."""
 
@@ -563,7 +594,14 @@ class Settings(BaseSettings):
     )
     store: str = Field(
         default="sqlite:///{data}/procura.db",
-        description="Where the database is; {data} stands for the setting data.",
+        description="Where the database is; {data} stands for the setting data. PostgreSQL: postgresql://user:password@host1,host2/database.",
+    )
+    policy_max_staleness: Duration = Field(
+        default=10.0,
+        description=(
+            "With PostgreSQL: a server that has not heard of the database for so long defers whatever is to be sent or written; "
+            "a change of rights waits so long at most for servers that do not answer."
+        ),
     )
     secrets_dir: OptionalPath = Field(
         default=None,
@@ -607,7 +645,11 @@ class Settings(BaseSettings):
         description="File with an OAuth access token for the smarthost (OAUTHBEARER, XOAUTH2), in place of a password in relay, which "
         "names the user; read at each login, so that it may be renewed at any time.",
     )
-    workers: Count = Field(default=1, description="Processes that serve the same sockets; this version has one.")
+    workers: Count = Field(
+        default=1,
+        description="Processes that speak the protocols on the same sockets, one for each core; above 1, two more: one writes and keeps "
+        "the queue, one watches over all.",
+    )
     bare_newline: Literal["refuse", "fix"] = Field(
         default="refuse",
         description="A bare CR or LF in a message: refused with 550 5.6.0, or made CRLF; never a boundary either way.",
@@ -624,6 +666,7 @@ class Settings(BaseSettings):
     mx: Mx = Field(default_factory=Mx)
     queue: Queue = Field(default_factory=Queue)
     lists: Lists = Field(default_factory=Lists)
+    objects: Objects = Field(default_factory=Objects)
     dkim: Dkim = Field(default_factory=Dkim)
     arc: Arc = Field(default_factory=Arc)
     password: Password = Field(default_factory=Password)

@@ -1,6 +1,7 @@
 """Settings become a running whole: the only file that names concrete classes and puts them together."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -9,8 +10,9 @@ import secrets
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -18,13 +20,14 @@ from typing import Final
 from config.addresses import ListenAddress, MailExchangers, TcpAddress
 from config.settings import Settings
 from gateway.authenticating import Authenticating
+from gateway.binding import Binding, Sockets
 from gateway.carrier import Wheel
 from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.digests import Digests
-from gateway.directory.open_sessions import OpenSessions
+from gateway.directory.open_sessions import Here, Live, OpenSessions
 from gateway.directory.premises import Premises
 from gateway.directory.service import Directory
 from gateway.domain_warnings import DomainWarnings
@@ -51,7 +54,10 @@ from gateway.neighbour.listener import NAME as POLICY
 from gateway.neighbour.listener import NeighbourListener
 from gateway.neighbour.logins import Logins
 from gateway.neighbour.maps import Maps
+from gateway.node_sessions import NodeSessions, numbers
+from gateway.node_sessions import elsewhere as on_other_nodes
 from gateway.notices import Notices
+from gateway.objects import furnished
 from gateway.passwords import PasswordCost, Passwords
 from gateway.peers import Tls
 from gateway.policies import Policies, PolicyRules
@@ -75,14 +81,17 @@ from gateway.smtp.lmtp import HardenedLMTP
 from gateway.smtp.terms import House, Limits, Terms
 from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
+from gateway.tallies import Tallies
 from gateway.textrecords import TextRecords
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
-from store.blobs import Files
-from store.connect import connect, database_of
-from store.errors import Unusable
+from store.blobs import ALL_IN_ROWS, IN_ROW, Files
+from store.connect import connect, inspected_server, is_shared
+from store.errors import Busy, Unusable
 from store.fulltext import FullText
+from store.nodes import Nodes
 from store.port import Store
+from store.postgres import PostgresStore
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +102,30 @@ Bound = dict[str, list[str]]
 """Listener's name → the addresses it listens on, as the ready file has them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What one process has to do with the others that serve with it; nothing, where there is none. `tallies`: what they count together.
+
+    `live`: the sessions of them all; `failed`: tells them of a failed login (source, monotonic time); `written`: has what they noted of
+    logins and refusals written; `indexed`: tells them that the index can be asked, or cannot; `damaged`: tells who writes it what a search
+    has found.
+    """
+
+    tallies: Tallies = field(default_factory=Tallies)
+    live: Live | None = None
+    failed: Callable[[str, float], None] | None = None
+    written: Callable[[], Awaitable[object]] | None = None
+    indexed: Callable[[bool], None] | None = None
+    damaged: Callable[[], None] | None = None
+
+
 class App:
     """Everything that there is in one process, without listeners. Built by `opened`, which also closes it."""
 
-    def __init__(self, settings: Settings, store: Store, files: Files) -> None:
+    def __init__(self, settings: Settings, store: Store, files: Files, elsewhere: Elsewhere) -> None:
         limits = settings.limits
+        tallies = elsewhere.tallies
+        self.tallies = tallies
         self.settings = settings
         self.store = store
         self.files = files
@@ -110,16 +138,33 @@ class App:
             scram_iterations=settings.password.scram_iterations,
         )
         self.passwords = Passwords(cost, _digest_key(settings.data))
-        sources = FailingSources(limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks)
+        self.sources = FailingSources(
+            limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks, told=elsewhere.failed
+        )
         self.issuer = _issuer(settings)
-        self.history = LoginHistory(store)
-        self.refusals = Refusals(store)
+        self.history = LoginHistory(store, others=elsewhere.written)
+        self.refusals = Refusals(store, others=elsewhere.written)
         self.login = Login(
-            store, self.passwords, sources, self.issuer, tokens_end_sessions=settings.oauth.end_sessions, history=self.history
+            store,
+            self.passwords,
+            self.sources,
+            self.issuer,
+            tokens_end_sessions=settings.oauth.end_sessions,
+            history=self.history,
+            guesses=tallies.guesses,
         )
         self.mechanisms = mechanisms(scram=settings.password.scram_iterations > 0, bearer=self.issuer is not None)
-        self.sessions = Sessions(self.login.confirm, limits.connections_per_account, self._is_exempt)
-        self.index = FullText(settings.data / "search.db", KEPT_VERSION)
+        nodes = store.nodes if isinstance(store, PostgresStore) else None
+        self.sessions = Sessions(
+            self.login.confirm,
+            limits.connections_per_account,
+            self._is_exempt,
+            tally=tallies.sessions,
+            number=tallies.number if nodes is None else numbers(nodes),
+            elsewhere=(lambda _: 0) if nodes is None else on_other_nodes(nodes),
+        )
+        self.node_sessions = None if nodes is None else NodeSessions(self.sessions, nodes, limits.connections_per_account, settings.workers)
+        self.index = FullText(settings.data / "search.db", KEPT_VERSION, elsewhere.damaged)
         resolvers = [(one.host, one.port) for one in settings.mx.resolvers]
         dkim, arc = settings.dkim, settings.arc
         self.signing = Signing(store, SigningRules(settings.hostname, int(dkim.expires), dkim.parents, arc.domain.lower()))
@@ -158,11 +203,10 @@ class App:
         self.notices = Notices(store, self.delivery, self.login)
         self.quota_warnings = QuotaWarnings(store, self.delivery)
         self.grant_warnings = GrantWarnings(store, self.delivery)
-        self.indexing = Indexing(store, files, self.index)
+        self.indexing = Indexing(store, files, self.index, elsewhere.indexed)
         names = {name.lower() for name in (settings.hostname, arc.domain) if name}
         premises = Premises(
             settings.data,
-            database_of(settings.store_url, settings.data),
             files,
             self.index.faults,
             keep_deleted=int(settings.account.keep_deleted * 1_000_000),
@@ -191,7 +235,8 @@ class App:
             self.refusals.forget,
         )
         self.explain = Explain(store)
-        sessions = OpenSessions(store, self.directory.records, self.sessions, self.history)
+        live = self.node_sessions or elsewhere.live or Here(self.sessions)
+        sessions = OpenSessions(store, self.directory.records, live, self.history)
         self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data), self.refusals)
 
     def _is_exempt(self, address: str) -> bool:
@@ -202,17 +247,22 @@ class App:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[App]:
-    """The store taken and migrated, the services built on it. Raises store.errors.InUse, store.errors.Unusable, OSError."""
+async def opened(settings: Settings, elsewhere: Elsewhere | None = None, store: Store | None = None) -> AsyncIterator[App]:
+    """The store taken and migrated, unless it is given, and the services built on it. Raises store.errors.InUse, store.errors.Unusable,
+    OSError."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
-    store = await connect(settings.store_url, settings.data)
+    if store is None:
+        store = await connect(settings.store_url, settings.data, staleness=settings.policy_max_staleness)
     try:
-        sweep(settings.data)
-        app = App(settings, store, Files(settings.data / "messages"))
+        if isinstance(store, PostgresStore):
+            await _agree(store.nodes, settings.data)
+        in_row = IN_ROW if not is_shared(settings.store_url) else settings.objects.above if settings.objects.url else ALL_IN_ROWS
+        files = await furnished(settings.objects, Files(settings.data / "messages", in_row), store)
+        app = App(settings, store, files, elsewhere or Elsewhere())
         try:
             yield app
         finally:
@@ -231,6 +281,16 @@ async def opened(settings: Settings) -> AsyncIterator[App]:
         await store.close()
 
 
+async def why_unusable(url: str) -> str | None:
+    """Why the server that a store is on cannot be used, for an operator; None: it can, or there is none. Changes nothing."""
+    try:
+        if is_shared(url):
+            await inspected_server(url)
+    except Unusable as fault:
+        return str(fault)
+    return None
+
+
 def _digest_key(data: Path) -> bytes:
     """The key under which wrong passwords are known again, made at the first start; readable by the owner only."""
     path = data / "secret.key"
@@ -246,6 +306,20 @@ def _digest_key(data: Path) -> bytes:
             os.fsync(file.fileno())
         draft.rename(path)
         return key
+
+
+async def _agree(nodes: Nodes, data: Path) -> None:
+    """All that share a database must have one key: what is sealed or made with it on one is to be known on the others. Raises Unusable."""
+    path = data / "secret.key"
+    try:
+        there = await nodes.fingerprint(path.name)
+        if there is not None and not path.exists():
+            raise Unusable(f"{path} is missing: copy it from another server that uses this database")
+        own = hashlib.sha256(b"procura " + _digest_key(data)).digest()
+        if await nodes.fingerprint(path.name, own) != own:
+            raise Unusable(f"{path} is not the one of the other servers that use this database: copy it from one of them")
+    except Busy as fault:
+        raise Unusable(f"the store: {fault}") from fault
 
 
 def _robot(settings: Settings) -> ListRobot:
@@ -297,47 +371,49 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[App, Bound, Callabl
 
     Raises what `opened` raises, and OSError where an address cannot be had.
     """
-    async with opened(settings) as app, AsyncExitStack() as stack:
-        certificate = Certificate(*_certificate_files(settings), binds=settings.auth.channel_binding)
+    async with opened(settings) as app, AsyncExitStack() as doors:
+        certificate = certificate_of(settings)
         bound: Bound = {}
-        for door in (_mail_doors(app, certificate, bound), _control_door(app)):
-            await stack.enter_async_context(door)
-        watched = (
-            app.sessions.told,
-            app.queue.told,
-            app.indexing.told,
-            app.quota_warnings.told,
-            app.list_chores.told,
-            app.grant_warnings.told,
-        )
-        watching = [app.store.watch(told) for told in watched]
-        async with asyncio.TaskGroup() as group:
-            runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
-            runs += [app.list_chores.run(), app.grant_warnings.run()]
-            if app.policies is not None:
-                runs.append(app.policies.run())
-            tasks = [group.create_task(work) for work in runs]
-            try:
-                yield app, bound, certificate.reload
-            finally:
-                queue, *others = tasks
-                queue.cancel()  # what it is handing on comes to its end while the doors close
-                await stack.aclose()
-                for task in others:
-                    task.cancel()
-                for unwatch in watching:
-                    unwatch()
+        await doors.enter_async_context(mail_doors(app, certificate, bound))
+        async with working(app, doors):
+            yield app, bound, certificate.reload
+
+
+@asynccontextmanager
+async def working(app: App, doors: AsyncExitStack) -> AsyncIterator[None]:
+    """Whatever there is once, however many processes serve: the control socket and the tasks that see to queue, mails and order. At the
+    end the queue begins nothing more, then `doors` close, and the others stop."""
+    sweep(app.settings.data)
+    await doors.enter_async_context(_control_door(app))
+    watched = (app.queue.told, app.indexing.told, app.quota_warnings.told, app.list_chores.told, app.grant_warnings.told)
+    watching = [app.store.watch(told) for told in watched]
+    async with asyncio.TaskGroup() as group:
+        runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
+        runs += [app.list_chores.run(), app.grant_warnings.run()]
+        if app.policies is not None:
+            runs.append(app.policies.run())
+        tasks = [group.create_task(work) for work in runs]
+        try:
+            yield
+        finally:
+            queue, *others = tasks
+            queue.cancel()  # what it is handing on comes to its end while the doors close
+            await doors.aclose()
+            for task in others:
+                task.cancel()
+            for unwatch in watching:
+                unwatch()
 
 
 async def serve(settings: Settings, ready_file: Path | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then drains; SIGHUP reads the certificate again. Raises as `serving`."""
-    _raise_descriptors()
+    raise_descriptors()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with serving(settings) as (_, bound, reload):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, _reload, reload)
+        loop.add_signal_handler(signal.SIGHUP, read_again, reload)
         if ready_file is not None:
             announce(ready_file, bound)
         log.info("serving", extra={"fields": {"outcome": ", ".join(f"{name} {' '.join(where)}" for name, where in bound.items() if where)}})
@@ -352,7 +428,8 @@ def announce(ready_file: Path, bound: Bound) -> None:
     draft.rename(ready_file)
 
 
-def _reload(reload: Callable[[], None]) -> None:
+def read_again(reload: Callable[[], None]) -> None:
+    """The certificate; what is wrong with it is on the log."""
     try:
         reload()
     except (OSError, ssl.SSLError) as fault:
@@ -361,43 +438,69 @@ def _reload(reload: Callable[[], None]) -> None:
         log.info("tls", extra={"fields": {"outcome": "certificate read again"}})
 
 
-def _raise_descriptors() -> None:
+def raise_descriptors() -> None:
     """As many descriptors as the system lets us have: every connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _certificate_files(settings: Settings) -> tuple[Path, Path]:
+def certificate_of(settings: Settings) -> Certificate:
+    """The one that is set, or one that is made at the first start. Raises OSError, ssl.SSLError."""
     if settings.tls.certificate is not None and settings.tls.key is not None:
-        return settings.tls.certificate, settings.tls.key
-    return self_signed(settings.data, settings.hostname)
+        files = settings.tls.certificate, settings.tls.key
+    else:
+        files = self_signed(settings.data, settings.hostname)
+    return Certificate(*files, binds=settings.auth.channel_binding)
+
+
+def bind(settings: Settings) -> Binding:
+    """The sockets of all mail listeners, for processes that inherit them. Raises OSError."""
+    listen = settings.listen
+    binding = Binding()
+    try:
+        for name, addresses in (
+            ("submission", listen.submission),
+            ("submissions", listen.submissions),
+            ("mx", listen.mx),
+            ("lmtp", listen.lmtp),
+            ("imap", listen.imap),
+            ("imaps", listen.imaps),
+            (POLICY, listen.policy),
+        ):
+            binding.bind(name, addresses)
+    except BaseException:
+        binding.close()
+        raise
+    return binding
 
 
 @asynccontextmanager
-async def _mail_doors(app: App, certificate: Certificate, bound: Bound) -> AsyncIterator[None]:
-    """All mail listeners. They close side by side, so that peers who neither read nor leave cost limits.stop_timeout once."""
-    connections = ConnectionLimits(
-        app.settings.limits.connections, app.settings.limits.connections_per_source, app.settings.limits.exempt_networks
-    )
-    intake = Intake(app.settings.limits.arriving)
+async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: Sockets | None = None) -> AsyncIterator[None]:
+    """All mail listeners, on `sockets` where they are bound already. They close side by side, so that peers who neither read nor leave
+    cost limits.stop_timeout once."""
+    limits = app.settings.limits
+    connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks, app.tallies.connections)
+    intake = Intake(limits.arriving)
     entered: list[AbstractAsyncContextManager[None]] = []
+    unwatch = app.store.watch(app.sessions.told)
     try:
         for door in (
-            _smtp_doors(app, certificate, bound, connections, intake),
-            _imap_doors(app, certificate, bound, connections, intake),
-            _neighbour_door(app, bound, connections),
+            _smtp_doors(app, certificate, bound, connections, intake, sockets),
+            _imap_doors(app, certificate, bound, connections, intake, sockets),
+            _neighbour_door(app, bound, connections, sockets),
         ):
             await door.__aenter__()
             entered.append(door)
         yield
     finally:
         await asyncio.gather(*(door.__aexit__(None, None, None) for door in entered))
+        unwatch()
 
 
 @asynccontextmanager
 async def _smtp_doors(
-    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake
+    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake, sockets: Sockets | None
 ) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
@@ -456,7 +559,7 @@ async def _smtp_doors(
     started: list[Listener] = []
     try:
         for addresses, listener in doors:
-            bound[listener.name] = [*await listener.start(addresses)]
+            bound[listener.name] = [*await listener.start(addresses if sockets is None else sockets[listener.name])]
             started.append(listener)
         yield
     finally:
@@ -465,12 +568,12 @@ async def _smtp_doors(
 
 @asynccontextmanager
 async def _imap_doors(
-    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake
+    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake, sockets: Sockets | None
 ) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
-    changes = Changes(app.store, wheel)
+    changes = Changes(app.store, wheel, first=app.tallies.process << 40)
     listener = ImapListener(
         app.folders,
         app.login,
@@ -510,7 +613,9 @@ async def _imap_doors(
             ("imaps", settings.listen.imaps, TlsMode.IMPLICIT),
         ):
             bound[name] = []
-            for address in addresses:
+            for inherited in () if sockets is None else sockets[name]:
+                await listener.listen(inherited, mode)
+            for address in addresses if sockets is None else ():
                 if isinstance(address, TcpAddress):
                     host, port = await listener.start(address.host, address.port, mode)
                     bound[name].append(str(TcpAddress(host, port)))
@@ -521,7 +626,7 @@ async def _imap_doors(
 
 
 @asynccontextmanager
-async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits) -> AsyncIterator[None]:
+async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits, sockets: Sockets | None) -> AsyncIterator[None]:
     settings = app.settings
     logins = Logins(app.store, app.submission)
     access = Access(
@@ -541,7 +646,7 @@ async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits)
     )
     unwatch = app.store.watch(logins.told)
     try:
-        bound[POLICY] = [*await listener.start(settings.listen.policy)]
+        bound[POLICY] = [*await listener.start(settings.listen.policy if sockets is None else sockets[POLICY])]
         yield
     finally:
         await listener.close(settings.limits.stop_timeout)

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from gateway.carrier import Wheel
 from policy.identity import AccountId, FolderId
-from store.port import Event, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
+from store.port import Event, EverythingChanged, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,11 @@ class Interest:
         self.slot = 0
         self.news = News(0)
 
+    @property
+    def folders(self) -> frozenset[FolderId]:
+        """Those whose messages are followed."""
+        return self._folders
+
     def follow_folder(self, folder: FolderId | None) -> None:
         """The messages of this folder, and no longer those of the one before."""
         self.follow_folders(() if folder is None else (folder,))
@@ -154,9 +159,11 @@ class Interest:
 
 
 class Changes:
-    """The indices folder → interests and scope → interests of one process."""
+    """The indices folder → interests and scope → interests of one process. `first`: what no other process counts up to."""
 
-    def __init__(self, store: Store, wheel: Wheel, *, wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+    def __init__(
+        self, store: Store, wheel: Wheel, *, wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000, first: int = 0
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.wheel = wheel
         self.wall_clock = wall_clock
@@ -164,7 +171,7 @@ class Changes:
         self.by_scope: dict[int, set[Interest]] = {}
         self._waiting: list[Interest] = []
         self._scheduled = False
-        self._numbers = 0
+        self._numbers = first
         self._unwatch: Callable[[], None] | None = store.watch(self._told)
 
     def loop_time(self) -> float:
@@ -176,7 +183,7 @@ class Changes:
         return Interest(self, woken)
 
     def number(self) -> int:
-        """A number that no other sleeper of this process has: the `origin` of what it does itself."""
+        """A number that no other sleeper has: the `origin` of what it does itself."""
         self._numbers += 1
         return self._numbers
 
@@ -231,8 +238,18 @@ class Changes:
                     for interest in self.by_scope.get(owner, ()):
                         if interest.ledger is not None and interest.ledger.note(event):
                             self.tell(interest, News.METADATA)
+                case EverythingChanged():
+                    self._tell_all()
                 case _:
                     pass
+
+    def _tell_all(self) -> None:
+        every = {interest for index in (self.by_folder, self.by_scope) for there in index.values() for interest in there}
+        for interest in every:
+            if interest.ledger is not None:
+                interest.ledger.folders |= interest.folders
+                interest.ledger.lost = True
+            self.tell(interest, News.FOLDER | News.POLICY | News.FOLDERS | News.METADATA)
 
     def _wake(self) -> None:
         self._scheduled = False

@@ -15,8 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Final, NoReturn
 
-from config.check import Severity, check
-from config.describe import describe, values
+from config.check import Finding, Severity, check
+from config.describe import describe, masked, values
 from config.example import example
 from config.logs import configuration
 from config.settings import Settings, names
@@ -111,6 +111,8 @@ def _main(arguments: Sequence[str]) -> int:
             return _settings(typed, as_json=parsed.json)
         case "migrate":
             return _migrate(typed)
+        case "migrate-store":
+            return _migrate_store(typed, parsed.source, parsed.target, as_json=parsed.json)
         case "restore":
             return _restore(typed, parsed.directory, parsed.at, moved=parsed.moved, as_json=parsed.json)
         case "example":
@@ -194,6 +196,13 @@ def _parser() -> argparse.ArgumentParser:
     settings = add("settings", "the settings in force, and where each comes from")
     settings.add_argument("--json", action="store_true", help="as a JSON object")
     add("migrate", "bring the store's schema up to date (serve does it too)")
+    moving = add("migrate-store", "move everything from one store into another, empty one (while no server runs on either)")
+    moving.add_argument(
+        "source", metavar="SOURCE", help="sqlite:///PATH, postgresql://USER@HOST/DATABASE, or `store`: what that setting says"
+    )
+    moving.add_argument("target", metavar="TARGET", help="as SOURCE; then set `store` to it")
+    moving.add_argument("--json", action="store_true", help="as a JSON object")
+    moving.add_argument("--progress", action="store_true", help="show how far it is")
     restore = add("restore", "a whole installation from a backup, into a directory of data that is empty (while no server runs there)")
     restore.add_argument("directory", type=Path, metavar="DIR", help="where procura backup put it")
     restore.add_argument("--at", metavar="TIME", help="the backup of this time or before; else the newest")
@@ -232,6 +241,11 @@ def _serve(typed: _Typed, ready_file: Path | None) -> int:
     log = logging.getLogger("procura")
     for one in findings:
         log.warning("setting", extra={"fields": {"reason": f"{one.setting}: {one.message}"}})
+    if loaded.settings.workers > 1:
+        from gateway.supervisor import supervise
+
+        supervise(loaded.settings, ready_file)
+        return 0
     import uvloop
 
     from gateway.app import serve
@@ -248,12 +262,23 @@ def _demo(once: bool) -> int:
 
 
 def _check(typed: _Typed) -> int:
-    findings = check(_load(typed).settings)
+    settings = _load(typed).settings
+    findings = check(settings)
+    if not any(one.severity is Severity.ERROR for one in findings):
+        findings += _unusable(settings.store_url) if settings.store_url.startswith("postgresql:") else []
     for one in findings:
         print(one)
     if not findings:
         print("the settings agree with each other and with this machine")
     return FAILED if any(one.severity is Severity.ERROR for one in findings) else 0
+
+
+def _unusable(store: str) -> list[Finding]:
+    """What a database that is not a file of ours says to us."""
+    from gateway.app import why_unusable
+
+    why = asyncio.run(why_unusable(store))
+    return [] if why is None else [Finding("store", Severity.ERROR, why)]
 
 
 def _settings(typed: _Typed, *, as_json: bool) -> int:
@@ -278,7 +303,32 @@ def _migrate(typed: _Typed) -> int:
             pass
 
     asyncio.run(migrate())
-    print(f"the schema of {settings.store_url} is up to date")
+    print(f"the schema of {masked(settings.store_url)} is up to date")
+    return 0
+
+
+def _migrate_store(typed: _Typed, source: str, target: str, *, as_json: bool) -> int:
+    from gateway.directory.relocation import move, words
+
+    settings = _load(typed).settings
+    bar = _Bar(None) if sys.stderr.isatty() or "--progress" in typed.rest else None
+
+    def told(what: str, done: int, total: int) -> None:
+        if bar is not None:
+            bar.advance(what, done, total)
+
+    try:
+        named = {"store": settings.store_url}  # what the setting says, which may have a password that no command line should
+        done = asyncio.run(move(named.get(source, source), named.get(target, target), settings.data, told))
+    finally:
+        if bar is not None:
+            bar.wipe()
+    if as_json:
+        import json
+
+        print(json.dumps({table: {"rows": one.rows, "sha256": one.hash} for table, one in done.tables.items()}))
+    else:
+        print("\n".join(words(done)))
     return 0
 
 

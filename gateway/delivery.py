@@ -33,7 +33,7 @@ from policy.rates import RateLimit
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.status import Hold
 from store.audit import AuditEntry
-from store.blobs import IN_ROW, Files
+from store.blobs import Files
 from store.deeds import Audited
 from store.errors import Busy, NotFound, OverQuota, Stale, StoreError
 from store.list_bounces import CountBounce
@@ -338,17 +338,17 @@ class Delivery:
             # Nothing was done, and the next judgement may write other octets: of a large message there would soon be many.
             places = {one.spooled.place for one in _messages(spooled) if one.spooled is not None}
             if places:
-                with suppress(OSError):
-                    await asyncio.to_thread(self._files.remove, places)
+                with suppress(OSError, Busy):
+                    await self._files.discard(places)
             raise
 
     async def _spooled(self, deed: AcceptMessage) -> AcceptMessage:
         """Large octets go to their files before the deed, so that the writer, which everybody waits for, need not write them."""
-        large = {id(message): message for message in _messages(deed) if message.size > IN_ROW}
+        large = {id(message): message for message in _messages(deed) if message.size > self._files.in_row}
         if not large:
             return deed
         try:
-            kept = {key: await asyncio.to_thread(self._files.keep, message) for key, message in large.items()}
+            kept = {key: await self._files.kept(message) for key, message in large.items()}
         except OSError as fault:
             raise Busy(f"octets could not be written: {fault}") from fault
         return replace(

@@ -18,7 +18,7 @@ from policy.tenure import MOST, announced_at
 from store import accounts, grants, lists, tenure
 from store.deeds import Several
 from store.errors import Conflict, StoreError
-from store.port import Deed, Event, PolicyChanged, Snapshot, Store
+from store.port import Deed, Event, EverythingChanged, PolicyChanged, Snapshot, Store
 from store.tenure import GrantsWarned, Tenure
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ AT_ONCE: Final = 20_000
 """Grants of each kind that are looked at, those that end first."""
 TOLD: Final = 500
 """Members of a group that are told; those of larger ones, of domains and classes are not, only the owner is."""
+
+LEADING: Final = 60.0
+"""Seconds after which a node looks whether it is the one by now."""
 
 _Key = tuple[int, Grantee, int]
 """What is announced in one mail: grants on one owner, to one grantee, that end at one time."""
@@ -49,7 +52,7 @@ class GrantWarnings:
 
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
-        if any(isinstance(event, PolicyChanged) for event in events):
+        if any(isinstance(event, PolicyChanged | EverythingChanged) for event in events):
             self._wake.set()
 
     async def run(self) -> None:
@@ -60,7 +63,8 @@ class GrantWarnings:
             began = loop.time()
             wait = EVERY
             try:
-                wait = await self.look()
+                # Of several nodes one does it; which one that is may change.
+                wait = await self.look() if self._store.leads else LEADING
             except StoreError as fault:
                 wait = AGAIN / 1_000_000
                 log.warning("grant warnings", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})

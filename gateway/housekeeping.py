@@ -20,6 +20,8 @@ LONG_LOG: Final = 20_000
 """Rows of a folder's change log from which it is pruned to the newest 10,000."""
 EVERY: Final = 3600.0
 """Seconds."""
+LEADING: Final = 60.0
+"""Seconds after which a node looks whether the house is its own by now."""
 FORGET_AFTER: Final = 24 * 3600 * 1_000_000
 """Microseconds: how long an acceptance that is repeated is known again."""
 FILE_AGE: Final = 3600 * 1_000_000
@@ -38,14 +40,16 @@ class Housekeeping:
     async def run(self) -> None:
         """Until it is cancelled; begins with a round."""
         while True:
-            for due in (self.round, *self._besides):
+            # Of several nodes one keeps house; which one that is may change.
+            leads = self._store.leads
+            for due in (self.round, *self._besides) if leads else ():
                 try:
                     await due()
                 except (StoreError, OSError) as fault:
                     log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
                 except Exception:
                     log.exception("housekeeping failed")
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(EVERY if leads else LEADING)
 
     async def round(self) -> None:
         """Raises StoreError, OSError."""
@@ -62,11 +66,13 @@ class Housekeeping:
         for account in overdue:
             while not await self._store.do(PurgeDeleted(account), bulk=True):
                 pass
-        aged = await asyncio.to_thread(self._files.aged, now - FILE_AGE)
-        async with self._store.snapshot() as snapshot:
-            orphans = await snapshot.work(blobs.orphans, aged)
-        # A file may be old when its row goes, and a snapshot of that moment still names it: it goes when the last round found it
-        # without a row too.
-        due = [one for one in orphans if one in self._orphans]
-        await asyncio.to_thread(self._files.remove, due)
-        self._orphans = frozenset(orphans).difference(due)
+        left: list[str] = []
+        async for aged in self._files.aged_pages(now - FILE_AGE):
+            async with self._store.snapshot() as snapshot:
+                orphans = await snapshot.work(blobs.orphans, aged)
+            # A file may be old when its row goes, and a snapshot of that moment still names it: it goes when the last round found it
+            # without a row too.
+            due = [one for one in orphans if one in self._orphans]
+            await self._files.discard(due)
+            left += [one for one in orphans if one not in self._orphans]
+        self._orphans = frozenset(left)

@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 from gateway.message.kept import kept_texts
 from store import blobs
-from store.blobs import QUEUE_OWNER, Files
+from store.away import Lost, Wanting
+from store.blobs import QUEUE_OWNER, Files, Settled
 from store.errors import NotFound, StoreError
 from store.fulltext import Damaged, FullText, Standing, Texts, Unwritable, has_room
 from store.model import BlobId
@@ -50,15 +51,18 @@ TIDIED: Final = 1000
 
 
 class Indexing:
-    """`run` is a task of the application, `told` watches the store."""
+    """`run` is a task of the application, `told` watches the store. `changed` is told when other processes may ask the file (True), and
+    before it is made anew (False)."""
 
-    def __init__(self, store: Store, files: Files, index: FullText) -> None:
+    def __init__(self, store: Store, files: Files, index: FullText, changed: Callable[[bool], None] | None = None) -> None:
+        self._changed = changed
         self._store = store
         self._files = files
         self._index = index
         self._woken = asyncio.Event()
         self._commits = 0
         self._mark = 0
+        self._settled = Settled()
         self._tidied = 0.0
         self._busy_since: float | None = None
         self._retry = RETRY
@@ -95,8 +99,17 @@ class Indexing:
             raise Damaged("of another database")
         self._mark = standing.mark
         self._index.trust()
+        if self._changed is not None:
+            self._changed(True)
+
+    def distrust(self) -> None:
+        """Another process found it damaged."""
+        self._index.damaged = True
+        self._woken.set()
 
     async def _remade(self) -> None:
+        if self._changed is not None:
+            self._changed(False)
         try:
             await _in_thread(self._index.remake)
         except Unwritable as fault:
@@ -116,7 +129,7 @@ class Indexing:
                     await self.tidy()
                     self._tidied = perf_counter()
                 try:
-                    await asyncio.wait_for(self._woken.wait(), RETRY_MOST)
+                    await asyncio.wait_for(self._woken.wait(), TICK if self._settled.is_waiting else RETRY_MOST)
                 except TimeoutError:
                     pass
                 else:
@@ -127,8 +140,7 @@ class Indexing:
     async def _batch(self) -> bool:
         """The texts of the next messages; False: there are none. Raises Unwritable, StoreError."""
         started, commits = perf_counter(), self._commits
-        async with self._store.snapshot() as snapshot:
-            texts, standing = await snapshot.work(gathered, self._mark, self._files)
+        texts, standing = await self._files.brought(self._gathered)
         if standing is None:
             return False
         await _in_thread(partial(self._index.add, texts, standing))
@@ -136,6 +148,11 @@ class Indexing:
         self._retry = RETRY
         await self._rest_if_busy(started, commits)
         return True
+
+    async def _gathered(self) -> tuple[list[Texts], Standing | None]:
+        async with self._store.snapshot() as snapshot:
+            self._settled.see(await snapshot.ask(blobs.drawn))
+            return await snapshot.work(gathered, self._mark, self._settled.last, self._files)
 
     async def _divided(self) -> bool:
         """The trigrams of the next texts; False: there are none. Raises Unwritable."""
@@ -180,25 +197,29 @@ class Indexing:
                 await asyncio.sleep(TICK)
 
 
-def gathered(tx: Tx, mark: int, files: Files) -> tuple[list[Texts], Standing | None]:
-    """The texts of the next blobs behind the mark, and where the mark stands then; None: there are none. Through `work`."""
+def gathered(tx: Tx, mark: int, last: BlobId, files: Files) -> tuple[list[Texts], Standing | None]:
+    """The texts of the next blobs behind the mark, up to the last one that is settled, and where the mark stands then; None: there are
+    none. Through `work`."""
     texts = []
     standing: Standing | None = None
     spent = 0
-    for blob, owner, digest, size in blobs.after(tx, BlobId(mark), BATCH):
+    wanting = Wanting()
+    for blob, owner, digest, size in blobs.after(tx, BlobId(mark), last, BATCH):
         if owner != QUEUE_OWNER and has_room(owner, blob):
-            texts.append(Texts(blob, owner, *_texts_of(tx, blob, files)))
+            with wanting.noted():
+                texts.append(Texts(blob, owner, *_texts_of(tx, blob, files)))
             spent += size
         standing = Standing(blob, digest)
         if spent >= BATCH_OCTETS:
             break
+    wanting.settle()
     return texts, standing
 
 
 def _texts_of(tx: Tx, blob: BlobId, files: Files) -> tuple[bytes | None, bytes | None]:
     try:
         return kept_texts(blobs.octets(tx, blob, files))
-    except (NotFound, OSError) as fault:
+    except (NotFound, Lost, OSError) as fault:
         log.warning("search index", extra={"fields": {"outcome": "octets left out", "reason": repr(fault)}})
         return None, None
 

@@ -16,7 +16,7 @@ from store.errors import StoreError
 from store.list_bounces import TellSuspended
 from store.list_requests import ForgetRequests
 from store.model import BouncingMember
-from store.port import Event, PolicyChanged, Store
+from store.port import Event, EverythingChanged, PolicyChanged, Store
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class ListChores:
 
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
-        if any(isinstance(event, PolicyChanged) for event in events):
+        if any(isinstance(event, PolicyChanged | EverythingChanged) for event in events):
             self._wake.set()
 
     async def run(self) -> None:
@@ -57,7 +57,9 @@ class ListChores:
             await asyncio.sleep(AFTER_CHANGE)
 
     async def round(self) -> None:
-        """Tells owners what they do not know. Raises StoreError."""
+        """Tells owners what they do not know, if that is for this node to do. Raises StoreError."""
+        if not self._store.leads:
+            return
         async with self._store.snapshot() as snapshot:
             untold = await snapshot.ask(list_bounces.untold)
         for member in untold:
@@ -65,6 +67,8 @@ class ListChores:
 
     async def forget(self) -> None:
         """Requests that nobody confirmed or decided in time. What fails is logged."""
+        if not self._store.leads:
+            return
         try:
             async with self._store.snapshot() as snapshot:
                 now = snapshot.now

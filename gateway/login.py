@@ -5,7 +5,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from gateway.sasl.scram import is_proved
 from gateway.sending import may_log_in_as
 from gateway.sessions import Confirmed
 from gateway.sources import FailingSources, network_of
+from gateway.tallies import OwnTally, Tally
 from gateway.tokens import Bearer, Untrusted
 from gateway.trace import spell_trace
 from policy.decision import Decision, step
@@ -109,6 +110,7 @@ class _Looked:
 
 class Login:
     """`issuer`: whose tokens are taken, None: nobody's; `tokens_end_sessions`: a session lasts no longer than its token.
+    `guesses`: by account, in all processes, those that were found wrong and are not on record yet.
     `lockout_began`: queues that are told of an account that has just been locked out, so that it can get its notice by mail.
     """
 
@@ -121,6 +123,7 @@ class Login:
         *,
         tokens_end_sessions: bool = True,
         history: LoginHistory | None = None,
+        guesses: Tally | None = None,
     ) -> None:
         self._store = store
         self._passwords = passwords
@@ -131,7 +134,7 @@ class Login:
         self._history = history
         self._making_keys: set[AccountId] = set()
         self._noted: OrderedDict[tuple[AccountId, str], float] = OrderedDict()
-        self._failing: Counter[AccountId] = Counter()
+        self._guesses = guesses or OwnTally()
         self._tasks: set[asyncio.Task[None]] = set()
         self.lockout_began: list[asyncio.Queue[LockoutBegan]] = []
 
@@ -366,7 +369,7 @@ class Login:
             return row, Refuse(Reason.BAD_CREDENTIALS)
         right = looked.right and (there if kept is not None else fresh.verifier == row.verifier)
         verdict = judge_login(fresh.status, right, fresh.must_change_password or over_age, history, fresh.values, source, now)
-        suspect = history.failures or history.locked_until is not None or self._failing[row.id]
+        suspect = history.failures or history.locked_until is not None or self._guesses.of(str(row.id))
         if right and suspect and not _is_bad(verdict):
             forget = isinstance(verdict, Admit) and verdict.clear_source and kept is None
             try:
@@ -388,13 +391,11 @@ class Login:
         if not failing:
             yield
             return
-        self._failing[account] += 1
+        self._guesses.add(str(account))
         try:
             yield
         finally:
-            self._failing[account] -= 1
-            if not self._failing[account]:
-                del self._failing[account]
+            self._guesses.take(str(account))
 
     async def _by_name(self, snapshot: Snapshot, name: str) -> AccountRow | None:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,13 +27,20 @@ _Key = tuple[AccountId, str, str, str, bool, str, str]
 
 
 class LoginHistory:
-    """`wall_clock`: microseconds since 1970 UTC.
+    """`wall_clock`: microseconds since 1970 UTC. `others`: has what other processes have noted written too.
 
     Noting writes nothing, so that a login costs no more on disk than before, and what is noted of a refusal tells nothing by its time.
     """
 
-    def __init__(self, store: Store, *, wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        others: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._store = store
+        self._others = others
         self._wall_clock = wall_clock
         self._waiting: dict[_Key, LoginRow] = {}
         self._task: asyncio.Task[None] | None = None
@@ -56,6 +63,8 @@ class LoginHistory:
     async def of_account(self, account: AccountId, admitted: bool | None = None, limit: int = logins.KEPT) -> Sequence[LoginRow]:
         """The newest first, those of this moment included. Raises StoreError."""
         await self.write()
+        if self._others is not None:
+            await self._others()
         async with self._store.snapshot() as snapshot:
             return await snapshot.ask(logins.of_account, account, admitted, limit)
 

@@ -31,7 +31,7 @@ from store.audit import AuditEntry
 from store.blobs import Files
 from store.errors import Busy, Conflict, OverQuota, Stale, StoreError
 from store.model import AccountRow, QueueId, QueueKind, QueueRow
-from store.port import Event, PolicyChanged, QueueChanged, Snapshot, Store
+from store.port import Event, EverythingChanged, PolicyChanged, QueueChanged, Snapshot, Store
 from store.queue import (
     AcceptMessage,
     ClaimDue,
@@ -128,7 +128,8 @@ class Queue:
         self._releases = releases
         self._moderation = moderation
         self._signing = signing
-        self._lease = secrets.token_hex(8)
+        self._lease = store.node
+        self._freed = False
         self._in_hand: set[QueueId] = set()
         self._wake = asyncio.Event()
         self._destinations: dict[str, _Destination] = {}
@@ -140,25 +141,26 @@ class Queue:
 
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
+        if any(isinstance(event, EverythingChanged) for event in events):
+            self._freed = False
         if any(isinstance(event, QueueChanged) and event.at_once for event in events):
             for destination in self._destinations.values():
                 destination.failures = destination.until = 0
-        if any(isinstance(event, QueueChanged | PolicyChanged) for event in events):
+        if any(isinstance(event, QueueChanged | PolicyChanged | EverythingChanged) for event in events):
             self._wake.set()
 
     async def run(self) -> None:
         """Until it is cancelled; whatever goes wrong in one round is logged, and the next one comes. Cancelled, it begins nothing
         more, and what is being handed on has DRAIN seconds to come to its end."""
-        freed = False
         try:
             async with asyncio.TaskGroup() as attempts:
                 try:
                     while True:
                         self._wake.clear()
                         try:
-                            if not freed:
-                                await self._store.do(FreeLeases())
-                                freed = True
+                            if not self._freed:
+                                self._freed = True
+                                await self._free()
                             more = await self.round(attempts)
                             if not more:
                                 await self._sleep()
@@ -173,6 +175,14 @@ class Queue:
         finally:
             if self._relay is not None:
                 await self._relay.close()
+
+    async def _free(self) -> None:
+        """What was claimed by nobody who is there."""
+        try:
+            await self._store.do(FreeLeases())
+        except BaseException:
+            self._freed = False
+            raise
 
     async def _drain(self) -> None:
         self._stopping = True
@@ -315,13 +325,18 @@ class Queue:
             await self._stop_frozen(batch)
             if batch.rows:
                 await (self._deliver(batch) if name == HERE else self._hand_on(destination, batch))
-        except Exception:
+        except Exception as fault:
             number = secrets.token_hex(4)
-            log.exception("queue attempt failed", extra={"fields": {"error_id": number}})
+            later = isinstance(fault, Busy)
+            log.error("queue attempt failed", exc_info=not later, extra={"fields": {"error_id": number, "reason": repr(fault)}})
             try:
                 await self._later(batch, {row.id: f"4.3.0 a fault of this server ({number})" for row in batch.rows}, None)
-            except StoreError:
-                log.exception("queue row left for later", extra={"fields": {"error_id": number}})
+            except StoreError as fault:
+                log.error(
+                    "queue row left for later",
+                    exc_info=not isinstance(fault, Busy),
+                    extra={"fields": {"error_id": number, "reason": repr(fault)}},
+                )
                 self._left += [row.id for row in batch.rows]
         finally:
             self._in_hand -= ids
@@ -611,8 +626,11 @@ class Queue:
         return await snapshot.ask(accounts.by_address, _recipient(row))
 
     async def _octets(self, row: QueueRow) -> bytes:
-        async with self._store.snapshot() as snapshot:
-            return await snapshot.work(blobs.octets, row.blob, self._files)
+        async def read() -> bytes:
+            async with self._store.snapshot() as snapshot:
+                return await snapshot.work(blobs.octets, row.blob, self._files)
+
+        return await self._files.brought(read)
 
     async def _now(self) -> int:
         async with self._store.snapshot() as snapshot:

@@ -46,7 +46,7 @@ class QuotaWarnings:
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
         for event in events:
-            if isinstance(event, RoomTaken):
+            if isinstance(event, RoomTaken) and self._store.leads:
                 self._grown.add(event.owner)
                 self._wake.set()
 

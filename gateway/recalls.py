@@ -41,8 +41,7 @@ class Recalls:
     async def recall(self, number: QueueId, by: Recaller) -> bool:
         """False: it has gone already. Raises StoreError."""
         for _ in range(TRIES):
-            async with self._store.snapshot() as snapshot:
-                prepared = await self.prepared(snapshot, (number,), by)
+            prepared = await self._files.brought(lambda: self._prepared_one(number, by))
             if not prepared:
                 return False
             try:
@@ -51,8 +50,12 @@ class Recalls:
                 continue
         return False
 
+    async def _prepared_one(self, number: QueueId, by: Recaller) -> tuple[Recall, ...]:
+        async with self._store.snapshot() as snapshot:
+            return await self.prepared(snapshot, (number,), by)
+
     async def prepared(self, snapshot: Snapshot, rows: Iterable[QueueId], by: Recaller) -> tuple[Recall, ...]:
-        """For those of the rows that are there and wait for their time."""
+        """For those of the rows that are there and wait for their time. Raises Away (store/away.py)."""
         found = []
         for number in dict.fromkeys(rows):
             row = await snapshot.ask(queue.queued_one, number)

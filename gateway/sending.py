@@ -43,14 +43,14 @@ async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: S
 
 def send_right(tx: Tx, standing: Standing, target: int, right: SendRight, supposing: Supposing | None = None) -> Decision:
     """The same within one transaction. `supposing`: what would be granted, made of what is."""
-    granted = grants.send_grants_on(tx, target, right)
-    restricted = right is SendRight.SEND_TO_LIST and not granted and not is_open(tx, target)
+    granted, more = grants.send_grants_for(tx, target, right, standing)
+    restricted = right is SendRight.SEND_TO_LIST and (more or (not granted and not is_open(tx, target)))
     return judge_send_right(standing, target, right, granted if supposing is None else supposing(granted), tx.now, restricted=restricted)
 
 
 def is_open(tx: Tx, group: int) -> bool:
     """May everybody post to this list, whoever they are? (delegation.md section 9)"""
-    if grants.send_grants_on(tx, group, SendRight.SEND_TO_LIST):
+    if grants.is_granted_at_all(tx, group, SendRight.SEND_TO_LIST):
         return False
     row = lists.by_id(tx, ListId(group))
     return row is not None and not list_rules(row.attributes).restricted

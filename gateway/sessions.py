@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+from gateway.tallies import OwnTally, Tally
 from policy.identity import AccountId, Actor
 from policy.reasons import Defer, Reason, Refuse
-from store.errors import StoreError
-from store.port import DIRECTORY, Event, PolicyChanged
+from store.errors import Busy, StoreError
+from store.port import DIRECTORY, Event, EverythingChanged, PolicyChanged
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ ENDED_BY_ADMINISTRATOR: Final = Refuse(Reason.SESSION_ENDED, "ended by an admini
 
 AT_ONCE: Final = 50
 """Sessions looked at in one snapshot, which has to be short; between two of them others get their turn."""
+AGAIN: Final = (0.1, 0.3, 0.6)
+"""Seconds before sessions are looked at again where the database could not be asked; then they end."""
 LONGEST_WAIT: Final = 3600.0
 """Seconds until a right that ends by the clock is looked at again at the latest: the clock may be set meanwhile."""
 
@@ -90,7 +94,8 @@ class Sessions:
     and when the clock ends the right to act as another.
 
     What is to be looked at waits in one place and is looked at by one task: a thousand changes of the directory in a row cost
-    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC.
+    no more than those that there is time for. `wall_clock`: microseconds since 1970 UTC. `tally`: how many there are of an account, in
+    all processes; `number`: of the next session; `elsewhere`: how many an account has on other servers.
     """
 
     def __init__(
@@ -100,12 +105,17 @@ class Sessions:
         exempt: Callable[[str], bool],
         *,
         wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        tally: Tally | None = None,
+        number: Callable[[], int] | None = None,
+        elsewhere: Callable[[AccountId], int] = lambda _: 0,
     ) -> None:
         self._confirm = confirm
         self._per_account = per_account
         self._exempt = exempt
         self._open: dict[AccountId, set[_Open]] = {}
-        self._numbers = itertools.count(1)
+        self._elsewhere = elsewhere
+        self._number = number or partial(next, itertools.count(1))
+        self._tally = tally or OwnTally()
         self._wall_clock = wall_clock
         # Dictionaries for their order; those whom a change names come before those whom it may concern.
         self._pressing: dict[_Open, None] = {}
@@ -114,10 +124,13 @@ class Sessions:
 
     def add(self, actor: Actor, protocol: str, peer: str, end: End, describe: Describe = _nothing_known) -> Callable[[], None] | None:
         """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
-        if len(self._open.get(actor.account, ())) >= self._per_account and not self._exempt(peer):
-            return None
-        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, next(self._numbers), describe)
         accounts = {actor.account, actor.person}
+        there_are = {account: self._tally.add(str(account)) for account in accounts}
+        if there_are[actor.account] + self._elsewhere(actor.account) > self._per_account and not self._exempt(peer):
+            for account in accounts:
+                self._tally.take(str(account))
+            return None
+        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
         for account in accounts:
             self._open.setdefault(account, set()).add(one)
         # The account may have changed between the login's snapshot and this line.
@@ -127,8 +140,11 @@ class Sessions:
             self._pressing.pop(one, None)
             self._pending.pop(one, None)
             self._watch_clock(one, None)
+            if not one.open:
+                return
             one.open = False
             for account in accounts:
+                self._tally.take(str(account))
                 there = self._open.get(account)
                 if there is not None:
                     there.discard(one)
@@ -143,11 +159,17 @@ class Sessions:
         for event in events:
             if isinstance(event, PolicyChanged):
                 scopes |= event.scopes
+            elif isinstance(event, EverythingChanged):
+                scopes.add(DIRECTORY)
         if not scopes:
             return
         if DIRECTORY in scopes:  # a domain's status, for instance: everybody may be concerned
             self._look_again((one for there in self._open.values() for one in there), self._pending)
         self._look_again((one for scope in scopes for one in self._open.get(AccountId(scope), ())), self._pressing)
+
+    def counts(self, least: int) -> dict[AccountId, int]:
+        """How many there are of each account that has so many at least."""
+        return {account: len(there) for account, there in self._open.items() if len(there) >= least}
 
     def rows(self) -> list[SessionRow]:
         """The oldest first."""
@@ -193,7 +215,7 @@ class Sessions:
     async def _confirm_some(self, some: Sequence[_Open]) -> None:
         confirmed: Mapping[Actor, Confirmed]
         try:
-            confirmed = await self._confirm({one.actor for one in some})
+            confirmed = await self._confirmed({one.actor for one in some})
         except Exception as fault:
             # Not known to be allowed any more: closed rather than left open.
             log.error(
@@ -210,6 +232,15 @@ class Sessions:
                 one.end(found.refusal)
             else:
                 self._watch_clock(one, found.valid_until)
+
+    async def _confirmed(self, actors: Collection[Actor]) -> Mapping[Actor, Confirmed]:
+        """One connection that was lost is no reason to end every session; what is done meanwhile confirms its rights by itself."""
+        for pause in AGAIN:
+            try:
+                return await self._confirm(actors)
+            except Busy:
+                await asyncio.sleep(pause)
+        return await self._confirm(actors)
 
     def _watch_clock(self, one: _Open, valid_until: int | None) -> None:
         if one.timer is not None:

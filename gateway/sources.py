@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 IPV4_PREFIX, IPV6_PREFIX = 24, 48
 
@@ -25,21 +25,38 @@ def network_of(address: str) -> str:
 class FailingSources:
     """Failed logins per source over all accounts: past `limit` within `window` seconds a source is refused unheard.
 
-    Kept in memory and bounded: it protects this process's processors, and a restart forgives.
+    Kept in memory and bounded: it protects this machine's processors, and a restart forgives. `told` hears of each failure, so that
+    other processes can be told: a machine has one monotonic clock.
     """
 
     def __init__(
-        self, limit: int, window: float, exempt: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network], most: int = 50_000
+        self,
+        limit: int,
+        window: float,
+        exempt: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network],
+        most: int = 50_000,
+        told: Callable[[str, float], None] | None = None,
     ) -> None:
         self._limit = limit
         self._window = window
         self._exempt = exempt
         self._most = most
+        self._told = told
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
     def failed(self, address: str, now: float) -> None:
         """`now`: seconds of a monotonic clock."""
         source = network_of(address)
+        self.heard(source, now)
+        if self._told is not None:
+            self._told(source, now)
+
+    def on_record(self) -> list[tuple[str, float]]:
+        """Every failure that may still count, for a process that begins now."""
+        return [(source, time) for source, times in self._failures.items() for time in times]
+
+    def heard(self, source: str, now: float) -> None:
+        """A failure in another process. `source`: its network."""
         times = self._failures.pop(source, None) or deque(maxlen=self._limit)
         times.append(now)
         self._failures[source] = times

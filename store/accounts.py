@@ -138,7 +138,7 @@ def of_list(tx: Tx, list_id: ListId) -> Sequence[AccountRow]:
 
 
 def global_administrators(tx: Tx) -> list[AccountId]:
-    """By id, the first fifty of them. Looks through all accounts."""
+    """By id, the first fifty of them."""
     return [AccountId(one) for (one,) in tx.all("accounts.global_administrators", limit=50)]
 
 
@@ -205,7 +205,7 @@ def _row(found: Any) -> AccountRow | None:
 
 def allowed_from(tx: Tx, address: Address, limit: int) -> Sequence[AccountId]:
     """At most `limit` accounts that `allowFromAddresses` or `allowAnyFrom` of their own or of their class of service could let send
-    from this address of a foreign domain; policy knows which of them may. Looks at every account: ask by `work`."""
+    from this address of a foreign domain; policy knows which of them may. Ask by `work`."""
     text = str(address).lower()
     found = [AccountId(number) for (number,) in tx.all("accounts.allowed_from", text=text, limit=limit)]
     for (number,) in tx.all("accounts.classes_allowing", text=text):

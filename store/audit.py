@@ -119,10 +119,14 @@ class KeepHead(Deed[None]):
 
 def record(tx: Tx, entry: AuditEntry) -> Head:
     """Appends within the deed at hand: undone with it, durable with it."""
+    tx.in_turn()
     before = head(tx)
     number = before.number + 1
     values = {name: getattr(entry, name) for name in _FIELDS}
     values["allowed"] = int(entry.allowed)
+    for name, value in values.items():
+        if isinstance(value, str) and "\0" in value:
+            values[name] = value.replace("\0", "\ufffd")  # what is hashed is what every engine can keep
     chained = _hash(before.hash, number, tx.now, [values[name] for name in _FIELDS])
     tx.run("audit.insert", number=number, at=tx.now, hash=chained, **values)
     return Head(number, chained)

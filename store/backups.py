@@ -23,6 +23,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from store.away import Lost
 from store.durable import private, sync_directory, write_whole
 from store.errors import NotFound, Unusable
 from store.lock import Lock
@@ -36,7 +37,8 @@ _UNFINISHED: Final = ".unfinished"
 _ID: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 _LINE: Final = re.compile(
     r"database (?P<piece>[0-9a-f]{64})"
-    r"|message (?P<message>[0-9a-f]{64}) (?P<octets>\d{1,15}) (?P<place>[0-9a-f]{2}/[0-9a-f]{32})"
+    r"|message (?P<message>[0-9a-f]{64}) (?P<octets>\d{1,15}) "
+    r"(?P<place>[0-9a-f]{2}/[0-9a-f]{32}|object/[0-9a-f]{16}/[0-9a-f]{2}/[0-9a-f]{64}-[0-9a-f]{16})"
     r"|file (?P<file>[0-9a-f]{64}) (?P<size>\d{1,15}) (?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]{0,100})",
     re.ASCII,
 )
@@ -294,17 +296,18 @@ class Backups:
                 watched("database", size, total)
         return size
 
-    def keep_message(self, draft: Draft, source: Path, kept: Kept) -> None:
-        """A message's file. Where it is not what the database says, the draft says so."""
+    def keep_message(self, draft: Draft, read: Callable[[], bytes], kept: Kept) -> None:
+        """A message's octets, which are read where they are not kept yet. Where they are not what the database says, or `read` raises
+        NotFound or Lost, the draft says so. Raises what else `read` raises."""
         target = self._object(kept.hash)
         try:
             if not target.exists() or target.stat().st_size != kept.size:
-                octets = source.read_bytes()
+                octets = read()
                 if sha256(octets).hexdigest() != kept.hash:
                     draft.missing.append(kept.name)
                     return
                 self.keep(draft, octets)
-        except FileNotFoundError:
+        except (NotFound, Lost):
             draft.missing.append(kept.name)
             return
         draft.messages.append(kept)

@@ -1,8 +1,9 @@
 """The octets of messages: once per owner and content, in the row up to 64 KiB, else in a file."""
 
+import asyncio
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -10,26 +11,35 @@ from io import RawIOBase
 from json import dumps
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
 
 from store.durable import sync_directory, write_whole
-from store.errors import NotFound
+from store.errors import Busy, NotFound
 from store.model import BlobId, NewMessage, Spooled
 from store.port import Deed, Tx
 
 IN_ROW: Final = 64 * 1024
 """Octets; below about 100 kB a row is as fast as a file (robustness.md 4.1)."""
 
+ALL_IN_ROWS: Final = 1 << 30
+
 QUEUE_OWNER: Final = 0
 
+SHELF_OF_OBJECTS: Final = "object/"
+"""Places that begin so are in an object store (store/objects.py), or were, and a backup brought them back into files."""
+
 _UNFINISHED: Final = ".part"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The directory of the octets that lie in files. Every method blocks: call it in a thread."""
+    """The directory of the octets that lie in files. Every method that is not `async` blocks: call it in a thread. `in_row`: so many
+    octets lie in the database; all of them (ALL_IN_ROWS) where several nodes have one database, but no disk."""
 
     directory: Path
+    in_row: int = IN_ROW
     _durable: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _holders: list[object] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -59,7 +69,7 @@ class Files:
     def keep(self, message: NewMessage) -> NewMessage:
         """The message with its octets spooled where they are large: call it before the deed, so that the writer need not write
         them. (A deed also takes large octets as they are, only slower.) Raises OSError."""
-        if message.spooled is not None or len(message.octets) <= IN_ROW:
+        if message.spooled is not None or len(message.octets) <= self.in_row:
             return message
         return replace(message, spooled=self.spool(message.octets), octets=b"")
 
@@ -68,7 +78,7 @@ class Files:
         try:
             return (self.directory / place).read_bytes()
         except FileNotFoundError:
-            raise NotFound(f"octets {place}") from None
+            raise _gone(place) from None
 
     def beginning(self, place: str, count: int) -> bytes:
         """So many octets at most. Raises NotFound."""
@@ -76,7 +86,7 @@ class Files:
             with (self.directory / place).open("rb") as file:
                 return file.read(count)
         except FileNotFoundError:
-            raise NotFound(f"octets {place}") from None
+            raise _gone(place) from None
 
     def pieces(self, place: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
         """The octets from each first offset up to the second. Raises NotFound."""
@@ -84,7 +94,33 @@ class Files:
             with (self.directory / place).open("rb", buffering=0) as file:
                 return [_exactly(file, low, high - low) for low, high in wanted]
         except FileNotFoundError:
-            raise NotFound(f"octets {place}") from None
+            raise _gone(place) from None
+
+    async def kept(self, message: NewMessage) -> NewMessage:
+        """What `keep` does, without blocking. Raises OSError, Busy."""
+        return await asyncio.to_thread(self.keep, message)
+
+    async def brought(self, reading: Callable[[], Awaitable[T]]) -> T:
+        """What a reading of octets returns. It may be called several times, each in a snapshot of its own, and octets that lie in an
+        object store come in between: snapshots are short (store/away.py). Raises what it raises, and Busy."""
+        return await reading()
+
+    async def whole(self, place: str) -> bytes:
+        """Outside of any snapshot. Raises NotFound, OSError, Busy."""
+        return await asyncio.to_thread(self.read, place)
+
+    async def discard(self, places: Iterable[str]) -> None:
+        """What `remove` does, without blocking. Raises OSError, Busy."""
+        await asyncio.to_thread(self.remove, list(places))
+
+    async def aged_pages(self, before: int) -> AsyncIterator[list[str]]:
+        """What `aged` finds, a page at a time. Raises OSError, Busy."""
+        yield await asyncio.to_thread(self.aged, before)
+
+    @property
+    def is_held(self) -> bool:
+        """Is nothing to be removed?"""
+        return bool(self._holders)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -107,10 +143,21 @@ class Files:
     def aged(self, before: int) -> list[str]:
         """Places of files last written before this (microseconds since 1970): what `orphans` may be asked about."""
         found = []
-        for shelf in self.directory.glob("[0-9a-f][0-9a-f]"):
-            with os.scandir(shelf) as entries:
-                found += [f"{shelf.name}/{entry.name}" for entry in entries if entry.stat().st_mtime_ns // 1000 < before]
+        for pattern in ("[0-9a-f][0-9a-f]", f"{SHELF_OF_OBJECTS}*/[0-9a-f][0-9a-f]"):
+            for shelf in self.directory.glob(pattern):
+                at = shelf.relative_to(self.directory).as_posix()
+                with os.scandir(shelf) as entries:
+                    found += [f"{at}/{entry.name}" for entry in entries if entry.stat().st_mtime_ns // 1000 < before]
         return found
+
+
+def _gone(place: str) -> Exception:
+    """An object that cannot be had may be there again in a minute; a file that is gone is gone."""
+    return (
+        Busy(f"octets {place} lie in an object store that is not set")
+        if place.startswith(SHELF_OF_OBJECTS)
+        else NotFound(f"octets {place}")
+    )
 
 
 def octets(tx: Tx, blob: BlobId, files: Files) -> bytes:
@@ -122,9 +169,50 @@ def octets(tx: Tx, blob: BlobId, files: Files) -> bytes:
     return bytes(inline) if inline is not None else files.read(place)
 
 
-def after(tx: Tx, blob: BlobId, most: int) -> list[tuple[BlobId, int, bytes, int]]:
-    """(id, owner, hash, size) of the next ones, in the order of their ids, which is that of their commits."""
-    return tx.all("blobs.after", id=blob, most=most)
+def after(tx: Tx, blob: BlobId, last: BlobId, most: int) -> list[tuple[BlobId, int, bytes, int]]:
+    """(id, owner, hash, size) of the next ones up to `last`, in the order of their ids."""
+    return tx.all("blobs.after", id=blob, last=last, most=most)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How far ids are given, and when no lower one can come any more: whoever writes has a number of their own, drawn before the ids;
+    `oldest` of them still writes, `next_one` is not given yet. All are 0 where one writer gives ids in the order of its commits."""
+
+    newest: BlobId
+    oldest: int
+    next_one: int
+
+
+def drawn(tx: Tx) -> Drawn:
+    """What this snapshot sees of it."""
+    return Drawn(*(tx.one("blobs.drawn") or (BlobId(0), 0, 0)))
+
+
+class Settled:
+    """Up to which id every blob is there that will ever be. Ids are given when a deed is done, and seen when it is committed: where several
+    write at once, a lower one may be seen later. What was seen is settled once all have ended who wrote then."""
+
+    def __init__(self) -> None:
+        self.last = BlobId(0)
+        self._waiting: Drawn | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Is more seen than is settled?"""
+        return self._waiting is not None
+
+    def see(self, drawn: Drawn) -> None:
+        """What another snapshot sees."""
+        waiting = self._waiting
+        if waiting is not None and drawn.oldest >= waiting.next_one:
+            self.last = max(self.last, waiting.newest)
+            self._waiting = waiting = None
+        if drawn.oldest >= drawn.next_one:
+            self.last = max(self.last, drawn.newest)
+            self._waiting = None
+        elif waiting is None and drawn.newest > self.last:
+            self._waiting = drawn
 
 
 def newest(tx: Tx) -> int:

@@ -2,22 +2,32 @@
 
 import asyncio
 import os
+import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from store import deeds, statements
-from store.errors import Unusable
-from store.lock import Lock
-from store.migrate import DIRECTORY_OF_STEPS, migrate, steps
-from store.port import Store
-from store.sqlite import Connection, SqliteStore, opened
-from store.supposed import copy
-from store.writer import Bounds, Functions
+import asyncpg
 
+from store import deeds, sqlite, statements
+from store.durable import sync_directory, write_whole
+from store.errors import Busy, Unusable
+from store.lock import Lock
+from store.migrate import DIRECTORY_OF_STEPS, migrate, migrate_shared, steps, version_of
+from store.nodes import STALENESS, Nodes
+from store.numbered import numbered_all
+from store.port import Store
+from store.postgres import PostgresStore
+from store.postgres_session import Server, check, opened, server
+from store.remote import RemoteStore
+from store.sqlite import Connection, SqliteStore
+from store.supposed import copy, copy_shared
+from store.writer import Bounds, Functions, Watchers
+
+SUPPOSED_FILE: Final = "supposed.db"
 LOCK_FILE: Final = "procura.lock"
 RESTORING: Final = ".restoring"
 """A directory in that of data: a restore is under way, or was killed (gateway/directory/reinstallation.py)."""
@@ -33,16 +43,39 @@ async def connect(
     url: str,
     data: Path,
     *,
-    now: Callable[[], int] = wall_clock,
+    now: Callable[[], int] | None = None,
     readers: int = READERS,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     functions: Functions = deeds.FUNCTIONS,
+    staleness: float = STALENESS,
+    locks: Sequence[Lock] | None = None,
+    process: int | None = None,
 ) -> Store:
-    """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory.
+    """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory. `now`: None is the clock of
+    the database, or of the machine where that is the same; `staleness`, seconds, and `process`: see store.nodes.Nodes; `locks`: those of
+    `locked`, where they are taken already.
 
     Raises InUse when another process has it, Unusable when it cannot be opened as it is.
     """
-    return await _sqlite(database_of(url, data), data, now, readers, bounds, functions)
+    taken = locked(url, data) if locks is None else locks
+    if is_shared(url):
+        return await _postgres(server(url), data, now, readers, bounds, functions, staleness, taken, process)
+    return await _sqlite(database_of(url, data), wall_clock if now is None else now, readers, bounds, functions, taken)
+
+
+def is_shared(url: str) -> bool:
+    """Is it a database that several nodes share?"""
+    return url.startswith("postgresql://")
+
+
+def has_one_writer(url: str) -> bool:
+    """May only one process write it, for all that serve?"""
+    return url.startswith("sqlite:")
+
+
+def connect_remote(url: str, data: Path, life: int, *, now: Callable[[], int] = wall_clock, readers: int = READERS) -> RemoteStore:
+    """A store that another process writes, which has opened it before. Raises Unusable."""
+    return RemoteStore(database_of(url, data), statements.load(), now, readers, life)
 
 
 def database_of(url: str, data: Path) -> Path:
@@ -54,26 +87,45 @@ def database_of(url: str, data: Path) -> Path:
         case "sqlite":
             raise Unusable(f"{url}: a SQLite store is sqlite:///PATH")
         case _:
-            raise Unusable(f"{url}: no such kind of store; there is sqlite:///PATH")
+            raise Unusable(f"{url}: no such kind of store; there are sqlite:///PATH and postgresql://USER@HOST/DATABASE")
 
 
-async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, bounds: Bounds, functions: Functions) -> SqliteStore:
+def locked(url: str, data: Path) -> Sequence[Lock]:
+    """The locks of the store, taken: whoever has them may open it. Raises InUse, Unusable."""
+    path = None if is_shared(url) else database_of(url, data)
     try:
-        for directory in (data, path.parent):
+        for directory in (data,) if path is None else (data, path.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}") from None
     if (data / RESTORING).exists():
         raise Unusable(f"{data}: a restore was not finished there; run procura restore again, or remove the directory")
-    # A database that lies elsewhere needs a lock of its own: two directories could name it.
+    # The directory is one procura's also where the database is not: certificates, keys, the control socket.
     locks = [Lock(data / LOCK_FILE)]
-    if not path.parent.samefile(data):
+    # A file that lies elsewhere needs a lock of its own: two directories could name it.
+    if path is not None and not path.parent.samefile(data):
         locks.append(Lock(path.with_name(path.name + ".lock")))
     taken: list[Lock] = []
     try:
         for lock in locks:
             lock.take()
             taken.append(lock)
+    except BaseException:
+        for lock in taken:
+            lock.release()
+        raise
+    return taken
+
+
+async def _sqlite(
+    path: Path,
+    now: Callable[[], int],
+    readers: int,
+    bounds: Bounds,
+    functions: Functions,
+    taken: Sequence[Lock],
+) -> SqliteStore:
+    try:
         try:
             # SQLite gives its other files the mode of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -89,7 +141,7 @@ async def _sqlite(path: Path, data: Path, now: Callable[[], int], readers: int, 
 
 async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
     try:
-        connection = await opened(path, writes=True)
+        connection = await sqlite.opened(path, writes=True)
     except sqlite3.Error as error:
         raise Unusable(f"{path}: {error}") from error
     try:
@@ -100,13 +152,75 @@ async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
     return connection
 
 
+async def _postgres(
+    where: Server,
+    data: Path,
+    now: Callable[[], int] | None,
+    readers: int,
+    bounds: Bounds,
+    functions: Functions,
+    staleness: float,
+    taken: Sequence[Lock],
+    process: int | None,
+) -> PostgresStore:
+    try:
+        name = _name(data)
+        session = await opened(where)
+        try:
+            await check(session, where)
+            await migrate_shared(session.connection, steps("postgres", DIRECTORY_OF_STEPS), wall_clock if now is None else now)
+        finally:
+            await session.close()
+        watchers = Watchers()
+        nodes = Nodes(where, name, watchers, staleness, process)
+        await nodes.join()
+    except BaseException as error:
+        for lock in taken:
+            lock.release()
+        if isinstance(error, Busy | asyncpg.PostgresError | OSError):
+            raise Unusable(f"the store: {error}") from error
+        raise
+    return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, readers, bounds, nodes, watchers, taken)
+
+
+def _name(data: Path) -> str:
+    """Of this directory, that no other has. Raises Unusable."""
+    file = data / "node"
+    try:
+        if not file.exists():
+            (data / "node.new").unlink(missing_ok=True)
+            write_whole(data / "node.new", file, secrets.token_hex(16).encode())
+            sync_directory(data)
+        return file.read_text()
+    except OSError as error:
+        raise Unusable(f"{error.filename}: {error.strerror}") from None
+
+
+async def inspected_server(url: str) -> None:
+    """Can it be used as a store, without changing anything? Raises Unusable."""
+    where = server(url)
+    try:
+        session = await opened(where)
+        try:
+            await check(session, where)
+            there, newest = await version_of(session.connection), len(steps("postgres", DIRECTORY_OF_STEPS))
+        finally:
+            await session.close()
+    except (Busy, asyncpg.PostgresError, OSError) as error:
+        raise Unusable(str(error)) from error
+    if there > newest:
+        raise Unusable(f"the database has schema {there}, this procura knows up to {newest}: it is too old")
+
+
 async def supposed(url: str, data: Path, into: Path, now: Callable[[], int] = wall_clock) -> Store:
     """A store of its own in the directory `into`, with all that policy reads of the one at `url` as that is now: what is done to it is
     done to nothing else. Raises Busy, Unusable."""
-    _, _, place = url.replace("{data}", str(data)).partition("://")
-    store = await connect("sqlite:///{data}/supposed.db", into, now=now, readers=2)
+    store = await connect(f"sqlite:///{{data}}/{SUPPOSED_FILE}", into, now=now, readers=2)
     try:
-        await asyncio.to_thread(copy, Path(place[1:]), into / "supposed.db")
+        if is_shared(url):
+            await copy_shared(server(url), into / SUPPOSED_FILE)
+        else:
+            await asyncio.to_thread(copy, database_of(url, data), into / SUPPOSED_FILE)
     except BaseException:
         await store.close()
         raise

@@ -36,6 +36,8 @@ from store import (
     logins,
     members,
     messages,
+    objects,
+    outcomes,
     queue,
     rates,
     recalls,
@@ -51,6 +53,7 @@ from store import (
 )
 from store.applied import Apply
 from store.audit import AuditEntry
+from store.outcomes import Once
 from store.port import Deed, Tx
 from store.tenure import Used
 
@@ -97,6 +100,10 @@ def _several(tx: Tx, deed: Several) -> tuple[Any, ...]:
     return tuple(perform(tx, one) for one in deed.deeds)
 
 
+def _once(tx: Tx, deed: Once) -> bytes:
+    return outcomes.kept(tx, deed.key, perform(tx, deed.deed))
+
+
 def _settling(*tables: Sequence[Doing]) -> Sequence[Doing]:
     """Deeds after which the members of dynamic lists may be others."""
 
@@ -131,7 +138,7 @@ FUNCTIONS = _merge(
     _settling(
         ((Audited, _audited),), accounts.DEEDS, addresses.DEEDS, cos.DEEDS, deleted.DEEDS, domains.DEEDS, lists.DEEDS, renaming.DEEDS
     ),
-    ((Several, _several), (Apply, _apply)),
+    ((Several, _several), (Apply, _apply), (Once, _once)),
     annotations.DEEDS,
     app_passwords.DEEDS,
     audit.DEEDS,
@@ -151,6 +158,8 @@ FUNCTIONS = _merge(
     folders.DEEDS,
     freezes.DEEDS,
     messages.DEEDS,
+    outcomes.DEEDS,
+    objects.DEEDS,
     queue.DEEDS,
     roles.DEEDS,
     rates.DEEDS,

@@ -24,6 +24,15 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
+def sync_file(file: Path) -> None:
+    """What was written to it is on disk. Raises OSError."""
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_directory(directory: Path) -> None:
     """The names in it are on disk. Raises OSError."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

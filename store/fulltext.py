@@ -152,10 +152,12 @@ def _range(owner: int) -> dict[str, int]:
 class FullText:
     """The file. Every method blocks: call it in a thread; those that write, in one at a time.
 
-    `version`: of the form of the texts; a file with another one is made anew.
+    `version`: of the form of the texts; a file with another one is made anew. `found_damaged` is told, in some thread, when a search has
+    found that out.
     """
 
-    def __init__(self, path: Path, version: str) -> None:
+    def __init__(self, path: Path, version: str, found_damaged: Callable[[], None] | None = None) -> None:
+        self._found_damaged = found_damaged
         self._path = path
         self._version = version
         self._writer: sqlite3.Connection | None = None
@@ -193,6 +195,14 @@ class FullText:
     def trust(self) -> None:
         """It belongs to the database beside it: from now on searches ask it."""
         self._trusted = True
+
+    def follow(self, *, trusted: bool) -> None:
+        """Another process writes it, and has made it anew, or is about to. Searches under way go on in what they have."""
+        self._trusted = False
+        self._generation += 1
+        self.close()
+        self.damaged = False
+        self._trusted = trusted
 
     def remake(self) -> None:
         """Throws everything away and begins anew. Searches under way go on in what they have. Raises Unwritable."""
@@ -300,6 +310,8 @@ class FullText:
         # A question that is refused is no damage: what is asked for comes from outside.
         if isinstance(self._broken(error), Damaged) and getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
             self.damaged = True
+            if self._found_damaged is not None:
+                self._found_damaged()
         return Unreadable(str(error))
 
     # --- pieces

@@ -1,6 +1,6 @@
 """Who was given what: entries on folders, and send rights on accounts and lists. Expired ones stay stored and visible."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -33,6 +33,12 @@ _MATCHING: Final[Mapping[GranteeKind, str]] = MappingProxyType(
         GranteeKind.ALL: "grants.accounts",
     }
 )
+
+FEW: Final = 16
+"""Grants on one folder, account or list that are read to find those of one actor among them. Where there are more, each of the actor's
+is asked for by its grantee: what a judgement costs does not grow with what others were granted."""
+FEW_OF_OWNER: Final = 128
+"""The same for all folders of one owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,25 @@ def entries(tx: Tx, folder: FolderId) -> Sequence[FolderEntry]:
 
 def levels(tx: Tx, owner: AccountId, path: str) -> list[Level]:
     """From the folder up to the mailbox root. A folder that is not there (yet) has a level without entries."""
+    return _levels(tx, owner, path, lambda folder: entries(tx, folder))
+
+
+def levels_for(tx: Tx, owner: AccountId, path: str, standing: Standing) -> list[Level]:
+    """As `levels`, with the entries that match this actor only: what a judgement needs, however many others there are."""
+    grantees = [*map(_pair, grantees_of(standing))]
+    matching = frozenset(grantees)
+
+    def of_actor(folder: FolderId) -> Sequence[FolderEntry]:
+        found = tx.all("grants.first_entries", folder=folder, limit=FEW + 1)
+        if len(found) > FEW:
+            asked = (tx.one("grants.entry", folder=folder, kind=kind, grantee=grantee) for kind, grantee in grantees)
+            found = sorted(row for row in asked if row is not None)
+        return [entry_of(row) for row in found if (row[0], row[1]) in matching]
+
+    return _levels(tx, owner, path, of_actor)
+
+
+def _levels(tx: Tx, owner: AccountId, path: str, entries_of: Callable[[FolderId], Sequence[FolderEntry]]) -> list[Level]:
     walked = []
     for step in way_up(path):
         folder = tx.one("grants.level", owner=owner, path=step)
@@ -100,8 +125,13 @@ def levels(tx: Tx, owner: AccountId, path: str) -> list[Level]:
             walked.append(Level(step, ()))
         else:
             number, no_inherit = folder
-            walked.append(Level(step, entries(tx, number), bool(no_inherit)))
+            walked.append(Level(step, entries_of(number), bool(no_inherit)))
     return walked
+
+
+def _pair(grantee: Grantee) -> tuple[str, int]:
+    """As the first two columns have it."""
+    return grantee.kind.value, grantee.id
 
 
 def way_up(path: str) -> list[str]:
@@ -114,9 +144,25 @@ def way_up(path: str) -> list[str]:
 
 
 def mailbox_levels(tx: Tx, owner: AccountId) -> Mapping[str, Level]:
-    """Every folder of the owner as a level, by path, in two statements: for LIST. Combine with `way_up`."""
+    """Every folder of the owner as a level, by path, in two statements. Combine with `way_up`."""
+    return _mailbox(tx, owner, tx.all("grants.entries_of_owner", owner=owner))
+
+
+def mailbox_levels_for(tx: Tx, owner: AccountId, standing: Standing) -> Mapping[str, Level]:
+    """As `mailbox_levels`, with the entries that match this actor only: for LIST."""
+    grantees = [*map(_pair, grantees_of(standing))]
+    matching = frozenset(grantees)
+    found = tx.all("grants.first_entries_of_owner", owner=owner, limit=FEW_OF_OWNER + 1)
+    if len(found) > FEW_OF_OWNER:
+        found = sorted(
+            row for kind, grantee in grantees for row in tx.all("grants.entries_of_owner_to", owner=owner, kind=kind, grantee=grantee)
+        )
+    return _mailbox(tx, owner, [row for row in found if (row[1], row[2]) in matching])
+
+
+def _mailbox(tx: Tx, owner: AccountId, granted: Sequence[Any]) -> Mapping[str, Level]:
     own: dict[int, list[FolderEntry]] = {}
-    for folder, *rest in tx.all("grants.entries_of_owner", owner=owner):
+    for folder, *rest in granted:
         own.setdefault(folder, []).append(entry_of(rest))
     return {
         path: Level(path, tuple(own.get(number, ())), bool(no_inherit))
@@ -165,6 +211,24 @@ def send_grants_on(tx: Tx, target: int, right: SendRight | None = None) -> Seque
     if right is None:
         return [send_grant_of(row) for row in tx.all("grants.send_grants_on", target=target)]
     return [send_grant_of(row) for row in tx.all("grants.send_grants_of_right", target=target, right=right)]
+
+
+def send_grants_for(tx: Tx, target: int, right: SendRight, standing: Standing) -> tuple[Sequence[SendGrant], bool]:
+    """What a judgement about this actor needs of what was granted and denied on an account or list; with it, whether others were left
+    out, of which there are more than a few."""
+    found = tx.all("grants.first_send_grants_of_right", target=target, right=right, limit=FEW + 1)
+    if len(found) <= FEW:
+        return [send_grant_of(row) for row in found], False
+    asked = (
+        tx.one("grants.send_grant", target=target, right=right, kind=kind, grantee=grantee)
+        for kind, grantee in map(_pair, grantees_of(standing))
+    )
+    return [send_grant_of(row) for row in asked if row is not None], True
+
+
+def is_granted_at_all(tx: Tx, target: int, right: SendRight) -> bool:
+    """Is there any grant or denial of this right on this account or list, in force or not?"""
+    return tx.one("grants.any_send_grant", target=target, right=right) is not None
 
 
 def send_grants_to(tx: Tx, grantee: Grantee) -> Sequence[SendGrant]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from policy.identity import AccountId, FolderId
 from store import blobs, changes
+from store.away import Wanting
 from store.blobs import Files
 from store.errors import LimitReached, NotFound, OverQuota
 from store.folders import charge, existing, take_room
@@ -167,16 +168,25 @@ def pieces(tx: Tx, folder: FolderId, uid: int, wanted: Sequence[Run], files: Fil
 def octets_within(tx: Tx, folder: FolderId, runs: Sequence[Run], files: Files) -> list[tuple[int, bytes]]:
     """(uid, the whole message) in UID order. The caller keeps the sum of their sizes small."""
     found = _within(tx, "messages.octets_within", folder, runs)
-    return [(uid, bytes(inline) if inline is not None else files.read(place)) for uid, inline, place in found]
+    wanting = Wanting()
+    octets: list[tuple[int, bytes]] = []
+    for uid, inline, place in found:
+        with wanting.noted():
+            octets.append((uid, bytes(inline) if inline is not None else files.read(place)))
+    wanting.settle()
+    return octets
 
 
 def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files: Files) -> list[tuple[int, bytes]]:
     """(uid, the message's first `count` octets) in UID order."""
     found: list[tuple[int, bytes]] = []
+    wanting = Wanting()
     for low, high in merged(runs):
         for uid, inline, place in tx.all("messages.beginnings", low=key(folder, low), high=key(folder, high), count=count):
-            # Nothing of an empty message is NULL, as what lies in a file is.
-            found.append((uid, files.beginning(place, count) if inline is None and place is not None else bytes(inline or b"")))
+            with wanting.noted():
+                # Nothing of an empty message is NULL, as what lies in a file is.
+                found.append((uid, files.beginning(place, count) if inline is None and place is not None else bytes(inline or b"")))
+    wanting.settle()
     return found
 
 
@@ -695,7 +705,9 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
 
 
 def storable(text: str) -> str:
-    """As it is kept and compared: what is no Unicode (lone surrogates) becomes a question mark, as SQL takes nothing else."""
+    """As it is kept and compared: what is no Unicode (lone surrogates) becomes a question mark, as SQL takes nothing else; for NUL,
+    which PostgreSQL does not take, stands U+FFFD."""
+    text = text.replace("\0", "\ufffd")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

@@ -3,13 +3,22 @@
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
+
+import asyncpg
 
 from store.errors import Unusable
 
 DIRECTORY_OF_STEPS: Final = Path(__file__).with_name("migrations")
+MIGRATING: Final = 0x70726F63757261
+"""The advisory lock of PostgreSQL under which a step is done: "procura"."""
+UNFINISHED: Final = 2_000_000_000
+"""The number of a step that a database has had which is being filled from another (store/relocation.py), so that no version opens it."""
+_HALF: Final = "not all of another store was moved into it: run procura migrate-store again, or take the database away"
+
 _NAME: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 
 
@@ -51,6 +60,8 @@ def migrate(connection: sqlite3.Connection, todo: Sequence[Step], now: Callable[
     `todo`, a step fails, or it leaves references that lead nowhere.
     """
     newest = todo[-1].number if todo else 0
+    if version(connection) == UNFINISHED:
+        raise Unusable(_HALF)
     if version(connection) > newest:
         raise Unusable(f"the database has schema {version(connection)}, this procura knows up to {newest}: it is too old")
     # Tables that are rebuilt must not take their dependants with them; off is only possible outside a transaction.
@@ -82,6 +93,61 @@ def _do(connection: sqlite3.Connection, step: Step, now: int) -> bool:
         if isinstance(error, sqlite3.Error):
             raise Unusable(f"migration {step.number:04}_{step.name}: {error}") from error
         raise
+    return True
+
+
+class Session(Protocol):
+    """What is asked of a connection to PostgreSQL; asyncpg's does it."""
+
+    async def execute(self, query: str, /, *arguments: Any) -> str:
+        """One or, without arguments, several."""
+
+    async def fetchval(self, query: str, /, *arguments: Any) -> Any:
+        """The first value of the first row."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Committed at its end."""
+
+
+async def version_of(session: Session) -> int:
+    """As `version`, of a database of PostgreSQL."""
+    if await session.fetchval("SELECT to_regclass('migration')") is None:
+        return 0
+    return int(await session.fetchval("SELECT COALESCE(MAX(number), 0) FROM migration"))
+
+
+async def migrate_shared(session: Session, todo: Sequence[Step], now: Callable[[], int]) -> Sequence[Step]:
+    """As `migrate`, for a database of PostgreSQL: of several nodes that start at once one does a step, the others wait for it.
+
+    A step is there whole or not at all, also when the connection or the process is lost in it. Raises Unusable.
+    """
+    newest = todo[-1].number if todo else 0
+    try:
+        there = await version_of(session)
+        if there == UNFINISHED:
+            raise Unusable(_HALF)
+        if there > newest:
+            raise Unusable(f"the database has schema {there}, this procura knows up to {newest}: it is too old")
+        return [step for step in todo[there:] if await _do_shared(session, step, now())]
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise Unusable(f"the version of the schema: {error}") from error
+
+
+async def _do_shared(session: Session, step: Step, now: int) -> bool:
+    try:
+        async with session.transaction():
+            await session.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+            await session.execute(
+                'CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY, name TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL)'
+            )
+            # Asked under the lock: another node may have been here in between. Asked of the table itself: that it is not there is what
+            # a session may still believe that asked before.
+            if await session.fetchval("SELECT COALESCE(MAX(number), 0) FROM migration") >= step.number:
+                return False
+            await session.execute(step.script)
+            await session.execute("INSERT INTO migration (number, name, at) VALUES ($1, $2, $3)", step.number, step.name, now)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise Unusable(f"migration {step.number:04}_{step.name}: {error}") from error
     return True
 
 

@@ -57,6 +57,9 @@ class Tx(Protocol):
     def wake(self, event: "Event", /) -> None:
         """To be told after the commit, and not at all if the deed fails. Writer only."""
 
+    def in_turn(self) -> None:
+        """From here until the commit nobody else who asks for it goes on: what is chained to what was written last. Writer only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deed(Generic[T_co]):
@@ -118,7 +121,12 @@ class RoomTaken:
     owner: AccountId
 
 
-Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken
+@dataclass(frozen=True, slots=True)
+class EverythingChanged:
+    """For a while nobody told what was changed: whoever remembers something looks again."""
+
+
+Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken | EverythingChanged
 
 
 class Snapshot(Protocol):
@@ -145,6 +153,14 @@ class Store(Protocol):
     @property
     def fault(self) -> str | None:
         """Why nothing is written any more (a damaged or read-only database), in words for an operator; None: all is well."""
+
+    @property
+    def node(self) -> str:
+        """Which of the processes that write to this database this is; no other has, or ever had, this name."""
+
+    @property
+    def leads(self) -> bool:
+        """Is it for this node to do what needs doing once only? What is done by two in the moment of a change must do no harm."""
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         """Raises Busy when no reader comes free in time."""

@@ -268,7 +268,8 @@ class ReleaseHeld(Deed[int]):
 
 @dataclass(frozen=True, slots=True)
 class FreeLeases(Deed[int]):
-    """At the start of the only process that leases: what another one had claimed when it died is due at once; returns how many."""
+    """What processes had claimed that are gone is due at once; returns how many. Where only one process leases (SQLite), that is all of it:
+    it is done at its start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,9 @@ def _rename(tx: Tx, deed: RenameDomain) -> None:
 
 def _respell(tx: Tx, row: DomainRow, name: str) -> None:
     old, new = f"@{row.name}", f"@{name}"
-    for number, stored in tx.all("renaming.account_values", old=f"%{old}%"):
+    for number, stored in tx.all("renaming.account_values", old=old):
         tx.run("renaming.set_account_values", id=number, values=_values(stored, old, new))
-    for number, stored in tx.all("renaming.cos_values", old=f"%{old}%"):
+    for number, stored in tx.all("renaming.cos_values", old=old):
         tx.run("renaming.set_cos_values", id=number, values=_values(stored, old, new))
     for number, _, text in tx.all("dynamic.filters"):
         try:

@@ -34,6 +34,8 @@ def _renew(tx: Tx, deed: Renew) -> Renewed:
             tx.run("renewal.set_uidvalidity", id=folder, uidvalidity=draw(tx, owner))
         count += len(page)
         after = page[-1][0]
+    # Objects of that name may be in use by the installation that this is a copy of: its sweep must not meet ours.
+    tx.run("objects.moved_out")
     tx.run("renewal.skip_numbers", objects=OBJECTS, others=OTHERS)
     return Renewed(count, tx.run("renewal.stop_queue"))
 

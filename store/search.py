@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from policy.identity import AccountId, FolderId
 from store import messages
+from store.away import Wanting
 from store.blobs import Files
 from store.criteria import (
     MAX_DEPTH,
@@ -149,6 +150,7 @@ def _found(plan: "_Plan", criterion: Criterion, files: Files, after: int, octets
     leaf = whole.judge if isinstance(whole.judge, _Leaf) else None
     found: list[int] = []
     spent = 0
+    wanting = Wanting()
     while True:
         rows = tx.composed(sql, **plan.parameters, first=first, last=last)
         page = _Page([row[3] for row in rows if not row[1]])
@@ -160,13 +162,16 @@ def _found(plan: "_Plan", criterion: Criterion, files: Files, after: int, octets
             if answer is False:
                 continue
             one = _Message(tx, folder, uid, blob, page, files, truths)
-            if whole.judge(one, decoder):
-                found.append(uid)
+            with wanting.noted():
+                if whole.judge(one, decoder):
+                    found.append(uid)
             if one.was_read:
                 spent += size
                 if spent >= octets:
+                    wanting.settle()
                     return Found(found, uid)
         if len(rows) < ROWS_AT_ONCE:
+            wanting.settle()
             return Found(found, None)
         spent += page.octets // _KEPT_SHARE
         if spent >= octets:
@@ -312,8 +317,8 @@ class _Part:
     height: int = 1
 
 
-_TRUE: Final = _Part("1", "1")
-_FALSE: Final = _Part("0", "0")
+_TRUE: Final = _Part("TRUE", "TRUE")
+_FALSE: Final = _Part("FALSE", "FALSE")
 
 
 class _Plan:
@@ -377,7 +382,7 @@ class _Plan:
             case ModseqAtLeast(modseq):
                 own = "coalesce(own.modseq, 0)" if self._own else "0"
                 bound = self._bound(modseq)
-                return _exact(f"(message.modseq >= {bound} OR {own} >= {bound})" if modseq > 0 else "1")
+                return _exact(f"(message.modseq >= {bound} OR {own} >= {bound})" if modseq > 0 else "TRUE")
             case BodyContains("") | TextContains(""):
                 return _TRUE
             case HeaderContains() | BodyContains() | TextContains():
@@ -386,18 +391,19 @@ class _Plan:
     def _texts(self, criterion: InOctets) -> _Part:
         """Decided by kept texts where there are some, and narrowed by their trigrams."""
         in_octets = _in_octets(criterion)
-        whole = _Part("1", "0", in_octets, reads=True)
+        whole = _Part("TRUE", "FALSE", in_octets, reads=True)
         kept = self._kept
         needle = None if kept is None else self.decoder.needle(criterion.text, in_header=not isinstance(criterion, BodyContains))
         if kept is None or needle is None:
             return whole
         kind, text, tests = self._looked_for(criterion, needle)
-        may = "1"
+        may = "TRUE"
         candidates = kept.candidates(kind, text)
         if candidates is not None:
             listed = self._bound(dumps([*candidates, *kept.aside]))
-            may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN (SELECT value FROM json_each({listed})))"
-        return _Part(may, "0", _Leaf(kept, tests, in_octets), reads=True)
+            among = f"SELECT value FROM json_each(CAST({listed} AS TEXT))"
+            may = f"(message.blob > {self._bound(kept.reading.mark)} OR message.blob IN ({among}))"
+        return _Part(may, "FALSE", _Leaf(kept, tests, in_octets), reads=True)
 
     def _looked_for(self, criterion: InOctets, needle: bytes) -> tuple[Kind | None, str, Sequence[tuple[Kind, _Test]]]:
         """The kind of text it is in, what that text surely contains, and what decides for each text."""
@@ -446,7 +452,7 @@ class _Plan:
             number = bisect_right(lows, one.uid) - 1
             return number >= 0 and one.uid <= runs[number][1]
 
-        return _Part(self._within(runs[0][0], runs[-1][1]), "0", among)
+        return _Part(self._within(runs[0][0], runs[-1][1]), "FALSE", among)
 
     def _within(self, low: int, high: int) -> str:
         return f"message.key BETWEEN {self._bound(key(self.folder, low))} AND {self._bound(key(self.folder, high))}"
@@ -458,7 +464,7 @@ class _Plan:
         judge = part.judge
         if judge is None:
             judge = self._truth(part.may)
-        return _Part("1", "0", judge, part.reads)
+        return _Part("TRUE", "FALSE", judge, part.reads)
 
     def _truth(self, text: str) -> _Judge:
         number = len(self.columns)

@@ -2,8 +2,9 @@
 
 # ruff: noqa: D102 - what the methods promise stands in store/port.py
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -11,6 +12,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from policy.decision import Witness
 from store.errors import Busy
 from store.port import Deed, Event, Snapshot, Store, Tx
+from store.postgres_session import Server, Session, opened, translated
+from store.reading import OnlyReads
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -42,8 +45,11 @@ COPIED: Final = (
 """Tables of which policy reads something, and what members of lists follow from: the last, or each account would be judged as it
 comes. Named one by one: what is added later may be a secret."""
 
+PAGE: Final = 2000
+"""Rows of a table that are brought over at once."""
 
-class _AtTx:
+
+class _AtTx(OnlyReads):
     """A reading transaction with another clock."""
 
     def __init__(self, tx: Tx, now: int) -> None:
@@ -58,20 +64,6 @@ class _AtTx:
 
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         return self._tx.composed(sql, **parameters)
-
-    def run(self, statement: str, /, **parameters: Any) -> int:
-        raise TypeError("a snapshot only reads")
-
-    insert = run
-
-    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def touch(self, *scopes: int) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def wake(self, event: Event, /) -> None:
-        raise TypeError("a snapshot only reads")
 
 
 class _AtSnapshot:
@@ -103,6 +95,14 @@ class At:
     def fault(self) -> str | None:
         return self._store.fault
 
+    @property
+    def node(self) -> str:
+        return self._store.node
+
+    @property
+    def leads(self) -> bool:
+        return False
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         async with self._store.snapshot() as snapshot:
@@ -125,9 +125,8 @@ def copy(path: Path, into: Path) -> None:
     """Everything that policy reads, from the database at `path` into the migrated, empty one at `into`, as one state: no password, no
     key, no message. Blocks the caller, but nobody who writes. Raises Busy."""
     try:
-        connection = sqlite3.connect(f"{into.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=5)
+        connection = _opened(into)
         try:
-            connection.execute("PRAGMA synchronous = OFF")
             connection.execute("ATTACH ? AS live", (f"{path.absolute().as_uri()}?mode=ro",))
             connection.execute("BEGIN")
             connection.execute("DELETE FROM main.cos")
@@ -140,3 +139,43 @@ def copy(path: Path, into: Path) -> None:
             connection.close()
     except sqlite3.Error as error:
         raise Busy(f"a copy could not be made: {error}") from error
+
+
+async def copy_shared(where: Server, into: Path) -> None:
+    """The same from a database of PostgreSQL, a page at a time. Raises Busy."""
+    try:
+        target = await asyncio.to_thread(_opened, into)
+        try:
+            session = await opened(where)
+            try:
+                await _copied(session, target)
+            except Exception as error:
+                raise translated(error, session.connection) from error
+            finally:
+                await session.close()
+        finally:
+            target.close()
+    except sqlite3.Error as error:
+        raise Busy(f"a copy could not be made: {error}") from error
+
+
+async def _copied(session: Session, target: sqlite3.Connection) -> None:
+    target.execute("BEGIN")
+    target.execute("DELETE FROM cos")
+    async with session.connection.transaction(isolation="repeatable_read", readonly=True):
+        for table in ("cos", *COPIED):
+            names = [name for (name,) in target.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+            columns = ", ".join(f'"{name}"' for name in names)
+            # Names of ours.
+            inserting = f'INSERT INTO "{table}" ({columns}) VALUES ({", ".join("?" * len(names))})'  # noqa: S608
+            cursor = await session.connection.cursor(f'SELECT {columns} FROM "{table}"')  # noqa: S608
+            while rows := await cursor.fetch(PAGE):
+                await asyncio.to_thread(target.executemany, inserting, [tuple(row) for row in rows])
+    target.execute("UPDATE account SET verifier = ''")
+    target.execute("COMMIT")
+
+
+def _opened(into: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{into.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=5, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from policy.identity import AccountId, FolderId
 from store import changes
+from store.away import Lost
 from store.blobs import Files
-from store.errors import NotFound
+from store.errors import Busy, NotFound
 from store.port import Deed, FolderChanged, Tx
 from store.runs import LAST_UID, span
 
@@ -206,14 +207,16 @@ def still_named(tx: Tx, one: InFile) -> bool:
     return tx.one("verify.blob", id=one.blob, place=one.place) is not None
 
 
-def in_file(files: Files, one: InFile) -> str | None:
-    """What is wrong with a file, None: nothing. Blocks."""
+async def in_file(files: Files, one: InFile) -> str | None:
+    """What is wrong with a file or an object, None: nothing."""
     try:
-        found = files.read(one.place)
-    except NotFound:
+        found = await files.whole(one.place)
+    except (NotFound, Lost):
         return "it is gone"
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
+    except Busy as error:
+        return f"it cannot be read: {error}"
     if len(found) != one.size:
         return f"it has {len(found)} octets, there were {one.size}"
     return None if sha256(found).digest() == one.hash else "its octets are not those that were stored"

@@ -32,24 +32,26 @@ class Bounds:
 
 
 class Fault(Busy):
-    """The engine failed, not the deed: the whole group is undone. `lasting`: nothing may be written any more."""
+    """The engine failed, not the deed: the whole group is undone. `lasting`: nothing may be written any more; `again`: somebody else
+    was in the way, and it may go well when it is done anew."""
 
-    def __init__(self, message: str, *, lasting: bool = False) -> None:
+    def __init__(self, message: str, *, lasting: bool = False, again: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
+        self.again = again
 
 
 class Engine(Protocol):
-    """What the writer needs of a database; used in one thread, except `start`."""
+    """What the writer needs of a database; used within what `start` began, except `start` itself."""
 
     def start(self, function: Callable[[], T], /) -> "asyncio.Future[T]":
-        """Begins it in the thread that owns the writing connection; cancelling the future does not stop it."""
+        """Begins it where the writing connection may be used (a thread, a greenlet); cancelling the future does not stop it."""
 
-    def begin(self) -> "WritingTx":
-        """Raises Fault, as everything below does."""
+    def begin(self, deeds: Sequence[Deed[Any]], attempt: int) -> "WritingTx":
+        """For these deeds, or the first of them; `attempt` counts from 0 to ATTEMPTS - 1. Raises Fault, as everything below does."""
 
-    def commit(self) -> None:
-        """Durable when it returns."""
+    def commit(self, events: Sequence[Event]) -> None:
+        """Durable when it returns; `events`: what was woken."""
 
     def abandon(self) -> None:
         """After a Fault: undoes what is open and makes the next `begin` start on a fresh connection. Raises nothing."""
@@ -96,6 +98,9 @@ class _Done:
     events: Sequence[Event]
 
 
+ATTEMPTS: Final = 4
+"""How often a group is begun when others are in its way."""
+
 IDLE_AFTER: Final = 1.0
 """Seconds without work after which `tidy` is called."""
 
@@ -113,17 +118,46 @@ async def ended(future: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
     return cancelled
 
 
+class Watchers:
+    """Who is told what was changed."""
+
+    def __init__(self) -> None:
+        self._told: dict[object, _Told] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def watch(self, told: _Told) -> Callable[[], None]:
+        """See store.port.Store."""
+        token = object()
+        self._told[token] = told
+
+        def end() -> None:
+            self._told.pop(token, None)
+
+        return end
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """On the loop."""
+        if not events:
+            return
+        for told in (*self._told.values(),):
+            try:
+                told(events)
+            except Exception as error:
+                # One who listens badly must keep nobody from an answer that is already durable.
+                self._loop.call_exception_handler({"message": "a watcher of the store failed", "exception": error})
+
+
 class Writer:
     """Owned by the store that made it; lives on one loop."""
 
-    def __init__(self, engine: Engine, functions: Functions, bounds: Bounds) -> None:
+    def __init__(self, engine: Engine, functions: Functions, bounds: Bounds, watchers: Watchers) -> None:
+        self._watchers = watchers
         self._engine = engine
         self._functions = functions
         self._bounds = bounds
         self._interactive: deque[_Job] = deque()
         self._bulk: deque[_Job] = deque()
         self._octets = 0
-        self._told: dict[object, _Told] = {}
         self._closing = False
         self._sleeper: asyncio.Future[bool] | None = None
         self.fault: str | None = None
@@ -150,16 +184,6 @@ class Writer:
         self._octets += weight
         self._wake()
         return job.future
-
-    def watch(self, told: _Told) -> Callable[[], None]:
-        """See store.port.Store."""
-        token = object()
-        self._told[token] = told
-
-        def end() -> None:
-            self._told.pop(token, None)
-
-        return end
 
     def end(self) -> None:
         """Takes no more from now on."""
@@ -229,7 +253,7 @@ class Writer:
         for job in reversed(group[len(done.answers) :]):
             self._interactive.appendleft(job)
             self._octets += job.weight
-        self._tell(done.events)
+        self._watchers.tell(done.events)
         for job, answer in zip(group, done.answers, strict=False):
             self._answer(job, answer)
 
@@ -250,16 +274,6 @@ class Writer:
         self._octets -= octets
         return group
 
-    def _tell(self, events: Sequence[Event]) -> None:
-        if not events:
-            return
-        for told in (*self._told.values(),):
-            try:
-                told(events)
-            except Exception as error:
-                # One who listens badly must keep nobody from an answer that is already durable.
-                self._loop.call_exception_handler({"message": "a watcher of the store failed", "exception": error})
-
     @staticmethod
     def _answer(job: _Job, answer: _Answer) -> None:
         if job.future.done():
@@ -269,28 +283,37 @@ class Writer:
         else:
             job.future.set_exception(answer.error)
 
-    # --- in the thread of the writing connection
+    # --- in the thread of the writing connection, or in a greenlet
 
     def _apply(self, group: Sequence[_Job]) -> _Done:
-        try:
-            if self.fault is not None:
-                raise Fault(self.fault, lasting=True)
-            tx = self._engine.begin()
-            answers: list[_Answer] = []
-            events: list[Event] = []
-            ends = perf_counter() + self._bounds.seconds
-            for job in group:
-                answers.append(self._do(tx, job, events))
-                if perf_counter() > ends:
-                    break
-            self._engine.commit()
-        except Exception as error:
-            # Not the deed's fault (`_do` answers those): the engine's, so that nobody's deed is known to be done.
-            self._engine.abandon()
-            if isinstance(error, Fault) and error.lasting:
-                self.fault = str(error)
-            return _Done([_Answer(None, Busy(str(error))) for _ in group], ())
-        return _Done(answers, _coalesced(events))
+        attempt = 0
+        while True:
+            try:
+                return self._applied(group, attempt)
+            except Exception as error:
+                # Not the deed's fault (`_do` answers those): the engine's, so that nobody's deed is known to be done.
+                self._engine.abandon()
+                attempt += 1
+                if isinstance(error, Fault) and error.again and attempt < ATTEMPTS:
+                    continue
+                if isinstance(error, Fault) and error.lasting:
+                    self.fault = str(error)
+                return _Done([_Answer(None, Busy(str(error))) for _ in group], ())
+
+    def _applied(self, group: Sequence[_Job], attempt: int) -> _Done:
+        if self.fault is not None:
+            raise Fault(self.fault, lasting=True)
+        tx = self._engine.begin([job.deed for job in group], attempt)
+        answers: list[_Answer] = []
+        events: list[Event] = []
+        ends = perf_counter() + self._bounds.seconds
+        for job in group:
+            answers.append(self._do(tx, job, events))
+            if perf_counter() > ends:
+                break
+        woken = _coalesced(events)
+        self._engine.commit(woken)
+        return _Done(answers, woken)
 
     def _do(self, tx: WritingTx, job: _Job, events: list[Event]) -> _Answer:
         tx.savepoint()

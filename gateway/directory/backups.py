@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -110,7 +111,7 @@ class BackupRuns:
             loop = asyncio.get_running_loop()
             moment = await self._copy(copy, lambda left, total: loop.call_soon_threadsafe(told, "copying", total - left, total))
             draft.at = moment
-            return await threaded(told, _filled, backups, draft, copy, self._premises)
+            return await threaded(told, _filled, backups, draft, copy, self._premises, loop)
         except BaseException:
             await asyncio.to_thread(backups.abandon, draft)
             raise
@@ -167,8 +168,12 @@ def _faults(watched: Watched, backups: Backups, names: Sequence[str]) -> Sequenc
     return backups.faults(names, watched)
 
 
-def _filled(watched: Watched, backups: Backups, draft: Draft, copy: Path, premises: Premises) -> Run:
-    """In a thread: the copy of the database is looked at and kept in pieces, then what it names."""
+def _filled(watched: Watched, backups: Backups, draft: Draft, copy: Path, premises: Premises, loop: asyncio.AbstractEventLoop) -> Run:
+    """In a thread: the copy of the database is looked at and kept in pieces, then what it names. `loop` reads what lies elsewhere."""
+
+    def read(place: str) -> bytes:
+        return asyncio.run_coroutine_threadsafe(premises.files.whole(place), loop).result()
+
     found = inspected(copy, lambda: watched("checking", 0, 0))
     if found.faults:
         raise Damaged(f"the database is damaged (procura verify says where): {'; '.join(found.faults[:5])}")
@@ -176,7 +181,7 @@ def _filled(watched: Watched, backups: Backups, draft: Draft, copy: Path, premis
     copy.unlink()
     for number, (place, digest, octets) in enumerate(found.files):
         watched("messages", number, len(found.files))
-        backups.keep_message(draft, premises.files.directory / place, Kept(place, digest.hex(), octets))
+        backups.keep_message(draft, partial(read, place), Kept(place, digest.hex(), octets))
     for file in sorted(premises.data.iterdir()):
         # Names as ours are: what somebody else laid there is theirs to keep.
         if (

@@ -284,7 +284,7 @@ class DeletedAccounts:
                     runs = [(one.uid, one.uid) for one in batch]
                     octets = dict(await then.work(messages.octets_within, row.id, runs, files))
                 items = [_item(octets[one.uid], one, keywords) for one in batch]
-                kept = await asyncio.to_thread(_spooled, self._premises.files, items)
+                kept = [replace(one, message=await self._premises.files.kept(one.message)) for one in items]
                 own = account if row.seen_private else None
                 await self._store.do(AppendMessages(FolderId(new[row.id]), tuple(kept), 0, seen_of=own), bulk=True)
                 done += len(batch)
@@ -361,10 +361,6 @@ def _batches(rows: Sequence[MessageRow]) -> list[list[MessageRow]]:
 def _item(octets: bytes, row: MessageRow, keywords: Sequence[tuple[int, str]]) -> NewInFolder:
     named = tuple(name for bit, name in keywords if row.flags & 1 << bit)
     return NewInFolder(arrived(octets), Flag(row.flags & SYSTEM_FLAGS), named, row.received)
-
-
-def _spooled(files: Files, items: Sequence[NewInFolder]) -> list[NewInFolder]:
-    return [replace(one, message=files.keep(one.message)) for one in items]
 
 
 def _notified(text: str | None) -> Address | None:

@@ -9,7 +9,7 @@ from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from gateway.loginhistory import LoginHistory
-from gateway.sessions import SessionRow
+from gateway.sessions import SessionRow, Sessions
 from policy.identity import AccountId
 from policy.roles import Operation
 from store.audit import RecordAudit
@@ -23,23 +23,38 @@ MOST_LOGINS: Final = 2 * KEPT
 
 
 class Live(Protocol):
-    """The sessions of this process (gateway.sessions.Sessions)."""
+    """The sessions of all processes. Every method raises Busy where one of them does not answer."""
 
-    def rows(self) -> list[SessionRow]:
+    async def rows(self) -> list[SessionRow]:
         """The oldest first."""
 
-    def end(self, numbers: Collection[int]) -> int:
+    async def end(self, numbers: Collection[int]) -> int:
         """Ends those of these that are open; how many."""
+
+
+class Here:
+    """Where one process serves, its sessions are all there are."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def rows(self) -> list[SessionRow]:
+        """See Live."""
+        return self._sessions.rows()
+
+    async def end(self, numbers: Collection[int]) -> int:
+        """See Live."""
+        return self._sessions.end(numbers)
 
 
 class NoSessions:
     """Where no server runs, nobody is logged in."""
 
-    def rows(self) -> list[SessionRow]:
+    async def rows(self) -> list[SessionRow]:
         """None."""
         return []
 
-    def end(self, numbers: Collection[int]) -> int:
+    async def end(self, numbers: Collection[int]) -> int:
         """None."""
         return 0
 
@@ -68,11 +83,11 @@ class OpenSessions:
 
     async def listed(self, which: Which = Which()) -> Sequence[SessionRow]:
         """The oldest first."""
-        return self._chosen(which, await self._allowed(Operation.VIEW_SESSIONS, which.account))
+        return await self._chosen(which, await self._allowed(Operation.VIEW_SESSIONS, which.account))
 
     async def end(self, numbers: Sequence[int]) -> int:
         """These very sessions; all of them or, where one is not open, none. Returns how many."""
-        rows = {row.number: row for row in self._live.rows()}
+        rows = {row.number: row for row in await self._rows()}
         for number in numbers:
             if number not in rows:
                 raise Fault(Code.NO_SUCH_SESSION, number)
@@ -80,7 +95,7 @@ class OpenSessions:
 
     async def end_all(self, which: Which) -> int:
         """All that are chosen; returns how many. An account that there is not is a Fault, one without sessions is not."""
-        return await self._end(self._chosen(which, await self._allowed(Operation.END_SESSIONS, which.account)))
+        return await self._end(await self._chosen(which, await self._allowed(Operation.END_SESSIONS, which.account)))
 
     async def logins(self, name: str, *, admitted: bool | None = None, limit: int = KEPT) -> Sequence[LoginRow]:
         """The newest first; `admitted`: only those that were, or were not."""
@@ -102,7 +117,7 @@ class OpenSessions:
             await self._records.allow(snapshot, Matter(operation, accounts=(row.id,)), str(row.address))
             return str(row.address)
 
-    def _chosen(self, which: Which, address: str | None) -> list[SessionRow]:
+    async def _chosen(self, which: Which, address: str | None) -> list[SessionRow]:
         tests: list[Callable[[SessionRow], bool]] = []
         if address is not None:
             tests.append(lambda row: address in (row.account, row.acting))
@@ -110,7 +125,13 @@ class OpenSessions:
             tests.append(lambda row: row.protocol == which.protocol)
         if which.peer is not None:
             tests.append(lambda row: row.peer == which.peer)
-        return [row for row in self._live.rows() if all(test(row) for test in tests)]
+        return [row for row in await self._rows() if all(test(row) for test in tests)]
+
+    async def _rows(self) -> list[SessionRow]:
+        try:
+            return await self._live.rows()
+        except StoreError as error:
+            raise Fault(Code.TEMPORARILY_UNAVAILABLE, error) from None
 
     async def _end(self, rows: Sequence[SessionRow]) -> int:
         """On record first: what cannot be recorded is not done."""
@@ -128,4 +149,7 @@ class OpenSessions:
             told = ", ".join(f"{row.protocol} {row.number} from {row.peer or 'here'}" for row in some)
             matter = Matter(Operation.END_SESSIONS, accounts=(found[account],))
             await self._records.do(RecordAudit(()), "sessions ended", account, matter=matter, principal=found[account], detail=told[:1000])
-        return self._live.end({row.number for row in rows})
+        try:
+            return await self._live.end({row.number for row in rows})
+        except StoreError as error:
+            raise Fault(Code.TEMPORARILY_UNAVAILABLE, error) from None

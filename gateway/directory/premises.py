@@ -17,7 +17,6 @@ class Premises:
     accounts can be restored, microseconds. `delivery` None: nobody is told anything by mail."""
 
     data: Path
-    database: Path
     files: Files
     index_faults: Callable[[], Sequence[str]]
     keep_deleted: int = 0

@@ -15,7 +15,7 @@ from gateway.directory.faults import Code, Fault
 from gateway.directory.premises import Told
 from gateway.directory.records import Records
 from store.backups import Backups, Contents, Damaged, Run, Watched
-from store.connect import LOCK_FILE, RESTORING, connect, database_of
+from store.connect import LOCK_FILE, RESTORING, connect, database_of, is_shared
 from store.deeds import Several
 from store.errors import StoreError
 from store.lock import Lock
@@ -39,6 +39,13 @@ async def reinstall(backup: Path, data: Path, url: str, told: Told, *, at: int |
 
     `moved`: nothing has happened since the backup, so UIDVALIDITYs stay and the queue goes on. Raises Fault.
     """
+    if is_shared(url):
+        raise Fault(
+            Code.INVALID_REQUEST,
+            "what is kept on PostgreSQL is restored by its own tools (pg_basebackup's copy and the log, pg_restore); a backup of"
+            " procura's own becomes a database of SQLite: restore it with the setting store as sqlite:///{data}/procura.db, then"
+            " procura migrate-store",
+        )
     backups = Backups(backup)
     draft = data / RESTORING
     try:
@@ -111,10 +118,12 @@ def _unpacked(watched: Watched, backups: Backups, run: Run, contents: Contents, 
     for number, one in enumerate(contents.messages):
         watched("messages", number, len(contents.messages))
         target = messages / one.name
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        for shelf in reversed(target.relative_to(messages).parents[:-1]):
+            (messages / shelf).mkdir(mode=0o700, exist_ok=True)
         _write(target, backups.octets(one.hash))
-    for shelf in messages.iterdir():
-        _sync(shelf)
+    for shelf in messages.rglob("*"):
+        if shelf.is_dir():
+            _sync(shelf)
     _sync(messages)
     others = draft / "files"
     others.mkdir(mode=0o700)

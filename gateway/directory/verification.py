@@ -149,7 +149,7 @@ class Verification:
             told("octets", done, total)
 
     async def _file(self, found: _Findings, one: InFile) -> None:
-        said = await asyncio.to_thread(verify.in_file, self._premises.files, one)
+        said = await verify.in_file(self._premises.files, one)
         if said is None:
             return
         # It may have gone, as it should, while we came to look at it.
@@ -160,12 +160,16 @@ class Verification:
         told("files", 0, 0)
         async with self._store.snapshot() as snapshot:
             now = snapshot.now
+        orphans: list[str] = []
         try:
-            aged = await asyncio.to_thread(self._premises.files.aged, now - YOUNG)
+            async for aged in self._premises.files.aged_pages(now - YOUNG):
+                orphans += await self._piece(found, "files", blobs.orphans, aged) or []
         except OSError as error:
             found.add([Finding("the directory of messages", f"it cannot be read: {error.strerror}")])
             return
-        orphans = await self._piece(found, "files", blobs.orphans, aged) or []
+        except Busy as error:
+            found.add([Finding("the object store", str(error))])
+            return
         found.add(Finding(f"file {place}", "no row names it", grave=False) for place in orphans[:NAMED])
         if len(orphans) > NAMED:
             found.add([Finding("files", f"{len(orphans) - NAMED} more that no row names", grave=False)])

@@ -40,7 +40,7 @@ class Entries(Part):
         async with self._judging.snapshot() as snapshot:
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             decision = self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
-            counting, _ = entries_that_count(stand.facts.levels, snapshot.now)
+            counting, _ = entries_that_count(await _levels(snapshot, stand), snapshot.now)
             named = [
                 Identified(name, spell_rfc(one.entry.rights))
                 for one in counting
@@ -55,7 +55,7 @@ class Entries(Part):
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             decision = self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
             grantee = await self._grantee(snapshot, identifier)
-            counting = _counting(stand.facts.levels, grantee, snapshot.now)
+            counting = _counting(await _levels(snapshot, stand), grantee, snapshot.now)
         self._judging.note(visit, stand, FolderOp.ADMINISTER, decision)
         if grantee == Grantee(GranteeKind.ACCOUNT, stand.owner.id):
             return list_rights(stand.held, Right.NONE, owner=True)
@@ -74,14 +74,15 @@ class Entries(Part):
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
             grantee = await self._grantee(snapshot, identifier, stand.owner.id)
-            counting = _counting(stand.facts.levels, grantee, snapshot.now)
+            levels = await _levels(snapshot, stand)
+            counting = _counting(levels, grantee, snapshot.now)
             current = Right.NONE if counting is None else counting.entry.rights
             entry = FolderEntry(grantee, changed(current, change, named))
             if counting is not None and change is not Change.REPLACE and entry.rights:
                 # What is added to an entry that ends ends with it.
                 was = counting.entry
                 entry = replace(entry, not_before=was.not_before, expires=was.expires, note=was.note, review=was.review)
-            decision = self._grant_change(visit, stand, grantee, current, entry.rights, snapshot.now)
+            decision = self._grant_change(visit, stand, levels[0], grantee, current, entry.rights, snapshot.now)
             assert stand.row is not None
             change_of = entry_of_grant(visit, stand, identifier, entry.rights, decision)
             deed = Audited(grants.SetFolderEntry(stand.row.id, entry), (change_of,))
@@ -96,8 +97,8 @@ class Entries(Part):
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=False, op=FolderOp.ADMINISTER)
             self._judging.require(visit, stand, FolderOp.ADMINISTER, snapshot.now)
             grantee = await self._grantee(snapshot, identifier, stand.owner.id)
-            counting = _counting(stand.facts.levels, grantee, snapshot.now)
-            here, *above = stand.facts.levels
+            here, *above = await _levels(snapshot, stand)
+            counting = _counting((here, *above), grantee, snapshot.now)
             assert stand.row is not None
             deed = grants.RemoveFolderEntry(stand.row.id, grantee)
             if all(entry.grantee != grantee for entry in here.entries):
@@ -106,15 +107,17 @@ class Entries(Part):
             without = _counting((replace(here, entries=()), *above), grantee, snapshot.now)
             current = Right.NONE if counting is None else counting.entry.rights
             afterwards = Right.NONE if without is None else without.entry.rights
-            decision = self._grant_change(visit, stand, grantee, current, afterwards, snapshot.now)
+            decision = self._grant_change(visit, stand, here, grantee, current, afterwards, snapshot.now)
             change_of = entry_of_grant(visit, stand, identifier, None, decision)
             return Audited(deed, (change_of,)), stand.witness, ()
 
         await self._judging.act(visit, judge)
 
-    def _grant_change(self, visit: Visit, stand: Standpoint, grantee: Grantee, before: Right, after: Right, now: int) -> Decision:
+    def _grant_change(
+        self, visit: Visit, stand: Standpoint, here: Level, grantee: Grantee, before: Right, after: Right, now: int
+    ) -> Decision:
         """`before`, `after`: what counts for the grantee. The folder's own entry for it goes or gives way to another."""
-        lost = before | _coming(stand.facts.levels[0], grantee, now)
+        lost = before | _coming(here, grantee, now)
         decision = stand.judge_grant(after & ~before, lost & ~after, now)
         if decision.refusal is not None:
             lacking = (after & ~before) | (lost & ~after)
@@ -131,6 +134,12 @@ class Entries(Part):
         if found == Grantee(GranteeKind.ACCOUNT, owner or 0):
             raise Refused(Refuse(Reason.GRANT_NOT_POSSIBLE, "the owner holds every right already"))
         return found
+
+
+async def _levels(snapshot: Snapshot, stand: Standpoint) -> Sequence[Level]:
+    """With everybody's entries; a standpoint has those of who acts."""
+    assert stand.row is not None
+    return await snapshot.ask(grants.levels, stand.owner.id, stand.row.path)
 
 
 def _coming(here: Level, grantee: Grantee, now: int) -> Right:

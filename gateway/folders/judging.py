@@ -20,6 +20,7 @@ from policy.identity import AccountId, Actor, Address, BadAddress, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.rights import Right
 from store.audit import AuditEntry
+from store.blobs import Files
 from store.deeds import Audited
 from store.errors import Busy, Conflict, LimitReached, NotFound, OverQuota, Stale
 from store.port import Deed, Snapshot, Store
@@ -68,6 +69,14 @@ class Judging:
             async with self._store.snapshot() as snapshot:
                 yield snapshot
         except Busy:
+            raise Refused(BUSY) from None
+
+    async def brought(self, files: Files, reading: Callable[[], Awaitable[T]]) -> T:
+        """What a reading of octets returns (store/blobs.py). Raises Refused where they cannot be had now."""
+        try:
+            return await files.brought(reading)
+        except Busy as fault:
+            log.warning("octets", extra={"fields": {"outcome": "not now", "reason": str(fault)}})
             raise Refused(BUSY) from None
 
     async def stand(self, snapshot: Snapshot, actor: Actor, where: Place | FolderId) -> Standpoint | None:

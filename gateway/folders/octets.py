@@ -13,6 +13,7 @@ from gateway.message.structure import parse
 from gateway.message.text import body_texts, decode_header, fold, header_text, message_texts
 from policy.identity import FolderId
 from store import messages
+from store.away import AWAY_AT_ONCE, Wanting
 from store.blobs import Files
 from store.fulltext import FullText
 from store.model import Run
@@ -94,13 +95,18 @@ def layouts_of(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> t
     them."""
     made: list[tuple[int, bytes]] = []
     spent = 0
+    wanting = Wanting()
     for looked_at, uid in enumerate(uids, 1):
-        octets = messages.octets(tx, folder, uid, files)
+        octets = None
+        with wanting.noted():
+            octets = messages.octets(tx, folder, uid, files)
         if octets is not None:
             made.append((uid, pack(parse(octets))))
             spent += len(octets)
-        if spent >= LAID_OUT:
+        if spent >= LAID_OUT or len(wanting.wanted) >= AWAY_AT_ONCE:
+            wanting.settle()
             return made, looked_at
+    wanting.settle()
     return made, len(uids)
 
 

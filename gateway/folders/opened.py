@@ -1,8 +1,8 @@
 """A folder that was opened: its messages are read and changed, each time on a right that is confirmed."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from gateway.folders.judging import UNKNOWN, Judging, is_own
 from gateway.folders.octets import (
@@ -37,6 +37,9 @@ from store.messages import Expunged, FlagMode, FlagsChanged
 from store.model import Flag, FolderRow, MessageRow, Run, Sorting, SortRow, Uid
 from store.port import DIRECTORY, Snapshot, Tx
 from store.runs import common, merged, runs_of
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 RENDERED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to render their structures for IMAP4rev2."""
@@ -143,6 +146,20 @@ class OpenFolder:
                 self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
             yield snapshot
 
+    async def _with_octets(self, reading: Callable[[Snapshot], Awaitable[T]]) -> T:
+        """What is read of octets: those that lie in an object store are brought between two snapshots, in each of which the right is
+        confirmed."""
+
+        async def read() -> T:
+            async with self._reading() as snapshot:
+                return await reading(snapshot)
+
+        return await self._judging.brought(self._octets.files, read)
+
+    async def _work(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for what runs in the reader's thread."""
+        return await self._with_octets(lambda snapshot: snapshot.work(question, *args, **kwargs))
+
     # --- reading
 
     async def news(self, since: int | None) -> News:
@@ -215,9 +232,8 @@ class OpenFolder:
         others = [uid for uid, octets in found if rendering.may_differ_in_rev2(octets)] if rev2 else []
         again: dict[int, bytes] = {}
         for start in range(0, len(others), RENDERED_AT_ONCE):
-            async with self._reading() as snapshot:
-                some = others[start : start + RENDERED_AT_ONCE]
-                again.update(await snapshot.work(rendered_again, self.row.id, some, self._octets.files, item, rev2))
+            some = others[start : start + RENDERED_AT_ONCE]
+            again.update(await self._work(rendered_again, self.row.id, some, self._octets.files, item, rev2))
         return [(uid, again.get(uid, octets)) for uid, octets in found] if again else found
 
     async def _prepared(
@@ -226,14 +242,16 @@ class OpenFolder:
         runs: Sequence[Run],
         item: Callable[[rendering.Rendered], bytes],
     ) -> list[tuple[int, bytes]]:
-        async with self._reading() as snapshot:
+        async def prepared(snapshot: Snapshot) -> list[tuple[int, bytes]]:
             ask = snapshot.ask if few(runs) else snapshot.work
             found = await ask(read, self.row.id, runs)
             old = [uid for uid, _, version in found if version != rendering.VERSION]
             if not old:
                 return [(uid, octets) for uid, octets, _ in found]
             renewed = await snapshot.work(rendered_again, self.row.id, old, self._octets.files, item)
-        return [(uid, renewed.get(uid, octets)) for uid, octets, _ in found]
+            return [(uid, renewed.get(uid, octets)) for uid, octets, _ in found]
+
+        return await self._with_octets(prepared)
 
     async def previews(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
         """(UID, the first words in UTF-8). What was stored before they were made at delivery is made now, a few at a time, and kept."""
@@ -242,8 +260,8 @@ class OpenFolder:
             found = dict(await ask(messages.previews, self.row.id, runs))
         old = [uid for uid, words in found.items() if words is None]
         for start in range(0, len(old), PREVIEWED_AT_ONCE):
-            async with self._reading() as snapshot:
-                made = await snapshot.work(previews_of, self.row.id, old[start : start + PREVIEWED_AT_ONCE], self._octets.files)
+            some = old[start : start + PREVIEWED_AT_ONCE]
+            made = await self._work(previews_of, self.row.id, some, self._octets.files)
             found.update(made)
             self._judging.recorder.put(messages.SetPreviews(self.row.id, tuple((Uid(uid), words) for uid, words in made)))
         return [(uid, words) for uid, words in found.items() if words is not None]
@@ -251,21 +269,24 @@ class OpenFolder:
     async def octets(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
         """(UID, the whole message) for (UID, size): those that are there. The caller keeps the sum of sizes small, where it can."""
         uids = [uid for uid, _ in sizes]
-        async with self._reading() as snapshot:
-            read = snapshot.ask if sum(size for _, size in sizes) <= IN_PLACE else snapshot.work
-            return await read(octets_of, self.row.id, uids, self._octets.files)
+        in_place = sum(size for _, size in sizes) <= IN_PLACE
+        return await self._with_octets(
+            lambda snapshot: (snapshot.ask if in_place else snapshot.work)(octets_of, self.row.id, uids, self._octets.files)
+        )
 
     async def beginnings(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         """(UID, the message or so much of it that its whole header is in it): those that are there. A few at a time."""
-        async with self._reading() as snapshot:
-            read = snapshot.ask if len(uids) * BEGINNING <= IN_PLACE else snapshot.work
-            return await read(beginnings_of, self.row.id, uids, self._octets.files)
+        in_place = len(uids) * BEGINNING <= IN_PLACE
+        return await self._with_octets(
+            lambda snapshot: (snapshot.ask if in_place else snapshot.work)(beginnings_of, self.row.id, uids, self._octets.files)
+        )
 
     async def pieces(self, uid: int, wanted: Sequence[tuple[int, int]]) -> list[bytes] | None:
         """Of one message the octets from each first offset up to the second, no others being read of a large one. None: it is gone."""
-        async with self._reading() as snapshot:
-            read = snapshot.ask if sum(high - low for low, high in wanted) <= IN_PLACE else snapshot.work
-            return await read(messages.pieces, self.row.id, uid, wanted, self._octets.files)
+        in_place = sum(high - low for low, high in wanted) <= IN_PLACE
+        return await self._with_octets(
+            lambda snapshot: (snapshot.ask if in_place else snapshot.work)(messages.pieces, self.row.id, uid, wanted, self._octets.files)
+        )
 
     async def layouts(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
         """(UID, where its parts stand, gateway/message/layout.py). What was stored before that was noted at delivery is looked at now, and
@@ -275,8 +296,7 @@ class OpenFolder:
             found = dict(await ask(messages.layouts, self.row.id, runs))
         old = [uid for uid, layout in found.items() if not is_current(layout)]
         while old:
-            async with self._reading() as snapshot:
-                made, looked_at = await snapshot.work(layouts_of, self.row.id, old, self._octets.files)
+            made, looked_at = await self._work(layouts_of, self.row.id, old, self._octets.files)
             found.update(made)
             self._judging.recorder.put(messages.SetLayouts(self.row.id, tuple((Uid(uid), layout) for uid, layout in made)))
             old = old[looked_at:]
@@ -292,13 +312,12 @@ class OpenFolder:
         # What trigrams narrow takes time by all that the owner has, also in folders that others may not know of.
         own = self.visit.actor.account == self.owner_id
         while True:
-            async with self._reading() as snapshot:
-                try:
-                    part = await snapshot.work(
-                        search.search, self.row.id, criterion, DECODING, files, self.seen_of, after, index=index, narrow=own
-                    )
-                except LimitReached as error:
-                    raise Refused(Refuse(Reason.LIMIT, str(error))) from None
+            try:
+                part = await self._work(
+                    search.search, self.row.id, criterion, DECODING, files, self.seen_of, after, index=index, narrow=own
+                )
+            except LimitReached as error:
+                raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             found.extend(part.uids)
             if part.after is None:
                 return found
@@ -324,8 +343,7 @@ class OpenFolder:
     async def _sorted_again(self, uids: Sequence[int]) -> dict[int, Sorting]:
         made: dict[int, Sorting] = {}
         while uids:
-            async with self._reading() as snapshot:
-                part, looked_at = await snapshot.work(made_again, self.row.id, uids, self._octets.files)
+            part, looked_at = await self._work(made_again, self.row.id, uids, self._octets.files)
             made.update(part)
             uids = uids[looked_at:]
             if part:

@@ -54,7 +54,7 @@ def _for_quota(tx: Tx, who: Actor, address: Address) -> Standpoint | None:
     if owner is None or (owner.id != actor and owner.id not in grants.owners_granting(tx, standing)):
         return None
     seen: Standpoint | None = None
-    levels = grants.mailbox_levels(tx, owner.id)
+    levels = grants.mailbox_levels_for(tx, owner.id, standing)
     for row in folders.of_owner(tx, owner.id):
         if row.special_use is SpecialUse.CALENDAR:
             continue

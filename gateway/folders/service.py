@@ -26,6 +26,7 @@ from policy.reasons import Reason, Refuse
 from policy.rights import Right
 from store import folders, grants, messages, recalls
 from store.blobs import Files
+from store.errors import Busy
 from store.fulltext import FullText
 from store.messages import Appended, Copied, CopyMessages, MoveMessages
 from store.model import Flag, FolderRow, NewMessage, Run, Uid
@@ -69,12 +70,16 @@ class Folders(Entries, Listings, Quotas, Metadata):
     async def originals(self, actor: Actor, message_id: str) -> tuple[list[bytes], Witness]:
         """The octets of every message with this Message-ID in a folder that the actor may read, for what is resent (delegation.md
         5.5), and what that rests on. Nothing is recorded."""
-        async with self._judging.snapshot() as snapshot:
-            readable, owners, valid_until = await snapshot.work(readable_by, actor)
-            witness = await snapshot.witness(actor.account, *owners, valid_until=valid_until)
-            found = await snapshot.work(messages.originals, readable, message_id)
-            octets = [one for folder, uid, _ in found for _, one in await snapshot.work(octets_of, folder, (uid,), self._octets.files)]
-        return octets, witness
+
+        async def read() -> tuple[list[bytes], Witness]:
+            async with self._judging.snapshot() as snapshot:
+                readable, owners, valid_until = await snapshot.work(readable_by, actor)
+                witness = await snapshot.witness(actor.account, *owners, valid_until=valid_until)
+                found = await snapshot.work(messages.originals, readable, message_id)
+                octets = [one for folder, uid, _ in found for _, one in await snapshot.work(octets_of, folder, (uid,), self._octets.files)]
+            return octets, witness
+
+        return await self._judging.brought(self._octets.files, read)
 
     # --- one folder
 
@@ -226,8 +231,8 @@ class Folders(Entries, Listings, Quotas, Metadata):
             # One such message takes milliseconds; many would keep the loop from everybody else.
             return await asyncio.to_thread(arrived, octets)
         try:
-            return await asyncio.to_thread(lambda: self._octets.files.keep(arrived(octets)))
-        except OSError as fault:
+            return await self._octets.files.kept(await asyncio.to_thread(arrived, octets))
+        except (OSError, Busy) as fault:
             log.error("octets could not be written", extra={"fields": {"fault": str(fault)}})
             raise Refused(BUSY) from fault
 
@@ -342,7 +347,8 @@ class Folders(Entries, Listings, Quotas, Metadata):
             deed = await self._taking_back(snapshot, visit, stand, target, transfer)
             return deed, stand.witness.joined(target.witness), tuple(acts)
 
-        done = await self._judging.act(visit, judge)
+        # What is taken back may lie elsewhere; that is found out before anything is done.
+        done = await self._judging.brought(self._octets.files, lambda: self._judging.act(visit, judge))
         assert row is not None
         return row, done if is_read else replace(done, sources=(), targets=())
 

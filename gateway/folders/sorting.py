@@ -7,6 +7,7 @@ from gateway.arrival import sorting_of
 from gateway.message.split import read_header
 from policy.identity import FolderId
 from store import messages
+from store.away import AWAY_AT_ONCE, Wanting
 from store.blobs import Files
 from store.model import Sorting, SortRow
 from store.port import Tx
@@ -21,13 +22,18 @@ def made_again(tx: Tx, folder: FolderId, uids: Sequence[int], files: Files) -> t
     """Of as many of these as have a few MiB together; and how many that were, those that are gone among them."""
     made: list[tuple[int, Sorting]] = []
     spent = 0
+    wanting = Wanting()
     for looked_at, uid in enumerate(uids, 1):
-        octets = messages.octets(tx, folder, uid, files)
+        octets = None
+        with wanting.noted():
+            octets = messages.octets(tx, folder, uid, files)
         if octets is not None:
             made.append((uid, sorting_of(octets, read_header(octets))))
             spent += len(octets)
-        if spent >= SORTED_OCTETS:
+        if spent >= SORTED_OCTETS or len(wanting.wanted) >= AWAY_AT_ONCE:
+            wanting.settle()
             return made, looked_at
+    wanting.settle()
     return made, len(uids)
 
 

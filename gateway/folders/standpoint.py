@@ -50,8 +50,16 @@ Judged = tuple[Deed[T], Witness, tuple[Act, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Footing:
+    """What a listing rests on, all but its figures. `acts`: what goes on record when figures are told from it."""
+
+    witness: Witness
+    acts: tuple[Act, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at the store found about a place. `owner` None: gone."""
+    """What one look at the store found about a place. `owner` None: gone. `levels`: with the entries that match the actor."""
 
     standing: Standing
     owner: AccountRow | None
@@ -72,7 +80,7 @@ def look_by_path(tx: Tx, actor: Actor, owner: AccountId | Address, path: str) ->
         # An owner that there is not is judged as one who shows the actor nothing: so it takes as long, and the words are the same.
         own = accounts.by_id(tx, actor.account)
         row = None if own is None else replace(own, id=NOBODY)
-    levels = grants.levels(tx, owner, path)
+    levels = () if standing is None else grants.levels_for(tx, owner, path, standing)
     folder = folders.by_path(tx, owner, path)
     return None if standing is None else Look(standing, row, folder, levels, path)
 
@@ -83,7 +91,7 @@ def look_by_id(tx: Tx, actor: Actor, folder: FolderId) -> Look | None:
     standing = lists.standing(tx, actor.account, actor)
     if row is None or standing is None:
         return None
-    return Look(standing, accounts.by_id(tx, row.owner), row, grants.levels(tx, row.owner, row.path), row.path)
+    return Look(standing, accounts.by_id(tx, row.owner), row, grants.levels_for(tx, row.owner, row.path, standing), row.path)
 
 
 def standpoint(standing: Standing, owner: AccountRow, path: str, levels: Sequence[Level], row: FolderRow | None, now: int) -> Standpoint:

@@ -4,13 +4,16 @@ import asyncio
 import logging
 import math
 import secrets
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Protocol
 
+from gateway.binding import BACKLOG
 from gateway.carrier import OUTPUT_BACKLOG, OUTPUT_TIMEOUT, Carrier, Reading, Wheel, use_small_tls_buffers
 from gateway.certificate import end_point_of
 from gateway.changes import Changes, News
@@ -801,19 +804,25 @@ class ImapListener:
     async def start(self, host: str, port: int, tls_mode: TlsMode = TlsMode.STARTTLS) -> tuple[str, int]:
         """Listen there; port 0: any free one. Returns the address that is listened at. Raises OSError."""
 
-        def carrier() -> Carrier:
-            return Carrier(
-                self.wheel,
-                self._reading,
-                lambda made: Connection(self, tls_mode, made),
-                output_backlog=self.limits.output_backlog,
-                output_timeout=self.limits.output_timeout,
-            )
-
-        server = await asyncio.get_running_loop().create_server(carrier, host, port, backlog=1024, reuse_address=True)
+        server = await asyncio.get_running_loop().create_server(
+            partial(self._carrier, tls_mode), host, port, backlog=BACKLOG, reuse_address=True
+        )
         self._servers.append(server)
         bound = server.sockets[0].getsockname()
         return str(bound[0]), int(bound[1])
+
+    async def listen(self, bound: socket.socket, tls_mode: TlsMode = TlsMode.STARTTLS) -> None:
+        """Listen on a socket that is bound already."""
+        self._servers.append(await asyncio.get_running_loop().create_server(partial(self._carrier, tls_mode), sock=bound, backlog=BACKLOG))
+
+    def _carrier(self, tls_mode: TlsMode) -> Carrier:
+        return Carrier(
+            self.wheel,
+            self._reading,
+            lambda made: Connection(self, tls_mode, made),
+            output_backlog=self.limits.output_backlog,
+            output_timeout=self.limits.output_timeout,
+        )
 
     async def close(self, seconds: float = 20) -> None:
         """No new connections; BYE to who is idle now and to the others when their command is done, at the latest after so many seconds."""

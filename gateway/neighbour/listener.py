@@ -9,10 +9,12 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from config.addresses import ListenAddress, TcpAddress, UnixAddress
+from gateway.binding import BACKLOG, spelled
 from gateway.carrier import Carrier, Reading, Wheel
 from gateway.neighbour import attributes, socketmap
 from gateway.neighbour.attributes import Request
@@ -23,7 +25,6 @@ from store.errors import StoreError
 log = logging.getLogger(__name__)
 
 NAME: Final = "policy"
-BACKLOG: Final = 1_024
 UNIX_MODE: Final = 0o660
 """The socket's owner and group: whoever may connect may ask who may do what."""
 IDLE: Final = 1_200.0
@@ -186,8 +187,11 @@ class NeighbourListener:
         self._servers: list[asyncio.Server] = []
         self._paths: list[tuple[str, int]] = []
 
-    async def start(self, addresses: Sequence[ListenAddress]) -> tuple[str, ...]:
-        """Listen, and return where. Raises OSError where an address cannot be had; nothing listens then."""
+    async def start(self, addresses: "Sequence[ListenAddress | socket.socket]") -> tuple[str, ...]:
+        """Listen, and return where. Sockets are taken as they are, bound already.
+
+        Raises OSError where an address cannot be had; nothing listens then.
+        """
         bound: list[str] = []
         try:
             bound += [await self._listen(address) for address in addresses]
@@ -196,14 +200,13 @@ class NeighbourListener:
             raise
         return tuple(bound)
 
-    async def _listen(self, address: ListenAddress) -> str:
+    async def _listen(self, address: "ListenAddress | socket.socket") -> str:
         loop = asyncio.get_running_loop()
         match address:
             case TcpAddress(host, port):
                 server = await loop.create_server(self._carrier, host, port, backlog=BACKLOG, reuse_address=True)
                 self._servers.append(server)
-                name = server.sockets[0].getsockname()
-                return str(TcpAddress(name[0], name[1]))
+                return spelled(server.sockets[0])
             case UnixAddress(path):
                 server = await loop.create_unix_server(self._carrier, path, backlog=BACKLOG, start_serving=False)
                 self._servers.append(server)
@@ -211,6 +214,11 @@ class NeighbourListener:
                 os.chmod(path, UNIX_MODE)  # noqa: PTH101
                 await server.start_serving()
                 return str(address)
+            case socket.socket():
+                unix = address.family == socket.AF_UNIX
+                make = loop.create_unix_server if unix else loop.create_server
+                self._servers.append(await make(self._carrier, sock=address, backlog=BACKLOG))
+                return spelled(address)
 
     def _carrier(self) -> Carrier:
         return Carrier(self._wheel, self._reading, lambda made: Connection(self, made))

@@ -12,7 +12,7 @@ from policy.identity import AccountId, Actor, Address
 from policy.submission import EnvelopeVerdict
 from store import accounts, addresses, domains, grants
 from store.addresses import ObjectKind
-from store.port import Event, PolicyChanged, Snapshot, Store
+from store.port import Event, EverythingChanged, PolicyChanged, Snapshot, Store
 
 CANDIDATES: Final = 4_000
 """Accounts that are asked about for one address: as many names of 24 octets as an answer of socketmap has room for."""
@@ -55,7 +55,7 @@ class Logins:
 
     def told(self, events: Sequence[Event]) -> None:
         """What the store has to tell after each commit (store.port.Store.watch)."""
-        if any(isinstance(event, PolicyChanged) for event in events):
+        if any(isinstance(event, PolicyChanged | EverythingChanged) for event in events):
             self._known.clear()
             self._changes += 1
 

@@ -21,7 +21,7 @@ from gateway.prov.answer import Usage
 from gateway.prov.arguments import moment, words
 from gateway.prov.verb import Desk
 from store.blobs import Files
-from store.connect import database_of, supposed
+from store.connect import supposed
 from store.errors import StoreError
 from store.model import Verifiers
 from store.supposed import At
@@ -62,7 +62,7 @@ def scratch_of(url: str, data: Path) -> Callable[[], AbstractAsyncContextManager
                 folders = Folders(store, files)
                 delivery = Delivery(store, files, DeliveryRules("supposed.invalid", relays=False, hops=50, quota_rejects=False, lifetime=1))
                 try:
-                    premises = Premises(into, database_of(url, into), files, tuple)
+                    premises = Premises(into, files, tuple)
                     directory = Directory(store, folders, _no_password, delivery, premises, verify=_nobodys_password)
                     sessions = OpenSessions(store, directory.records, NoSessions(), LoginHistory(store))
                     yield Desk(directory, Explain(store), sessions)

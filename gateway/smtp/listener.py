@@ -10,60 +10,54 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from config.addresses import ListenAddress, TcpAddress, UnixAddress
+from gateway.binding import BACKLOG, UNIX_MODE, spelled
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.terms import Admission, House, Network, Terms, is_within
+from gateway.tallies import OwnTally, Tally
 
 log = logging.getLogger(__name__)
 
-BACKLOG: Final = 1_024
-"""Connections that the kernel keeps for us; a burst of clients after a restart should not meet a refusal."""
-UNIX_MODE: Final = 0o660
-"""The socket's owner and group: whoever may connect may hand mail in."""
+_ALL: Final = ""
 IPV6_SOURCE: Final = 64
 """RFC 6177: one customer has at least a /64, so an address of it is no source of its own."""
 
 
 class ConnectionLimits:
-    """How many connections there are, altogether and from each source; the same object for all listeners of a process.
+    """How many connections there are, altogether and from each source; the same object for all listeners of a process, and the same
+    `tally` for all processes.
 
     A source is an IPv4 address or an IPv6 /64. Sources in `exempt`, and Unix sockets, count only for the total.
     """
 
-    def __init__(self, total: int, per_source: int, exempt: Sequence[Network] = ()) -> None:
+    def __init__(self, total: int, per_source: int, exempt: Sequence[Network] = (), tally: Tally | None = None) -> None:
         self._total = total
         self._per_source = per_source
         self._exempt = exempt
-        self._count = 0
-        self._sources: dict[str, int] = {}
+        self._tally = tally or OwnTally()
 
     @property
     def count(self) -> int:
         """Connections now."""
-        return self._count
+        return self._tally.of(_ALL)
 
     def enter(self, address: str) -> str | None:
         """None, and the connection is counted until `leave`; or the 421 that it gets."""
-        if self._count >= self._total:
+        if self._tally.add(_ALL) > self._total:
+            self._tally.take(_ALL)
             return "421 4.3.2 too many connections, try again later"
         source = self._source(address)
-        if source is not None:
-            there = self._sources.get(source, 0)
-            if there >= self._per_source:
-                return "421 4.7.0 too many connections from your network, try again later"
-            self._sources[source] = there + 1
-        self._count += 1
+        if source is not None and self._tally.add(source) > self._per_source:
+            self._tally.take(source)
+            self._tally.take(_ALL)
+            return "421 4.7.0 too many connections from your network, try again later"
         return None
 
     def leave(self, address: str) -> None:
         """A connection that had entered has ended."""
-        self._count -= 1
+        self._tally.take(_ALL)
         source = self._source(address)
         if source is not None:
-            there = self._sources[source] - 1
-            if there:
-                self._sources[source] = there
-            else:
-                del self._sources[source]
+            self._tally.take(source)
 
     def _source(self, address: str) -> str | None:
         if not address or is_within(address, self._exempt):
@@ -117,7 +111,7 @@ class Listener:
             for address in addresses:
                 server = await self._serve(address)
                 self._servers.append(server)
-                bound += [_spelled(one) for one in server.sockets]
+                bound += [spelled(one) for one in server.sockets]
         except OSError:
             await self.close(0)
             raise
@@ -165,10 +159,3 @@ class Listener:
             connection.abort()
         if waiting:
             log.warning("smtp.cut_off", extra={"fields": {"listener": self.name, "reason": f"{len(waiting)} did not end in time"}})
-
-
-def _spelled(bound: socket.socket) -> str:
-    name = bound.getsockname()
-    if not isinstance(name, tuple):
-        return f"unix:{os.fsdecode(name)}"
-    return str(TcpAddress(name[0], name[1]))

@@ -15,6 +15,7 @@ from gateway.smtp.proxy import NoHeader, read_header
 from gateway.smtp.replies import farewell
 from gateway.smtp.terms import House, Terms, is_within
 from policy.reasons import Defer, Reason, Verdict
+from store.errors import Busy
 
 log = logging.getLogger(__name__)
 
@@ -462,7 +463,11 @@ class Wire(SMTP):
         """A fault of ours: all about it in the log, to the peer an id and "later", whatever it was (style.md rule 6)."""
         error_id = secrets.token_hex(4)
         fields = {"listener": self.terms.name, "peer": self.address, "error_id": error_id}
-        log.error("smtp.fault", exc_info=error, extra={"fields": fields})
+        if isinstance(error, Busy):
+            # Not ours: the database is away, the disk full.
+            log.warning("smtp.fault", extra={"fields": fields | {"reason": str(error)}})
+        else:
+            log.error("smtp.fault", exc_info=error, extra={"fields": fields})
         return f"451 4.3.0 something went wrong here, try again later ({error_id})"
 
 

@@ -31,7 +31,7 @@ JOIN account a ON a.id = o.id
 JOIN domain d ON d.id = o.domain
 JOIN address p ON p.object = o.id AND p.is_primary = 1
 JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
-WHERE o.id > :after AND (:domain = 0 OR o.domain = :domain)
+WHERE o.id > :after AND (CAST(:domain AS BIGINT) = 0 OR o.domain = :domain)
 ORDER BY o.id
 LIMIT :limit;
 
@@ -108,7 +108,8 @@ SELECT id FROM account WHERE id > :after AND used > 0 ORDER BY id LIMIT :limit;
 
 -- allowed_from
 SELECT id FROM account
-WHERE instr(lower("values"), :text) > 0 OR instr("values", '"allow_any_from"') > 0
+WHERE (instr("values", '"allow_any_from"') > 0 OR instr("values", '"allow_from_addresses"') > 0)
+AND (instr("values", '"allow_any_from"') > 0 OR instr(lower("values"), :text) > 0)
 LIMIT :limit;
 
 -- classes_allowing

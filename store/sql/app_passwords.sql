@@ -36,4 +36,4 @@ DELETE FROM app_password WHERE account = :account AND name = :name;
 DELETE FROM app_password WHERE account = :account;
 
 -- used
-UPDATE app_password SET last_used = MAX(COALESCE(last_used, 0), :at) WHERE account = :account AND name = :name;
+UPDATE app_password SET last_used = CASE WHEN last_used > :at THEN last_used ELSE :at END WHERE account = :account AND name = :name;

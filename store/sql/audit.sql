@@ -24,36 +24,36 @@ FROM audit WHERE number > :after ORDER BY number LIMIT :limit;
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
 FROM audit WHERE principal = :owner AND number > :after AND number < :before
-    AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
-    AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
-    AND (:event IS NULL OR event = :event)
+    AND (CAST(:since AS BIGINT) IS NULL OR at >= :since) AND (CAST(:until AS BIGINT) IS NULL OR at < :until) AND (CAST(:right AS TEXT) IS NULL OR instr(lower("right"), :right) > 0)
+    AND (CAST(:actor AS BIGINT) IS NULL OR actor = :actor) AND (CAST(:refused AS BIGINT) = 0 OR allowed = 0)
+    AND (CAST(:event AS TEXT) IS NULL OR event = :event)
 ORDER BY number DESC LIMIT :limit;
 
 -- about
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
 FROM audit WHERE (principal = :owner OR (actor = :owner AND person IS NOT NULL)) AND number > :after AND number < :before
-    AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
-    AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
-    AND (:event IS NULL OR event = :event)
+    AND (CAST(:since AS BIGINT) IS NULL OR at >= :since) AND (CAST(:until AS BIGINT) IS NULL OR at < :until) AND (CAST(:right AS TEXT) IS NULL OR instr(lower("right"), :right) > 0)
+    AND (CAST(:actor AS BIGINT) IS NULL OR actor = :actor) AND (CAST(:refused AS BIGINT) = 0 OR allowed = 0)
+    AND (CAST(:event AS TEXT) IS NULL OR event = :event)
 ORDER BY number DESC LIMIT :limit;
 
 -- of_actor
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
 FROM audit WHERE actor = :actor AND number > :after AND number < :before
-    AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
-    AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
-    AND (:event IS NULL OR event = :event)
+    AND (CAST(:since AS BIGINT) IS NULL OR at >= :since) AND (CAST(:until AS BIGINT) IS NULL OR at < :until) AND (CAST(:right AS TEXT) IS NULL OR instr(lower("right"), :right) > 0)
+    AND (CAST(:actor AS BIGINT) IS NULL OR actor = :actor) AND (CAST(:refused AS BIGINT) = 0 OR allowed = 0)
+    AND (CAST(:event AS TEXT) IS NULL OR event = :event)
 ORDER BY number DESC LIMIT :limit;
 
 -- newest
 SELECT number, at, decision, event, allowed, actor, actor_address, person, person_address, principal, principal_address, "right",
     because, protocol, source, message_id, queue_id, detail, trace, hash
 FROM audit WHERE number > :after AND number < :before
-    AND (:since IS NULL OR at >= :since) AND (:until IS NULL OR at < :until) AND (:right IS NULL OR instr(lower("right"), :right) > 0)
-    AND (:actor IS NULL OR actor = :actor) AND (:refused = 0 OR allowed = 0)
-    AND (:event IS NULL OR event = :event)
+    AND (CAST(:since AS BIGINT) IS NULL OR at >= :since) AND (CAST(:until AS BIGINT) IS NULL OR at < :until) AND (CAST(:right AS TEXT) IS NULL OR instr(lower("right"), :right) > 0)
+    AND (CAST(:actor AS BIGINT) IS NULL OR actor = :actor) AND (CAST(:refused AS BIGINT) = 0 OR allowed = 0)
+    AND (CAST(:event AS TEXT) IS NULL OR event = :event)
 ORDER BY number DESC LIMIT :limit;
 
 -- by_decision

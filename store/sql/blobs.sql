@@ -32,10 +32,13 @@ DELETE FROM blob WHERE id = :blob
 SELECT 1 FROM blob WHERE place = :place LIMIT 1
 
 -- after
-SELECT id, owner, hash, size FROM blob WHERE id > :id ORDER BY id LIMIT :most
+SELECT id, owner, hash, size FROM blob WHERE id > :id AND id <= :last ORDER BY id LIMIT :most
+
+-- drawn
+SELECT coalesce(max(id), 0), 0, 0 FROM blob
 
 -- newest
 SELECT seq FROM sqlite_sequence WHERE name = 'blob'
 
 -- gone
-SELECT value FROM json_each(:blobs) WHERE NOT EXISTS (SELECT 1 FROM blob WHERE blob.id = value)
+SELECT value FROM json_each(CAST(:blobs AS TEXT)) WHERE NOT EXISTS (SELECT 1 FROM blob WHERE blob.id = value)

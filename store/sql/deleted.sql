@@ -13,10 +13,10 @@ SELECT list FROM list_member WHERE member = :member AND list NOT IN (SELECT list
 SELECT list FROM list_owner WHERE account = :account
 
 -- frozen
-SELECT side, at, note FROM freeze WHERE object = :object ORDER BY side
+SELECT side, at, note FROM "freeze" WHERE object = :object ORDER BY side
 
 -- freeze
-INSERT INTO freeze (object, side, at, note) VALUES (:object, :side, :at, :note) ON CONFLICT DO NOTHING
+INSERT INTO "freeze" (object, side, at, note) VALUES (:object, :side, :at, :note) ON CONFLICT DO NOTHING
 
 -- roles
 SELECT role FROM admin_role WHERE account = :account ORDER BY role
@@ -87,7 +87,7 @@ INSERT INTO list_owner (list, account) SELECT id, :account FROM list WHERE id = 
 SELECT id FROM deleted_folder WHERE owner = :account LIMIT 1
 
 -- nth_key
-SELECT max(key) FROM (SELECT key FROM message WHERE key BETWEEN :low AND :high ORDER BY key LIMIT :most)
+SELECT max(key) FROM (SELECT key FROM message WHERE key BETWEEN :low AND :high ORDER BY key LIMIT :most) AS first_ones
 
 -- drop_folder
 DELETE FROM deleted_folder WHERE id = :folder

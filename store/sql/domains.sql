@@ -37,7 +37,7 @@ UPDATE domain SET status = :status, delimiter = :delimiter, note = :note, max_ac
 UPDATE domain
 SET max_quota = :max_quota,
     aggregate_used = CASE
-        WHEN :aggregate_quota = 0 THEN 0
+        WHEN CAST(:aggregate_quota AS BIGINT) = 0 THEN 0
         WHEN aggregate_quota > 0 THEN aggregate_used
         ELSE (SELECT COALESCE(SUM(a.used), 0) FROM object o JOIN account a ON a.id = o.id WHERE o.domain = :id)
     END,

@@ -3,6 +3,11 @@ SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted,
        no_inherit, seen_private, subscribe_auto, noselect, born
 FROM folder WHERE id = :id
 
+-- by_ids
+SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
+       no_inherit, seen_private, subscribe_auto, noselect, born
+FROM folder WHERE id IN (SELECT value FROM json_each(CAST(:ids AS TEXT)))
+
 -- by_path
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
        no_inherit, seen_private, subscribe_auto, noselect, born
@@ -159,7 +164,8 @@ UPDATE account SET used = used + :octets WHERE id = :owner
 
 -- take_room
 UPDATE account SET used = used + :octets
-WHERE id = :owner AND (:quota = 0 OR :octets <= 0 OR used + :octets <= :quota) AND (:octets <= 0 OR NOT EXISTS (
+WHERE id = :owner AND (CAST(:quota AS BIGINT) = 0 OR CAST(:octets AS BIGINT) <= 0 OR used + :octets <= :quota)
+AND (CAST(:octets AS BIGINT) <= 0 OR NOT EXISTS (
     SELECT 1 FROM object o JOIN domain d ON d.id = o.domain
     WHERE o.id = :owner AND d.aggregate_quota > 0 AND d.aggregate_policy = 'blocksendreceive'
     AND d.aggregate_used + :octets > d.aggregate_quota

@@ -2,6 +2,14 @@
 SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE folder = :folder
 ORDER BY grantee_kind, grantee;
 
+-- first_entries
+SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE folder = :folder
+ORDER BY grantee_kind, grantee LIMIT :limit;
+
+-- entry
+SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry
+WHERE folder = :folder AND grantee_kind = :kind AND grantee = :grantee;
+
 -- level
 SELECT id, no_inherit FROM folder WHERE owner = :owner AND path = :path;
 
@@ -11,6 +19,14 @@ SELECT owner FROM folder WHERE id = :folder;
 -- entries_of_owner
 SELECT folder, grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE owner = :owner
 ORDER BY folder, grantee_kind, grantee;
+
+-- first_entries_of_owner
+SELECT folder, grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE owner = :owner
+ORDER BY folder, grantee_kind, grantee LIMIT :limit;
+
+-- entries_of_owner_to
+SELECT folder, grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry
+WHERE grantee_kind = :kind AND grantee = :grantee AND owner = :owner;
 
 -- folders_of_owner
 SELECT id, path, no_inherit FROM folder WHERE owner = :owner;
@@ -60,6 +76,18 @@ SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, 
 WHERE target = :target AND "right" = :right
 ORDER BY grantee_kind, grantee;
 
+-- first_send_grants_of_right
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
+WHERE target = :target AND "right" = :right
+ORDER BY grantee_kind, grantee LIMIT :limit;
+
+-- send_grant
+SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
+WHERE target = :target AND "right" = :right AND grantee_kind = :kind AND grantee = :grantee;
+
+-- any_send_grant
+SELECT 1 FROM send_grant WHERE target = :target AND "right" = :right LIMIT 1;
+
 -- send_grants_to
 SELECT target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review FROM send_grant
 WHERE grantee_kind = :kind AND grantee = :grantee
@@ -108,7 +136,7 @@ SELECT 1 FROM object WHERE id = :id;
 
 -- accounts_in_list
 WITH RECURSIVE edge (list) AS (
-    SELECT :id
+    SELECT CAST(:id AS BIGINT)
     UNION
     SELECT m.member FROM edge JOIN list_member m ON m.list = edge.list JOIN list l ON l.id = m.member
 )
@@ -119,10 +147,12 @@ LIMIT :limit;
 SELECT id FROM object WHERE domain = :id AND kind = 'account' LIMIT :limit;
 
 -- accounts_in_cos
-SELECT a.id
-FROM account a JOIN object o ON o.id = a.id JOIN domain d ON d.id = o.domain
-WHERE COALESCE(a.cos, d.cos, 1) = :id
+SELECT id FROM account WHERE cos = :id
+UNION ALL
+SELECT o.id
+FROM domain d CROSS JOIN object o JOIN account a ON a.id = o.id
+WHERE COALESCE(d.cos, 1) = :id AND o.domain = d.id AND o.kind = 'account' AND a.cos IS NULL
 LIMIT :limit;
 
 -- accounts
-SELECT id FROM account WHERE :id = 0 LIMIT :limit;
+SELECT id FROM account WHERE CAST(:id AS BIGINT) = 0 LIMIT :limit;

@@ -10,7 +10,7 @@ SELECT key, list, kind, stage, local, domain, subject, queue, created, expires F
 
 -- page
 SELECT key, list, kind, stage, local, domain, subject, queue, created, expires FROM list_request
-WHERE (:list = 0 OR list = :list) AND key > :after
+WHERE (CAST(:list AS BIGINT) = 0 OR list = :list) AND key > :after
 ORDER BY key
 LIMIT :limit;
 

@@ -12,7 +12,7 @@ FROM object o
 JOIN list l ON l.id = o.id
 JOIN domain d ON d.id = o.domain
 JOIN address p ON p.object = o.id AND p.is_primary = 1
-WHERE o.id > :after AND (:domain = 0 OR o.domain = :domain)
+WHERE o.id > :after AND (CAST(:domain AS BIGINT) = 0 OR o.domain = :domain)
 ORDER BY o.id
 LIMIT :limit;
 

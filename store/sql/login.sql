@@ -34,7 +34,7 @@ ON CONFLICT (account) DO UPDATE SET
 DELETE FROM scram_keys WHERE account = :account;
 
 -- pretend
-INSERT INTO epoch (scope, value) VALUES (:scope, 1) ON CONFLICT (scope) DO UPDATE SET value = value + 1;
+INSERT INTO epoch (scope, value) VALUES (:scope, 1) ON CONFLICT (scope) DO UPDATE SET value = epoch.value + 1;
 
 -- insert_failure
 INSERT INTO login_failure (account, at, source, digest) VALUES (:account, :at, :source, :digest);

@@ -8,7 +8,7 @@ WHERE account = :account AND admitted = :admitted AND last >= :since AND source 
 ORDER BY last DESC LIMIT 1;
 
 -- again
-UPDATE login_history SET last = MAX(last, :last), times = times + :times WHERE id = :id;
+UPDATE login_history SET last = CASE WHEN last > :last THEN last ELSE :last END, times = times + :times WHERE id = :id;
 
 -- insert
 INSERT INTO login_history (account, first, last, times, source, protocol, mechanism, admitted, outcome, app_password)
@@ -16,7 +16,7 @@ VALUES (:account, :first, :last, :times, :source, :protocol, :mechanism, :admitt
 
 -- trim
 DELETE FROM login_history WHERE id IN (
-    SELECT id FROM login_history WHERE account = :account AND admitted = :admitted ORDER BY last DESC, id DESC LIMIT -1 OFFSET :keep
+    SELECT id FROM login_history WHERE account = :account AND admitted = :admitted ORDER BY last DESC, id DESC LIMIT 9223372036854775807 OFFSET :keep
 );
 
 -- of_account

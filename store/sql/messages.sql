@@ -49,7 +49,7 @@ SELECT message.key & 4294967295, blob.octets, blob.place FROM message JOIN blob 
 WHERE message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- beginnings
-SELECT message.key & 4294967295, substr(blob.octets, 1, :count), blob.place FROM message JOIN blob ON blob.id = message.blob
+SELECT message.key & 4294967295, substr(blob.octets, 1, CAST(:count AS INTEGER)), blob.place FROM message JOIN blob ON blob.id = message.blob
 WHERE message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- with_message_id
@@ -96,7 +96,7 @@ UPDATE folder SET uidnext = :uidnext, modseq = :modseq, messages = messages + :m
 WHERE id = :folder
 
 -- count_changes
-SELECT count(*), coalesce(sum(flags & 1), 0), coalesce(sum((flags >> 3) & 1), 0), min(key), max(key)
+SELECT count(*), CAST(coalesce(sum(flags & 1), 0) AS BIGINT), CAST(coalesce(sum((flags >> 3) & 1), 0) AS BIGINT), min(key), max(key)
 FROM message WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :added)
 
 -- change_flags
@@ -107,7 +107,7 @@ WHERE key BETWEEN :low AND :high AND flags <> ((flags & :keep) | :added)
 SELECT key & 4294967295, flags FROM message WHERE key BETWEEN :low AND :high ORDER BY key
 
 -- change_keys
-UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq WHERE key IN (SELECT value FROM json_each(:keys))
+UPDATE message SET flags = (flags & :keep) | :added, modseq = :modseq WHERE key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))
 
 -- mark_own
 INSERT INTO seen (actor, key, is_seen, modseq)

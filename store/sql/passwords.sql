@@ -18,5 +18,5 @@ INSERT INTO password_history (account, verifier) VALUES (:account, :verifier);
 
 -- trim
 DELETE FROM password_history WHERE id IN (
-    SELECT id FROM password_history WHERE account = :account ORDER BY id DESC LIMIT -1 OFFSET :keep
+    SELECT id FROM password_history WHERE account = :account ORDER BY id DESC LIMIT 9223372036854775807 OFFSET :keep
 );

@@ -3,7 +3,7 @@ SELECT name, value FROM person WHERE account = :account ORDER BY name;
 
 -- set
 INSERT INTO person (account, name, value) VALUES (:account, :name, :value)
-ON CONFLICT (account, name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value;
+ON CONFLICT (account, name) DO UPDATE SET value = excluded.value WHERE person.value <> excluded.value;
 
 -- clear
 DELETE FROM person WHERE account = :account AND name = :name;
@@ -22,7 +22,7 @@ FROM account a
 JOIN object o ON o.id = a.id
 JOIN domain d ON d.id = o.domain
 JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
-WHERE a.id > :after AND (:domain = 0 OR o.domain = :domain)
+WHERE a.id > :after AND (CAST(:domain AS BIGINT) = 0 OR o.domain = :domain)
 ORDER BY a.id
 LIMIT :limit;
 

@@ -52,7 +52,7 @@ SELECT id FROM queue WHERE state = 'held' AND stopped = 0 AND frozen = 0 AND exp
 UPDATE queue SET state = 'leased', due = :until, lease = :lease, attempts = attempts + 1 WHERE id = :id
 
 -- rows_up_to
-SELECT count(*) FROM (SELECT 1 FROM queue LIMIT :most)
+SELECT count(*) FROM (SELECT 1 FROM queue LIMIT :most) AS some
 
 -- by_id
 SELECT id, accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
@@ -109,7 +109,7 @@ WHERE id = :id AND stopped = 1
 -- outlived
 UPDATE queue SET frozen = 0
 WHERE id = :id AND frozen = 1
-  AND NOT EXISTS (SELECT 1 FROM delegated JOIN freeze ON freeze.object = delegated.object AND freeze.side = delegated.side
+  AND NOT EXISTS (SELECT 1 FROM delegated JOIN "freeze" ON "freeze".object = delegated.object AND "freeze".side = delegated.side
                   WHERE delegated.queue = queue.id)
 
 -- thaw_due
@@ -149,10 +149,11 @@ SELECT min(due) FROM queue WHERE state = 'leased'
 SELECT min(expires) FROM queue WHERE state = 'held' AND stopped = 0 AND frozen = 0
 
 -- totals
-SELECT state, count(*), coalesce(sum(size), 0) FROM queue GROUP BY state ORDER BY state
+SELECT state, count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM queue GROUP BY state ORDER BY state
 
 -- by_destination
-SELECT destination, count(*), coalesce(sum(size), 0), sum(state = 'held'), sum(state = 'leased'), min(created),
+SELECT destination, count(*), CAST(coalesce(sum(size), 0) AS BIGINT), count(CASE state WHEN 'held' THEN 1 END),
+       count(CASE state WHEN 'leased' THEN 1 END), min(created),
        coalesce(min(CASE state WHEN 'due' THEN due END), 0)
 FROM queue GROUP BY destination ORDER BY count(*) DESC, destination LIMIT :limit
 

@@ -2,13 +2,13 @@
 SELECT id FROM object WHERE domain = :domain;
 
 -- account_values
-SELECT id, "values" FROM account WHERE "values" LIKE :old;
+SELECT id, "values" FROM account WHERE instr(lower("values"), :old) > 0;
 
 -- set_account_values
 UPDATE account SET "values" = :values WHERE id = :id;
 
 -- cos_values
-SELECT id, "values" FROM cos WHERE "values" LIKE :old;
+SELECT id, "values" FROM cos WHERE instr(lower("values"), :old) > 0;
 
 -- set_cos_values
 UPDATE cos SET "values" = :values WHERE id = :id;

@@ -19,7 +19,7 @@ SELECT id, owner, path, noselect, uidnext, modseq, messages, unseen, deleted, si
 FROM folder WHERE id = :id
 
 -- counted
-SELECT count(*), coalesce(sum((flags & 1) = 0), 0), coalesce(sum((flags >> 3) & 1), 0), coalesce(sum(size), 0),
+SELECT count(*), count(CASE flags & 1 WHEN 0 THEN 1 END), CAST(coalesce(sum((flags >> 3) & 1), 0) AS BIGINT), CAST(coalesce(sum(size), 0) AS BIGINT),
        coalesce(max(key) & 4294967295, 0), coalesce(max(modseq), 0)
 FROM message WHERE key BETWEEN :low AND :high
 
@@ -27,7 +27,7 @@ FROM message WHERE key BETWEEN :low AND :high
 SELECT coalesce(max(modseq), 0) FROM seen WHERE key BETWEEN :low AND :high
 
 -- used
-SELECT account.id, account.used, coalesce((SELECT sum(folder.size) FROM folder WHERE folder.owner = account.id), 0)
+SELECT account.id, account.used, CAST(coalesce((SELECT sum(folder.size) FROM folder WHERE folder.owner = account.id), 0) AS BIGINT)
 FROM account WHERE account.id > :after ORDER BY account.id LIMIT :limit
 
 -- messages
@@ -80,7 +80,7 @@ LIMIT 20
 -- orphan_entries
 SELECT folder_entry.folder, folder_entry.grantee_kind, folder_entry.grantee FROM folder_entry
 LEFT JOIN folder ON folder.id = folder_entry.folder
-WHERE folder.owner IS NOT folder_entry.owner
+WHERE folder.owner IS NULL OR folder.owner <> folder_entry.owner
       OR (grantee_kind = 'account' AND NOT EXISTS (SELECT 1 FROM account WHERE account.id = grantee))
       OR (grantee_kind = 'group' AND NOT EXISTS (SELECT 1 FROM list WHERE list.id = grantee))
       OR (grantee_kind = 'domain' AND NOT EXISTS (SELECT 1 FROM domain WHERE domain.id = grantee))

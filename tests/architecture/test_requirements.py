@@ -11,7 +11,7 @@ from tests.architecture.tree import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = ROOT / "requirements"
-NAMES = ("build", "runtime", "test", "check", "fuzz")
+NAMES = ("build", "runtime", "test", "check", "bench", "fuzz")
 
 
 def wanted(name: str) -> set[str]:
@@ -45,7 +45,7 @@ def test_the_runtime_packages_are_those_of_the_project() -> None:
     assert wanted("runtime") == set(PROJECT["project"]["dependencies"])
 
 
-@pytest.mark.parametrize("group", ["test", "check", "fuzz"])
+@pytest.mark.parametrize("group", ["test", "check", "bench", "fuzz"])
 def test_the_groups_are_those_of_the_project(group: str) -> None:
     assert wanted(group) == set(PROJECT["dependency-groups"][group])
 
@@ -66,4 +66,4 @@ def test_no_two_files_pin_one_package_differently() -> None:
 
 
 def test_what_only_tests_may_use_is_not_installed_to_run() -> None:
-    assert not {"aioimaplib", "pytest", "hypothesis", "mypy", "ruff"} & (pins("runtime").keys() | pins("build").keys())
+    assert not {"aioimaplib", "pytest", "hypothesis", "mypy", "ruff", "matplotlib"} & (pins("runtime").keys() | pins("build").keys())

@@ -10,7 +10,7 @@ from config.settings import Settings, names
 from tests.architecture.tree import ROOT, modules
 
 # Obeyed by config itself, or said there to have no effect yet.
-OBEYED_IN_CONFIG = {"secrets_dir", "store", "workers", "listen.admin"}
+OBEYED_IN_CONFIG = {"secrets_dir", "store", "listen.admin"}
 
 
 def attributes(*rooms: str) -> set[str]:

@@ -56,13 +56,13 @@ async def fill(data: Path, count: int) -> None:
 class Client:
     """Blocking, so that nothing of ours stands between the clock and the socket."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, user: str = OWNER) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), 60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.number = 0
         self._until(b"\r\n")
-        self.do(f'LOGIN {OWNER} "{PASSWORD}"')
+        self.do(f'LOGIN {user} "{PASSWORD}"')
 
     def _until(self, end: bytes) -> bytes:
         while end not in self.buffer[-len(end) - 300 :]:

@@ -48,6 +48,12 @@ ERRORS = [
     ({"hostname": "no host"}, "hostname", "is no host name"),
     ({"hostname": "mäil.example.org"}, "hostname", "is no host name"),
     ({"arc.domain": "bücher.example.org"}, "arc.domain", "is no domain name"),
+    ({"objects__url": "ftp://bucket/prefix"}, "objects.url", "must begin with s3://"),
+    ({"objects__url": "s3://key:secret@bucket/prefix"}, "objects.url", "keys belong into the file"),
+    ({"objects__url": "s3://"}, "objects.url", "must name a bucket"),
+    ({"objects__url": "file://relative/path"}, "objects.url", "must name a bucket"),
+    ({"data": "/srv/procura", "objects__url": "file:///srv/procura/objects"}, "objects.url", "lies in the directory of data"),
+    ({"objects__url": "s3://bucket", "objects__credentials": "/nowhere/keys"}, "objects.credentials", "there is no file"),
     ({"imap__shared_prefix": "Other Users"}, "imap.shared_prefix", 'ends with one "/"'),
     ({"imap__shared_prefix": "/"}, "imap.shared_prefix", 'ends with one "/"'),
     ({"imap__shared_prefix": "Other//"}, "imap.shared_prefix", 'ends with one "/"'),
@@ -59,8 +65,9 @@ ERRORS = [
     ({"store": "mysql://x"}, "store", "must begin with sqlite:///"),
     ({"store": "sqlite://"}, "store", "must name a file"),
     ({"store": "sqlite:///:memory:"}, "store", "must name a file"),
-    ({"store": "postgresql://x/y"}, "store", "no PostgreSQL store"),
-    ({"workers": 2}, "workers", "with one process, not with 2"),
+    ({"store": "postgresql://x"}, "store", "must name a database"),
+    ({"store": "postgresql://x/y", "policy_max_staleness": "0s"}, "policy_max_staleness", "must be between"),
+    ({"workers": 65}, "workers", "64 at most"),
     (
         {"limits__connections": 50, "limits__connections_per_account": 50},
         "limits.connections_per_source",
@@ -166,12 +173,12 @@ def test_what_agrees_is_not_remarked_on(overrides: dict[str, object], tmp_path: 
 
 
 def test_everything_is_told_at_once_errors_first(tmp_path: Path) -> None:
-    settings = load({"hostname": "mail", "workers": 2, "imap.shared_prefix": "x", "limits.recipients": 1}, {}, tmp_path).settings
+    settings = load({"hostname": "mail", "workers": 99, "imap.shared_prefix": "x", "limits.recipients": 1}, {}, tmp_path).settings
     findings = check(settings)
     assert {finding.setting for finding in findings} == {"hostname", "workers", "imap.shared_prefix", "limits.recipients"}
     severities = [finding.severity for finding in findings]
     assert severities == sorted(severities)
-    assert "error: workers: this version" in "\n".join(map(str, findings))
+    assert "error: workers: 99 are more" in "\n".join(map(str, findings))
 
 
 def pem_pair(directory: Path, password: bytes | None = None) -> tuple[Path, Path]:

@@ -60,10 +60,10 @@ class Listed:
 
     sessions: list[SessionRow]
 
-    def rows(self) -> list[SessionRow]:
+    async def rows(self) -> list[SessionRow]:
         return [*self.sessions]
 
-    def end(self, numbers: Collection[int]) -> int:
+    async def end(self, numbers: Collection[int]) -> int:
         ended = [row for row in self.sessions if row.number in numbers]
         self.sessions[:] = [row for row in self.sessions if row.number not in numbers]
         return len(ended)
@@ -129,7 +129,7 @@ async def opened_office(data: Path, keep_deleted: int = 0) -> AsyncIterator[Offi
     passwords = Passwords(CHEAP, b"key")
     sessions: list[SessionRow] = []
     index = FullText(data / "search.db", "1")
-    premises = Premises(data, data / "procura.db", files, index.faults, keep_deleted)
+    premises = Premises(data, files, index.faults, keep_deleted)
     history = LoginHistory(store, wall_clock=clock)
     directory = Directory(
         store,

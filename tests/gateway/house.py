@@ -72,6 +72,14 @@ class Interrupted:
     def fault(self) -> str | None:
         return self.store.fault
 
+    @property
+    def node(self) -> str:
+        return self.store.node
+
+    @property
+    def leads(self) -> bool:
+        return self.store.leads
+
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         return self.store.snapshot()
 

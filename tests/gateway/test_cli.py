@@ -203,7 +203,7 @@ def test_a_password_may_look_like_an_option(procura: Command) -> None:
         (("settings", "--data"), 2, "--data needs a value"),
         (("check", "--limits.recipients", "many"), 1, "ERROR: limits.recipients: must be a whole number (from command line)"),
         (("prov", "--config", "nowhere.toml", "gad"), 1, "ERROR: config: there is no file"),
-        (("serve", "--workers", "2"), 1, "ERROR: workers: "),
+        (("serve", "--workers", "99"), 1, "ERROR: workers: "),
         (("prov", "--data", "/dev/null/x", "gad"), 1, "ERROR: data: /dev/null/x cannot be made"),
         (("prov", "--store", "mysql://x/y", "gad"), 1, "ERROR: "),
     ],

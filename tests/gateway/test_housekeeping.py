@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from gateway import housekeeping
+from gateway.arrival import arrived
 from gateway.housekeeping import Housekeeping
 from policy.delivery import Door
 from store import deleted
 from store.accounts import DeleteAccount
 from store.blobs import IN_ROW, Files
 from store.errors import Busy
-from store.queue import AcceptMessage
+from store.queue import AcceptMessage, IntoMailbox
 from tests.gateway.house import House, letter, opened
+from tests.live.bucket import Bucket, speaking
 
 LARGE = letter("stan@elsewhere.test", "anna@acme.test", text="x" * (IN_ROW + 1))
 
@@ -146,3 +148,34 @@ async def test_no_file_goes_while_somebody_copies_what_a_snapshot_names(house: H
     await keeping.round()
     await keeping.round()
     assert files(house) == []
+
+
+async def test_objects_that_no_row_names_go_page_by_page_and_nothing_else_does(house: House) -> None:
+    """Of two nodes with their own rounds: what one has just written, the other leaves alone."""
+    with Bucket() as bucket:
+        one, other = (speaking(bucket, house.files.directory / node) for node in ("one", "other"))
+        for number in range(7):
+            kept = await one.kept(arrived(LARGE + b"%d" % number))
+            if number % 2:
+                copy = IntoMailbox(house.ids["anna"], kept, 0)
+                await house.store.do(AcceptMessage(f"object {number}", (copy,)))
+        rounds = [Housekeeping(house.store, files) for files in (one, other)]
+        for _ in range(2):
+            for keeping in rounds:
+                await keeping.round()
+        assert len(bucket.messages()) == 7, "none of them is an hour old"
+        bucket.age(1.1)
+        for keeping in rounds:
+            await keeping.round()
+        assert len(bucket.messages()) == 7, "each round looks twice"
+        kept = await one.kept(arrived(LARGE + b"new"))
+        assert bucket.count("GET") >= 6, "pages"
+        bucket.is_down = True
+        with pytest.raises(Busy):
+            await rounds[0].round()
+        bucket.is_down = False
+        for _ in range(2):
+            await asyncio.gather(*(keeping.round() for keeping in rounds))
+        assert kept.spooled is not None
+        assert len(bucket.messages()) == 3 + 1
+        assert any(kept.spooled.place.endswith(name.rpartition("/")[2]) for name in bucket.messages())

@@ -34,9 +34,11 @@ from store.criteria import And, BodyContains, Criterion, HeaderContains, Not, Or
 from store.folders import CreateFolder
 from store.fulltext import Damaged, FullText, Kind, Reading, Standing, Unwritable
 from store.messages import AppendMessages, NewInFolder
+from store.model import BlobId
 from tests.gateway.house import House, letter, opened
 from tests.store.letters import Bench
 
+EVERY = BlobId((1 << 63) - 1)
 FILES = Files(Path("/nonexistent"))
 
 
@@ -188,7 +190,7 @@ def test_results_are_those_of_a_naive_scan(
     with index.reading() as reading:
         assert reading is not None
         mark = reading.mark
-    texts, standing = bench.ask(gathered, mark, FILES)
+    texts, standing = bench.ask(gathered, mark, EVERY, FILES)
     if standing is not None:
         # Some are not indexed yet.
         texts = [one for one in texts if one.blob <= standing.mark - behind]
@@ -212,7 +214,7 @@ def test_whatever_the_octets_are_the_index_finds_what_they_hold(
     with index.reading() as reading:
         assert reading is not None
         mark = reading.mark
-    texts, standing = bench.ask(gathered, mark, FILES)
+    texts, standing = bench.ask(gathered, mark, EVERY, FILES)
     if standing is not None:
         index.add(texts, standing)
         index.divide(6, 1 << 20)
@@ -395,7 +397,7 @@ async def test_what_is_gone_leaves_the_index(house: House) -> None:
 async def test_what_waits_to_be_relayed_is_not_indexed(tmp_path: Path) -> None:
     async with opened(tmp_path, "anna", relays=True) as house:
         await house.submit("anna", "anna@acme.test", "x@elsewhere.test", letter(to="x@elsewhere.test", text="relayed"))
-        texts, standing = await house.ask(gathered, 0, house.files)
+        texts, standing = await house.ask(gathered, 0, EVERY, house.files)
         assert standing is not None
         assert {one.owner for one in texts} <= {house.ids["anna"]}
 
@@ -405,7 +407,7 @@ async def test_octets_that_cannot_be_read_are_left_out(house: House) -> None:
     for path in house.files.directory.rglob("*"):
         if path.is_file():
             path.unlink()
-    texts, standing = await house.ask(gathered, 0, house.files)
+    texts, standing = await house.ask(gathered, 0, EVERY, house.files)
     assert [one.body is None for one in texts] == [True, False]
     assert standing is not None
     assert standing.mark == 2
@@ -414,10 +416,10 @@ async def test_octets_that_cannot_be_read_are_left_out(house: House) -> None:
 async def test_a_batch_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await bring(house, *("word " * 40 for _ in range(9)))
     monkeypatch.setattr(indexing, "BATCH", 4)
-    assert len((await house.ask(gathered, 0, house.files))[0]) == 4
+    assert len((await house.ask(gathered, 0, EVERY, house.files))[0]) == 4
     monkeypatch.setattr(indexing, "BATCH_OCTETS", 1)
-    assert len((await house.ask(gathered, 0, house.files))[0]) == 1
-    assert await house.ask(gathered, 9, house.files) == ([], None)
+    assert len((await house.ask(gathered, 0, EVERY, house.files))[0]) == 1
+    assert await house.ask(gathered, 9, EVERY, house.files) == ([], None)
 
 
 async def test_it_waits_for_a_busy_writer_but_not_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

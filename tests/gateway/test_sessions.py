@@ -231,3 +231,22 @@ async def test_rows(judge: Judge) -> None:
     assert ends == []
     await sessions.idle()
     assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_nobody(judge: Judge) -> None:
+    sessions = opened(judge)
+    ends: list[int] = []
+    sessions.add(actor(1), "imap", "192.0.2.1", lambda _: ends.append(1))
+    await sessions.idle()
+    judge.rounds = 0
+    judge.out = {1: Busy("the connection was lost")}
+    sessions.told([PolicyChanged(frozenset({1}))])
+    while judge.rounds < 2:
+        await asyncio.sleep(0.01)
+    judge.out = {}
+    await sessions.idle()
+    assert ends == []
+    judge.out = {1: ENDED}
+    sessions.told([PolicyChanged(frozenset({1}))])
+    await sessions.idle()
+    assert ends == [1]

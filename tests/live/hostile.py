@@ -239,16 +239,19 @@ class Bystander:
 
 def resident(server: Server, what: str = "VmRSS") -> int:
     """Octets of memory; `VmHWM` for the most it ever was."""
-    assert server.process is not None
-    found = re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{server.process.pid}/status").read_text())
+    return sum(_kilobytes(pid, what) for pid in server.pids) * 1024
+
+
+def _kilobytes(pid: int, what: str) -> int:
+    found = re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
-    return int(found[1]) * 1024
+    return int(found[1])
 
 
 def forget_peak(server: Server) -> None:
     """So that VmHWM begins anew."""
-    assert server.process is not None
-    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
+    for pid in server.pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 @contextmanager

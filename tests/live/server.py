@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import imaplib
+import itertools
 import json
 import os
+import resource
 import signal
 import smtplib
 import socket
@@ -12,13 +14,23 @@ import ssl
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
+from tests.live.cluster import migrated_template, of_this_run
+from tests.store.behind import Behind, SharedBehind, embedded
+
 PASSWORD = "correct horse 7"
+STORE = "PROCURA_TEST_STORE"
+"""postgresql: servers of these tests keep everything in a database of PostgreSQL each (tests/live/cluster.py)."""
 START_SECONDS = 30.0
+WORKERS = "TESTED_WORKERS"
+"""In the environment: with how many processes every server of the tests serves, unless a test says so itself."""
+
+_databases = itertools.count(1)
 
 
 class Server:
@@ -35,15 +47,33 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         listen = {f"listen.{name}": ["127.0.0.1:0"] for name in ("submission", "submissions", "lmtp", "mx", "imap", "imaps")}
         cheap = {"password.memory": 8192 * 8, "password.passes": 1, "password.scram_iterations": 4096}
-        self.settings: dict[str, object] = {"hostname": "mx.acme.test", "auth.plaintext": True, **cheap, **listen, **(settings or {})}
+        common = {"hostname": "mx.acme.test", "auth.plaintext": True, "workers": int(os.environ.get(WORKERS, "1"))}
+        self.settings: dict[str, object] = {**common, **cheap, **listen, **(settings or {})}
+        if os.environ.get(STORE) == "postgresql" and "store" not in self.settings:
+            database = f"live_{next(_databases)}"
+            of_this_run().create(database, migrated_template())
+            self.settings["store"] = of_this_run().url(database)
+            # Commands may be run with the data when the server has ended.
+            weakref.finalize(self, _dropped, database).atexit = False
 
     # --- life
 
     @property
     def cpu(self) -> float:
         """Seconds of processor time that it has used since it was started: a machine that is busy with others does not make it more."""
+        return sum(map(processor_time, self.pids))
+
+    @property
+    def pids(self) -> list[int]:
+        """The process that was started and those that it has started, if there are any."""
         assert self.process is not None
-        return processor_time(self.process.pid)
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def bound_files(self, octets: int) -> None:
+        """No file that it writes grows beyond."""
+        for pid in self.pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
 
     def __enter__(self) -> Server:
         self.start()
@@ -137,6 +167,19 @@ class Server:
         first = [f"createDomain {domain}"] if create else []
         self.prov(*first, *(f"createAccount {name}@{domain} '{PASSWORD}' displayName {name.capitalize()}" for name in names))
 
+    @contextmanager
+    def behind(self) -> Iterator[Behind]:
+        """Its database behind its back."""
+        opened: Behind = SharedBehind(str(self.settings["store"])) if self.is_shared else embedded(self.data / "procura.db")
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @property
+    def is_shared(self) -> bool:
+        return str(self.settings.get("store", "")).startswith("postgresql://")
+
     # --- clients
 
     def imap(self, user: str | None = None, password: str = PASSWORD) -> imaplib.IMAP4:
@@ -192,6 +235,11 @@ class Server:
             if time.monotonic() > end:
                 raise AssertionError(f"{len(there)} of {count} messages in {folder} of {user}")
             time.sleep(0.05)
+
+
+def _dropped(database: str) -> None:
+    if of_this_run().is_running:
+        of_this_run().drop(database)
 
 
 def processor_time(pid: int) -> float:

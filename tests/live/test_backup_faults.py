@@ -80,11 +80,10 @@ def test_a_full_disk_ends_a_backup_with_a_reason_and_leaves_the_others(tmp_path:
     backup = tmp_path / "backup"
     with server:
         first = run(server, "backup", str(backup))
-        assert server.process is not None
         server.deliver(ANNA, letter(7, LARGE))
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
+        server.bound_files(4_096)
         done = server.run("backup", str(backup), check=False)
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        server.bound_files(resource.RLIM_INFINITY)
         assert done.returncode == 1
         assert done.stderr.startswith("ERROR: service."), done.stderr
         assert run(server, "backup", "verify", str(backup))["whole"]

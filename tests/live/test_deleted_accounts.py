@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import smtplib
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -242,9 +241,8 @@ def test_a_restore_from_a_backup_that_fails_or_is_killed_leaves_nothing_half_don
 
 
 def under_way(server: Server) -> int:
-    with sqlite3.connect(f"file:{server.data / 'procura.db'}?mode=ro", uri=True) as reader:
+    with server.behind() as reader:
         (count,) = reader.execute("SELECT count(*) FROM account WHERE note LIKE '%restore is under way%'").fetchone()
-    reader.close()
     return int(count)
 
 

@@ -30,12 +30,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @contextmanager
 def full(server: Server) -> Iterator[None]:
     """No file of the server's may grow, its log included."""
-    assert server.process is not None
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
+    server.bound_files(4_096)
     try:
         yield
     finally:
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        server.bound_files(resource.RLIM_INFINITY)
 
 
 def message(number: str, size: int) -> bytes:
@@ -114,12 +113,10 @@ def test_a_database_that_somebody_else_has_locked_delays_and_loses_nothing(serve
 
 
 def test_when_descriptors_run_out_open_sessions_live_on_and_new_ones_come_later(server: Server) -> None:
-    assert server.process is not None
-    pid = server.process.pid
     with unharmed(server, "quiet@acme.test"), imap(server, USER) as session, ExitStack() as there:
-        used = len(os.listdir(f"/proc/{pid}/fd"))
-        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 20, hard))
+        before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in server.pids}
+        for pid, (_, hard) in before.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 20, hard))
         try:
             for number in range(100):
                 raw = socket.create_connection(("127.0.0.1", server.ports["imap" if number % 2 else "mx"]), 5)
@@ -130,7 +127,8 @@ def test_when_descriptors_run_out_open_sessions_live_on_and_new_ones_come_later(
                 time.sleep(0.05)
             busy = (server.cpu - began[0]) / (time.monotonic() - began[1])
         finally:
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+            for pid, limits in before.items():
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
     assert busy < 0.7, f"the server spins: {busy:.0%} of a processor"
     with imap(server, USER) as again, smtp(server, "mx") as mx:
         assert again.do(b"n", b"NOOP").startswith(b"n OK")

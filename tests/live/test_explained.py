@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import smtplib
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,13 +163,10 @@ def test_an_export_is_proved_without_the_server_and_one_flipped_octet_is_named(s
 
 
 def test_a_flipped_octet_in_the_store_is_named_while_the_server_runs(server: Server) -> None:
-    raw = sqlite3.connect(server.data / "procura.db", timeout=20)
-    with raw:
+    with server.behind() as raw:
         raw.execute("UPDATE audit SET detail = detail || 'x' WHERE number = 2")
-    broken = server.run("audit", "verify", check=False)
-    with raw:
+        broken = server.run("audit", "verify", check=False)
         raw.execute("UPDATE audit SET detail = substr(detail, 1, length(detail) - 1) WHERE number = 2")
-    raw.close()
     assert (broken.returncode, broken.stdout.splitlines()[0]) == (1, "BROKEN at record 2: changed")
     assert server.run("audit", "verify").returncode == 0
 

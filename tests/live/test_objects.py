@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,7 +39,7 @@ def everything(server: Server) -> dict[str, list[object]]:
     """The rows of every table that holds the directory and its grants."""
     names = ["domain", "cos", "object", "address", "account", "person", "list", "list_owner", "list_member", "list_external"]
     names += ["dynamic_list", "unjudged", "folder_entry", "send_grant"]
-    with closing(sqlite3.connect(server.data / "procura.db")) as raw:
+    with server.behind() as raw:
         return {name: sorted(raw.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
 
 
@@ -171,7 +169,7 @@ def test_what_is_deleted_leaves_no_grant_and_is_deleted_once(server: Server) -> 
     server.prov("deleteAccount --if-exists gone@acme.test", "deleteDistributionList gone-list@acme.test")
     found = everything(server)
     there = {row[0] for row in found["object"]}
-    with closing(sqlite3.connect(server.data / "procura.db")) as raw:
+    with server.behind() as raw:
         named = [*raw.execute("SELECT grantee FROM folder_entry WHERE grantee_kind IN ('account', 'group')")]
         named += [*raw.execute("SELECT grantee FROM send_grant WHERE grantee_kind IN ('account', 'group')")]
         named += [*raw.execute("SELECT target FROM send_grant UNION SELECT owner FROM folder_entry UNION SELECT member FROM list_member")]
@@ -241,7 +239,7 @@ def test_a_command_that_is_killed_leaves_whole_lines(server: Server) -> None:
         time.sleep(0.5)
         still, count = count, len(server.run("prov", "searchAccounts", "(title=batch)").stdout.split())
     assert 0 < count <= LINES
-    with closing(sqlite3.connect(server.data / "procura.db")) as raw:
+    with server.behind() as raw:
         made = {name: row for name, *row in raw.execute(WHOLE)}
     assert len(made) == count
     assert set(made) == {f"killed{number}" for number in range(count)}

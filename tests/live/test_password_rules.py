@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -22,9 +21,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def older(server: Server, days: int) -> None:
     """Every password was set so many days earlier."""
-    with sqlite3.connect(server.data / "procura.db") as connection:
-        connection.execute("UPDATE password_set SET at = at - ?", (days * 86_400_000_000,))
-    connection.close()
+    with server.behind() as behind:
+        behind.execute("UPDATE password_set SET at = at - ?", (days * 86_400_000_000,))
 
 
 def test_an_administrator_obeys_or_says_so(server: Server) -> None:

@@ -314,7 +314,7 @@ def test_an_address_that_is_taken_stops_the_start_with_its_name(tmp_path: Path) 
         ((), {"PROCURA_LISTEN__IMAP": '["unix:/tmp/imap.sock"]'}, "listen.imap"),
         ((), {"PROCURA_DATA": "/dev/null/nowhere"}, "data"),
         ((), {"PROCURA_LIMITS__LOGIN_TIMEOUT": "soon"}, "limits.login_timeout"),
-        ((), {"PROCURA_WORKERS": "7"}, "workers"),
+        ((), {"PROCURA_WORKERS": "99"}, "workers"),
         (("--config", "/nowhere.toml"), {}, "/nowhere.toml"),
     ],
     ids=lambda value: str(value)[:40],

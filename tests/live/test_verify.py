@@ -64,11 +64,10 @@ def test_counts_that_are_wrong_are_named_and_made_anew_only_when_asked(tmp_path:
     server = filled(tmp_path)
     with server:
         before = picture(server, ANNA)
-    with sqlite3.connect(server.data / "procura.db") as connection:
+    with server.behind() as connection:
         connection.execute("UPDATE folder SET messages = messages + 3, unseen = 9, uidnext = 2 WHERE path = '/INBOX' AND owner = 1")
         connection.execute("UPDATE folder SET size = size - 1 WHERE path = '/Work/Acme'")
         connection.execute("UPDATE account SET used = 5 WHERE id = 1")
-    connection.close()
     for _ in range(2):
         found = run(server, "verify", status=1)
         said = sorted(f"{one['where']}: {one['what']}" for one in found["findings"])

@@ -1,6 +1,6 @@
-"""A store on a temporary SQLite file, with a clock that the test turns, and a small directory to begin with."""
+"""A store on each engine, with a clock that the test turns, and a small directory to begin with."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -12,6 +12,8 @@ from store.accounts import CreateAccount
 from store.connect import connect
 from store.domains import CreateDomain
 from store.port import Store, Tx
+from tests.store.behind import Behind, SharedBehind, embedded
+from tests.store.letters import Bench, SharedBench
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -56,9 +58,15 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Of an empty store."""
+    return "sqlite:///{data}/procura.db" if request.param == "sqlite" else str(request.getfixturevalue("shared_url"))
+
+
 @pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await connect("sqlite:///{data}/procura.db", tmp_path / "data", now=clock)
+async def store(url: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    opened = await connect(url, tmp_path / "data", now=clock)
     yield opened
     await opened.close()
 
@@ -69,3 +77,26 @@ async def directory(store: Store) -> Directory:
     anna = await store.do(CreateAccount(Address("anna", "acme.test"), display_name="Anna"))
     bruno = await store.do(CreateAccount(Address("bruno", "acme.test"), display_name="Bruno"))
     return Directory(store, acme, anna, bruno)
+
+
+@pytest.fixture
+def behind(store: Store, url: str, tmp_path: Path) -> Iterator[Behind]:
+    """The database of `store`, behind its back."""
+    opened: Behind = embedded(tmp_path / "data" / "procura.db") if url.startswith("sqlite") else SharedBehind(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bench(url: str) -> Iterator[Bench]:
+    made = Bench() if url.startswith("sqlite") else SharedBench(url)
+    yield made
+    made.raw.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def bench_of_module(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """One for all tests of a file."""
+    made = Bench() if request.param == "sqlite" else SharedBench(request.getfixturevalue("shared_url_of_module"))
+    yield made
+    made.raw.close()

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -12,15 +13,22 @@ from store.accounts import CreateAccount
 from store.domains import CreateDomain
 from store.migrate import migrate, steps
 from store.model import Flag, FolderRow, NewMessage
+from store.numbered import Numbered, numbered_all
 from store.port import Deed, Event, Tx
+from store.postgres import PostgresWritingTx
+from store.postgres_session import Session
 from store.sqlite import SqliteWritingTx
 from store.statements import load
+from store.switching import switched
+from tests.store.behind import Behind, SharedBehind, waited
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 START = 1_800_000_000_000_000
 STATEMENTS = load()
+SHARED = numbered_all(load("postgres"))
+INSERTING = {name: Numbered(f"{one.sql} RETURNING id", one.names) for name, one in SHARED.items() if one.sql.startswith("INSERT")}
 
 
 def letter(
@@ -52,9 +60,13 @@ class Bench:
     """acme.test with anna and bruno; time stands still until `now` is set. Each deed is a transaction of its own."""
 
     def __init__(self, path: Path | str = ":memory:") -> None:
-        self.raw = sqlite3.connect(path, isolation_level=None)
-        migrate(self.raw, steps(), lambda: START)
-        self.raw.execute("PRAGMA foreign_keys = ON")
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self.raw: Behind = self._connection
+        migrate(self._connection, steps(), lambda: START)
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._begin()
+
+    def _begin(self) -> None:
         self.now = START
         self.events: Sequence[Event] = ()
         self.do(CreateDomain("acme.test"))
@@ -65,8 +77,8 @@ class Bench:
         return self.within(deeds.perform, deed)
 
     def within(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        self.raw.execute("BEGIN IMMEDIATE")
-        tx = SqliteWritingTx(self.raw, STATEMENTS, self.now)
+        self._connection.execute("BEGIN IMMEDIATE")
+        tx = SqliteWritingTx(self._connection, STATEMENTS, self.now)
         tx.savepoint()
         try:
             done = function(tx, *args, **kwargs)
@@ -75,11 +87,11 @@ class Bench:
             tx.undo()
             raise
         finally:
-            self.raw.execute("COMMIT")
+            self._connection.execute("COMMIT")
         return done
 
     def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return question(SqliteWritingTx(self.raw, STATEMENTS, self.now), *args, **kwargs)
+        return question(SqliteWritingTx(self._connection, STATEMENTS, self.now), *args, **kwargs)
 
     def folder(self, owner: AccountId, path: str = "/INBOX") -> FolderRow:
         found = self.ask(folders.by_path, owner, path)
@@ -104,7 +116,7 @@ class Bench:
         ).fetchall():
             low, high = folder << 32, (folder << 32) + (1 << 32) - 1
             counted = self.raw.execute(
-                "SELECT count(*), coalesce(sum(flags & 1 = 0), 0), coalesce(sum(flags & 8 = 8), 0), coalesce(sum(size), 0),"
+                "SELECT count(*), count(CASE flags & 1 WHEN 0 THEN 1 END), count(CASE flags & 8 WHEN 8 THEN 1 END), coalesce(sum(size), 0),"
                 " coalesce(max(key) & 4294967295, 0), coalesce(max(modseq), 0) FROM message WHERE key BETWEEN ? AND ?",
                 (low, high),
             ).fetchone()
@@ -133,3 +145,37 @@ class Bench:
 
 
 SEEN, DELETED, FLAGGED = Flag.SEEN, Flag.DELETED, Flag.FLAGGED
+
+
+class SharedBench(Bench):
+    """The same on PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        self.raw = behind = SharedBehind(url)
+        self._session = Session(behind.connection)
+        self._begin()
+
+    def within(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        def whole() -> T:
+            tx = PostgresWritingTx(self._session, SHARED, INSERTING, self.now, single=False, alone=True, raced=False)
+            tx.savepoint()
+            try:
+                done = function(tx, *args, **kwargs)
+                self.events = tx.release()
+            except BaseException:
+                tx.undo()
+                raise
+            return done
+
+        async def transaction() -> T:
+            await self._session.plain("BEGIN")
+            try:
+                return await switched(whole)
+            finally:
+                await self._session.plain("COMMIT")
+
+        return waited(transaction())
+
+    def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        tx = PostgresWritingTx(self._session, SHARED, INSERTING, self.now, single=False, alone=True, raced=False)
+        return waited(switched(partial(question, tx, *args, **kwargs)))

@@ -12,11 +12,6 @@ from store.port import MetadataChanged
 from tests.store.letters import Bench
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def count(bench: Bench) -> int:
     return int(bench.raw.execute("SELECT count(*) FROM annotation").fetchone()[0])
 

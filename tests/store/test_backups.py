@@ -29,7 +29,7 @@ def made(backups: Backups, directory: Path, database: bytes, at: int = AT, messa
     with backups.held():
         draft = backups.begin(at)
         size = backups.keep_database(draft, directory / "db", unwatched)
-        backups.keep_message(draft, directory / "m", Kept(PLACE, sha256(message).hexdigest(), len(message)))
+        backups.keep_message(draft, (directory / "m").read_bytes, Kept(PLACE, sha256(message).hexdigest(), len(message)))
         backups.keep_other(draft, directory / "secret.key")
         return backups.finish(draft, version="1", schema=14, database=size)
 

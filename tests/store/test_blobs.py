@@ -7,22 +7,19 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from policy.identity import FolderId
 from store import blobs, messages
-from store.blobs import IN_ROW, Files, SweepBlobs
+from store.blobs import IN_ROW, Drawn, Files, Settled, SweepBlobs
 from store.errors import NotFound
 from store.folders import CreateFolder, DeleteFolder
 from store.messages import AppendMessages, ChangeFlags, CopyMessages, Expunge, FlagMode, NewInFolder
-from store.model import Flag, QueueKind, Spooled
+from store.model import BlobId, Flag, QueueKind, Spooled
 from store.queue import AcceptMessage, IntoMailbox, OntoQueue
+from store.statements import load
 from tests.store.letters import Bench, letter
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
 
 
 @pytest.fixture
@@ -251,3 +248,48 @@ def test_who_finds_a_shelf_that_is_just_being_made_waits_for_it(tmp_path: Path, 
     first.join(10)
     second.join(10)
     assert order == ["the shelf is on disk", "the second is spooled"]
+
+
+def test_what_is_seen_is_settled_at_once_where_one_writes() -> None:
+    settled = Settled()
+    for newest in (0, 3, 7):
+        settled.see(Drawn(BlobId(newest), 0, 0))
+        assert (settled.last, settled.is_waiting) == (newest, False)
+
+
+def test_what_is_seen_while_others_write_is_settled_when_they_have_ended() -> None:
+    settled = Settled()
+    settled.see(Drawn(BlobId(5), 100, 100))  # nobody writes
+    assert settled.last == 5
+    settled.see(Drawn(BlobId(9), 101, 104))  # 101 may have drawn 6
+    assert (settled.last, settled.is_waiting) == (5, True)
+    settled.see(Drawn(BlobId(12), 103, 110))  # 103 may have as well
+    assert (settled.last, settled.is_waiting) == (5, True)
+    settled.see(Drawn(BlobId(12), 104, 111))
+    assert (settled.last, settled.is_waiting) == (9, True)
+    settled.see(Drawn(BlobId(12), 111, 111))
+    assert (settled.last, settled.is_waiting) == (12, False)
+
+
+async def test_what_is_seen_before_a_lower_one_is_not_settled(shared_url: str) -> None:
+    """On PostgreSQL, where several write at once."""
+    address = shared_url.partition("?")[0]
+    slow, quick, reader = [await asyncpg.connect(address) for _ in range(3)]
+    inserting = "INSERT INTO blob (owner, hash, size, octets) VALUES (1, $1, 1, $1) RETURNING id"
+    settled = Settled()
+
+    async def look() -> None:
+        settled.see(Drawn(*await reader.fetchrow(load("postgres")["blobs.drawn"])))
+
+    writing = slow.transaction()
+    await writing.start()
+    assert await slow.fetchval(inserting, b"a") == 1
+    assert await quick.fetchval(inserting, b"b") == 2
+    for _ in range(3):
+        await look()
+        assert (settled.last, settled.is_waiting) == (0, True)
+    await writing.commit()
+    await look()
+    assert settled.last == 2
+    for connection in (slow, quick, reader):
+        await connection.close()

@@ -10,11 +10,6 @@ from tests.store.letters import Bench, letter
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
-@pytest.fixture
 def inbox(bench: Bench) -> FolderId:
     """With ten messages, at modseq 2."""
     inbox = bench.inbox(bench.anna)

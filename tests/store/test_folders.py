@@ -20,11 +20,6 @@ from store.subscriptions import Subscribe
 from tests.store.letters import Bench, letter
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def put(bench: Bench, folder: FolderId, count: int = 1, flags: Flag = NO_FLAGS, keywords: tuple[str, ...] = ()) -> None:
     items = tuple(NewInFolder(letter(number), flags, keywords) for number in range(count))
     bench.do(AppendMessages(folder, items, 0))

@@ -28,11 +28,6 @@ DAY = 86_400_000_000
 P, A = Side.PRINCIPAL, Side.ACTOR
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def enqueue(bench: Bench, actor: int | None = None, *principals: int, due: int | None = None) -> None:
     delegation = None if actor is None else Delegation(actor, principals)
     one = OntoQueue(QueueKind.RELAY, "x@far.test", letter(1), "", START + 5 * DAY, due=due, delegation=delegation)
@@ -134,7 +129,7 @@ def test_what_outlives_the_frozen_waits_for_an_operator(bench: Bench) -> None:
     (row,) = rows(bench)
     bench.do(Freeze(bench.anna, P))
     bench.do(DeleteAccount(bench.anna))
-    assert bench.raw.execute("SELECT count(*) FROM freeze").fetchone() == (0,)
+    assert bench.raw.execute('SELECT count(*) FROM "freeze"').fetchone() == (0,)
     assert states(bench) == [HELD]
     assert bench.do(ReleaseQueued((row.id,))) == 1
     assert states(bench) == [DUE]

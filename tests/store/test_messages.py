@@ -39,11 +39,6 @@ NOTHING = Path("/nonexistent")
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
-@pytest.fixture
 def inbox(bench: Bench) -> FolderId:
     return bench.inbox(bench.anna)
 

@@ -1,14 +1,19 @@
+import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from store.errors import Unusable
-from store.migrate import Step, migrate, statements_of, steps, version
+from store.migrate import Step, migrate, migrate_shared, statements_of, steps, version, version_of
+from tests.live.cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
 ONE = Step(1, "one", "CREATE TABLE a (x INTEGER PRIMARY KEY); -- a comment; with a semicolon\nINSERT INTO a VALUES (1);")
@@ -168,3 +173,90 @@ def test_a_script_comes_apart_at_its_statements_only() -> None:
     trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n  DELETE FROM a;\nEND;\n"
     script = f"CREATE TABLE a (x TEXT DEFAULT ';');\n-- a; comment\n{trigger}-- the end\n"
     assert [statement.splitlines()[-1] for statement in statements_of(script)] == ["CREATE TABLE a (x TEXT DEFAULT ';');", "END;"]
+
+
+# --- on PostgreSQL
+
+FIRST = Step(1, "one", "CREATE TABLE a (x BIGINT PRIMARY KEY); -- a comment; with a semicolon\nINSERT INTO a VALUES (1);")
+SECOND = Step(2, "two", "CREATE TABLE b (a BIGINT REFERENCES a (x)); INSERT INTO b VALUES (1);")
+
+
+@pytest.fixture
+async def database(cluster: Cluster) -> AsyncIterator[str]:
+    """An empty one."""
+    yield cluster.create("steps")
+    cluster.drop("steps")
+
+
+@pytest.fixture
+async def session(database: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(database)
+    yield connection
+    connection.terminate()
+
+
+async def shared_tables(session: Any) -> set[str]:
+    return {row[0] for row in await session.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+async def test_steps_are_done_once_in_their_order_on_postgresql(session: Any) -> None:
+    assert await version_of(session) == 0
+    assert await migrate_shared(session, [FIRST], lambda: 5) == [FIRST]
+    assert await migrate_shared(session, [FIRST, SECOND], lambda: 6) == [SECOND]
+    assert await migrate_shared(session, [FIRST, SECOND], lambda: 7) == []
+    assert [tuple(row) for row in await session.fetch("SELECT number, name, at FROM migration")] == [(1, "one", 5), (2, "two", 6)]
+
+
+async def test_of_nodes_that_start_at_once_one_does_each_step(database: str, cluster: Cluster) -> None:
+    nodes = [await asyncpg.connect(database) for _ in range(4)]
+    done = await asyncio.gather(*(migrate_shared(node, [FIRST, SECOND], lambda: 0) for node in nodes))
+    assert sorted(step.name for steps_of_one in done for step in steps_of_one) == ["one", "two"]
+    assert cluster.sql("SELECT count(*) FROM b", "steps") == "1"
+    for node in nodes:
+        await node.close()
+
+
+async def test_a_newer_schema_is_refused_and_left_alone_on_postgresql(session: Any) -> None:
+    await migrate_shared(session, [FIRST, SECOND], lambda: 0)
+    with pytest.raises(Unusable, match="schema 2"):
+        await migrate_shared(session, [FIRST], lambda: 0)
+    assert await version_of(session) == 2
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE c (x TEXT); CREATE TABLE a (x TEXT);",
+        "CREATE TABLE c (x TEXT); INSERT INTO nowhere VALUES (1);",
+        "CREATE TABLE c (x TEXT); INSERT INTO b VALUES (99);",
+        "CREATE TABLE c (x TEXT); CREATE TABLE d (",
+    ],
+    ids=["there already", "no such table", "a row that refers to nothing", "ends within"],
+)
+async def test_a_step_that_fails_leaves_nothing_on_postgresql(session: Any, script: str) -> None:
+    await migrate_shared(session, [FIRST, SECOND], lambda: 0)
+    before = await shared_tables(session)
+    with pytest.raises(Unusable, match="0003_three"):
+        await migrate_shared(session, [FIRST, SECOND, Step(3, "three", script)], lambda: 0)
+    assert (await shared_tables(session), await version_of(session)) == (before, 2)
+
+
+async def test_cut_off_in_the_middle_it_begins_again_on_postgresql(session: Any, database: str, cluster: Cluster) -> None:
+    await migrate_shared(session, [FIRST], lambda: 0)
+    slow = Step(2, "slow", "CREATE TABLE b (x BIGINT); SELECT pg_sleep(60);")
+    other = await asyncpg.connect(database)
+    doing = asyncio.create_task(migrate_shared(other, [FIRST, slow], lambda: 0))
+    deadline = asyncio.get_running_loop().time() + 20
+    while cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "0":
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.02)
+    cluster.sql(f"SELECT pg_terminate_backend({other.get_server_pid()})")
+    with pytest.raises(Unusable):
+        await doing
+    assert await version_of(session) == 1
+    assert await migrate_shared(session, [FIRST, SECOND], lambda: 0) == [SECOND]
+
+
+def test_postgresql_has_its_own_steps_numbered_one_by_one() -> None:
+    found = steps("postgres")
+    assert [step.number for step in found] == [*range(1, len(found) + 1)]

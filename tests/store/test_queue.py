@@ -46,11 +46,6 @@ HOUR = 3_600_000_000
 DAY = 24 * HOUR
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def relay(number: int = 1, due: int | None = None) -> OntoQueue:
     return OntoQueue(
         QueueKind.RELAY, "x@far.test", letter(number), "anna@acme.test", START + 5 * DAY, parameters=json.dumps({"body": 8}), due=due

@@ -17,11 +17,6 @@ SECOND = 1_000_000
 HOUR = Rate(3, 3600)
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def charge(bench: Bench, limit: RateLimit, recipients: int = 1) -> None:
     bench.within(rates.charge, (limit,), recipients)
 

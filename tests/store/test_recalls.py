@@ -18,11 +18,6 @@ MINUTE, DAY = 60_000_000, 86_400_000_000
 SEEN_DRAFT = int(Flag.SEEN | Flag.DRAFT)
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def submit(bench: Bench, number: int = 1, *, owner: bool = True, sender: bool = False) -> QueueRow:
     """bruno sends as anna; it waits."""
     one = OntoQueue(

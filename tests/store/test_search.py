@@ -88,9 +88,9 @@ class Filled:
 
 
 @pytest.fixture(scope="module")
-def filled() -> Filled:
+def filled(bench_of_module: Bench) -> Filled:
     """Forty messages; \\Seen is private, and bruno has seen some."""
-    bench = Bench()
+    bench = bench_of_module
     folder = bench.inbox(bench.anna)
     items = []
     for number in range(40):
@@ -310,8 +310,7 @@ def test_a_file_that_fails_within_a_search_is_left_aside(filled: Filled, tmp_pat
     index.close()
 
 
-def test_a_long_look_at_kept_texts_stops_too(tmp_path: Path) -> None:
-    bench = Bench()
+def test_a_long_look_at_kept_texts_stops_too(bench: Bench, tmp_path: Path) -> None:
     folder = bench.inbox(bench.anna)
     count = ROWS_AT_ONCE + 5
     bench.do(AppendMessages(folder, tuple(NewInFolder(letter(number)) for number in range(count)), 0))
@@ -346,8 +345,7 @@ def test_a_search_that_reads_much_goes_on_where_it_stopped(filled: Filled) -> No
     assert found(filled, BodyContains("body"), 250) == list(range(1, 41))
 
 
-def test_a_folder_of_many_pages_is_searched_to_its_end() -> None:
-    bench = Bench()
+def test_a_folder_of_many_pages_is_searched_to_its_end(bench: Bench) -> None:
     folder = bench.inbox(bench.anna)
     count = 2 * ROWS_AT_ONCE + 1
     bench.do(AppendMessages(folder, tuple(NewInFolder(letter(number)) for number in range(count)), 0))
@@ -356,8 +354,7 @@ def test_a_folder_of_many_pages_is_searched_to_its_end() -> None:
     assert bench.ask(search, folder, Uids(tuple((uid, uid) for uid in range(1, count, 2))), Plain(), FILES).uids == list(range(1, count, 2))
 
 
-def test_nothing_is_found_beyond_the_folder(filled: Filled) -> None:
-    bench = Bench()
+def test_nothing_is_found_beyond_the_folder(bench: Bench) -> None:
     bench.do(AppendMessages(bench.inbox(bench.bruno), (NewInFolder(letter()),), 0))
     for criterion in (All(), Uids(((1, 1 << 40),)), Not(Uids(())), BodyContains("")):
         assert bench.ask(search, bench.inbox(bench.anna), criterion, Plain(), FILES).uids == []

@@ -7,11 +7,6 @@ from store.subscriptions import Subscribe, Unsubscribe
 from tests.store.letters import Bench
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
-
-
 def test_a_name_is_subscribed_whether_the_folder_exists_or_not(bench: Bench) -> None:
     bench.do(Subscribe(bench.anna, bench.anna, "/never made"))
     assert FoldersChanged(bench.anna) in bench.events

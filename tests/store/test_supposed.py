@@ -35,9 +35,9 @@ async def test_at_another_time_everything_is_asked_with_its_clock(directory: Dir
     assert then.fault is None
 
 
-async def test_what_is_done_to_a_copy_is_done_to_nothing_else(directory: Directory, tmp_path: Path) -> None:
+async def test_what_is_done_to_a_copy_is_done_to_nothing_else(directory: Directory, url: str, tmp_path: Path) -> None:
     into = tmp_path / "copy"
-    copied = await supposed("sqlite:///{data}/procura.db", tmp_path / "data", into, lambda: START)
+    copied = await supposed(url, tmp_path / "data", into, lambda: START)
     async with copied.snapshot() as snapshot:
         assert await snapshot.ask(accounts.by_id, directory.anna) is not None
         assert await snapshot.work(grants.mailbox_levels, directory.anna) == await directory.ask(grants.mailbox_levels, directory.anna)
@@ -52,11 +52,11 @@ async def test_what_is_done_to_a_copy_is_done_to_nothing_else(directory: Directo
     assert not there.is_global_administrator
 
 
-async def test_in_a_copy_members_of_dynamic_lists_follow_too(directory: Directory, tmp_path: Path) -> None:
+async def test_in_a_copy_members_of_dynamic_lists_follow_too(directory: Directory, url: str, tmp_path: Path) -> None:
     await directory.store.do(ModifyAccount(directory.anna, personal={"department": "sales"}))
     made = CreateDynamicList(CreateList(Address("sales", "acme.test")), "(&(department=sales)(status=active))")
     sales = await directory.store.do(made)
-    copied = await supposed("sqlite:///{data}/procura.db", tmp_path / "data", tmp_path / "copy", lambda: START)
+    copied = await supposed(url, tmp_path / "data", tmp_path / "copy", lambda: START)
     seen = []
     for status in (None, AccountStatus.CLOSED, AccountStatus.ACTIVE):
         if status is not None:
@@ -68,9 +68,10 @@ async def test_in_a_copy_members_of_dynamic_lists_follow_too(directory: Director
     assert len(await directory.ask(lists.members, sales)) == 1
 
 
-async def test_a_database_that_is_not_there_is_busy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["sqlite:///{data}/procura.db", "postgresql://nobody@127.0.0.1:9/nothing"])
+async def test_a_database_that_is_not_there_is_busy(url: str, tmp_path: Path) -> None:
     with pytest.raises(Busy):
-        await supposed("sqlite:///{data}/procura.db", tmp_path / "nowhere", tmp_path / "copy")
+        await supposed(url, tmp_path / "nowhere", tmp_path / "copy")
 
 
 def test_no_table_of_secrets_is_copied() -> None:

@@ -48,7 +48,7 @@ def test_counting_leaves_nothing_behind() -> None:
     for address in addresses:
         limits.leave(address)
     assert limits.count == 0
-    assert limits._sources == {}
+    assert not limits._tally._counts
 
 
 def test_exempt_sources_count_only_for_the_total() -> None:

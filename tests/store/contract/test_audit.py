@@ -1,6 +1,4 @@
-import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +9,7 @@ from store.accounts import SetAccountStatus
 from store.audit import AuditEntry, Broken, Head, RecordAudit
 from store.deeds import Audited
 from store.errors import NotFound
+from tests.store.behind import Behind
 from tests.store.conftest import START, Directory
 
 ENTRY = AuditEntry("d-1", "send-as", True, 2, "bruno@acme.test", None, "", 1, "anna@acme.test", "sendAs", "usr bruno@acme.test sendAs")
@@ -18,13 +17,6 @@ ENTRY = AuditEntry("d-1", "send-as", True, 2, "bruno@acme.test", None, "", 1, "a
 
 async def fill(directory: Directory, count: int = 6) -> Head:
     return await directory.store.do(RecordAudit(tuple(replace(ENTRY, decision=f"d-{number}") for number in range(1, count + 1))))
-
-
-def tamper(tmp_path: Path, statement: str) -> None:
-    raw = sqlite3.connect(tmp_path / "data" / "procura.db")
-    with raw:
-        raw.execute(statement)
-    raw.close()
 
 
 async def test_records_come_back_as_they_were_given(directory: Directory) -> None:
@@ -56,28 +48,28 @@ async def test_records_come_back_as_they_were_given(directory: Directory) -> Non
     ],
 )
 async def test_what_was_changed_taken_out_or_reordered_is_found(
-    directory: Directory, tmp_path: Path, statement: str, broken: Broken
+    directory: Directory, behind: Behind, statement: str, broken: Broken
 ) -> None:
     head = await fill(directory)
     assert await directory.ask(audit.verify, [head]) is None
-    tamper(tmp_path, statement)
+    behind.execute(statement)
     async with directory.store.snapshot() as snapshot:
         assert await snapshot.work(audit.verify, [head]) == broken
 
 
-async def test_a_chain_that_was_made_anew_betrays_itself_by_a_kept_head(directory: Directory, tmp_path: Path) -> None:
+async def test_a_chain_that_was_made_anew_betrays_itself_by_a_kept_head(directory: Directory, behind: Behind) -> None:
     head = await fill(directory)
-    tamper(tmp_path, "DELETE FROM audit")
+    behind.execute("DELETE FROM audit")
     await directory.store.do(RecordAudit(tuple(replace(ENTRY, decision=f"e-{number}") for number in range(1, 7))))
     assert await directory.ask(audit.verify) is None
     assert await directory.ask(audit.verify, [head]) == Broken(6, "not what the kept head says")
 
 
-async def test_the_walk_goes_on_from_a_trusted_head_and_over_pages(directory: Directory, tmp_path: Path) -> None:
+async def test_the_walk_goes_on_from_a_trusted_head_and_over_pages(directory: Directory, behind: Behind) -> None:
     middle = await fill(directory, 3)
     last = await fill(directory, audit.PAGE + 5)
     assert await directory.ask(audit.verify, [middle, last]) is None
-    tamper(tmp_path, "UPDATE audit SET event = 'x' WHERE number = 2")
+    behind.execute("UPDATE audit SET event = 'x' WHERE number = 2")
     assert await directory.ask(audit.verify, [last], middle) is None
     assert await directory.ask(audit.verify, [last]) == Broken(2, "changed")
 

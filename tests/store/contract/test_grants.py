@@ -6,7 +6,9 @@ from policy.grants import FolderEntry, Grantee, GranteeKind, Level, SendGrant, S
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right
 from store import folders, grants, lists
-from store.cos import DEFAULT
+from store.accounts import SetAccountCos
+from store.cos import DEFAULT, CreateCos
+from store.domains import CreateDomain
 from store.errors import Conflict, GrantsFull, NotFound, Stale
 from store.folders import CreateFolder, SwitchFolder
 from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant, SharedFolder
@@ -266,3 +268,54 @@ async def test_an_account_has_so_many_send_grants_and_no_more(directory: Directo
         await directory.store.do(SetSendGrant(SendGrant(directory.anna, first[0], SendRight.SEND_ON_BEHALF_OF)))
     await directory.store.do(SetSendGrant(SendGrant(directory.anna, first[0], SendRight.SEND_AS, deny=True)))
     await directory.store.do(SetSendGrant(SendGrant(directory.bruno, last, SendRight.SEND_AS)))
+
+
+@pytest.mark.parametrize("others", [3, grants.FEW + 5, grants.FEW_OF_OWNER + 5])
+async def test_what_matches_one_actor_is_found_among_few_and_among_many(directory: Directory, others: int) -> None:
+    team = await directory.store.do(CreateList(Address("team", "acme.test")))
+    await directory.store.do(AddMembers(team, [Address("bruno", "acme.test")]))
+    posta = await directory.store.do(CreateFolder(directory.anna, "/Posta"))
+    root = await folder(directory, "/")
+    for number in range(others):
+        other = account(await directory.account(f"other{number}"))
+        await directory.store.do(SetFolderEntry(posta.id, FolderEntry(other, READ)))
+        await directory.store.do(SetSendGrant(SendGrant(directory.anna, other, SendRight.SEND_AS, deny=True)))
+    for grantee in (account(directory.bruno), Grantee(GranteeKind.GROUP, team), Grantee(GranteeKind.DOMAIN, directory.acme), ALL):
+        await directory.store.do(SetFolderEntry(posta.id, FolderEntry(grantee, READ, START, START + SECOND)))
+        await directory.store.do(SetSendGrant(SendGrant(directory.anna, grantee, SendRight.SEND_AS)))
+    await directory.store.do(SetFolderEntry(root, FolderEntry(account(directory.bruno), Right.INSERT)))
+    standing = await directory.ask(lists.standing, directory.bruno)
+    assert standing is not None
+
+    def matching(level: Level) -> Level:
+        return replace(level, entries=tuple(entry for entry in level.entries if standing.matches(entry.grantee)))
+
+    whole = await directory.ask(grants.levels, directory.anna, "/Posta/2026")
+    found = await directory.ask(grants.levels_for, directory.anna, "/Posta/2026", standing)
+    assert [replace(level, entries=tuple(level.entries)) for level in found] == [*map(matching, whole)]
+    assert len(found[1].entries) == 4
+    mailbox = await directory.ask(grants.mailbox_levels, directory.anna)
+    assert await directory.ask(grants.mailbox_levels_for, directory.anna, standing) == {
+        path: matching(level) for path, level in mailbox.items()
+    }
+    every = await directory.ask(grants.send_grants_on, directory.anna, SendRight.SEND_AS)
+    some, others_left_out = await directory.ask(grants.send_grants_for, directory.anna, SendRight.SEND_AS, standing)
+    assert {one for one in some if standing.matches(one.grantee)} == {one for one in every if standing.matches(one.grantee)}
+    assert others_left_out == (others > grants.FEW)
+    for asked in (every, some):
+        assert judge_send_right(standing, directory.anna, SendRight.SEND_AS, asked, START).allowed
+    assert await directory.ask(grants.is_granted_at_all, directory.anna, SendRight.SEND_AS)
+    assert not await directory.ask(grants.is_granted_at_all, directory.anna, SendRight.LOGIN_AS)
+
+
+async def test_accounts_of_a_class_are_found_by_their_own_and_by_their_domains(directory: Directory) -> None:
+    staff = await directory.store.do(CreateCos("staff"))
+    other = await directory.store.do(CreateDomain("other.test", cos=staff))
+    assert other
+    carla = await directory.account("carla", "other.test")
+    dora = await directory.account("dora", "other.test")
+    await directory.store.do(SetAccountCos(dora, DEFAULT))
+    await directory.store.do(SetAccountCos(directory.bruno, staff))
+    for cos, accounts in ((staff, {carla, directory.bruno}), (DEFAULT, {directory.anna, dora})):
+        assert set(await directory.ask(grants.accounts_matching, Grantee(GranteeKind.COS, cos), 10)) == accounts
+        assert len(await directory.ask(grants.accounts_matching, Grantee(GranteeKind.COS, cos), 1)) == 1

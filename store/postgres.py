@@ -1,0 +1,550 @@
+"""The shared database: snapshots and groups of deeds on PostgreSQL, for one node of several."""
+
+# ruff: noqa: D102 - what the methods of transactions, snapshots, engine and store promise stands in store/port.py and store/writer.py
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from uuid import UUID, uuid4
+
+from policy.decision import Witness
+from store.contention import claim, claims, lane
+from store.errors import Busy
+from store.lending import Lending
+from store.lock import Lock
+from store.nodes import Nodes
+from store.numbered import Numbered, composed, rows_of
+from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
+from store.postgres_session import Server, Session, opened, translated
+from store.reading import OnlyReads
+from store.switching import awaited, switched
+from store.wakes import spelled
+from store.writer import ATTEMPTS, Bounds, Fault, Functions, Watchers, Writer
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+P = ParamSpec("P")
+
+LANES: Final = 5
+"""Writing connections of a node: one for what runs alone, the others side by side."""
+MOST_DEEDS: Final = 60
+"""In a group: beyond 64 savepoints in a transaction all others slow down."""
+OUTCOME_SECONDS: Final = 60.0
+"""How long it is looked for whether a group was done whose connection was lost."""
+
+_CLOCK: Final = Numbered("SELECT procura_clock()", ())
+_BEGIN: Final = Numbered("SELECT procura_begin($1, $2, $3, $4, $5)", ())
+_TELL: Final = Numbered("SELECT procura_tell($1, $2, $3, $4)", ())
+_EPOCHS: Final = Numbered("SELECT scope, value FROM epoch WHERE scope = ANY (CAST($1 AS BIGINT[]))", ())
+_BUMP: Final = Numbered(
+    "INSERT INTO epoch (scope, value) SELECT one, 1 FROM unnest(CAST($1 AS BIGINT[])) AS found (one) ORDER BY one"
+    " ON CONFLICT (scope) DO UPDATE SET value = epoch.value + 1",
+    (),
+)
+_IN_TURN: Final = Numbered("SELECT pg_advisory_xact_lock(x'70726F63757263'::BIGINT)", ())
+# What is negative was put there by who looked for it: the group was not done, and cannot be any more.
+_FENCE: Final = Numbered("INSERT INTO deed_group (key, at) VALUES ($1, -procura_clock()) ON CONFLICT (key) DO NOTHING", ())
+_FENCED: Final = Numbered("SELECT at FROM deed_group WHERE key = $1", ())
+_END_BACKEND: Final = Numbered("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND application_name = $2", ())
+
+
+class PostgresTx(OnlyReads):
+    """The reading half; the writing half refuses. Used inside `switched`."""
+
+    __slots__ = ("_raced", "_session", "_statements", "now")
+
+    def __init__(self, session: Session, statements: Mapping[str, Numbered], now: int) -> None:
+        self._session = session
+        self._statements = statements
+        self._raced = False
+        self.now = now
+
+    def all(self, statement: str, /, **parameters: Any) -> list[Any]:
+        known = self._statements[statement]
+        return [tuple(row) for row in self._wait(self._session.rows(known, known.arguments(parameters)))]
+
+    def one(self, statement: str, /, **parameters: Any) -> Any | None:
+        known = self._statements[statement]
+        row = self._wait(self._session.row(known, known.arguments(parameters)))
+        return None if row is None else tuple(row)
+
+    def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
+        known = composed(sql)
+        return [tuple(row) for row in self._wait(self._session.rows(known, known.arguments(parameters), keep=False))]
+
+    async def epochs(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """To be awaited, not asked."""
+        there = dict(await self._session.rows(_EPOCHS, [[*scopes]]))
+        return tuple((scope, there.get(scope, 0)) for scope in scopes)
+
+    async def confirms(self, witness: Witness) -> bool:
+        """To be awaited, not asked: do these epochs stand, and is its time not over?"""
+        if witness.valid_until is not None and self.now >= witness.valid_until:
+            return False
+        return await self.epochs([scope for scope, _ in witness.epochs]) == tuple(witness.epochs)
+
+    def _wait(self, something: Coroutine[Any, Any, T]) -> T:
+        try:
+            return awaited(something)
+        except Exception as error:
+            raise translated(error, self._session.connection, raced=self._raced) from error
+
+
+class ThreadedTx(PostgresTx):
+    """For a function that works in a thread while the loop goes on: each statement is the loop's to await."""
+
+    __slots__ = ("_loop", "stopped")
+
+    def __init__(self, session: Session, statements: Mapping[str, Numbered], now: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(session, statements, now)
+        self._loop = loop
+        self.stopped = False
+
+    def _wait(self, something: Coroutine[Any, Any, T]) -> T:
+        if self.stopped:
+            something.close()
+            raise Busy("the question was given up")
+        try:
+            return asyncio.run_coroutine_threadsafe(something, self._loop).result()
+        except Exception as error:
+            raise translated(error, self._session.connection) from error
+
+
+class PostgresWritingTx(PostgresTx):
+    """The group's transaction; savepoints part the deeds in it. `single`: there is only one, whose end is that of the transaction;
+    `alone`: nobody else writes in the whole cluster; `raced`: as for `translated`."""
+
+    __slots__ = ("_alone", "_in_turn", "_inserting", "_released", "_single", "_touched", "_turned", "_woken", "over")
+
+    def __init__(
+        self,
+        session: Session,
+        statements: Mapping[str, Numbered],
+        inserting: Mapping[str, Numbered],
+        now: int,
+        *,
+        single: bool,
+        alone: bool,
+        raced: bool,
+    ) -> None:
+        super().__init__(session, statements, now)
+        self._inserting = inserting
+        self._raced = raced
+        self._single = single
+        self._alone = alone
+        self._in_turn = alone
+        self._turned = False
+        self._released = False
+        self._touched: dict[int, None] = {}
+        self._woken: list[Event] = []
+        self.over = False
+
+    def run(self, statement: str, /, **parameters: Any) -> int:
+        known = self._statements[statement]
+        return self._wait(self._session.changed(known, known.arguments(parameters)))
+
+    def insert(self, statement: str, /, **parameters: Any) -> int:
+        known = self._inserting[statement]
+        return int(self._wait(self._session.value(known, known.arguments(parameters))) or 0)
+
+    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        if rows:
+            known = self._statements[statement]
+            self._wait(self._session.many(known, rows_of(known, rows)))
+
+    def touch(self, *scopes: int) -> None:
+        self._touched.update(dict.fromkeys(scopes))
+
+    def wake(self, event: Event, /) -> None:
+        self._woken.append(event)
+
+    def in_turn(self) -> None:
+        if not self._in_turn:
+            self._wait(self._session.row(_IN_TURN, ()))
+            self._in_turn = self._turned = True
+
+    def savepoint(self) -> None:
+        self._touched = {}
+        self._woken = []
+        self._turned = False
+        if not self._single:
+            self._plain("RELEASE deed; SAVEPOINT deed" if self._released else "SAVEPOINT deed")
+            self._released = False
+
+    def holds(self, witness: Witness) -> bool:
+        return self._wait(self.confirms(witness))
+
+    def release(self) -> Sequence[Event]:
+        if self._touched:
+            self._wait(self._session.changed(_BUMP, [sorted(self._touched)]))
+        self._released = True  # said with the next one, or by the commit
+        if self._touched:
+            return [PolicyChanged(frozenset(self._touched)), *self._woken]
+        return self._woken
+
+    def undo(self) -> None:
+        if self._single:
+            self._plain("ROLLBACK")
+            self.over = True
+            return
+        self._plain("ROLLBACK TO deed; RELEASE deed")
+        if self._turned:
+            # A lock that was taken behind a savepoint is gone with it.
+            self._in_turn = False
+
+    def _plain(self, sql: str) -> None:
+        self._wait(self._session.plain(sql))
+
+
+class PostgresEngine:
+    """One writing connection: see store.writer.Engine. `committed`: told the version of the rights after a group that changed them."""
+
+    def __init__(
+        self,
+        where: Server,
+        statements: Mapping[str, Numbered],
+        inserting: Mapping[str, Numbered],
+        now: Callable[[], int] | None,
+        nodes: Nodes,
+    ) -> None:
+        self._where = where
+        self._statements = statements
+        self._inserting = inserting
+        self._now = now
+        self._nodes = nodes
+        self._session: Session | None = None
+        self._tx: PostgresWritingTx | None = None
+        self._key: UUID = uuid4()
+
+    def start(self, function: Callable[[], T], /) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().create_task(switched(function))
+
+    def begin(self, deeds: Sequence[Deed[Any]], attempt: int) -> PostgresWritingTx:
+        return awaited(self._begin(deeds, attempt))
+
+    def commit(self, events: Sequence[Event]) -> None:
+        awaited(self._commit(events))
+
+    def abandon(self) -> None:
+        awaited(self._abandon())
+
+    def tidy(self) -> None:
+        """There is nothing."""
+
+    async def close(self) -> None:
+        """The connection; nothing is under way."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _begin(self, deeds: Sequence[Deed[Any]], attempt: int) -> PostgresWritingTx:
+        if attempt:
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - so that two do not meet again
+        if self._session is None:
+            self._session = await opened(self._where)
+        session = self._session
+        what = claims(deeds)
+        self._key = uuid4()
+        try:
+            await session.plain("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            claimed = [self._key, what.alone, sorted(what.accounts), sorted(what.folders), sorted(what.rows)]
+            began = await session.value(_BEGIN, claimed)
+        except Exception as error:
+            raise _undone(error, session) from error
+        self._tx = PostgresWritingTx(
+            session,
+            self._statements,
+            self._inserting,
+            began if self._now is None else self._now(),
+            single=len(deeds) == 1,
+            alone=what.alone,
+            raced=attempt < ATTEMPTS - 1,
+        )
+        return self._tx
+
+    async def _commit(self, events: Sequence[Event]) -> None:
+        tx, session = self._tx, self._session
+        assert tx is not None
+        assert session is not None
+        self._tx = None
+        if tx.over:
+            return
+        version = 0
+        try:
+            if events:
+                touched = any(isinstance(event, PolicyChanged) for event in events)
+                version = await session.value(_TELL, [self._nodes.id, tx.now, spelled(events), touched])
+        except Exception as error:
+            raise _undone(error, session) from error
+        session.warned = False
+        try:
+            # A wait for a standby that is called off ends well, but with a warning.
+            await session.plain("COMMIT")
+            known = not session.warned
+        except Exception as error:
+            meant = translated(error, session.connection)
+            if not session.connection.is_closed() and not isinstance(error, TimeoutError):
+                raise meant from error  # the server said no: it was undone
+            known = False
+        if not known:
+            session.discard()
+            self._session = None
+            if not await self._was_done(session):
+                raise Fault("the connection was lost before the commit", again=True)
+        if events:
+            self._nodes.committed(version)
+
+    async def _was_done(self, lost: Session) -> bool:
+        """Whether the group with our key is there, now and for ever. Raises Fault when it cannot be found out in time."""
+        log.warning("store", extra={"fields": {"outcome": "a connection was lost at a commit", "reason": "looking whether it was done"}})
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + OUTCOME_SECONDS
+        while True:
+            session: Session | None = None
+            try:
+                session = await opened(self._where)
+                return await self._looked(session, lost)
+            except Exception as error:
+                if session is not None:
+                    session.discard()
+                if loop.time() > ends:
+                    log.error("store", extra={"fields": {"outcome": "not known whether a group of deeds was done", "reason": repr(error)}})
+                    raise Fault(f"not known whether it was done: {error}") from error
+            await asyncio.sleep(0.25)
+
+    async def _looked(self, session: Session, lost: Session) -> bool:
+        # Its backend may still be at it: it is ended, and until it is, the key is not to be had.
+        await session.rows(_END_BACKEND, [lost.pid, lost.name])
+        await session.plain("BEGIN")
+        await session.changed(_FENCE, [self._key])
+        at = await session.value(_FENCED, [self._key])
+        # Something is written in any case: what is durable (and with standbys) now makes durable what was committed before.
+        await session.changed(_FENCE, [uuid4()])
+        session.warned = False
+        await session.plain("COMMIT")
+        if session.warned:
+            raise Fault("no standby has confirmed it")
+        self._session = session
+        return at is not None and at > 0
+
+    async def _abandon(self) -> None:
+        session, self._tx = self._session, None
+        if session is None:
+            return
+        try:
+            if session.connection.is_closed():
+                raise ConnectionError("closed")
+            await session.plain("ROLLBACK")
+        except Exception:
+            session.discard()
+            self._session = None
+
+
+def _undone(error: Exception, session: Session) -> BaseException:
+    """What came before the commit and lost the connection can be done again: nothing is there."""
+    meant = translated(error, session.connection)
+    if isinstance(meant, Fault) and session.connection.is_closed():
+        return Fault(str(meant), again=True)
+    return meant
+
+
+class PostgresSnapshot:
+    """A reader that was lent, and a transaction on it."""
+
+    __slots__ = ("_asking", "_now", "_returning", "_session", "_store", "_tx", "now")
+
+    def __init__(self, store: "PostgresStore", now: Callable[[], int] | None) -> None:
+        self._store = store
+        self._now = now
+        self._session: Session | None = None
+        self._tx: PostgresTx | None = None
+        self._asking = asyncio.Lock()
+        self.now = 0
+
+    async def __aenter__(self) -> Snapshot:
+        readers = self._store.readers
+        while True:
+            session = await readers.take()
+            try:
+                await session.plain("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                began = await session.value(_CLOCK, ())
+                break
+            except BaseException as error:
+                used, lost = session.used, session.connection.is_closed()
+                readers.give(session, broken=True)
+                if not isinstance(error, Exception):
+                    raise
+                if used and lost:
+                    # Lost while it was idle, and so are the others: the server was restarted, or is another one.
+                    readers.forget_idle()
+                    continue
+                raise translated(error, session.connection) from error
+        session.used = True
+        self.now = int(began) if self._now is None else self._now()
+        self._session = session
+        self._tx = PostgresTx(session, self._store.statements, self.now)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        session, self._session, self._tx = self._session, None, None
+        if session is not None:
+            # Nobody waits for it.
+            self._store.later(_given_back(session, self._store.readers))
+
+    async def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        tx = self._open()
+        async with self._asking:
+            return await switched(partial(question, tx, *args, **kwargs))
+
+    async def work(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        session, reading = self._session, self._open()
+        assert session is not None
+        loop = asyncio.get_running_loop()
+        tx = ThreadedTx(session, self._store.statements, reading.now, loop)
+        async with self._asking:
+            future = loop.run_in_executor(None, partial(question, tx, *args, **kwargs))
+            cancelled: asyncio.CancelledError | None = None
+            while not future.done():
+                try:
+                    await asyncio.wait((future,))
+                except asyncio.CancelledError as error:
+                    # The thread is told to stop, and waited for: the session must not go back while it is in use.
+                    cancelled = error
+                    tx.stopped = True
+            if cancelled is not None:
+                future.exception()
+                raise cancelled
+            return future.result()
+
+    async def confirms(self, witness: Witness) -> bool:
+        tx = self._open()
+        async with self._asking:
+            return await _told(tx.confirms(witness), self._session)
+
+    async def witness(self, *scopes: int, valid_until: int | None = None) -> Witness:
+        tx = self._open()
+        async with self._asking:
+            return Witness(await _told(tx.epochs(sorted({DIRECTORY, *scopes})), self._session), valid_until)
+
+    def _open(self) -> PostgresTx:
+        if self._tx is None:
+            raise RuntimeError("the snapshot is not open")
+        return self._tx
+
+
+async def _told(asked: Awaitable[T], session: Session | None) -> T:
+    try:
+        return await asked
+    except Exception as error:
+        raise translated(error, None if session is None else session.connection) from error
+
+
+async def _given_back(session: Session, readers: Lending[Session]) -> None:
+    broken = True
+    try:
+        await session.plain("COMMIT")
+        broken = False
+    except Exception:
+        log.debug("a reader was lost", exc_info=True)
+    finally:
+        readers.give(session, broken=broken)
+
+
+class PostgresStore:
+    """See store.port.Store."""
+
+    def __init__(
+        self,
+        where: Server,
+        statements: Mapping[str, Numbered],
+        functions: Functions,
+        now: Callable[[], int] | None,
+        readers: int,
+        bounds: Bounds,
+        nodes: Nodes,
+        watchers: Watchers,
+        locks: Sequence[Lock],
+        lanes: int = LANES,
+    ) -> None:
+        self._locks = locks
+        self.statements = statements
+        self.nodes = nodes
+        self.readers = Lending(partial(opened, where), Session.discard, readers)
+        self._now = now
+        self._watchers = watchers
+        inserting = {name: _returning(one) for name, one in statements.items() if one.sql.lstrip().upper().startswith("INSERT")}
+        most = Bounds(min(bounds.deeds, MOST_DEEDS), bounds.octets, bounds.seconds, bounds.waiting, bounds.waiting_octets)
+        self._engines = [PostgresEngine(where, statements, inserting, now, nodes) for _ in range(lanes)]
+        self._writers = [Writer(engine, functions, most, watchers) for engine in self._engines]
+        self._later: set[asyncio.Task[None]] = set()
+        self._closed: asyncio.Task[None] | None = None
+
+    @property
+    def fault(self) -> str | None:
+        return next((writer.fault for writer in self._writers if writer.fault is not None), None)
+
+    @property
+    def node(self) -> str:
+        return self.nodes.id
+
+    @property
+    def leads(self) -> bool:
+        return self.nodes.leads
+
+    def snapshot(self) -> PostgresSnapshot:
+        return PostgresSnapshot(self, self._now)
+
+    async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
+        if not self.nodes.confirmed:
+            raise Busy("the rights in force are not known here: the database was not heard of for too long")
+        what = claim(deed)
+        done = await self._writers[lane(what, len(self._writers))].submit(deed, witness, bulk)
+        if what.alone:
+            # Whatever it took away is gone everywhere when this returns.
+            await self.nodes.everywhere()
+        return done
+
+    def watch(self, told: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        return self._watchers.watch(told)
+
+    async def copy(self, target: Path, told: Callable[[int, int], None]) -> int:
+        raise Busy(
+            "what is kept on PostgreSQL is backed up by its own tools: pg_basebackup with the log (or what is built on them) for any moment"
+            " to go back to, pg_dump for one copy; nothing was copied"
+        )
+
+    def later(self, what: Coroutine[Any, Any, None]) -> None:
+        """Something that nobody waits for, except who closes."""
+        task = asyncio.get_running_loop().create_task(what)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            writer.end()
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_task(self._close(), name="store closing")
+        await asyncio.shield(self._closed)
+
+    async def _close(self) -> None:
+        for writer in self._writers:
+            await writer.close()
+        while self._later:
+            await asyncio.wait(self._later)
+        await self.nodes.close()
+        await self.readers.close(Session.close)
+        for engine in self._engines:
+            await engine.close()
+        for lock in self._locks:
+            lock.release()
+
+
+def _returning(statement: Numbered) -> Numbered:
+    """An INSERT as `Tx.insert` needs it: with the new row's id, unless it says itself what it returns."""
+    if "RETURNING" in statement.sql.upper():
+        return statement
+    return Numbered(f"{statement.sql} RETURNING id", statement.names)

@@ -1,0 +1,1 @@
+"""Failover, tested: PostgreSQL under Patroni with one synchronous standby, etcd, and two nodes of ours."""
