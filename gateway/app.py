@@ -105,7 +105,8 @@ class Elsewhere:
     """What one process has to do with the others that serve with it; nothing, where there is none. `tallies`: what they count together.
 
     `live`: the sessions of them all; `failed`: tells them of a failed login (source, monotonic time); `written`: has what they noted of
-    logins written; `indexed`: tells them that the index can be asked, or cannot; `damaged`: tells who writes it what a search has found.
+    logins and refusals written; `indexed`: tells them that the index can be asked, or cannot; `damaged`: tells who writes it what a search
+    has found.
     """
 
     tallies: Tallies = field(default_factory=Tallies)
@@ -140,7 +141,7 @@ class App:
         )
         self.issuer = _issuer(settings)
         self.history = LoginHistory(store, others=elsewhere.written)
-        self.refusals = Refusals(store)
+        self.refusals = Refusals(store, others=elsewhere.written)
         self.login = Login(
             store,
             self.passwords,

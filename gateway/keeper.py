@@ -64,7 +64,7 @@ class Workers:
         return sum(await self._ask("end", frozenset(numbers)))
 
     async def written(self) -> None:
-        """What they have noted of logins is in the store. Raises Busy."""
+        """What they have noted of logins and refusals is in the store. Raises Busy."""
         await self._ask("written")
 
     # --- what all of them are told

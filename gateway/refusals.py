@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -48,16 +48,22 @@ _Key = tuple[str, ...]
 
 
 class Refusals:
-    """`wall_clock`: microseconds since 1970 UTC; `clock`: seconds.
+    """`wall_clock`: microseconds since 1970 UTC; `clock`: seconds; `others`: has what other processes have gathered written too.
 
     Nothing is waited for, and every refusal costs the same, so that its time tells nothing. What is alike has the same id: alike is what
     the peer asked and was told, never why it was told so. So an id tells a peer nothing, not even by being the same or another one.
     """
 
     def __init__(
-        self, store: Store, *, wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        *,
+        wall_clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], float] = time.monotonic,
+        others: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._store = store
+        self._others = others
         self._wall_clock = wall_clock
         self._clock = clock
         self._began = clock()
@@ -131,6 +137,12 @@ class Refusals:
                         both = row if since is None else replace(since, first=row.first, times=row.times + since.times)
                         self._waiting[row.decision] = both
                     raise
+
+    async def write_all(self) -> None:
+        """As `write`, and what was gathered in other processes is kept too. Raises StoreError."""
+        await self.write()
+        if self._others is not None:
+            await self._others()
 
     async def forget(self) -> None:
         """What has been kept long enough, a part of it. Raises StoreError."""

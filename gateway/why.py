@@ -57,13 +57,16 @@ class Reasons:
 
     async def refused(self, decision: str) -> WhyRefused | None:
         """What was refused under this id and is not on record, since it was no delegated act; None where there was no such."""
+        missing: Busy | None = None
         if self._waiting is not None:
             try:
-                await self._waiting.write()
+                await self._waiting.write_all()
             except Busy as fault:
-                raise Fault(Code.TEMPORARILY_UNAVAILABLE, str(fault)) from None
+                missing = fault
         async with self._store.snapshot() as snapshot:
             row = await snapshot.ask(refusals.by_decision, _wanted(decision))
+            if row is None and missing is not None and not await snapshot.work(audit.by_decision, _wanted(decision)):
+                raise Fault(Code.TEMPORARILY_UNAVAILABLE, str(missing))
             return None if row is None else await snapshot.work(why_refused, row)
 
     async def why(self, decision: str) -> Sequence[Why]:

@@ -94,6 +94,7 @@ class Link:
     async def _write(self, app: App, number: int) -> None:
         try:
             await app.history.write()
+            await app.refusals.write()
         except StoreError as error:
             self._send(("busy", number, str(error)))
         else:

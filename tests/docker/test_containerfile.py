@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -80,6 +81,20 @@ def test_the_compose_file_publishes_ports_that_are_exposed() -> None:
     assert set(published) <= set(values("EXPOSE")[0].split())
     assert re.search(r"dockerfile: (\S+)", compose)[1] == "docker/Containerfile"  # type: ignore[index]
     assert "data:" + environment()["PROCURA_DATA"] in compose
+
+
+def test_the_compose_file_for_postgresql_names_the_database_that_it_makes(tmp_path: Path) -> None:
+    more = (ROOT / "docker" / "compose.postgresql.yaml").read_text()
+    url = re.sub(r"\$\{DATABASE_PASSWORD:[^}]*\}", "secret1", re.search(r"PROCURA_STORE: (\S+.*)", more)[1])  # type: ignore[index]
+    made = dict(re.findall(r"(POSTGRES_[A-Z_]+): (\S+)", more))
+    parts = urlsplit(url)
+    assert (parts.username, parts.path) == (made["POSTGRES_USER"], "/" + made["POSTGRES_DB"])
+    assert f"\n  {parts.hostname}:\n    image: postgres:" in more
+    loaded = load({"data": str(tmp_path / "data"), "hostname": "mail.example.org", "store": url}, {}, tmp_path)
+    assert [finding for finding in check(loaded.settings) if finding.severity is Severity.ERROR] == []
+    assert "--encoding=UTF8" in more, "what the store asks of a server"
+    # What it adds to is in the other file.
+    assert "\n  procura:\n" in (ROOT / "docker" / "compose.yaml").read_text()
 
 
 def test_the_health_check_asks_ports_that_are_open() -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.directory.faults import Code, Fault
 from gateway.refusals import KNOWN, OF_A_SOURCE, RECORDS, TOGETHER, UNRECORDED, WAITING, Budget, Refusals
+from gateway.why import Reasons
 from policy.identity import AccountId, Actor, Address
 from policy.reasons import Defer, Reason, Refuse, Verdict
+from store.errors import Busy
 from store.refusals import KEPT_FOR, ForgetRefusals, RefusalRow, by_decision
 from tests.gateway.administration import Office, opened_office
 
@@ -121,6 +124,30 @@ async def test_they_are_forgotten(office: Office) -> None:
     await refusals.close()
     assert await office.store.do(ForgetRefusals()) == 1
     assert (await kept(office, old), (await kept(office, new)) is not None) == (None, True)
+
+
+async def test_what_other_processes_gathered_is_found_at_once(office: Office) -> None:
+    there = Refusals(office.store)
+    reasons = Reasons(office.store, Refusals(office.store, others=there.write))
+    said = there.named(UNKNOWN, "mx", "192.0.2.1", about="x@acme.test").decision
+    found = await reasons.refused(said)
+    assert found is not None
+    assert found.row.about == "x@acme.test"
+    await there.close()
+
+
+async def test_of_one_that_does_not_answer_only_what_is_known_is_told(office: Office) -> None:
+    async def silent() -> None:
+        raise Busy("a worker does not answer")
+
+    here = Refusals(office.store, others=silent)
+    said = here.named(UNKNOWN, "mx", "192.0.2.1", about="x@acme.test").decision
+    reasons = Reasons(office.store, here)
+    assert await reasons.refused(said) is not None
+    with pytest.raises(Fault) as fault:
+        await reasons.refused("d-00000000")
+    assert fault.value.code is Code.TEMPORARILY_UNAVAILABLE
+    await here.close()
 
 
 def test_the_record_has_a_budget_for_each_actor() -> None:

@@ -7,7 +7,7 @@ import smtplib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tests.live.bucket import ACCESS, NAME, SECRET, Bucket, Fault
 from tests.live.installation import run
 from tests.live.next_hop import NextHop
 from tests.live.server import STORE, Server, compose
+from tests.live.several import WORKERS, killed, spread, whole
 
 pytestmark = pytest.mark.slow
 
@@ -247,3 +248,38 @@ def test_a_directory_serves_as_well(tmp_path: Path) -> None:
             True
         ] * 3
         assert run(server, "verify")["whole"]
+
+
+@pytest.mark.skipif(os.environ.get(STORE) == "postgresql", reason="there a server is one process")
+def test_several_workers_read_and_write_there_whoever_is_replaced(tmp_path: Path, bucket: Bucket) -> None:
+    with house(tmp_path, bucket, workers=WORKERS) as server, ExitStack() as stack:
+        server.people("anna", "bruno")
+        server.deliver(ANNA, large("delivered"))
+        for number, (talk,) in enumerate(spread(server, ANNA, stack)):
+            talk.ok("APPEND INBOX", large(f"appended {number}"))
+            talk.ok("SELECT INBOX")
+            assert b"the word is delivered" in talk.ok("FETCH 1 BODY.PEEK[]").lines[0]
+        assert len(bucket.messages()) == 1 + WORKERS
+        whole(server, killed(server, "keeper"))
+        server.deliver(ANNA, large("with another keeper"))
+        whole(server, killed(server, "worker"))
+        with ExitStack() as again:
+            for (talk,) in spread(server, ANNA, again):
+                talk.ok("SELECT INBOX")
+                assert b"the word is with another keeper" in talk.ok("FETCH 4 BODY.PEEK[]").lines[0]
+        # A worker that begins while it is down serves all that lies elsewhere.
+        bucket.is_down = True
+        whole(server, killed(server, "worker"))
+        with ExitStack() as again:
+            for (talk,) in spread(server, ANNA, again):
+                talk.ok("SELECT INBOX")
+                assert talk.do("FETCH 1 BODY.PEEK[]").kind == "NO UNAVAILABLE"
+                talk.ok("APPEND INBOX", compose("stranger@elsewhere.test", ANNA))
+                bucket.is_down = False
+                assert b"the word is delivered" in talk.ok("FETCH 1 BODY.PEEK[]").lines[0]
+                bucket.is_down = True
+        bucket.is_down = False
+        assert run(server, "verify")["whole"]
+    log = server.log.read_text()
+    assert "Traceback" not in log
+    assert SECRET not in log

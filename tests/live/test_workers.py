@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -92,6 +93,19 @@ def test_the_history_has_the_logins_of_every_worker_at_once(server: Server) -> N
         assert other
         after = sum(row["times"] for row in json.loads(server.run("logins", OWNER, "--json").stdout))
         assert after >= before + 2
+
+
+def test_a_refusal_of_any_worker_is_explained_at_once(server: Server) -> None:
+    with ExitStack() as stack:
+        both = [talk for some in spread(server, WORKER, stack) for talk in some]
+        both[0].ok("APPEND INBOX", compose("a@elsewhere.test", WORKER))
+        server.prov(f"modifyAccount {WORKER} quota 1")
+        for talk in both:
+            found = re.search(r"\[(d-[0-9a-f]{8})\]", talk.do("APPEND INBOX", compose("a@elsewhere.test", WORKER)).tagged)
+            assert found is not None
+            (told,) = json.loads(server.run("why", found[1], "--json").stdout)
+            assert told["refusal"]["reason"] == "over-quota"
+    server.prov(f"modifyAccount {WORKER} quota 0")
 
 
 def test_an_account_has_no_more_sessions_than_it_may_whichever_worker_it_meets(server: Server) -> None:
