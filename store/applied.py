@@ -7,7 +7,7 @@ from store.errors import Stale
 from store.port import Deed, Tx
 
 Mark = tuple[int, int]
-"""Grows with every change of what policy reads: the sum of all epochs, and how many there are."""
+"""Grows with every change of what policy reads: the sum of all its epochs, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRigh
 from policy.identity import AccountId, Address, FolderId
 from policy.rights import Right, spell_letters
 from policy.status import AccountStatus
-from store import addresses, cos, folders, grants, login, passwords, people, share_rows, totp
+from store import addresses, cos, folders, grants, login, outlines, passwords, people, share_rows, totp
 from store.errors import Conflict, LimitReached, NotFound, StoreError
 from store.model import ScramKeys
-from store.port import DIRECTORY, Deed, FoldersChanged, Tx
+from store.port import DIRECTORY, Deed, Tx
 from store.runs import span
 from store.share_rows import ShareId, ShareRow
 
@@ -399,7 +399,7 @@ def _restore(tx: Tx, deed: RestoreDeleted) -> tuple[Binding, ...]:
     tx.run("deleted.drop_folders", account=row.id)
     tx.run("deleted.drop", account=row.id)
     tx.touch(DIRECTORY, row.id)
-    tx.wake(FoldersChanged(row.id))
+    outlines.changed(tx, row.id)
     return _bind(tx, Bind(row.id, facts, {}, deed.rebind, deed.left))
 
 
@@ -582,6 +582,7 @@ class _Binder:
             if self._tx.one("deleted.is_account", id=other) is None:
                 return
         self._tx.run("subscriptions.set", subscriber=subscriber, owner=owner, path=wish.path, wanted=wish.wanted)
+        outlines.changed(self._tx, AccountId(subscriber))
 
     def _try(self, kind: Kind, what: str, function: Callable[[], None]) -> None:
         try:

@@ -1,15 +1,16 @@
 """Folders: which there are, how they are made, named, switched and removed, and what is counted about each."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import blobs, changes
+from store import blobs, changes, outlines
 from store.errors import Conflict, LimitReached, NotFound, Stale
 from store.model import FolderRow, Uid
-from store.port import Deed, FolderChanged, FoldersChanged, MetadataChanged, QueueChanged, RoomTaken, Tx
+from store.port import Deed, FolderChanged, MetadataChanged, QueueChanged, RoomTaken, Tx
 from store.runs import key, span
 
 ROOT: Final = "/"
@@ -66,6 +67,12 @@ def up_to_root(tx: Tx, owner: AccountId, path: str) -> list[FolderRow]:
 def of_owner(tx: Tx, owner: AccountId) -> list[FolderRow]:
     """All of them, the root included, in order of path."""
     return [_made(row) for row in tx.all("folders.of_owner", owner=owner)]
+
+
+def by_ids(tx: Tx, wanted: Sequence[FolderId]) -> list[FolderRow]:
+    """Those there are of these, in the order in which they are asked for."""
+    found = {row[0]: row for row in tx.all("folders.by_ids", ids=json.dumps(wanted))}
+    return [_made(found[one]) for one in wanted if one in found]
 
 
 def below(tx: Tx, owner: AccountId, path: str) -> list[FolderRow]:
@@ -167,7 +174,7 @@ def _create(tx: Tx, deed: CreateFolder) -> FolderRow:
     if by_path(tx, deed.owner, ROOT) is None:
         raise NotFound(f"account {deed.owner}")
     made = _make_at(tx, deed.owner, deed.path, deed.missing, deed.special_use)
-    tx.wake(FoldersChanged(deed.owner))
+    outlines.changed(tx, deed.owner)
     return made
 
 
@@ -194,7 +201,7 @@ def _rename(tx: Tx, deed: RenameFolder) -> FolderRow:
         _remember(tx, row)
         tx.run("folders.rename", id=row.id, path=path, uidvalidity=uidvalidity)
     tx.touch(folder.owner)
-    tx.wake(FoldersChanged(folder.owner))
+    outlines.changed(tx, folder.owner)
     return existing(tx, folder.id, selectable=False)
 
 
@@ -221,7 +228,7 @@ def _rename_inbox(tx: Tx, inbox: FolderRow, deed: RenameFolder) -> FolderRow:
         seen_private=inbox.seen_private,
     )
     _hollow(tx, inbox)
-    tx.wake(FoldersChanged(inbox.owner))
+    outlines.changed(tx, inbox.owner)
     return existing(tx, made.id)
 
 
@@ -243,7 +250,7 @@ def _delete(tx: Tx, deed: DeleteFolder) -> None:
         _remember(tx, folder)
     tx.touch(folder.owner)
     tx.wake(FolderChanged(folder.id, folder.modseq + 1))
-    tx.wake(FoldersChanged(folder.owner))
+    outlines.changed(tx, folder.owner)
 
 
 def _switch(tx: Tx, deed: SwitchFolder) -> FolderRow:
@@ -262,7 +269,7 @@ def _switch(tx: Tx, deed: SwitchFolder) -> FolderRow:
             changes.log(tx, folder.id, modseq, [(1, folder.uidnext - 1)])
             tx.wake(FolderChanged(folder.id, modseq))
     tx.touch(folder.owner)
-    tx.wake(FoldersChanged(folder.owner))
+    outlines.changed(tx, folder.owner)
     return existing(tx, folder.id, selectable=False)
 
 
@@ -276,7 +283,7 @@ def _set_special_use(tx: Tx, deed: SetSpecialUse) -> FolderRow:
         if having is not None and having.id != folder.id:
             raise Conflict(f"{having.path} is the owner's {use.value} folder")
     made = _use_as(tx, folder, use, deed.origin)
-    tx.wake(FoldersChanged(folder.owner))
+    outlines.changed(tx, folder.owner)
     return made
 
 
@@ -296,7 +303,7 @@ def make_standard_folders(tx: Tx, account: AccountId) -> None:
     for path, use in STANDARD:
         if by_path(tx, account, path) is None and (use is None or by_special_use(tx, account, use) is None):
             _insert(tx, account, path, use)
-    tx.wake(FoldersChanged(account))
+    outlines.changed(tx, account)
 
 
 def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
@@ -314,7 +321,7 @@ def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
         number += 1
         path = f"{usual} {number}"
     made = _make_at(tx, owner, path, (), use) if there is None or there.noselect else _use_as(tx, there, use)
-    tx.wake(FoldersChanged(owner))
+    outlines.changed(tx, owner)
     return made
 
 
@@ -333,7 +340,7 @@ def delete_everything(tx: Tx, account: AccountId) -> None:
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
     tx.run("folders.forget_blobs", account=account)
     forget_account(tx, account)
-    tx.wake(FoldersChanged(account))
+    outlines.changed(tx, account)
 
 
 def hide_everything(tx: Tx, account: AccountId) -> None:
@@ -345,7 +352,7 @@ def hide_everything(tx: Tx, account: AccountId) -> None:
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
     for statement in ("forget_subscriptions", "forget_filed", "forget_folders", "forget_mailbox"):
         tx.run(f"folders.{statement}", account=account)
-    tx.wake(FoldersChanged(account))
+    outlines.changed(tx, account)
 
 
 def drop_rows(tx: Tx, low: int, high: int) -> None:

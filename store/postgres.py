@@ -20,6 +20,7 @@ from store.nodes import Nodes
 from store.numbered import Numbered, composed, rows_of
 from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
 from store.postgres_session import Server, Session, opened, translated
+from store.reading import OnlyReads
 from store.switching import awaited, switched
 from store.wakes import spelled
 from store.writer import ATTEMPTS, Bounds, Fault, Functions, Watchers, Writer
@@ -51,7 +52,7 @@ _FENCED: Final = Numbered("SELECT at FROM deed_group WHERE key = $1", ())
 _END_BACKEND: Final = Numbered("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND application_name = $2", ())
 
 
-class PostgresTx:
+class PostgresTx(OnlyReads):
     """The reading half; the writing half refuses. Used inside `switched`."""
 
     __slots__ = ("_raced", "_session", "_statements", "now")
@@ -74,24 +75,6 @@ class PostgresTx:
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         known = composed(sql)
         return [tuple(row) for row in self._wait(self._session.rows(known, known.arguments(parameters), keep=False))]
-
-    def run(self, statement: str, /, **parameters: Any) -> int:
-        raise TypeError("a snapshot only reads")
-
-    def insert(self, statement: str, /, **parameters: Any) -> int:
-        raise TypeError("a snapshot only reads")
-
-    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def touch(self, *scopes: int) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def wake(self, event: Event, /) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def in_turn(self) -> None:
-        raise TypeError("a snapshot only reads")
 
     async def epochs(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """To be awaited, not asked."""

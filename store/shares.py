@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from policy.grants import FolderEntry, Grantee, SendGrant, SendRight
-from policy.identity import AccountId
+from policy.identity import AccountId, FolderId
 from policy.rights import Right
 from store import accounts, folders, grants
 from store.accounts import CreateAccount
@@ -40,6 +40,27 @@ class CreateShare(Deed[ShareId]):
     expires: int | None = None
     review: int | None = None
     note: str = ""
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModifyShare(Deed[None]):
+    """What a share says, whom it is with and what it gives become otherwise in one transaction.
+
+    `before`, `members`, `standing`: what was seen of it when that was decided; Conflict where it is not so any more. `after`: as it is to
+    be. `entries`, `sends`: set as its own; one that is not its own yet meets what the grantee was granted there otherwise as in
+    CreateShare. `taken`: of what stands of it. Raises NotFound, Conflict.
+    """
+
+    before: ShareRow
+    members: tuple[Grantee, ...]
+    standing: Given
+    after: ShareRow
+    joining: tuple[Grantee, ...]
+    leaving: tuple[Grantee, ...]
+    entries: tuple[tuple[FolderId, FolderEntry], ...]
+    sends: tuple[SendGrant, ...]
+    taken: Given
     replace: bool = False
 
 
@@ -86,19 +107,54 @@ def _create(tx: Tx, deed: CreateShare) -> ShareId:
     return share
 
 
+def _modify(tx: Tx, deed: ModifyShare) -> None:
+    share = deed.before.id
+    there = by_id(tx, share)
+    if there is None:
+        raise NotFound(f"share {share}")
+    if (there, tuple(members(tx, share)), given(tx, share)) != (deed.before, deed.members, deed.standing):
+        raise Conflict(f"share {share} was changed")
+    _take(tx, deed.taken)
+    for member in deed.leaving:
+        tx.run("shares.delete_member", share=share, kind=member.kind, grantee=member.id)
+    for member in deed.joining:
+        tx.run("shares.insert_member", share=share, kind=member.kind, grantee=member.id)
+    own = {(one.folder, one.entry.grantee) for one in deed.standing.entries}
+    for folder, entry in deed.entries:
+        before = next((one for one in grants.entries(tx, folder) if one.grantee == entry.grantee), None)
+        if (folder, entry.grantee) not in own and before is not None and in_the_way(before, tx.now) and not deed.replace:
+            raise Conflict(f"{entry.grantee} has an entry there already")
+        grants.set_entry(tx, SetFolderEntry(folder, entry, share))
+    held = {(one.right, one.grantee) for one in deed.standing.sends}
+    for grant in deed.sends:
+        granted = grants.send_grants_on(tx, grant.target, grant.right)
+        earlier = next((one for one in granted if one.grantee == grant.grantee), None)
+        if (grant.right, grant.grantee) not in held and earlier is not None and in_the_way(earlier, tx.now) and not deed.replace:
+            raise Conflict(f"{grant.grantee} has a grant of {grant.right} already")
+        grants.set_send_grant(tx, SetSendGrant(grant, share))
+    row = deed.after
+    times = {"not_before": row.not_before, "expires": row.expires, "review": row.review}
+    tx.run("shares.update", id=share, preset=row.preset, note=row.note, **times)
+
+
 def _end(tx: Tx, deed: EndShare) -> Given:
     if by_id(tx, deed.share) is None:
         raise NotFound(f"share {deed.share}")
     standing = given(tx, deed.share)
-    for one in standing.entries:
-        grants.remove_entry(tx, RemoveFolderEntry(one.folder, one.entry.grantee))
-    for grant in standing.sends:
-        grants.remove_send_grant(tx, RemoveSendGrant(grant.target, grant.grantee, grant.right, grant.deny))
+    _take(tx, standing)
     tx.run("shares.delete", id=deed.share)
     return standing
 
 
+def _take(tx: Tx, some: Given) -> None:
+    for one in some.entries:
+        grants.remove_entry(tx, RemoveFolderEntry(one.folder, one.entry.grantee))
+    for grant in some.sends:
+        grants.remove_send_grant(tx, RemoveSendGrant(grant.target, grant.grantee, grant.right, grant.deny))
+
+
 DEEDS = (
     (CreateShare, _create),
+    (ModifyShare, _modify),
     (EndShare, _end),
 )

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from policy.identity import AccountId
+from store import outlines
 from store.errors import LimitReached
-from store.port import Deed, FoldersChanged, Tx
+from store.port import Deed, Tx
 
 MAX_SUBSCRIPTIONS: Final = 10_000
 
@@ -42,7 +43,7 @@ def _unsubscribe(tx: Tx, deed: Unsubscribe) -> None:
     if deed.computed:
         _set(tx, deed.subscriber, deed.owner, deed.path, wanted=False)
     elif tx.run("subscriptions.delete", subscriber=deed.subscriber, owner=deed.owner, path=deed.path):
-        tx.wake(FoldersChanged(deed.subscriber))
+        outlines.changed(tx, deed.subscriber)
 
 
 def _set(tx: Tx, subscriber: AccountId, owner: AccountId, path: str, *, wanted: bool) -> None:
@@ -50,7 +51,7 @@ def _set(tx: Tx, subscriber: AccountId, owner: AccountId, path: str, *, wanted: 
     if count >= MAX_SUBSCRIPTIONS:
         raise LimitReached(f"{MAX_SUBSCRIPTIONS} subscriptions")
     tx.run("subscriptions.set", subscriber=subscriber, owner=owner, path=path, wanted=wanted)
-    tx.wake(FoldersChanged(subscriber))
+    outlines.changed(tx, subscriber)
 
 
 DEEDS: Final = ((Subscribe, _subscribe), (Unsubscribe, _unsubscribe))

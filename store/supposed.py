@@ -4,7 +4,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -13,6 +13,7 @@ from policy.decision import Witness
 from store.errors import Busy
 from store.port import Deed, Event, Snapshot, Store, Tx
 from store.postgres_session import Server, Session, opened, translated
+from store.reading import OnlyReads
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -48,7 +49,7 @@ PAGE: Final = 2000
 """Rows of a table that are brought over at once."""
 
 
-class _AtTx:
+class _AtTx(OnlyReads):
     """A reading transaction with another clock."""
 
     def __init__(self, tx: Tx, now: int) -> None:
@@ -63,23 +64,6 @@ class _AtTx:
 
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         return self._tx.composed(sql, **parameters)
-
-    def run(self, statement: str, /, **parameters: Any) -> int:
-        raise TypeError("a snapshot only reads")
-
-    insert = run
-
-    def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def touch(self, *scopes: int) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def wake(self, event: Event, /) -> None:
-        raise TypeError("a snapshot only reads")
-
-    def in_turn(self) -> None:
-        raise TypeError("a snapshot only reads")
 
 
 class _AtSnapshot:

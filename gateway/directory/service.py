@@ -28,6 +28,7 @@ from gateway.directory.premises import Premises
 from gateway.directory.records import Records
 from gateway.directory.second_factors import SecondFactors
 from gateway.directory.send_rights import SendRights
+from gateway.directory.share_changes import ShareChanges
 from gateway.directory.shares import Shares
 from gateway.directory.signing_keys import SigningKeys
 from gateway.directory.trail import Trail
@@ -85,6 +86,7 @@ class Directory:
         self.mailboxes = Mailboxes(store, records, folders)
         self.grant_lists = GrantLists(store, records)
         self.shares = Shares(store, records, keep_deleted=premises.keep_deleted)
+        self.share_changes = ShareChanges(store, records)
         self.waiting = Waiting(store, records, recalls)
         self.freezes = Freezes(store, records)
         self.list_requests = ListRequests(store, records, delivery)

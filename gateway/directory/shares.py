@@ -27,7 +27,7 @@ from store.folders import ROOT, STANDARD
 from store.grants import SharedFolder
 from store.model import AccountRow
 from store.port import Snapshot, Store
-from store.shares import CreateShare, EndShare, ShareId, ShareRow, in_the_way
+from store.shares import CreateShare, EndShare, Given, ShareId, ShareRow, in_the_way
 
 PAGE: Final = 200
 COUNTED: Final = 1000
@@ -120,7 +120,7 @@ class Shares:
     async def create(self, order: ShareOrder) -> tuple[ShareId, SharePlan]:
         """All of it, or nothing."""
         plan = await self.plan(order)
-        members = ", ".join(_called(one) for one in plan.members)
+        members = ", ".join(called(one) for one in plan.members)
         where = ", ".join(plan.paths)
         said = [f"{plan.preset.name} for {members}"]
         said += [f"{plan.preset.letters} on {where}"] if plan.preset.letters else []
@@ -156,7 +156,7 @@ class Shares:
                 while page := await snapshot.work(shares.page, rows[-1].id if rows else 0, PAGE):
                     rows = [*rows, *page]
             if member is not None:
-                grantee = await _grantee(snapshot, member)
+                grantee = await read_member(snapshot, member)
                 await self._records.allow(snapshot, Matter(Operation.VIEW_ACCOUNT_GRANTS, grantees=(grantee,)), member)
                 wanted = await snapshot.work(shares.with_member, grantee)
                 rows = [row for row in rows if row.id in wanted]
@@ -165,12 +165,12 @@ class Shares:
     async def get(self, which: str) -> ShareView:
         """By number, or by the mailbox where it has only one share."""
         async with self._store.snapshot() as snapshot:
-            return await _view(snapshot, await self._found(snapshot, which))
+            return await _view(snapshot, await found_share(snapshot, self._records, which))
 
     async def end(self, which: str, *, delete_mailbox: bool = False) -> EndedShare:
         """Takes away what the share gave and nobody changed since. `delete_mailbox`: one that was made with it goes too, with its mail."""
         async with self._store.snapshot() as snapshot:
-            row = await self._found(snapshot, which)
+            row = await found_share(snapshot, self._records, which)
             await self._records.allow(snapshot, Matter(Operation.MANAGE_FOLDERS, accounts=(row.owner,)), which)
             if delete_mailbox:
                 await self._records.allow(snapshot, Matter(Operation.DELETE_ACCOUNT, accounts=(row.owner,), ends=row.owner), which)
@@ -200,32 +200,14 @@ class Shares:
             call = names.caller(called)
             taken = [f"{call(one.entry.grantee)}: {spell_letters(one.entry.rights)} on {one.path}" for one in given.entries]
             taken += [f"{call(one.grantee)}: {one.right}" for one in given.sends]
-            left = [] if delete_mailbox else await _left(snapshot, row.owner, members)
-        return EndedShare(row.id, about, taken, left, delete_mailbox)
-
-    async def _found(self, snapshot: Snapshot, which: str) -> ShareRow:
-        if which.isascii() and which.isdigit() and len(which) < 18:
-            row = await snapshot.ask(shares.by_id, ShareId(int(which)))
-            if row is None:
-                await self._records.browse(snapshot, Operation.VIEW_ACCOUNT_GRANTS)
-                raise Fault(Code.NO_SUCH_SHARE, which)
-            await self._records.allow(snapshot, _viewing(row.owner), which)
-            return row
-        owner = await names.account(snapshot, which)
-        await self._records.allow(snapshot, _viewing(owner.id), which)
-        rows = await snapshot.ask(shares.of_owner, owner.id)
-        if not rows:
-            raise Fault(Code.NO_SUCH_SHARE, which)
-        if len(rows) > 1:
-            numbers = ", ".join(str(row.id) for row in rows)
-            raise Fault(Code.INVALID_REQUEST, f"{which} has {len(rows)} shares: say which, by number: {numbers}")
-        return rows[0]
+            kept = [] if delete_mailbox else await left(snapshot, row.owner, members)
+        return EndedShare(row.id, about, taken, kept, delete_mailbox)
 
     async def _owner(self, snapshot: Snapshot, text: str) -> AccountRow | None:
         """None: it is to be made."""
         found = await names.resolved(snapshot, text)
         if found is None:
-            await _may_make(snapshot, self._records, None, text)
+            await may_make(snapshot, self._records, None, text)
             return None
         if found.kind is ObjectKind.LIST:
             await self._records.allow(snapshot, Matter(Operation.GRANT_ON_LIST, lists=(ListId(found.id),)), text)
@@ -233,15 +215,36 @@ class Shares:
                 Code.INVALID_REQUEST, f"{text} is a distribution list and has no mailbox: grantRight dl lets others send in its name"
             )
         row = await snapshot.ask(accounts.by_id, AccountId(found.id))
-        await _may_make(snapshot, self._records, row, text)
+        await may_make(snapshot, self._records, row, text)
         return row
+
+
+async def found_share(snapshot: Snapshot, records: Records, which: str) -> ShareRow:
+    """By number, or by the mailbox where it has only one. Raises Fault, where it may not be seen too."""
+    if which.isascii() and which.isdigit() and len(which) < 18:
+        row = await snapshot.ask(shares.by_id, ShareId(int(which)))
+        if row is None:
+            await records.browse(snapshot, Operation.VIEW_ACCOUNT_GRANTS)
+            raise Fault(Code.NO_SUCH_SHARE, which)
+        await records.allow(snapshot, _viewing(row.owner), which)
+        return row
+    owner = await names.account(snapshot, which)
+    await records.allow(snapshot, _viewing(owner.id), which)
+    rows = await snapshot.ask(shares.of_owner, owner.id)
+    if not rows:
+        raise Fault(Code.NO_SUCH_SHARE, which)
+    if len(rows) > 1:
+        numbers = ", ".join(str(row.id) for row in rows)
+        raise Fault(Code.INVALID_REQUEST, f"{which} has {len(rows)} shares: say which, by number: {numbers}")
+    return rows[0]
 
 
 def _account_of(deed: CreateShare) -> AccountId | None:
     return None if isinstance(deed.account, CreateAccount) else deed.account
 
 
-def _called(member: MemberView) -> str:
+def called(member: MemberView) -> str:
+    """ "group team@acme.test"."""
     return "everybody" if member.grantee.kind is GranteeKind.ALL else f"{member.grantee.kind} {member.name}"
 
 
@@ -250,14 +253,14 @@ def _viewing(owner: AccountId) -> Matter:
 
 
 def _making(deed: CreateShare) -> Matter:
-    """What is judged with the transaction; `_may_make` asks besides."""
+    """What is judged with the transaction; `may_make` asks besides."""
     if isinstance(deed.account, CreateAccount):
         attributes = ["displayName"] * bool(deed.account.display_name) + ["note"] * bool(deed.account.note) + ["delegatedSent"]
         return Matter(Operation.CREATE_ACCOUNT, made=(deed.account.address,), grantees=deed.grantees, attributes=attributes)
     return Matter(Operation.GRANT_ON_ACCOUNT, accounts=(deed.account,), grantees=deed.grantees)
 
 
-async def _may_make(snapshot: Snapshot, records: Records, owner: AccountRow | None, address: str, *grantees: Grantee) -> None:
+async def may_make(snapshot: Snapshot, records: Records, owner: AccountRow | None, address: str, *grantees: Grantee) -> None:
     """Raises Fault. Before anything is told of the mailbox or of a member."""
     for operation in (Operation.GRANT_ON_ACCOUNT, Operation.MANAGE_FOLDERS):
         if owner is None:
@@ -267,7 +270,8 @@ async def _may_make(snapshot: Snapshot, records: Records, owner: AccountRow | No
         await records.allow(snapshot, matter, address)
 
 
-async def _grantee(snapshot: Snapshot, text: str) -> Grantee:
+async def read_member(snapshot: Snapshot, text: str) -> Grantee:
+    """`all`, `domain:NAME`, `cos:NAME`, or the address of an account or list. Raises Fault."""
     kind, colon, name = text.partition(":")
     if text.lower() in ("all", "anyone", "everybody"):
         return Grantee(GranteeKind.ALL)
@@ -279,7 +283,8 @@ async def _grantee(snapshot: Snapshot, text: str) -> Grantee:
     return Grantee(GranteeKind.ACCOUNT if found.kind is ObjectKind.ACCOUNT else GranteeKind.GROUP, found.id)
 
 
-async def _member_view(snapshot: Snapshot, grantee: Grantee) -> MemberView:
+async def member_view(snapshot: Snapshot, grantee: Grantee) -> MemberView:
+    """With its name, and how many accounts it is."""
     count = 1 if grantee.kind is GranteeKind.ACCOUNT else len(await snapshot.work(grants.accounts_matching, grantee, COUNTED + 1))
     return MemberView(grantee, await snapshot.ask(names.name_of, grantee), count)
 
@@ -311,15 +316,15 @@ async def _plan(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None,
     if order.on_behalf and not preset.bends:
         raise Fault(Code.INVALID_REQUEST, f"the preset {preset.name} says by itself how its members send, or that they do not")
     preset = preset.on_behalf() if order.on_behalf else preset
-    _check_times(order, snapshot.now)
-    members = await _members(snapshot, order, owner, records)
+    check_times(order.not_before, order.expires, order.review, snapshot.now)
+    members = await read_members(snapshot, order.members, order.address, owner, records)
     if owner is None:
         account: AccountId | CreateAccount = await _new_mailbox(snapshot, order)
         address = names.shown(names.new_address(order.address))
     else:
         _check_existing(owner, order, preset)
         account, address = owner.id, names.shown(owner.address)
-    paths = await _paths(snapshot, order, owner, preset)
+    paths = await read_paths(snapshot, order.folders, owner, preset)
     if owner is not None and not order.replace:
         await _check_free(snapshot, owner, members, paths, preset)
     deed = CreateShare(
@@ -337,30 +342,35 @@ async def _plan(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None,
     )
     sent = (order.sent or DelegatedSent.OWNER) if owner is None else owner.values.delegated_sent
     words = _words(address, owner, preset, members, paths, sent)
-    words += await _lessened(snapshot, owner, members, paths, preset)
-    words += await _unsubscribed(snapshot, owner, paths)
+    words += await lessened(snapshot, owner, members, paths, preset)
+    words += await unsubscribed(snapshot, owner, paths)
     return SharePlan(address, owner is None, preset, members, paths, words, deed)
 
 
-def _check_times(order: ShareOrder, now: int) -> None:
-    if order.expires is not None and order.expires <= (now if order.not_before is None else order.not_before):
-        late = "it is over already" if order.not_before is None else "it starts"
-        raise Fault(Code.INVALID_REQUEST, f"the share would end before {late}")
-    if order.review is not None and order.expires is not None and order.review >= order.expires:
+def check_times(not_before: int | None, expires: int | None, review: int | None, now: int) -> None:
+    """Raises Fault."""
+    if not_before is not None and expires is not None and expires <= not_before:
+        raise Fault(Code.INVALID_REQUEST, "the share would end before it starts")
+    if expires is not None and expires <= now:
+        raise Fault(Code.INVALID_REQUEST, "the share would be over already")
+    if review is not None and expires is not None and review >= expires:
         raise Fault(Code.INVALID_REQUEST, "the share would have ended before it is reviewed")
 
 
-async def _members(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None, records: Records) -> list[MemberView]:
-    if not order.members:
+async def read_members(
+    snapshot: Snapshot, some: Sequence[str], address: str, owner: AccountRow | None, records: Records
+) -> list[MemberView]:
+    """With whom a mailbox is to be shared (more): who may do that, and can use it. Raises Fault."""
+    if not some:
         raise Fault(Code.INVALID_REQUEST, "a share needs members")
     found: dict[Grantee, MemberView] = {}
-    own = None if owner is not None else names.new_address(order.address)
-    for text in order.members:
+    own = None if owner is not None else names.new_address(address)
+    for text in some:
         if own is not None and _same(text, own):
             raise Fault(Code.INVALID_REQUEST, f"{text} would be shared with itself")
-        grantee = await _grantee(snapshot, text)
-        await _may_make(snapshot, records, owner, order.address, grantee)
-        one = await _member_view(snapshot, grantee)
+        grantee = await read_member(snapshot, text)
+        await may_make(snapshot, records, owner, address, grantee)
+        one = await member_view(snapshot, grantee)
         if owner is not None and one.grantee == Grantee(GranteeKind.ACCOUNT, owner.id):
             raise Fault(Code.INVALID_REQUEST, f"{names.shown(owner.address)} would be shared with itself: it holds every right already")
         if one.grantee.kind is GranteeKind.ACCOUNT:
@@ -368,9 +378,14 @@ async def _members(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | No
             if row is None or row.status in _UNREACHABLE:
                 raise Fault(Code.INVALID_REQUEST, f"{one.name} is {'gone' if row is None else row.status}: nobody can use what it is given")
         found.setdefault(one.grantee, one)
-    if len(found) > MOST_MEMBERS:
-        raise Fault(Code.INVALID_REQUEST, f"a share has at most {MOST_MEMBERS} members: put them into a list")
+    check_number(len(found))
     return [*found.values()]
+
+
+def check_number(members: int) -> None:
+    """Raises Fault."""
+    if members > MOST_MEMBERS:
+        raise Fault(Code.INVALID_REQUEST, f"a share has at most {MOST_MEMBERS} members: put them into a list")
 
 
 def _same(text: str, own: Address) -> bool:
@@ -389,20 +404,31 @@ async def _new_mailbox(snapshot: Snapshot, order: ShareOrder) -> CreateAccount:
 
 def _check_existing(owner: AccountRow, order: ShareOrder, preset: Preset) -> None:
     shown = names.shown(owner.address)
-    if owner.status in _UNREACHABLE:
-        raise Fault(Code.INVALID_REQUEST, f"{shown} is {owner.status}: nobody could open it or send in its name")
+    check_reachable(owner)
     if order.sent is not None or order.display_name:
         raise Fault(Code.INVALID_REQUEST, f"{shown} exists: modifyAccount changes its displayName and delegatedSent")
-    if preset.needs_folders and not order.folders:
-        raise Fault(Code.INVALID_REQUEST, f"{preset.name} needs the folders of {shown} to share (/ for all of them)")
+    check_folders(preset, order.folders, shown)
 
 
-async def _paths(snapshot: Snapshot, order: ShareOrder, owner: AccountRow | None, preset: Preset) -> list[str]:
+def check_reachable(owner: AccountRow) -> None:
+    """Raises Fault."""
+    if owner.status in _UNREACHABLE:
+        raise Fault(Code.INVALID_REQUEST, f"{names.shown(owner.address)} is {owner.status}: nobody could open it or send in its name")
+
+
+def check_folders(preset: Preset, some: Sequence[str], address: str) -> None:
+    """Raises Fault."""
+    if preset.needs_folders and not some:
+        raise Fault(Code.INVALID_REQUEST, f"{preset.name} needs the folders of {address} to share (/ for all of them)")
+
+
+async def read_paths(snapshot: Snapshot, some: Sequence[str], owner: AccountRow | None, preset: Preset) -> list[str]:
+    """Of the folders that are to be shared: all of them where none is named. Raises Fault."""
     if not preset.letters:
-        if order.folders:
+        if some:
             raise Fault(Code.INVALID_REQUEST, f"the preset {preset.name} shares no folders")
         return []
-    wanted = list(dict.fromkeys(read_path(one) for one in order.folders)) or [ROOT]
+    wanted = list(dict.fromkeys(read_path(one) for one in some)) or [ROOT]
     if len(wanted) > MOST_FOLDERS:
         raise Fault(Code.INVALID_REQUEST, f"at most {MOST_FOLDERS} folders at once: share one above them")
     standard = {ROOT, *(path for path, _ in STANDARD)}
@@ -421,13 +447,13 @@ async def _check_free(snapshot: Snapshot, owner: AccountRow, members: Sequence[M
         folder = await snapshot.ask(folders.by_path, owner.id, path)
         entries = [] if folder is None else await snapshot.ask(grants.entries, folder.id)
         found += [
-            f"{_called(by_grantee[entry.grantee])} has {spell_letters(entry.rights)} on {path}"
+            f"{called(by_grantee[entry.grantee])} has {spell_letters(entry.rights)} on {path}"
             for entry in entries
             if entry.grantee in by_grantee and in_the_way(entry, snapshot.now)
         ]
     for right in preset.sends:
         found += [
-            f"{_called(by_grantee[grant.grantee])} has {'-' if grant.deny else ''}{right}"
+            f"{called(by_grantee[grant.grantee])} has {'-' if grant.deny else ''}{right}"
             for grant in await snapshot.ask(grants.send_grants_on, owner.id, right)
             if grant.grantee in by_grantee and in_the_way(grant, snapshot.now)
         ]
@@ -450,15 +476,22 @@ def _words(
     elif owner.status is not AccountStatus.ACTIVE:
         told.append(f"{address} is {owner.status}: its members can do only what that leaves to delegates")
     for one in members:
-        who = f"{_called(one)}{_count(one)}"
-        if preset.letters:
-            where = "every folder" if list(paths) == [ROOT] else ", ".join("every folder" if path == ROOT else path for path in paths)
-            below = "" if ROOT in paths else ", and what is below"
-            told.append(f"{who} may, in {where}{below}: {letters_in_words(preset.letters)} ({preset.letters})")
+        who = f"{called(one)}{counted(one)}"
+        told += [f"{who} may{in_folders(preset, paths)}"] if preset.letters else []
         told += [f"{who} may {send_in_words(right, address)} ({right})" for right in preset.sends]
-    if preset.sends:
-        told.append(f"a copy of what they send so is filed {_COPIES[sent].format(address)} (delegatedSent {sent})")
-    return told
+    return told + ([copies(address, sent)] if preset.sends else [])
+
+
+def in_folders(preset: Preset, paths: Sequence[str]) -> str:
+    """What somebody may do in these folders, behind "may"."""
+    where = "every folder" if list(paths) == [ROOT] else ", ".join("every folder" if path == ROOT else path for path in paths)
+    below = "" if ROOT in paths else ", and what is below"
+    return f", in {where}{below}: {letters_in_words(preset.letters)} ({preset.letters})"
+
+
+def copies(address: str, sent: DelegatedSent) -> str:
+    """Where what delegates send is filed."""
+    return f"a copy of what they send so is filed {_COPIES[sent].format(address)} (delegatedSent {sent})"
 
 
 _COPIES: Final = {
@@ -469,7 +502,8 @@ _COPIES: Final = {
 }
 
 
-def _count(member: MemberView) -> str:
+def counted(member: MemberView) -> str:
+    """ " (2 accounts now)" behind its name; "" of an account."""
     if member.grantee.kind is GranteeKind.ACCOUNT:
         return ""
     if member.accounts > COUNTED:
@@ -477,7 +511,8 @@ def _count(member: MemberView) -> str:
     return f" ({member.accounts} account{'' if member.accounts == 1 else 's'} now)"
 
 
-async def _unsubscribed(snapshot: Snapshot, owner: AccountRow | None, paths: Sequence[str]) -> list[str]:
+async def unsubscribed(snapshot: Snapshot, owner: AccountRow | None, paths: Sequence[str]) -> list[str]:
+    """Which of them mail programs show."""
     if not paths:
         return []
     manual = []
@@ -488,7 +523,7 @@ async def _unsubscribed(snapshot: Snapshot, owner: AccountRow | None, paths: Seq
     return told + ([f"but not to {', '.join(manual[:5])}{' ...' if len(manual) > 5 else ''} (subscribe manual)"] if manual else [])
 
 
-async def _lessened(
+async def lessened(
     snapshot: Snapshot, owner: AccountRow | None, members: Sequence[MemberView], paths: Sequence[str], preset: Preset
 ) -> list[str]:
     """An entry replaces what is inherited: that may have been more."""
@@ -501,13 +536,15 @@ async def _lessened(
             member = next((member for member in members if member.grantee == one.entry.grantee), None)
             if member is not None and one.entry.rights & ~preset.rights:
                 told.append(
-                    f"that is less than the {spell_letters(one.entry.rights)} that {_called(member)} has on {path} now, from {one.path}"
+                    f"that is less than the {spell_letters(one.entry.rights)} that {called(member)} has on {path} now, from {one.path}"
                 )
     return told
 
 
-async def _left(snapshot: Snapshot, owner: AccountId, members: Sequence[Grantee]) -> list[str]:
-    """What the members may still do there: by grants to themselves, to groups they are in, to their domain, class, or everybody."""
+async def left(snapshot: Snapshot, owner: AccountId, members: Sequence[Grantee], going: Given | None = None) -> list[str]:
+    """What the members may still do there without what is `going`: by grants to themselves, to groups they are in, to their domain, class,
+    or everybody."""
+    gone = () if going is None else (*((one.path, one.entry) for one in going.entries), *((one.right, one) for one in going.sends))
     mailbox = await snapshot.work(grants.mailbox_levels, owner)
     sends = await snapshot.ask(grants.send_grants_on, owner)
     told = []
@@ -522,9 +559,11 @@ async def _left(snapshot: Snapshot, owner: AccountId, members: Sequence[Grantee]
         some: list[tuple[FolderEntry | SendGrant, str]] = []
         for path in sorted(mailbox):
             some += [
-                (one, f"{spell_letters(one.rights)} on {path}") for one in mailbox[path].entries if one.grantee in matching and one.rights
+                (one, f"{spell_letters(one.rights)} on {path}")
+                for one in mailbox[path].entries
+                if one.grantee in matching and one.rights and (path, one) not in gone
             ]
-        some += [(one, str(one.right)) for one in sends if one.grantee in matching and not one.deny]
+        some += [(one, str(one.right)) for one in sends if one.grantee in matching and not one.deny and (one.right, one) not in gone]
         call = names.caller(await snapshot.ask(names.names_of, frozenset([member, *(one.grantee for one, _ in some)])))
         for one, what in some:
             via = "" if one.grantee == member else f" as one of {call(one.grantee)}"

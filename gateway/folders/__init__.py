@@ -4,6 +4,7 @@ from gateway.folders.judging import HAS_CHILDREN
 from gateway.folders.octets import BATCH, BEGINNING, IN_PLACE
 from gateway.folders.opened import OpenFolder
 from gateway.folders.service import Folders
+from gateway.folders.standpoint import Footing
 from gateway.folders.uses import ATTRIBUTES, NOT_ONES_OWN, use_named
 from gateway.folders.values import (
     Figures,
@@ -33,6 +34,7 @@ __all__ = [
     "FlagMode",
     "FlagsChanged",
     "Folders",
+    "Footing",
     "Identified",
     "Listed",
     "Listing",

@@ -1,24 +1,34 @@
 """Which folders are there for this actor, and which of them does he follow?"""
 
 import asyncio
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.folders.judging import Judging, Part
-from gateway.folders.standpoint import Act, Standpoint, standpoint
+from gateway.folders.standpoint import Act, Footing, Standpoint, standpoint
 from gateway.folders.uses import values as values_of
-from gateway.folders.values import ROOT, Listed, Listing, Place, Subscribed, Survey, Visit
+from gateway.folders.values import ROOT, Figures, Listed, Listing, Place, Subscribed, Survey, Visit
+from policy.decision import Decision
 from policy.folders import FolderOp, SpecialUse
-from policy.grants import Standing
+from policy.grants import Level, Standing, earliest
 from policy.identity import AccountId, Actor, Address, FolderId
 from policy.rights import Right
 from policy.status import Access, owner_access
-from store import accounts, folders, grants, lists, messages, subscriptions
+from store import accounts, folders, grants, lists, messages, outlines, subscriptions
 from store.model import FolderRow
 from store.port import DIRECTORY, Tx
 
 _FEW: Final = 20
 """Folders that are looked at in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a listing rests on: scopes of policy and of what LIST shows, and until when no clock alone changes it."""
+
+    scopes: tuple[int, ...]
+    valid_until: int | None
 
 
 class Listings(Part):
@@ -43,10 +53,48 @@ class Listings(Part):
         """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's. `metadata`:
         entries, in lower case. `top`: only this folder and what is below it."""
         async with self._judging.snapshot() as snapshot:
-            listing, acts = await snapshot.work(_list, visit.actor, wanted, own, figures, deleted_size, metadata, top)
+            listing, acts, _ = await snapshot.work(_list, visit.actor, wanted, own, figures, deleted_size, metadata, top)
         for stand, op, decision in acts:
             self._judging.note(visit, stand, op, decision)
         return listing
+
+    async def founded(
+        self,
+        visit: Visit,
+        wanted: Callable[[Address], bool] | None = None,
+        *,
+        own: bool = True,
+        figures: bool = False,
+        deleted_size: bool = False,
+    ) -> tuple[Listing, Footing | None]:
+        """The same with what it rests on; None: the actor is gone."""
+        async with self._judging.snapshot() as snapshot:
+            listing, acts, ground = await snapshot.work(_list, visit.actor, wanted, own, figures, deleted_size, ())
+            footing = None
+            if ground is not None:
+                footing = Footing(await snapshot.witness(*ground.scopes, valid_until=ground.valid_until), tuple(acts))
+        for stand, op, decision in acts:
+            self._judging.note(visit, stand, op, decision)
+        return listing, footing
+
+    async def stands(self, footing: Footing) -> bool:
+        """Is what a listing rests on as it was, so that the same would be found again?"""
+        async with self._judging.snapshot() as snapshot:
+            return await snapshot.confirms(footing.witness)
+
+    async def figures_again(
+        self, visit: Visit, footing: Footing, wanted: Sequence[FolderId], *, deleted_size: bool = False
+    ) -> list[Figures] | None:
+        """The figures, as they are now, of folders whose figures a listing gave to the same actor; None: it has to be made anew, since what
+        it rests on does not stand. In the order of `wanted`."""
+        async with self._judging.snapshot() as snapshot:
+            if not await snapshot.confirms(footing.witness):
+                return None
+            ask = snapshot.ask if len(wanted) <= _FEW else snapshot.work
+            found = await ask(_figures, visit.actor.account, wanted, deleted_size)
+        for stand, op, decision in footing.acts:
+            self._judging.note(visit, stand, op, decision)
+        return found if len(found) == len(wanted) else None
 
     async def survey(self, visit: Visit, wanted: Callable[[Address], bool] | None = None, *, own: bool = True) -> Survey:
         """Everything the actor may see, for who is told when it changes. `wanted` as for `listing`. `figures` of what is found says
@@ -106,11 +154,11 @@ def _list(
     deleted_size: bool,
     metadata: Sequence[str],
     top: str = ROOT,
-) -> tuple[Listing, list[Act]]:
+) -> tuple[Listing, list[Act], _Ground | None]:
     actor = who.account
     standing = lists.standing(tx, actor, who)
     if standing is None:
-        return Listing(()), []
+        return Listing(()), [], None
     chosen = subscriptions.of_subscriber(tx, actor)
     found: list[Listed] = []
     acts: list[Act] = []
@@ -118,35 +166,57 @@ def _list(
     if wanted is not None:
         owners.extend(grants.owners_granting(tx, standing))
     there: set[tuple[AccountId, str]] = set()
+    ends: list[int | None] = [None if who.scope is None else who.scope.expires]
+    seen: Standpoint | None = None
+    may_read = Decision(None)
     for stand, row in _standpoints(tx, standing, owners, wanted, top):
         owner_id = stand.owner.id
         there.add((owner_id, row.path))
+        if stand is not seen:
+            # Standpoints come for as long as they stay the same.
+            seen, may_read = stand, stand.judge(FolderOp.READ, tx.now)
+            ends.append(may_read.valid_until)
         if row.path == ROOT or row.special_use is SpecialUse.CALENDAR or Right.LOOKUP not in stand.held:
             continue
         unseen = recent = size = 0
         shows = False
         if figures and not row.noselect:
-            decision = stand.judge(FolderOp.READ, tx.now)
-            shows = decision.allowed
+            shows = may_read.allowed
             if shows:
                 unseen, recent = counted(tx, row, actor)
                 size = messages.deleted_size(tx, row) if deleted_size else 0
-                acts.append((stand, FolderOp.READ, decision))
+                if owner_id != actor or who.via is not None:
+                    acts.append((replace(stand, row=row), FolderOp.READ, may_read))
         values: tuple[tuple[str, bytes | None], ...] = ()
         if metadata and not row.noselect:
             decision = stand.judge(FolderOp.GET_METADATA, tx.now)
             if decision.allowed:
                 values = tuple(values_of(tx, row, actor, metadata))
-                acts.append((stand, FolderOp.GET_METADATA, decision))
+                acts.append((replace(stand, row=row), FolderOp.GET_METADATA, decision))
         subscribed = _is_subscribed(chosen, row, actor)
         found.append(Listed(owner_id, stand.owner.address, row, stand.held, subscribed, shows, unseen, recent, size, values))
-    return Listing(tuple(found), _vanished(chosen, there, actor) if own else ()), acts
+    ground = _Ground(_rests_on(who, standing, owners), earliest(ends))
+    return Listing(tuple(found), _vanished(chosen, there, actor) if own else ()), acts, ground
+
+
+def _rests_on(who: Actor, standing: Standing, owners: Sequence[AccountId]) -> tuple[int, ...]:
+    people = {who.account, who.person, *owners}
+    return (DIRECTORY, *standing.groups, *people, *map(outlines.scope, people))
+
+
+def _figures(tx: Tx, actor: AccountId, wanted: Sequence[FolderId], deleted_size: bool) -> list[Figures]:
+    found: list[Figures] = []
+    for row in folders.by_ids(tx, wanted):
+        unseen, recent = counted(tx, row, actor)
+        found.append(Figures(row, unseen, recent, messages.deleted_size(tx, row) if deleted_size else 0))
+    return found
 
 
 def _standpoints(
     tx: Tx, standing: Standing, owners: Sequence[AccountId], wanted: Callable[[Address], bool] | None, top: str = ROOT
 ) -> Iterator[tuple[Standpoint, FolderRow]]:
-    """Every folder of these owners, whether it may be seen or not; of owners who are hidden none."""
+    """Every folder of these owners that may be seen, and others: all of the actor's own, none of owners who are hidden. Where a standpoint
+    is the same for several folders, it comes with the row of the first."""
     actor = standing.account
     for owner_id in owners:
         owner = accounts.by_id(tx, owner_id)
@@ -155,10 +225,32 @@ def _standpoints(
         access, _ = owner_access(owner.status, owner.values.delegation_when_locked)
         if owner_id != actor and access is Access.HIDDEN:
             continue
-        levels = grants.mailbox_levels_for(tx, owner_id, standing)
-        for row in _subtree(tx, owner_id, top):
-            up = [levels[step] for step in grants.way_up(row.path) if step in levels]
-            yield standpoint(standing, owner, row.path, up, row, tx.now), row
+        # Nothing that was granted to others counts for the owner.
+        levels = {} if owner_id == actor else grants.mailbox_levels_for(tx, owner_id, standing)
+        rows = _subtree(tx, owner_id, top) if owner_id == actor or top != ROOT else _within(tx, owner_id, _tops(levels, standing))
+        telling = {path for path, level in levels.items() if level.entries or level.no_inherit}
+        known: dict[Hashable, Standpoint] = {}
+        for row in rows:
+            way = grants.way_up(row.path) if telling else ()
+            # All that one judgement may differ by from another about the same owner.
+            kind = (row.special_use, row.seen_private, row.path == ROOT, row.path in telling, *(step for step in way if step in telling))
+            stand = known.get(kind)
+            if stand is None:
+                up = [levels[step] for step in way if step in levels]
+                stand = known[kind] = standpoint(standing, owner, row.path, up, row, tx.now)
+            yield stand, row
+
+
+def _tops(levels: Mapping[str, Level], standing: Standing) -> list[str]:
+    """The folders below which something was granted to this actor, in force or not, each with nothing of the kind above it."""
+    granted = {path for path, level in levels.items() if any(standing.matches(entry.grantee) for entry in level.entries)}
+    return [path for path in granted if not any(above in granted for above in grants.way_up(path)[1:])]
+
+
+def _within(tx: Tx, owner: AccountId, tops: Sequence[str]) -> list[FolderRow]:
+    """These folders and what is below them, in order of path."""
+    rows = [row for top in tops for row in _subtree(tx, owner, top)]
+    return rows if len(tops) <= 1 else sorted(rows, key=lambda row: row.path)
 
 
 def _is_subscribed(chosen: Mapping[tuple[AccountId, str], bool], row: FolderRow, actor: AccountId) -> bool:

@@ -50,6 +50,14 @@ Judged = tuple[Deed[T], Witness, tuple[Act, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Footing:
+    """What a listing rests on, all but its figures. `acts`: what goes on record when figures are told from it."""
+
+    witness: Witness
+    acts: tuple[Act, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What one look at the store found about a place. `owner` None: gone. `levels`: with the entries that match the actor."""
 

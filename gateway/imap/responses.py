@@ -323,6 +323,11 @@ class Listed:
         return b"* %b (%b) %b %b%b\r\n" % (name, b" ".join(self.attributes), separator, spell_mailbox(self.mailbox, utf8=utf8), more)
 
 
+def status_of(mailbox: str, utf8: bool) -> bytes:
+    """`* STATUS ...` up to before the figures."""
+    return b"* STATUS %b " % spell_mailbox(mailbox, utf8=utf8)
+
+
 @dataclass(frozen=True, slots=True)
 class StatusOf:
     """`"STATUS" SP mailbox SP "(" [status-att-list] ")"`: items and figures, or what else an extension's item has, spelled."""

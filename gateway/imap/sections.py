@@ -1,12 +1,12 @@
 """Which octets of a stored message does BODY[section] mean?"""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from gateway.imap.grammar.fetch import Section, SectionText
 from gateway.message.encoding import CHUNK, decoder
 from gateway.message.layout import Layout, Place
-from gateway.message.split import Field, fields_named, read_header
+from gateway.message.split import Field, cutter, end_of_header, fields_named, read_header
 
 OF_HEADER: Final = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
 """What `header_section` makes."""
@@ -89,6 +89,22 @@ def header_section(head: bytes, wanted: Section) -> bytes:
     if len(names) <= _SEVERAL and sum(map(len, names)) <= _LETTERS and len(head) <= _LARGE:
         return _ended([head[start:end] for start, end in fields_named(head, names)])
     return _whole(head, [field for field in read_header(head).fields if field.name in names])
+
+
+def header_cutter(wanted: Section) -> Callable[[bytes], bytes]:
+    """For many messages: what `header_section` gives of the header of each, of octets in which the whole header is."""
+    names = frozenset([name.lower() for name in wanted.fields])
+    fields = None
+    if wanted.text is SectionText.HEADER_FIELDS and len(names) <= _SEVERAL and sum(map(len, names)) <= _LETTERS:
+        fields = cutter(names)
+
+    def section_of(octets: bytes) -> bytes:
+        end = end_of_header(octets)
+        if end is None or fields is None or end > _LARGE:
+            return header_section(octets if end is None else octets[:end], wanted)
+        return fields(octets[:end]) + b"\r\n"
+
+    return section_of
 
 
 def _whole(octets: bytes, fields: list[Field]) -> bytes:

@@ -13,6 +13,7 @@ from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
 from gateway.folders import FlagsChanged, Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
+from gateway.imap.listed import Answers
 from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, normalized
 from gateway.imap.phases import Phase
 from gateway.imap.refusals import farewell
@@ -248,10 +249,11 @@ class Services:
 class States:
     """The folder states of a process: shared by all sessions that see them alike, kept a while when nobody does."""
 
-    __slots__ = ("_kept", "_limit", "_live", "_octets", "told")
+    __slots__ = ("_kept", "_limit", "_live", "_octets", "listed", "told")
 
     def __init__(self, limit: int = STATES) -> None:
         self.told = Told()
+        self.listed = Answers()
         self._live: WeakValueDictionary[tuple[int, int, int], FolderState] = WeakValueDictionary()
         self._kept: OrderedDict[tuple[int, int, int], tuple[FolderState, int]] = OrderedDict()
         self._octets = 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gateway.directory.share_changes import TIMES, ChangedShare, ShareChange
 from gateway.directory.shares import EndedShare, ShareOrder, SharePlan, ShareView
 from gateway.prov.answer import Answer, Usage, lines, moment, stamp, table
 from gateway.prov.arguments import moment as read_moment
@@ -16,6 +17,7 @@ from policy.presets import ADVANCED, NAMES, SIMPLIFIED, letters_in_words, send_i
 from policy.rights import spell_letters
 
 _LISTS: Final = ("--members", "--folders", "--folder")
+_CHANGED_LISTS: Final = ("--add", "--remove", "--folders", "--folder")
 _TIMES: Final = ("--from", "--until", "--review")
 _VALUED: Final = ("--preset", *_TIMES, "--note", "--sent", "--name")
 _FLAGS: Final = ("--on-behalf", "--replace", "--dry-run", "--yes")
@@ -26,6 +28,8 @@ async def _share(desk: Desk, arguments: Sequence[str]) -> Answer:
     match word.lower():
         case "create":
             return await _create(desk, rest)
+        case "modify":
+            return await _modify(desk, rest)
         case "list":
             return await _list(desk, rest)
         case "show" if len(rest) == 1:
@@ -36,12 +40,12 @@ async def _share(desk: Desk, arguments: Sequence[str]) -> Answer:
         case "presets" if not rest:
             return _presets()
         case _:
-            raise Usage("create, list, show, end or presets")
+            raise Usage("create, modify, list, show, end or presets")
 
 
-def _several(arguments: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+def _several(arguments: Sequence[str], lists: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
     """Takes out the options that may be given more than once. `--folder` is one path as it is; the others part at commas."""
-    found: dict[str, list[str]] = {name: [] for name in _LISTS}
+    found: dict[str, list[str]] = {name: [] for name in lists}
     rest: list[str] = []
     waiting = list(arguments)
     while waiting:
@@ -58,7 +62,7 @@ def _several(arguments: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]
 
 
 async def _create(desk: Desk, arguments: Sequence[str]) -> Answer:
-    several, remaining = _several(arguments)
+    several, remaining = _several(arguments, _LISTS)
     read = options(remaining, _FLAGS, _VALUED)
     if len(read.rest) != 1:
         raise Usage("which mailbox?" if not read.rest else f"{read.rest[1]} was not understood")
@@ -124,6 +128,79 @@ def _plan_data(plan: SharePlan, number: int | None) -> dict[str, Any]:
 
 def _member(kind: GranteeKind, name: str) -> dict[str, str | None]:
     return {"type": str(kind), "name": name or None}
+
+
+async def _modify(desk: Desk, arguments: Sequence[str]) -> Answer:
+    several, remaining = _several(arguments, _CHANGED_LISTS)
+    read = options(remaining, _FLAGS, ("--preset", *_TIMES, "--note"))
+    if len(read.rest) != 1:
+        raise Usage("which share? its number, or its mailbox" if not read.rest else f"{read.rest[1]} was not understood")
+    if not any(several.values()) and not read.values and "--on-behalf" not in read.flags:
+        raise Usage("what is to be otherwise?")
+    now = await desk.directory.now()
+    times = {
+        field: None if read.values[name].lower() in ("", "none") else read_moment(read.values[name], now)
+        for name, field in zip(_TIMES, TIMES, strict=True)
+        if name in read.values
+    }
+    change = ShareChange(
+        read.rest[0],
+        several["--add"],
+        several["--remove"],
+        read.values.get("--preset"),
+        "--on-behalf" in read.flags,
+        [*several["--folders"], *several["--folder"]],
+        times,
+        read.values.get("--note"),
+        "--replace" in read.flags,
+    )
+    if "--dry-run" in read.flags:
+        plan = await desk.directory.share_changes.plan(change)
+        return Answer(lines([*_changed(plan), "nothing was changed yet"]), _changed_data(plan))
+    plan = await desk.directory.share_changes.modify(change)
+    return Answer(lines(_changed(plan)), _changed_data(plan))
+
+
+def _changed(plan: ChangedShare) -> list[str]:
+    before, after = plan.before, plan.after
+    told = [f"share {before.id} of {plan.address}: {plan.preset.title} ({plan.preset.name})"]
+    if before.preset != after.preset:
+        told[0] += f", until now {before.preset}"
+    told += [f"  {one}" for one in plan.words]
+    for word, old, new, none in (
+        ("from", before.not_before, after.not_before, "from now on"),
+        ("until", before.expires, after.expires, "without an end"),
+        ("to be reviewed by", before.review, after.review, "without a review"),
+    ):
+        if old != new:
+            until_now = "" if old is None else f"; until now {word} {moment(old)}"
+            ends = ", when it ends by itself, in open sessions too" if word == "until" else ""
+            told.append((f"  {none}" if new is None else f"  {word} {moment(new)}{ends}") + until_now)
+    if before.note != after.note:
+        told.append(f"  note: {after.note}" if after.note else "  without a note")
+    return told if plan.deed is not None else [*told, "  nothing is otherwise than it was"]
+
+
+def _changed_data(plan: ChangedShare) -> dict[str, Any]:
+    after, deed = plan.after, plan.deed
+    joining, leaving = ((), ()) if deed is None else (deed.joining, deed.leaving)
+    by_grantee = {one.grantee: _member(one.grantee.kind, one.name) for one in plan.members}
+    return {
+        "share": after.id,
+        "mailbox": plan.address,
+        "changed": deed is not None,
+        "preset": plan.preset.name,
+        "letters": plan.preset.letters,
+        "rights": [*plan.preset.sends],
+        "members": [one for grantee, one in by_grantee.items() if grantee not in leaving],
+        "added": [by_grantee[one] for one in joining],
+        "removed": [by_grantee[one] for one in leaving],
+        "from": stamp(after.not_before),
+        "until": stamp(after.expires),
+        "review": stamp(after.review),
+        "note": after.note,
+        "words": [*plan.words],
+    }
 
 
 async def _list(desk: Desk, arguments: Sequence[str]) -> Answer:
@@ -273,11 +350,14 @@ VERB: Final = Verb(
     + "|".join(NAMES)
     + "\n      [--on-behalf] [--folders PATH[,PATH...]] [--folder PATH] [--from T] [--until T] [--review T] [--note TEXT]"
     + "\n      [--sent owner|sender|both|none] [--name DISPLAY-NAME] [--replace] [--dry-run] [--yes]"
+    + "\n    | modify SHARE [--add M[,M...]] [--remove M[,M...]] [--preset P] [--on-behalf] [--folders PATH[,PATH...]] [--folder PATH]"
+    + "\n      [--from T] [--until T|none] [--review T|none] [--note TEXT] [--replace] [--dry-run] [--yes]"
     + "\n    | list [--owner A] [--member M] | show SHARE | end SHARE [--delete-mailbox] [--dry-run] [--yes] | presets",
     "a mailbox for several people: one that is there, or a new one without a password; said in words, and asked about at a terminal, before"
-    " it is done; M: an account, a list, domain:NAME, cos:NAME, all; SHARE: its number, or its mailbox; end takes away what it gave",
+    " it is done; M: an account, a list, domain:NAME, cos:NAME, all; SHARE: its number, or its mailbox; modify leaves alone what somebody"
+    " changed by hand, unless it is asked to give it again; end takes away what it gave",
     1,
     None,
     _share,
-    shows=("create", "end"),
+    shows=("create", "modify", "end"),
 )

@@ -1,5 +1,5 @@
 -- epochs
-SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT), COUNT(*) FROM epoch;
+SELECT CAST(COALESCE(SUM(value), 0) AS BIGINT), COUNT(*) FROM epoch WHERE scope >= 0;
 
 -- last
 SELECT id, at, decision, changes FROM applied WHERE undone IS NULL ORDER BY id DESC LIMIT 1;

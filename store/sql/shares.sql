@@ -10,6 +10,12 @@ VALUES (:id, :owner, :preset, :made_mailbox, :not_before, :expires, :review, :no
 INSERT INTO share_member (share, grantee_kind, grantee) VALUES (:share, :kind, :grantee)
 ON CONFLICT (share, grantee_kind, grantee) DO NOTHING;
 
+-- update
+UPDATE share SET preset = :preset, not_before = :not_before, expires = :expires, review = :review, note = :note WHERE id = :id;
+
+-- delete_member
+DELETE FROM share_member WHERE share = :share AND grantee_kind = :kind AND grantee = :grantee;
+
 -- by_id
 SELECT id, owner, preset, made_mailbox, not_before, expires, review, note, created FROM share WHERE id = :id;
 

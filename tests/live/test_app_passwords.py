@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.live.server import PASSWORD, Server, compose
-from tests.live.talk import Mail, Talk
+from tests.live.talk import Mail, Talk, unnamed
 
 OWNER, DELEGATE = "owner@acme.test", "delegate@acme.test"
 SECOND = 1.0
@@ -58,7 +58,7 @@ def test_only_where_it_is_for(server: Server, name: str) -> None:
         session.ok("NOOP")
     with Talk(server.ports["imap"]) as session:
         answer = session.do(f'LOGIN {OWNER} "{word}"')
-        assert (answer.kind, answer.text) == ("NO AUTHORIZATIONFAILED", "this app password is not for this network")
+        assert (answer.kind, unnamed(answer.text)) == ("NO AUTHORIZATIONFAILED", "this app password is not for this network")
     with Mail(server.ports["submission"], source="127.0.0.2") as mail:
         assert mail.login(OWNER, word) == "535 5.7.8 this app password is not for smtp"
     rows = json.loads(server.run("logins", OWNER, "--failed", "--json").stdout)
@@ -150,7 +150,7 @@ def test_it_ends_by_the_clock_in_an_open_session(server: Server, name: str) -> N
         assert idling.farewell(12) == b"* BYE the app password has expired"
     with Talk(server.ports["imap"]) as session:
         answer = session.do(f'LOGIN {OWNER} "{word}"')
-        assert (answer.kind, answer.text) == ("NO AUTHORIZATIONFAILED", "this app password has expired")
+        assert (answer.kind, unnamed(answer.text)) == ("NO AUTHORIZATIONFAILED", "this app password has expired")
 
 
 def test_as_the_owner_only_if_it_says_so(server: Server, name: str) -> None:

@@ -111,6 +111,31 @@ def test_ending_it_takes_it_from_open_sessions_and_leaves_what_was_granted_other
         beside.ok("UID SEARCH ALL")
 
 
+def test_changing_it_reaches_open_sessions(server: Server) -> None:
+    """A member that joins finds it while it waits, one that leaves is turned out, and less is less at once."""
+    server.run("share", "create", "changed@acme.test", "--members", "anna@acme.test,bruno@acme.test", "--preset", "manage")
+    server.deliver("changed@acme.test", compose("customer@elsewhere.test", "changed@acme.test", "a question"))
+    with Talk(server.ports["imap"], "anna@acme.test") as stays, Talk(server.ports["imap"], "bruno@acme.test") as leaves:
+        stays.ok('SELECT "Other Users/changed/INBOX"')
+        leaves.ok('SELECT "Other Users/changed/INBOX"')
+        leaves.idle()
+        order = ("--remove", "bruno@acme.test", "--add", "carla@acme.test", "--preset", "send-and-read", "--on-behalf", "--note", "quieter")
+        told = server.run("share", "modify", "changed@acme.test", *order).stdout
+        assert "until now manage" in told
+        assert "taken away from account bruno@acme.test: sendAs" in told
+        assert leaves.farewell(SECOND * 5) == ENDED
+        stays.ok("UID FETCH 1:* (BODY.PEEK[])")
+        assert stays.do("UID STORE 1 +FLAGS (\\Deleted)").kind == "NO NOPERM"
+    with Talk(server.ports["imap"], "carla@acme.test") as joined:
+        assert b"Other Users/changed/INBOX" in lsub(joined)
+        joined.ok('SELECT "Other Users/changed/INBOX"')
+    with server.smtp("carla@acme.test") as client:
+        client.sendmail("carla@acme.test", ["stranger@acme.test"], compose("changed@acme.test", "stranger@acme.test", "quietly"))
+    arrived = next(one for one in server.wait_for("stranger@acme.test", count=2) if b"quietly" in one)
+    assert b"Sender:" in arrived
+    server.run("share", "end", "changed@acme.test", "--delete-mailbox")
+
+
 def test_the_same_without_a_server(tmp_path: Path) -> None:
     """What is shared while nothing runs is there when it starts."""
     server = Server(tmp_path)
@@ -169,6 +194,13 @@ def test_at_a_terminal_it_is_shown_and_asked_about_first(server: Server) -> None
     status, out = at_a_terminal(server, b"y\n", *order)
     assert (status, "nothing was changed yet" in out) == (0, True)
     assert "asked@acme.test" in server.run("share", "list").stdout
+    more = ("share", "modify", "asked@acme.test", "--preset", "manage")
+    status, out = at_a_terminal(server, b"n\n", *more)
+    assert (status, "see and read (r)" in out, "rwidxa); r until now" in out, "do it?" in out) == (1, False, True, True)
+    assert "preset: read\n" in server.run("share", "show", "asked@acme.test").stdout
+    status, out = at_a_terminal(server, b"y\n", *more)
+    assert (status, "rwidxa); r until now" in out) == (0, True)
+    assert "preset: manage\n" in server.run("share", "show", "asked@acme.test").stdout
     status, out = at_a_terminal(server, b"", "share", "end", "asked@acme.test", "--yes", "--delete-mailbox")
     assert (status, "asked@acme.test is deleted" in out) == (0, True)
     status, out = at_a_terminal(server, b"", "share", "end", "asked@acme.test")

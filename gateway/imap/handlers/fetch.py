@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
@@ -18,7 +19,7 @@ from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.grammar.search import Update
 from gateway.imap.responses import EXPUNGEISSUED, LIMIT, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
-from gateway.imap.sections import OF_HEADER, PartReader, Piece, Range, between, clip, cut, encoded, extent, header_section
+from gateway.imap.sections import OF_HEADER, PartReader, Piece, Range, between, clip, cut, encoded, extent, header_cutter, header_section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
 from gateway.imap.told import LARGEST, Stretch, Told
 from gateway.imap.view import Span
@@ -35,6 +36,12 @@ _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
 _AT_ONCE: Final = 64
 """Messages told before something else may be done: of those whose octets are needed, and of the others."""
+_OF_HEADERS: Final = 128
+"""Messages whose headers are read in one go."""
+_HEADERS_AT_ONCE: Final = 8
+"""Headers cut up before something else may be done: some may be nothing but short fields."""
+_FEW_SECTIONS: Final = 4
+"""Sections of a header that are cut out of those of many messages in one go."""
 _STRETCH: Final = 32
 """Messages of a stretch at least, so that its responses are kept: what is asked of single ones is not asked again."""
 _ROOM: Final = 1 << 20
@@ -57,6 +64,8 @@ class _Batch:
     email_ids: dict[int, bytes] = field(default_factory=dict)
     previews: dict[int, bytes] = field(default_factory=dict)
     layouts: dict[int, Layout] = field(default_factory=dict)
+    headers: dict[FetchItem, dict[int, bytes]] = field(default_factory=dict)
+    """What is said of a section of the header."""
 
 
 class _Kept:
@@ -188,11 +197,18 @@ def _flags(selected: Selected, uid: int, at: int) -> bytes:
 
 def date_time(moment: int) -> bytes:
     """`date-time`, in UTC."""
+    day, seconds = divmod(moment // 1_000_000, 86_400)
     try:
-        at = _EPOCH + timedelta(microseconds=moment)
+        return b'"%b %02d:%02d:%02d +0000"' % (_date(day), seconds // 3600, seconds // 60 % 60, seconds % 60)
     except OverflowError:
-        at = _EPOCH
-    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second)
+        return date_time(0)
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> bytes:
+    """`date`, of a day counted from 1970-01-01 on. Raises OverflowError beyond the calendar."""
+    at = _EPOCH + timedelta(days=day)
+    return b"%2d-%b-%04d" % (at.day, _MONTHS[at.month - 1], at.year)
 
 
 async def _previews(folder: OpenFolder, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
@@ -270,6 +286,11 @@ class _Wanted:
         )
 
     @property
+    def of_headers(self) -> bool:
+        """Is nothing asked for of the octets but a few sections of the header?"""
+        return 0 < len(self.sections) <= _FEW_SECTIONS and not self.in_pieces
+
+    @property
     def sets_seen(self) -> bool:
         return any(not isinstance(item, BinarySize) and not item.peek for item in self.sections)
 
@@ -302,7 +323,7 @@ def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = Fals
     names = {item.label for item in found if isinstance(item, Attribute)}
     header_only = all(isinstance(item, BodySection) and not item.section.path and item.section.text in OF_HEADER for item in sections)
     parts = any(item.section.path if isinstance(item, BodySection) else item.path for item in sections)
-    rows = bool(names & _OF_ROW.keys()) or bool(sections)
+    rows = bool(names & _OF_ROW.keys())
     return _Wanted(tuple(found), rows, tuple(sorted(names & _PREPARED.keys())), sections, header_only, parts, rev2, uid_only)
 
 
@@ -462,7 +483,8 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
     folder, view = selected.folder, selected.view
     # Beginnings are short, though no one knows how short: all of them are fetched in one go.
     most = _AT_ONCE * BEGINNING if wanted.header_only else _AHEAD
-    for low, high in _chunks(spans, _AT_ONCE if wanted.sections else BATCH):
+    cutters = {item: header_cutter(item.section) for item in wanted.sections if isinstance(item, BodySection)} if wanted.of_headers else {}
+    for low, high in _chunks(spans, _OF_HEADERS if cutters else _AT_ONCE if wanted.sections else BATCH):
         emit.say(*view.new_flags())
         stretch = _stretch(selected, wanted, (low, high))
         again = None if stretch is None else told.again(stretch)
@@ -474,17 +496,19 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
         runs = [(view.uids[low], view.uids[high - 1])]
         batch = _Batch()
         prepared: list[dict[int, bytes]] = []
-        if wanted.rows:
+        short = bool(cutters) and await _cut_headers(folder, view.uids[low:high], cutters, batch, emit)
+        if wanted.rows or (wanted.sections and not short):
             batch.rows = {row.uid: row for row in await folder.rows(runs)}
         for name in wanted.prepared:
             place, read = (_PREPARED_REV2 if wanted.rev2 and name in _PREPARED_REV2 else _PREPARED)[name]
             found = dict(await read(folder, runs))
             setattr(batch, place, found)
             prepared.append(found)
-        laid_out = _runs(uid for uid, row in batch.rows.items() if wanted.by_layout(row)) if wanted.sections else []
+        laid_out = _runs(uid for uid, row in batch.rows.items() if wanted.by_layout(row)) if wanted.sections and not short else []
         if laid_out:
             batch.layouts = {uid: Layout(packed) for uid, packed in await folder.layouts(laid_out)}
-        if not wanted.sections:
+        if short or not wanted.sections:
+            prepared.extend(batch.headers.values())
             for begin, end in _chunks(((low, high),), _AT_ONCE):
                 unsaid.gone |= _spell_prepared(selected, range(begin, end), wanted, batch, prepared, emit, kept)
                 await emit.breathe()
@@ -496,10 +520,9 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
             uid = view.uids[place_of]
             at = view.state.index(uid)
             row = batch.rows.get(uid)
-            if at is None or (wanted.rows and row is None) or any(uid not in one for one in prepared):
+            if at is None or row is None or any(uid not in one for one in prepared):
                 unsaid.gone = True
                 continue
-            assert row is not None
             octets = min(row.size, BEGINNING) if wanted.header_only else row.size
             if waiting and size + octets > most:
                 await _with_octets(selected, waiting, wanted, batch, emit, unsaid, kept)
@@ -521,6 +544,25 @@ def _keep(selected: Selected, wanted: _Wanted, stretch: Stretch | None, kept: _K
         told.keep(stretch, b"".join(kept.pieces))
 
 
+async def _cut_headers(
+    folder: OpenFolder, uids: Sequence[int], cutters: Mapping[BodySection, Callable[[bytes], bytes]], batch: _Batch, emit: Output
+) -> bool:
+    """What is said of sections of the headers of these messages, into the batch. False: one of the headers is so long that it takes a
+    while, and nothing was done."""
+    found = await folder.beginnings(uids)
+    if any(len(octets) > BEGINNING for _, octets in found):
+        return False
+    for item, cut_out in cutters.items():
+        label = item.label
+        batch.headers[item] = said = {}
+        for start in range(0, len(found), _HEADERS_AT_ONCE):
+            for uid, octets in found[start : start + _HEADERS_AT_ONCE]:
+                section = cut_out(octets)
+                said[uid] = b"%b {%d}\r\n%b" % (label, len(section), section)
+            await emit.breathe()
+    return True
+
+
 def _spell_prepared(
     selected: Selected,
     places: Sequence[int],
@@ -533,9 +575,10 @@ def _spell_prepared(
     """Messages of which no octets are needed, in one go: a template, and for each item a column. True: some of them are gone."""
     view, state = selected.view, selected.view.state
     there: list[tuple[int, int, int]] = []
+    current = view.current
     for place in places:
         uid = view.uids[place]
-        at = state.index(uid)
+        at = place if current else state.index(uid)
         if at is None or (wanted.rows and uid not in batch.rows) or any(uid not in one for one in prepared):
             continue
         there.append((place, at, uid))
@@ -547,12 +590,19 @@ def _spell_prepared(
         if label == b"UID":
             columns.append([uid for _, _, uid in there])
         elif label == b"FLAGS":
-            columns.append([_flags(selected, uid, at) for _, at, uid in there])
+            if view.recent:
+                columns.append([_flags(selected, uid, at) for _, at, uid in there])
+            else:
+                spell = {bits: state.spell_flags(bits) for bits in {state.flags[at] for _, at, _ in there}}
+                columns.append([spell[state.flags[at]] for _, at, _ in there])
         elif label == b"MODSEQ":
             columns.append([state.modseqs[at] for _, at, _ in there])
         elif label in _OF_ROW:
             say, rows = _OF_ROW[label], batch.rows
             columns.append([say(rows[uid]) for _, _, uid in there])
+        elif item in batch.headers:
+            of_header = batch.headers[item]
+            columns.append([of_header[uid] for _, _, uid in there])
         else:
             found: dict[int, bytes] = getattr(batch, _PREPARED[label][0])
             columns.append([found[uid] for _, _, uid in there])

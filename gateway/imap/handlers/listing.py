@@ -1,20 +1,25 @@
 """LIST, LSUB, NAMESPACE: which folders are there for this actor?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from gateway.folders import ATTRIBUTES, Figures, Listing
+from gateway.folders import ATTRIBUTES, Figures, Footing, Listing
 from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
 from gateway.imap.handlers.metadata import MetadataOf
-from gateway.imap.handlers.status import of as status_of
+from gateway.imap.handlers.status import speller
+from gateway.imap.listed import Saying
 from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner, normalized
-from gateway.imap.responses import Extended, Listed, Namespaces, OwnRights, childinfo, oldname
+from gateway.imap.responses import Extended, Listed, Namespaces, OwnRights, childinfo, oldname, status_of
 from gateway.imap.session import Output, Session
 from policy.identity import Address
 from policy.rights import Right, spell_rfc
 from store.model import FolderRow
+
+_AT_ONCE: Final = 100
+"""Folders whose figures are said before something else may be done."""
 
 
 @dataclass(slots=True)
@@ -80,7 +85,13 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
     wanted = metadata.value if metadata is not None and isinstance(metadata.value, tuple) else ()
     entries = [entry.decode("ascii") for entry in wanted if isinstance(entry, bytes)]
     sizes = b"DELETED-STORAGE" in asked_figures
-    names = await _names(session, asked, figures=figures is not None, deleted_size=sizes, metadata=entries)
+    items = tuple(item for item in asked_figures if isinstance(item, bytes))
+    question = (session.acting.actor, command, emit.utf8)
+    if not entries and await _say_again(session, question, items, emit):
+        return
+    names, footing = await _names(session, asked, figures=figures is not None, deleted_size=sizes, metadata=entries)
+    saying = Saying()
+    spell_figures = speller(items, session.services)
     only_subscribed = command.selects(b"SUBSCRIBED")
     only_special = command.selects(b"SPECIAL-USE")
     recursive = command.selects(b"RECURSIVEMATCH")
@@ -106,20 +117,52 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
             # RFC 5819 section 2: no STATUS for what may be seen and not be read, and then it is said that it cannot be selected. What
             # cannot be told for now, the owner being in maintenance, is left out in silence: no client is to drop its copies.
             shown = (b"\\Noselect", *shown)
-        emit.say(Listed(shown, spelled, extended))
+        emit(saying.say(Listed(shown, spelled, extended).spell(utf8=emit.utf8)))
         if returns_rights and one.folder is not None:
             # RFC 8440; a name that is no folder has no rights.
-            emit.say(OwnRights(spelled, spell_rfc(one.folder.held)))
+            emit(saying.say(OwnRights(spelled, spell_rfc(one.folder.held)).spell(utf8=emit.utf8)))
         if figures is not None and one.folder is not None and one.folder.figures:
-            items = figures.value
-            assert isinstance(items, tuple)
             if session.watch is not None:
                 session.watch.asked(one.folder.row.id)
+            emit(saying.say(status_of(spelled, emit.utf8)))
+            saying.figures(one.folder.row.id)
             counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
-            emit.say(status_of(spelled, tuple(item for item in items if isinstance(item, bytes)), counted, session.services))
+            emit(spell_figures(counted))
         if one.folder is not None and one.folder.metadata:
             emit.say(MetadataOf(spelled, one.folder.metadata))
         await emit.breathe()
+    if footing is not None:
+        session.services.states.listed.keep(question, saying.said(footing))
+
+
+async def _say_again(session: Session, question: Hashable, items: Sequence[bytes], emit: Output) -> bool:
+    """The answer to the same question of the same actor, if what it rests on stands, with the figures as they are now. False: it has to be
+    made anew."""
+    services = session.services
+    said = services.states.listed.last(question)
+    if said is None:
+        return False
+    if not said.folders:
+        if not await services.folders.stands(said.footing):
+            return False
+        emit(said.pieces[0])
+        await emit.breathe()
+        return True
+    sizes = b"DELETED-STORAGE" in items
+    found = await services.folders.figures_again(session.acting, said.footing, said.folders, deleted_size=sizes)
+    if found is None:
+        return False
+    spell_figures = speller(items, services)
+    if session.watch is not None:
+        for folder in said.folders:
+            session.watch.asked(folder)
+    for at in range(0, len(found), _AT_ONCE):
+        some = found[at : at + _AT_ONCE]
+        emit(b"".join([piece + spell_figures(figures) for piece, figures in zip(said.pieces[at : at + _AT_ONCE], some, strict=False)]))
+        await emit.breathe()
+    emit(said.pieces[-1])
+    await emit.breathe()
+    return True
 
 
 async def listed(session: Session, mailbox: str, row: FolderRow, *, owner: Address | None = None, old: str | None = None) -> Listed:
@@ -155,8 +198,11 @@ async def lsub(session: Session, command: Lsub, emit: Output) -> None:
     if not command.pattern:
         emit.say(Listed((b"\\Noselect",), "", lsub=True))
         return
+    question = (session.acting.actor, command, emit.utf8)
+    if await _say_again(session, question, (), emit):
+        return
     asked = _Asked(command.reference, command.pattern, session.names)
-    names = await _names(session, [asked], figures=False)
+    names, footing = await _names(session, [asked], figures=False)
     said: dict[str, bool] = {}
     for name in _ordered(names):
         if not names[name].subscribed:
@@ -168,11 +214,13 @@ async def lsub(session: Session, command: Lsub, emit: Output) -> None:
             if asked.matches(parent):
                 said.setdefault(parent, False)
                 break
+    saying = Saying()
     for name in sorted(said, key=_order):
-        known = names.get(name)
-        selectable = said[name] and known is not None and known.folder is not None and not known.folder.row.noselect
-        emit.say(Listed(() if selectable or said[name] else (b"\\Noselect",), asked.spell(name), lsub=True))
+        shown = () if said[name] else (b"\\Noselect",)
+        emit(saying.say(Listed(shown, asked.spell(name), lsub=True).spell(utf8=emit.utf8)))
         await emit.breathe()
+    if footing is not None:
+        session.services.states.listed.keep(question, saying.said(footing))
 
 
 async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> None:
@@ -182,8 +230,8 @@ async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> 
 
 async def _names(
     session: Session, asked: Iterable[_Asked], *, figures: bool, deleted_size: bool = False, metadata: Sequence[str] = ()
-) -> dict[str, Name]:
-    """Every name that could be listed, with the nodes above them."""
+) -> tuple[dict[str, Name], Footing | None]:
+    """Every name that could be listed, with the nodes above them; what that rests on, None where nothing tells when it changes."""
     names = session.names
     patterns = list(asked)
     others = any(pattern.wants(names.node) for pattern in patterns)
@@ -195,10 +243,12 @@ async def _names(
 
     own = not all(pattern.is_elsewhere for pattern in patterns)
     service = session.services.folders
-    listing = await service.listing(
-        session.acting, wanted if others else None, own=own, figures=figures, deleted_size=deleted_size, metadata=metadata
-    )
-    return named(session, listing)
+    asked_of = wanted if others else None
+    if metadata:
+        listing = await service.listing(session.acting, asked_of, own=own, figures=figures, deleted_size=deleted_size, metadata=metadata)
+        return named(session, listing), None
+    listing, footing = await service.founded(session.acting, asked_of, own=own, figures=figures, deleted_size=deleted_size)
+    return named(session, listing), footing
 
 
 def named(session: Session, listing: Listing) -> dict[str, Name]:

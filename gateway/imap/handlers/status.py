@@ -1,7 +1,8 @@
 """STATUS: figures of a folder that need not be selected."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 from gateway.folders import Figures
 from gateway.imap.grammar.status import FolderStatus
@@ -24,6 +25,8 @@ FIGURES: Mapping[bytes, Callable[[Figures, Services], int | bytes]] = MappingPro
     }
 )
 """What each item is. An extension adds a row."""
+_WORDS: Final = frozenset((b"MAILBOXID",))
+"""Items that are no numbers."""
 
 
 async def status(session: Session, command: FolderStatus, emit: Output) -> None:
@@ -35,6 +38,17 @@ async def status(session: Session, command: FolderStatus, emit: Output) -> None:
     if session.watch is not None:
         session.watch.asked(figures.row.id)
     emit.say(of(command.mailbox, command.items, figures, session.services))
+
+
+def speller(items: Sequence[bytes], services: Services) -> Callable[[Figures], bytes]:
+    """Spells what stands behind the mailbox in the response, to its end."""
+    readers = [FIGURES[item] for item in items]
+    template = b"(%b)\r\n" % b" ".join(b"%b %%b" % item if item in _WORDS else b"%b %%d" % item for item in items)
+
+    def spelled(figures: Figures) -> bytes:
+        return template % tuple([reader(figures, services) for reader in readers])
+
+    return spelled
 
 
 def of(mailbox: str, items: tuple[bytes, ...], figures: Figures, services: Services) -> StatusOf:

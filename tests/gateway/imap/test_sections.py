@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.imap.grammar.fetch import Section, SectionText
-from gateway.imap.sections import PartReader, clip, cut, encoded, extent, find_part, header_section, section
+from gateway.imap.sections import PartReader, clip, cut, encoded, extent, find_part, header_cutter, header_section, section
 from gateway.message.encoding import CHUNK, UnknownEncoding
 from gateway.message.layout import ENCODINGS, Layout, pack
-from gateway.message.split import read_header
+from gateway.message.split import end_of_header, read_header
 from gateway.message.structure import Part, parse
 
 PLAIN = b"From: a@b\r\nSubject: one\r\n two\r\nTo: c@d\r\n\r\nbody\r\n"
@@ -339,3 +339,23 @@ def test_who_reads_on_pays_once() -> None:
     for first in range(0, 3 * CHUNK, CHUNK):
         assert len(read(reader, octets, first, CHUNK)) == CHUNK
     assert fed <= len(octets) + 4 * CHUNK
+
+
+HEADER_LINES = (
+    *(b"From: a\r\n", b"FROM : b\n", b" folded\r\n", b"\tfrom: c\r\n", b"Fro: d\r\n"),
+    *(b"from-x: e\n", b"from\r\n", b":\r\n", b"To:\r\n"),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(HEADER_LINES), max_size=8),
+    st.sampled_from([b"", b"\n", b"\r\n", b"\r\nfrom: body\r\n", b"To: open"]),
+    st.sampled_from([(b"FROM",), (b"from", b"To", b"Fro"), (b"from-x", b"subject"), (b"no name",), tuple(b"x%d" % n for n in range(50))]),
+    st.sampled_from([H, F, N]),
+)
+def test_headers_of_many_are_cut_like_that_of_one(lines: list[bytes], end: bytes, names: tuple[bytes, ...], text: SectionText) -> None:
+    octets = b"".join(lines) + end
+    wanted = Section((), text, names)
+    at = end_of_header(octets)
+    assert header_cutter(wanted)(octets) == header_section(octets[:at], wanted)

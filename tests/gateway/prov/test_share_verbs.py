@@ -185,7 +185,7 @@ REFUSED = {
     "share create new@ghost.test --members bruno@acme.test --preset read": "account.NO_SUCH_DOMAIN",
     "share create new --members bruno@acme.test --preset read": "must be a valid email address",
     "share create new@acme.test --members bruno@acme.test --preset read --from +2d --until +1d": "would end before it starts",
-    "share create new@acme.test --members bruno@acme.test --preset read --until 2026-01-01": "would end before it is over already",
+    "share create new@acme.test --members bruno@acme.test --preset read --until 2026-01-01": "the share would be over already",
     "share create new@acme.test --members bruno@acme.test --preset read --until +1d --review +2d": "ended before it is reviewed",
     "share create new@acme.test --members bruno@acme.test --preset read --until soon": "no time: soon",
     "share create anna@acme.test --members bruno@acme.test --preset read --folders INBOX,/Nope": "no such folder path: /Nope",

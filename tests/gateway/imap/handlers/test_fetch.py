@@ -2,13 +2,16 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from gateway.arrival import arrived
+from gateway.folders import OpenFolder
+from gateway.imap.handlers.fetch import date_time
 from store import messages
-from store.model import Flag
+from store.model import Flag, MessageRow, Run
 from tests.gateway.imap.handlers.house import PASSWORD, Client, House, message
 
 
@@ -264,3 +267,65 @@ async def test_who_reads_slowly_gets_nothing_more_once_access_has_ended(house: H
     assert 0 < len(said.having("FETCH")) < count - 1
     assert not said.having("\\Flagged")
     assert await bruno.line() == b"* BYE access to this folder has ended"
+
+
+FIELDS = "BODY.PEEK[HEADER.FIELDS (SUBJECT X-LONG)]"
+
+
+async def test_headers_of_many_are_read_in_one_go(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless one of them is long, or too much is asked for; what is said is the same."""
+    await house.put("anna", "/INBOX", 20)
+    await anna.do("SELECT INBOX")
+    reads: list[int] = []
+    of_rows = OpenFolder.rows
+
+    async def counted(folder: OpenFolder, runs: Sequence[Run]) -> list[MessageRow]:
+        reads.append(1)
+        return await of_rows(folder, runs)
+
+    monkeypatch.setattr(OpenFolder, "rows", counted)
+    said = await anna.do(f"FETCH 1:* (UID {FIELDS})")
+    assert len(said.untagged) == 20
+    for number, one in enumerate(said.untagged, 1):
+        fields = b"Subject: Number %d\r\n\r\n" % number
+        assert one == b"* %d FETCH (UID %d BODY[HEADER.FIELDS (SUBJECT X-LONG)] {%d}\r\n%b)" % (number, number, len(fields), fields)
+    assert reads == []
+    long = b"X-Long: " + b"x" * 900 + b"\r\n"
+    await anna.do("APPEND INBOX {}", long * 10 + message(21))
+    again = await anna.do(f"FETCH 1:* (UID {FIELDS})")
+    lines = [one for one in again.untagged if b"HEADER.FIELDS" in one]
+    assert lines[:20] == said.untagged
+    assert lines[20].endswith(long * 10 + b"Subject: Number 21\r\n\r\n)")
+    assert reads == [1]
+
+
+async def test_headers_with_flags_and_dates(house: House, anna: Client) -> None:
+    await house.put("anna", "/INBOX", 3)
+    await anna.do("SELECT INBOX")
+    await anna.do("SELECT INBOX")
+    await anna.do("STORE 2 +FLAGS (\\Flagged)")
+    said = await anna.do(f"UID FETCH 1:* (FLAGS RFC822.SIZE {FIELDS} RFC822.HEADER BODY[HEADER.FIELDS.NOT (FROM)])")
+    assert [one.split(b" BODY[")[0] for one in said.untagged[:3]] == [
+        b"* 1 FETCH (UID 1 FLAGS () RFC822.SIZE %d" % len(message(1)),
+        b"* 2 FETCH (UID 2 FLAGS (\\Flagged) RFC822.SIZE %d" % len(message(2)),
+        b"* 3 FETCH (UID 3 FLAGS () RFC822.SIZE %d" % len(message(3)),
+    ]
+    header = message(1)[: message(1).index(b"\r\n\r\n") + 4]
+    assert b" RFC822.HEADER {%d}\r\n%b BODY[HEADER.FIELDS.NOT (FROM)] {" % (len(header), header) in said.untagged[0]
+    # Without PEEK it counts as read.
+    assert len((await anna.do("SEARCH SEEN")).untagged[0].split()) == 2 + 3
+
+
+@pytest.mark.parametrize(
+    ("moment", "spelled"),
+    [
+        (0, b'" 1-Jan-1970 00:00:00 +0000"'),
+        (-1, b'"31-Dec-1969 23:59:59 +0000"'),
+        (1_704_103_199_999_999, b'" 1-Jan-2024 09:59:59 +0000"'),
+        (1_709_251_200_000_000, b'" 1-Mar-2024 00:00:00 +0000"'),
+        (10**18, b'" 1-Jan-1970 00:00:00 +0000"'),
+        (-(10**18), b'" 1-Jan-1970 00:00:00 +0000"'),
+    ],
+)
+def test_dates(moment: int, spelled: bytes) -> None:
+    assert date_time(moment) == spelled
