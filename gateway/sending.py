@@ -149,7 +149,7 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
         row.values,
         # Own mail, nearly all there is, needs not be asked about.
         frozen=bool(principals) and await snapshot.ask(freezes.is_frozen, actor.account, Side.ACTOR),
-        withheld=_out_of_room(row) if acting is None else acting.withheld or _out_of_room(row),
+        withheld=out_of_room(row) if acting is None else acting.withheld or out_of_room(row),
     )
     ends = None if actor.scope is None else actor.scope.expires
     if acting is None:
@@ -167,7 +167,8 @@ class _Acting:
     withheld: Refuse | None
 
 
-def _out_of_room(row: AccountRow) -> Refuse | None:
+def out_of_room(row: AccountRow) -> Refuse | None:
+    """Why this account sends nothing now, in no name: its domain has used up its aggregate quota."""
     if row.domain_room.lets_send:
         return None
     return Refuse(Reason.OVER_QUOTA, f"the mailboxes of {row.address.domain} are full: nobody in the domain can send until there is room")

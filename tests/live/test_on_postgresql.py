@@ -30,6 +30,8 @@ CHOSEN = {
     "test_search_index.py": "delegates or expunged",
     "test_verify.py": "counts",
     "test_explained.py": "nobody_makes or in_the_store",
+    "test_workers.py": "",
+    "test_killed_processes.py": "not again_and_again",
 }
 
 

@@ -22,6 +22,7 @@ from store.messages import AppendMessages, NewInFolder
 from store.model import QueueKind
 from store.port import EverythingChanged, FolderChanged, PolicyChanged, Store
 from store.queue import AcceptMessage, ClaimDue, FreeLeases, HandedOn, IntoMailbox, OntoQueue
+from store.writer import Bounds
 from tests.live.cluster import Cluster, missing
 from tests.live.severing import Cut, Severing
 from tests.store.letters import letter
@@ -169,6 +170,19 @@ async def test_what_was_judged_on_another_node_and_has_changed_is_stale(one: Sto
 
 
 # --- the queue
+
+
+async def test_what_an_earlier_deed_of_the_same_group_has_changed_is_stale(one: Store, shared_url: str, tmp_path: Path) -> None:
+    anna, _ = await account(one)
+    async with node(shared_url, tmp_path / "patient", bounds=Bounds(seconds=SECONDS)) as patient:
+        async with patient.snapshot() as snapshot:
+            witness = await snapshot.witness(anna)
+        answers = await asyncio.gather(
+            patient.do(SetAccountStatus(anna, AccountStatus.LOCKED)),
+            patient.do(SetAccountStatus(anna, AccountStatus.ACTIVE), witness),
+            return_exceptions=True,
+        )
+        assert isinstance(answers[1], Stale)
 
 
 def waiting(number: int) -> AcceptMessage:
@@ -380,6 +394,47 @@ async def test_one_of_them_leads_and_another_when_it_leaves(shared_url: str, tmp
         assert (first.leads, second.leads) == (True, False)
         await first.close()
         await until(lambda: second.leads, "the other one leads")
+
+
+@asynccontextmanager
+async def process(url: str, server: Path, number: int) -> AsyncIterator[postgres.PostgresStore]:
+    """One that only speaks with clients; the lock is another's."""
+    server.mkdir(exist_ok=True)
+    async with node(url, server, process=number, locks=()) as store:
+        assert isinstance(store, postgres.PostgresStore)
+        yield store
+
+
+async def test_of_the_processes_of_a_server_one_alone_leads(shared_url: str, tmp_path: Path) -> None:
+    async with process(shared_url, tmp_path / "one", 0) as worker, node(shared_url, tmp_path / "one") as keeper:
+        assert (worker.leads, keeper.leads) == (False, True)
+        async with node(shared_url, tmp_path / "other") as other, process(shared_url, tmp_path / "one", 1) as second:
+            assert (other.leads, second.leads) == (False, False)
+            await keeper.close()
+            await until(lambda: other.leads, "the other server leads")
+            assert (worker.leads, second.leads) == (False, False)
+
+
+async def test_a_process_that_was_killed_is_nobody_as_soon_as_the_next_one_is_there(shared_url: str, tmp_path: Path) -> None:
+    async with node(shared_url, tmp_path / "one") as keeper, process(shared_url, tmp_path / "one", 0) as killed:
+        assert isinstance(keeper, postgres.PostgresStore)
+        for task in killed.nodes._tasks:
+            task.cancel()
+        async with process(shared_url, tmp_path / "one", 0) as replaced, process(shared_url, tmp_path / "one", 1):
+            assert replaced.nodes.slot == killed.nodes.slot
+            others = await asyncio.wait_for(keeper.nodes.ask("anything", None), 4)
+            assert len(others) == 2
+
+
+async def test_what_the_processes_of_one_server_count_together_is_added_on_the_others(shared_url: str, tmp_path: Path) -> None:
+    async with node(shared_url, tmp_path / "one", staleness=2) as keeper, node(shared_url, tmp_path / "other", staleness=2) as other:
+        assert isinstance(keeper, postgres.PostgresStore)
+        assert isinstance(other, postgres.PostgresStore)
+        async with process(shared_url, tmp_path / "one", 0) as first, process(shared_url, tmp_path / "one", 1) as second:
+            first.nodes.counts(lambda: {"7": 3})
+            second.nodes.counts(lambda: {"7": 2})
+            await until(lambda: other.nodes.elsewhere("7") == 5, "what both have")
+            assert [one.nodes.elsewhere("7") for one in (keeper, first, second)] == [0, 0, 0]
 
 
 # --- servers that will not do
