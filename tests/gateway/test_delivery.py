@@ -36,7 +36,7 @@ async def filled(house: House, name: str) -> None:
 
 
 def is_id(outcome: object) -> bool:
-    return isinstance(outcome, str) and len(outcome) == 16
+    return isinstance(outcome, str) and len(outcome) == 20
 
 
 # --- one reply per recipient
