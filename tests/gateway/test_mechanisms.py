@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import statistics
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -500,7 +499,8 @@ async def test_nobody_takes_as_long_as_somebody(door: Door) -> None:
             with pytest.raises(Refused):
                 await door.talk("SCRAM-SHA-256", client.first(), client.answer)
             times.append(time.perf_counter() - began)
-    somebody, nobody = (statistics.median(times) for times in took.values())
+    # The shortest: a machine that is busy makes some of them longer, and none shorter.
+    somebody, nobody = (min(times) for times in took.values())
     assert abs(somebody - nobody) < 0.01, took
 
 

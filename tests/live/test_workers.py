@@ -108,6 +108,20 @@ def test_a_refusal_of_any_worker_is_explained_at_once(server: Server) -> None:
     server.prov(f"modifyAccount {WORKER} quota 0")
 
 
+def test_a_first_password_and_a_lockout_are_known_to_every_worker(server: Server) -> None:
+    new = "new@acme.test"
+    server.prov(f"createAccount {new} '' lockoutMaxFailures 3 lockoutSpareKnownSources FALSE")
+    code = json.loads(server.run("password", "code", new, "--json").stdout)["code"]
+    server.run("password", "set", new, code, "--password", "-", stdin=PASSWORD)
+    with ExitStack() as stack:
+        spread(server, new, stack)
+    for _ in range(3):
+        server.run("password", "set", new, "WRONG", "--password", "-", stdin=PASSWORD, check=False)
+    for _ in range(8):
+        with Talk(server.ports["imap"]) as talk:
+            assert talk.do(f'LOGIN {new} "{PASSWORD}"').kind == "NO AUTHENTICATIONFAILED"
+
+
 def test_an_account_has_no_more_sessions_than_it_may_whichever_worker_it_meets(server: Server) -> None:
     with ExitStack() as stack:
         until(lambda: not listed(server, DELEGATE), "sessions of earlier tests end")
