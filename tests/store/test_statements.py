@@ -157,6 +157,7 @@ SCANS = {
     "queue.retry_all": "all of them, by hand",
     "queue.free_leases": "all of them, at the start",
     "queue.totals": "all of them, for an operator",
+    "queue.rows_up_to": "any rows, as far as the limit",
     "list_bounces.untold": "a partial index of those few that the owners do not know",
     "list_requests.page": "pages, by the primary key",
     "queue.by_destination": "all of them, for an operator",
