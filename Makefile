@@ -2,11 +2,12 @@
 # make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
 # make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
 # make check  is what a developer runs all day: format, lint, types, import rules, fast tests
+# make fuzz   looks for octets that break a parser or a session, SECONDS=60 for each (TARGET=imap for one); needs a Python that atheris has
 # Nothing is written outside this directory, apart from scratch files that are removed again.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run setup setup-test setup-check test ha check format lock clean
+.PHONY: run setup setup-test setup-check test ha check fuzz format lock clean
 
 ARGS ?=
 VENV := .venv
@@ -71,6 +72,18 @@ check: setup setup-check
 	@told=$$($(BIN)/lint-imports 2>&1) || { echo "$$told"; exit 1; }
 	@$(pytest) --quiet -m "not slow" $(FAST_TESTS)
 
+# What is found is left in .fuzz/found/TARGET; copied to tests/fuzz/findings/TARGET it is played by every run of the tests.
+SECONDS ?= 60
+TARGET ?= stored_message submitted_message signature imap_commands imap_names smtp_arguments smtp_data neighbours administrators imap smtp
+
+$(VENV)/.fuzz: requirements/fuzz.txt | $(VENV)/.test
+	@$(INSTALL) --requirement requirements/fuzz.txt
+	@touch $@
+
+fuzz: setup setup-test $(VENV)/.fuzz
+	@for target in $(TARGET); do echo "$$target, $(SECONDS) s"; $(BIN)/python -m tests.fuzz.run $$target $(SECONDS) .fuzz 2>.fuzz.log \
+		|| { tail -40 .fuzz.log; exit 1; }; done; rm -f .fuzz.log
+
 format: setup-check
 	@$(BIN)/ruff check --quiet --select I --fix . ; $(BIN)/ruff format .
 
@@ -83,6 +96,7 @@ lock:
 	$(LOCK) --output-file test.txt test.in
 	$(LOCK) --output-file check.txt check.in
 	$(LOCK) --output-file bench.txt bench.in
+	$(LOCK) --output-file fuzz.txt fuzz.in
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .fuzz .fuzz.log

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from config.settings import Log
@@ -27,6 +29,8 @@ FIELDS: Final = (
     "seconds",
     "error_id",
 )
+
+_WORD: Final = re.compile(r'[^ "=\\]+')
 
 
 class TextLine(logging.Formatter):
@@ -70,7 +74,13 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at, rest = divmod(int(record.created * 1000), 1000)
+    return f"{_second(at)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def _printable(text: str) -> str:
@@ -80,6 +90,6 @@ def _printable(text: str) -> str:
 def _quoted(value: object) -> str:
     text = value.decode("ascii", "backslashreplace") if isinstance(value, bytes) else str(value)
     # isprintable() is false for every control, line and paragraph separator and bidirectional mark.
-    if text and text.isprintable() and not any(mark in text for mark in ' "=\\'):
+    if text.isprintable() and _WORD.fullmatch(text):
         return text
     return json.dumps(text)

@@ -476,6 +476,17 @@ class Limits(Group):
         description="The header of a message; long Received and DKIM chains stay under 100 KiB.",
     )
     header_fields: Count = Field(default=1_000, description="Fields in the header of a message; real ones have under 200.")
+    arriving: Size = Field(
+        default=512 << 20,
+        ge=1 << 20,
+        description="Messages that are arriving on all connections together, in memory; more are told to come back (452 4.3.1, NO "
+        "[UNAVAILABLE]). Ten of the largest at a time, or thousands of the usual.",
+    )
+    queue: Count = Field(
+        default=1_000_000,
+        description="Recipients for whom mail waits: to be sent on, for accounts in maintenance, for a time or a list's owners. Beyond it "
+        "such mail is told to come back (452 4.3.1); all else is taken. Two hours at a hundred a second, about 1 GiB of database.",
+    )
     recipients: Count = Field(
         default=1_000,
         description="Recipients of one message, then 452 4.5.3; RFC 5321 section 4.5.3.1.8 asks for 100, Postfix takes 1000.",
@@ -491,6 +502,10 @@ class Limits(Group):
     bad_commands_before_login: Count = Field(
         default=5,
         description="The same before login, where no mail client errs but scanners do.",
+    )
+    failed_logins: Count = Field(
+        default=3,
+        description="Failed logins on one connection until it ends; people mistype once or twice, Stalwart allows 3.",
     )
     failed_logins_per_source: Count = Field(
         default=50,
@@ -633,7 +648,7 @@ class Settings(BaseSettings):
     workers: Count = Field(
         default=1,
         description="Processes that speak the protocols on the same sockets, one for each core; above 1, two more: one writes and keeps "
-        "the queue, one watches over all.",
+        "the queue, one watches over all. On PostgreSQL each of them but the last has up to 15 connections, and writes for itself.",
     )
     bare_newline: Literal["refuse", "fix"] = Field(
         default="refuse",

@@ -39,6 +39,7 @@ from gateway.housekeeping import Housekeeping
 from gateway.imap.listener import ImapListener, TlsMode
 from gateway.imap.listener import Limits as ImapLimits
 from gateway.indexing import Indexing
+from gateway.intake import Intake
 from gateway.issuer import Issuer, IssuerRules
 from gateway.list_addresses import Tags
 from gateway.list_chores import ListChores
@@ -63,6 +64,7 @@ from gateway.policies import Policies, PolicyRules
 from gateway.prov.supposing import scratch_of, sweep
 from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
+from gateway.queue_room import QueueRoom
 from gateway.quota_warning import QuotaWarnings
 from gateway.recalls import Recalls
 from gateway.refusals import Refusals
@@ -76,7 +78,7 @@ from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.hooks import InboundHooks, LmtpHooks, SubmissionHooks
 from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours
 from gateway.smtp.lmtp import HardenedLMTP
-from gateway.smtp.terms import House, Intake, Limits, Terms
+from gateway.smtp.terms import House, Limits, Terms
 from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
 from gateway.tallies import Tallies
@@ -180,6 +182,7 @@ class App:
             self.signing,
             authenticating,
             _robot(settings),
+            QueueRoom(limits.queue),
         )
         self.recalls = Recalls(store, files, self.delivery)
         self.folders = Folders(store, files, self.index, self.recalls)
@@ -478,12 +481,13 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
     cost limits.stop_timeout once."""
     limits = app.settings.limits
     connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks, app.tallies.connections)
+    intake = Intake(limits.arriving)
     entered: list[AbstractAsyncContextManager[None]] = []
     unwatch = app.store.watch(app.sessions.told)
     try:
         for door in (
-            _smtp_doors(app, certificate, bound, connections, sockets),
-            _imap_doors(app, certificate, bound, connections, sockets),
+            _smtp_doors(app, certificate, bound, connections, intake, sockets),
+            _imap_doors(app, certificate, bound, connections, intake, sockets),
             _neighbour_door(app, bound, connections, sockets),
         ):
             await door.__aenter__()
@@ -496,13 +500,12 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
 
 @asynccontextmanager
 async def _smtp_doors(
-    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, sockets: Sockets | None
+    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake, sockets: Sockets | None
 ) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
     neighbours = Neighbours(settings.lmtp_networks, connections)
-    intake = Intake()
     ours = Limits(
         line=limits.smtp_line,
         auth_line=limits.smtp_auth_line,
@@ -510,6 +513,7 @@ async def _smtp_doors(
         recipients=limits.recipients,
         bad_commands=limits.bad_commands,
         bad_commands_before_login=limits.bad_commands_before_login,
+        failed_logins=limits.failed_logins,
         login_timeout=limits.login_timeout,
         command_timeout=limits.smtp_timeout,
         data_timeout=limits.data_timeout,
@@ -564,7 +568,7 @@ async def _smtp_doors(
 
 @asynccontextmanager
 async def _imap_doors(
-    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, sockets: Sockets | None
+    app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake, sockets: Sockets | None
 ) -> AsyncIterator[None]:
     settings = app.settings
     limits = settings.limits
@@ -583,6 +587,7 @@ async def _imap_doors(
         refusals=app.refusals,
         plaintext_login=settings.auth.plaintext,
         mechanisms=app.mechanisms,
+        intake=intake,
         limits=ImapLimits(
             line=limits.imap_line,
             line_before_login=limits.imap_line_before_login,
@@ -593,6 +598,7 @@ async def _imap_doors(
             watched=limits.imap_watched,
             bad_commands=limits.bad_commands,
             bad_commands_before_login=limits.bad_commands_before_login,
+            failed_logins=limits.failed_logins,
             tls_timeout=limits.tls_timeout,
             login_timeout=limits.login_timeout,
             idle_timeout=limits.imap_timeout,

@@ -214,14 +214,13 @@ async def _receive(reader: asyncio.StreamReader) -> dict[str, Any]:
 def _read_request(said: dict[str, Any]) -> Request:
     """Raises _NotUnderstood."""
     command, arguments = said.get("command"), said.get("arguments", [])
-    if command != "prov" and command not in COMMANDS:
+    if not isinstance(command, str) or (command != "prov" and command not in COMMANDS):
         raise _NotUnderstood(f"this server does not know {command!r}: is the command line of another version?")
     if not isinstance(arguments, list) or not all(isinstance(one, str) for one in arguments):
         raise _NotUnderstood("the arguments are no list of texts")
     acting = said.get("acting", "")
     if not isinstance(acting, str):
         raise _NotUnderstood("who acts is no text")
-    assert isinstance(command, str)
     flags = {name: said.get(name) is True for name in ("as_json", "batch", "keep_going", "progress")}
     return Request(command, tuple(arguments), **flags, acting=acting)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gateway.directory import names
 from gateway.directory.faults import Code, Fault
 from gateway.directory.mailboxes import read_path
-from gateway.questions import OPERATIONS, RIGHTS, Question, calendar_of, judge_all, may_do, who_may
+from gateway.questions import OPERATIONS, RIGHTS, Question, barred, calendar_of, judge_all, may_do, who_may
 from gateway.questions import Act as Act
 from gateway.sending import may_send, may_send_as_address
 from policy.decision import Decision, Step
@@ -92,8 +92,8 @@ class Explain:
         """Why this account can do nothing at all now; "" where it can log in."""
         async with self._store.snapshot() as snapshot:
             row = await names.account(snapshot, actor)
-            decision = await snapshot.ask(judge_all, row.id, Question(row.id, (SendRight.SEND_AS,)))
-            return "" if decision is None or decision.allowed else decision.because
+            stopped = await snapshot.ask(barred, row)
+            return "" if stopped is None else stopped[1]
 
     async def holds(self, actor: str, right: SendRight, kind: ObjectKind, target: str) -> Explained:
         """Is this right held, by itself (checkRight)? Status is not looked at."""

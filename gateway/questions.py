@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.folders.standpoint import NOBODY, Standpoint, look_by_path, standpoint
 from gateway.rates import reached_first, too_much
-from gateway.sending import may_log_in_as, send_right_as
+from gateway.sending import may_log_in_as, out_of_room, send_right_as
 from policy.decision import Decision, Step, step
 from policy.folders import FolderOp, SpecialUse
 from policy.grantees import Grantee, GranteeKind
@@ -72,6 +72,7 @@ RIGHTS: Final[Mapping[Act, SendRight]] = MappingProxyType(
     }
 )
 _SENDING: Final = frozenset({SendRight.SEND_AS, SendRight.SEND_ON_BEHALF_OF})
+_BY_MAIL: Final = _SENDING | {SendRight.SEND_TO_LIST}
 _FROZEN: Final = {Side.PRINCIPAL: Reason.PRINCIPAL_FROZEN, Side.ACTOR: Reason.ACTOR_FROZEN}
 assert OPERATIONS.keys() | RIGHTS.keys() == set(Act)
 
@@ -124,6 +125,18 @@ NOTHING: Final = Supposed()
 
 def judge(tx: Tx, actor: AccountId, question: Question, supposed: Supposed = NOTHING) -> Decision | None:
     """What would be decided now, the actor's own status left aside. None: there is no such actor, owner or folder."""
+    decision = _judge(tx, actor, question, supposed)
+    row = accounts.by_id(tx, actor) if _goes_out(question) else None
+    full = None if row is None else out_of_room(row)
+    return decision if decision is None or full is None else without(decision, full, f"but {full.detail}")
+
+
+def _goes_out(question: Question) -> bool:
+    """Does it end in a message?"""
+    return not _BY_MAIL.isdisjoint(question.rights) or FolderOp.ACCEPT in question.operations
+
+
+def _judge(tx: Tx, actor: AccountId, question: Question, supposed: Supposed) -> Decision | None:
     if question.operations:
         return _judge_folder(tx, actor, question, supposed)
     standing = lists.standing(tx, actor)

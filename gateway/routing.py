@@ -92,8 +92,9 @@ Route = Mailbox | Elsewhere | Posting | ToOwners | AtList
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """Who sends, as far as lists may ask. `standing` None: nobody who logged in; then `known_as`, where the neighbour is trusted, is
-    the address of the account that counts, and who has neither satisfies no grant.
+    """Who sends, as far as lists may ask. `standing` None: it is not known yet, and looked up where a list asks, of the `account` that
+    logged in; else of `known_as`, where the neighbour is trusted, the address of the account that counts. Who has none of them satisfies
+    no grant.
 
     `empty_path`: the envelope sender is `<>`; `envelope`: what it is otherwise, which proves nothing.
     """
@@ -102,6 +103,7 @@ class Poster:
     empty_path: bool
     known_as: Address | None = None
     envelope: Address | None = None
+    account: AccountId | None = None
 
 
 @dataclass(slots=True)
@@ -287,8 +289,13 @@ class Routing:
 
     async def _standing(self) -> Standing | None:
         """Looked up only where a list asks: most mail goes to people."""
-        if self.poster.standing is not None or self.poster.known_as is None:
+        if self.poster.standing is not None:
             return self.poster.standing
+        if self.poster.account is not None:
+            self.scopes.add(self.poster.account)
+            return await self.snapshot.ask(lists.standing, self.poster.account)
+        if self.poster.known_as is None:
+            return None
         row = await self.snapshot.ask(accounts.by_address, self.poster.known_as)
         if row is None:
             return None

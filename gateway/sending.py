@@ -9,6 +9,7 @@ from policy.decision import Decision
 from policy.grants import SendGrant, SendRight, Standing, earliest, judge_send_right
 from policy.identity import AccountId, Actor, Address, ListId
 from policy.lists import list_rules
+from policy.quota import UNLIMITED_ROOM
 from policy.reasons import Reason, Refuse
 from policy.status import login_after_password, owner_sending
 from policy.submission import Principal, SenderFacts, narrowed
@@ -24,13 +25,14 @@ Supposing = Callable[[Sequence[SendGrant]], Sequence[SendGrant]]
 @dataclass(slots=True)
 class Gathered:
     """Sender facts, and the scopes that they rest on and the time until which they hold, for the witness. `person`: who acts, with
-    these values."""
+    these values. `lasting`: about own mail alone, which neither time nor a full domain makes another; only these scopes do."""
 
     facts: SenderFacts
     person: AccountId
     person_values: ServiceValues
     scopes: set[int] = field(default_factory=set)
     valid_until: int | None = None
+    lasting: bool = False
 
 
 async def may_send(snapshot: Snapshot, standing: Standing, target: int, right: SendRight) -> Decision:
@@ -147,11 +149,12 @@ async def gather(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> 
         row.values,
         # Own mail, nearly all there is, needs not be asked about.
         frozen=bool(principals) and await snapshot.ask(freezes.is_frozen, actor.account, Side.ACTOR),
-        withheld=_out_of_room(row) if acting is None else acting.withheld or _out_of_room(row),
+        withheld=out_of_room(row) if acting is None else acting.withheld or out_of_room(row),
     )
     ends = None if actor.scope is None else actor.scope.expires
     if acting is None:
-        return Gathered(facts, actor.account, row.values, scopes, ends)
+        lasting = not principals and actor.scope is None and row.domain_room is UNLIMITED_ROOM
+        return Gathered(facts, actor.account, row.values, scopes, ends, lasting)
     return Gathered(facts, actor.person, acting.values, scopes, earliest((acting.valid_until, ends)))
 
 
@@ -164,7 +167,8 @@ class _Acting:
     withheld: Refuse | None
 
 
-def _out_of_room(row: AccountRow) -> Refuse | None:
+def out_of_room(row: AccountRow) -> Refuse | None:
+    """Why this account sends nothing now, in no name: its domain has used up its aggregate quota."""
     if row.domain_room.lets_send:
         return None
     return Refuse(Reason.OVER_QUOTA, f"the mailboxes of {row.address.domain} are full: nobody in the domain can send until there is room")

@@ -3,10 +3,12 @@
 import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 IPV4_PREFIX, IPV6_PREFIX = 24, 48
 
 
+@lru_cache(maxsize=4096)  # a login asks four times
 def network_of(address: str) -> str:
     """The source network (IPv4 /24, IPv6 /48) in which failures and known sources are counted (delegation.md section 8).
 

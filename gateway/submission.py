@@ -21,6 +21,7 @@ from gateway.message.originators import Originators as RawOriginators
 from gateway.message.originators import RawMailbox, originators
 from gateway.message.split import Field, Header, MalformedHeader, read_header, read_submitted_header, unfolded
 from gateway.message.structure import parse
+from gateway.own_senders import OwnSenders
 from gateway.postponed import Postponed
 from gateway.rates import reached_first, too_much
 from gateway.refusal import Refused
@@ -111,6 +112,7 @@ class Submission:
         self._folders = folders
         self._rules = rules
         self._budget = Budget()
+        self._own_senders = OwnSenders()
 
     async def begin(
         self,
@@ -130,7 +132,7 @@ class Submission:
         """
         act = Act(actor, source)
         async with self._store.snapshot() as snapshot:
-            gathered = await _gathered(snapshot, actor, () if reverse_path is None else (reverse_path,))
+            gathered = await self.gathered(snapshot, actor, () if reverse_path is None else (reverse_path,))
             counting = _limits(act, gathered)
             why = await snapshot.ask(reached_first, counting)
         verdict = judge_reverse_path(reverse_path, gathered.facts)
@@ -143,6 +145,13 @@ class Submission:
         if why is not None:
             raise await self.refused(act, await self.too_much(act, why), "")
         return Transaction(self, act, verdict, _protocol(smtputf8=smtputf8, secured=secured), smtputf8, release, dsn, counting)
+
+    async def gathered(self, snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> Gathered:
+        """What the directory says about who sends. Raises Refused where their session is over."""
+        gathered = await self._own_senders.gathered(snapshot, actor, named)
+        if isinstance(gathered, Refuse):
+            raise Refused(gathered)
+        return gathered
 
     async def too_much(self, act: "Act", why: Reached) -> Defer:
         """The limit in words, and when it is possible again."""
@@ -381,8 +390,8 @@ class Transaction:
         service = self._service
         try:
             async with service._store.snapshot() as snapshot:
-                standing = await snapshot.ask(lists.standing, self._act.actor.account)
-                await service._delivery.takes(snapshot, Door.SUBMISSION, recipient, Poster(standing, self._reverse_path is None))
+                poster = Poster(None, self._reverse_path is None, account=self._act.actor.account)
+                await service._delivery.takes(snapshot, Door.SUBMISSION, recipient, poster)
                 why = await snapshot.ask(reached_first, self._counting, len(self._recipients) + 1)
         except Refused as refused:
             raise await self._posting_refused(refused, recipient, "") from None
@@ -447,7 +456,7 @@ class Transaction:
         accepts, resting_on = await self._may_accept(read)
         resendable, resends = await self._may_resend(read)
         async with service._store.snapshot() as snapshot:
-            gathered = await _gathered(snapshot, self._act.actor, self._named(read))
+            gathered = await service.gathered(snapshot, self._act.actor, self._named(read))
             answered, verdict = self._judge(read, gathered.facts, accepts, resendable)
             if isinstance(verdict, Refuse | Defer):
                 return verdict
@@ -740,13 +749,6 @@ def _uses(verdict: SenderVerdict, answered: Sequence[_Answered]) -> Iterator[Use
 def _postponing(entry: AuditEntry) -> AuditEntry:
     """Nothing is sent yet: what is decided at release is on record of its own."""
     return replace(entry, event=f"postpone: {entry.event}")
-
-
-async def _gathered(snapshot: Snapshot, actor: Actor, named: Iterable[Address]) -> Gathered:
-    gathered = await gather(snapshot, actor, named)
-    if isinstance(gathered, Refuse):
-        raise Refused(gathered)
-    return gathered
 
 
 async def _address_of(snapshot: Snapshot, principal: int) -> Address | None:

@@ -89,7 +89,7 @@ def why_refused(tx: Tx, row: RefusalRow) -> WhyRefused:
         now, suggestions, otherwise = _recipient(tx, row)
     elif reason is Reason.OVER_QUOTA and row.actor is not None:
         owner = principal or accounts.by_id(tx, AccountId(row.actor))
-        now, suggestions, otherwise = _room(owner)
+        now, suggestions, otherwise = _room(tx, owner)
     else:
         now, suggestions, otherwise = "", (), _OTHERWISE.get(reason, "no grant would change it")
     return WhyRefused(row, then, account, now, suggestions, otherwise)
@@ -139,8 +139,19 @@ def _recipient(tx: Tx, row: RefusalRow) -> tuple[str, Sequence[Suggestion], str]
     if not isinstance(verdict, Refuse | Defer):
         return f"{account.address} is {account.status} and takes mail", (), "nothing now: it can be sent again"
     if verdict.reason is Reason.RECIPIENT_OVER_QUOTA:
-        return _room(account)
-    return f"{account.address} is {account.status}", *_by_status(tx, account, AccountStatus.ACTIVE)
+        return _room(tx, account)
+    suggested, _ = _by_status(tx, account, AccountStatus.ACTIVE)
+    full, more, _ = _room(tx, account)
+    if more:
+        # Active alone it would be refused again.
+        suggested = [_together(suggested[0], more[0])]
+    return f"{account.address} is {account.status}{f'; {full}' if more else ''}", suggested, ""
+
+
+def _together(first: Suggestion, then: Suggestion) -> Suggestion:
+    """Both at once, and taken back in the other order."""
+    givers = tuple(dict.fromkeys([*then.givers, *first.givers]))
+    return Suggestion([*first.apply, *then.apply], [*then.undo, *first.undo], "", givers[:1])
 
 
 def _list(tx: Tx, row: RefusalRow, number: int, name: str) -> tuple[str, Sequence[Suggestion], str]:
@@ -170,18 +181,29 @@ def _by_status(tx: Tx, account: AccountRow, wanted: AccountStatus) -> tuple[Sequ
     return (Suggestion(apply, undo, "", [givers]),), ""
 
 
-def _room(account: AccountRow | None) -> tuple[str, Sequence[Suggestion], str]:
-    if account is None:
+def _room(tx: Tx, account: AccountRow | None) -> tuple[str, Sequence[Suggestion], str]:
+    """Its own room, the most that its domain gives one account, and that of all accounts of the domain together."""
+    domain = None if account is None else domains.by_id(tx, account.domain)
+    if account is None or domain is None:
         return "", (), "nobody can say whose mailbox it was"
-    name, quota = str(account.address), account.values.quota
+    name, quota, shared = str(account.address), account.values.quota, account.domain_room
     now = f"{name} uses {account.used} of {quota or 'any number of'} octets"
-    if not quota or account.used < quota:
+    apply, undo = [], []
+    if quota and account.used >= quota:
+        apply.append(line("modifyAccount", name, "quota", "0"))
+        undo.append(line("modifyAccount", name, "quota", account.own_values.get("quota", "")))
+        largest = domain.limits.max_quota
+        if largest and account.used >= largest:
+            # What the domain gives goes first and comes back last: no account is given more than it.
+            apply.insert(0, line("modifyDomain", domain.name, "maxQuota", "0"))
+            undo.append(line("modifyDomain", domain.name, "maxQuota", str(largest)))
+    if not shared.takes(1):
+        now += f", all of {domain.name} together {shared.used} of {shared.limit}"
+        apply.append(line("modifyDomain", domain.name, "aggregateQuota", "0"))
+        undo.insert(0, line("modifyDomain", domain.name, "aggregateQuota", str(shared.limit)))
+    if not apply:
         return now, (), "nothing now, unless the message was larger than the room that is left"
-    before = account.own_values.get("quota", "")
-    more = Suggestion(
-        [line("modifyAccount", name, "quota", "0")], [line("modifyAccount", name, "quota", before)], "", ["a global administrator"]
-    )
-    return now, (more,), ""
+    return now, (Suggestion(apply, undo, "", ["a global administrator"]),), ""
 
 
 def _administrator(account: AccountRow) -> str:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from policy.cos import BY_NAME, window
+from policy.domain_limits import COS_MAX_ACCOUNTS, LIMITS, SEVERAL, cos_limit, meant, said
 from policy.filters import parse as parse_filter
 from policy.filters import spell as spell_filter
 from policy.grantees import GranteeKind
@@ -89,6 +90,23 @@ def _number(value: Any) -> Value:
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
+def _limit(name: str) -> Callable[[Any], Value]:
+    def read(value: Any) -> Value:
+        texts = _texts(value) if name in SEVERAL else value if isinstance(value, str) else None
+        if texts is None:
+            raise TypeError("must be a text, as `procura prov` takes it")
+        return said(meant({name: texts})).get(name, "")
+
+    return read
+
+
+def _cos_limits(value: Any) -> Value:
+    found = dict(map(cos_limit, _texts(value)))
+    if len(found) < len(value):
+        raise ValueError("names a class of service twice")
+    return tuple(sorted(f"{name}:{most}" for name, most in found.items()))
+
+
 def _truth(value: Any) -> Value:
     if value is not True:
         raise ValueError("must be true, or be left out")
@@ -117,6 +135,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], Value]]]] = MappingProx
             "aliases": _texts,
             "initialised": _truth,
             "maxAccounts": _number,
+            COS_MAX_ACCOUNTS: _cos_limits,
+            **{one.name: _limit(one.name) for one in LIMITS},
         },
         "cos": _SERVICE,
         "account": {
@@ -427,6 +447,8 @@ _NEW_FIELDS: Final = frozenset(
     {
         ("domain", "initialised"),
         ("domain", "maxAccounts"),
+        ("domain", COS_MAX_ACCOUNTS),
+        *(("domain", one.name) for one in LIMITS),
         ("account", "delegatedAdministrator"),
         ("list", "filter"),
         ("list", "postingRestricted"),
@@ -557,6 +579,8 @@ def _missing(one: Change, there: Document, after: Document) -> Iterator[str]:
             yield f"{one.key[3]} is granted on an account, not on a list"
     elif one.key[2] == "cos" and ("cos", str(one.after)) not in there:
         yield f"there is no cos {one.after}"
+    elif one.key[2] == COS_MAX_ACCOUNTS:
+        yield from (f"there is no cos {called}" for called, _ in map(cos_limit, one.after or ()) if ("cos", called) not in there)
     elif one.key[2] == "owners":
         yield from (f"there is no account {owner}" for owner in one.after or () if ("account", owner) not in there)
     elif one.key[2] == "filter" and one.before is None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from policy.cos import BY_NAME as SERVICE_VALUES
 from policy.cos import Attribute
-from policy.quota import AggregatePolicy, DomainLimits
+from policy.quota import NO_LIMITS, AggregatePolicy, DomainLimits
 
 MOST_RECIPIENTS: Final = 10
 
@@ -65,6 +65,22 @@ def spelled(limits: DomainLimits) -> Mapping[str, tuple[str, ...]]:
         "aggregateQuotaWarnPercent": (str(limits.warn_percent),),
         "aggregateQuotaWarnEmailRecipient": limits.warn_recipients,
     }
+
+
+def said(limits: DomainLimits) -> dict[str, str | tuple[str, ...]]:
+    """By plain name what differs from the default, addresses in order: as documents keep it."""
+    usual = spelled(NO_LIMITS)
+    found = {name: tuple(sorted(texts)) for name, texts in spelled(limits).items() if texts != usual[name]}
+    return {name: texts if name in SEVERAL else texts[0] for name, texts in found.items()}
+
+
+def meant(texts: Mapping[str, str | tuple[str, ...]]) -> DomainLimits:
+    """What `said` said; defaults for the rest. Raises ValueError."""
+    return changed(NO_LIMITS, {name: text if isinstance(text, str) else " ".join(text) for name, text in texts.items()})
+
+
+SEVERAL: Final = frozenset({"aggregateQuotaWarnEmailRecipient"})
+"""Those with several values."""
 
 
 def cos_limit(text: str) -> tuple[str, int]:

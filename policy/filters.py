@@ -160,6 +160,8 @@ class _Reader:
                 raise BadFilter(f"{name[0]} is compared with nothing; {name[0]}=* asks whether it is there")
             return Equal(plain, pieces[0])
         head, *middle, tail = pieces
+        if not any(pieces):
+            return Present(plain)
         return Like(plain, head, tuple(piece for piece in middle if piece), tail)
 
 

@@ -1,14 +1,16 @@
 """Who gains and who loses what when one document takes the place of another: decisions of both, compared."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from policy.cos import ATTRIBUTES, BY_NAME, ServiceValues, resolve, window
 from policy.document import Change, Document, changes, read_rights, read_time, split_grantee
+from policy.domain_limits import COS_MAX_ACCOUNTS, spelled
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, Level, SendGrant, SendRight, Standing, judge_send_right, rights_of
 from policy.identity import AccountId, CosId, DomainId, ListId
+from policy.quota import NO_LIMITS, effective_quota
 from policy.rights import READ_ONLY_RIGHTS, Right, spell_letters
 from policy.status import Access, AccountStatus, DomainStatus, effective, login_after_password, owner_access, owner_sending
 
@@ -182,8 +184,10 @@ class Site:
         return frozenset(found)
 
     def values(self, account: str) -> ServiceValues:
-        """Own, then its class of service's, then the defaults."""
-        return resolve(self._values.get(("account", account), {}), self._values.get(("cos", self.class_of(account)), {}))
+        """Own, then its class of service's, then the defaults; no more room than its domain gives."""
+        found = resolve(self._values.get(("account", account), {}), self._values.get(("cos", self.class_of(account)), {}))
+        largest = int(self.text("domain", account.rpartition("@")[2], "maxQuota") or 0)
+        return replace(found, quota=effective_quota(found.quota, largest)) if largest else found
 
     def may_log_in(self, account: str) -> bool:
         """As far as the status is concerned."""
@@ -334,11 +338,14 @@ def _settings(old: Site, new: Site) -> Iterator[list[Effect]]:
     for kind, names, fields in (("domain", old.domains, _DOMAIN), ("list", old.lists, _LIST)):
         for name in names:
             for field, otherwise in fields.items():
-                before, after = (site.text(kind, name, field) or otherwise for site in (old, new))
+                before, after = (_value_words(site.document.get((kind, name, field)) or otherwise) for site in (old, new))
                 yield [_becomes(f"{kind} {name}", field, before, after)] if before != after else []
 
 
-_DOMAIN: Final = {"maxAccounts": "no limit"}
+_DOMAIN: Final = {
+    **{name: ", ".join(texts) or "(none)" for name, texts in spelled(NO_LIMITS).items()},
+    **dict.fromkeys(("maxAccounts", COS_MAX_ACCOUNTS, "maxQuota", "aggregateQuota"), "no limit"),
+}
 _LIST: Final = {"moderation": "none", "subscriptionPolicy": "reject", "unsubscriptionPolicy": "reject"}
 
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     POSTING_NOT_PERMITTED = "posting-not-permitted"  # sendToDistList
     RELAY_NOT_PERMITTED = "relay-not-permitted"
     MAIL_LOOP = "mail-loop"
+    QUEUE_FULL = "queue-full"  # too much waits to be sent to other places
     # folders
     FOLDER_UNKNOWN = "folder-unknown"  # also: exists, but may not be seen
     RIGHT_MISSING = "right-missing"  # `detail` names the right and whom to ask

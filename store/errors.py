@@ -33,6 +33,10 @@ class LimitReached(StoreError):
     """A bound of the store (keywords of a folder, depth of a path ...); the message names it."""
 
 
+class GrantsFull(LimitReached):
+    """Something has as many grants as it may have."""
+
+
 class InUse(StoreError):
     """Another process has the data directory; the message names it and, where known, its process id."""
 

@@ -9,8 +9,13 @@ from policy.grants import FolderEntry, Grantee, GranteeKind, Level, SendGrant, S
 from policy.identity import AccountId, FolderId
 from policy.lists import POSTING_RESTRICTED
 from policy.rights import Right
-from store.errors import Conflict, NotFound
+from store.errors import Conflict, GrantsFull, NotFound
 from store.port import DIRECTORY, Deed, Tx
+
+MOST_ENTRIES: Final = 20_000
+"""Of one folder: GETACL reads them all, a judgement its own. Whoever needs more grants to a list."""
+MOST_GRANTS: Final = 20_000
+"""On one account or list, of all rights to send together."""
 
 _EXISTS: Final[Mapping[GranteeKind, str]] = MappingProxyType(
     {
@@ -40,7 +45,7 @@ FEW_OF_OWNER: Final = 128
 class SetFolderEntry(Deed[None]):
     """Replaces that grantee's entry on that folder; rights NONE is the explicit empty entry, which carries no time.
 
-    Raises NotFound for folder or grantee, Conflict when the grantee is the owner or `expires` is not after `not_before`.
+    Raises NotFound for folder or grantee, Conflict when the grantee is the owner or `expires` is not after `not_before`, GrantsFull.
     """
 
     folder: FolderId
@@ -60,7 +65,7 @@ class RemoveFolderEntry(Deed[bool]):
 class SetSendGrant(Deed[None]):
     """Replaces that grantee's grant of that right on that target, allowing or denying.
 
-    Raises NotFound for target or grantee, Conflict when the grantee is the target or `expires` is not after `not_before`.
+    Raises NotFound for target or grantee, Conflict when the grantee is the target or `expires` is not after `not_before`, GrantsFull.
     """
 
     grant: SendGrant
@@ -304,6 +309,9 @@ def set_entry(tx: Tx, deed: SetFolderEntry) -> None:
     if entry.grantee == Grantee(GranteeKind.ACCOUNT, owner):
         raise Conflict("the owner holds everything already")
     timed = bool(entry.rights)
+    others = tx.all("grants.other_entries", folder=deed.folder, kind=entry.grantee.kind, grantee=entry.grantee.id)
+    if others[0][0] >= MOST_ENTRIES:
+        raise GrantsFull(f"{MOST_ENTRIES} entries of a folder")
     tx.run(
         "grants.set_entry",
         folder=deed.folder,
@@ -346,6 +354,10 @@ def set_send_grant(tx: Tx, deed: SetSendGrant) -> None:
     _check(tx, grant.grantee, grant.not_before, grant.expires)
     if grant.grantee == Grantee(GranteeKind.ACCOUNT, grant.target):
         raise Conflict("the account itself needs no grant")
+    kind, grantee = grant.grantee.kind, grant.grantee.id
+    others = tx.all("grants.other_send_grants", target=grant.target, right=grant.right, kind=kind, grantee=grantee)
+    if others[0][0] >= MOST_GRANTS:
+        raise GrantsFull(f"{MOST_GRANTS} grants on an account or list")
     tx.run(
         "grants.set_send_grant",
         target=grant.target,

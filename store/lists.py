@@ -12,6 +12,7 @@ from policy.identity import AccountId, Actor, Address, CosId, DomainId, ListId
 from policy.lists import Joining, list_rules
 from store import accounts, addresses, app_passwords, grants
 from store.errors import Conflict, NotFound, Stale
+from store.members import MOST_MEMBERS as MOST_MEMBERS
 from store.members import NESTING as NESTING
 from store.members import AddMembers as AddMembers
 from store.members import RemoveMembers as RemoveMembers

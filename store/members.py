@@ -9,6 +9,8 @@ from store import addresses
 from store.errors import Conflict, LimitReached, NotFound
 from store.port import DIRECTORY, Deed, Tx
 
+MOST_MEMBERS: Final = 100_000
+"""Of one list: what is posted goes to all of them in one transaction."""
 NESTING: Final = 32
 """Lists within lists; real directories stay below five, and every walk and every trace is as long as this at most."""
 
@@ -19,7 +21,8 @@ class AddMembers(Deed[Sequence[Address]]):
 
     An address of an account or list of ours makes that object the member, whichever of its addresses it is; one that only
     leads there without its tag, or is nobody's of ours, is kept as it is written: it gets the mail, but no rights.
-    Raises NotFound for the list, Conflict when it is dynamic, LimitReached when lists would be nested deeper than NESTING.
+    Raises NotFound for the list, Conflict when it is dynamic, LimitReached when lists would be nested deeper
+    than NESTING or have more than MOST_MEMBERS.
     """
 
     list: ListId
@@ -100,6 +103,8 @@ def _add_members(tx: Tx, deed: AddMembers) -> Sequence[Address]:
         folded = address.folded()
         for kept in {address, folded}:
             tx.run("members.remove_external", list=deed.list, local=kept.local, domain=kept.domain)
+    if added and tx.all("members.how_many", list=deed.list)[0][0] > MOST_MEMBERS:
+        raise LimitReached(f"{MOST_MEMBERS} members of a list")
     _touch(tx, deed.list, changed=bool(added), standings=standings)
     return added
 

@@ -5,7 +5,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -37,7 +37,7 @@ OUTCOME_SECONDS: Final = 60.0
 """How long it is looked for whether a group was done whose connection was lost."""
 
 _CLOCK: Final = Numbered("SELECT procura_clock()", ())
-_BEGIN: Final = Numbered("SELECT procura_begin($1, $2, $3, $4, $5)", ())
+_BEGIN: Final = Numbered("SELECT procura_begin($1, $2, $3, $4, $5, $6)", ())
 _TELL: Final = Numbered("SELECT procura_tell($1, $2, $3, $4)", ())
 _EPOCHS: Final = Numbered("SELECT scope, value FROM epoch WHERE scope = ANY (CAST($1 AS BIGINT[]))", ())
 _BUMP: Final = Numbered(
@@ -116,9 +116,9 @@ class ThreadedTx(PostgresTx):
 
 class PostgresWritingTx(PostgresTx):
     """The group's transaction; savepoints part the deeds in it. `single`: there is only one, whose end is that of the transaction;
-    `alone`: nobody else writes in the whole cluster; `raced`: as for `translated`."""
+    `alone`: nobody else writes in the whole cluster; `raced`: as for `translated`; `epochs`: as they were when it began."""
 
-    __slots__ = ("_alone", "_in_turn", "_inserting", "_released", "_single", "_touched", "_turned", "_woken", "over")
+    __slots__ = ("_alone", "_epochs", "_in_turn", "_inserting", "_released", "_single", "_touched", "_turned", "_woken", "over")
 
     def __init__(
         self,
@@ -130,9 +130,11 @@ class PostgresWritingTx(PostgresTx):
         single: bool,
         alone: bool,
         raced: bool,
+        epochs: Mapping[int, int],
     ) -> None:
         super().__init__(session, statements, now)
         self._inserting = inserting
+        self._epochs = epochs
         self._raced = raced
         self._single = single
         self._alone = alone
@@ -176,11 +178,15 @@ class PostgresWritingTx(PostgresTx):
             self._released = False
 
     def holds(self, witness: Witness) -> bool:
-        return self._wait(self.confirms(witness))
+        if not all(scope in self._epochs for scope, _ in witness.epochs):
+            return self._wait(self.confirms(witness))
+        in_time = witness.valid_until is None or self.now < witness.valid_until
+        return in_time and all(self._epochs[scope] == value for scope, value in witness.epochs)
 
     def release(self) -> Sequence[Event]:
         if self._touched:
             self._wait(self._session.changed(_BUMP, [sorted(self._touched)]))
+            self._epochs = {}
         self._released = True  # said with the next one, or by the commit
         if self._touched:
             return [PolicyChanged(frozenset(self._touched)), *self._woken]
@@ -223,8 +229,8 @@ class PostgresEngine:
     def start(self, function: Callable[[], T], /) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().create_task(switched(function))
 
-    def begin(self, deeds: Sequence[Deed[Any]], attempt: int) -> PostgresWritingTx:
-        return awaited(self._begin(deeds, attempt))
+    def begin(self, deeds: Sequence[Deed[Any]], scopes: Collection[int], attempt: int) -> PostgresWritingTx:
+        return awaited(self._begin(deeds, sorted(scopes), attempt))
 
     def commit(self, events: Sequence[Event]) -> None:
         awaited(self._commit(events))
@@ -241,7 +247,7 @@ class PostgresEngine:
             await self._session.close()
             self._session = None
 
-    async def _begin(self, deeds: Sequence[Deed[Any]], attempt: int) -> PostgresWritingTx:
+    async def _begin(self, deeds: Sequence[Deed[Any]], scopes: Sequence[int], attempt: int) -> PostgresWritingTx:
         if attempt:
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - so that two do not meet again
         if self._session is None:
@@ -251,8 +257,8 @@ class PostgresEngine:
         self._key = uuid4()
         try:
             await session.plain("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            claimed = [self._key, what.alone, sorted(what.accounts), sorted(what.folders), sorted(what.rows)]
-            began = await session.value(_BEGIN, claimed)
+            claimed = [self._key, what.alone, sorted(what.accounts), sorted(what.folders), sorted(what.rows), scopes]
+            began, *epochs = await session.value(_BEGIN, claimed)
         except Exception as error:
             raise _undone(error, session) from error
         self._tx = PostgresWritingTx(
@@ -263,6 +269,7 @@ class PostgresEngine:
             single=len(deeds) == 1,
             alone=what.alone,
             raced=attempt < ATTEMPTS - 1,
+            epochs=dict(zip(scopes, epochs, strict=True)),
         )
         return self._tx
 

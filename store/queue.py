@@ -317,6 +317,12 @@ def totals(tx: Tx) -> dict[QueueState, tuple[int, int]]:
     return {QueueState(state): (rows, size) for state, rows, size in tx.all("queue.totals")}
 
 
+def rows_up_to(tx: Tx, most: int) -> int:
+    """How many rows there are; counts no further than `most`."""
+    row = tx.one("queue.rows_up_to", most=most)
+    return 0 if row is None else int(row[0])
+
+
 def by_destination(tx: Tx, limit: int = 1000) -> list[Heap]:
     """The largest first. Reads the whole queue."""
     return [Heap(*row) for row in tx.all("queue.by_destination", limit=limit)]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -359,7 +359,7 @@ class SqliteEngine:
     def start(self, function: Callable[[], T], /) -> "asyncio.Future[T]":
         return self._connection.start(function)
 
-    def begin(self, deeds: Sequence[Deed[Any]], attempt: int) -> SqliteWritingTx:
+    def begin(self, deeds: Sequence[Deed[Any]], scopes: Collection[int], attempt: int) -> SqliteWritingTx:
         try:
             if self._open is None:
                 self._open = open_file(self._path, writes=True)

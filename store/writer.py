@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -47,8 +47,9 @@ class Engine(Protocol):
     def start(self, function: Callable[[], T], /) -> "asyncio.Future[T]":
         """Begins it where the writing connection may be used (a thread, a greenlet); cancelling the future does not stop it."""
 
-    def begin(self, deeds: Sequence[Deed[Any]], attempt: int) -> "WritingTx":
-        """For these deeds, or the first of them; `attempt` counts from 0 to ATTEMPTS - 1. Raises Fault, as everything below does."""
+    def begin(self, deeds: Sequence[Deed[Any]], scopes: Collection[int], attempt: int) -> "WritingTx":
+        """For these deeds, or the first of them; `scopes`: those that their witnesses name; `attempt` counts from 0 to ATTEMPTS - 1.
+        Raises Fault, as everything below does."""
 
     def commit(self, events: Sequence[Event]) -> None:
         """Durable when it returns; `events`: what was woken."""
@@ -303,7 +304,8 @@ class Writer:
     def _applied(self, group: Sequence[_Job], attempt: int) -> _Done:
         if self.fault is not None:
             raise Fault(self.fault, lasting=True)
-        tx = self._engine.begin([job.deed for job in group], attempt)
+        scopes = {scope for job in group if job.witness is not None for scope, _ in job.witness.epochs}
+        tx = self._engine.begin([job.deed for job in group], scopes, attempt)
         answers: list[_Answer] = []
         events: list[Event] = []
         ends = perf_counter() + self._bounds.seconds

@@ -178,7 +178,7 @@ class MailingLists:
         deed = lists.AddMembers(row.id, wanted)
         words = {
             NotFound: Fault(Code.NO_SUCH_DISTRIBUTION_LIST, name),
-            LimitReached: Fault(Code.INVALID_REQUEST, f"lists may be nested {lists.NESTING} deep"),
+            LimitReached: Fault(Code.INVALID_REQUEST, f"lists may be nested {lists.NESTING} deep, and have {lists.MOST_MEMBERS} members"),
         }
         said = ", ".join(map(str, wanted))
         await self._records.do(deed, "members added", str(row.address), matter=matter, principal=row.id, detail=said, words=words)

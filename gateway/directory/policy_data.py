@@ -11,6 +11,7 @@ from gateway.directory import values
 from gateway.directory.authority import Matter, Ruling
 from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
+from policy import domain_limits
 from policy.cos import ATTRIBUTES, BY_NAME
 from policy.decision import Decision
 from policy.document import (
@@ -29,6 +30,7 @@ from policy.document import (
     split_grantee,
     write,
 )
+from policy.domain_limits import COS_MAX_ACCOUNTS, LIMITS, cos_limit
 from policy.filters import compared, matches
 from policy.grantees import Grantee, GranteeKind
 from policy.grants import FolderEntry, SendGrant, SendRight
@@ -129,6 +131,9 @@ class _Read:
         if one.key[2:] in (("members",), ("owners",)):
             before, after = ({*(value if isinstance(value, tuple) else ())} for value in (one.before, one.after))
             some += [(section, called) for called in sorted(before ^ after) for section in ("account", "list")]
+        elif one.key[2:] == (COS_MAX_ACCOUNTS,):
+            both = [text for value in (one.before, one.after) for text in value or ()]
+            some += [("cos", cos_limit(text)[0]) for text in both]
         elif one.key[2:] == ("cos",):
             some += [("cos", str(value)) for value in (one.before, one.after) if value]
         return [(section, called, self.ids.get((section, called))) for section, called in dict.fromkeys(some)]
@@ -368,6 +373,10 @@ def read_store(tx: Tx) -> _Read:
             found.say("domain", domain.name, "aliases", tuple(sorted(domains.aliases_of(tx, domain.id))))
             found.say("domain", domain.name, "initialised", "" if roles.initialised(tx, domain.id) is None else "true")
             found.say("domain", domain.name, "maxAccounts", str(domain.max_accounts or ""))
+            classes_of = [f"{name}:{most}" for _, name, most in domains.cos_limits(tx, domain.id)]
+            found.say("domain", domain.name, COS_MAX_ACCOUNTS, tuple(sorted(classes_of)))
+            for what, value in domain_limits.said(domain.limits).items():
+                found.say("domain", domain.name, what, value)
     owners = [*_accounts(tx, found)]
     groups = [*_lists(tx, found)]
     _administrators(tx, found)
@@ -483,9 +492,16 @@ def _aliases(tx: Tx, holder: int) -> tuple[str, ...]:
 # --- to the store
 
 
+_LIMITS: Final = frozenset(one.name for one in LIMITS)
+
+
 def _deeds(now: _Read, made: Sequence[Change]) -> Iterator[Deed[Any]]:
+    # What a domain gives room for is changed before its accounts are.
+    yield from _limit_deeds(now, [one for one in made if one.key[0] == "domain"])
     for one in made:
         kind, name = one.key[0], one.key[1]
+        if kind == "domain" and one.key[2] in _ROOM:
+            continue
         if kind == "send":
             yield from _send_deeds(now, one)
         elif kind == "role":
@@ -499,6 +515,25 @@ def _deeds(now: _Read, made: Sequence[Change]) -> Iterator[Deed[Any]]:
             yield from _object_deeds(now, one, now.ids[kind, name], one.key[2], one.after)
 
 
+_ROOM: Final = _LIMITS | {COS_MAX_ACCOUNTS, "maxAccounts"}
+
+
+def _limit_deeds(now: _Read, made: Sequence[Change]) -> Iterator[Deed[Any]]:
+    limited: dict[str, dict[str, Value]] = {}
+    for one in made:
+        domain = DomainId(now.ids["domain", one.key[1]])
+        if one.key[2] == "maxAccounts":
+            yield ModifyDomain(domain, max_accounts=int(str(one.after or "0")))
+        elif one.key[2] == COS_MAX_ACCOUNTS:
+            classes = [cos_limit(text) for text in one.after or ()]
+            yield ModifyDomain(domain, cos_limits=[(CosId(now.ids["cos", called]), most) for called, most in classes])
+        elif one.key[2] in _LIMITS:
+            there = {what: value for what in _LIMITS if (value := now.document.get(("domain", one.key[1], what)))}
+            limited.setdefault(one.key[1], there)[one.key[2]] = one.after or ""
+    for name, texts in limited.items():
+        yield ModifyDomain(DomainId(now.ids["domain", name]), limits=domain_limits.meant(texts))
+
+
 def _object_deeds(now: _Read, one: Change, number: int, what: str, value: Value | None) -> Iterator[Deed[Any]]:
     text = "" if value is None else str(value)
     match one.key[0], what:
@@ -508,8 +543,6 @@ def _object_deeds(now: _Read, one: Change, number: int, what: str, value: Value 
             yield SetDomainCos(DomainId(number), CosId(now.ids["cos", text]) if text else None)
         case "domain", "initialised":
             yield InitialiseDomain(DomainId(number)) if text else UninitialiseDomain(DomainId(number))
-        case "domain", "maxAccounts":
-            yield ModifyDomain(DomainId(number), max_accounts=int(text or "0"))
         case "account", "delegatedAdministrator":
             yield MarkAdministrator(AccountId(number), bool(text))
         case "list", "filter":

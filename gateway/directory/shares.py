@@ -22,7 +22,7 @@ from store import accounts, folders, grants, lists, shares
 from store.accounts import CreateAccount, DeleteAccount
 from store.addresses import ObjectKind
 from store.deeds import Several
-from store.errors import Conflict, LimitReached, NotFound
+from store.errors import Conflict, GrantsFull, LimitReached, NotFound
 from store.folders import ROOT, STANDARD
 from store.grants import SharedFolder
 from store.model import AccountRow
@@ -129,6 +129,7 @@ class Shares:
         words = {
             NotFound: Fault(Code.INVALID_REQUEST, "an account, a list or a folder of it went away meanwhile; nothing was changed"),
             Conflict: Fault(Code.INVALID_REQUEST, "somebody granted something there meanwhile; nothing was changed"),
+            GrantsFull: Fault(Code.INVALID_REQUEST, f"a folder has at most {grants.MOST_ENTRIES} grants: share with a list"),
             LimitReached: Fault(Code.TOO_MANY_ACCOUNTS, plan.address.rpartition("@")[2]),
         }
         number = await self._records.do(

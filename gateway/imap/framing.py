@@ -15,6 +15,8 @@ _TAIL = 80
 # A line this many times too long is no slip; who sends it is not listened to until it ends.
 _PATIENCE = 16
 
+NO_ROOM = "there is no room for so much now, try again later"
+
 
 class Want(Enum):
     """What the framing needs before it can go on."""
@@ -40,11 +42,13 @@ class Allowance:
     """How many octets the next literal may have, and the whole command with it.
 
     `unasked`: the same for a literal sent without waiting, where LITERAL- is announced instead of LITERAL+ (4096, RFC 7888 section 5).
+    `room`: so many octets more can be kept now, whatever is allowed.
     """
 
     literal: int
     total: int
     unasked: int | None = None
+    room: int | None = None
 
 
 LiteralLimit = Callable[[tuple[bytes, ...]], Allowance]
@@ -55,15 +59,17 @@ class FramingError(Exception):
     """The octets are no command, or a bigger one than is allowed.
 
     `tag` is the command's tag where it can be read. `too_big` asks for the code [TOOBIG]. `ends`: what follows cannot be
-    told from commands, the connection has to end with BYE; otherwise the next command is read as usual.
+    told from commands, the connection has to end with BYE; otherwise the next command is read as usual. `later`: there is only no
+    room for it now.
     """
 
-    def __init__(self, message: str, *, tag: bytes | None = None, too_big: bool = False, ends: bool = False) -> None:
+    def __init__(self, message: str, *, tag: bytes | None = None, too_big: bool = False, ends: bool = False, later: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.tag = tag
         self.too_big = too_big
         self.ends = ends
+        self.later = later
 
 
 def tag_of(text: bytes, *, whole: bool = True) -> bytes | None:
@@ -199,6 +205,8 @@ def read_frame(inbox: Inbox, max_line: int, max_literals: int, literal_limit: Li
             raise FramingError(f"a literal may have {largest} octets here", tag=tag_of(first), too_big=True, ends=unasked)
         if total + size > allowed.total:
             raise FramingError(f"this command may have {allowed.total} octets", tag=tag_of(first), too_big=True, ends=unasked)
+        if allowed.room is not None and size > allowed.room:
+            raise FramingError(NO_ROOM, tag=tag_of(first), ends=unasked, later=True)
         if len(parts) // 2 >= max_literals:
             raise FramingError(f"a command may have {max_literals} literals", tag=tag_of(first), too_big=True, ends=unasked)
         if not unasked:

@@ -20,10 +20,10 @@ from gateway.changes import Changes, News
 from gateway.folders import Folders, MissingTarget, UnknownRight
 from gateway.imap.capabilities import REGISTRY
 from gateway.imap.compression import DEFLATED, INFLATED, LEAST, BrokenStream, Deflater, Inflater
-from gateway.imap.framing import Allowance, Frame, Framer, FramingError, Want, carries_message
+from gateway.imap.framing import NO_ROOM, Allowance, Frame, Framer, FramingError, Want, carries_message
 from gateway.imap.grammar.cursor import BadCharset, BadSyntax, command_name
 from gateway.imap.grammar.search import CHARSETS
-from gateway.imap.phases import SELECTS, Phase, after, may_speak, wrong_phase
+from gateway.imap.phases import LOGS_IN, SELECTS, Phase, after, may_speak, wrong_phase
 from gateway.imap.refusals import farewell, refusal
 from gateway.imap.registry import Command
 from gateway.imap.responses import (
@@ -41,6 +41,7 @@ from gateway.imap.responses import (
 from gateway.imap.sections import Piece
 from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Session, States
 from gateway.imap.view import BadSequence
+from gateway.intake import Intake
 from gateway.login import Login
 from gateway.refusal import Refused
 from gateway.refusals import Refusals
@@ -50,6 +51,8 @@ from store.errors import Busy, StoreError
 
 log = logging.getLogger(__name__)
 
+UNCOUNTED: Final = 65_536
+"""Octets of one command, of whatever connection, that need no room among all that is arriving."""
 QUEUED: Final = 65_536
 """Octets of commands that may wait behind a running one; then the peer is read no further."""
 LATE_BYE: Final = "Autologout; idle for too long"
@@ -75,6 +78,7 @@ class Limits:
     watched: int = 1_000
     bad_commands: int = 20
     bad_commands_before_login: int = 5
+    failed_logins: int = 3
     tls_timeout: float = 30
     login_timeout: float = 180
     idle_timeout: float = 1_800
@@ -173,13 +177,16 @@ class Connection:
         "_deflater",
         "_delivering",
         "_end_point",
+        "_failed",
         "_farewell",
         "_framer",
         "_idling",
         "_inflater",
+        "_kept",
         "_listener",
         "_partial",
         "_progress",
+        "_taken",
         "_task",
         "_tls_mode",
         "peer",
@@ -199,6 +206,9 @@ class Connection:
         self._idling: bytes | None = None
         self._farewell: Refuse | Defer | None = None
         self._bad = 0
+        self._failed = 0
+        self._kept = 0
+        self._taken = 0
         self._begun = False
         self._partial = False
         self._end_point: bytes | None = None
@@ -229,10 +239,30 @@ class Connection:
         if self.session.phase is Phase.LOGOUT:
             return
         if self._inflater is None:
-            self._framer.feed(octets)
+            if not self._keep(octets):
+                return
         else:
             self._inflater.feed(octets)
         self._advance()
+
+    def _keep(self, octets: bytes | memoryview) -> bool:
+        """Add them to what came; False: there was no room for them, which ends the connection."""
+        self._kept += len(octets)
+        grown = self._kept - self._taken
+        if self._kept > UNCOUNTED and grown:
+            if not self._listener.intake.take(grown):
+                self._bye(NO_ROOM, UNAVAILABLE)
+                return False
+            self._taken += grown
+        self._framer.feed(octets)
+        return True
+
+    def _let_go(self) -> None:
+        """What came is used, but for what waits behind it."""
+        if self._taken:
+            self._listener.intake.give(self._taken)
+            self._taken = 0
+        self._kept = self._framer.pending
 
     def late(self) -> None:
         """The peer has not done its part in time."""
@@ -245,6 +275,7 @@ class Connection:
         """The peer is gone; nothing of it stays."""
         self.session.leave()
         self._forget()
+        self._let_go()
         self._deflater = None
         self._listener.gone(self)
         if self._asked is not None and not self._asked.done():
@@ -383,7 +414,8 @@ class Connection:
         if self.session.phase is Phase.NOT_AUTHENTICATED:
             return Allowance(limits.literal_before_login, limits.literal_before_login + limits.line_before_login)
         if carries_message(parts):
-            return Allowance(limits.message_size, limits.message_size + limits.literal + limits.line)
+            room = max(UNCOUNTED, self._listener.intake.free)
+            return Allowance(limits.message_size, limits.message_size + limits.literal + limits.line, room=room)
         return Allowance(limits.literal, limits.literal + limits.line)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -416,6 +448,7 @@ class Connection:
             self._bye(f"internal error ({number})", SERVERBUG)
         finally:
             self._task = None
+            self._let_go()
         if self._farewell is not None:
             said = farewell(self._farewell)
             self._bye(said.text, None if said.code is None else Code(said.code))
@@ -481,7 +514,8 @@ class Connection:
                         asyncio.get_running_loop().call_soon(self._advance)
                         return
                     octets = self._inflater.take(room)
-                    self._framer.feed(octets)
+                    if not self._keep(octets):
+                        return
                     room -= max(len(octets), LEAST)
                     continue
             except FramingError as error:
@@ -508,14 +542,17 @@ class Connection:
         if self._asked is not None and not self._asked.done():
             self._asked.set_exception(error)
             return False
-        code = TOOBIG if error.too_big else None
+        code = UNAVAILABLE if error.later else TOOBIG if error.too_big else None
         if error.ends:
             self._bye(error.message, code)
             return False
+        self._let_go()
         tag, self._idling = (self._idling, None) if self._idling is not None else (error.tag, None)
         # A literal that is too big is a limit of ours, and the command was right: NO (RFC 7889, RFC 4469).
-        condition = Condition.NO if error.too_big and tag is not None else Condition.BAD
+        condition = Condition.NO if (error.too_big or error.later) and tag is not None else Condition.BAD
         self.write(Status(condition, error.message, code, tag).spell())
+        if error.later:
+            return True
         return self._counted_bad()
 
     def _counted_bad(self) -> bool:
@@ -527,6 +564,10 @@ class Connection:
         self._bye("too many bad commands")
         return False
 
+    def _has_failed_too_often(self) -> bool:
+        self._failed += 1
+        return self._failed >= self._listener.limits.failed_logins
+
     async def _serve(self, frame: Frame) -> None:
         """One command, to its tagged answer."""
         await self._carrier.drain()
@@ -537,6 +578,7 @@ class Connection:
         name = b""
         row: Command | None = None
         answer = Answer()
+        stranger = False
         try:
             tag, name, cursor = command_name(frame, utf8=output.utf8, charset_is_utf8=b"UTF8=ACCEPT" in session.enabled)
             output.tag = tag
@@ -579,6 +621,7 @@ class Connection:
                 output.flush()
                 self._bye(said.text)
                 return
+            stranger = row is not None and row.leads is LOGS_IN
         except Busy:
             ended, ok = Status(Condition.NO, "not now, try again later", UNAVAILABLE, tag), False
         except (asyncio.CancelledError, ConnectionError, Ended):
@@ -611,6 +654,11 @@ class Connection:
                 self._framer.widen(self._listener.limits.line_before_login)
                 self._carrier.expect(self._listener.limits.login_timeout)
                 ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
+        if stranger and self._has_failed_too_often():
+            output.say(ended)
+            output.flush()
+            self._bye("too many failed logins")
+            return
         if ok and answer.idles:
             self._idling = tag
             output.flush()
@@ -722,6 +770,7 @@ class ImapListener:
         plaintext_login: bool = False,
         limits: Limits | None = None,
         mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
+        intake: Intake | None = None,
     ) -> None:
         use_small_tls_buffers()
         self.limits = limits or Limits()
@@ -741,6 +790,7 @@ class ImapListener:
             refusals,
         )
         self.hostname = hostname
+        self.intake = intake or Intake()
         self.tls = tls
         self.stopping = False
         self.wheel = wheel

@@ -58,6 +58,7 @@ WORDS: Mapping[Reason, _Words] = MappingProxyType(
         Reason.POSTING_NOT_PERMITTED: _Words(b"NOPERM", _said("", "you may not post to this list")),
         Reason.RELAY_NOT_PERMITTED: _Words(b"NOPERM", "mail for other places is not taken here"),
         Reason.MAIL_LOOP: _Words(b"CANNOT", "the message goes round in circles"),
+        Reason.QUEUE_FULL: _Words(b"UNAVAILABLE", "too much mail waits to be sent, try again later"),
         Reason.FOLDER_UNKNOWN: _Words(b"NONEXISTENT", "no such folder"),
         Reason.RIGHT_MISSING: _Words(b"NOPERM", _said("", "you lack a right on this folder")),
         Reason.OWNER_MAINTENANCE: _Words(b"UNAVAILABLE", "the owner's account is in maintenance, try again later"),

@@ -15,6 +15,7 @@ _LOOKED_AT: Final = 16_384
 _HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)|<(style|script|head|title)\b.*?(?:</\1\s*+>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*+(?:>|\Z)")
 _BLANKS = re.compile(r"[\s\x00-\x20\x7f-\xa0\u00ad\u034f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd]+")
+_ASCII_BLANKS: Final = dict.fromkeys((*range(33), 127), " ")
 
 
 def preview(octets: bytes, root: Part) -> str:
@@ -40,10 +41,16 @@ def preview(octets: bytes, root: Part) -> str:
     if found.subtype == b"html":
         text = unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text)))
     text = text.lstrip()
-    start = _BLANKS.sub(" ", text[: 2 * MAX_CHARACTERS]).strip()
+    start = _in_one_line(text[: 2 * MAX_CHARACTERS])
     # Seldom is half of a text blank.
-    text = start if len(start) > MAX_CHARACTERS or len(text) <= 2 * MAX_CHARACTERS else _BLANKS.sub(" ", text).strip()
+    text = start if len(start) > MAX_CHARACTERS or len(text) <= 2 * MAX_CHARACTERS else _in_one_line(text)
     if len(text) <= MAX_CHARACTERS:
         return text
     words = text[:MAX_CHARACTERS].rpartition(" ")[0]
     return words or text[:MAX_CHARACTERS]
+
+
+def _in_one_line(text: str) -> str:
+    if text.isascii():  # the same, four times as fast
+        return " ".join(text.translate(_ASCII_BLANKS).split())
+    return _BLANKS.sub(" ", text).strip()

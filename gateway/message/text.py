@@ -283,18 +283,11 @@ class Columns:
     """What is kept beside a message for search and sort. Texts are folded (`fold`); those of absent fields are empty."""
 
     from_: str
-    """The whole field decoded, as SEARCH FROM looks at it; also `to`, `cc`, `bcc` and `subject`. Addresses that are written with
+    """The whole field decoded, as SEARCH FROM looks at it; also `to`, `cc` and `subject`. Addresses that are written with
     comments or quotes are there a second time as ENVELOPE shows them."""
     to: str
     cc: str
-    bcc: str
     subject: str
-    sort_from: str
-    """The local part of the first address, as SORT FROM orders (RFC 5256 3); also `sort_to` and `sort_cc`."""
-    sort_to: str
-    sort_cc: str
-    base_subject: str
-    is_reply: bool
     sent: datetime | None
     """Date, aware; None where there is none that can be read (then SORT DATE takes the internal date)."""
     message_id: bytes | None
@@ -383,29 +376,26 @@ def _identifiers(value: bytes, count: int) -> tuple[str, ...]:
     return tuple([one.replace(b'"', b"").decode("utf-8", "replace") for one in found[-count:]])
 
 
+_ADDRESSED: Final = frozenset((b"from", b"to", b"cc"))
+_SEARCHED: Final = _ADDRESSED | {b"subject", b"date", b"message-id"}
+
+
 def columns(octets: bytes, header: Header) -> Columns:
     """The columns of one message; never raises."""
     values: dict[bytes, bytes] = {}
     for field in header.fields:
-        if field.name in (b"from", b"to", b"cc", b"bcc"):
-            value = unfolded(octets, field)
-            values[field.name] = values[field.name] + b", " + value if field.name in values else value
-        elif field.name in (b"subject", b"date", b"message-id") and field.name not in values:
-            values[field.name] = unfolded(octets, field)
-    subject = decode_header(values.get(b"subject", b""))
-    base = base_subject(subject)
+        name = field.name
+        if name in _SEARCHED:
+            if name not in values:
+                values[name] = unfolded(octets, field)
+            elif name in _ADDRESSED:
+                values[name] += b", " + unfolded(octets, field)
     identifier = _MESSAGE_ID.search(values.get(b"message-id", b""))
     return Columns(
         from_=_address_text(values.get(b"from")),
         to=_address_text(values.get(b"to")),
         cc=_address_text(values.get(b"cc")),
-        bcc=_address_text(values.get(b"bcc")),
-        subject=fold(subject),
-        sort_from=_first_local(values.get(b"from")),
-        sort_to=_first_local(values.get(b"to")),
-        sort_cc=_first_local(values.get(b"cc")),
-        base_subject=fold(base.text),
-        is_reply=base.is_reply,
+        subject=fold(decode_header(values.get(b"subject", b""))),
         sent=parse_date(values[b"date"]) if b"date" in values else None,
         message_id=identifier[0] if identifier is not None else None,
     )
@@ -425,12 +415,3 @@ def _address_text(value: bytes | None) -> str:
         if isinstance(entry, Mailbox) and entry.local is not None and entry.domain is not None
     }
     return "\n".join((text, *(one for one in shown if one not in text)))[: 2 * MAX_HEADER_TEXT]
-
-
-def _first_local(value: bytes | None) -> str:
-    if not value:
-        return ""
-    for entry in addresses(value, limit=2):
-        if isinstance(entry, Mailbox):
-            return fold(decode_octets(entry.local or b"", None))
-    return ""

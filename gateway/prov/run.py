@@ -225,6 +225,8 @@ async def _batch(desk: Desk, request: Request, lines: AsyncIterator[str]) -> Asy
             await reader
     finally:
         reader.cancel()
+        # It may be waiting for the next line: nobody else could read on before it has ended.
+        await asyncio.wait({reader})
         for line in begun:
             _settle(desk, line)
     yield Ended(status)

@@ -60,6 +60,7 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
         Reason.POSTING_NOT_PERMITTED: Words("550 5.7.1", "450 4.7.1", "you may not post to this list", "{}"),
         Reason.RELAY_NOT_PERMITTED: Words("550 5.7.1", "450 4.7.1", "mail for other places is not taken here", "{}"),
         Reason.MAIL_LOOP: Words("554 5.4.6", "450 4.4.6", "the message goes round in circles"),
+        Reason.QUEUE_FULL: Words("452 4.3.1", "452 4.3.1", "too much mail waits to be sent, try again later"),
         # No folder is named in SMTP, but a reason without words would be a crash.
         Reason.FOLDER_UNKNOWN: Words("550 5.2.0", "450 4.2.0", "there is no such folder"),
         Reason.RIGHT_MISSING: Words("550 5.7.1", "450 4.7.1", "you lack a right on this folder", "{}"),

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal, Protocol
 
 from gateway.carrier import Wheel
+from gateway.intake import Intake
 
 Network = IPv4Network | IPv6Network
 
@@ -74,32 +75,6 @@ class Admission(Protocol):
 
     def leave(self, address: str) -> None:
         """A connection that was welcome has ended."""
-
-
-class Intake:
-    """The octets of all messages that are arriving or being accepted in this process; bounded, whatever a thousand peers send."""
-
-    __slots__ = ("_held", "_limit")
-
-    def __init__(self, limit: int = 512 << 20) -> None:
-        self._limit = limit
-        self._held = 0
-
-    @property
-    def held(self) -> int:
-        """Octets now."""
-        return self._held
-
-    def take(self, octets: int) -> bool:
-        """Whether there was room for so many more; they are counted only then."""
-        if self._held + octets > self._limit:
-            return False
-        self._held += octets
-        return True
-
-    def give(self, octets: int) -> None:
-        """So many fewer."""
-        self._held -= octets
 
 
 class Present(Protocol):

@@ -51,6 +51,9 @@ FROM folder_entry e JOIN folder f ON f.id = e.folder
 WHERE e.grantee_kind = :kind AND e.grantee = :grantee
 ORDER BY e.owner, f.path;
 
+-- other_entries
+SELECT count(*) FROM folder_entry WHERE folder = :folder AND NOT (grantee_kind = :kind AND grantee = :grantee);
+
 -- set_entry
 INSERT INTO folder_entry (folder, grantee_kind, grantee, owner, rights, not_before, expires, note, review, share, given)
 VALUES (:folder, :kind, :grantee, :owner, :rights, :not_before, :expires, :note, :review, :share, :now)
@@ -95,6 +98,9 @@ SELECT 1 FROM send_grant
 WHERE grantee_kind = :kind AND grantee = :grantee AND "right" IN ('sendAs', 'sendOnBehalfOf') AND deny = 0
 AND (not_before IS NULL OR not_before <= :now) AND (expires IS NULL OR expires > :now)
 LIMIT 1;
+
+-- other_send_grants
+SELECT count(*) FROM send_grant WHERE target = :target AND NOT ("right" = :right AND grantee_kind = :kind AND grantee = :grantee);
 
 -- set_send_grant
 INSERT INTO send_grant (target, "right", grantee_kind, grantee, deny, not_before, expires, note, undo_window, review, share, given)

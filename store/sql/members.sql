@@ -21,3 +21,6 @@ INSERT INTO list_external (list, local, domain) VALUES (:list, :local, :domain) 
 
 -- remove_external
 DELETE FROM list_external WHERE list = :list AND local = :local AND domain = :domain;
+
+-- how_many
+SELECT (SELECT count(*) FROM list_member WHERE list = :list) + (SELECT count(*) FROM list_external WHERE list = :list);

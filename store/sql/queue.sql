@@ -51,6 +51,9 @@ SELECT id FROM queue WHERE state = 'held' AND stopped = 0 AND frozen = 0 AND exp
 -- claim
 UPDATE queue SET state = 'leased', due = :until, lease = :lease, attempts = attempts + 1 WHERE id = :id
 
+-- rows_up_to
+SELECT count(*) FROM (SELECT 1 FROM queue LIMIT :most) AS some
+
 -- by_id
 SELECT id, accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
        created, expires, attempts, last_attempt, last_reply, destination, stopped, warned, frozen

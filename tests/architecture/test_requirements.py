@@ -11,7 +11,7 @@ from tests.architecture.tree import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = ROOT / "requirements"
-NAMES = ("build", "runtime", "test", "check", "bench")
+NAMES = ("build", "runtime", "test", "check", "bench", "fuzz")
 
 
 def wanted(name: str) -> set[str]:
@@ -45,7 +45,7 @@ def test_the_runtime_packages_are_those_of_the_project() -> None:
     assert wanted("runtime") == set(PROJECT["project"]["dependencies"])
 
 
-@pytest.mark.parametrize("group", ["test", "check", "bench"])
+@pytest.mark.parametrize("group", ["test", "check", "bench", "fuzz"])
 def test_the_groups_are_those_of_the_project(group: str) -> None:
     assert wanted(group) == set(PROJECT["dependency-groups"][group])
 

@@ -74,6 +74,20 @@ async def test_a_batch_that_stops_early_does_not_wait_for_its_lines(office: Offi
     assert events[-1] == Ended(2)
 
 
+async def test_a_batch_that_stops_while_a_line_is_waited_for_is_no_fault(
+    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(tmp_path / SOCKET))
+    request = {"command": "prov", "arguments": [], "batch": True}
+    writer.write(json.dumps(request).encode() + b"\n" + json.dumps({"line": "nonsense"}).encode() + b"\n")
+    assert json.loads(await asyncio.wait_for(reader.readline(), 5)).keys() == {"error"}
+    assert json.loads(await asyncio.wait_for(reader.readline(), 5)) == {"status": 2}
+    writer.write(json.dumps({"line": "more"}).encode() + b"\n")
+    writer.close()
+    assert await asked(tmp_path, Request("prov", ("gad",))) == [Said(""), Ended(0)]
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
 async def test_a_long_answer_comes_whole(office: Office, tmp_path: Path) -> None:
     await office.done("cd acme.test", *(f"cc c{n} note {'ü' * 3000}" for n in range(60)))
     whole = (await office.prov("gac -v")).out

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.arrival import arrived
+from gateway.delivery import queue_id
 from gateway.message.split import read_header
 from gateway.refusal import Refused
 from gateway.reports import Failed
@@ -321,3 +322,14 @@ async def test_received_says_who_brought_it_and_how(house: House) -> None:
         b"Received: from box\r\n\tby mx.acme.test with LMTP",
         b"Received: from a??b???c??by?x ([192.0.2.9])\r\n\tby mx.acme.test with SMTP",
     ]
+
+
+def test_queue_ids_of_one_moment_are_neighbours_and_no_two_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = 1_800_000_000_000_000_000
+    monkeypatch.setattr("gateway.delivery.time.time_ns", lambda: at)
+    now = {queue_id() for _ in range(10_000)}
+    assert len(now) == 10_000
+    assert {len(one) for one in now} == {20}
+    assert len({one[:8] for one in now}) == 1
+    at += 10_000_000
+    assert queue_id() > max(now)

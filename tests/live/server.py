@@ -94,6 +94,11 @@ class Server:
     def command(self) -> list[str]:
         return [sys.executable, "-m", "gateway"]
 
+    @property
+    def serving(self) -> list[str]:
+        """What `serve` is said to."""
+        return self.command
+
     def start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         ready = self.directory / "ready.json"
@@ -101,7 +106,7 @@ class Server:
         root = Path(__file__).parents[2]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, "serve", "--ready-file", str(ready)],
+                [*self.serving, "serve", "--ready-file", str(ready)],
                 env={**self.environment, "PYTHONPATH": str(root)},
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

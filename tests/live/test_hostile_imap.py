@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.hostile import Bystander, Raw, costing_less_than, imap, resident, unharmed
+from tests.live.hostile import Bystander, Raw, Watched, costing_less_than, imap, resident, unharmed
 from tests.live.server import PASSWORD, Server
 
 USER = "mallory@acme.test"
@@ -20,7 +20,7 @@ QUIET = "quiet@acme.test"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("hostile-imap"), {"limits.output_timeout": "3s"})
+    made = Watched(tmp_path_factory.mktemp("hostile-imap"), {"limits.output_timeout": "3s"})
     made.people("mallory", "quiet", "owner", "hoarder", "dear")
     with made:
         yield made

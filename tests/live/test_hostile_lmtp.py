@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.hostile import Bystander, Raw, has_message_id, smtp, unharmed
+from tests.live.hostile import Bystander, Raw, Watched, has_message_id, smtp, unharmed
 from tests.live.server import Server
 from tests.live.test_hostile_smtp import HARMLESS, MIXES
 
@@ -173,7 +173,7 @@ def test_a_peer_that_only_listens_on_after_the_dot_gets_its_replies(server: Serv
 
 
 def test_strangers_may_not_hand_mail_in(tmp_path_factory: pytest.TempPathFactory) -> None:
-    closed = Server(tmp_path_factory.mktemp("closed"), {"lmtp_networks": ["10.9.8.7/32"]})
+    closed = Watched(tmp_path_factory.mktemp("closed"), {"lmtp_networks": ["10.9.8.7/32"]})
     closed.people("victim")
     with closed, Raw(closed.ports["lmtp"]) as raw:
         assert raw.reply().startswith("421 4.7.1 ")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.hostile import costing_less_than
+from tests.live.hostile import Bystander, Watched, costing_less_than, unharmed
 from tests.live.hostile_senders import FROM_VALUES, HARMLESS, HEADERS, INTERNATIONAL
 from tests.live.post import DECISION, Postbox, submit
 from tests.live.server import PASSWORD, Server
@@ -18,14 +18,21 @@ SECONDS = 5.0
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("hostile"))
+    server = Watched(tmp_path_factory.mktemp("hostile"))
     server.directory.mkdir(exist_ok=True)
     server.prov(
         "createDomain acme.test",
-        *(f"createAccount {name}@acme.test '{PASSWORD}'" for name in ("mallory", "victim", "mark", "rita")),
+        *(f"createAccount {name}@acme.test '{PASSWORD}'" for name in ("mallory", "victim", "mark", "rita", "quiet")),
     )
     with server:
         yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bystander(server: Server) -> Iterator[Bystander]:
+    """One for all of them: each alone is over in no time."""
+    with unharmed(server, "quiet@acme.test") as watching:
+        yield watching
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.live.hostile import Bystander, Raw, drip, imap, smtp, unharmed
+from tests.live.hostile import Bystander, Raw, Watched, drip, imap, smtp, unharmed
 from tests.live.server import PASSWORD, Server
 
 USER = "user@acme.test"
@@ -32,6 +32,7 @@ SMALL = {
     "limits.hops": 4,
     "limits.bad_commands": 4,
     "limits.bad_commands_before_login": 2,
+    "limits.failed_logins": 2,
     "limits.failed_logins_per_source": 4,
     "limits.failed_logins_window": "5s",
 }
@@ -39,7 +40,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("small"), SMALL)
+    made = Watched(tmp_path_factory.mktemp("small"), SMALL)
     made.people("user", "second", "third", "fourth", "quiet")
     with made:
         yield made
@@ -258,6 +259,129 @@ def test_connections_altogether(server: Server) -> None:
         assert all(one.startswith((b"421 4.3.2 ", b"* BYE [UNAVAILABLE] ")) for one in refused), refused
 
 
+def test_failed_logins_on_one_connection(server: Server) -> None:
+    token = base64.b64encode(b"\0nobody@acme.test\0guess")
+    with smtp(server, "submission") as raw:
+        assert raw.say(b"AUTH PLAIN " + token).startswith("535 5.7.8 ")
+        assert raw.say(b"NOOP") == "250 2.0.0 ok"
+        assert raw.say(b"AUTH PLAIN " + token).startswith("535 5.7.8 ")
+        assert raw.rest().startswith(b"421 4.7.0 ")
+    with imap(server) as raw:
+        assert raw.do(b"a", b"LOGIN nobody@acme.test guess").startswith(b"a NO [AUTHENTICATIONFAILED]")
+        assert raw.do(b"b", b"NOOP").startswith(b"b OK")
+        assert raw.do(b"c", b"AUTHENTICATE PLAIN " + token).startswith(b"c NO [AUTHENTICATIONFAILED]")
+        assert raw.rest().startswith(b"* BYE ")
+    with imap(server) as raw:
+        assert raw.do(b"a", b"LOGIN nobody@acme.test guess").startswith(b"a NO")
+        assert raw.do(b"b", f'LOGIN {USER} "{PASSWORD}"'.encode()).startswith(b"b OK")
+
+
+# --- what all connections hold together
+
+ROOM = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Hardly any room for messages that arrive, nor for those that wait; the next hop cannot be reached."""
+    settings = {"limits.arriving": ROOM, "limits.queue": 3, "relay": "smtp://127.0.0.1:9", "limits.recipients": 10}
+    made = Watched(tmp_path_factory.mktemp("narrow"), settings)
+    made.people("user", "second", "quiet", "away")
+    made.prov("modifyAccount away@acme.test status maintenance")
+    with made:
+        yield made
+
+
+def offered(raw: Raw, size: int) -> bytes:
+    """What is said to an APPEND of so many octets before they are sent."""
+    raw.send(b"b APPEND INBOX {%d}\r\n" % size)
+    return raw.line()
+
+
+def test_messages_that_are_arriving_altogether(narrow: Server) -> None:
+    half = message(ROOM // 2)
+    with unharmed(narrow, "quiet@acme.test"), ExitStack() as there:
+        # Half of the room is taken by SMTP, and all but 100 KiB of the rest by IMAP; neither message is whole.
+        one = there.enter_context(smtp(narrow, "lmtp"))
+        for command in (b"MAIL FROM:<x@elsewhere.test>", b"RCPT TO:<second@acme.test>", b"DATA"):
+            assert one.say(command)[0] in "23"
+        one.send(half)
+        other = there.enter_context(imap(narrow, USER))
+        other.send(b"a APPEND INBOX {%d+}\r\n" % (ROOM // 2 - 50_000) + b"x" * (ROOM // 2 - 100_000))
+        more = there.enter_context(imap(narrow, "second@acme.test"))
+        # What has come is looked at within moments; until then there is room.
+        end = time.monotonic() + 10
+        while not (said := offered(more, 200_000)).startswith(b"b NO [UNAVAILABLE] "):
+            assert time.monotonic() < end, said
+            more.send(b"x" * 200_000 + b"\r\n")
+            assert more.until(b"b").splitlines()[-1].startswith(b"b OK")
+        assert more.do(b"c", b"NOOP").startswith(b"c OK")
+        # What is small needs no room.
+        more.send(b"d APPEND INBOX {60000+}\r\n" + message(60_000) + b"\r\n")
+        assert more.until(b"d").splitlines()[-1].startswith(b"d OK")
+        third = there.enter_context(smtp(narrow, "lmtp"))
+        for command in (b"MAIL FROM:<x@elsewhere.test>", b"RCPT TO:<second@acme.test>", b"DATA"):
+            assert third.say(command)[0] in "23"
+        third.send(message(200_000) + b".\r\n")
+        assert third.reply().startswith("452 4.3.1 ")
+        # They have what they have, and go on.
+        other.send(b"x" * 50_000 + b"\r\n")
+        assert other.until(b"a").splitlines()[-1].startswith(b"a OK")
+        one.send(b".\r\n")
+        assert one.reply().startswith("250 ")
+        assert offered(more, 200_000).startswith(b"+ ")
+
+
+def test_who_sends_unasked_where_there_is_no_room_is_told_so_and_left(narrow: Server) -> None:
+    with unharmed(narrow, "quiet@acme.test"), smtp(narrow, "lmtp") as one, imap(narrow, USER) as other:
+        for command in (b"MAIL FROM:<x@elsewhere.test>", b"RCPT TO:<second@acme.test>", b"DATA"):
+            assert one.say(command)[0] in "23"
+        one.send(message(ROOM - 70_000))
+        end = time.monotonic() + 10
+        said = b""
+        while not said.startswith(b"b NO [UNAVAILABLE] "):
+            assert time.monotonic() < end, said
+            with imap(narrow, USER) as probe:
+                said = offered(probe, 200_000)
+        other.send(b"a APPEND INBOX {200000+}\r\n" + b"x" * 200_000)
+        assert other.rest().startswith(b"* BYE [UNAVAILABLE] ")
+    with imap(narrow, USER) as raw:
+        raw.send(b"a APPEND INBOX {200000+}\r\n" + message(200_000) + b"\r\n")
+        assert raw.until(b"a").splitlines()[-1].startswith(b"a OK"), "the room was not given back"
+
+
+def test_mail_that_waits_altogether(narrow: Server) -> None:
+    def send(*recipients: bytes) -> tuple[list[str], str]:
+        with smtp(narrow, "submission", login=USER) as raw:
+            raw.say(b"MAIL FROM:<user@acme.test>")
+            said = [raw.say(b"RCPT TO:<" + one + b">") for one in recipients]
+            if not any(one.startswith("250") for one in said):
+                return said, ""
+            assert raw.say(b"DATA").startswith("354")
+            raw.send(message(300) + b".\r\n")
+            return said, raw.reply()
+
+    with unharmed(narrow, "quiet@acme.test"):
+        said, end = send(b"a@elsewhere.test", b"b@elsewhere.test")
+        assert end.startswith("250 "), (said, end)
+        # One more may wait: two together are refused whole, one is taken.
+        said, end = send(b"c@elsewhere.test", b"d@elsewhere.test")
+        assert end.startswith("452 4.3.1 "), (said, end)
+        said, end = send(b"c@elsewhere.test")
+        assert end.startswith("250 "), (said, end)
+        said, end = send(b"e@elsewhere.test", b"second@acme.test", b"away@acme.test")
+        assert [one[:9] for one in said] == ["452 4.3.1", "250 2.1.5", "452 4.3.1"], said
+        assert end.startswith("250 "), "who is here gets mail all the same"
+        # What leaves the queue makes room.
+        queued = [line.split()[0] for line in narrow.run("queue", "list").stdout.splitlines() if "elsewhere.test" in line]
+        assert len(queued) == 3, queued
+        narrow.run("queue", "drop", *queued[:1])
+        moment = time.monotonic() + 15
+        while not send(b"f@elsewhere.test")[1].startswith("250 "):
+            assert time.monotonic() < moment, "what has left still counts"
+            time.sleep(0.2)
+
+
 def test_failed_logins_per_source(server: Server) -> None:
     def attempt(user: str, password: str, source: str) -> str:
         with smtp(server, "submission", source=source) as raw:
@@ -280,7 +404,7 @@ def test_failed_logins_per_source(server: Server) -> None:
 def test_a_flood_of_logins_is_put_off_and_holds_up_nobody_else(tmp_path_factory: pytest.TempPathFactory) -> None:
     # One check takes about a tenth of a second, one is done at a time, three may wait.
     dear = {"password.memory": "32MiB", "password.passes": 4, "password.threads": 1, "password.waiting": 3}
-    server = Server(tmp_path_factory.mktemp("dear"), dear)
+    server = Watched(tmp_path_factory.mktemp("dear"), dear)
     server.people("user", "quiet")
     with server, unharmed(server, "quiet@acme.test"), ExitStack() as there:
         flood = [there.enter_context(smtp(server, "submission") if number % 2 else imap(server)) for number in range(40)]
@@ -423,7 +547,7 @@ DEADLINES: dict[str, tuple[Callable[[Server], bytes], float, bytes]] = {
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, float, bytes | BaseException]]:
     """All at once, for each takes seconds."""
-    hasty = Server(tmp_path_factory.mktemp("hasty"), HASTY)
+    hasty = Watched(tmp_path_factory.mktemp("hasty"), HASTY)
     hasty.people("user")
     found: dict[str, tuple[float, float, bytes | BaseException]] = {}
 

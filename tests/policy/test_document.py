@@ -26,9 +26,15 @@ status = "active"
 delegationWhenLocked = "full"
 
 [domain."acme.test"]
+aggregateQuota = "1000"
+aggregateQuotaPolicy = "BLOCKSEND"
+aggregateQuotaWarnEmailRecipient = ["a@far.test", "b@far.test"]
+aggregateQuotaWarnPercent = "0"
+cosMaxAccounts = ["default:5", "staff:0"]
 delimiter = "+"
 initialised = true
 maxAccounts = "10"
+maxQuota = "2147483648"
 status = "active"
 
 [list."active@acme.test"]
@@ -157,7 +163,7 @@ WRONG = [
     ('cos = "staff"', 'cos = "stuff"', 'line 6, account "bert@acme.test"', "no cos stuff"),
     ('cos = "staff"', 'colour = "red"', 'line 6, account "bert@acme.test"', "unknown key colour"),
     ('delegationWhenLocked = "full"', 'delegationWhenLocked = "half"', 'cos "staff", delegationWhenLocked', "one of none, read, full"),
-    ("[[folder]]", "[[fold]]", "line 43, fold number 1", "unknown key"),
+    ("[[folder]]", "[[fold]]", "line 49, fold number 1", "unknown key"),
     ("format = 2", "format = 3", "format", "must be 2"),
     ("format = 2", "format = true", "format", "must be 2"),
     ("format = 2", "", "format", "must be 2"),
@@ -198,25 +204,34 @@ WRONG = [
     ("deny = true", 'deny = "yes"', "send number 1, deny", "true or false"),
     ("deny = true", "deny = true\nand = 1", "send number 1", "unknown key and"),
     ("initialised = true", "initialised = false", 'line 16, domain "acme.test", initialised', "must be true, or be left out"),
+    ('"default:5", "staff:0"', '"default:5", "default:0"', 'domain "acme.test", cosMaxAccounts', "names a class of service twice"),
+    ('"default:5", "staff:0"', '"default"', 'domain "acme.test", cosMaxAccounts', "must be CLASS:NUMBER"),
+    (
+        'aggregateQuotaPolicy = "BLOCKSEND"',
+        'aggregateQuotaPolicy = "BLOCK"',
+        'domain "acme.test", aggregateQuotaPolicy',
+        "ALLOWSEND",
+    ),
+    ('maxQuota = "2147483648"', "maxQuota = 3", 'domain "acme.test", maxQuota', "must be a text"),
     ('maxAccounts = "10"', 'maxAccounts = "0"', 'domain "acme.test", maxAccounts', "a number from 1 on"),
-    ('filter = "(status=active)"', 'filter = "(status=active"', 'line 22, list "active@acme.test", filter', "is missing"),
+    ('filter = "(status=active)"', 'filter = "(status=active"', 'line 28, list "active@acme.test", filter', "is missing"),
     ('filter = "(status=active)"', 'filter = "(shoe=9)"', 'list "active@acme.test", filter', "no attribute to filter by"),
-    ('filter = "(status=active)"\n', "", 'line 22, list "active@acme.test", filter', "stays one"),
+    ('filter = "(status=active)"\n', "", 'line 28, list "active@acme.test", filter', "stays one"),
     ('members = ["bert@acme.test"]', 'filter = "(status=active)"', 'list "inner@acme.test"', "stays one"),
     ('"(status=active)"', '"(status=active)"\nmembers = ["bert@acme.test"]', 'list "active@acme.test"', "names no members"),
     ('"(status=active)"', '"(status=active)"\nsubscriptionPolicy = "accept"', 'list "active@acme.test"', "nobody joins"),
     ("postingRestricted = true", 'postingRestricted = "TRUE"', 'list "outer@acme.test", postingRestricted', "must be true"),
     ("postingRestricted = true", 'moderation = "some"', 'list "outer@acme.test", moderation', "must be one of none"),
-    ('review = "2027-01-01T00:00:00Z"', 'review = "2027-01-01"', "line 33, entry number 1, review", "no zone"),
+    ('review = "2027-01-01T00:00:00Z"', 'review = "2027-01-01"', "line 39, entry number 1, review", "no zone"),
     ('share = "3"', 'share = "three"', "entry number 1, share", "a number from 1 on"),
     ('share = "3"', "share = 3", "entry number 1, share", "must be a text"),
-    ('side = "principal"', 'side = "both"', "line 48, freeze number 1, side", "one of principal, actor"),
-    ('side = "principal"', 'side = "actor"', "line 48, freeze number 1 (outer@acme.test, actor)", "no account outer@acme.test"),
+    ('side = "principal"', 'side = "both"', "line 54, freeze number 1, side", "one of principal, actor"),
+    ('side = "principal"', 'side = "actor"', "line 54, freeze number 1 (outer@acme.test, actor)", "no account outer@acme.test"),
     ('of = "outer@acme.test"\n', "", "freeze number 1, of", "is missing"),
     ('role = "help-desk"', 'role = "helper"', "role number 1, role", "helper"),
-    ('role = "help-desk"', 'role = "global"', "line 53, role number 1, role", "administrator = true"),
-    ('domain = "acme.test"\n', 'domain = "far.test"\n', "line 53, role number 1 (bert@acme.test, help-desk)", "no domain far.test"),
-    ('account = "bert@acme.test"', 'account = "carl@acme.test"', "line 53, role number 1", "no account carl@acme.test"),
+    ('role = "help-desk"', 'role = "global"', "line 59, role number 1, role", "administrator = true"),
+    ('domain = "acme.test"\n', 'domain = "far.test"\n', "line 59, role number 1 (bert@acme.test, help-desk)", "no domain far.test"),
+    ('account = "bert@acme.test"', 'account = "carl@acme.test"', "line 59, role number 1", "no account carl@acme.test"),
 ]
 
 
@@ -300,7 +315,7 @@ def test_a_document_of_an_older_version_says_nothing_of_what_it_did_not_know() -
 
 def test_the_same_grant_twice_is_a_conflict() -> None:
     again = BASE + '\n[[send]]\non = "anna@acme.test"\nto = "account bert@acme.test"\nright = "sendAs"\n'
-    with pytest.raises(BadDocument, match="line 67, send number 2: says the same grant again"):
+    with pytest.raises(BadDocument, match="line 73, send number 2: says the same grant again"):
         read(again)
 
 

@@ -139,6 +139,17 @@ EFFECTS = [
             "list outer@acme.test gets moderation all instead of none",
         ],
     ),
+    (
+        'maxQuota = "2147483648"\n',
+        'maxQuota = "1m"\n',
+        [
+            "anna@acme.test gets quota 1048576 instead of 2147483648",
+            "bert@acme.test gets quota 1048576 instead of 2147483648",
+            "domain acme.test gets maxQuota 1048576 instead of 2147483648",
+        ],
+    ),
+    ('cosMaxAccounts = ["default:5", "staff:0"]\n', "", ["domain acme.test gets cosMaxAccounts no limit instead of default:5, staff:0"]),
+    ('aggregateQuotaWarnPercent = "0"\n', "", ["domain acme.test gets aggregateQuotaWarnPercent 80 instead of 0"]),
     ('maxAccounts = "10"\n', "", ["domain acme.test gets maxAccounts no limit instead of 10"]),
     (
         'delegationWhenLocked = "full"',

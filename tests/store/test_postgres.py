@@ -22,6 +22,7 @@ from store.messages import AppendMessages, NewInFolder
 from store.model import QueueKind
 from store.port import EverythingChanged, FolderChanged, PolicyChanged, Store
 from store.queue import AcceptMessage, ClaimDue, FreeLeases, HandedOn, IntoMailbox, OntoQueue
+from store.writer import Bounds
 from tests.live.cluster import Cluster, missing
 from tests.live.severing import Cut, Severing
 from tests.store.letters import letter
@@ -169,6 +170,19 @@ async def test_what_was_judged_on_another_node_and_has_changed_is_stale(one: Sto
 
 
 # --- the queue
+
+
+async def test_what_an_earlier_deed_of_the_same_group_has_changed_is_stale(one: Store, shared_url: str, tmp_path: Path) -> None:
+    anna, _ = await account(one)
+    async with node(shared_url, tmp_path / "patient", bounds=Bounds(seconds=SECONDS)) as patient:
+        async with patient.snapshot() as snapshot:
+            witness = await snapshot.witness(anna)
+        answers = await asyncio.gather(
+            patient.do(SetAccountStatus(anna, AccountStatus.LOCKED)),
+            patient.do(SetAccountStatus(anna, AccountStatus.ACTIVE), witness),
+            return_exceptions=True,
+        )
+        assert isinstance(answers[1], Stale)
 
 
 def waiting(number: int) -> AcceptMessage:

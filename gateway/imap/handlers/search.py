@@ -4,6 +4,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import compress
 from types import MappingProxyType
 from typing import Final
 
@@ -294,18 +295,23 @@ async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tup
     uids, flags = view.uids[:exists], view.state.flags[:exists]
     found: list[tuple[int, int]] = []
     slice_ = _slice(key)
+    by_flags = _is_of_flags(key)
     for start in range(0, exists, slice_):
-        part = enumerate(zip(uids[start : start + slice_], flags[start : start + slice_], strict=True), start + 1)
-        match key:
-            case syntax.HasFlag(flag, present) if flag != b"\\Recent":
-                # What every client asks for all the time: no call for each message.
-                bit = _bit(view, flag)
-                wanted = (bit or 1) if present else 0
-                found += [(number, uid) for number, (uid, bits) in part if bits & bit == wanted]
-            case _:
-                found += [(number, uid) for number, (uid, bits) in part if test(uid, bits)]
+        stop = min(start + slice_, exists)
+        some, bits_of = uids[start:stop], flags[start:stop]
+        numbered = zip(range(start + 1, stop + 1), some, strict=True)
+        if by_flags:
+            # What every client asks for all the time: few sets of flags are different, and each is asked about once.
+            found += compress(numbered, map({bits for bits in set(bits_of) if test(0, bits)}.__contains__, bits_of))
+        else:
+            found += [(number, uid) for (number, uid), bits in zip(numbered, bits_of, strict=True) if test(uid, bits)]
         await emit.breathe()
     return found
+
+
+def _is_of_flags(key: SearchKey) -> bool:
+    """Do flags that a folder keeps decide alone?"""
+    return all(isinstance(leaf, syntax.HasFlag) and leaf.flag != b"\\Recent" for leaf in _leaves(key))
 
 
 def _slice(key: SearchKey) -> int:

@@ -63,6 +63,9 @@ LINES = st.sampled_from(
         "modifyDomain acme.test status suspended cos staff",
         "modifyCos staff sendRate 200/1h lockoutDuration 2h",
         "modifyDomain acme.test maxAccounts 50",
+        "modifyDomain acme.test maxQuota 2g aggregateQuotaPolicy BLOCKSEND",
+        "modifyDomain acme.test aggregateQuota 5g aggregateQuotaWarnPercent 0 aggregateQuotaWarnEmailRecipient b@x.test,a@x.test",
+        "modifyDomain acme.test cosMaxAccounts staff:2 cosMaxAccounts default:9",
         "initDomainForDelegation acme.test",
         "modifyAccount bert@acme.test isDelegatedAdminAccount TRUE",
         "roles grant bert@acme.test domain",
@@ -168,7 +171,7 @@ async def test_applied_planned_and_taken_back(office: Office) -> None:
 
 EVERYTHING = (
     "initDomainForDelegation acme.test",
-    "modifyDomain acme.test maxAccounts 50",
+    "modifyDomain acme.test maxAccounts 50 maxQuota 2g cosMaxAccounts staff:2 aggregateQuota 5g aggregateQuotaPolicy BLOCKSEND",
     "modifyAccount bert@acme.test isDelegatedAdminAccount TRUE",
     "roles grant bert@acme.test domain --until +2h --note 'for the fair'",
     "modifyDistributionList crew@acme.test postingRestricted TRUE moderation all",
@@ -186,6 +189,9 @@ async def test_everything_that_decides_stands_in_it_and_is_taken_back(office: Of
     told = [
         "initialised = true",
         'maxAccounts = "50"',
+        'maxQuota = "2147483648"',
+        'aggregateQuota = "5368709120"\naggregateQuotaPolicy = "BLOCKSEND"\n',
+        'cosMaxAccounts = ["staff:2"]\n',
         "delegatedAdministrator = true",
         'filter = "(displayName=*)"',
         "postingRestricted = true",
@@ -207,6 +213,10 @@ async def test_everything_that_decides_stands_in_it_and_is_taken_back(office: Of
         "anna@acme.test loses rwixda on carl@acme.test /Work",
         "list crew@acme.test gets moderation none instead of all",
         "domain acme.test gets maxAccounts no limit instead of 50",
+        "domain acme.test gets maxQuota no limit instead of 2147483648",
+        "domain acme.test gets aggregateQuotaPolicy ALLOWSENDRECEIVE instead of BLOCKSEND",
+        "domain acme.test gets cosMaxAccounts no limit instead of staff:2",
+        "anna@acme.test gets quota 0 instead of 2147483648",
     } <= said
     await policy.apply(bare, planned.state)
     assert await policy.export() == bare
@@ -218,6 +228,23 @@ async def test_everything_that_decides_stands_in_it_and_is_taken_back(office: Of
     await office.command("share end 1")
     with pytest.raises(Fault, match=r"carl@acme\.test has no share 1"):
         await policy.rollback()
+
+
+async def test_what_a_domain_has_room_for_is_changed_before_who_is_in_it(office: Office) -> None:
+    """A class of service that is full takes one more where the same document says so, and none where it does not."""
+    policy = office.directory.policy
+    await office.done("modifyDomain acme.test cosMaxAccounts staff:1", "setAccountCos bert@acme.test staff")
+    before = await policy.export()
+    moved = before.replace('[account."carl@acme.test"]\n', '[account."carl@acme.test"]\ncos = "staff"\n')
+    with pytest.raises(Fault, match="may have 1 accounts of this class"):
+        await policy.apply(moved)
+    assert await policy.export() == before
+    await policy.apply(moved.replace("staff:1", "staff:2"))
+    assert (await office.prov("setAccountCos anna@acme.test staff")).status == 1
+    await policy.rollback()
+    assert await policy.export() == before
+    with pytest.raises(Fault, match="there is no cos ghost"):
+        await policy.plan(before.replace("staff:1", "ghost:1"))
 
 
 async def test_whom_a_filter_means_is_part_of_the_plan(office: Office) -> None:
@@ -258,7 +285,8 @@ async def test_a_document_of_the_version_before_still_applies(office: Office) ->
     older = "\n".join(
         line for line in lines if line not in ("initialised = true", "delegatedAdministrator = true", "postingRestricted = true")
     )
-    older = older.replace('maxAccounts = "50"\n', "")
+    limits = ("maxAccounts", "maxQuota", "aggregateQuota", "cosMaxAccounts")
+    older = "\n".join(line for line in older.split("\n") if not line.startswith(limits))
     older = "\n\n".join(part for part in older.split("\n\n") if not part.startswith(("[[role]]", "[[freeze]]")))
     older = older.replace('[list."folk@acme.test"]', '[list."folk@acme.test"]\nmembers = ["anna@acme.test"]')
     assert (await policy.apply(older)).plan.changes == ()

@@ -63,3 +63,9 @@ def test_it_takes_no_more_than_linear_time(piece: bytes) -> None:
     start = time.process_time()
     of(HTML + piece * 200_000)
     assert time.process_time() - start < 3
+
+
+@given(st.text(st.characters(max_codepoint=0x7F), max_size=60), st.text(st.characters(max_codepoint=0x7F), max_size=60))
+def test_ascii_is_put_in_one_line_like_everything_else(head: str, tail: str) -> None:
+    text = f"{head}a{tail}"
+    assert of(PLAIN + text.encode()) == of(b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + f"\u200b{text}".encode())

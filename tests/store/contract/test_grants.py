@@ -9,7 +9,7 @@ from store import folders, grants, lists
 from store.accounts import SetAccountCos
 from store.cos import DEFAULT, CreateCos
 from store.domains import CreateDomain
-from store.errors import Conflict, NotFound, Stale
+from store.errors import Conflict, GrantsFull, NotFound, Stale
 from store.folders import CreateFolder, SwitchFolder
 from store.grants import RemoveFolderEntry, RemoveSendGrant, SetFolderEntry, SetSendGrant, SharedFolder
 from store.lists import AddMembers, CreateList
@@ -288,3 +288,36 @@ async def test_accounts_of_a_class_are_found_by_their_own_and_by_their_domains(d
     for cos, accounts in ((staff, {carla, directory.bruno}), (DEFAULT, {directory.anna, dora})):
         assert set(await directory.ask(grants.accounts_matching, Grantee(GranteeKind.COS, cos), 10)) == accounts
         assert len(await directory.ask(grants.accounts_matching, Grantee(GranteeKind.COS, cos), 1)) == 1
+
+
+async def crowd(directory: Directory, count: int) -> list[Grantee]:
+    made = [await directory.store.do(CreateList(Address(f"group{number}", "acme.test"))) for number in range(count)]
+    return [Grantee(GranteeKind.GROUP, number) for number in made]
+
+
+async def test_a_folder_has_so_many_entries_and_no_more(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "MOST_ENTRIES", 12)
+    inbox = await folder(directory, "/INBOX")
+    *first, last = await crowd(directory, grants.MOST_ENTRIES + 1)
+    for grantee in first:
+        await directory.store.do(SetFolderEntry(inbox, FolderEntry(grantee, READ)))
+    with pytest.raises(GrantsFull):
+        await directory.store.do(SetFolderEntry(inbox, FolderEntry(last, READ)))
+    # Those that are there may change, and one that goes makes room.
+    await directory.store.do(SetFolderEntry(inbox, FolderEntry(first[0], Right.LOOKUP)))
+    await directory.store.do(RemoveFolderEntry(inbox, first[1]))
+    await directory.store.do(SetFolderEntry(inbox, FolderEntry(last, READ)))
+    assert len(await directory.ask(grants.entries, inbox)) == grants.MOST_ENTRIES
+
+
+async def test_an_account_has_so_many_send_grants_and_no_more(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "MOST_GRANTS", 12)
+    *first, last = await crowd(directory, grants.MOST_GRANTS + 1)
+    for grantee in first:
+        await directory.store.do(SetSendGrant(SendGrant(directory.anna, grantee, SendRight.SEND_AS)))
+    with pytest.raises(GrantsFull):
+        await directory.store.do(SetSendGrant(SendGrant(directory.anna, last, SendRight.SEND_AS)))
+    with pytest.raises(GrantsFull):
+        await directory.store.do(SetSendGrant(SendGrant(directory.anna, first[0], SendRight.SEND_ON_BEHALF_OF)))
+    await directory.store.do(SetSendGrant(SendGrant(directory.anna, first[0], SendRight.SEND_AS, deny=True)))
+    await directory.store.do(SetSendGrant(SendGrant(directory.bruno, last, SendRight.SEND_AS)))

@@ -237,3 +237,18 @@ async def test_addresses_that_only_get_the_mail_leave_the_directory_alone(direct
         async with directory.store.snapshot() as snapshot:
             after = dict((await snapshot.witness(team)).epochs)
         assert (after[DIRECTORY] - before[DIRECTORY], after[team] - before[team]) == (0, 1)
+
+
+async def test_a_list_has_so_many_members_and_no_more(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As many as there may be take minutes on an engine that is asked over a socket.
+    monkeypatch.setattr("store.members.MOST_MEMBERS", 200)
+    team = await make(directory, "team", "anna")
+    many = [Address(f"m{number}", "elsewhere.test") for number in range(200)]
+    with pytest.raises(LimitReached):
+        await directory.store.do(AddMembers(team, many))
+    await directory.store.do(AddMembers(team, many[1:]))
+    await directory.store.do(AddMembers(team, many[1:2]))
+    with pytest.raises(LimitReached):
+        await directory.store.do(AddMembers(team, many[:1]))
+    await directory.store.do(RemoveMembers(team, many[1:2]))
+    await directory.store.do(AddMembers(team, many[:1]))
