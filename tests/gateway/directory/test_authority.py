@@ -55,10 +55,13 @@ def services() -> list[type]:
 
 
 def asks(kind: type, name: str, seen: frozenset[str] = frozenset()) -> bool:
-    """Does the method ask the records, or another method of its own that does?"""
-    source = inspect.getsource(inspect.unwrap(getattr(kind, name)))
+    """Does the method ask the records, or another method of its own that does, or a function that is given them and does?"""
+    method = inspect.unwrap(getattr(kind, name))
+    source = inspect.getsource(method)
     tree = ast.parse("if True:\n" + source if source.startswith(" ") else source)
     for node in ast.walk(tree):
+        if given(node, "self._records", method.__globals__):
+            return True
         if not isinstance(node, ast.Attribute):
             continue
         if node.attr in ASKING and isinstance(node.value, ast.Attribute) and node.value.attr == "_records":
@@ -67,6 +70,20 @@ def asks(kind: type, name: str, seen: frozenset[str] = frozenset()) -> bool:
         if own and node.attr not in seen | {name} and asks(kind, node.attr, seen | {name}):
             return True
     return False
+
+
+def given(node: ast.AST, records: str, known: dict[str, Any], depth: int = 4) -> bool:
+    """Is it a call of a function that is given the records under this name, and asks them?"""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and depth):
+        return False
+    function = known.get(node.func.id)
+    if not inspect.isfunction(function) or records not in map(ast.unparse, node.args):
+        return False
+    return any(
+        (isinstance(one, ast.Attribute) and one.attr in ASKING and ast.unparse(one.value) == "records")
+        or given(one, "records", function.__globals__, depth - 1)
+        for one in ast.walk(ast.parse(inspect.getsource(function)))
+    )
 
 
 def test_the_services_are_found() -> None:
