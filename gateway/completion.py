@@ -111,8 +111,10 @@ def _without_settings(words: Sequence[str]) -> list[str] | None:
 
 def _within(verb: Verb, before: Sequence[str], last: str, known: Names) -> Sequence[str]:
     """Behind the verb."""
-    forms = [form for form in map(_tokens, verb.forms) if _fits(form, before)]
-    options = {name: value for form in verb.forms for name, value in _OPTION.findall(form)}
+    fitting = [form for form in verb.forms if _fits(_tokens(form), before)]
+    forms = [*map(_tokens, fitting)]
+    # What an option takes, those forms say that fit; of the others it is known that it takes something.
+    options = {name: value for form in (*verb.forms, *fitting) for name, value in _OPTION.findall(form)}
     if before and before[-1] in options and (value := options[before[-1]]):
         return _of(value, verb, last, known)
     if last.startswith("-"):
