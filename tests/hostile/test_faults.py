@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.conformance.table import exists
-from tests.hostile.faults import EXPERIMENTS, HERE, experiments, page
+from tests.hostile.faults import EXPERIMENTS, experiments, page
+from tests.hostile.table import HERE
 from tests.live.test_on_postgresql import CHOSEN
 
 OF_POSTGRESQL = {"test_postgres.py", "test_on_postgresql.py"}
@@ -38,3 +41,11 @@ def test_what_stands_under_postgresql_is_run_there(number: str) -> None:
 
 def test_the_page_is_made_from_the_rows() -> None:
     assert (HERE / "FAULTS.md").read_text() == "\n".join(page()) + "\n", "python -m tests.hostile.faults > tests/hostile/FAULTS.md"
+
+
+def test_what_the_page_on_security_names_exists() -> None:
+    root = HERE.parents[1]
+    text = (root / "SECURITY.md").read_text()
+    named = re.findall(r"\b(?:tests|store|config|docker)/[\w/.]*\w", text)
+    assert len(named) > 30
+    assert [place for place in named if not (root / place).exists()] == []
