@@ -32,6 +32,7 @@ CHOSEN = {
     "test_explained.py": "nobody_makes or in_the_store",
     "test_workers.py": "",
     "test_killed_processes.py": "not again_and_again",
+    "test_resets.py": "",
 }
 
 
