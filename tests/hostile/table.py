@@ -22,7 +22,7 @@ Peers that mean harm, through raw sockets, against one running server in each fi
 that were there before; it has to be answered within a multiple of what it takes while nothing happens, the server's memory may not grow by more than a bound
 (VmHWM), no traceback may be in its log, and its event loop is watched (`stalls.py`: a step of more than 100 ms is written down with its stack). Machines that
 are busy with others make everything late: so what counts in `make test` is what the loop's thread itself worked, five times 100 ms at most;
-`PROCURA_STRICT=1` (as in `make soak`) takes 100 ms by the clock.
+`PROCURA_STRICT=1` takes 100 ms by the clock.
 
 What follows is made from `attacks.toml`: `python -m tests.hostile.table > tests/hostile/README.md`.
 """

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.live.server import PASSWORD, Server, trusting
 
 STRICT = os.environ.get("PROCURA_STRICT", "") == "1"
-"""`make soak` on a machine that is not busy with others: a stall is one by the clock."""
+"""On a machine that is not busy with others: a stall is one by the clock."""
 STALL = 0.1
 """Seconds that the event loop may be away (robustness.md section 5, F19)."""
 WORKED = STALL if STRICT else 5 * STALL
