@@ -17,6 +17,7 @@ from gateway.directory.records import Records
 from store.backups import Backups, Contents, Damaged, Run, Watched
 from store.connect import LOCK_FILE, RESTORING, connect, database_of, is_shared
 from store.deeds import Several
+from store.durable import write_whole
 from store.errors import StoreError
 from store.lock import Lock
 from store.renewal import Renew, Renewed
@@ -149,7 +150,8 @@ def _moved_in(draft: Path, data: Path, database: Path) -> None:
     left = [draft / f"procura.db{end}" for end in ("-wal",) if (draft / f"procura.db{end}").exists()]
     if any(one.stat().st_size for one in left):
         raise Damaged("the database could not be closed")
-    _write(draft / _MOVING, json.dumps(["messages", *others]).encode())
+    # Whole or not there: whoever finds it relies on it.
+    write_whole(draft / f"{_MOVING}.new", draft / _MOVING, json.dumps(["messages", *others]).encode())
     _sync(draft)
     (draft / "messages").rename(data / "messages")
     for name in others:

@@ -157,7 +157,7 @@ class SharedBench(Bench):
 
     def within(self, function: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         def whole() -> T:
-            tx = PostgresWritingTx(self._session, SHARED, INSERTING, self.now, single=False, alone=True, raced=False)
+            tx = PostgresWritingTx(self._session, SHARED, INSERTING, self.now, single=False, alone=True, raced=False, epochs={})
             tx.savepoint()
             try:
                 done = function(tx, *args, **kwargs)
@@ -177,5 +177,5 @@ class SharedBench(Bench):
         return waited(transaction())
 
     def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        tx = PostgresWritingTx(self._session, SHARED, INSERTING, self.now, single=False, alone=True, raced=False)
+        tx = PostgresWritingTx(self._session, SHARED, INSERTING, self.now, single=False, alone=True, raced=False, epochs={})
         return waited(switched(partial(question, tx, *args, **kwargs)))
