@@ -1,6 +1,7 @@
 """The dialogues of tests/transcripts/imap, played through real sockets.
 
-Who speaks is logged in already, but for `stranger` and `strangers`. `given` knows: `anna shares Posta with bruno: rwid` (or `lrs (RFC)`), `anna takes
+Who speaks is logged in already, but for `stranger` and `strangers`.
+`given` knows: `anna shares Posta with bruno: rwid` (or `lrs (RFC)`), `anna takes
 Posta from bruno`, `anna has Posta`, `Posta of anna holds 3 messages`, `anna is locked`, `anna sets delegated_trash to owner`,
 `SCRAM and tokens are taken`.
 """
