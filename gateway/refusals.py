@@ -1,25 +1,19 @@
 """Every refusal at a door has a decision id: those of delegated acts are on record, all others are gathered here and kept for a while."""
 
-import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+from gateway.gathering import Gathering
 from gateway.sources import network_of
 from policy.identity import Actor
 from policy.reasons import Defer, Reason, Verdict
 from store import refusals
-from store.errors import StoreError
 from store.port import Store
 from store.refusals import RecordRefusals, RefusalRow
 
-log = logging.getLogger(__name__)
-
-PAUSE: Final = 2.0
-"""Seconds for which refusals are gathered before they are written: what a server that is killed forgets at most."""
 TOGETHER: Final = 3600.0
 """Seconds for which what is alike has one id."""
 OF_A_SOURCE: Final = 200
@@ -27,7 +21,7 @@ OF_A_SOURCE: Final = 200
 KNOWN: Final = 20_000
 """Ids in that time; beyond that all sources share one for each kind."""
 WAITING: Final = 1000
-"""Rows that wait to be written, and so at most in PAUSE seconds; beyond that likewise."""
+"""Rows that wait to be written, and so at most in gathering.PAUSE seconds; beyond that likewise."""
 AT_ONCE: Final = 250
 """In one deed."""
 CHARACTERS: Final = 320
@@ -69,9 +63,8 @@ class Refusals:
         self._began = clock()
         self._known: dict[_Key, str] = {}
         self._of_source: dict[str, int] = {}
-        self._waiting: dict[str, RefusalRow] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._writing = asyncio.Lock()
+        self._gathering: Gathering[str, RefusalRow] = Gathering(store, "refusals", RecordRefusals, AT_ONCE)
+        self._waiting = self._gathering.waiting
 
     def named(
         self, verdict: Verdict, protocol: str, source: str, actor: Actor | None = None, about: str = "", told_as: Reason | None = None
@@ -102,8 +95,7 @@ class Refusals:
             verdict.detail[:CHARACTERS],
             verdict.because[:CHARACTERS],
         )
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._later(), name="refusals")
+        self._gathering.soon()
         return replace(verdict, decision=decision)
 
     def _id(self, words: tuple[str, ...], protocol: str, network: str, actor: str, asked: str) -> str:
@@ -126,17 +118,7 @@ class Refusals:
 
     async def write(self) -> None:
         """Everything so far is kept when it returns. Raises StoreError; what could not be written waits on."""
-        async with self._writing:
-            while self._waiting:
-                rows = [self._waiting.pop(decision) for decision in list(self._waiting)[:AT_ONCE]]
-                try:
-                    await self._store.do(RecordRefusals(tuple(rows)), bulk=True)
-                except BaseException:
-                    for row in rows:
-                        since = self._waiting.get(row.decision)
-                        both = row if since is None else replace(since, first=row.first, times=row.times + since.times)
-                        self._waiting[row.decision] = both
-                    raise
+        await self._gathering.write()
 
     async def write_all(self) -> None:
         """As `write`, and what was gathered in other processes is kept too. Raises StoreError."""
@@ -150,24 +132,7 @@ class Refusals:
 
     async def close(self) -> None:
         """For the end of the process: what is here is written now, or lost with a line in the log."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
-        await self._try()
-
-    async def _later(self) -> None:
-        try:
-            while self._waiting:
-                await asyncio.sleep(PAUSE)
-                await self._try()
-        finally:
-            self._task = None
-
-    async def _try(self) -> None:
-        try:
-            await self.write()
-        except StoreError as fault:
-            log.warning("refusals", extra={"fields": {"outcome": f"{len(self._waiting)} not written", "reason": str(fault)}})
+        await self._gathering.close()
 
 
 class Budget:

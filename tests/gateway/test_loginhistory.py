@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway import loginhistory
+from gateway import gathering, loginhistory
 from gateway.login import Login, Peer
 from gateway.loginhistory import LoginHistory
 from gateway.refusal import Refused
@@ -98,11 +98,11 @@ async def test_what_waits_is_bounded(house: House, history: LoginHistory, monkey
 
 
 async def test_it_is_written_by_itself_and_at_the_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loginhistory, "PAUSE", 0.0)
+    monkeypatch.setattr(gathering, "PAUSE", 0.0)
     history, other = LoginHistory(house.store), LoginHistory(house.store)
     history.note(house.ids["anna"], "192.0.2.1", "imap", "PLAIN", admitted=True, outcome="admitted")
-    while history._task is not None:
-        await history._task
+    while history._gathering.task is not None:
+        await history._gathering.task
     assert len(await other.of_account(house.ids["anna"])) == 1
     history.note(house.ids["anna"], "192.0.2.2", "imap", "PLAIN", admitted=True, outcome="admitted")
     await history.close()
