@@ -225,6 +225,7 @@ class Sessions:
         self._loop = asyncio.new_event_loop()
         self._faults = _Faults()
         logging.getLogger().addHandler(self._faults)
+        self._level = logging.getLogger().level
         logging.getLogger().setLevel(logging.ERROR)
         self._loop.set_exception_handler(lambda _, context: self._faults.seen.append(repr(context)))
         self._scratch = tempfile.TemporaryDirectory()
@@ -249,6 +250,7 @@ class Sessions:
         self._loop.run_until_complete(self._house.__aexit__(None, None, None))
         self._loop.close()
         logging.getLogger().removeHandler(self._faults)
+        logging.getLogger().setLevel(self._level)
         self._scratch.cleanup()
 
     def imap(self, octets: bytes) -> None:

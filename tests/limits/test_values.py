@@ -26,9 +26,9 @@ from store.errors import LimitReached
 from store.folders import CreateFolder
 from store.lists import CreateList
 from tests.gateway.imap.grammar.reading import read, refused, spaced
-from tests.store.conftest import Directory, clock, directory, store
+from tests.store.conftest import Directory, clock, directory, store, url
 
-__all__ = ["clock", "directory", "store"]
+__all__ = ["clock", "directory", "store", "url"]
 
 
 def from_field(value: bytes) -> int:
