@@ -183,7 +183,7 @@ def _keep(tx: Tx, account: AccountId, failures: Sequence[Failure]) -> None:
         if wanted[failure] > 0:
             wanted[failure] -= 1
         else:
-            tx.run("login.delete_failure", id=number)
+            tx.run("login.delete_failure", account=account, id=number)
     for failure in wanted.elements():
         tx.run("login.insert_failure", account=account, at=failure.at, source=failure.source, digest=failure.digest)
 

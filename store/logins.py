@@ -50,7 +50,7 @@ def _record(tx: Tx, deed: RecordLogins) -> None:
         }
         there = tx.one("logins.alike", since=row.last - TOGETHER, **alike)
         if there is not None:
-            tx.run("logins.again", id=there[0], last=row.last, times=row.times)
+            tx.run("logins.again", account=row.account, id=there[0], last=row.last, times=row.times)
         else:
             tx.run("logins.insert", first=row.first, last=row.last, times=row.times, **alike)
             grown[row.account, row.admitted] = None

@@ -42,6 +42,10 @@ class Tx(Protocol):
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         """Every row of a SELECT that store/search.py put together; nobody else has SQL that is not in a file."""
 
+    def owner_of(self, folder: FolderId, /) -> AccountId:
+        """Whose the folder is, for statements that say so in brackets (store/statements.py): 0 where they are not heard, and for a folder
+        that is not there."""
+
     def run(self, statement: str, /, **parameters: Any) -> int:
         """A change; returns the number of rows changed. Writer only."""
 

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from policy.decision import Witness
+from policy.identity import AccountId, FolderId
 from store.contention import claim, claims, lane
 from store.errors import Busy
 from store.lending import Lending
@@ -39,6 +40,7 @@ OUTCOME_SECONDS: Final = 60.0
 _CLOCK: Final = Numbered("SELECT procura_clock()", ())
 _BEGIN: Final = Numbered("SELECT procura_begin($1, $2, $3, $4, $5, $6)", ())
 _TELL: Final = Numbered("SELECT procura_tell($1, $2, $3, $4)", ())
+_OWNER: Final = Numbered("SELECT owner FROM folder WHERE id = $1", ())
 _EPOCHS: Final = Numbered("SELECT scope, value FROM epoch WHERE scope = ANY (CAST($1 AS BIGINT[]))", ())
 _BUMP: Final = Numbered(
     "INSERT INTO epoch (scope, value) SELECT one, 1 FROM unnest(CAST($1 AS BIGINT[])) AS found (one) ORDER BY one"
@@ -75,6 +77,16 @@ class PostgresTx(OnlyReads):
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         known = composed(sql)
         return [tuple(row) for row in self._wait(self._session.rows(known, known.arguments(parameters), keep=False))]
+
+    def owner_of(self, folder: FolderId, /) -> AccountId:
+        owner = self._session.owners.of(folder)
+        if owner is None:
+            found = self._wait(self._session.row(_OWNER, [folder]))
+            if found is None:
+                return AccountId(0)
+            owner = found[0]
+            self._session.owners.remember(folder, owner)
+        return AccountId(owner)
 
     async def epochs(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """To be awaited, not asked."""

@@ -5,7 +5,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlencode
 
@@ -13,6 +13,7 @@ import asyncpg
 
 from store.errors import Broken, LimitReached, Unusable
 from store.numbered import Numbered
+from store.owners import Owners
 from store.writer import Fault
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Server:
 
     url: str
     checked: bool = True
+    owners: Owners = field(default_factory=Owners, repr=False, compare=False)
 
 
 def server(url: str) -> Server:
@@ -99,12 +101,13 @@ def translated(error: BaseException, connection: "asyncpg.Connection[Any] | None
 class Session:
     """One connection, used by one at a time."""
 
-    __slots__ = ("_prepared", "connection", "name", "pid", "used", "warned")
+    __slots__ = ("_prepared", "connection", "name", "owners", "pid", "used", "warned")
 
-    def __init__(self, connection: "asyncpg.Connection[Any]", name: str = "") -> None:
-        """`name`: no other session's; `warned`: the server said something that nobody asked about; `used`: it has served before."""
+    def __init__(self, connection: "asyncpg.Connection[Any]", name: str = "", owners: Owners | None = None) -> None:
+        """`name`: no other session's; `owners`: what all of this process have found; `warned`: the server said something that nobody asked about; `used`: it has served before."""
         self.connection = connection
         self.name = name
+        self.owners = Owners() if owners is None else owners
         self.pid = connection.get_server_pid()
         self.used = False
         self.warned = False
@@ -188,7 +191,7 @@ async def opened(where: Server) -> Session:
         if isinstance(error, Exception):
             raise Fault(f"the database cannot be used: {error}") from error
         raise
-    session = Session(connection, name)
+    session = Session(connection, name, where.owners)
 
     def heard(_: object, message: asyncpg.PostgresLogMessage) -> None:
         session.warned = session.warned or getattr(message, "severity_en", "") == "WARNING"

@@ -123,7 +123,7 @@ def _warned(tx: Tx, deed: GrantsWarned) -> None:
         if isinstance(granted, SendGrant):
             done = tx.run("tenure.warn_grant", target=granted.target, right=granted.right, **asked)
         else:
-            done = tx.run("tenure.warn_entry", folder=one.folder, **asked)
+            done = tx.run("tenure.warn_entry", owner=one.target, folder=one.folder, **asked)
         if not done:
             raise Conflict("it is announced already, or ends at another time")
 
