@@ -67,7 +67,9 @@ def vanished_since(tx: Tx, folder: FolderId, modseq: int) -> list[Run] | None:
     row = tx.one("changes.folder", owner=owner, folder=folder)
     if row is None or not row[3] <= modseq <= row[0]:
         return None
-    return merged([(low, high) for kind, low, high in tx.all("changes.since", owner=owner, folder=folder, modseq=modseq) if kind == VANISHED])
+    return merged(
+        [(low, high) for kind, low, high in tx.all("changes.since", owner=owner, folder=folder, modseq=modseq) if kind == VANISHED]
+    )
 
 
 @dataclass(frozen=True, slots=True)
