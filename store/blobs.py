@@ -277,7 +277,11 @@ def keep_for(tx: Tx, owner: int, blob: BlobId) -> BlobId:
 
 def loosen(tx: Tx, blobs: Iterable[int]) -> None:
     """These lost a user: the next sweep looks at them."""
-    tx.many("blobs.loosen", [{"blob": blob} for blob in blobs])
+    some = [*blobs]
+    if len(some) == 1:
+        tx.later("blobs.loosen", blob=some[0])
+    else:
+        tx.many("blobs.loosen", [{"blob": blob} for blob in some])
 
 
 def _sweep(tx: Tx, deed: SweepBlobs) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def log(tx: Tx, folder: FolderId, modseq: int, runs: Sequence[Run], *, vanished:
     kind = VANISHED if vanished else CHANGED
     if len(runs) == 1:
         ((low, high),) = runs
-        tx.run("changes.log", folder=folder, modseq=modseq, kind=kind, low=low, high=high)
+        tx.later("changes.log", folder=folder, modseq=modseq, kind=kind, low=low, high=high)
         return
     tx.many("changes.log", [{"folder": folder, "modseq": modseq, "kind": kind, "low": low, "high": high} for low, high in runs])
 

@@ -473,7 +473,7 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
         counted = tx.one("messages.count_changes", low=first, high=last, keep=keep, added=added)
         if counted is not None and counted[0]:
             count, was_seen, was_deleted, lowest, highest = counted
-            tx.run("messages.change_flags", low=first, high=last, keep=keep, added=added, modseq=modseq)
+            tx.later("messages.change_flags", low=first, high=last, keep=keep, added=added, modseq=modseq)
             unseen += was_seen - (count if added & SEEN else was_seen if keep & SEEN else 0)
             deleted += (count if added & DELETED else was_deleted if keep & DELETED else 0) - was_deleted
             touched.append((lowest & LAST_UID, highest & LAST_UID))
@@ -481,7 +481,7 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
             touched.append((low, high))
     if not touched:
         return FlagsChanged(False, folder.modseq, refused)
-    tx.run("messages.count_flagged", folder=folder.id, modseq=modseq, unseen=unseen, deleted=deleted)
+    tx.later("messages.count_flagged", folder=folder.id, modseq=modseq, unseen=unseen, deleted=deleted)
     changes.log(tx, folder.id, modseq, merged(touched))
     tx.wake(FolderChanged(folder.id, modseq))
     return FlagsChanged(True, modseq, refused, keep, added)
@@ -585,7 +585,7 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
     for low, high in runs_of(row.uid for row in found):
         shift = key(target.id, uid) - key(source.id, low)
         for statement in ("messages.copy_wire", "messages.copy_head"):
-            tx.run(statement, shift=shift, low=key(source.id, low), high=key(source.id, high))
+            tx.later(statement, shift=shift, low=key(source.id, low), high=key(source.id, high))
         uid += high - low + 1
     _grow(tx, target, len(found), unseen, deleted, size)
     return Copied(target.uidvalidity, tuple(row.uid for row in found), tuple(Uid(uid) for uid in range(first, first + len(found))), modseq)
@@ -716,7 +716,7 @@ def storable(text: str) -> str:
 
 def _each(tx: Tx, statement: str, made: Sequence[dict[str, Any]]) -> None:
     if len(made) == 1:
-        tx.run(statement, **made[0])
+        tx.later(statement, **made[0])
     else:
         tx.many(statement, made)
 
@@ -810,7 +810,7 @@ def _require_uids(folder: FolderRow, count: int) -> None:
 def _grow(tx: Tx, folder: FolderRow, count: int, unseen: int, deleted: int, size: int) -> None:
     modseq = folder.modseq + 1
     uidnext = folder.uidnext + count
-    tx.run(
+    tx.later(
         "messages.grow",
         folder=folder.id,
         uidnext=uidnext,
@@ -839,7 +839,7 @@ def _remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]
         _each(tx, statement, keys)
     modseq = folder.modseq + 1
     size = sum(row[2] for row in going)
-    tx.run(
+    tx.later(
         "messages.shrink",
         folder=folder.id,
         modseq=modseq,
@@ -900,8 +900,8 @@ def _note_brought(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[N
         message_id = storable(item.message.message_id)
         if message_id in expected:
             at, row = expected[message_id]
-            tx.run("messages.insert_brought", key=key(folder.id, uid), actor=actor, message_id=message_id, at=at)
-            tx.run("messages.insert_waiting", key=key(folder.id, uid), queue=row, at=at)
+            tx.later("messages.insert_brought", key=key(folder.id, uid), actor=actor, message_id=message_id, at=at)
+            tx.later("messages.insert_waiting", key=key(folder.id, uid), queue=row, at=at)
 
 
 DEEDS: Final = (
