@@ -285,12 +285,19 @@ def keep_for(tx: Tx, owner: int, blob: BlobId, source: int) -> BlobId:
 
 def loosen(tx: Tx, owner: int, blobs: Iterable[int]) -> None:
     """These of the owner's lost a user: the next sweep looks at them."""
-    tx.many("blobs.loosen", [{"owner": owner, "blob": blob} for blob in blobs])
+    _each(tx, "blobs.loosen", [{"owner": owner, "blob": blob} for blob in blobs])
 
 
 def loosen_queued(tx: Tx, blobs: Iterable[int]) -> None:
     """The same of what a row of the queue had, which does not say whose they are."""
-    tx.many("blobs.loosen_queued", [{"blob": blob} for blob in blobs])
+    _each(tx, "blobs.loosen_queued", [{"blob": blob} for blob in blobs])
+
+
+def _each(tx: Tx, statement: str, rows: Sequence[dict[str, int]]) -> None:
+    if len(rows) == 1:
+        tx.later(statement, **rows[0])
+    else:
+        tx.many(statement, rows)
 
 
 def _sweep(tx: Tx, deed: SweepBlobs) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def log(tx: Tx, folder: FolderRow, modseq: int, runs: Sequence[Run], *, vanished
     at = {"owner": folder.owner, "folder": folder.id, "modseq": modseq, "kind": kind}
     if len(runs) == 1:
         ((low, high),) = runs
-        tx.run("changes.log", **at, low=low, high=high)
+        tx.later("changes.log", **at, low=low, high=high)
         return
     tx.many("changes.log", [{**at, "low": low, "high": high} for low, high in runs])
 

@@ -291,7 +291,7 @@ def _set_special_use(tx: Tx, deed: SetSpecialUse) -> FolderRow:
 def _claim_recent(tx: Tx, deed: ClaimRecent) -> Uid:
     folder = existing(tx, deed.folder)
     if folder.recent_from != folder.uidnext:
-        tx.run("folders.claim_recent", owner=folder.owner, id=folder.id)
+        tx.later("folders.claim_recent", owner=folder.owner, id=folder.id)
     return Uid(folder.recent_from)
 
 
@@ -378,7 +378,7 @@ def forget_account(tx: Tx, account: AccountId) -> None:
 def charge(tx: Tx, owner: AccountId, octets: int) -> None:
     """Adds to what the owner has used (or takes from it)."""
     if octets:
-        tx.run("folders.charge", owner=owner, octets=octets)
+        tx.later("folders.charge", owner=owner, octets=octets)
 
 
 def take_room(tx: Tx, owner: AccountId, quota: int, octets: int) -> bool:

@@ -197,8 +197,8 @@ def _clear(tx: Tx, deed: ClearFailures) -> None:
 
 def _remember(tx: Tx, deed: RememberSource) -> None:
     if tx.run("login.set_last_login", account=deed.account, now=tx.now):
-        tx.run("login.remember", account=deed.account, source=deed.source, now=tx.now)
-        tx.run("login.forget_sources", account=deed.account, before=tx.now - KNOWN_FOR)
+        tx.later("login.remember", account=deed.account, source=deed.source, now=tx.now)
+        tx.later("login.forget_sources", account=deed.account, before=tx.now - KNOWN_FOR)
 
 
 DEEDS = (

@@ -478,7 +478,7 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
         counted = tx.one("messages.count_changes", owner=folder.owner, low=first, high=last, keep=keep, added=added)
         if counted is not None and counted[0]:
             count, was_seen, was_deleted, lowest, highest = counted
-            tx.run("messages.change_flags", owner=folder.owner, low=first, high=last, keep=keep, added=added, modseq=modseq)
+            tx.later("messages.change_flags", owner=folder.owner, low=first, high=last, keep=keep, added=added, modseq=modseq)
             unseen += was_seen - (count if added & SEEN else was_seen if keep & SEEN else 0)
             deleted += (count if added & DELETED else was_deleted if keep & DELETED else 0) - was_deleted
             touched.append((lowest & LAST_UID, highest & LAST_UID))
@@ -488,7 +488,7 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
             touched.append((low, high))
     if not touched:
         return FlagsChanged(False, folder.modseq, refused)
-    tx.run("messages.count_flagged", owner=folder.owner, folder=folder.id, modseq=modseq, unseen=unseen, deleted=deleted)
+    tx.later("messages.count_flagged", owner=folder.owner, folder=folder.id, modseq=modseq, unseen=unseen, deleted=deleted)
     changes.log(tx, folder, modseq, merged(touched))
     tx.wake(FolderChanged(folder.id, modseq))
     return FlagsChanged(True, modseq, refused, keep, added)
@@ -596,7 +596,7 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
         shift = key(target.id, uid) - key(source.id, low)
         for statement in ("messages.copy_wire", "messages.copy_head"):
             within = {"low": key(source.id, low), "high": key(source.id, high)}
-            tx.run(statement, owner=source.owner, target_owner=target.owner, shift=shift, **within)
+            tx.later(statement, owner=source.owner, target_owner=target.owner, shift=shift, **within)
         uid += high - low + 1
     _grow(tx, target, len(found), unseen, deleted, size)
     return Copied(target.uidvalidity, tuple(row.uid for row in found), tuple(Uid(uid) for uid in range(first, first + len(found))), modseq)
@@ -735,7 +735,7 @@ def storable(text: str) -> str:
 
 def _each(tx: Tx, statement: str, made: Sequence[dict[str, Any]]) -> None:
     if len(made) == 1:
-        tx.run(statement, **made[0])
+        tx.later(statement, **made[0])
     else:
         tx.many(statement, made)
 
@@ -832,7 +832,7 @@ def _require_uids(folder: FolderRow, count: int) -> None:
 def _grow(tx: Tx, folder: FolderRow, count: int, unseen: int, deleted: int, size: int) -> None:
     modseq = folder.modseq + 1
     uidnext = folder.uidnext + count
-    tx.run(
+    tx.later(
         "messages.grow",
         owner=folder.owner,
         folder=folder.id,
@@ -862,7 +862,7 @@ def _remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]
         _each(tx, statement, keys)
     modseq = folder.modseq + 1
     size = sum(row[2] for row in going)
-    tx.run(
+    tx.later(
         "messages.shrink",
         owner=folder.owner,
         folder=folder.id,
@@ -926,8 +926,8 @@ def _note_brought(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[N
         message_id = storable(item.message.message_id)
         if message_id in expected:
             at, row = expected[message_id]
-            tx.run("messages.insert_brought", owner=folder.owner, key=key(folder.id, uid), actor=actor, message_id=message_id, at=at)
-            tx.run("messages.insert_waiting", owner=folder.owner, key=key(folder.id, uid), queue=row, at=at)
+            tx.later("messages.insert_brought", owner=folder.owner, key=key(folder.id, uid), actor=actor, message_id=message_id, at=at)
+            tx.later("messages.insert_waiting", owner=folder.owner, key=key(folder.id, uid), queue=row, at=at)
 
 
 DEEDS: Final = (

@@ -14,9 +14,9 @@ from store.errors import Unusable
 
 DIRECTORY_OF_STEPS: Final = Path(__file__).with_name("migrations")
 MIGRATING: Final = 0x70726F63757261
+"""The advisory lock of PostgreSQL under which a step is done: "procura"."""
 LONGEST: Final = 7 * 86_400.0
 """Seconds for one step on PostgreSQL, with all that it writes anew."""
-"""The advisory lock of PostgreSQL under which a step is done: "procura"."""
 UNFINISHED: Final = 2_000_000_000
 """The number of a step that a database has had which is being filled from another (store/relocation.py), so that no version opens it."""
 _HALF: Final = "not all of another store was moved into it: run procura migrate-store again, or take the database away"
@@ -101,7 +101,7 @@ def _do(connection: sqlite3.Connection, step: Step, now: int) -> bool:
 class Session(Protocol):
     """What is asked of a connection to PostgreSQL; asyncpg's does it."""
 
-    async def execute(self, query: str, /, *arguments: Any, timeout: float | None = None) -> str:
+    async def execute(self, query: str, /, *arguments: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - asyncpg's
         """One or, without arguments, several. `timeout` in seconds; None: the connection's own."""
 
     async def fetchval(self, query: str, /, *arguments: Any) -> Any:

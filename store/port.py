@@ -49,6 +49,10 @@ class Tx(Protocol):
     def run(self, statement: str, /, **parameters: Any) -> int:
         """A change; returns the number of rows changed. Writer only."""
 
+    def later(self, statement: str, /, **parameters: Any) -> None:
+        """A change of which nobody asks how many rows it changed: done before anything that may see it is asked, and before the deed's
+        end, but perhaps together with others. Writer only."""
+
     def insert(self, statement: str, /, **parameters: Any) -> int:
         """An INSERT; returns the new row's id. Writer only."""
 

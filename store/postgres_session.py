@@ -101,16 +101,19 @@ def translated(error: BaseException, connection: "asyncpg.Connection[Any] | None
 class Session:
     """One connection, used by one at a time."""
 
-    __slots__ = ("_prepared", "connection", "name", "owners", "pid", "used", "warned")
+    __slots__ = ("_prepared", "begun", "connection", "name", "owners", "pid", "used", "warned")
 
     def __init__(self, connection: "asyncpg.Connection[Any]", name: str = "", owners: Owners | None = None) -> None:
-        """`name`: no other session's; `owners`: what all of this process have found; `warned`: the server said something that nobody asked about; `used`: it has served before."""
+        """`name`: no other session's; `owners`: what all of this process have found; `warned`: the server said something that nobody asked
+        about; `used`: it has served before; `begun`: when (on the loop's clock) a transaction was begun on it for whoever uses it next, in
+        which nothing was said yet."""
         self.connection = connection
         self.name = name
         self.owners = Owners() if owners is None else owners
         self.pid = connection.get_server_pid()
         self.used = False
         self.warned = False
+        self.begun: float | None = None
         self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement[Any]] = {}
 
     async def plain(self, sql: str) -> None:

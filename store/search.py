@@ -344,8 +344,9 @@ class _Plan:
             tables += " JOIN head ON [head.owner = message.owner AND] head.key = message.key"
         if self._own:
             tables += " LEFT JOIN seen AS own ON [own.owner = message.owner AND] own.actor = :actor AND own.key = message.key"
+        within = "[message.owner = :owner AND] message.key BETWEEN :first AND :last"
         # Every piece is text of this file, values are parameters.
-        return f"SELECT {', '.join(columns)} FROM {tables} WHERE [message.owner = :owner AND] message.key BETWEEN :first AND :last AND ({where})"
+        return f"SELECT {', '.join(columns)} FROM {tables} WHERE {within} AND ({where})"
 
     def part(self, criterion: Criterion) -> _Part:
         match criterion:

@@ -304,6 +304,10 @@ class SqliteWritingTx(SqliteTx):
         except sqlite3.Error as error:
             raise translated(error) from error
 
+    def later(self, statement: str, /, **parameters: Any) -> None:
+        """At once: nothing is far away here."""
+        self.run(statement, **parameters)
+
     def insert(self, statement: str, /, **parameters: Any) -> int:
         try:
             return self._execute(self._statements[statement], parameters).lastrowid or 0

@@ -9,8 +9,9 @@ become a parameter). Parameters are `:name`.
     -- insert
     INSERT INTO domain (name) VALUES (:name)
 
-On PostgreSQL the keys of an account's data begin with the account (README.md, "Where the keys begin"), on SQLite they do not, and many of these
-tables have no such column there. What says so stands in square brackets: it is part of the statement on PostgreSQL, and is left out on SQLite.
+On PostgreSQL the keys of an account's data begin with the account (README.md, "Where the keys begin"), on SQLite they do not, and many
+of these tables have no such column there. What says so stands in square brackets: it is part of the statement on PostgreSQL, and is left
+out on SQLite.
 
     -- envelopes
     SELECT key, envelope FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high
