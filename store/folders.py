@@ -71,7 +71,10 @@ def of_owner(tx: Tx, owner: AccountId) -> list[FolderRow]:
 
 def by_ids(tx: Tx, wanted: Sequence[FolderId]) -> list[FolderRow]:
     """Those there are of these, in the order in which they are asked for."""
-    found = {row[0]: row for row in tx.all("folders.by_ids", ids=json.dumps(wanted))}
+    of_one: dict[AccountId, list[FolderId]] = {}
+    for folder, owner in tx.owners_of(wanted).items():
+        of_one.setdefault(owner, []).append(folder)
+    found = {row[0]: row for owner, some in of_one.items() for row in tx.all("folders.by_ids", owner=owner, ids=json.dumps(some))}
     return [_made(found[one]) for one in wanted if one in found]
 
 

@@ -46,6 +46,9 @@ class Tx(Protocol):
         """Whose the folder is, for statements that say so in brackets (store/statements.py): 0 where they are not heard, and for a folder
         that is not there."""
 
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        """The same of several. A folder that is not there may be left out."""
+
     def run(self, statement: str, /, **parameters: Any) -> int:
         """A change; returns the number of rows changed. Writer only."""
 

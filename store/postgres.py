@@ -53,6 +53,7 @@ FEW_EPOCHS: Final = 16
 """Up to so many are asked for one by one: an array, whose length is no part of the statement, would have it planned anew each time."""
 _TELL: Final = Numbered("SELECT procura_tell($1, $2, $3, $4)", ())
 _OWNER: Final = Numbered("SELECT owner FROM folder WHERE id = $1", ())
+_OWNERS: Final = Numbered("SELECT id, owner FROM folder WHERE id = ANY (CAST($1 AS BIGINT[]))", ())
 _EPOCHS: Final = Numbered("SELECT scope, value FROM epoch WHERE scope = ANY (CAST($1 AS BIGINT[]))", ())
 _BUMP: Final = Numbered(
     "INSERT INTO epoch (scope, value) SELECT one, 1 FROM unnest(CAST($1 AS BIGINT[])) AS found (one) ORDER BY one"
@@ -99,6 +100,16 @@ class PostgresTx(OnlyReads):
             owner = found[0]
             self._session.owners.remember(folder, owner)
         return AccountId(owner)
+
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        owners = self._session.owners
+        found = {folder: AccountId(owner) for folder in folders if (owner := owners.of(folder)) is not None}
+        missing = [folder for folder in folders if folder not in found]
+        if missing:
+            for folder, owner in self._wait(self._session.rows(_OWNERS, [missing])):
+                owners.remember(folder, owner)
+                found[folder] = AccountId(owner)
+        return found
 
     async def epochs(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """To be awaited, not asked."""

@@ -262,6 +262,9 @@ class SqliteTx(OnlyReads):
     def owner_of(self, folder: FolderId, /) -> AccountId:
         return _NOBODY
 
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        return dict.fromkeys(folders, _NOBODY)
+
     def epoch(self, scope: int) -> int:
         try:
             found = self._execute("SELECT value FROM epoch WHERE scope = ?", (scope,)).fetchone()

@@ -4,7 +4,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -68,6 +68,9 @@ class _AtTx(OnlyReads):
 
     def owner_of(self, folder: FolderId, /) -> AccountId:
         return self._tx.owner_of(folder)
+
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        return self._tx.owners_of(folders)
 
 
 class _AtSnapshot:

@@ -6,7 +6,7 @@ FROM folder WHERE [owner = :owner AND] id = :id
 -- by_ids
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
        no_inherit, seen_private, subscribe_auto, noselect, born
-FROM folder WHERE id IN (SELECT value FROM json_each(CAST(:ids AS TEXT)))
+FROM folder WHERE [owner = :owner AND] id IN (SELECT value FROM json_each(CAST(:ids AS TEXT)))
 
 -- by_path
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,

@@ -90,7 +90,6 @@ EVERYBODYS = {
     "changes.long": "the sweep",
     "digest.begin": "all of them, once an hour",
     "digest.due": "all of them, once an hour",
-    "folders.by_ids": "folders of several owners",
     "folders.forget_filed": "of an actor who is deleted, in whoever's folders",
     "folders.forget_seen": "the same",
     "freezes.of_side": "all of them, and they are few",
@@ -131,6 +130,7 @@ EVERYBODYS = {
 # The same, of what is done on the way of mail.
 ON_THE_WAY = {
     "SELECT owner FROM folder WHERE id = $1": "whose a folder is: once for each folder and process (store/owners.py)",
+    "SELECT id, owner FROM folder WHERE id = ANY (CAST($1 AS BIGINT[]))": "the same of several, for LIST with figures",
     numbered(STATEMENTS["grants.owners_granting"]).sql: "LIST: who shares with somebody; one step of an index, no join",
 }
 
@@ -222,6 +222,7 @@ COMMANDS = (
     "STORE 2 +FLAGS (\\Deleted)",
     "EXPUNGE",
     "NOOP",
+    *['LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN))'] * 3,
 )
 
 
