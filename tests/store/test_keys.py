@@ -27,6 +27,7 @@ from store.relocation import NOT_MOVED, OWNED, relocate
 from store.statements import load, read, with_owner, without_owner
 from tests.gateway.imap.handlers.house import House, message
 from tests.live.cluster import Cluster
+from tests.store.letters import Bench, letter
 from tests.store.plans import DIRECTORY, PARTED, unparted
 from tests.store.test_relocation import BACK, SQLITE, dumped, filled, octets_of, silent
 
@@ -395,3 +396,18 @@ async def test_the_step_waits_for_no_node_of_before(earlier: tuple[str, str], cl
     with pytest.raises(Unusable, match=r"0008.*old\.acme\.test"):
         await connect(url, tmp_path)
     assert cluster.sql("SELECT max(number) FROM migration", database) == "7"
+
+
+def test_pages_of_messages_go_on_across_owners(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "MESSAGES", 2)
+    # Of the one who comes later, a folder with a smaller number.
+    for owner in (bench.bruno, bench.anna, bench.bruno):
+        bench.do(messages.AppendMessages(bench.inbox(owner), tuple(messages.NewInFolder(letter(number)) for number in range(3)), 0))
+    place: int | None = 0
+    looked_at = 0
+    while place is not None:
+        page = bench.ask(verify.messages, place)
+        assert page.findings == []
+        looked_at += page.looked_at
+        place = page.after
+    assert looked_at == 9
