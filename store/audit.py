@@ -128,7 +128,7 @@ def record(tx: Tx, entry: AuditEntry) -> Head:
         if isinstance(value, str) and "\0" in value:
             values[name] = value.replace("\0", "\ufffd")  # what is hashed is what every engine can keep
     chained = _hash(before.hash, number, tx.now, [values[name] for name in _FIELDS])
-    tx.run("audit.insert", number=number, at=tx.now, hash=chained, **values)
+    tx.later("audit.insert", number=number, at=tx.now, hash=chained, **values)
     return Head(number, chained)
 
 

@@ -221,6 +221,14 @@ def newest(tx: Tx) -> int:
     return 0 if row is None else int(row[0])
 
 
+def owner(tx: Tx, blob: BlobId) -> int:
+    """Whose they are, of which only the number is known. Raises NotFound."""
+    row = tx.one("blobs.hash", id=blob)
+    if row is None:
+        raise NotFound(f"octets {blob}")
+    return int(row[0])
+
+
 def digest(tx: Tx, blob: BlobId) -> bytes | None:
     """SHA-256 of its octets; None: it is gone."""
     row = tx.one("blobs.hash", id=blob)
@@ -264,28 +272,40 @@ def keep(tx: Tx, owner: int, message: NewMessage) -> BlobId:
     )
 
 
-def keep_for(tx: Tx, owner: int, blob: BlobId) -> BlobId:
-    """The same octets as a copy of this owner's. Raises NotFound."""
-    row = tx.one("blobs.hash", id=blob)
+def keep_for(tx: Tx, owner: int, blob: BlobId, source: int) -> BlobId:
+    """The same octets of `source`'s as a copy of this owner's. Raises NotFound."""
+    row = tx.one("blobs.hash_of", owner=source, id=blob)
     if row is None:
         raise NotFound(f"octets {blob}")
-    if row[0] == owner:
+    if source == owner:
         return blob
-    found = tx.one("blobs.by_hash", owner=owner, hash=row[1])
-    return BlobId(found[0] if found is not None else tx.insert("blobs.duplicate", owner=owner, id=blob))
+    found = tx.one("blobs.by_hash", owner=owner, hash=row[0])
+    return BlobId(found[0] if found is not None else tx.insert("blobs.duplicate", owner=owner, source=source, id=blob))
 
 
-def loosen(tx: Tx, blobs: Iterable[int]) -> None:
-    """These lost a user: the next sweep looks at them."""
-    tx.many("blobs.loosen", [{"blob": blob} for blob in blobs])
+def loosen(tx: Tx, owner: int, blobs: Iterable[int]) -> None:
+    """These of the owner's lost a user: the next sweep looks at them."""
+    _each(tx, "blobs.loosen", [{"owner": owner, "blob": blob} for blob in blobs])
+
+
+def loosen_queued(tx: Tx, blobs: Iterable[int]) -> None:
+    """The same of what a row of the queue had, which does not say whose they are."""
+    _each(tx, "blobs.loosen_queued", [{"blob": blob} for blob in blobs])
+
+
+def _each(tx: Tx, statement: str, rows: Sequence[dict[str, int]]) -> None:
+    if len(rows) == 1:
+        tx.later(statement, **rows[0])
+    else:
+        tx.many(statement, rows)
 
 
 def _sweep(tx: Tx, deed: SweepBlobs) -> tuple[str, ...]:
     places = set()
-    for blob, place, used in tx.all("blobs.loose", limit=deed.limit):
-        tx.run("blobs.tighten", blob=blob)
+    for blob, place, used, owner in tx.all("blobs.loose", limit=deed.limit):
+        tx.run("blobs.tighten", owner=owner, blob=blob)
         if not used:
-            tx.run("blobs.delete", blob=blob)
+            tx.run("blobs.delete", owner=owner, blob=blob)
             if place is not None:
                 places.add(place)
     # One file may serve several owners who were sent the same message in one deed.

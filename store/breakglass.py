@@ -64,7 +64,7 @@ def _close(tx: Tx, deed: CloseWindow) -> bool:
     window = by_id(tx, deed.window)
     if window is None:
         raise NotFound(f"window {deed.window}")
-    closed = bool(tx.run("breakglass.close", id=deed.window, now=tx.now))
+    closed = bool(tx.run("breakglass.close", account=window.account, id=deed.window, now=tx.now))
     if closed:
         tx.touch(window.account, window.administrator)
     return closed

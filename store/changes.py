@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from policy.identity import AccountId, FolderId
-from store.model import Run
+from store.model import FolderRow, Run
 from store.port import Deed, Tx
 from store.runs import key, merged
 
@@ -37,7 +37,8 @@ def since(tx: Tx, folder: FolderId, modseq: int, seen_of: AccountId | None = Non
 
     Raises Many when more than `most` messages may have changed, or more changes than that are logged.
     """
-    row = tx.one("changes.folder", folder=folder)
+    owner = tx.owner_of(folder)
+    row = tx.one("changes.folder", owner=owner, folder=folder)
     if row is None:
         return None
     now, uidnext, exists, complete_from = row
@@ -47,25 +48,28 @@ def since(tx: Tx, folder: FolderId, modseq: int, seen_of: AccountId | None = Non
         return None
     if most is not None and now - modseq > most:
         raise Many
-    log = tx.all("changes.since", folder=folder, modseq=modseq)
+    log = tx.all("changes.since", owner=owner, folder=folder, modseq=modseq)
     if most is not None and (len(log) > most or sum(high - low + 1 for kind, low, high in log if kind == CHANGED) > most):
         raise Many
     changed: list[tuple[int, int, int]] = []
     for low, high in merged([(low, high) for kind, low, high in log if kind == CHANGED]):
         first, last = key(folder, low), key(folder, high)
         if seen_of is None:
-            changed += tx.all("changes.changed", low=first, high=last, modseq=modseq)
+            changed += tx.all("changes.changed", owner=owner, low=first, high=last, modseq=modseq)
         else:
-            changed += tx.all("changes.changed_for", low=first, high=last, modseq=modseq, actor=seen_of)
+            changed += tx.all("changes.changed_for", owner=owner, low=first, high=last, modseq=modseq, actor=seen_of)
     return Changes(now, uidnext, exists, changed, tuple(merged([(low, high) for kind, low, high in log if kind == VANISHED])))
 
 
 def vanished_since(tx: Tx, folder: FolderId, modseq: int) -> list[Run] | None:
     """What went, alone; None: as for `since`, and when the folder never was at this modseq (it is of another history)."""
-    row = tx.one("changes.folder", folder=folder)
+    owner = tx.owner_of(folder)
+    row = tx.one("changes.folder", owner=owner, folder=folder)
     if row is None or not row[3] <= modseq <= row[0]:
         return None
-    return merged([(low, high) for kind, low, high in tx.all("changes.since", folder=folder, modseq=modseq) if kind == VANISHED])
+    return merged(
+        [(low, high) for kind, low, high in tx.all("changes.since", owner=owner, folder=folder, modseq=modseq) if kind == VANISHED]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +85,29 @@ def long_logs(tx: Tx, rows: int) -> list[tuple[FolderId, int]]:
     return [(FolderId(folder), count) for folder, count in tx.all("changes.long", rows=rows)]
 
 
-def log(tx: Tx, folder: FolderId, modseq: int, runs: Sequence[Run], *, vanished: bool = False) -> None:
+def log(tx: Tx, folder: FolderRow, modseq: int, runs: Sequence[Run], *, vanished: bool = False) -> None:
     """Writes what happened at this modseq; at most once per folder, modseq and kind."""
     if not runs:
         return
     if not vanished and len(runs) > MOST_RUNS:
         runs = [(min(low for low, _ in runs), max(high for _, high in runs))]
     kind = VANISHED if vanished else CHANGED
+    at = {"owner": folder.owner, "folder": folder.id, "modseq": modseq, "kind": kind}
     if len(runs) == 1:
         ((low, high),) = runs
-        tx.run("changes.log", folder=folder, modseq=modseq, kind=kind, low=low, high=high)
+        tx.later("changes.log", **at, low=low, high=high)
         return
-    tx.many("changes.log", [{"folder": folder, "modseq": modseq, "kind": kind, "low": low, "high": high} for low, high in runs])
+    tx.many("changes.log", [{**at, "low": low, "high": high} for low, high in runs])
 
 
 def _prune(tx: Tx, deed: PruneChanges) -> int:
-    row = tx.one("changes.folder", folder=deed.folder)
+    owner = tx.owner_of(deed.folder)
+    row = tx.one("changes.folder", owner=owner, folder=deed.folder)
     if row is None or row[0] <= deed.keep:
         return 0
     modseq = row[0] - deed.keep
-    removed = tx.run("changes.prune", folder=deed.folder, modseq=modseq)
-    tx.run("changes.set_from", folder=deed.folder, modseq=modseq)
+    removed = tx.run("changes.prune", owner=owner, folder=deed.folder, modseq=modseq)
+    tx.run("changes.set_from", owner=owner, folder=deed.folder, modseq=modseq)
     return removed
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from store import annotations, audit, changes, deeds, folders, login, logins, messages, queue, refusals, subscriptions, tenure, totp
+from store.owners import Owners
 from store.port import Deed
 
 
@@ -25,6 +26,11 @@ class Claim:
 
     def __or__(self, other: "Claim") -> "Claim":
         return Claim(self.alone or other.alone, self.accounts | other.accounts, self.folders | other.folders, self.rows | other.rows)
+
+    def known(self, owners: Owners) -> "Claim":
+        """The same, with the owners themselves in the place of the folders whose owners are known."""
+        found = {folder: owner for folder in self.folders if (owner := owners.of(folder)) is not None}
+        return Claim(self.alone, self.accounts | frozenset(found.values()), self.folders - found.keys(), self.rows) if found else self
 
 
 ALONE: Final = Claim(alone=True)

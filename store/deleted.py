@@ -426,11 +426,11 @@ def _purge(tx: Tx, deed: PurgeDeleted) -> bool:
     folder = tx.one("deleted.one_folder", account=deed.account)
     if folder is not None:
         low, high = span(folder[0])
-        (last,) = tx.one("deleted.nth_key", low=low, high=high, most=deed.most) or (None,)
-        folders.drop_rows(tx, low, high if last is None else last)
+        (last,) = tx.one("deleted.nth_key", account=deed.account, low=low, high=high, most=deed.most) or (None,)
+        folders.drop_rows(tx, deed.account, low, high if last is None else last)
         if last is None:
-            folders.drop_marks(tx, folder[0])
-            tx.run("deleted.drop_folder", folder=folder[0])
+            folders.drop_marks(tx, deed.account, folder[0])
+            tx.run("deleted.drop_folder", account=deed.account, folder=folder[0])
         return False
     if tx.run("deleted.drop_blobs", account=deed.account, most=deed.most):
         return False

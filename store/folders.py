@@ -45,7 +45,7 @@ STANDARD: Final[tuple[tuple[str, SpecialUse | None], ...]] = (
 
 def by_id(tx: Tx, folder: FolderId) -> FolderRow | None:
     """None: there is no such folder."""
-    return _row(tx.one("folders.by_id", id=folder))
+    return _row(tx.one("folders.by_id", owner=tx.owner_of(folder), id=folder))
 
 
 def by_path(tx: Tx, owner: AccountId, path: str) -> FolderRow | None:
@@ -71,7 +71,10 @@ def of_owner(tx: Tx, owner: AccountId) -> list[FolderRow]:
 
 def by_ids(tx: Tx, wanted: Sequence[FolderId]) -> list[FolderRow]:
     """Those there are of these, in the order in which they are asked for."""
-    found = {row[0]: row for row in tx.all("folders.by_ids", ids=json.dumps(wanted))}
+    of_one: dict[AccountId, list[FolderId]] = {}
+    for folder, owner in tx.owners_of(wanted).items():
+        of_one.setdefault(owner, []).append(folder)
+    found = {row[0]: row for owner, some in of_one.items() for row in tx.all("folders.by_ids", owner=owner, ids=json.dumps(some))}
     return [_made(found[one]) for one in wanted if one in found]
 
 
@@ -90,7 +93,7 @@ def has_children(tx: Tx, owner: AccountId, path: str) -> bool:
 def unseen_by(tx: Tx, folder: FolderId, actor: AccountId) -> int:
     """STATUS UNSEEN where \\Seen is private. Raises NotFound."""
     low, high = span(folder)
-    row = tx.one("folders.unseen_by", id=folder, actor=actor, low=low, high=high)
+    row = tx.one("folders.unseen_by", owner=tx.owner_of(folder), id=folder, actor=actor, low=low, high=high)
     if row is None:
         raise NotFound(f"folder {folder}")
     return int(row[0])
@@ -199,7 +202,7 @@ def _rename(tx: Tx, deed: RenameFolder) -> FolderRow:
         # A name must never show an UIDVALIDITY that is not above those it had (RFC 3501 2.3.1.1).
         uidvalidity = row.uidvalidity if row.uidvalidity > max(forgotten, former or 0) else draw(tx, row.owner)
         _remember(tx, row)
-        tx.run("folders.rename", id=row.id, path=path, uidvalidity=uidvalidity)
+        tx.run("folders.rename", owner=row.owner, id=row.id, path=path, uidvalidity=uidvalidity)
     tx.touch(folder.owner)
     outlines.changed(tx, folder.owner)
     return existing(tx, folder.id, selectable=False)
@@ -210,13 +213,14 @@ def _rename_inbox(tx: Tx, inbox: FolderRow, deed: RenameFolder) -> FolderRow:
     low, high = span(inbox.id)
     shift = key(made.id - inbox.id, 0)
     for statement in ("shift_messages", "shift_wire", "shift_head", "shift_seen"):
-        tx.run(f"folders.{statement}", shift=shift, low=low, high=high)
-    tx.run("folders.delete_filed", low=low, high=high)
-    tx.run("folders.delete_keywords", folder=made.id)
-    tx.run("folders.copy_keywords", source=inbox.id, target=made.id)
-    tx.run("folders.copy_annotations", source=inbox.id, target=made.id)
+        tx.run(f"folders.{statement}", owner=inbox.owner, shift=shift, low=low, high=high)
+    tx.run("folders.delete_filed", owner=inbox.owner, low=low, high=high)
+    tx.run("folders.delete_keywords", owner=inbox.owner, folder=made.id)
+    tx.run("folders.copy_keywords", owner=inbox.owner, source=inbox.id, target=made.id)
+    tx.run("folders.copy_annotations", owner=inbox.owner, source=inbox.id, target=made.id)
     tx.run(
         "folders.take_over",
+        owner=inbox.owner,
         id=made.id,
         uidnext=inbox.uidnext,
         modseq=inbox.modseq + 1,
@@ -243,9 +247,9 @@ def _delete(tx: Tx, deed: DeleteFolder) -> None:
     charge(tx, folder.owner, -folder.size)
     if keep:
         _hollow(tx, folder)
-        tx.run("folders.make_noselect", id=folder.id)
+        tx.run("folders.make_noselect", owner=folder.owner, id=folder.id)
     else:
-        tx.run("folders.delete", id=folder.id)
+        tx.run("folders.delete", owner=folder.owner, id=folder.id)
     if not folder.noselect:
         _remember(tx, folder)
     tx.touch(folder.owner)
@@ -256,17 +260,17 @@ def _delete(tx: Tx, deed: DeleteFolder) -> None:
 def _switch(tx: Tx, deed: SwitchFolder) -> FolderRow:
     folder = existing(tx, deed.folder, selectable=False)
     if deed.no_inherit is not None:
-        tx.run("folders.set_no_inherit", id=folder.id, value=deed.no_inherit)
+        tx.run("folders.set_no_inherit", owner=folder.owner, id=folder.id, value=deed.no_inherit)
     if deed.subscribe_auto is not None:
-        tx.run("folders.set_subscribe_auto", id=folder.id, value=deed.subscribe_auto)
+        tx.run("folders.set_subscribe_auto", owner=folder.owner, id=folder.id, value=deed.subscribe_auto)
     if deed.seen_private is not None and deed.seen_private != folder.seen_private:
-        tx.run("folders.set_seen_private", id=folder.id, value=deed.seen_private)
+        tx.run("folders.set_seen_private", owner=folder.owner, id=folder.id, value=deed.seen_private)
         low, high = span(folder.id)
         modseq = folder.modseq + 1
-        if tx.run("folders.restamp_seen", low=low, high=high, modseq=modseq):
-            tx.run("folders.delete_seen", low=low, high=high)
-            tx.run("folders.set_modseq", id=folder.id, modseq=modseq)
-            changes.log(tx, folder.id, modseq, [(1, folder.uidnext - 1)])
+        if tx.run("folders.restamp_seen", owner=folder.owner, low=low, high=high, modseq=modseq):
+            tx.run("folders.delete_seen", owner=folder.owner, low=low, high=high)
+            tx.run("folders.set_modseq", owner=folder.owner, id=folder.id, modseq=modseq)
+            changes.log(tx, folder, modseq, [(1, folder.uidnext - 1)])
             tx.wake(FolderChanged(folder.id, modseq))
     tx.touch(folder.owner)
     outlines.changed(tx, folder.owner)
@@ -290,7 +294,7 @@ def _set_special_use(tx: Tx, deed: SetSpecialUse) -> FolderRow:
 def _claim_recent(tx: Tx, deed: ClaimRecent) -> Uid:
     folder = existing(tx, deed.folder)
     if folder.recent_from != folder.uidnext:
-        tx.run("folders.claim_recent", id=folder.id)
+        tx.later("folders.claim_recent", owner=folder.owner, id=folder.id)
     return Uid(folder.recent_from)
 
 
@@ -330,13 +334,13 @@ def delete_everything(tx: Tx, account: AccountId) -> None:
     the queue, for nobody, and goes back. Files of octets are left to the sweep of orphans."""
     held = [blob for (blob,) in tx.all("folders.held_blobs", account=account)]
     for blob in held:
-        kept = blobs.keep_for(tx, blobs.QUEUE_OWNER, blob)
+        kept = blobs.keep_for(tx, blobs.QUEUE_OWNER, blob, blobs.owner(tx, blob))
         tx.run("folders.give_back_held", account=account, blob=blob, kept=kept, now=tx.now)
     if held:
         tx.wake(QueueChanged())
     for folder in of_owner(tx, account):
-        drop_rows(tx, *span(folder.id))
-        drop_marks(tx, folder.id)
+        drop_rows(tx, account, *span(folder.id))
+        drop_marks(tx, account, folder.id)
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
     tx.run("folders.forget_blobs", account=account)
     forget_account(tx, account)
@@ -348,23 +352,23 @@ def hide_everything(tx: Tx, account: AccountId) -> None:
     has put the folders' rows elsewhere. Held mail waits on, and bounces when its time is over."""
     for folder in of_owner(tx, account):
         low, high = span(folder.id)
-        tx.run("folders.delete_filed", low=low, high=high)
+        tx.run("folders.delete_filed", owner=account, low=low, high=high)
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
     for statement in ("forget_subscriptions", "forget_filed", "forget_folders", "forget_mailbox"):
         tx.run(f"folders.{statement}", account=account)
     outlines.changed(tx, account)
 
 
-def drop_rows(tx: Tx, low: int, high: int) -> None:
+def drop_rows(tx: Tx, owner: AccountId, low: int, high: int) -> None:
     """What is kept about messages with these keys; counts and octets are the caller's."""
     for statement in ("delete_messages", "delete_wire", "delete_head", "delete_seen", "delete_filed"):
-        tx.run(f"folders.{statement}", low=low, high=high)
+        tx.run(f"folders.{statement}", owner=owner, low=low, high=high)
 
 
-def drop_marks(tx: Tx, folder: FolderId) -> None:
+def drop_marks(tx: Tx, owner: AccountId, folder: FolderId) -> None:
     """The keywords and the change log of a folder that goes."""
-    tx.run("folders.delete_keywords", folder=folder)
-    tx.run("folders.delete_changes", folder=folder)
+    tx.run("folders.delete_keywords", owner=owner, folder=folder)
+    tx.run("folders.delete_changes", owner=owner, folder=folder)
 
 
 def forget_account(tx: Tx, account: AccountId) -> None:
@@ -377,7 +381,7 @@ def forget_account(tx: Tx, account: AccountId) -> None:
 def charge(tx: Tx, owner: AccountId, octets: int) -> None:
     """Adds to what the owner has used (or takes from it)."""
     if octets:
-        tx.run("folders.charge", owner=owner, octets=octets)
+        tx.later("folders.charge", owner=owner, octets=octets)
 
 
 def take_room(tx: Tx, owner: AccountId, quota: int, octets: int) -> bool:
@@ -396,7 +400,7 @@ def take_room(tx: Tx, owner: AccountId, quota: int, octets: int) -> bool:
 
 
 def _use_as(tx: Tx, folder: FolderRow, use: SpecialUse | None, origin: int = 0) -> FolderRow:
-    tx.run("folders.set_special_use", id=folder.id, special_use=None if use is None else use.value)
+    tx.run("folders.set_special_use", owner=folder.owner, id=folder.id, special_use=None if use is None else use.value)
     tx.touch(folder.owner)
     tx.wake(MetadataChanged(folder.owner, folder.id, folder.owner, (USE_ENTRY,), origin))
     return existing(tx, folder.id)
@@ -412,7 +416,7 @@ def _make_at(tx: Tx, owner: AccountId, path: str, missing: Sequence[str], use: S
     _make_missing(tx, owner, path, missing)
     if there is None:
         return _insert(tx, owner, path, use)
-    tx.run("folders.revive", id=there.id, uidvalidity=draw(tx, owner), special_use=None if use is None else use.value)
+    tx.run("folders.revive", owner=owner, id=there.id, uidvalidity=draw(tx, owner), special_use=None if use is None else use.value)
     if use is not there.special_use:
         tx.touch(owner)
     return existing(tx, there.id)
@@ -458,18 +462,16 @@ def _remember(tx: Tx, folder: FolderRow) -> None:
 
 def _remove_messages(tx: Tx, folder: FolderRow) -> None:
     low, high = span(folder.id)
-    tx.run("folders.loosen", low=low, high=high)
-    for statement in ("delete_messages", "delete_wire", "delete_head", "delete_seen", "delete_filed"):
-        tx.run(f"folders.{statement}", low=low, high=high)
-    tx.run("folders.delete_keywords", folder=folder.id)
-    tx.run("folders.delete_changes", folder=folder.id)
-    tx.run("folders.delete_annotations", folder=folder.id)
+    tx.run("folders.loosen", owner=folder.owner, low=low, high=high)
+    drop_rows(tx, folder.owner, low, high)
+    drop_marks(tx, folder.owner, folder.id)
+    tx.run("folders.delete_annotations", owner=folder.owner, folder=folder.id)
 
 
 def _hollow(tx: Tx, folder: FolderRow) -> None:
-    tx.run("folders.hollow", id=folder.id)
+    tx.run("folders.hollow", owner=folder.owner, id=folder.id)
     if folder.uidnext > 1:
-        changes.log(tx, folder.id, folder.modseq + 1, [(1, folder.uidnext - 1)], vanished=True)
+        changes.log(tx, folder, folder.modseq + 1, [(1, folder.uidnext - 1)], vanished=True)
     tx.wake(FolderChanged(folder.id, folder.modseq + 1))
 
 

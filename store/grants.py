@@ -94,7 +94,7 @@ class SharedFolder:
 
 def entries(tx: Tx, folder: FolderId) -> Sequence[FolderEntry]:
     """The folder's own entries, expired ones too, in the order of kinds and grantees."""
-    return [entry_of(row) for row in tx.all("grants.entries", folder=folder)]
+    return [entry_of(row) for row in tx.all("grants.entries", owner=tx.owner_of(folder), folder=folder)]
 
 
 def levels(tx: Tx, owner: AccountId, path: str) -> list[Level]:
@@ -108,9 +108,9 @@ def levels_for(tx: Tx, owner: AccountId, path: str, standing: Standing) -> list[
     matching = frozenset(grantees)
 
     def of_actor(folder: FolderId) -> Sequence[FolderEntry]:
-        found = tx.all("grants.first_entries", folder=folder, limit=FEW + 1)
+        found = tx.all("grants.first_entries", owner=owner, folder=folder, limit=FEW + 1)
         if len(found) > FEW:
-            asked = (tx.one("grants.entry", folder=folder, kind=kind, grantee=grantee) for kind, grantee in grantees)
+            asked = (tx.one("grants.entry", owner=owner, folder=folder, kind=kind, grantee=grantee) for kind, grantee in grantees)
             found = sorted(row for row in asked if row is not None)
         return [entry_of(row) for row in found if (row[0], row[1]) in matching]
 
@@ -309,7 +309,7 @@ def set_entry(tx: Tx, deed: SetFolderEntry) -> None:
     if entry.grantee == Grantee(GranteeKind.ACCOUNT, owner):
         raise Conflict("the owner holds everything already")
     timed = bool(entry.rights)
-    others = tx.all("grants.other_entries", folder=deed.folder, kind=entry.grantee.kind, grantee=entry.grantee.id)
+    others = tx.all("grants.other_entries", owner=owner, folder=deed.folder, kind=entry.grantee.kind, grantee=entry.grantee.id)
     if others[0][0] >= MOST_ENTRIES:
         raise GrantsFull(f"{MOST_ENTRIES} entries of a folder")
     tx.run(
@@ -335,7 +335,7 @@ def remove_entry(tx: Tx, deed: RemoveFolderEntry) -> bool:
     if found is None:
         raise NotFound(f"folder {deed.folder}")
     (owner,) = found
-    removed = tx.run("grants.remove_entry", folder=deed.folder, kind=deed.grantee.kind, grantee=deed.grantee.id)
+    removed = tx.run("grants.remove_entry", owner=owner, folder=deed.folder, kind=deed.grantee.kind, grantee=deed.grantee.id)
     if removed:
         _touch_owner(tx, owner, deed.grantee)
     return bool(removed)

@@ -78,6 +78,16 @@ class Lending(Generic[C]):
         elif not self._lend(reader):
             self._idle.append(reader)
 
+    def pick(self, wanted: Callable[[C], bool]) -> list[C]:
+        """Those of the idle ones that are wanted, lent; nobody waits while there are idle ones."""
+        found = [one for one in self._idle if wanted(one)]
+        self._idle = [one for one in self._idle if one not in found]
+        return found
+
+    def has(self, wanted: Callable[[C], bool]) -> bool:
+        """Is any of the idle ones so?"""
+        return any(map(wanted, self._idle))
+
     def forget_idle(self) -> None:
         """The server is another one now, or was restarted: what is idle is worth nothing."""
         while self._idle:

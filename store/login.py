@@ -183,7 +183,7 @@ def _keep(tx: Tx, account: AccountId, failures: Sequence[Failure]) -> None:
         if wanted[failure] > 0:
             wanted[failure] -= 1
         else:
-            tx.run("login.delete_failure", id=number)
+            tx.run("login.delete_failure", account=account, id=number)
     for failure in wanted.elements():
         tx.run("login.insert_failure", account=account, at=failure.at, source=failure.source, digest=failure.digest)
 
@@ -197,8 +197,8 @@ def _clear(tx: Tx, deed: ClearFailures) -> None:
 
 def _remember(tx: Tx, deed: RememberSource) -> None:
     if tx.run("login.set_last_login", account=deed.account, now=tx.now):
-        tx.run("login.remember", account=deed.account, source=deed.source, now=tx.now)
-        tx.run("login.forget_sources", account=deed.account, before=tx.now - KNOWN_FOR)
+        tx.later("login.remember", account=deed.account, source=deed.source, now=tx.now)
+        tx.later("login.forget_sources", account=deed.account, before=tx.now - KNOWN_FOR)
 
 
 DEEDS = (

@@ -38,7 +38,7 @@ def _record(tx: Tx, deed: RecordLogins) -> None:
         if tx.one("logins.exists", account=row.account) is None:
             continue
         if row.app_password and row.admitted:
-            tx.run("app_passwords.used", account=row.account, name=row.app_password, at=row.last)
+            tx.later("app_passwords.used", account=row.account, name=row.app_password, at=row.last)
         alike = {
             "account": row.account,
             "source": row.source,
@@ -50,12 +50,12 @@ def _record(tx: Tx, deed: RecordLogins) -> None:
         }
         there = tx.one("logins.alike", since=row.last - TOGETHER, **alike)
         if there is not None:
-            tx.run("logins.again", id=there[0], last=row.last, times=row.times)
+            tx.later("logins.again", account=row.account, id=there[0], last=row.last, times=row.times)
         else:
-            tx.run("logins.insert", first=row.first, last=row.last, times=row.times, **alike)
+            tx.later("logins.insert", first=row.first, last=row.last, times=row.times, **alike)
             grown[row.account, row.admitted] = None
     for account, admitted in grown:
-        tx.run("logins.trim", account=account, admitted=int(admitted), keep=KEPT)
+        tx.later("logins.trim", account=account, admitted=int(admitted), keep=KEPT)
 
 
 DEEDS = ((RecordLogins, _record),)

@@ -70,14 +70,15 @@ class State:
 
 def state(tx: Tx, folder: FolderId, seen_of: AccountId | None = None) -> State:
     """The whole folder; through `work`. Raises NotFound."""
-    row = tx.one("messages.modseq", folder=folder)
+    owner = tx.owner_of(folder)
+    row = tx.one("messages.modseq", owner=owner, folder=folder)
     if row is None:
         raise NotFound(f"folder {folder}")
     low, high = span(folder)
     if seen_of is None:
-        found = tx.all("messages.state", low=low, high=high)
+        found = tx.all("messages.state", owner=owner, low=low, high=high)
     else:
-        found = tx.all("messages.state_for", low=low, high=high, actor=seen_of)
+        found = tx.all("messages.state_for", owner=owner, low=low, high=high, actor=seen_of)
     uids, flags, modseqs = zip(*found, strict=True) if found else ((), (), ())
     return State(row[0], array("I", uids), array("Q", flags), array("Q", modseqs))
 
@@ -86,10 +87,11 @@ def rows(tx: Tx, folder: FolderId, runs: Sequence[Run], seen_of: AccountId | Non
     """In UID order; UIDs that are not there are left out, here and in everything below."""
     if seen_of is None:
         return [MessageRow(*row) for row in _within(tx, "messages.rows", folder, runs)]
+    owner = tx.owner_of(folder)
     return [
         MessageRow(*row)
         for low, high in merged(runs)
-        for row in tx.all("messages.rows_for", low=key(folder, low), high=key(folder, high), actor=seen_of)
+        for row in tx.all("messages.rows_for", owner=owner, low=key(folder, low), high=key(folder, high), actor=seen_of)
     ]
 
 
@@ -149,7 +151,7 @@ def sorting(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[SortRow]:
 
 def octets(tx: Tx, folder: FolderId, uid: int, files: Files) -> bytes | None:
     """The whole message; None: it is gone."""
-    row = tx.one("messages.octets", key=key(folder, uid)) if 0 < uid <= LAST_UID else None
+    row = tx.one("messages.octets", owner=tx.owner_of(folder), key=key(folder, uid)) if 0 < uid <= LAST_UID else None
     if row is None:
         return None
     inline, place = row
@@ -158,7 +160,7 @@ def octets(tx: Tx, folder: FolderId, uid: int, files: Files) -> bytes | None:
 
 def pieces(tx: Tx, folder: FolderId, uid: int, wanted: Sequence[Run], files: Files) -> list[bytes] | None:
     """The message's octets from each first offset up to the second; None: it is gone. Of what lies in a file no more is read."""
-    row = tx.one("messages.octets", key=key(folder, uid)) if 0 < uid <= LAST_UID else None
+    row = tx.one("messages.octets", owner=tx.owner_of(folder), key=key(folder, uid)) if 0 < uid <= LAST_UID else None
     if row is None:
         return None
     inline, place = row
@@ -181,8 +183,9 @@ def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files:
     """(uid, the message's first `count` octets) in UID order."""
     found: list[tuple[int, bytes]] = []
     wanting = Wanting()
+    owner = tx.owner_of(folder)
     for low, high in merged(runs):
-        for uid, inline, place in tx.all("messages.beginnings", low=key(folder, low), high=key(folder, high), count=count):
+        for uid, inline, place in tx.all("messages.beginnings", owner=owner, low=key(folder, low), high=key(folder, high), count=count):
             with wanting.noted():
                 # Nothing of an empty message is NULL, as what lies in a file is.
                 found.append((uid, files.beginning(place, count) if inline is None and place is not None else bytes(inline or b"")))
@@ -195,18 +198,19 @@ def deleted_size(tx: Tx, folder: FolderRow) -> int:
     if not folder.deleted:
         return 0
     low, high = span(folder.id)
-    return sum(size for _, _, size, _ in tx.all("messages.marked_deleted", low=low, high=high))
+    return sum(size for _, _, size, _ in tx.all("messages.marked_deleted", owner=folder.owner, low=low, high=high))
 
 
 def keywords(tx: Tx, folder: FolderId) -> list[tuple[int, str]]:
     """(bit number, name), by bit; the flag is 1 << bit number."""
-    return [(bit, name) for bit, name, _ in tx.all("messages.keywords", folder=folder)]
+    return [(bit, name) for bit, name, _ in tx.all("messages.keywords", owner=tx.owner_of(folder), folder=folder)]
 
 
 def with_message_id(tx: Tx, folder: FolderId, message_id: str) -> list[Uid]:
     """`message_id` in the form of NewMessage.message_id. Looks at every message of the folder: through `work`."""
     low, high = span(folder)
-    return [uid for uid, _ in tx.all("messages.with_message_id", low=low, high=high, message_id=storable(message_id))]
+    wanted = {"low": low, "high": high, "message_id": storable(message_id)}
+    return [uid for uid, _ in tx.all("messages.with_message_id", owner=tx.owner_of(folder), **wanted)]
 
 
 def originals(tx: Tx, folders: Sequence[FolderId], message_id: str) -> list[tuple[FolderId, Uid, BlobId]]:
@@ -214,7 +218,8 @@ def originals(tx: Tx, folders: Sequence[FolderId], message_id: str) -> list[tupl
     found = []
     for folder in folders:
         low, high = span(folder)
-        for uid, blob in tx.all("messages.with_message_id", low=low, high=high, message_id=storable(message_id)):
+        wanted = {"low": low, "high": high, "message_id": storable(message_id)}
+        for uid, blob in tx.all("messages.with_message_id", owner=tx.owner_of(folder), **wanted):
             found.append((folder, Uid(uid), BlobId(blob)))
     return found
 
@@ -426,7 +431,7 @@ def _append(tx: Tx, deed: AppendMessages, freed: int = 0, leaving: int = 0) -> A
     if deed.actor is not None:
         _note_brought(tx, folder, deed.actor, deed.items, uids)
     if replaced:
-        _carry_waiting(tx, folder.id, replaced, deed.items, uids)
+        _carry_waiting(tx, folder, replaced, deed.items, uids)
         modseq = _remove(tx, existing(tx, folder.id), replaced)
     return Appended(folder.uidvalidity, uids, modseq, tuple(Uid(row[0]) for row in replaced))
 
@@ -470,19 +475,21 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
         touched, unseen, deleted = _change_scattered(tx, folder, runs, keep, added, modseq)
     for low, high in () if scattered else runs:
         first, last = key(folder.id, low), key(folder.id, high)
-        counted = tx.one("messages.count_changes", low=first, high=last, keep=keep, added=added)
+        counted = tx.one("messages.count_changes", owner=folder.owner, low=first, high=last, keep=keep, added=added)
         if counted is not None and counted[0]:
             count, was_seen, was_deleted, lowest, highest = counted
-            tx.run("messages.change_flags", low=first, high=last, keep=keep, added=added, modseq=modseq)
+            tx.later("messages.change_flags", owner=folder.owner, low=first, high=last, keep=keep, added=added, modseq=modseq)
             unseen += was_seen - (count if added & SEEN else was_seen if keep & SEEN else 0)
             deleted += (count if added & DELETED else was_deleted if keep & DELETED else 0) - was_deleted
             touched.append((lowest & LAST_UID, highest & LAST_UID))
-        if own_seen is not None and tx.run("messages.mark_own", actor=deed.seen_of, value=own_seen, modseq=modseq, low=first, high=last):
+        if own_seen is not None and tx.run(
+            "messages.mark_own", owner=folder.owner, actor=deed.seen_of, value=own_seen, modseq=modseq, low=first, high=last
+        ):
             touched.append((low, high))
     if not touched:
         return FlagsChanged(False, folder.modseq, refused)
-    tx.run("messages.count_flagged", folder=folder.id, modseq=modseq, unseen=unseen, deleted=deleted)
-    changes.log(tx, folder.id, modseq, merged(touched))
+    tx.later("messages.count_flagged", owner=folder.owner, folder=folder.id, modseq=modseq, unseen=unseen, deleted=deleted)
+    changes.log(tx, folder, modseq, merged(touched))
     tx.wake(FolderChanged(folder.id, modseq))
     return FlagsChanged(True, modseq, refused, keep, added)
 
@@ -492,7 +499,7 @@ def _change_scattered(tx: Tx, folder: FolderRow, runs: Sequence[Run], keep: int,
     Returns what changed, and by how many the unseen and the deleted grew."""
     changed: list[int] = []
     unseen = deleted = 0
-    found = iter(tx.all("messages.flags_between", low=key(folder.id, runs[0][0]), high=key(folder.id, runs[-1][1])))
+    found = iter(tx.all("messages.flags_between", owner=folder.owner, low=key(folder.id, runs[0][0]), high=key(folder.id, runs[-1][1])))
     uid, flags = next(found, (None, 0))
     for low, high in runs:
         while uid is not None and uid <= high:
@@ -505,7 +512,7 @@ def _change_scattered(tx: Tx, folder: FolderRow, runs: Sequence[Run], keep: int,
     first = key(folder.id, 0)
     for start in range(0, len(changed), CHANGED_AT_ONCE):
         keys = ",".join([str(first + uid) for uid in changed[start : start + CHANGED_AT_ONCE]])
-        tx.run("messages.change_keys", keys=f"[{keys}]", keep=keep, added=added, modseq=modseq)
+        tx.run("messages.change_keys", owner=folder.owner, keys=f"[{keys}]", keep=keep, added=added, modseq=modseq)
     return [*runs_of(changed)], unseen, deleted
 
 
@@ -536,9 +543,11 @@ def move(tx: Tx, deed: MoveMessages) -> Copied:
     if not copied.sources:
         return copied
     runs = runs_of(copied.sources)
-    if tx.one("messages.any_waiting", low=key(source.id, copied.sources[0]), high=key(source.id, copied.sources[-1])) is not None:
+    first, last = key(source.id, copied.sources[0]), key(source.id, copied.sources[-1])
+    if tx.one("messages.any_waiting", owner=source.owner, low=first, high=last) is not None:
+        whose = {"owner": source.owner, "target_owner": tx.owner_of(deed.target)}
         for uid, target in zip(copied.sources, copied.targets, strict=True):
-            tx.run("messages.carry_waiting", old=key(source.id, uid), new=key(deed.target, target))
+            tx.run("messages.carry_waiting", **whose, old=key(source.id, uid), new=key(deed.target, target))
     modseq = _remove(tx, source, _within(tx, "messages.there", source.id, runs))
     return Copied(copied.uidvalidity, copied.sources, copied.targets, modseq if source.id == deed.target else copied.modseq, modseq)
 
@@ -564,13 +573,14 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
         flags = translated(row.flags)
         if deed.seen_to is not None and flags & SEEN:
             flags &= ~SEEN
-            own.append({"actor": deed.seen_to, "key": key(target.id, uid), "is_seen": 1, "modseq": modseq})
+            own.append({"owner": target.owner, "actor": deed.seen_to, "key": key(target.id, uid), "is_seen": 1, "modseq": modseq})
         unseen += not flags & SEEN
         deleted += bool(flags & DELETED)
         making.append(
             {
+                "owner": target.owner,
                 "key": key(target.id, uid),
-                "blob": row.blob if source.owner == target.owner else blobs.keep_for(tx, target.owner, row.blob),
+                "blob": row.blob if source.owner == target.owner else blobs.keep_for(tx, target.owner, row.blob, source.owner),
                 "size": row.size,
                 "received": row.received,
                 "saved": tx.now,
@@ -585,17 +595,20 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
     for low, high in runs_of(row.uid for row in found):
         shift = key(target.id, uid) - key(source.id, low)
         for statement in ("messages.copy_wire", "messages.copy_head"):
-            tx.run(statement, shift=shift, low=key(source.id, low), high=key(source.id, high))
+            within = {"low": key(source.id, low), "high": key(source.id, high)}
+            tx.later(statement, owner=source.owner, target_owner=target.owner, shift=shift, **within)
         uid += high - low + 1
     _grow(tx, target, len(found), unseen, deleted, size)
     return Copied(target.uidvalidity, tuple(row.uid for row in found), tuple(Uid(uid) for uid in range(first, first + len(found))), modseq)
 
 
 def _rerendered(tx: Tx, deed: Rerendered) -> None:
+    owner = tx.owner_of(deed.folder)
     tx.many(
         "messages.set_wire",
         [
             {
+                "owner": owner,
                 "key": key(deed.folder, row.uid),
                 "rendering": row.rendering,
                 "envelope": row.envelope,
@@ -608,15 +621,18 @@ def _rerendered(tx: Tx, deed: Rerendered) -> None:
 
 
 def _set_previews(tx: Tx, deed: SetPreviews) -> None:
-    tx.many("messages.set_preview", [{"key": key(deed.folder, uid), "preview": words} for uid, words in deed.rows])
+    owner = tx.owner_of(deed.folder)
+    tx.many("messages.set_preview", [{"owner": owner, "key": key(deed.folder, uid), "preview": words} for uid, words in deed.rows])
 
 
 def _set_layouts(tx: Tx, deed: SetLayouts) -> None:
-    tx.many("messages.set_layout", [{"key": key(deed.folder, uid), "layout": layout} for uid, layout in deed.rows])
+    owner = tx.owner_of(deed.folder)
+    tx.many("messages.set_layout", [{"owner": owner, "key": key(deed.folder, uid), "layout": layout} for uid, layout in deed.rows])
 
 
 def _set_sorting(tx: Tx, deed: SetSorting) -> None:
-    tx.many("messages.set_sorting", [{"key": key(deed.folder, uid), **_sorting(made)} for uid, made in deed.rows])
+    owner = tx.owner_of(deed.folder)
+    tx.many("messages.set_sorting", [{"owner": owner, "key": key(deed.folder, uid), **_sorting(made)} for uid, made in deed.rows])
 
 
 def _sorting(made: Sorting) -> dict[str, Any]:
@@ -652,12 +668,13 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
         here = key(folder.id, uid)
         if seen_of is not None and flags & SEEN:
             flags &= ~SEEN
-            own.append({"actor": seen_of, "key": here, "is_seen": 1, "modseq": modseq})
+            own.append({"owner": folder.owner, "actor": seen_of, "key": here, "is_seen": 1, "modseq": modseq})
         unseen += not flags & SEEN
         deleted += bool(flags & DELETED)
         size += message.size
         messages.append(
             {
+                "owner": folder.owner,
                 "key": here,
                 "blob": blobs.keep(tx, folder.owner, message),
                 "size": message.size,
@@ -669,6 +686,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
         )
         wire.append(
             {
+                "owner": folder.owner,
                 "key": here,
                 "rendering": message.rendering,
                 "envelope": message.envelope,
@@ -681,6 +699,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
         day = message.sent_day
         head.append(
             {
+                "owner": folder.owner,
                 "key": here,
                 "sent": message.sent,
                 "sent_day": message.sent // _DAY if day is None and message.sent is not None else day,
@@ -716,15 +735,16 @@ def storable(text: str) -> str:
 
 def _each(tx: Tx, statement: str, made: Sequence[dict[str, Any]]) -> None:
     if len(made) == 1:
-        tx.run(statement, **made[0])
+        tx.later(statement, **made[0])
     else:
         tx.many(statement, made)
 
 
 def _within(tx: Tx, statement: str, folder: int, runs: Sequence[Run]) -> list[Any]:
     found: list[Any] = []
+    owner = tx.owner_of(FolderId(folder))
     for low, high in merged(runs):
-        found += tx.all(statement, low=key(folder, low), high=key(folder, high))
+        found += tx.all(statement, owner=owner, low=key(folder, low), high=key(folder, high))
     return found
 
 
@@ -734,12 +754,13 @@ def _clipped(runs: Iterable[Run], folder: FolderRow) -> list[Run]:
 
 def _newer(tx: Tx, folder: FolderId, runs: Sequence[Run], modseq: int, seen_of: AccountId | None) -> list[int]:
     found: list[int] = []
+    owner = tx.owner_of(folder)
     for low, high in runs:
         first, last = key(folder, low), key(folder, high)
         if seen_of is None:
-            newer = tx.all("messages.newer", low=first, high=last, modseq=modseq)
+            newer = tx.all("messages.newer", owner=owner, low=first, high=last, modseq=modseq)
         else:
-            newer = tx.all("messages.newer_for", low=first, high=last, modseq=modseq, actor=seen_of)
+            newer = tx.all("messages.newer_for", owner=owner, low=first, high=last, modseq=modseq, actor=seen_of)
         found += [uid for (uid,) in newer]
     return found
 
@@ -748,7 +769,8 @@ def _bits(tx: Tx, folder: FolderId, names: Sequence[str], *, create: bool) -> in
     """The keywords' flags; those the folder does not know are made or left out. Raises LimitReached."""
     if not names:
         return 0
-    known = {folded: bit for bit, _, folded in tx.all("messages.keywords", folder=folder)}
+    owner = tx.owner_of(folder)
+    known = {folded: bit for bit, _, folded in tx.all("messages.keywords", owner=owner, folder=folder)}
     bits = 0
     for name in names:
         folded = name.lower()
@@ -761,7 +783,7 @@ def _bits(tx: Tx, folder: FolderId, names: Sequence[str], *, create: bool) -> in
             if len(name.encode()) > MAX_KEYWORD:
                 raise LimitReached(f"{MAX_KEYWORD} octets of a keyword")
             bit = known[folded] = FIRST_KEYWORD_BIT + len(known)
-            tx.run("messages.insert_keyword", folder=folder, bit=bit, name=name, folded=folded)
+            tx.run("messages.insert_keyword", owner=owner, folder=folder, bit=bit, name=name, folded=folded)
         bits |= 1 << bit
     return bits
 
@@ -810,8 +832,9 @@ def _require_uids(folder: FolderRow, count: int) -> None:
 def _grow(tx: Tx, folder: FolderRow, count: int, unseen: int, deleted: int, size: int) -> None:
     modseq = folder.modseq + 1
     uidnext = folder.uidnext + count
-    tx.run(
+    tx.later(
         "messages.grow",
+        owner=folder.owner,
         folder=folder.id,
         uidnext=uidnext,
         modseq=modseq,
@@ -820,27 +843,28 @@ def _grow(tx: Tx, folder: FolderRow, count: int, unseen: int, deleted: int, size
         deleted=deleted,
         size=size,
     )
-    changes.log(tx, folder.id, modseq, [(folder.uidnext, uidnext - 1)])
+    changes.log(tx, folder, modseq, [(folder.uidnext, uidnext - 1)])
     tx.wake(FolderChanged(folder.id, modseq))
 
 
 def _remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]]) -> int:
     """Takes (uid, blob, size, flags), ascending, out of a folder whose row was read since its last change; returns the modseq."""
     runs = runs_of(row[0] for row in going)
-    keys = [{"low": key(folder.id, low), "high": key(folder.id, high)} for low, high in runs]
+    keys = [{"owner": folder.owner, "low": key(folder.id, low), "high": key(folder.id, high)} for low, high in runs]
     statements = ["messages.delete", "messages.delete_wire", "messages.delete_head"]
     if folder.seen_private:
         statements.append("messages.delete_seen")
     low, high = span(folder.id)
-    if tx.one("messages.any_filed", low=low, high=high) is not None:
+    if tx.one("messages.any_filed", owner=folder.owner, low=low, high=high) is not None:
         statements.append("messages.delete_filed")
-    blobs.loosen(tx, {row[1] for row in going})
+    blobs.loosen(tx, folder.owner, {row[1] for row in going})
     for statement in statements:
         _each(tx, statement, keys)
     modseq = folder.modseq + 1
     size = sum(row[2] for row in going)
-    tx.run(
+    tx.later(
         "messages.shrink",
+        owner=folder.owner,
         folder=folder.id,
         modseq=modseq,
         messages=len(going),
@@ -849,28 +873,29 @@ def _remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]
         size=size,
     )
     charge(tx, folder.owner, -size)
-    changes.log(tx, folder.id, modseq, runs, vanished=True)
+    changes.log(tx, folder, modseq, runs, vanished=True)
     tx.wake(FolderChanged(folder.id, modseq))
     return modseq
 
 
 def _carry_waiting(
-    tx: Tx, folder: FolderId, replaced: Sequence[tuple[int, int, int, int]], items: Sequence[NewInFolder], uids: Sequence[Uid]
+    tx: Tx, folder: FolderRow, replaced: Sequence[tuple[int, int, int, int]], items: Sequence[NewInFolder], uids: Sequence[Uid]
 ) -> None:
     """To what takes the place of filed copies: they can be recalled by it (store/recalls.py)."""
-    low, high = key(folder, replaced[0][0]), key(folder, replaced[-1][0])
-    if tx.one("messages.any_waiting", low=low, high=high) is None:
+    low, high = key(folder.id, replaced[0][0]), key(folder.id, replaced[-1][0])
+    if tx.one("messages.any_waiting", owner=folder.owner, low=low, high=high) is None:
         return
     by_id = {storable(item.message.message_id): uid for item, uid in zip(items, uids, strict=True)}
-    for head in heads(tx, folder, runs_of(row[0] for row in replaced)):
+    whose = {"owner": folder.owner, "target_owner": folder.owner}
+    for head in heads(tx, folder.id, runs_of(row[0] for row in replaced)):
         if head.message_id in by_id:
-            tx.run("messages.carry_waiting", old=key(folder, head.uid), new=key(folder, by_id[head.message_id]))
+            tx.run("messages.carry_waiting", **whose, old=key(folder.id, head.uid), new=key(folder.id, by_id[head.message_id]))
 
 
 def _filed_copies(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[NewInFolder]) -> list[tuple[int, int, int, int]]:
     """(uid, blob, size, flags) of the copies filed for this actor whose place these messages take."""
     low, high = span(folder.id)
-    if tx.one("messages.any_filed", low=low, high=high) is None:
+    if tx.one("messages.any_filed", owner=folder.owner, low=low, high=high) is None:
         return []
     found: dict[int, tuple[int, int, int, int]] = {}
     for item in items:
@@ -879,6 +904,7 @@ def _filed_copies(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[N
             continue
         for uid, blob, size, flags, sender, subject, sent, untouched in tx.all(
             "messages.filed",
+            owner=folder.owner,
             low=low,
             high=high,
             actor=actor,
@@ -900,8 +926,8 @@ def _note_brought(tx: Tx, folder: FolderRow, actor: AccountId, items: Sequence[N
         message_id = storable(item.message.message_id)
         if message_id in expected:
             at, row = expected[message_id]
-            tx.run("messages.insert_brought", key=key(folder.id, uid), actor=actor, message_id=message_id, at=at)
-            tx.run("messages.insert_waiting", key=key(folder.id, uid), queue=row, at=at)
+            tx.later("messages.insert_brought", owner=folder.owner, key=key(folder.id, uid), actor=actor, message_id=message_id, at=at)
+            tx.later("messages.insert_waiting", owner=folder.owner, key=key(folder.id, uid), queue=row, at=at)
 
 
 DEEDS: Final = (

@@ -15,6 +15,8 @@ from store.errors import Unusable
 DIRECTORY_OF_STEPS: Final = Path(__file__).with_name("migrations")
 MIGRATING: Final = 0x70726F63757261
 """The advisory lock of PostgreSQL under which a step is done: "procura"."""
+LONGEST: Final = 7 * 86_400.0
+"""Seconds for one step on PostgreSQL, with all that it writes anew."""
 UNFINISHED: Final = 2_000_000_000
 """The number of a step that a database has had which is being filled from another (store/relocation.py), so that no version opens it."""
 _HALF: Final = "not all of another store was moved into it: run procura migrate-store again, or take the database away"
@@ -99,8 +101,8 @@ def _do(connection: sqlite3.Connection, step: Step, now: int) -> bool:
 class Session(Protocol):
     """What is asked of a connection to PostgreSQL; asyncpg's does it."""
 
-    async def execute(self, query: str, /, *arguments: Any) -> str:
-        """One or, without arguments, several."""
+    async def execute(self, query: str, /, *arguments: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - asyncpg's
+        """One or, without arguments, several. `timeout` in seconds; None: the connection's own."""
 
     async def fetchval(self, query: str, /, *arguments: Any) -> Any:
         """The first value of the first row."""
@@ -136,7 +138,9 @@ async def migrate_shared(session: Session, todo: Sequence[Step], now: Callable[[
 async def _do_shared(session: Session, step: Step, now: int) -> bool:
     try:
         async with session.transaction():
-            await session.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+            # As many rows as there are: nobody is served meanwhile.
+            await session.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+            await session.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})", timeout=LONGEST)
             await session.execute(
                 'CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY, name TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL)'
             )
@@ -144,7 +148,7 @@ async def _do_shared(session: Session, step: Step, now: int) -> bool:
             # a session may still believe that asked before.
             if await session.fetchval("SELECT COALESCE(MAX(number), 0) FROM migration") >= step.number:
                 return False
-            await session.execute(step.script)
+            await session.execute(step.script, timeout=LONGEST)
             await session.execute("INSERT INTO migration (number, name, at) VALUES ($1, $2, $3)", step.number, step.name, now)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Unusable(f"migration {step.number:04}_{step.name}: {error}") from error

@@ -7,6 +7,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from store.statements import with_owner
+
 # What is quoted is matched first, then casts, so that a colon in either is no parameter.
 _PARAMETER: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|::|:([a-z_][a-z0-9_]*)")
 
@@ -39,8 +41,10 @@ def numbered(statement: str) -> Numbered:
     return Numbered(sql, tuple(numbers))
 
 
-composed: Final = lru_cache(maxsize=1000)(numbered)
-"""The same for statements that are put together while we run; the last thousand are remembered."""
+@lru_cache(maxsize=1000)
+def composed(statement: str) -> Numbered:
+    """The same for statements that are put together while we run, as they are said here; the last thousand are remembered."""
+    return numbered(with_owner(statement))
 
 
 def numbered_all(statements: Mapping[str, str]) -> Mapping[str, Numbered]:

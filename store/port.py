@@ -42,8 +42,19 @@ class Tx(Protocol):
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         """Every row of a SELECT that store/search.py put together; nobody else has SQL that is not in a file."""
 
+    def owner_of(self, folder: FolderId, /) -> AccountId:
+        """Whose the folder is, for statements that say so in brackets (store/statements.py): 0 where they are not heard, and for a folder
+        that is not there."""
+
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        """The same of several. A folder that is not there may be left out."""
+
     def run(self, statement: str, /, **parameters: Any) -> int:
         """A change; returns the number of rows changed. Writer only."""
+
+    def later(self, statement: str, /, **parameters: Any) -> None:
+        """A change of which nobody asks how many rows it changed: done before anything that may see it is asked, and before the deed's
+        end, but perhaps together with others. Writer only."""
 
     def insert(self, statement: str, /, **parameters: Any) -> int:
         """An INSERT; returns the new row's id. Writer only."""

@@ -5,21 +5,25 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from policy.decision import Witness
-from store.contention import claim, claims, lane
+from policy.identity import AccountId, FolderId
+from store.contention import Claim, claim, claims, lane
 from store.errors import Busy
+from store.foreseen import NOTHING_ASKED, Answers, Questions, foreseen
 from store.lending import Lending
 from store.lock import Lock
 from store.nodes import Nodes
 from store.numbered import Numbered, composed, rows_of
 from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
 from store.postgres_session import Server, Session, opened, translated
+from store.postponed import Postponed
 from store.reading import OnlyReads
 from store.switching import awaited, switched
 from store.wakes import spelled
@@ -33,12 +37,23 @@ LANES: Final = 5
 """Writing connections of a node: one for what runs alone, the others side by side."""
 MOST_DEEDS: Final = 60
 """In a group: beyond 64 savepoints in a transaction all others slow down."""
+BEGUN_SECONDS: Final = 2.0
+"""How long a reader that nobody uses stays in a transaction that was begun for the next one: far less than IDLE_SECONDS."""
 OUTCOME_SECONDS: Final = 60.0
 """How long it is looked for whether a group was done whose connection was lost."""
 
+_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _CLOCK: Final = Numbered("SELECT procura_clock()", ())
-_BEGIN: Final = Numbered("SELECT procura_begin($1, $2, $3, $4, $5, $6)", ())
+_EPOCH: Final = "coalesce((SELECT value FROM epoch WHERE scope = ${}), 0)"
+_ARRAY_OF_EPOCHS: Final = (
+    "procura_clock(), ARRAY(SELECT coalesce(epoch.value, 0) FROM unnest(CAST($1 AS BIGINT[])) WITH ORDINALITY AS wanted (one, place)"
+    " LEFT JOIN epoch ON epoch.scope = wanted.one ORDER BY wanted.place)"
+)
+FEW_EPOCHS: Final = 16
+"""Up to so many are asked for one by one: an array, whose length is no part of the statement, would have it planned anew each time."""
 _TELL: Final = Numbered("SELECT procura_tell($1, $2, $3, $4)", ())
+_OWNER: Final = Numbered("SELECT owner FROM folder WHERE id = $1", ())
+_OWNERS: Final = Numbered("SELECT id, owner FROM folder WHERE id = ANY (CAST($1 AS BIGINT[]))", ())
 _EPOCHS: Final = Numbered("SELECT scope, value FROM epoch WHERE scope = ANY (CAST($1 AS BIGINT[]))", ())
 _BUMP: Final = Numbered(
     "INSERT INTO epoch (scope, value) SELECT one, 1 FROM unnest(CAST($1 AS BIGINT[])) AS found (one) ORDER BY one"
@@ -75,6 +90,26 @@ class PostgresTx(OnlyReads):
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         known = composed(sql)
         return [tuple(row) for row in self._wait(self._session.rows(known, known.arguments(parameters), keep=False))]
+
+    def owner_of(self, folder: FolderId, /) -> AccountId:
+        owner = self._session.owners.of(folder)
+        if owner is None:
+            found = self._wait(self._session.row(_OWNER, [folder]))
+            if found is None:
+                return AccountId(0)
+            owner = found[0]
+            self._session.owners.remember(folder, owner)
+        return AccountId(owner)
+
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        owners = self._session.owners
+        found = {folder: AccountId(owner) for folder in folders if (owner := owners.of(folder)) is not None}
+        missing = [folder for folder in folders if folder not in found]
+        if missing:
+            for folder, owner in self._wait(self._session.rows(_OWNERS, [missing])):
+                owners.remember(folder, owner)
+                found[folder] = AccountId(owner)
+        return found
 
     async def epochs(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """To be awaited, not asked."""
@@ -116,9 +151,25 @@ class ThreadedTx(PostgresTx):
 
 class PostgresWritingTx(PostgresTx):
     """The group's transaction; savepoints part the deeds in it. `single`: there is only one, whose end is that of the transaction;
-    `alone`: nobody else writes in the whole cluster; `raced`: as for `translated`; `epochs`: as they were when it began."""
+    `alone`: nobody else writes in the whole cluster; `raced`: as for `translated`; `epochs`: as they were when it began; `foreseen`: what
+    each deed will ask, and `answers` to what the first one asks."""
 
-    __slots__ = ("_alone", "_epochs", "_in_turn", "_inserting", "_released", "_single", "_touched", "_turned", "_woken", "over")
+    __slots__ = (
+        "_alone",
+        "_answers",
+        "_epochs",
+        "_first",
+        "_foreseen",
+        "_in_turn",
+        "_inserting",
+        "_postponed",
+        "_released",
+        "_single",
+        "_touched",
+        "_turned",
+        "_woken",
+        "over",
+    )
 
     def __init__(
         self,
@@ -131,8 +182,14 @@ class PostgresWritingTx(PostgresTx):
         alone: bool,
         raced: bool,
         epochs: Mapping[int, int],
+        foreseen: Iterable["Questions"] = (),
+        answers: Sequence[Sequence[Any]] | None = None,
     ) -> None:
         super().__init__(session, statements, now)
+        self._foreseen = iter(foreseen)
+        self._answers = Answers(NOTHING_ASKED)
+        self._first = answers
+        self._postponed = Postponed()
         self._inserting = inserting
         self._epochs = epochs
         self._raced = raced
@@ -145,17 +202,66 @@ class PostgresWritingTx(PostgresTx):
         self._woken: list[Event] = []
         self.over = False
 
+    def all(self, statement: str, /, **parameters: Any) -> list[Any]:
+        known = self._statements[statement]
+        arguments = known.arguments(parameters)
+        found = self._answered(known, arguments)
+        if found is not None:
+            return found
+        return [tuple(row) for row in self._wait(self._session.rows(known, arguments))]
+
+    def one(self, statement: str, /, **parameters: Any) -> Any | None:
+        known = self._statements[statement]
+        arguments = known.arguments(parameters)
+        found = self._answered(known, arguments)
+        if found is not None:
+            return found[0] if found else None
+        row = self._wait(self._session.row(known, arguments))
+        return None if row is None else tuple(row)
+
+    def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
+        self._catch_up()
+        return super().composed(sql, **parameters)
+
+    def _answered(self, known: Numbered, arguments: Sequence[Any]) -> list[Any] | None:
+        """What was foreseen to be asked, once; None: it is to be asked now."""
+        if self._postponed.concerns(known.sql):
+            self._catch_up()
+        answers = self._answers
+        if not answers.foresaw(known, arguments):
+            return None
+        if not answers.there:
+            asked = answers.questions
+            row: Any = self._wait(self._session.row(asked.together(), asked.arguments))
+            answers.arrived(row)
+        return answers.take(known, arguments)
+
+    def _catch_up(self) -> None:
+        """What was postponed is done."""
+        if self._postponed:
+            statement, arguments = self._postponed.take()
+            self._wait(self._session.rows(statement, arguments))
+
+    def later(self, statement: str, /, **parameters: Any) -> None:
+        known = self._statements[statement]
+        if self._postponed and not self._postponed.admits(known):
+            self._catch_up()
+        self._postponed.add(known, known.arguments(parameters))
+
     def run(self, statement: str, /, **parameters: Any) -> int:
         known = self._statements[statement]
+        self._catch_up()
         return self._wait(self._session.changed(known, known.arguments(parameters)))
 
     def insert(self, statement: str, /, **parameters: Any) -> int:
         known = self._inserting[statement]
+        self._catch_up()
         return int(self._wait(self._session.value(known, known.arguments(parameters))) or 0)
 
     def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
         if rows:
             known = self._statements[statement]
+            self._catch_up()
             self._wait(self._session.many(known, rows_of(known, rows)))
 
     def touch(self, *scopes: int) -> None:
@@ -166,6 +272,7 @@ class PostgresWritingTx(PostgresTx):
 
     def in_turn(self) -> None:
         if not self._in_turn:
+            self._catch_up()
             self._wait(self._session.row(_IN_TURN, ()))
             self._in_turn = self._turned = True
 
@@ -173,6 +280,8 @@ class PostgresWritingTx(PostgresTx):
         self._touched = {}
         self._woken = []
         self._turned = False
+        self._answers = Answers(next(self._foreseen, NOTHING_ASKED), self._first)
+        self._first = None
         if not self._single:
             self._plain("RELEASE deed; SAVEPOINT deed" if self._released else "SAVEPOINT deed")
             self._released = False
@@ -184,6 +293,7 @@ class PostgresWritingTx(PostgresTx):
         return in_time and all(self._epochs[scope] == value for scope, value in witness.epochs)
 
     def release(self) -> Sequence[Event]:
+        self._catch_up()
         if self._touched:
             self._wait(self._session.changed(_BUMP, [sorted(self._touched)]))
             self._epochs = {}
@@ -193,6 +303,7 @@ class PostgresWritingTx(PostgresTx):
         return self._woken
 
     def undo(self) -> None:
+        self._postponed.forget()
         if self._single:
             self._plain("ROLLBACK")
             self.over = True
@@ -247,18 +358,20 @@ class PostgresEngine:
             await self._session.close()
             self._session = None
 
-    async def _begin(self, deeds: Sequence[Deed[Any]], scopes: Sequence[int], attempt: int) -> PostgresWritingTx:
+    async def _begin(self, deeds: Sequence[Deed[Any]], scopes: list[int], attempt: int) -> PostgresWritingTx:
         if attempt:
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - so that two do not meet again
         if self._session is None:
             self._session = await opened(self._where)
         session = self._session
-        what = claims(deeds)
+        what = claims(deeds).known(session.owners)
         self._key = uuid4()
+        questions = (Questions([(self._statements[name], asked) for name, asked in foreseen(deed, session.owners)]) for deed in deeds)
+        first = next(questions, NOTHING_ASKED)
         try:
-            await session.plain("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            claimed = [self._key, what.alone, sorted(what.accounts), sorted(what.folders), sorted(what.rows), scopes]
-            began, *epochs = await session.value(_BEGIN, claimed)
+            await session.plain(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {_locking(self._key, what)}")
+            # A statement of its own, so that it sees what was committed before the locks were there.
+            began, epochs, answers = await _began(session, scopes, first)
         except Exception as error:
             raise _undone(error, session) from error
         self._tx = PostgresWritingTx(
@@ -270,6 +383,8 @@ class PostgresEngine:
             alone=what.alone,
             raced=attempt < ATTEMPTS - 1,
             epochs=dict(zip(scopes, epochs, strict=True)),
+            foreseen=chain((first,), questions),
+            answers=answers,
         )
         return self._tx
 
@@ -281,16 +396,18 @@ class PostgresEngine:
         if tx.over:
             return
         version = 0
-        try:
-            if events:
-                touched = any(isinstance(event, PolicyChanged) for event in events)
-                version = await session.value(_TELL, [self._nodes.id, tx.now, spelled(events), touched])
-        except Exception as error:
-            raise _undone(error, session) from error
+        ending = "COMMIT"
+        if any(isinstance(event, PolicyChanged) for event in events):
+            try:
+                version = await session.value(_TELL, [self._nodes.id, tx.now, spelled(events), True])
+            except Exception as error:
+                raise _undone(error, session) from error
+        elif events:
+            ending = f"SELECT {_telling(self._nodes.id, tx.now, events)}; COMMIT"
         session.warned = False
         try:
             # A wait for a standby that is called off ends well, but with a warning.
-            await session.plain("COMMIT")
+            await session.plain(ending)
             known = not session.warned
         except Exception as error:
             meant = translated(error, session.connection)
@@ -351,6 +468,34 @@ class PostgresEngine:
             self._session = None
 
 
+async def _began(session: Session, scopes: list[int], first: Questions) -> tuple[int, Sequence[int], Sequence[Sequence[Any]]]:
+    """The time, the epochs of these scopes, what the first deed asks."""
+    if len(scopes) > FEW_EPOCHS:
+        began, found, *answers = await session.row(first.together(_ARRAY_OF_EPOCHS, 1), [scopes, *first.arguments]) or (0, [])
+        return began, found, answers
+    # Few selections, so that they are few statements: filled up with one that is asked for twice.
+    missing = (1 << (len(scopes) - 1).bit_length()) - len(scopes) if scopes else 0
+    asked = [*scopes, *scopes[:1] * missing]
+    columns = ", ".join(["procura_clock()", *(_EPOCH.format(place + 1) for place in range(len(asked)))])
+    began, *rest = await session.row(first.together(columns, len(asked)), [*asked, *first.arguments]) or (0,)
+    return began, rest[: len(scopes)], rest[len(asked) :]
+
+
+def _locking(key: UUID, what: Claim) -> str:
+    """Only numbers, so that it may be said plainly, together with BEGIN."""
+    numbers = (f"'{{{','.join([str(int(one)) for one in sorted(some)])}}}'" for some in (what.accounts, what.folders, what.rows))
+    return f"procura_begin('{key}', {'true' if what.alone else 'false'}, {', '.join(numbers)})"
+
+
+def _telling(node: str, now: int, events: Sequence[Event]) -> str:
+    """What names of entries people made stand there as hexadecimal digits, so that it may be said plainly, together with COMMIT."""
+    return f"procura_tell({_hexadecimal(node)}, {int(now)}, {_hexadecimal(spelled(events))}, false)"
+
+
+def _hexadecimal(text: str) -> str:
+    return f"convert_from(decode('{text.encode().hex()}', 'hex'), 'UTF8')"
+
+
 def _undone(error: Exception, session: Session) -> BaseException:
     """What came before the commit and lost the connection can be done again: nothing is there."""
     meant = translated(error, session.connection)
@@ -377,7 +522,10 @@ class PostgresSnapshot:
         while True:
             session = await readers.take()
             try:
-                await session.plain("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                if session.begun is None:
+                    await session.plain(_READING)
+                session.begun = None
+                # What is seen is what there is when this is asked, not when the transaction was begun.
                 began = await session.value(_CLOCK, ())
                 break
             except BaseException as error:
@@ -400,7 +548,7 @@ class PostgresSnapshot:
         session, self._session, self._tx = self._session, None, None
         if session is not None:
             # Nobody waits for it.
-            self._store.later(_given_back(session, self._store.readers))
+            self._store.later(self._store.given_back(session))
 
     async def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         tx = self._open()
@@ -450,17 +598,6 @@ async def _told(asked: Awaitable[T], session: Session | None) -> T:
         raise translated(error, None if session is None else session.connection) from error
 
 
-async def _given_back(session: Session, readers: Lending[Session]) -> None:
-    broken = True
-    try:
-        await session.plain("COMMIT")
-        broken = False
-    except Exception:
-        log.debug("a reader was lost", exc_info=True)
-    finally:
-        readers.give(session, broken=broken)
-
-
 class PostgresStore:
     """See store.port.Store."""
 
@@ -489,6 +626,8 @@ class PostgresStore:
         self._writers = [Writer(engine, functions, most, watchers) for engine in self._engines]
         self._later: set[asyncio.Task[None]] = set()
         self._closed: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._resting: asyncio.TimerHandle | None = None
 
     @property
     def fault(self) -> str | None:
@@ -524,6 +663,40 @@ class PostgresStore:
             " to go back to, pg_dump for one copy; nothing was copied"
         )
 
+    async def given_back(self, session: Session) -> None:
+        """Its transaction ends, and the next one begins: a way to the server less for who comes next."""
+        broken = True
+        try:
+            await session.plain(f"COMMIT; {_READING}")
+            session.begun = self._loop.time()
+            broken = False
+        except Exception:
+            log.debug("a reader was lost", exc_info=True)
+        finally:
+            self.readers.give(session, broken=broken)
+            if self._resting is None and self._closed is None:
+                self._resting = self._loop.call_later(BEGUN_SECONDS, self._rest)
+
+    def _rest(self) -> None:
+        """Who has waited for long in a transaction in vain waits without one."""
+        self._resting = None
+        since = self._loop.time() - BEGUN_SECONDS
+        for session in self.readers.pick(lambda one: one.begun is not None and one.begun <= since):
+            self.later(self._rested(session))
+        if self._closed is None and self.readers.has(lambda one: one.begun is not None):
+            self._resting = self._loop.call_later(BEGUN_SECONDS, self._rest)
+
+    async def _rested(self, session: Session) -> None:
+        broken = True
+        try:
+            await session.plain("COMMIT")
+            session.begun = None
+            broken = False
+        except Exception:
+            log.debug("a reader was lost", exc_info=True)
+        finally:
+            self.readers.give(session, broken=broken)
+
     def later(self, what: Coroutine[Any, Any, None]) -> None:
         """Something that nobody waits for, except who closes."""
         task = asyncio.get_running_loop().create_task(what)
@@ -538,6 +711,8 @@ class PostgresStore:
         await asyncio.shield(self._closed)
 
     async def _close(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
         for writer in self._writers:
             await writer.close()
         while self._later:

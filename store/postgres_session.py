@@ -5,14 +5,16 @@ import logging
 import secrets
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 
+from store import pooler
 from store.errors import Broken, LimitReached, Unusable
 from store.numbered import Numbered
+from store.owners import Owners
 from store.writer import Fault
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,9 @@ _SERVER: Final = {
     "tcp_keepalives_count": "3",
 }
 
+_SAID_LATER: Final = {name: value for name, value in _SERVER.items() if not name.startswith("tcp_")}
+"""To a pooler, which drops them: it may set keepalives itself."""
+
 _DURABLE: Final = ("fsync", "full_page_writes", "synchronous_commit")
 
 _AGAIN: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
@@ -66,6 +71,7 @@ class Server:
 
     url: str
     checked: bool = True
+    owners: Owners = field(default_factory=Owners, repr=False, compare=False)
 
 
 def server(url: str) -> Server:
@@ -99,15 +105,20 @@ def translated(error: BaseException, connection: "asyncpg.Connection[Any] | None
 class Session:
     """One connection, used by one at a time."""
 
-    __slots__ = ("_prepared", "connection", "name", "pid", "used", "warned")
+    __slots__ = ("_prepared", "begun", "connection", "name", "owners", "pid", "pooled", "used", "warned")
 
-    def __init__(self, connection: "asyncpg.Connection[Any]", name: str = "") -> None:
-        """`name`: no other session's; `warned`: the server said something that nobody asked about; `used`: it has served before."""
+    def __init__(self, connection: "asyncpg.Connection[Any]", name: str = "", owners: Owners | None = None) -> None:
+        """`name`: no other session's; `owners`: what all of this process have found; `warned`: the server said something that nobody asked
+        about; `used`: it has served before; `begun`: when (on the loop's clock) a transaction was begun on it for whoever uses it next, in
+        which nothing was said yet."""
         self.connection = connection
         self.name = name
+        self.owners = Owners() if owners is None else owners
         self.pid = connection.get_server_pid()
+        self.pooled = False
         self.used = False
         self.warned = False
+        self.begun: float | None = None
         self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement[Any]] = {}
 
     async def plain(self, sql: str) -> None:
@@ -178,9 +189,15 @@ async def opened(where: Server) -> Session:
     except asyncio.CancelledError:
         raise
     except Exception as error:
+        if pooler.NOT_LET_IN in str(error):
+            raise Fault(f"a pooler in between (PgBouncer): set its ignore_startup_parameters = {', '.join(sorted(_SERVER))}") from error
         raise Fault(f"the database cannot be reached: {str(error) or type(error).__name__}") from error
     try:
         _keep_alive(connection)
+        pid = await pooler.process_behind(connection)
+        pooled = pid != connection.get_server_pid()
+        if pooled:
+            await pooler.set_up(connection, _SAID_LATER)
         for kind in ("numeric",):
             await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=_number, format="text")
     except BaseException as error:
@@ -188,7 +205,8 @@ async def opened(where: Server) -> Session:
         if isinstance(error, Exception):
             raise Fault(f"the database cannot be used: {error}") from error
         raise
-    session = Session(connection, name)
+    session = Session(connection, name, where.owners)
+    session.pid, session.pooled = pid, pooled
 
     def heard(_: object, message: asyncpg.PostgresLogMessage) -> None:
         session.warned = session.warned or getattr(message, "severity_en", "") == "WARNING"
@@ -203,8 +221,8 @@ async def check(session: Session, where: Server) -> None:
     number = int(await connection.fetchval("SHOW server_version_num"))
     if number < OLDEST:
         raise Unusable(f"PostgreSQL {number // 10000} is too old: 14 at least")
-    if await connection.fetchval("SELECT pg_backend_pid()") != session.pid:
-        raise Unusable("there is a pooler in between (PgBouncer?), through which LISTEN does not work: name the server itself")
+    if session.pooled:
+        await _check_pooler(connection, where)
     encoding = await connection.fetchval("SHOW server_encoding")
     if encoding != "UTF8":
         raise Unusable(f"the database is encoded in {encoding}, not in UTF8")
@@ -213,6 +231,19 @@ async def check(session: Session, where: Server) -> None:
             value = await connection.fetchval("SELECT current_setting($1)", name)
             if value not in ("on", "remote_apply"):
                 raise Unusable(f"{name} is {value}: what was accepted could be lost; it must be on")
+
+
+async def _check_pooler(connection: "asyncpg.Connection[Any]", where: Server) -> None:
+    another = await opened(where)
+    try:
+        if await pooler.parts_sessions(connection, another.connection):
+            raise Unusable(
+                "a pooler in between (PgBouncer with pool_mode = transaction or statement?) gives the server's connections to others"
+                " between transactions: LISTEN, advisory locks, prepared statements and settings do not last there; name the server"
+                " itself, or set pool_mode = session"
+            )
+    finally:
+        await another.close()
 
 
 def _keep_alive(connection: "asyncpg.Connection[Any]") -> None:

@@ -364,7 +364,7 @@ def accept(tx: Tx, deed: AcceptMessage) -> Accepted:
         tx.wake(QueueChanged())
     accepted = Accepted(placed, queued, filed)
     if deed.key:
-        tx.run("queue.insert_accepted", key=deed.key, at=tx.now, result=_answer(accepted))
+        tx.later("queue.insert_accepted", key=deed.key, at=tx.now, result=_answer(accepted))
     return accepted
 
 
@@ -383,15 +383,15 @@ def _place(tx: Tx, copy: IntoMailbox) -> Placed | None:
 def _tie(tx: Tx, row: QueueId, one: OntoQueue, filed: Sequence[Placed]) -> None:
     """To what waits the copies that were filed of it."""
     for copy in filed:
-        tx.run("queue.insert_waiting", key=key(copy.folder, copy.uid), queue=row, at=(one.due or tx.now) + TOO_LATE)
+        tx.later("queue.insert_waiting", owner=copy.owner, key=key(copy.folder, copy.uid), queue=row, at=(one.due or tx.now) + TOO_LATE)
 
 
 def _enqueue(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
     number = _insert(tx, accepted, one)
     if one.delegation is not None:
-        tx.run("queue.insert_delegated", queue=number, side=Side.ACTOR, object=one.delegation.actor)
+        tx.later("queue.insert_delegated", queue=number, side=Side.ACTOR, object=one.delegation.actor)
         for principal in dict.fromkeys(one.delegation.principals):
-            tx.run("queue.insert_delegated", queue=number, side=Side.PRINCIPAL, object=principal)
+            tx.later("queue.insert_delegated", queue=number, side=Side.PRINCIPAL, object=principal)
     return number
 
 
@@ -422,7 +422,7 @@ def _insert(tx: Tx, accepted: str, one: OntoQueue) -> QueueId:
         list_requests.link(tx, one.request, number)
     if one.expects_copy and one.message.message_id:
         message_id = storable(one.message.message_id)
-        tx.run("queue.insert_filed", key=-number, actor=one.sender, message_id=message_id, at=one.expires, modseq=0)
+        tx.later("queue.insert_filed", owner=one.sender, key=-number, actor=one.sender, message_id=message_id, at=one.expires, modseq=0)
     return number
 
 
@@ -451,15 +451,16 @@ def _has_brought(tx: Tx, filing: Filing, owner: AccountId) -> bool:
         return False
     low, high = span(folder.id)
     message = filing.message
-    there = tx.all("queue.brought", low=low, high=high, actor=filing.actor, message_id=storable(message.message_id))
+    there = tx.all("queue.brought", owner=owner, low=low, high=high, actor=filing.actor, message_id=storable(message.message_id))
     return (storable(message.from_), storable(message.subject), message.sent) in there
 
 
 def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
     folder = special_folder(tx, owner, SpecialUse.SENT)
     (uid,), modseq = put(tx, folder, (NewInFolder(filing.message, Flag.SEEN),))
-    tx.run(
+    tx.later(
         "queue.insert_filed",
+        owner=owner,
         key=key(folder.id, uid),
         actor=filing.actor,
         message_id=storable(filing.message.message_id),
@@ -469,15 +470,15 @@ def _file_for(tx: Tx, filing: Filing, owner: AccountId) -> Placed:
     return Placed(owner, folder.id, folder.uidvalidity, uid)
 
 
-def remove(tx: Tx, number: QueueId, blob: int) -> None:
-    """The row, and what was kept for its copy; for other deeds too."""
-    tx.run("queue.delete", id=number)
-    blobs.loosen(tx, [blob])
-    expected = tx.one("queue.expected", key=-number)
+def remove(tx: Tx, number: QueueId, blob: int, sender: int | None) -> None:
+    """The row, and what was kept for its copy; for other deeds too. `blob`, `sender`: the row's."""
+    tx.later("queue.delete", id=number)
+    blobs.loosen_queued(tx, [blob])
+    expected = tx.one("queue.expected", owner=sender or 0, key=-number)
     if expected is not None:
         actor, message_id = expected
-        tx.run("queue.forget_expected", key=-number)
-        tx.run("queue.forget_brought", actor=actor, message_id=message_id)
+        tx.later("queue.forget_expected", owner=actor, key=-number)
+        tx.later("queue.forget_brought", actor=actor, message_id=message_id)
 
 
 def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
@@ -532,12 +533,12 @@ def _handed_on(tx: Tx, deed: HandedOn) -> int:
     for number in deed.ids:
         leased = tx.one("queue.leased_blob", id=number, lease=deed.lease)
         if leased is not None:
-            tx.run("queue.delete", id=number)
+            tx.later("queue.delete", id=number)
             gone.append(leased[0])
     if gone:
         if deed.report is not None:
             accept(tx, deed.report)
-        blobs.loosen(tx, gone)
+        blobs.loosen_queued(tx, gone)
     return len(gone)
 
 
@@ -559,7 +560,7 @@ def _settle(tx: Tx, deed: Settle) -> Accepted:
     if leased is None:
         raise Conflict(f"queue row {deed.id} is not leased to {deed.lease}")
     accepted = Accepted() if deed.accept is None else accept(tx, deed.accept)
-    remove(tx, deed.id, leased[0])
+    remove(tx, deed.id, *leased)
     return accepted
 
 
@@ -568,7 +569,7 @@ def _drop(tx: Tx, deed: DropQueued) -> int:
     for number in deed.ids:
         row = tx.one("queue.blob", id=number)
         if row is not None:
-            remove(tx, number, row[0])
+            remove(tx, number, *row)
             tx.run("queue.forget_copies", queue=number)
             dropped += 1
     return dropped

@@ -78,9 +78,9 @@ def charge(tx: Tx, counting: tuple[RateLimit, ...], recipients: int) -> None:
         number, at, total = _last(tx, limit) or (0, 0, 0)
         if at > tx.now:
             # The clock was set back: what it had dated ahead counts from now on, or it would count for too long.
-            tx.run("rates.date_back", now=tx.now, **who)
-        tx.run("rates.insert", number=number + 1, at=tx.now, total=total + recipients, own=recipients, **who)
-        tx.run("rates.forget_before", before=tx.now - max(limit.messages.seconds, limit.recipients.seconds) * _SECOND, **who)
+            tx.later("rates.date_back", now=tx.now, **who)
+        tx.later("rates.insert", number=number + 1, at=tx.now, total=total + recipients, own=recipients, **who)
+        tx.later("rates.forget_before", before=tx.now - max(limit.messages.seconds, limit.recipients.seconds) * _SECOND, **who)
 
 
 def _last(tx: Tx, limit: RateLimit) -> Any | None:

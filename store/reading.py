@@ -18,6 +18,9 @@ class OnlyReads:
     def run(self, statement: str, /, **parameters: Any) -> int:
         raise TypeError(_ONLY_READS)
 
+    def later(self, statement: str, /, **parameters: Any) -> None:
+        raise TypeError(_ONLY_READS)
+
     def insert(self, statement: str, /, **parameters: Any) -> int:
         raise TypeError(_ONLY_READS)
 

@@ -73,10 +73,11 @@ class ReturnCopies(Deed[None]):
 
 def copies_within(tx: Tx, folder: FolderId, runs: Sequence[Run]) -> list[WaitingCopy]:
     """In UID order."""
+    owner = tx.owner_of(folder)
     return [
         WaitingCopy(Uid(uid), QueueId(queue), bool(waits))
         for low, high in merged(runs)
-        for uid, queue, waits in tx.all("recalls.within", low=key(folder, low), high=key(folder, high))
+        for uid, queue, waits in tx.all("recalls.within", owner=owner, low=key(folder, low), high=key(folder, high))
     ]
 
 
@@ -100,7 +101,7 @@ def _recall(tx: Tx, recall: Recall, at_hand: FolderId | None = None, uids: Seque
         _draft(tx, recall.actor, recall.draft)
     _to_drafts(tx, [one for one in copies if one[0] != at_hand or one[1] not in uids])
     tx.run("recalls.delete_copies", queue=recall.row)
-    remove(tx, recall.row, row[0])
+    remove(tx, recall.row, *row)
     for entry in recall.audit:
         audit.record(tx, entry)
     for one in recall.tell:
@@ -131,11 +132,10 @@ def _to_drafts(tx: Tx, copies: Sequence[tuple[FolderId, Uid]]) -> None:
 
 def _mark(tx: Tx, folder: FolderId, uids: Sequence[Uid]) -> None:
     """\\Draft on what has just come into the folder: at the modseq at which it came."""
-    modseq = existing(tx, folder).modseq
+    row = existing(tx, folder)
+    marking = {"owner": row.owner, "added": int(Flag.DRAFT), "keep": EVERY_FLAG - Flag.DRAFT, "modseq": row.modseq}
     for low, high in runs_of(uids):
-        tx.run(
-            "recalls.mark", low=key(folder, low), high=key(folder, high), added=int(Flag.DRAFT), keep=EVERY_FLAG - Flag.DRAFT, modseq=modseq
-        )
+        tx.run("recalls.mark", **marking, low=key(folder, low), high=key(folder, high))
 
 
 def _recall_message(tx: Tx, deed: RecallMessage) -> bool:

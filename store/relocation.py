@@ -11,9 +11,10 @@ import os
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import asyncpg
@@ -36,6 +37,23 @@ NOT_MOVED: Final = frozenset({"migration", "outcome", "deed_group", "node", "nod
 """Each engine has its own, and what nodes tell each other is of the moment."""
 LAST: Final = ("dynamic_list", "unjudged")
 """What is in them makes triggers work when accounts are written."""
+OWNED: Final = MappingProxyType(
+    {
+        "message": "key",
+        "wire": "key",
+        "head": "key",
+        "seen": "key",
+        "filed": "key",
+        "waiting_copy": "key",
+        "keyword": "folder",
+        "change": "folder",
+        "loose": "blob",
+    }
+)
+"""Tables whose rows begin with their owner on PostgreSQL alone, and by what the owner is found: the folder, which is the upper half of a
+message's key, or the octets. It is no part of what is moved and compared."""
+OWNER: Final = "owner"
+FOUND_IN: Final = frozenset({"folder", "deleted_folder", "blob"})
 OCTETS: Final = "blob"
 OBJECTS: Final = "object/"
 """Octets whose place begins so are in an object store, and stay there (store/objects.py)."""
@@ -52,7 +70,8 @@ class Differs(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`key`: the columns of its primary key, in whose order its rows are compared; all of them where it has none."""
+    """`key`: the columns of its primary key, in whose order its rows are compared; all of them where it has none. Where one engine's key
+    has the account before it, it is the other's."""
 
     name: str
     columns: tuple[str, ...]
@@ -165,10 +184,12 @@ def _lock(locks: ExitStack, urls: Sequence[str], data: Path) -> None:
 async def _moved(source: Source, target: Target, files: Files, told: Told, *, into_rows: bool) -> Relocated:
     tables = _ordered(await source.tables())
     there = {table.name: table for table in await target.tables()}
+    keys = {name: table.key for name, table in there.items()}
     for table in tables:
         other = there.pop(table.name, None)
         if other is None or set(other.columns) != set(table.columns):
             raise Unusable(f"the two stores have other columns in {table.name}")
+    tables = [replace(table, key=min(table.key, keys[table.name], key=len)) for table in tables]
     if there:
         raise Unusable(f"the source has no {', '.join(sorted(there))}")
     counts = {table.name: await source.count(table) for table in tables}
@@ -286,13 +307,17 @@ def _ordered(tables: Sequence[Table]) -> list[Table]:
     waiting = {table.name: table for table in sorted(tables, key=lambda one: (one.name in LAST, one.name))}
     done: list[Table] = []
     while waiting:
-        ready = [table for table in waiting.values() if not (table.parents - {table.name}) & waiting.keys()]
+        ready = [table for table in waiting.values() if not (_parents(table) - {table.name}) & waiting.keys()]
         late = [table for table in ready if table.name in LAST]
         some = [table for table in ready if table.name not in LAST] or late
         if not some:
             raise Unusable(f"tables refer to each other in a circle: {', '.join(waiting)}")
         done += [waiting.pop(table.name) for table in some]
     return done
+
+
+def _parents(table: Table) -> frozenset[str]:
+    return table.parents | FOUND_IN if table.name in OWNED else table.parents
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -400,9 +425,10 @@ class _Shared:
             " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"
             " ORDER BY c.relname, a.attnum"
         ):
-            columns.setdefault(table, []).append(column)
+            if not (table in OWNED and column == OWNER):
+                columns.setdefault(table, []).append(column)
         keys = {
-            table: tuple(key)
+            table: tuple(column for column in key if not (table in OWNED and column == OWNER))
             for table, key in await self._connection.fetch(
                 "SELECT c.relname, array_agg(a.attname::text ORDER BY k.place) FROM pg_constraint p JOIN pg_class c ON c.oid = p.conrelid"
                 " CROSS JOIN unnest(p.conkey) WITH ORDINALITY AS k (number, place)"
@@ -464,10 +490,30 @@ class _SharedTarget(_Shared):
             await self._connection.execute(f"TRUNCATE {_quoted([table.name for table in await self.tables()])}")
 
     async def write(self, table: Table, rows: Sequence[Row]) -> None:
+        columns = table.columns
+        if table.name in OWNED:
+            columns = (OWNER, *columns)
+            rows = [(owner, *row) for owner, row in zip(await self._owners(table, rows), rows, strict=True)]
         try:
-            await self._connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
+            await self._connection.copy_records_to_table(table.name, records=rows, columns=columns)
         except (asyncpg.DataError, TypeError, ValueError, UnicodeError) as error:
             raise Unusable(f"{table.name} holds what PostgreSQL cannot keep: {error}") from error
+
+    async def _owners(self, table: Table, rows: Sequence[Row]) -> Sequence[int]:
+        """Of each row; 0 where nobody is known any more (migrations/postgres/0008)."""
+        by = OWNED[table.name]
+        place = table.columns.index(by)
+        numbers = [row[place] >> 32 if by == "key" else row[place] for row in rows]
+        kinds = ("blob",) if by == "blob" else ("folder", "deleted_folder")
+        found: dict[int, int] = {}
+        for kind in kinds:
+            asked = f"SELECT id, owner FROM {kind} WHERE id = ANY ($1)"
+            found.update(await self._connection.fetch(asked, list(set(numbers))))
+        if table.name != "filed":
+            return [found.get(number, 0) for number in numbers]
+        # Below 0 the key is that of a submission that waits, and it is its sender's.
+        actor = table.columns.index("actor")
+        return [row[actor] if number < 0 else found.get(number, 0) for number, row in zip(numbers, rows, strict=True)]
 
     async def settle(self, counters: Mapping[str, int]) -> None:
         for table, sequence in (await self._counting()).items():

@@ -31,7 +31,7 @@ def _renew(tx: Tx, deed: Renew) -> Renewed:
     count = after = 0
     while page := tx.all("renewal.folders", after=after, limit=_PAGE):
         for folder, owner in page:
-            tx.run("renewal.set_uidvalidity", id=folder, uidvalidity=draw(tx, owner))
+            tx.run("renewal.set_uidvalidity", owner=owner, id=folder, uidvalidity=draw(tx, owner))
         count += len(page)
         after = page[-1][0]
     # Objects of that name may be in use by the installation that this is a copy of: its sweep must not meet ours.

@@ -235,7 +235,8 @@ class _Kept:
     __slots__ = ("_most", "_narrowed", "aside", "narrows", "owner", "reading")
 
     def __init__(self, tx: Tx, folder: FolderId, reading: Reading, *, narrow: bool) -> None:
-        found = tx.composed("SELECT owner, messages FROM folder WHERE id = :folder", folder=folder)
+        asked = "SELECT owner, messages FROM folder WHERE [owner = :owner AND] id = :folder"
+        found = tx.composed(asked, owner=tx.owner_of(folder), folder=folder)
         self.owner: int
         self._most: int
         self.owner, self._most = found[0] if found else (0, 0)
@@ -332,17 +333,20 @@ class _Plan:
         self._bits = {name.lower(): 1 << bit for bit, name in messages.keywords(tx, folder)}
         self._own = seen_of is not None
         self._head = False
-        self.parameters: dict[str, Any] = {} if seen_of is None else {"actor": seen_of}
+        self.parameters: dict[str, Any] = {"owner": tx.owner_of(folder)}
+        if seen_of is not None:
+            self.parameters["actor"] = seen_of
         self.columns: list[str] = []
 
     def select(self, columns: Sequence[str], where: str) -> str:
         tables = "message"
         if self._head:
-            tables += " JOIN head ON head.key = message.key"
+            tables += " JOIN head ON [head.owner = message.owner AND] head.key = message.key"
         if self._own:
-            tables += " LEFT JOIN seen AS own ON own.actor = :actor AND own.key = message.key"
+            tables += " LEFT JOIN seen AS own ON [own.owner = message.owner AND] own.actor = :actor AND own.key = message.key"
+        within = "[message.owner = :owner AND] message.key BETWEEN :first AND :last"
         # Every piece is text of this file, values are parameters.
-        return f"SELECT {', '.join(columns)} FROM {tables} WHERE message.key BETWEEN :first AND :last AND ({where})"
+        return f"SELECT {', '.join(columns)} FROM {tables} WHERE {within} AND ({where})"
 
     def part(self, criterion: Criterion) -> _Part:
         match criterion:
@@ -376,9 +380,9 @@ class _Plan:
                 self._head = True
                 return _exact(f"instr({_COLUMNS[field]}, {self._bound(messages.storable(text))}) > 0")
             case OctetsAre(email_id):
-                owner = "SELECT owner FROM folder WHERE id = " + self._bound(self.folder)
+                owner = "SELECT owner FROM folder WHERE [owner = :owner AND] id = " + self._bound(self.folder)
                 wanted = self._bound(messages.octets_hash(email_id))
-                return _exact(f"message.blob IN (SELECT id FROM blob WHERE owner = ({owner}) AND hash = {wanted})")
+                return _exact(f"message.blob IN (SELECT id FROM blob WHERE [owner = :owner AND] owner = ({owner}) AND hash = {wanted})")
             case ModseqAtLeast(modseq):
                 own = "coalesce(own.modseq, 0)" if self._own else "0"
                 bound = self._bound(modseq)

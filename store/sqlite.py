@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
@@ -16,12 +16,14 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 import aiosqlite
 
 from policy.decision import Witness
+from policy.identity import AccountId, FolderId
 from store.errors import Broken, Busy, LimitReached
 from store.lending import Lending
 from store.lock import Lock
 from store.migrate import version
 from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
 from store.reading import OnlyReads
+from store.statements import without_owner
 from store.writer import Bounds, Fault, Functions, Watchers, Writer, ended
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ MOST_IN_PLACE: Final = 1000
 FEW_EPOCHS: Final = 8
 """Epochs read one by one, in some 4 us each."""
 
+_NOBODY: Final = AccountId(0)
+_composed: Final = lru_cache(maxsize=1000)(without_owner)
 _LASTING: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM))
 _PASSING: Final = frozenset(
     (
@@ -251,9 +255,15 @@ class SqliteTx(OnlyReads):
         if self.stopped:
             raise Busy("the question was given up")
         try:
-            return self._execute(sql, parameters).fetchall()
+            return self._execute(_composed(sql), parameters).fetchall()
         except sqlite3.Error as error:
             raise translated(error) from error
+
+    def owner_of(self, folder: FolderId, /) -> AccountId:
+        return _NOBODY
+
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        return dict.fromkeys(folders, _NOBODY)
 
     def epoch(self, scope: int) -> int:
         try:
@@ -296,6 +306,10 @@ class SqliteWritingTx(SqliteTx):
             return self._execute(self._statements[statement], parameters).rowcount
         except sqlite3.Error as error:
             raise translated(error) from error
+
+    def later(self, statement: str, /, **parameters: Any) -> None:
+        """At once: nothing is far away here."""
+        self.run(statement, **parameters)
 
     def insert(self, statement: str, /, **parameters: Any) -> int:
         try:

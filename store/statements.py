@@ -8,6 +8,13 @@ become a parameter). Parameters are `:name`.
 
     -- insert
     INSERT INTO domain (name) VALUES (:name)
+
+On PostgreSQL the keys of an account's data begin with the account (README.md, "Where the keys begin"), on SQLite they do not, and many
+of these tables have no such column there. What says so stands in square brackets: it is part of the statement on PostgreSQL, and is left
+out on SQLite.
+
+    -- envelopes
+    SELECT key, envelope FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high
 """
 
 import re
@@ -21,6 +28,10 @@ DIRECTORY_OF_STATEMENTS: Final = Path(__file__).with_name("sql")
 _OPENING: Final = re.compile(r"^-- ([a-z][a-z0-9_]*)[ ]*$", re.MULTILINE)
 # A text or a quoted name is matched first, so that what looks like a comment inside it stays.
 _COMMENT: Final = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+# What is quoted is matched first here too. The brackets of ARRAY[...] are said in files of PostgreSQL's own, which are taken as they are.
+_OWNER: Final = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|\[([^\[\]]*)\][ ]?")
 
 
 class BadStatements(ValueError):
@@ -46,11 +57,23 @@ def read(stem: str, text: str) -> dict[str, str]:
 
 def load(dialect: str = "sqlite", where: Path = DIRECTORY_OF_STATEMENTS) -> Mapping[str, str]:
     """Every statement of every file, those in `sql/<dialect>/` in the place of their namesakes. Raises BadStatements."""
+    said = with_owner if dialect == "postgres" else without_owner
     found: dict[str, str] = {}
-    for directory in (where, where / dialect):
-        for file in sorted(directory.glob("*.sql")):
-            found.update(read(file.stem, file.read_text(encoding="utf-8")))
+    for file in sorted(where.glob("*.sql")):
+        found.update((name, said(statement)) for name, statement in read(file.stem, file.read_text(encoding="utf-8")).items())
+    for file in sorted((where / dialect).glob("*.sql")):
+        found.update(read(file.stem, file.read_text(encoding="utf-8")))
     return MappingProxyType(found)
+
+
+def with_owner(statement: str) -> str:
+    """As it is said where keys begin with the account: what stands in brackets is part of it."""
+    return _OWNER.sub(lambda found: found[1] or f"{found[2]} ", statement)
+
+
+def without_owner(statement: str) -> str:
+    """As it is said where they do not."""
+    return _OWNER.sub(lambda found: found[1] or "", statement)
 
 
 def _bare(text: str) -> str:

@@ -4,12 +4,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from policy.decision import Witness
+from policy.identity import AccountId, FolderId
 from store.errors import Busy
 from store.port import Deed, Event, Snapshot, Store, Tx
 from store.postgres_session import Server, Session, opened, translated
@@ -64,6 +65,12 @@ class _AtTx(OnlyReads):
 
     def composed(self, sql: str, /, **parameters: Any) -> list[Any]:
         return self._tx.composed(sql, **parameters)
+
+    def owner_of(self, folder: FolderId, /) -> AccountId:
+        return self._tx.owner_of(folder)
+
+    def owners_of(self, folders: Sequence[FolderId], /) -> Mapping[FolderId, AccountId]:
+        return self._tx.owners_of(folders)
 
 
 class _AtSnapshot:

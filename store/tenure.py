@@ -86,9 +86,9 @@ def mark_used(tx: Tx, uses: Sequence[Used]) -> None:
     for one in uses:
         asked = {"kind": one.grantee.kind, "grantee": one.grantee.id, "now": tx.now, "before": tx.now - ROUNDED}
         if one.right is None:
-            tx.run("tenure.use_entry", owner=one.target, path=one.path, **asked)
+            tx.later("tenure.use_entry", owner=one.target, path=one.path, **asked)
         else:
-            tx.run("tenure.use_grant", target=one.target, right=one.right, **asked)
+            tx.later("tenure.use_grant", target=one.target, right=one.right, **asked)
 
 
 def _both(tx: Tx, which: str, order: Any, **asked: int) -> list[Tenure]:
@@ -123,7 +123,7 @@ def _warned(tx: Tx, deed: GrantsWarned) -> None:
         if isinstance(granted, SendGrant):
             done = tx.run("tenure.warn_grant", target=granted.target, right=granted.right, **asked)
         else:
-            done = tx.run("tenure.warn_entry", folder=one.folder, **asked)
+            done = tx.run("tenure.warn_entry", owner=one.target, folder=one.folder, **asked)
         if not done:
             raise Conflict("it is announced already, or ends at another time")
 

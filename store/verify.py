@@ -10,6 +10,7 @@ from store import changes
 from store.away import Lost
 from store.blobs import Files
 from store.errors import Busy, NotFound
+from store.folders import existing
 from store.port import Deed, FolderChanged, Tx
 from store.runs import LAST_UID, span
 
@@ -19,6 +20,8 @@ BLOBS: Final = 100
 """How many are looked at in one snapshot, so that none is open for long."""
 
 _UID: Final = LAST_UID
+_KEY: Final = 63
+"""Bits of a message's key: the place where a page begins is its owner's number before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,10 @@ def folder_name(folder: int, owner: int, path: str) -> str:
 
 
 def _miscounted(tx: Tx, row: Sequence[Any]) -> list[str]:
-    folder, _, path, noselect, uidnext, modseq, messages, unseen, deleted, size, recent_from, changes_from = row
+    folder, owner, path, noselect, uidnext, modseq, messages, unseen, deleted, size, recent_from, changes_from = row
     low, high = span(folder)
-    there, new, marked, octets, last, newest = tx.one("verify.counted", low=low, high=high) or (0, 0, 0, 0, 0, 0)
-    (own,) = tx.one("verify.own_modseq", low=low, high=high) or (0,)
+    there, new, marked, octets, last, newest = tx.one("verify.counted", owner=owner, low=low, high=high) or (0, 0, 0, 0, 0, 0)
+    (own,) = tx.one("verify.own_modseq", owner=owner, low=low, high=high) or (0,)
     said = [
         f"it says {told} {what}, there are {real}"
         for what, told, real in (
@@ -141,8 +144,8 @@ def used(tx: Tx, after: int) -> Counted:
 def messages(tx: Tx, after: int) -> Counted:
     """Does each message lie in a folder, have its octets, and what FETCH and SEARCH say of it?"""
     found: list[Finding] = []
-    page = tx.all("verify.messages", after=after, limit=MESSAGES)
-    for number, size, folder, owner, blob, blob_owner, blob_size, no_wire, no_head in page:
+    page = tx.all("verify.messages", owner=after >> _KEY, after=after & (1 << _KEY) - 1, limit=MESSAGES)
+    for number, size, folder, owner, blob, blob_owner, blob_size, no_wire, no_head, _ in page:
         where = f"message {number & _UID} of folder {number >> 32}"
         if folder is None:
             found.append(Finding(where, "there is no such folder"))
@@ -154,7 +157,7 @@ def messages(tx: Tx, after: int) -> Counted:
             found.append(Finding(where, f"its octets (blob {blob}) are account {blob_owner}'s"))
         if no_wire or no_head:
             found.append(Finding(where, "what FETCH and SEARCH read of it is gone"))
-    return Counted(found, len(page), page[-1][0] if len(page) == MESSAGES else None)
+    return Counted(found, len(page), (page[-1][-1] << _KEY) + page[-1][0] if len(page) == MESSAGES else None)
 
 
 def strays(tx: Tx) -> list[Finding]:
@@ -223,17 +226,19 @@ async def in_file(files: Files, one: InFile) -> str | None:
 
 
 def _recount(tx: Tx, deed: Recount) -> bool:
-    row = tx.one("verify.folder", id=deed.folder)
+    owner = tx.owner_of(deed.folder)
+    row = tx.one("verify.folder", owner=owner, id=deed.folder)
     if row is None or not _miscounted(tx, row):
         return False
     low, high = span(deed.folder)
-    there, new, marked, size, last, newest = tx.one("verify.counted", low=low, high=high) or (0, 0, 0, 0, 0, 0)
-    (own,) = tx.one("verify.own_modseq", low=low, high=high) or (0,)
+    there, new, marked, size, last, newest = tx.one("verify.counted", owner=owner, low=low, high=high) or (0, 0, 0, 0, 0, 0)
+    (own,) = tx.one("verify.own_modseq", owner=owner, low=low, high=high) or (0,)
     uidnext = max(row[4], last + 1)
     modseq = max(row[5], newest, own) + 1
-    tx.run("verify.set_counts", id=deed.folder, messages=there, unseen=new, deleted=marked, size=size, uidnext=uidnext, modseq=modseq)
+    counts = {"messages": there, "unseen": new, "deleted": marked, "size": size}
+    tx.run("verify.set_counts", owner=owner, id=deed.folder, **counts, uidnext=uidnext, modseq=modseq)
     # Whoever had been told otherwise looks at all of it again.
-    changes.log(tx, deed.folder, modseq, [(1, uidnext - 1)] if uidnext > 1 else [])
+    changes.log(tx, existing(tx, deed.folder, selectable=False), modseq, [(1, uidnext - 1)] if uidnext > 1 else [])
     tx.wake(FolderChanged(deed.folder, modseq))
     return True
 

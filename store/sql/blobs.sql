@@ -5,28 +5,36 @@ SELECT id FROM blob WHERE owner = :owner AND hash = :hash
 INSERT INTO blob (owner, hash, size, place, octets) VALUES (:owner, :hash, :size, :place, :octets)
 
 -- duplicate
-INSERT INTO blob (owner, hash, size, place, octets) SELECT :owner, hash, size, place, octets FROM blob WHERE id = :id
+INSERT INTO blob (owner, hash, size, place, octets) SELECT :owner, hash, size, place, octets FROM blob WHERE [owner = :source AND] id = :id
 
 -- hash
 SELECT owner, hash FROM blob WHERE id = :id
+
+-- hash_of
+SELECT hash FROM blob WHERE [owner = :owner AND] id = :id
 
 -- octets
 SELECT octets, place FROM blob WHERE id = :id
 
 -- loosen
-INSERT INTO loose (blob) VALUES (:blob) ON CONFLICT (blob) DO NOTHING
+INSERT INTO loose ([owner,] blob) VALUES ([:owner,] :blob) ON CONFLICT ([owner,] blob) DO NOTHING
+
+-- loosen_queued
+INSERT INTO loose ([owner,] blob) SELECT [owner,] id FROM blob WHERE id = :blob ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- loose
 SELECT loose.blob, blob.place,
-       EXISTS (SELECT 1 FROM message WHERE message.blob = loose.blob) OR EXISTS (SELECT 1 FROM queue WHERE queue.blob = loose.blob)
-FROM loose LEFT JOIN blob ON blob.id = loose.blob
-ORDER BY loose.blob LIMIT :limit
+       EXISTS (SELECT 1 FROM message WHERE [message.owner = loose.owner AND] message.blob = loose.blob)
+       OR EXISTS (SELECT 1 FROM queue WHERE queue.blob = loose.blob),
+       coalesce([loose.owner,] NULL, 0)
+FROM loose LEFT JOIN blob ON [blob.owner = loose.owner AND] blob.id = loose.blob
+ORDER BY [loose.owner,] loose.blob LIMIT :limit
 
 -- tighten
-DELETE FROM loose WHERE blob = :blob
+DELETE FROM loose WHERE [owner = :owner AND] blob = :blob
 
 -- delete
-DELETE FROM blob WHERE id = :blob
+DELETE FROM blob WHERE [owner = :owner AND] id = :blob
 
 -- place_named
 SELECT 1 FROM blob WHERE place = :place LIMIT 1

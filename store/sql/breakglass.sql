@@ -12,4 +12,4 @@ SELECT id, account, administrator, reason, opened, expires, closed FROM break_gl
 INSERT INTO break_glass (account, administrator, reason, opened, expires) VALUES (:account, :administrator, :reason, :opened, :expires);
 
 -- close
-UPDATE break_glass SET closed = :now WHERE id = :id AND closed IS NULL AND expires > :now;
+UPDATE break_glass SET closed = :now WHERE account = :account AND id = :id AND closed IS NULL AND expires > :now;

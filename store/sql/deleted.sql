@@ -87,13 +87,13 @@ INSERT INTO list_owner (list, account) SELECT id, :account FROM list WHERE id = 
 SELECT id FROM deleted_folder WHERE owner = :account LIMIT 1
 
 -- nth_key
-SELECT max(key) FROM (SELECT key FROM message WHERE key BETWEEN :low AND :high ORDER BY key LIMIT :most) AS first_ones
+SELECT max(key) FROM (SELECT key FROM message WHERE [owner = :account AND] key BETWEEN :low AND :high ORDER BY key LIMIT :most) AS first_ones
 
 -- drop_folder
-DELETE FROM deleted_folder WHERE id = :folder
+DELETE FROM deleted_folder WHERE owner = :account AND id = :folder
 
 -- drop_blobs
-DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE owner = :account LIMIT :most)
+DELETE FROM blob WHERE owner = :account AND id IN (SELECT id FROM blob WHERE owner = :account LIMIT :most)
 
 -- earlier_passwords
 SELECT id, verifier FROM password_history WHERE account = :account ORDER BY id

@@ -1,12 +1,12 @@
 -- by_id
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
        no_inherit, seen_private, subscribe_auto, noselect, born
-FROM folder WHERE id = :id
+FROM folder WHERE [owner = :owner AND] id = :id
 
 -- by_ids
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
        no_inherit, seen_private, subscribe_auto, noselect, born
-FROM folder WHERE id IN (SELECT value FROM json_each(CAST(:ids AS TEXT)))
+FROM folder WHERE [owner = :owner AND] id IN (SELECT value FROM json_each(CAST(:ids AS TEXT)))
 
 -- by_path
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
@@ -69,94 +69,95 @@ UPDATE mailbox SET forgotten = uidvalidity WHERE owner = :owner
 -- revive
 UPDATE folder SET noselect = 0, uidvalidity = :uidvalidity, born = :uidvalidity, uidnext = 1, recent_from = 1, special_use = :special_use,
                   modseq = modseq + 1, changes_from = modseq + 1
-WHERE id = :id
+WHERE [owner = :owner AND] id = :id
 
 -- rename
-UPDATE folder SET path = :path, uidvalidity = :uidvalidity WHERE id = :id
+UPDATE folder SET path = :path, uidvalidity = :uidvalidity WHERE [owner = :owner AND] id = :id
 
 -- hollow
-UPDATE folder SET messages = 0, unseen = 0, deleted = 0, size = 0, recent_from = uidnext, modseq = modseq + 1 WHERE id = :id
+UPDATE folder SET messages = 0, unseen = 0, deleted = 0, size = 0, recent_from = uidnext, modseq = modseq + 1 WHERE [owner = :owner AND] id = :id
 
 -- make_noselect
-UPDATE folder SET noselect = 1, special_use = NULL, changes_from = modseq WHERE id = :id
+UPDATE folder SET noselect = 1, special_use = NULL, changes_from = modseq WHERE [owner = :owner AND] id = :id
 
 -- take_over
 UPDATE folder SET uidnext = :uidnext, modseq = :modseq, changes_from = :modseq, messages = :messages, unseen = :unseen,
                   deleted = :deleted, size = :size, recent_from = :recent_from, seen_private = :seen_private
-WHERE id = :id
+WHERE [owner = :owner AND] id = :id
 
 -- shift_messages
-UPDATE message SET key = key + :shift WHERE key BETWEEN :low AND :high
+UPDATE message SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- shift_wire
-UPDATE wire SET key = key + :shift WHERE key BETWEEN :low AND :high
+UPDATE wire SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- shift_head
-UPDATE head SET key = key + :shift WHERE key BETWEEN :low AND :high
+UPDATE head SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- shift_seen
-UPDATE seen SET key = key + :shift WHERE key BETWEEN :low AND :high
+UPDATE seen SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- copy_keywords
-INSERT INTO keyword (folder, bit, name, folded) SELECT :target, bit, name, folded FROM keyword WHERE folder = :source
+INSERT INTO keyword ([owner,] folder, bit, name, folded)
+SELECT [owner,] :target, bit, name, folded FROM keyword WHERE [owner = :owner AND] folder = :source
 
 -- delete
-DELETE FROM folder WHERE id = :id
+DELETE FROM folder WHERE [owner = :owner AND] id = :id
 
 -- loosen
-INSERT INTO loose (blob) SELECT DISTINCT blob FROM message WHERE key BETWEEN :low AND :high ON CONFLICT (blob) DO NOTHING
+INSERT INTO loose ([owner,] blob) SELECT DISTINCT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- delete_messages
-DELETE FROM message WHERE key BETWEEN :low AND :high
+DELETE FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- delete_wire
-DELETE FROM wire WHERE key BETWEEN :low AND :high
+DELETE FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- delete_head
-DELETE FROM head WHERE key BETWEEN :low AND :high
+DELETE FROM head WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- delete_seen
-DELETE FROM seen WHERE key BETWEEN :low AND :high
+DELETE FROM seen WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- delete_filed
-DELETE FROM filed WHERE key BETWEEN :low AND :high
+DELETE FROM filed WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- delete_keywords
-DELETE FROM keyword WHERE folder = :folder
+DELETE FROM keyword WHERE [owner = :owner AND] folder = :folder
 
 -- delete_changes
-DELETE FROM change WHERE folder = :folder
+DELETE FROM change WHERE [owner = :owner AND] folder = :folder
 
 -- set_no_inherit
-UPDATE folder SET no_inherit = :value WHERE id = :id
+UPDATE folder SET no_inherit = :value WHERE [owner = :owner AND] id = :id
 
 -- set_seen_private
-UPDATE folder SET seen_private = :value WHERE id = :id
+UPDATE folder SET seen_private = :value WHERE [owner = :owner AND] id = :id
 
 -- set_subscribe_auto
-UPDATE folder SET subscribe_auto = :value WHERE id = :id
+UPDATE folder SET subscribe_auto = :value WHERE [owner = :owner AND] id = :id
 
 -- set_special_use
-UPDATE folder SET special_use = :special_use WHERE id = :id
+UPDATE folder SET special_use = :special_use WHERE [owner = :owner AND] id = :id
 
 -- restamp_seen
 UPDATE message SET modseq = :modseq
-WHERE key BETWEEN :low AND :high AND key IN (SELECT seen.key FROM seen WHERE seen.key BETWEEN :low AND :high)
+WHERE [owner = :owner AND] key BETWEEN :low AND :high AND key IN (SELECT seen.key FROM seen WHERE [seen.owner = :owner AND] seen.key BETWEEN :low AND :high)
 
 -- set_modseq
-UPDATE folder SET modseq = :modseq WHERE id = :id
+UPDATE folder SET modseq = :modseq WHERE [owner = :owner AND] id = :id
 
 -- claim_recent
-UPDATE folder SET recent_from = uidnext WHERE id = :id
+UPDATE folder SET recent_from = uidnext WHERE [owner = :owner AND] id = :id
 
 -- unseen_by
 SELECT folder.unseen
        + coalesce(sum(CASE WHEN seen.is_seen = 0 AND message.flags & 1 = 1 THEN 1
                            WHEN seen.is_seen = 1 AND message.flags & 1 = 0 THEN -1 ELSE 0 END), 0)
 FROM folder
-LEFT JOIN seen ON seen.actor = :actor AND seen.key BETWEEN :low AND :high
-LEFT JOIN message ON message.key = seen.key
-WHERE folder.id = :id
+LEFT JOIN seen ON [seen.owner = folder.owner AND] seen.actor = :actor AND seen.key BETWEEN :low AND :high
+LEFT JOIN message ON [message.owner = seen.owner AND] message.key = seen.key
+WHERE [folder.owner = :owner AND] folder.id = :id
 GROUP BY folder.id, folder.unseen
 
 -- charge
@@ -201,11 +202,11 @@ DELETE FROM folder WHERE owner = :account
 DELETE FROM mailbox WHERE owner = :account
 
 -- delete_annotations
-DELETE FROM annotation WHERE folder = :folder
+DELETE FROM annotation WHERE owner = :owner AND folder = :folder
 
 -- copy_annotations
 INSERT INTO annotation (owner, actor, folder, entry, value)
-SELECT owner, actor, :target, entry, value FROM annotation WHERE folder = :source
+SELECT owner, actor, :target, entry, value FROM annotation WHERE owner = :owner AND folder = :source
 
 -- forget_annotations
 DELETE FROM annotation WHERE owner = :account OR actor = :account

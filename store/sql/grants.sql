@@ -1,14 +1,14 @@
 -- entries
-SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE folder = :folder
+SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE [owner = :owner AND] folder = :folder
 ORDER BY grantee_kind, grantee;
 
 -- first_entries
-SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE folder = :folder
+SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry WHERE [owner = :owner AND] folder = :folder
 ORDER BY grantee_kind, grantee LIMIT :limit;
 
 -- entry
 SELECT grantee_kind, grantee, rights, not_before, expires, note, review FROM folder_entry
-WHERE folder = :folder AND grantee_kind = :kind AND grantee = :grantee;
+WHERE [owner = :owner AND] folder = :folder AND grantee_kind = :kind AND grantee = :grantee;
 
 -- level
 SELECT id, no_inherit FROM folder WHERE owner = :owner AND path = :path;
@@ -47,22 +47,22 @@ WHERE id = :list AND NOT EXISTS (SELECT 1 FROM send_grant WHERE target = :list A
 
 -- shared_with
 SELECT e.owner, e.folder, f.path, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
-FROM folder_entry e JOIN folder f ON f.id = e.folder
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder
 WHERE e.grantee_kind = :kind AND e.grantee = :grantee
 ORDER BY e.owner, f.path;
 
 -- other_entries
-SELECT count(*) FROM folder_entry WHERE folder = :folder AND NOT (grantee_kind = :kind AND grantee = :grantee);
+SELECT count(*) FROM folder_entry WHERE [owner = :owner AND] folder = :folder AND NOT (grantee_kind = :kind AND grantee = :grantee);
 
 -- set_entry
 INSERT INTO folder_entry (folder, grantee_kind, grantee, owner, rights, not_before, expires, note, review, share, given)
 VALUES (:folder, :kind, :grantee, :owner, :rights, :not_before, :expires, :note, :review, :share, :now)
-ON CONFLICT (folder, grantee_kind, grantee) DO UPDATE
+ON CONFLICT ([owner,] folder, grantee_kind, grantee) DO UPDATE
 SET rights = excluded.rights, not_before = excluded.not_before, expires = excluded.expires, note = excluded.note, review = excluded.review,
 share = excluded.share, given = excluded.given, used = NULL, warned = NULL;
 
 -- remove_entry
-DELETE FROM folder_entry WHERE folder = :folder AND grantee_kind = :kind AND grantee = :grantee;
+DELETE FROM folder_entry WHERE [owner = :owner AND] folder = :folder AND grantee_kind = :kind AND grantee = :grantee;
 
 -- forget_entries
 DELETE FROM folder_entry WHERE grantee_kind = :kind AND grantee = :grantee;

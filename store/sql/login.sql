@@ -40,7 +40,7 @@ INSERT INTO epoch (scope, value) VALUES (:scope, 1) ON CONFLICT (scope) DO UPDAT
 INSERT INTO login_failure (account, at, source, digest) VALUES (:account, :at, :source, :digest);
 
 -- delete_failure
-DELETE FROM login_failure WHERE id = :id;
+DELETE FROM login_failure WHERE account = :account AND id = :id;
 
 -- delete_failures
 DELETE FROM login_failure WHERE account = :account;

@@ -17,6 +17,6 @@ SELECT verifier FROM password_history WHERE account = :account ORDER BY id DESC 
 INSERT INTO password_history (account, verifier) VALUES (:account, :verifier);
 
 -- trim
-DELETE FROM password_history WHERE id IN (
+DELETE FROM password_history WHERE account = :account AND id IN (
     SELECT id FROM password_history WHERE account = :account ORDER BY id DESC LIMIT 9223372036854775807 OFFSET :keep
 );

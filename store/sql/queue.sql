@@ -11,21 +11,21 @@ DELETE FROM accepted WHERE at < :before
 DELETE FROM filed WHERE at < :before
 
 -- insert_filed
-INSERT INTO filed (key, actor, message_id, at, modseq) VALUES (:key, :actor, :message_id, :at, :modseq)
+INSERT INTO filed ([owner,] key, actor, message_id, at, modseq) VALUES ([:owner,] :key, :actor, :message_id, :at, :modseq)
 
 -- expected
-SELECT actor, message_id FROM filed WHERE key = :key
+SELECT actor, message_id FROM filed WHERE [owner = :owner AND] key = :key
 
 -- forget_expected
-DELETE FROM filed WHERE key = :key
+DELETE FROM filed WHERE [owner = :owner AND] key = :key
 
 -- brought
-SELECT head.sender, head.subject, head.sent FROM filed JOIN head ON head.key = filed.key
-WHERE filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.modseq = -1
+SELECT head.sender, head.subject, head.sent FROM filed JOIN head ON [head.owner = filed.owner AND] head.key = filed.key
+WHERE [filed.owner = :owner AND] filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.modseq = -1
 
 -- forget_brought
 DELETE FROM filed WHERE actor = :actor AND message_id = :message_id AND modseq = -1
-       AND NOT EXISTS (SELECT 1 FROM filed WHERE actor = :actor AND message_id = :message_id AND key < 0)
+       AND NOT EXISTS (SELECT 1 FROM filed WHERE [owner = :actor AND] actor = :actor AND message_id = :message_id AND key < 0)
 
 -- insert
 INSERT INTO queue (accepted, kind, state, due, lease, recipient, account, sender, reverse_path, parameters, blob, size,
@@ -84,10 +84,10 @@ UPDATE queue SET state = 'held', kind = 'held', account = :account, destination 
 WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- leased_blob
-SELECT blob FROM queue WHERE id = :id AND state = 'leased' AND lease = :lease
+SELECT blob, sender FROM queue WHERE id = :id AND state = 'leased' AND lease = :lease
 
 -- blob
-SELECT blob FROM queue WHERE id = :id
+SELECT blob, sender FROM queue WHERE id = :id
 
 -- delete
 DELETE FROM queue WHERE id = :id
@@ -125,7 +125,7 @@ SELECT 1 FROM queue WHERE id = :id AND frozen = 1
 INSERT INTO delegated (queue, side, object) VALUES (:queue, :side, :object)
 
 -- insert_waiting
-INSERT INTO waiting_copy (key, queue, at) VALUES (:key, :queue, :at)
+INSERT INTO waiting_copy ([owner,] key, queue, at) VALUES ([:owner,] :key, :queue, :at)
 
 -- forget_waiting
 DELETE FROM waiting_copy WHERE at < :now AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.id = waiting_copy.queue)

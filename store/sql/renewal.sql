@@ -2,7 +2,7 @@
 SELECT id, owner FROM folder WHERE id > :after ORDER BY id LIMIT :limit
 
 -- set_uidvalidity
-UPDATE folder SET uidvalidity = :uidvalidity WHERE id = :id
+UPDATE folder SET uidvalidity = :uidvalidity WHERE owner = :owner AND id = :id
 
 -- skip_numbers
 UPDATE sqlite_sequence SET seq = seq + CASE name WHEN 'object' THEN :objects ELSE :others END

@@ -33,7 +33,7 @@ SELECT share FROM share_member WHERE grantee_kind = :kind AND grantee = :grantee
 
 -- entries
 SELECT e.owner, e.folder, f.path, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
-FROM folder_entry e JOIN folder f ON f.id = e.folder
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder
 WHERE e.share = :share
 ORDER BY f.path, e.grantee_kind, e.grantee;
 
@@ -46,6 +46,6 @@ DELETE FROM share WHERE id = :id;
 
 -- parts
 SELECT e.owner, e.grantee_kind, e.grantee, f.path, e.share
-FROM folder_entry e JOIN folder f ON f.id = e.folder WHERE e.share IS NOT NULL
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder WHERE e.share IS NOT NULL
 UNION ALL
 SELECT target, grantee_kind, grantee, "right", share FROM send_grant WHERE share IS NOT NULL;

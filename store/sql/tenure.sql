@@ -1,6 +1,6 @@
 -- entries_expiring
 SELECT e.owner, e.folder, f.path, e.given, e.used, e.warned, e.share, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
-FROM folder_entry e JOIN folder f ON f.id = e.folder
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder
 WHERE e.expires > :now AND e.expires <= :until
 ORDER BY e.expires, e.folder, e.grantee_kind, e.grantee
 LIMIT :limit;
@@ -13,7 +13,7 @@ LIMIT :limit;
 
 -- entries_overdue
 SELECT e.owner, e.folder, f.path, e.given, e.used, e.warned, e.share, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
-FROM folder_entry e JOIN folder f ON f.id = e.folder
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder
 WHERE e.review <= :until AND (e.expires IS NULL OR e.expires > :now)
 ORDER BY e.review, e.folder, e.grantee_kind, e.grantee
 LIMIT :limit;
@@ -26,7 +26,7 @@ LIMIT :limit;
 
 -- entries_unused
 SELECT e.owner, e.folder, f.path, e.given, e.used, e.warned, e.share, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
-FROM folder_entry e JOIN folder f ON f.id = e.folder
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder
 WHERE e.rights <> 0 AND e.given <= :until AND COALESCE(e.used, 0) <= :until AND COALESCE(e.not_before, 0) <= :until
 AND (e.expires IS NULL OR e.expires > :now)
 ORDER BY e.folder, e.grantee_kind, e.grantee
@@ -41,7 +41,7 @@ LIMIT :limit;
 
 -- entries_on
 SELECT e.owner, e.folder, f.path, e.given, e.used, e.warned, e.share, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
-FROM folder_entry e JOIN folder f ON f.id = e.folder
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder
 WHERE e.owner = :owner
 ORDER BY f.path, e.grantee_kind, e.grantee
 LIMIT :limit;
@@ -54,7 +54,7 @@ LIMIT :limit;
 
 -- entries_to
 SELECT e.owner, e.folder, f.path, e.given, e.used, e.warned, e.share, e.grantee_kind, e.grantee, e.rights, e.not_before, e.expires, e.note, e.review
-FROM folder_entry e JOIN folder f ON f.id = e.folder
+FROM folder_entry e JOIN folder f ON [f.owner = e.owner AND] f.id = e.folder
 WHERE e.grantee_kind = :kind AND e.grantee = :grantee
 ORDER BY e.owner, f.path
 LIMIT :limit;
@@ -67,7 +67,7 @@ LIMIT :limit;
 
 -- use_entry
 UPDATE folder_entry SET used = :now
-WHERE folder = (SELECT id FROM folder WHERE owner = :owner AND path = :path) AND grantee_kind = :kind AND grantee = :grantee
+WHERE [owner = :owner AND] folder = (SELECT id FROM folder WHERE owner = :owner AND path = :path) AND grantee_kind = :kind AND grantee = :grantee
 AND (used IS NULL OR used <= :before);
 
 -- use_grant
@@ -76,7 +76,7 @@ WHERE target = :target AND "right" = :right AND grantee_kind = :kind AND grantee
 
 -- warn_entry
 UPDATE folder_entry SET warned = :now
-WHERE folder = :folder AND grantee_kind = :kind AND grantee = :grantee AND expires = :expires AND warned IS NULL;
+WHERE [owner = :owner AND] folder = :folder AND grantee_kind = :kind AND grantee = :grantee AND expires = :expires AND warned IS NULL;
 
 -- warn_grant
 UPDATE send_grant SET warned = :now

@@ -16,41 +16,42 @@ FROM folder WHERE id > :after ORDER BY id LIMIT :limit
 
 -- folder
 SELECT id, owner, path, noselect, uidnext, modseq, messages, unseen, deleted, size, recent_from, changes_from
-FROM folder WHERE id = :id
+FROM folder WHERE [owner = :owner AND] id = :id
 
 -- counted
 SELECT count(*), count(CASE flags & 1 WHEN 0 THEN 1 END), CAST(coalesce(sum((flags >> 3) & 1), 0) AS BIGINT), CAST(coalesce(sum(size), 0) AS BIGINT),
        coalesce(max(key) & 4294967295, 0), coalesce(max(modseq), 0)
-FROM message WHERE key BETWEEN :low AND :high
+FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- own_modseq
-SELECT coalesce(max(modseq), 0) FROM seen WHERE key BETWEEN :low AND :high
+SELECT coalesce(max(modseq), 0) FROM seen WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- used
 SELECT account.id, account.used, CAST(coalesce((SELECT sum(folder.size) FROM folder WHERE folder.owner = account.id), 0) AS BIGINT)
 FROM account WHERE account.id > :after ORDER BY account.id LIMIT :limit
 
 -- messages
-SELECT message.key, message.size, coalesce(folder.id, deleted_folder.id), coalesce(folder.owner, deleted_folder.owner), blob.id, blob.owner, blob.size, wire.key IS NULL, head.key IS NULL
+SELECT message.key, message.size, coalesce(folder.id, deleted_folder.id), coalesce(folder.owner, deleted_folder.owner), blob.id, blob.owner, blob.size, wire.key IS NULL, head.key IS NULL,
+       coalesce([message.owner,] NULL, 0)
 FROM message
-LEFT JOIN folder ON folder.id = message.key >> 32
-LEFT JOIN deleted_folder ON deleted_folder.id = message.key >> 32
+LEFT JOIN folder ON [folder.owner = message.owner AND] folder.id = message.key >> 32
+LEFT JOIN deleted_folder ON [deleted_folder.owner = message.owner AND] deleted_folder.id = message.key >> 32
 LEFT JOIN blob ON blob.id = message.blob
-LEFT JOIN wire ON wire.key = message.key
-LEFT JOIN head ON head.key = message.key
-WHERE message.key > :after ORDER BY message.key LIMIT :limit
+LEFT JOIN wire ON [wire.owner = message.owner AND] wire.key = message.key
+LEFT JOIN head ON [head.owner = message.owner AND] head.key = message.key
+WHERE ([message.owner,] message.key) > ([:owner,] :after) ORDER BY [message.owner,] message.key LIMIT :limit
 
 -- stray_wire
-SELECT wire.key FROM wire WHERE NOT EXISTS (SELECT 1 FROM message WHERE message.key = wire.key) LIMIT 20
+SELECT wire.key FROM wire WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = wire.owner AND] message.key = wire.key) LIMIT 20
 
 -- stray_head
-SELECT head.key FROM head WHERE NOT EXISTS (SELECT 1 FROM message WHERE message.key = head.key) LIMIT 20
+SELECT head.key FROM head WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = head.owner AND] message.key = head.key) LIMIT 20
 
 -- stray_seen
-SELECT seen.key FROM seen WHERE NOT EXISTS (SELECT 1 FROM message WHERE message.key = seen.key) LIMIT 20
+SELECT seen.key FROM seen WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = seen.owner AND] message.key = seen.key) LIMIT 20
 
 -- stray_filed
-SELECT filed.key FROM filed WHERE NOT EXISTS (SELECT 1 FROM message WHERE message.key = filed.key) LIMIT 20
+SELECT filed.key FROM filed WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = filed.owner AND] message.key = filed.key) LIMIT 20
 
 -- blobs
 SELECT id, owner, hash, size, place, octets FROM blob WHERE id > :after ORDER BY id LIMIT :limit
@@ -60,8 +61,8 @@ SELECT 1 FROM blob WHERE id = :id AND place = :place
 
 -- unused
 SELECT id FROM blob
-WHERE NOT EXISTS (SELECT 1 FROM message WHERE message.blob = blob.id) AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.blob = blob.id)
-      AND NOT EXISTS (SELECT 1 FROM loose WHERE loose.blob = blob.id)
+WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = blob.owner AND] message.blob = blob.id) AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.blob = blob.id)
+      AND NOT EXISTS (SELECT 1 FROM loose WHERE [loose.owner = blob.owner AND] loose.blob = blob.id)
 LIMIT 20
 
 -- queue
@@ -79,7 +80,7 @@ LIMIT 20
 
 -- orphan_entries
 SELECT folder_entry.folder, folder_entry.grantee_kind, folder_entry.grantee FROM folder_entry
-LEFT JOIN folder ON folder.id = folder_entry.folder
+LEFT JOIN folder ON [folder.owner = folder_entry.owner AND] folder.id = folder_entry.folder
 WHERE folder.owner IS NULL OR folder.owner <> folder_entry.owner
       OR (grantee_kind = 'account' AND NOT EXISTS (SELECT 1 FROM account WHERE account.id = grantee))
       OR (grantee_kind = 'group' AND NOT EXISTS (SELECT 1 FROM list WHERE list.id = grantee))
@@ -104,7 +105,7 @@ UNION ALL SELECT 'queue', (SELECT coalesce(max(id), 0) FROM queue), (SELECT coal
 
 -- set_counts
 UPDATE folder SET messages = :messages, unseen = :unseen, deleted = :deleted, size = :size, uidnext = :uidnext, modseq = :modseq
-WHERE id = :id
+WHERE [owner = :owner AND] id = :id
 
 -- set_used
 UPDATE account SET used = coalesce((SELECT sum(folder.size) FROM folder WHERE folder.owner = account.id), 0) WHERE id = :id

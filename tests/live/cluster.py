@@ -122,7 +122,7 @@ class Cluster:
         """On the port it had, or on one that is free."""
         end = time.monotonic() + START_SECONDS
         while True:
-            self.port = self.port or _free_port()
+            self.port = self.port or free_port()
             options = [f"--{name}={value}" for name, value in self.settings.items()]
             with self.log.open("ab") as log:
                 # With us it ends too, also when we are killed: SIGINT is its fast shutdown.
@@ -254,7 +254,7 @@ def migrated_template() -> str:
     return "migrated"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -7,7 +7,7 @@ import contextlib
 from enum import Enum
 from urllib.parse import urlsplit
 
-COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+COMMIT = b"COMMIT\x00"
 
 
 class Cut(Enum):

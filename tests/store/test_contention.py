@@ -8,6 +8,7 @@ from store.grants import SetFolderEntry
 from store.list_requests import CloseRequest
 from store.messages import AppendMessages, MoveMessages
 from store.model import QueueId
+from store.owners import Owners
 from store.port import DIRECTORY
 from store.queue import AcceptMessage, HandedOn, IntoMailbox
 from tests.store.letters import letter
@@ -40,3 +41,12 @@ def test_what_a_message_brings_about_besides_and_what_changes_rights_runs_alone(
 def test_a_move_claims_both_folders_and_whoever_has_seen_it() -> None:
     move = MoveMessages(FolderId(3), FolderId(4), ((1, 2),), 0, seen_from=AccountId(8))
     assert contention.claim(move) == contention.Claim(accounts=frozenset({8}), folders=frozenset({3, 4}))
+
+
+def test_a_folder_whose_owner_is_known_is_claimed_by_its_owner() -> None:
+    owners = Owners()
+    owners.remember(5, 7)
+    owners.remember(6, 7)
+    claimed = contention.Claim(accounts=frozenset((3,)), folders=frozenset((5, 6, 8)), rows=frozenset((9,)))
+    assert claimed.known(owners) == contention.Claim(accounts=frozenset((3, 7)), folders=frozenset((8,)), rows=frozenset((9,)))
+    assert claimed.known(Owners()) is claimed

@@ -312,3 +312,9 @@ def test_a_folder_that_comes_to_serve_as_something_is_judged_anew(bench: Bench, 
     found = bench.within(folders.special_folder, bench.anna, SpecialUse.ARCHIVE)
     assert (found.id, found.special_use, found.noselect) == (archive.id, SpecialUse.ARCHIVE, False)
     assert PolicyChanged(frozenset({bench.anna})) in bench.events
+
+
+def test_folders_of_several_owners_come_in_the_order_they_are_asked_for(bench: Bench) -> None:
+    wanted = [bench.inbox(bench.bruno), bench.inbox(bench.anna), FolderId(10**6), bench.folder(bench.bruno, "/Sent").id]
+    assert [row.id for row in bench.ask(folders.by_ids, wanted)] == [wanted[0], wanted[1], wanted[3]]
+    assert bench.ask(folders.by_ids, []) == []
