@@ -496,7 +496,7 @@ def _prove(arguments: Sequence[str]) -> Answer:
     """Raises Usage, OSError."""
     read = options(arguments, valued=("--file", "--key"))
     try:
-        keys = [read_key(read.values["--key"])] if "--key" in read.values else None
+        keys = [read_key(one) for one in read.values["--key"].split(",")] if "--key" in read.values else None
         kept = [read_head(one) for one in read.rest]
     except BadSeal as bad:
         raise Usage(str(bad)) from None

@@ -46,7 +46,7 @@ async def test_each_folder_has_a_new_uidvalidity_and_it_is_on_record(url: str, t
 async def test_who_serves_is_named_and_nothing_is_changed(shared_url: str, tmp_path: Path) -> None:
     serving = await connect(shared_url, tmp_path / "serving", staleness=1)
     try:
-        with pytest.raises(Fault, match="stop .*; nothing was changed"):
+        with pytest.raises(Fault, match=r"stop .*; nothing was changed"):
             await renew(shared_url, tmp_path / "other")
         async with serving.snapshot() as snapshot:
             assert (await snapshot.ask(audit.head)).number == 0
