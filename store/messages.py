@@ -171,10 +171,30 @@ def octets_within(tx: Tx, folder: FolderId, runs: Sequence[Run], files: Files) -
     wanting = Wanting()
     octets: list[tuple[int, bytes]] = []
     for uid, inline, place in found:
+        if inline is not None:
+            octets.append((uid, bytes(inline)))
+            continue
         with wanting.noted():
-            octets.append((uid, bytes(inline) if inline is not None else files.read(place)))
+            octets.append((uid, files.read(place)))
     wanting.settle()
     return octets
+
+
+def first_within(tx: Tx, folder: FolderId, low: int, high: int, most: int) -> tuple[list[tuple[int, int]], bool]:
+    """(uid, size) of the first messages from one UID to another that have `most` octets together, or of one; and whether these are all."""
+    found = tx.all("messages.sizes", low=key(folder, low), high=key(folder, high))
+    together = 0
+    for number, (_, size) in enumerate(found):
+        together += size
+        if together > most and number:
+            return found[:number], False
+    return found, True
+
+
+def first_octets(tx: Tx, folder: FolderId, low: int, high: int, most: int, files: Files) -> tuple[list[tuple[int, bytes]], bool]:
+    """(uid, the whole message) of the same; through `work`."""
+    found, are_all = first_within(tx, folder, low, high, most)
+    return octets_within(tx, folder, ((found[0][0], found[-1][0]),), files) if found else [], are_all
 
 
 def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files: Files) -> list[tuple[int, bytes]]:

@@ -148,6 +148,11 @@ class Output:
         self._parts.append(octets)
         self._size += len(octets)
 
+    def extend(self, pieces: Sequence[Piece]) -> None:
+        """The pieces of whole responses."""
+        self._parts += pieces
+        self._size += sum(map(len, pieces))
+
     def say(self, *responses: Response) -> None:
         """Responses, spelled."""
         for response in responses:

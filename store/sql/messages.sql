@@ -11,6 +11,9 @@ WHERE message.key BETWEEN :low AND :high ORDER BY message.key
 -- modseq
 SELECT modseq FROM folder WHERE id = :folder AND noselect = 0
 
+-- sizes
+SELECT key & 4294967295, size FROM message WHERE key BETWEEN :low AND :high ORDER BY key
+
 -- rows
 SELECT key & 4294967295, blob, size, received, saved, flags, modseq FROM message WHERE key BETWEEN :low AND :high ORDER BY key
 
