@@ -256,9 +256,9 @@ def _serve(typed: _Typed, ready_file: Path | None) -> int:
 
 
 def _demo(once: bool) -> int:
-    from gateway import demo
+    from gateway.demo import play
 
-    return demo.main(once=once)
+    return play.main(once=once)
 
 
 def _check(typed: _Typed) -> int:
