@@ -1,7 +1,8 @@
 """By the stretch comes out what comes out message by message, in a few statements."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,12 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
         monkeypatch.setattr(SqliteWritingTx, name, counting)
     many = SqliteWritingTx.many
-    monkeypatch.setattr(SqliteWritingTx, "many", lambda tx, name, rows: (count.__setitem__(0, count[0] + len(rows)), many(tx, name, rows)))
+
+    def counting_many(tx: SqliteWritingTx, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        count[0] += len(rows)
+        many(tx, statement, rows)
+
+    monkeypatch.setattr(SqliteWritingTx, "many", counting_many)
     yield count
 
 
