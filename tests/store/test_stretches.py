@@ -1,7 +1,7 @@
 """By the stretch comes out what comes out message by message, in a few statements."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -72,7 +72,7 @@ def test_the_tables_are_the_same_however_it_is_done(
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows statements were run for."""
     count = [0]
     for name in ("run", "insert", "one", "all"):
@@ -90,7 +90,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         many(tx, statement, rows)
 
     monkeypatch.setattr(SqliteWritingTx, "many", counting_many)
-    yield count
+    return count
 
 
 def test_how_many_statements_it_takes_does_not_follow_the_messages(counted: list[int]) -> None:
