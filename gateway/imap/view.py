@@ -256,6 +256,21 @@ class View:
         numbers = dict(zip(self.uids[:exists], range(1, exists + 1), strict=True))
         return [(numbers[uid], uid) for uid in uids if uid in numbers]
 
+    def named(self, uids: Sequence[int], *, by_uid: bool) -> list[int]:
+        """The numbers, or UIDs, of those of these messages (ascending UIDs) that the client was told of."""
+        if not self.exists or not uids:
+            return []
+        first, last = self.uids[0], self.uids[self.exists - 1]
+        if last - first + 1 == self.exists:
+            # Nothing is missing between them.
+            below = 0 if by_uid else first - 1
+            return [uid - below for uid in uids if first <= uid <= last]
+        names: Sequence[int] = self.uids[: self.exists] if by_uid else range(1, self.exists + 1)
+        if len(uids) * 16 < self.exists:
+            known = ((bisect_left(self.uids, uid, 0, self.exists), uid) for uid in uids)
+            return [names[at] for at, uid in known if at < self.exists and self.uids[at] == uid]
+        return list(compress(names, map(frozenset(uids).__contains__, self.uids[: self.exists])))
+
     @property
     def current(self) -> bool:
         """True while places in this view are places in the state's arrays: flags may be sliced like UIDs."""
