@@ -472,7 +472,8 @@ def test_numbers_of_some_are_those_of_each(there: set[int], asked: set[int], new
     state = FolderState(sorted(there), [0] * len(there), [1] * len(there), modseq=1)
     view = View(state)
     last = max(there, default=0)
-    state.append([last + number for number in range(1, new + 1)], [0] * new, [2] * new)
+    if new:
+        state.append([last + number for number in range(1, new + 1)], [0] * new, [2] * new)
     known = sorted(there)
     expected = [uid if by_uid else known.index(uid) + 1 for uid in known if uid in asked]
     assert view.named(sorted(asked), by_uid=by_uid) == expected
