@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.changes import News
-from gateway.folders import BATCH, BEGINNING, IN_PLACE, OpenFolder
+from gateway.folders import BATCH, BEGINNING, IN_PLACE, Kept, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
@@ -239,6 +239,8 @@ _PREPARED: _Prepared = MappingProxyType(
         b"PREVIEW": ("previews", _previews),
     }
 )
+_KEPT: Mapping[bytes, Kept] = MappingProxyType({b"ENVELOPE": Kept.ENVELOPE, b"BODYSTRUCTURE": Kept.STRUCTURE, b"BODY": Kept.BODY})
+"""What is read together with the rows."""
 # RFC 9051 section 7.5.2.
 _PREPARED_REV2: _Prepared = MappingProxyType(
     {
@@ -512,9 +514,17 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
         batch = _Batch()
         prepared: list[dict[int, bytes]] = []
         short = bool(cutters) and await _cut_headers(folder, view.uids[low:high], cutters, batch, emit)
-        if wanted.rows or (wanted.sections and not short):
-            batch.rows = {row.uid: row for row in await folder.rows(runs)}
+        kept_items = [name for name in wanted.prepared if name in _KEPT and not (wanted.rev2 and name in _PREPARED_REV2)]
+        rows_too = wanted.rows or (bool(wanted.sections) and not short)
+        if rows_too or kept_items:
+            rows, items = await folder.together(runs, [_KEPT[name] for name in kept_items], rows=rows_too)
+            batch.rows = {row.uid: row for row in rows}
+            for name, item in zip(kept_items, items, strict=True):
+                prepared.append(dict(item))
+                setattr(batch, _PREPARED[name][0], prepared[-1])
         for name in wanted.prepared:
+            if name in kept_items:
+                continue
             place, read = (_PREPARED_REV2 if wanted.rev2 and name in _PREPARED_REV2 else _PREPARED)[name]
             found = dict(await read(folder, runs))
             setattr(batch, place, found)
