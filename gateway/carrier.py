@@ -10,7 +10,7 @@ import contextlib
 import math
 import ssl
 from asyncio import sslproto
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 TICK = 0.25
@@ -20,6 +20,8 @@ COARSE = 16.0
 READ_SIZE = 65_536
 TLS_BUFFER = 16_384
 """Octets: one TLS record. asyncio keeps a buffer of this size per connection, 256 KiB unless told otherwise."""
+APART = 1024
+"""Octets that pieces have on the average, from which they are not copied together before they are sent."""
 OUTPUT_BACKLOG = 1 << 20
 OUTPUT_TIMEOUT = 60.0
 
@@ -207,6 +209,15 @@ class Carrier(asyncio.BufferedProtocol):
         # uvloop refuses to write to what is closed; asyncio says nothing.
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(octets)
+
+    def write_all(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
+        """As `write`, of all of them in one go. Large ones are not copied for that, but TLS would make a record of each."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self.secured or sum(map(len, pieces)) < APART * len(pieces):
+            self._transport.write(b"".join(pieces))
+        else:
+            self._transport.writelines(pieces)
 
     async def drain(self) -> None:
         """Wait until the peer has read enough. Raises ConnectionError when the connection is gone."""

@@ -1,6 +1,7 @@
 """Behind every commit, when the writer has time: the texts of new messages go into search.db, those of messages that are gone leave it.
 
-Nothing waits for it. While the writer is busy it waits itself, and if that does not end, it takes a tenth of the time. Whatever happens
+Nothing waits for it. While the writer is busy, or the loop with those who read, it waits itself, and if that does not end, it takes a
+tenth of the time. Whatever happens
 to search.db (gone, damaged, another version's, of another database, no room on the disk), mail is accepted and found: what is not in the
 index is looked for in the octets, and the index is made anew or continued.
 """
@@ -9,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final, TypeVar
 
 from gateway.message.kept import kept_texts
@@ -37,8 +38,12 @@ TICK: Final = 0.25
 """Seconds that new mail rests before it is indexed, and between two looks whether the writer is busy."""
 BUSY: Final = 20
 """Commits in a second from which the writer is busy."""
+LOADED: Final = 0.1
+"""Of the time, what the loop works from which it is busy: who reads a folder would share the interpreter with texts of others."""
+OWN: Final = 0.002
+"""Seconds of the loop's that a batch takes itself, and what comes by chance."""
 PATIENCE: Final = 30.0
-"""Seconds of waiting for a busy writer, after which every batch waits nine times as long as it took."""
+"""Seconds of waiting for a busy writer or loop, after which every batch waits nine times as long as it took."""
 SHARE: Final = 9
 SHORTEST: Final = 0.01
 RETRY: Final = 1.0
@@ -52,10 +57,18 @@ TIDIED: Final = 1000
 
 class Indexing:
     """`run` is a task of the application, `told` watches the store. `changed` is told when other processes may ask the file (True), and
-    before it is made anew (False)."""
+    before it is made anew (False). `worked`: seconds that the loop's thread has worked, asked in it."""
 
-    def __init__(self, store: Store, files: Files, index: FullText, changed: Callable[[bool], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        files: Files,
+        index: FullText,
+        changed: Callable[[bool], None] | None = None,
+        worked: Callable[[], float] = thread_time,
+    ) -> None:
         self._changed = changed
+        self._worked = worked
         self._store = store
         self._files = files
         self._index = index
@@ -139,14 +152,14 @@ class Indexing:
 
     async def _batch(self) -> bool:
         """The texts of the next messages; False: there are none. Raises Unwritable, StoreError."""
-        started, commits = perf_counter(), self._commits
+        since = self._now
         texts, standing = await self._files.brought(self._gathered)
         if standing is None:
             return False
         await _in_thread(partial(self._index.add, texts, standing))
         self._mark = standing.mark
         self._retry = RETRY
-        await self._rest_if_busy(started, commits)
+        await self._rest_if_busy(since)
         return True
 
     async def _gathered(self) -> tuple[list[Texts], Standing | None]:
@@ -156,26 +169,35 @@ class Indexing:
 
     async def _divided(self) -> bool:
         """The trigrams of the next texts; False: there are none. Raises Unwritable."""
-        started, commits = perf_counter(), self._commits
+        since = self._now
         if not await _in_thread(partial(self._index.divide, DIVIDED, DIVIDED_OCTETS)):
             return False
-        await self._rest_if_busy(started, commits)
+        await self._rest_if_busy(since)
         return True
 
-    async def _rest_if_busy(self, started: float, commits: int) -> None:
-        took = perf_counter() - started
+    @property
+    def _now(self) -> tuple[float, int, float]:
+        """When it is, how many commits there were, how long the loop has worked."""
+        return perf_counter(), self._commits, self._worked()
+
+    def _busy(self, since: tuple[float, int, float], by_chance: int) -> bool:
+        """Were there more commits than a few that come by chance, or was the loop at work?"""
+        took, commits, worked = (now - then for now, then in zip(self._now, since, strict=True))
+        return commits > by_chance + BUSY * took or worked > LOADED * took + OWN
+
+    async def _rest_if_busy(self, since: tuple[float, int, float]) -> None:
         # One or two may come by chance.
-        if self._commits - commits > 2 + BUSY * took:
-            await self._rest(took)
+        if self._busy(since, 2):
+            await self._rest(perf_counter() - since[0])
 
     async def _rest(self, took: float) -> None:
-        """Until the writer is not busy; when it has been for too long, for as long as the last batch's share asks."""
+        """Until nobody is busy; when that has been for too long, for as long as the last batch's share asks."""
         while True:
             impatient = self._busy_since is not None and perf_counter() - self._busy_since > PATIENCE
             pause = max(took * SHARE, SHORTEST) if impatient else TICK
-            commits = self._commits
+            since = self._now
             await asyncio.sleep(pause)
-            if self._commits - commits <= 1 + BUSY * pause:
+            if not self._busy(since, 1):
                 self._busy_since = None
                 return
             if self._busy_since is None:

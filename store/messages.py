@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from policy.identity import AccountId, FolderId
-from store import blobs, changes
+from store import blobs, changes, stretches
 from store.away import Wanting
 from store.blobs import Files
 from store.errors import LimitReached, NotFound, OverQuota
@@ -173,10 +173,30 @@ def octets_within(tx: Tx, folder: FolderId, runs: Sequence[Run], files: Files) -
     wanting = Wanting()
     octets: list[tuple[int, bytes]] = []
     for uid, inline, place in found:
+        if inline is not None:
+            octets.append((uid, bytes(inline)))
+            continue
         with wanting.noted():
-            octets.append((uid, bytes(inline) if inline is not None else files.read(place)))
+            octets.append((uid, files.read(place)))
     wanting.settle()
     return octets
+
+
+def first_within(tx: Tx, folder: FolderId, low: int, high: int, most: int) -> tuple[list[tuple[int, int]], bool]:
+    """(uid, size) of the first messages from one UID to another that have `most` octets together, or of one; and whether these are all."""
+    found = tx.all("messages.sizes", low=key(folder, low), high=key(folder, high))
+    together = 0
+    for number, (_, size) in enumerate(found):
+        together += size
+        if together > most and number:
+            return found[:number], False
+    return found, True
+
+
+def first_octets(tx: Tx, folder: FolderId, low: int, high: int, most: int, files: Files) -> tuple[list[tuple[int, bytes]], bool]:
+    """(uid, the whole message) of the same; through `work`."""
+    found, are_all = first_within(tx, folder, low, high, most)
+    return octets_within(tx, folder, ((found[0][0], found[-1][0]),), files) if found else [], are_all
 
 
 def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files: Files) -> list[tuple[int, bytes]]:
@@ -538,6 +558,9 @@ def copy(tx: Tx, deed: CopyMessages | MoveMessages) -> Copied:
 
 def move(tx: Tx, deed: MoveMessages) -> Copied:
     """Does the deed. What can be recalled by its filed copy can be by the copy in its new place."""
+    moved = _moved(tx, deed)
+    if moved is not None:
+        return moved
     copied = _copied(tx, deed, charged=False)
     source = existing(tx, deed.source)
     if not copied.sources:
@@ -552,8 +575,46 @@ def move(tx: Tx, deed: MoveMessages) -> Copied:
     return Copied(copied.uidvalidity, copied.sources, copied.targets, modseq if source.id == deed.target else copied.modseq, modseq)
 
 
+def _alike(tx: Tx, deed: CopyMessages | MoveMessages, source: FolderRow, target: FolderRow) -> stretches.Stretches | None:
+    """What is to be copied or moved, where that is alike for all of it."""
+    if source.owner != target.owner or deed.seen_from is not None or deed.seen_to is not None:
+        return None
+    return stretches.found(tx, source, _clipped(deed.runs, source))
+
+
+def _moved(tx: Tx, deed: MoveMessages) -> Copied | None:
+    """The deed, done by the stretch. None: it has to be done message by message."""
+    source, target = existing(tx, deed.source), existing(tx, deed.target)
+    alike = _alike(tx, deed, source, target)
+    if alike is None or not alike.count:
+        return None
+    low, high = span(source.id)
+    within = {"owner": source.owner, "low": low, "high": high}
+    if source.seen_private or tx.one("messages.any_filed", **within) or tx.one("messages.any_waiting", **within):
+        return None
+    _require_uids(target, alike.count)
+    stretches.move(tx, alike, source, target, deed.mask)
+    _grow(tx, target, alike.count, *stretches.masked(alike, deed.mask), alike.size)
+    # The same owner has as many octets as before.
+    modseq = _shrink(tx, existing(tx, source.id), alike)
+    return _as_copied(alike, target, modseq if source.id == target.id else target.modseq + 1, modseq)
+
+
+def _as_copied(alike: stretches.Stretches, target: FolderRow, modseq: int, source_modseq: int | None = None) -> Copied:
+    targets = range(target.uidnext, target.uidnext + alike.count)
+    return Copied(target.uidvalidity, tuple(map(Uid, alike.uids)), tuple(map(Uid, targets)), modseq, source_modseq)
+
+
 def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copied:
     source, target = existing(tx, deed.source), existing(tx, deed.target)
+    alike = _alike(tx, deed, source, target) if charged else None
+    if alike is not None and alike.count:
+        if not take_room(tx, target.owner, deed.quota, alike.size):
+            raise OverQuota(f"account {target.owner}")
+        _require_uids(target, alike.count)
+        stretches.copy(tx, alike, source, target, deed.mask)
+        _grow(tx, target, alike.count, *stretches.masked(alike, deed.mask), alike.size)
+        return _as_copied(alike, target, target.modseq + 1)
     found = rows(tx, source.id, _clipped(deed.runs, source), deed.seen_from)
     if not found:
         return Copied(target.uidvalidity, (), (), target.modseq)
@@ -857,23 +918,31 @@ def _remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]
     low, high = span(folder.id)
     if tx.one("messages.any_filed", owner=folder.owner, low=low, high=high) is not None:
         statements.append("messages.delete_filed")
-    blobs.loosen(tx, folder.owner, {row[1] for row in going})
+    if len(runs) <= stretches.SEVERAL:
+        stretches.loosen(tx, runs, folder)
+    else:
+        blobs.loosen(tx, folder.owner, {row[1] for row in going})
     for statement in statements:
         _each(tx, statement, keys)
-    modseq = folder.modseq + 1
     size = sum(row[2] for row in going)
+    unseen = sum(not row[3] & SEEN for row in going)
+    charge(tx, folder.owner, -size)
+    return _shrink(tx, folder, stretches.Stretches(tuple(runs), len(going), size, unseen, sum(bool(row[3] & DELETED) for row in going)))
+
+
+def _shrink(tx: Tx, folder: FolderRow, gone: stretches.Stretches) -> int:
+    modseq = folder.modseq + 1
     tx.later(
         "messages.shrink",
         owner=folder.owner,
         folder=folder.id,
         modseq=modseq,
-        messages=len(going),
-        unseen=sum(not row[3] & SEEN for row in going),
-        deleted=sum(bool(row[3] & DELETED) for row in going),
-        size=size,
+        messages=gone.count,
+        unseen=gone.unseen,
+        deleted=gone.deleted,
+        size=gone.size,
     )
-    charge(tx, folder.owner, -size)
-    changes.log(tx, folder, modseq, runs, vanished=True)
+    changes.log(tx, folder, modseq, gone.runs, vanished=True)
     tx.wake(FolderChanged(folder.id, modseq))
     return modseq
 

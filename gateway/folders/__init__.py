@@ -2,7 +2,7 @@
 
 from gateway.folders.judging import HAS_CHILDREN
 from gateway.folders.octets import BATCH, BEGINNING, IN_PLACE
-from gateway.folders.opened import OpenFolder
+from gateway.folders.opened import Kept, OpenFolder
 from gateway.folders.service import Folders
 from gateway.folders.standpoint import Footing
 from gateway.folders.uses import ATTRIBUTES, NOT_ONES_OWN, use_named
@@ -36,6 +36,7 @@ __all__ = [
     "Folders",
     "Footing",
     "Identified",
+    "Kept",
     "Listed",
     "Listing",
     "MissingTarget",

@@ -1,7 +1,9 @@
 """A folder that was opened: its messages are read and changed, each time on a right that is confirmed."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from enum import Enum, auto
+from types import MappingProxyType
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from gateway.folders.judging import UNKNOWN, Judging, is_own
@@ -46,6 +48,26 @@ RENDERED_AT_ONCE: Final = 16
 PREVIEWED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to make their previews."""
 OTHERS: Final = messages.EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
+
+
+class Kept(Enum):
+    """What is kept rendered of each message."""
+
+    ENVELOPE = auto()
+    STRUCTURE = auto()
+    BODY = auto()
+
+
+_ITEMS: Final[Mapping[Kept, Callable[[rendering.Rendered], bytes]]] = MappingProxyType(
+    {
+        Kept.ENVELOPE: lambda rendered: rendered.envelope,
+        Kept.STRUCTURE: lambda rendered: rendered.bodystructure,
+        Kept.BODY: lambda rendered: rendered.body,
+    }
+)
+_READ: Final[Mapping[Kept, Callable[[Tx, FolderId, Sequence[Run]], list[tuple[int, bytes, int]]]]] = MappingProxyType(
+    {Kept.ENVELOPE: messages.envelopes, Kept.STRUCTURE: messages.structures, Kept.BODY: messages.bodies}
+)
 
 
 def mask_of(allowed: FlagChange) -> int:
@@ -139,11 +161,12 @@ class OpenFolder:
     async def _reading(self, op: FolderOp = FolderOp.READ) -> AsyncIterator[Snapshot]:
         async with self._judging.snapshot() as snapshot:
             stand = await self.confirm(snapshot, op)
-            key = (stand.row.id if stand.row is not None else 0, op)
-            if key not in self.visit.recorded:
-                self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
-            elif snapshot.now >= self.visit.used.get(key, 0):
-                self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
+            if not is_own(self.visit, stand):
+                key = (stand.row.id if stand.row is not None else 0, op)
+                if key not in self.visit.recorded:
+                    self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
+                elif snapshot.now >= self.visit.used.get(key, 0):
+                    self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
             yield snapshot
 
     async def _with_octets(self, reading: Callable[[Snapshot], Awaitable[T]]) -> T:
@@ -203,15 +226,28 @@ class OpenFolder:
 
     async def envelopes(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
         """(UID, ENVELOPE as IMAP octets)."""
-        return await self._prepared(messages.envelopes, runs, lambda rendered: rendered.envelope)
+        return await self._prepared(messages.envelopes, runs, _ITEMS[Kept.ENVELOPE])
 
     async def structures(self, runs: Sequence[Run], *, rev2: bool = False) -> list[tuple[int, bytes]]:
         """(UID, BODYSTRUCTURE as IMAP octets). `rev2`: in the manner of IMAP4rev2."""
-        return await self._structured(messages.structures, runs, lambda rendered: rendered.bodystructure, rev2)
+        return await self._structured(messages.structures, runs, _ITEMS[Kept.STRUCTURE], rev2)
 
     async def bodies(self, runs: Sequence[Run], *, rev2: bool = False) -> list[tuple[int, bytes]]:
         """(UID, BODY as IMAP octets). `rev2`: in the manner of IMAP4rev2."""
-        return await self._structured(messages.bodies, runs, lambda rendered: rendered.body, rev2)
+        return await self._structured(messages.bodies, runs, _ITEMS[Kept.BODY], rev2)
+
+    async def together(
+        self, runs: Sequence[Run], kept: Sequence[Kept], *, rows: bool
+    ) -> tuple[list[MessageRow], list[list[tuple[int, bytes]]]]:
+        """What `rows`, and `envelopes`, `structures` and `bodies` for each of these, say of the same messages, from one snapshot."""
+
+        async def read(snapshot: Snapshot) -> tuple[list[MessageRow], list[list[tuple[int, bytes]]]]:
+            ask = snapshot.ask if few(runs) else snapshot.work
+            there, items = await ask(_together, self.row.id, runs, [_READ[one] for one in kept], self.seen_of, rows)
+            found = [await self._current(snapshot, item, _ITEMS[one]) for one, item in zip(kept, items, strict=True)]
+            return there, found
+
+        return await self._with_octets(read)
 
     async def email_ids(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
         """(UID, EMAILID in its parentheses)."""
@@ -244,14 +280,19 @@ class OpenFolder:
     ) -> list[tuple[int, bytes]]:
         async def prepared(snapshot: Snapshot) -> list[tuple[int, bytes]]:
             ask = snapshot.ask if few(runs) else snapshot.work
-            found = await ask(read, self.row.id, runs)
-            old = [uid for uid, _, version in found if version != rendering.VERSION]
-            if not old:
-                return [(uid, octets) for uid, octets, _ in found]
-            renewed = await snapshot.work(rendered_again, self.row.id, old, self._octets.files, item)
-            return [(uid, renewed.get(uid, octets)) for uid, octets, _ in found]
+            return await self._current(snapshot, await ask(read, self.row.id, runs), item)
 
         return await self._with_octets(prepared)
+
+    async def _current(
+        self, snapshot: Snapshot, found: Sequence[tuple[int, bytes, int]], item: Callable[[rendering.Rendered], bytes]
+    ) -> list[tuple[int, bytes]]:
+        """What an older version rendered is rendered again."""
+        old = [uid for uid, _, version in found if version != rendering.VERSION]
+        if not old:
+            return [(uid, octets) for uid, octets, _ in found]
+        renewed = await snapshot.work(rendered_again, self.row.id, old, self._octets.files, item)
+        return [(uid, renewed.get(uid, octets)) for uid, octets, _ in found]
 
     async def previews(self, runs: Sequence[Run]) -> list[tuple[int, bytes]]:
         """(UID, the first words in UTF-8). What was stored before they were made at delivery is made now, a few at a time, and kept."""
@@ -273,6 +314,21 @@ class OpenFolder:
         return await self._with_octets(
             lambda snapshot: (snapshot.ask if in_place else snapshot.work)(octets_of, self.row.id, uids, self._octets.files)
         )
+
+    async def wholes(self, low: int, high: int, most: int) -> tuple[list[tuple[int, bytes]], bool]:
+        """(UID, the whole message) of the first from one UID to another that have `most` octets together, or of one; and whether these
+        are all."""
+        files, here = self._octets.files, self.row.id
+
+        async def read(snapshot: Snapshot) -> tuple[list[tuple[int, bytes]], bool]:
+            if not few(((low, high),)):
+                return await snapshot.work(messages.first_octets, here, low, high, most, files)
+            found, are_all = await snapshot.ask(messages.first_within, here, low, high, most)
+            in_place = sum(size for _, size in found) <= IN_PLACE
+            uids = [uid for uid, _ in found]
+            return await (snapshot.ask if in_place else snapshot.work)(octets_of, here, uids, files), are_all
+
+        return await self._with_octets(read)
 
     async def beginnings(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         """(UID, the message or so much of it that its whole header is in it): those that are there. A few at a time."""
@@ -437,3 +493,14 @@ class OpenFolder:
 def _gone_since(tx: Tx, folder: FolderId, modseq: int, wanted: Sequence[Run]) -> list[Run]:
     gone = changes.vanished_since(tx, folder, modseq)
     return merged(wanted) if gone is None else common(merged(wanted), gone)
+
+
+def _together(
+    tx: Tx,
+    folder: FolderId,
+    runs: Sequence[Run],
+    kept: Sequence[Callable[[Tx, FolderId, Sequence[Run]], list[tuple[int, bytes, int]]]],
+    seen_of: AccountId | None,
+    with_rows: bool,
+) -> tuple[list[MessageRow], list[list[tuple[int, bytes, int]]]]:
+    return messages.rows(tx, folder, runs, seen_of) if with_rows else [], [read(tx, folder, runs) for read in kept]

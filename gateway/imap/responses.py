@@ -351,9 +351,9 @@ class Found:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`* SEARCH ...`"""
         more = b"" if self.modseq is None or not self.numbers else b" (MODSEQ %d)" % self.modseq
-        # One conversion for all numbers: a list's text without its brackets and commas.
-        numbers = f" {[*self.numbers]!r}"[:-1].replace("[", "").replace(",", "") if self.numbers else ""
-        return b"* SEARCH%b%b\r\n" % (numbers.encode("ascii"), more)
+        # One conversion for all numbers.
+        numbers = (b" %d" * len(self.numbers)) % tuple(self.numbers)
+        return b"* SEARCH%b%b\r\n" % (numbers, more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
 
 FLUSH: Final = 65_536
 """Octets of answers collected before they are sent and the peer is waited for."""
+AT_ONCE: Final = 32
+"""Responses of what happened in a folder, between which nobody looks whether others have waited long enough."""
 SLICE: Final = 0.002
 """Seconds a command may keep the loop to itself."""
 UNSEEN: Final = 0.002
@@ -147,6 +150,11 @@ class Output:
         """Octets of a response; only whole responses stand between two calls of `breathe`."""
         self._parts.append(octets)
         self._size += len(octets)
+
+    def extend(self, pieces: Sequence[Piece]) -> None:
+        """The pieces of whole responses."""
+        self._parts += pieces
+        self._size += sum(map(len, pieces))
 
     def say(self, *responses: Response) -> None:
         """Responses, spelled."""
@@ -293,17 +301,12 @@ class States:
             return done.modseq == state.modseq
         if done.modseq != state.modseq + 1:
             return False
-        uids: list[int] = []
-        flags: list[int] = []
+        keep, added = done.keep, done.added
+        places: list[int] = []
         for low, high in runs:
-            for at in range(_first_at_least(state, low), len(state.uids)):
-                if state.uids[at] > high:
-                    break
-                new = (state.flags[at] & done.keep) | done.added
-                if new != state.flags[at]:
-                    uids.append(state.uids[at])
-                    flags.append(new)
-        state.change(uids, flags, done.modseq)
+            first, end = bisect_left(state.uids, low), bisect_right(state.uids, high)
+            places += [at for at, bits in enumerate(state.flags[first:end], first) if (bits & keep) | added != bits]
+        state.change_at(places, [(state.flags[at] & keep) | added for at in places], done.modseq)
         return True
 
     def _key(self, folder: OpenFolder) -> tuple[int, int, int]:
@@ -349,24 +352,10 @@ def _apply(state: FolderState, news: FolderNews) -> None:
         return
     gone: list[int] = []
     for low, high in news.changes.vanished:
-        at = _first_at_least(state, low)
-        while at < len(state.uids) and state.uids[at] <= high:
-            gone.append(state.uids[at])
-            at += 1
+        gone += state.uids[bisect_left(state.uids, low) : bisect_right(state.uids, high)]
     state.expunge(gone, state.modseq)
     _merge(state, news.changes.changed, news.changes.modseq)
     state.learn(_names(news))
-
-
-def _first_at_least(state: FolderState, uid: int) -> int:
-    low, high = 0, len(state.uids)
-    while low < high:
-        middle = (low + high) // 2
-        if state.uids[middle] < uid:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def _merge(state: FolderState, changed: Sequence[tuple[int, int, int]], modseq: int) -> None:
@@ -738,9 +727,10 @@ class Session:
             messages=heard.messages,
             flags=heard.flags,
         )
-        for response in said:
+        for number, response in enumerate(said):
             output.say(response)
-            await output.breathe()
+            if not number % AT_ONCE:
+                await output.breathe()
         if heard.fetch_new is not None and view.fresh < view.exists:
             await self._fetch_new(selected, heard.fetch_new, output)
         if heard.expunges_always and not expunge_allowed and view.withholds:

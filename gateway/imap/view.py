@@ -124,13 +124,15 @@ class FolderState:
 
     def change(self, uids: Sequence[int], flags: Sequence[int], modseq: int) -> None:
         """The flags these messages have from `modseq` on; one call per deed. Messages that are gone are passed over."""
-        touched = array("I")
-        for uid, value in zip(uids, flags, strict=True):
-            at = self.index(uid)
-            if at is not None:
-                self.flags[at] = value
-                self.modseqs[at] = modseq
-                touched.append(uid)
+        found = [(at, value) for uid, value in zip(uids, flags, strict=True) if (at := self.index(uid)) is not None]
+        self.change_at([at for at, _ in found], [value for _, value in found], modseq)
+
+    def change_at(self, places: Sequence[int], flags: Sequence[int], modseq: int) -> None:
+        """The same of the messages at these places."""
+        for at, value in zip(places, flags, strict=True):
+            self.flags[at] = value
+            self.modseqs[at] = modseq
+        touched = array("I", [self.uids[at] for at in places])
         self.modseq = max(self.modseq, modseq)
         if touched:
             self._log.append(_Change(modseq, touched))
@@ -141,7 +143,11 @@ class FolderState:
 
     def expunge(self, uids: Iterable[int], modseq: int) -> None:
         """These messages are gone from `modseq` on. Messages that were gone before are passed over."""
-        places = sorted({at for at in map(self.index, uids) if at is not None})
+        going = set(uids)
+        if len(going) * 8 > len(self.uids):
+            places = [at for at, uid in enumerate(self.uids) if uid in going]
+        else:
+            places = sorted(at for at in map(self.index, going) if at is not None)
         self.modseq = max(self.modseq, modseq)
         if not places:
             return
@@ -249,6 +255,21 @@ class View:
             return [(number, uid) for uid in uids if (number := self.number(uid)) is not None]
         numbers = dict(zip(self.uids[:exists], range(1, exists + 1), strict=True))
         return [(numbers[uid], uid) for uid in uids if uid in numbers]
+
+    def named(self, uids: Sequence[int], *, by_uid: bool) -> list[int]:
+        """The numbers, or UIDs, of those of these messages (ascending UIDs) that the client was told of."""
+        if not self.exists or not uids:
+            return []
+        first, last = self.uids[0], self.uids[self.exists - 1]
+        if last - first + 1 == self.exists:
+            # Nothing is missing between them.
+            below = 0 if by_uid else first - 1
+            return [uid - below for uid in uids if first <= uid <= last]
+        names: Sequence[int] = self.uids[: self.exists] if by_uid else range(1, self.exists + 1)
+        if len(uids) * 16 < self.exists:
+            known = ((bisect_left(self.uids, uid, 0, self.exists), uid) for uid in uids)
+            return [names[at] for at, uid in known if at < self.exists and self.uids[at] == uid]
+        return list(compress(names, map(frozenset(uids).__contains__, self.uids[: self.exists])))
 
     @property
     def current(self) -> bool:

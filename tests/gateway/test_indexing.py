@@ -5,7 +5,7 @@ import base64
 import logging
 import quopri
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -239,8 +239,8 @@ def file(house: House) -> FullText:
 
 
 @asynccontextmanager
-async def running(house: House, index: FullText) -> AsyncIterator[Indexing]:
-    task = Indexing(house.store, house.files, index)
+async def running(house: House, index: FullText, worked: Callable[[], float] = lambda: 0.0) -> AsyncIterator[Indexing]:
+    task = Indexing(house.store, house.files, index, worked=worked)
     unwatch = house.store.watch(task.told)
     work = asyncio.create_task(task.run())
     try:
@@ -441,6 +441,32 @@ async def test_it_waits_for_a_busy_writer_but_not_for_ever(house: House, monkeyp
         await up_to_date(house, index)
         assert perf_counter() - started > 0.45
         load.cancel()
+
+
+async def test_it_waits_for_a_loop_at_work_and_goes_on_when_that_rests(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "TICK", 0.02)
+    monkeypatch.setattr(indexing, "BATCH", 1)
+    looks = 0
+    resting = asyncio.Event()
+
+    def worked() -> float:
+        # It is asked before a time and behind it: all of that was work, until the loop rests.
+        nonlocal looks
+        looks += not resting.is_set()
+        return 10.0 * looks
+
+    for number in range(5):
+        await bring(house, f"ours {number}")
+    index = file(house)
+    async with running(house, index, worked):
+        while looks < 12:
+            await asyncio.sleep(0.005)
+        # The first batch was done before anybody could know; five rests later there is no second one.
+        with index.reading() as reading:
+            assert reading is not None
+            assert 0 < reading.mark < await house.ask(blobs.newest)
+        resting.set()
+        await up_to_date(house, index)
 
 
 async def test_a_delegates_search_finds_the_same_without_the_trigrams(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.changes import News
-from gateway.folders import BATCH, BEGINNING, IN_PLACE, OpenFolder
+from gateway.folders import BATCH, BEGINNING, IN_PLACE, Kept, OpenFolder
 from gateway.imap.grammar.condstore import Since, fetch_modifiers
 from gateway.imap.grammar.fetch import Attribute, BinarySection, BinarySize, BodySection, Fetch, FetchItem, Section, SectionText
 from gateway.imap.grammar.numbers import SequenceSet
 from gateway.imap.grammar.parameters import Parameter
 from gateway.imap.grammar.partial import PartialRange, fetch_modifier
 from gateway.imap.grammar.search import Update
+from gateway.imap.handlers import whole
 from gateway.imap.responses import EXPUNGEISSUED, LIMIT, UNKNOWN_CTE, messagelimit, spell_binary, spell_string, vanished
 from gateway.imap.sections import OF_HEADER, PartReader, Piece, Range, between, clip, cut, encoded, extent, header_cutter, header_section
 from gateway.imap.session import Answer, Bad, No, Output, Selected, Session, newest
@@ -32,6 +33,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _STATE_ONLY: Final = frozenset({b"FLAGS", b"UID", b"MODSEQ"})
 _PLACES: Mapping[bytes, bytes] = MappingProxyType({b"UID": b"UID %d", b"MODSEQ": b"MODSEQ (%d)"})
+_BESIDE: Mapping[bytes, bytes] = MappingProxyType({**_PLACES, b"FLAGS": b"%b", b"RFC822.SIZE": b"RFC822.SIZE %d"})
+"""What may be asked for beside a whole message without a look at anything but its octets and its state."""
 _CHUNK: Final = 1024
 """Messages whose UID and FLAGS are spelled in one go."""
 _AT_ONCE: Final = 64
@@ -236,6 +239,8 @@ _PREPARED: _Prepared = MappingProxyType(
         b"PREVIEW": ("previews", _previews),
     }
 )
+_KEPT: Mapping[bytes, Kept] = MappingProxyType({b"ENVELOPE": Kept.ENVELOPE, b"BODYSTRUCTURE": Kept.STRUCTURE, b"BODY": Kept.BODY})
+"""What is read together with the rows."""
 # RFC 9051 section 7.5.2.
 _PREPARED_REV2: _Prepared = MappingProxyType(
     {
@@ -289,6 +294,16 @@ class _Wanted:
     def of_headers(self) -> bool:
         """Is nothing asked for of the octets but a few sections of the header?"""
         return 0 < len(self.sections) <= _FEW_SECTIONS and not self.in_pieces
+
+    @property
+    def whole(self) -> BodySection | None:
+        """The one item that asks for the whole message, where all the others are said of its size and its state."""
+        if len(self.sections) != 1:
+            return None
+        (item,) = self.sections
+        if not all(one is item or one.label in _BESIDE for one in self.items):
+            return None
+        return item if isinstance(item, BodySection) and item.section == _WHOLE and item.partial is None else None
 
     @property
     def sets_seen(self) -> bool:
@@ -353,6 +368,8 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     spans, done = newest(selected.view, spans, session.services.message_limit)
     if all(item.label in _STATE_ONLY for item in wanted.items):
         unsaid = _Unsaid(await _from_state(selected, spans, wanted, emit, session.services.states.told))
+    elif (item := wanted.whole) is not None:
+        unsaid = _Unsaid(await whole.tell(selected, spans, _around(selected, wanted, item), emit))
     else:
         unsaid = await _from_store(selected, spans, wanted, emit, session.services.states.told)
     if wanted.sets_seen and not selected.examined:
@@ -497,9 +514,17 @@ async def _from_store(selected: Selected, spans: Sequence[Span], wanted: _Wanted
         batch = _Batch()
         prepared: list[dict[int, bytes]] = []
         short = bool(cutters) and await _cut_headers(folder, view.uids[low:high], cutters, batch, emit)
-        if wanted.rows or (wanted.sections and not short):
-            batch.rows = {row.uid: row for row in await folder.rows(runs)}
+        kept_items = [name for name in wanted.prepared if name in _KEPT and not (wanted.rev2 and name in _PREPARED_REV2)]
+        rows_too = wanted.rows or (bool(wanted.sections) and not short)
+        if rows_too or kept_items:
+            rows, items = await folder.together(runs, [_KEPT[name] for name in kept_items], rows=rows_too)
+            batch.rows = {row.uid: row for row in rows}
+            for name, item in zip(kept_items, items, strict=True):
+                prepared.append(dict(item))
+                setattr(batch, _PREPARED[name][0], prepared[-1])
         for name in wanted.prepared:
+            if name in kept_items:
+                continue
             place, read = (_PREPARED_REV2 if wanted.rev2 and name in _PREPARED_REV2 else _PREPARED)[name]
             found = dict(await read(folder, runs))
             setattr(batch, place, found)
@@ -615,6 +640,36 @@ def _spell_prepared(
         if kept is not None:
             kept.add(octets)
     return len(there) < len(places)
+
+
+def _around(selected: Selected, wanted: _Wanted, section: BodySection) -> whole.Lines:
+    """What is said before and behind the octets of whole messages: what of their state, and their size, is asked for besides."""
+    middle = wanted.items.index(section)
+    before, after = wanted.items[:middle], wanted.items[middle + 1 :]
+    number = b"* %d UIDFETCH (" if wanted.uid_only else b"* %d FETCH ("
+    head = number + b"".join(_BESIDE[item.label] + b" " for item in before) + section.label + b" {%d}\r\n"
+    tail = b"".join(b" " + _BESIDE[item.label] for item in after) + b")\r\n"
+
+    def lines(places: Sequence[int], at: Sequence[int], octets: Sequence[bytes]) -> tuple[list[bytes], bytes | list[bytes]]:
+        view, state = selected.view, selected.view.state
+        sizes = [len(one) for one in octets]
+
+        def column(item: FetchItem) -> Sequence[object]:
+            match item.label:
+                case b"UID":
+                    return [view.uids[place] for place in places]
+                case b"MODSEQ":
+                    return [state.modseqs[index] for index in at]
+                case b"RFC822.SIZE":
+                    return sizes
+                case _:
+                    return [_flags(selected, view.uids[place], index) for place, index in zip(places, at, strict=True)]
+
+        numbers = [view.uids[place] if wanted.uid_only else place + 1 for place in places]
+        heads = [head % one for one in zip(numbers, *map(column, before), sizes, strict=True)]
+        return heads, [tail % one for one in zip(*map(column, after), strict=True)] if after else tail
+
+    return lines
 
 
 async def _with_octets(

@@ -79,8 +79,7 @@ async def _search(session: Session, command: Search, emit: Output, *, named: str
     contexts = contexts_of(selected) if follows else None
     mailbox = None if named is None else (named, selected.folder.row.uidvalidity)
     key, cutoff = within_limit(selected, command.key, session.services.message_limit)
-    pairs = await matching(selected, key, emit)
-    found: Sequence[int] = [uid if command.by_uid else number for number, uid in pairs]
+    found: Sequence[int] = await _named(selected, key, emit, by_uid=command.by_uid)
     by_modseq = asks_modseq(command.key)
     if by_modseq:
         session.use_modseqs(emit)
@@ -99,7 +98,8 @@ async def _search(session: Session, command: Search, emit: Output, *, named: str
         if options != [b"SAVE"] and (found or named is None):
             emit.say(FoundExtended(emit.tag, command.by_uid, data, mailbox))
         if contexts is not None and emit.tag is not None:
-            context = _context(emit.tag, command, selected, [uid for _, uid in pairs], mailbox, of_matching(session, command.returning))
+            uids = list(found) if command.by_uid else [selected.view.uids[number - 1] for number in found]
+            context = _context(emit.tag, command, selected, uids, mailbox, of_matching(session, command.returning))
             if context is None or cutoff is not None:
                 refuse(emit.tag, "that search is too long to be followed", emit)
             else:
@@ -277,20 +277,47 @@ def highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:
     return max((state.modseqs[at] for at in places if at is not None), default=1)
 
 
+async def _named(selected: Selected, key: SearchKey, emit: Output, *, by_uid: bool) -> list[int]:
+    """The message numbers, or UIDs, of what matches among the messages the client knows, ascending: columns, no pairs."""
+    view = selected.view
+    if not view.current or not _is_of_flags(key):
+        if _by_state(key, selected) is not None and view.current:
+            return [uid if by_uid else number for number, uid in await matching(selected, key, emit)]
+        return view.named(await _in_store(selected, key, emit), by_uid=by_uid)
+    test = _by_state(key, selected)
+    assert test is not None
+    exists = view.exists
+    uids, flags = view.uids[:exists], view.state.flags[:exists]
+    found: list[int] = []
+    for start in range(0, exists, _SLICE):
+        bits_of = flags[start : start + _SLICE]
+        # What every client asks for all the time: few sets of flags are different, and each is asked about once.
+        wanted = {bits for bits in set(bits_of) if test(0, bits)}
+        names = uids[start : start + _SLICE] if by_uid else range(start + 1, start + 1 + len(bits_of))
+        found += compress(names, map(wanted.__contains__, bits_of))
+        await emit.breathe()
+    return found
+
+
+async def _in_store(selected: Selected, key: SearchKey, emit: Output) -> list[int]:
+    view = selected.view
+    counts = emit.goal is None
+    if counts:
+        emit.goal = view.exists
+
+    def looked_at(uid: int) -> None:
+        if counts:
+            emit.done = bisect_right(view.uids, uid, 0, view.exists)
+
+    return await selected.folder.search(criterion(key, view), looked_at)
+
+
 async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tuple[int, int]]:
     """(message number, UID) of what matches among the messages the client knows, ascending. For who does more with it than to name it."""
     view = selected.view
     test = _by_state(key, selected)
     if test is None or not view.current:
-        counts = emit.goal is None
-        if counts:
-            emit.goal = view.exists
-
-        def looked_at(uid: int) -> None:
-            if counts:
-                emit.done = bisect_right(view.uids, uid, 0, view.exists)
-
-        return view.numbered(await selected.folder.search(criterion(key, view), looked_at))
+        return view.numbered(await _in_store(selected, key, emit))
     exists = view.exists
     uids, flags = view.uids[:exists], view.state.flags[:exists]
     found: list[tuple[int, int]] = []

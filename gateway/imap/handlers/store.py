@@ -1,12 +1,17 @@
 """STORE and UID STORE: flags of messages are changed."""
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
 
 from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
 from gateway.imap.responses import EXPUNGEISSUED, READ_ONLY, modified
-from gateway.imap.session import Answer, No, Output, Session, newest, runs_of
+from gateway.imap.session import Answer, No, Output, Selected, Session, newest, runs_of
+from gateway.imap.view import Span
 from store.model import Flag, Run
 
 _MODES = {StoreMode.REPLACE: FlagMode.REPLACE, StoreMode.ADD: FlagMode.ADD, StoreMode.REMOVE: FlagMode.REMOVE}
@@ -18,6 +23,9 @@ _SYSTEM = {
     b"\\Draft": Flag.DRAFT,
 }
 NONE = Flag(0)
+_FEW: Final = 8
+_CHUNK: Final = 256
+"""Messages whose new flags are spelled in one go."""
 
 
 def sorted_out(flags: tuple[bytes, ...]) -> tuple[Flag, tuple[str, ...]]:
@@ -67,7 +75,13 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     by_uid = (command.by_uid or b"QRESYNC" in session.enabled) and not uid_only
     refused: list[int] = []
     gone = False
-    for low, high in spans:
+    alike = _Told(by_uid, flags=not command.silent, modseqs=counts, uid_only=uid_only)
+    for low, high in _chunks(spans):
+        if high - low > _FEW and view.current and not (done.refused or view.recent):
+            emit.say(*view.new_flags())
+            _told_alike(selected, (low, high), alike, emit)
+            await emit.breathe()
+            continue
         for place in range(low, high):
             uid = view.uids[place]
             at = place if view.current else state.index(uid)
@@ -92,6 +106,36 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
         # RFC 5530: what could not be changed was expunged; that is announced when it is allowed.
         answer = Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
     return answer if cutoff is None else cutoff.tell(answer, emit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is told of each message."""
+
+    uids: bool
+    flags: bool
+    modseqs: bool
+    uid_only: bool
+
+
+def _told_alike(selected: Selected, span: Span, told: _Told, emit: Output) -> None:
+    """Of messages that are all there, none of them recent and none left as it was: a template, and for each item a column."""
+    view, state = selected.view, selected.view.state
+    items = [b"UID %d"] * told.uids + [b"%b"] * told.flags + [b"MODSEQ (%d)"] * told.modseqs
+    line = (b"* %d UIDFETCH (" if told.uid_only else b"* %d FETCH (") + b" ".join(items) + b")\r\n"
+    low, high = span
+    uids, flags = view.uids[low:high], state.flags[low:high]
+    spelled = {bits: state.spell_flags(bits) for bits in set(flags)}
+    columns: list[Sequence[object]] = [uids if told.uid_only else range(low + 1, high + 1)]
+    columns += [uids] * told.uids + [[spelled[bits] for bits in flags]] * told.flags
+    columns += [state.modseqs[low:high]] * told.modseqs
+    emit((line * len(uids)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
+
+
+def _chunks(spans: Sequence[Span]) -> Iterator[Span]:
+    for low, high in spans:
+        for first in range(low, high, _CHUNK):
+            yield first, min(first + _CHUNK, high)
 
 
 def _among(uid: int, runs: tuple[Run, ...]) -> bool:

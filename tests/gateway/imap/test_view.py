@@ -464,3 +464,18 @@ def test_which_messages_there_are_is_known_without_their_flags() -> None:
     state.expunge([2], 4)
     list(view.announce(expunge_allowed=False, flags=False))
     assert view.counted == 1
+
+
+@given(st.sets(st.integers(1, 60), max_size=40), st.sets(st.integers(1, 60)), st.integers(0, 5), st.booleans())
+def test_numbers_of_some_are_those_of_each(there: set[int], asked: set[int], new: int, by_uid: bool) -> None:
+    """However few are asked for, and whether UIDs are missing between those that are there or not."""
+    state = FolderState(sorted(there), [0] * len(there), [1] * len(there), modseq=1)
+    view = View(state)
+    last = max(there, default=0)
+    if new:
+        state.append([last + number for number in range(1, new + 1)], [0] * new, [2] * new)
+    known = sorted(there)
+    expected = [uid if by_uid else known.index(uid) + 1 for uid in known if uid in asked]
+    assert view.named(sorted(asked), by_uid=by_uid) == expected
+    assert view.named([uid for uid in known if uid in asked][:1], by_uid=by_uid) == expected[:1]
+    assert [uid if by_uid else number for number, uid in view.numbered(sorted(asked))] == expected

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.arrival import arrived
-from gateway.folders import OpenFolder
+from gateway.folders import Kept, OpenFolder
 from gateway.imap.handlers.fetch import date_time
 from store import messages
 from store.model import Flag, MessageRow, Run
+from store.sqlite import SqliteSnapshot
 from tests.gateway.imap.handlers.house import PASSWORD, Client, House, message
 
 
@@ -277,13 +278,15 @@ async def test_headers_of_many_are_read_in_one_go(house: House, anna: Client, mo
     await house.put("anna", "/INBOX", 20)
     await anna.do("SELECT INBOX")
     reads: list[int] = []
-    of_rows = OpenFolder.rows
+    reading = OpenFolder.together
 
-    async def counted(folder: OpenFolder, runs: Sequence[Run]) -> list[MessageRow]:
+    async def counted(
+        folder: OpenFolder, runs: Sequence[Run], kept: Sequence[Kept], *, rows: bool
+    ) -> tuple[list[MessageRow], list[list[tuple[int, bytes]]]]:
         reads.append(1)
-        return await of_rows(folder, runs)
+        return await reading(folder, runs, kept, rows=rows)
 
-    monkeypatch.setattr(OpenFolder, "rows", counted)
+    monkeypatch.setattr(OpenFolder, "together", counted)
     said = await anna.do(f"FETCH 1:* (UID {FIELDS})")
     assert len(said.untagged) == 20
     for number, one in enumerate(said.untagged, 1):
@@ -329,3 +332,22 @@ async def test_headers_with_flags_and_dates(house: House, anna: Client) -> None:
 )
 def test_dates(moment: int, spelled: bytes) -> None:
     assert date_time(moment) == spelled
+
+
+async def test_what_is_asked_of_a_few_is_read_in_one_snapshot(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the right confirmed once for all of it, beside the look before the command."""
+    await house.put("anna", "/INBOX", 20)
+    await anna.do("SELECT INBOX")
+    await anna.do("NOOP")
+    count = 0
+    entering = SqliteSnapshot.__aenter__
+
+    async def counted(snapshot: SqliteSnapshot) -> object:
+        nonlocal count
+        count += 1
+        return await entering(snapshot)
+
+    monkeypatch.setattr(SqliteSnapshot, "__aenter__", counted)
+    said = await anna.do("FETCH 1:20 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
+    assert len(said.untagged) == 20
+    assert count == 2

@@ -1,0 +1,20 @@
+-- summed
+SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT), CAST(coalesce(sum(flags & 1), 0) AS BIGINT),
+       CAST(coalesce(sum((flags >> 3) & 1), 0) AS BIGINT), coalesce(max(flags), 0)
+FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high
+
+-- copy
+INSERT INTO message ([owner,] key, blob, size, received, saved, flags, modseq)
+SELECT [:target_owner,] key + :shift, blob, size, received, CAST(:saved AS BIGINT), flags & :mask, CAST(:modseq AS BIGINT) FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high
+
+-- move
+UPDATE message SET key = key + :shift, saved = :saved, flags = flags & :mask, modseq = :modseq WHERE [owner = :owner AND] key BETWEEN :low AND :high
+
+-- move_wire
+UPDATE wire SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
+
+-- move_head
+UPDATE head SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
+
+-- loosen
+INSERT INTO loose ([owner,] blob) SELECT DISTINCT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
