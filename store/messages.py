@@ -184,7 +184,7 @@ def octets_within(tx: Tx, folder: FolderId, runs: Sequence[Run], files: Files) -
 
 def first_within(tx: Tx, folder: FolderId, low: int, high: int, most: int) -> tuple[list[tuple[int, int]], bool]:
     """(uid, size) of the first messages from one UID to another that have `most` octets together, or of one; and whether these are all."""
-    found = tx.all("messages.sizes", low=key(folder, low), high=key(folder, high))
+    found = tx.all("messages.sizes", owner=tx.owner_of(folder), low=key(folder, low), high=key(folder, high))
     together = 0
     for number, (_, size) in enumerate(found):
         together += size
