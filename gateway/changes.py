@@ -9,11 +9,12 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntFlag
 from typing import Final, Protocol
 
 from gateway.carrier import Wheel
+from gateway.followers import Followers
 from policy.identity import AccountId, FolderId
 from store.port import Event, EverythingChanged, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
 
@@ -91,7 +92,7 @@ class Interest:
         self.woken = woken
         self.ledger: Ledger | None = None
         self.heard = 0
-        self._folders: frozenset[FolderId] = frozenset()
+        self._folders: Collection[FolderId] = ()
         self._scopes: tuple[int, ...] = ()
         self._until: int | None = None
         self.deadline = math.inf
@@ -101,21 +102,32 @@ class Interest:
     @property
     def folders(self) -> frozenset[FolderId]:
         """Those whose messages are followed."""
-        return self._folders
+        return frozenset(self._folders)
 
     def follow_folder(self, folder: FolderId | None) -> None:
         """The messages of this folder, and no longer those of the one before."""
-        self.follow_folders(() if folder is None else (folder,))
+        wanted = () if folder is None else (folder,)
+        if wanted != self._folders:
+            self._follow(wanted)
 
     def follow_folders(self, folders: Iterable[FolderId]) -> frozenset[FolderId]:
         """The messages of these folders, and no longer those of any others. Returns those that are new among them."""
-        wanted = frozenset(folders)
-        fresh = wanted - self._folders
-        if wanted != self._folders:
-            self._changes.move(self, self._changes.by_folder, self._folders - wanted, fresh)
-            self._folders = wanted
-            self.heard = 0
-        return fresh
+        wanted, before = frozenset(folders), self.folders
+        if wanted != before:
+            # Most follow one folder, or none: a tuple is a quarter of a set.
+            self._follow(wanted if len(wanted) > 1 else tuple(wanted))
+        return wanted - before
+
+    def _follow(self, wanted: Collection[FolderId]) -> None:
+        before = self._folders
+        self._changes.move(
+            self,
+            self._changes.by_folder,
+            [one for one in before if one not in wanted],
+            [one for one in wanted if one not in before],
+        )
+        self._folders = wanted
+        self.heard = 0
 
     def follow_scopes(self, scopes: Iterable[int]) -> None:
         """The policy of these accounts (and of the directory, 0), and no longer that of those before."""
@@ -167,8 +179,8 @@ class Changes:
         self._loop = asyncio.get_running_loop()
         self.wheel = wheel
         self.wall_clock = wall_clock
-        self.by_folder: dict[int, set[Interest]] = {}
-        self.by_scope: dict[int, set[Interest]] = {}
+        self.by_folder: Followers[int, Interest] = Followers()
+        self.by_scope: Followers[int, Interest] = Followers()
         self._waiting: list[Interest] = []
         self._scheduled = False
         self._numbers = first
@@ -194,16 +206,12 @@ class Changes:
             self._unwatch = None
         self._waiting.clear()
 
-    def move(self, interest: Interest, index: dict[int, set[Interest]], old: Iterable[int], new: Iterable[int]) -> None:
+    def move(self, interest: Interest, index: Followers[int, Interest], old: Iterable[int], new: Iterable[int]) -> None:
         """Re-file an interest in one of the indices."""
         for key in old:
-            members = index.get(key)
-            if members is not None:
-                members.discard(interest)
-                if not members:
-                    del index[key]
+            index.discard(key, interest)
         for key in new:
-            index.setdefault(key, set()).add(interest)
+            index.add(key, interest)
 
     def tell(self, interest: Interest, news: News) -> None:
         """Wake this one in the next turn of the loop."""
@@ -222,20 +230,20 @@ class Changes:
         for event in events:
             match event:
                 case FolderChanged(folder, modseq):
-                    for interest in self.by_folder.get(folder, ()):
+                    for interest in self.by_folder.of(folder):
                         interest.heard = max(interest.heard, modseq)
                         if interest.ledger is not None:
                             interest.ledger.folders.add(folder)
                         self.tell(interest, News.FOLDER)
                 case PolicyChanged(scopes):
                     for scope in scopes:
-                        for interest in self.by_scope.get(scope, ()):
+                        for interest in self.by_scope.of(scope):
                             self.tell(interest, News.POLICY)
                 case FoldersChanged(owner):
-                    for interest in self.by_scope.get(owner, ()):
+                    for interest in self.by_scope.of(owner):
                         self.tell(interest, News.FOLDERS)
                 case MetadataChanged(owner):
-                    for interest in self.by_scope.get(owner, ()):
+                    for interest in self.by_scope.of(owner):
                         if interest.ledger is not None and interest.ledger.note(event):
                             self.tell(interest, News.METADATA)
                 case EverythingChanged():
@@ -244,8 +252,7 @@ class Changes:
                     pass
 
     def _tell_all(self) -> None:
-        every = {interest for index in (self.by_folder, self.by_scope) for there in index.values() for interest in there}
-        for interest in every:
+        for interest in self.by_folder.everyone() | self.by_scope.everyone():
             if interest.ledger is not None:
                 interest.ledger.folders |= interest.folders
                 interest.ledger.lost = True

@@ -61,8 +61,8 @@ class OpenFolder:
     def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint) -> None:
         self._judging = judging
         self._octets = octets
-        self._stand = stand
-        self._allowed: set[FolderOp] = set()
+        self._stand = stand.kept(visit.actor)
+        self._allowed: tuple[FolderOp, ...] = ()
         self.visit = visit
 
     @property
@@ -123,11 +123,11 @@ class OpenFolder:
             stand = await self._judging.stand(snapshot, self.visit.actor, row.id)
             if stand is None or stand.row is None or stand.row.noselect or stand.row.uidvalidity != row.uidvalidity:
                 raise Refused(UNKNOWN)
-            self._stand = stand
-            self._allowed.clear()
+            self._stand = stand.kept(self.visit.actor)
+            self._allowed = ()
         if op not in self._allowed:
             self._judging.require(self.visit, self._stand, op, snapshot.now)
-            self._allowed.add(op)
+            self._allowed += (op,)
         return self._stand
 
     async def renew(self) -> None:
@@ -394,7 +394,8 @@ class OpenFolder:
         if allowed and FolderOp.CHANGE_FLAGS in self._allowed and is_own(self.visit, self._stand):
             assumed = deed_of(self._stand, allowed), self._stand.witness
         done = await self._judging.act(self.visit, judge, assumed=assumed)
-        self._allowed.add(FolderOp.CHANGE_FLAGS)
+        if FolderOp.CHANGE_FLAGS not in self._allowed:
+            self._allowed += (FolderOp.CHANGE_FLAGS,)
         return done
 
     async def mark_seen(self, runs: Sequence[Run]) -> FlagsChanged | None:

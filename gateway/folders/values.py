@@ -1,7 +1,8 @@
 """What is said to the folders service and what it answers: places, visits, and what was found there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from gateway.refusal import Refused
@@ -16,6 +17,8 @@ from store.recalls import Recall
 
 ROOT: Final = "/"
 _NO_FLAGS: Final = Flag(0)
+_NO_KEYS: Final = frozenset[tuple[int, FolderOp]]()
+_NOTHING: Final = MappingProxyType(dict[tuple[int, FolderOp], int]())
 
 
 class UnknownRight(Exception):
@@ -47,9 +50,22 @@ class Visit:
         self.actor = actor
         self.protocol = protocol
         self.source = source
-        self.recorded: set[tuple[int, FolderOp]] = set()
-        self.used: dict[tuple[int, FolderOp], int] = {}
+        self.recorded: Set[tuple[int, FolderOp]] = _NO_KEYS
+        self.used: Mapping[tuple[int, FolderOp], int] = _NOTHING
         self.origin = 0
+
+    def record(self, keys: Iterable[tuple[int, FolderOp]]) -> None:
+        """These are on record now."""
+        # Most sessions never leave their own mailbox: who has nothing to keep shares what is empty.
+        known = self.recorded if isinstance(self.recorded, set) else set()
+        known.update(keys)
+        self.recorded = known or self.recorded
+
+    def use(self, keys: Iterable[tuple[int, FolderOp]], again: int) -> None:
+        """The grants behind these are in use, which is to be noted again from `again` on."""
+        used = self.used if isinstance(self.used, dict) else {}
+        used.update(dict.fromkeys(keys, again))
+        self.used = used or self.used
 
 
 @dataclass(frozen=True, slots=True)
