@@ -139,12 +139,16 @@ class OpenFolder:
     async def _reading(self, op: FolderOp = FolderOp.READ) -> AsyncIterator[Snapshot]:
         async with self._judging.snapshot() as snapshot:
             stand = await self.confirm(snapshot, op)
-            key = (stand.row.id if stand.row is not None else 0, op)
-            if key not in self.visit.recorded:
-                self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
-            elif snapshot.now >= self.visit.used.get(key, 0):
-                self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
+            if not is_own(self.visit, stand):
+                self._on_record(stand, op, snapshot.now)
             yield snapshot
+
+    def _on_record(self, stand: Standpoint, op: FolderOp, now: int) -> None:
+        key = (stand.row.id if stand.row is not None else 0, op)
+        if key not in self.visit.recorded:
+            self._judging.note(self.visit, stand, op, stand.judge(op, now), now)
+        elif now >= self.visit.used.get(key, 0):
+            self._judging.mark(self.visit, stand, op, stand.judge(op, now), now)
 
     async def _with_octets(self, reading: Callable[[Snapshot], Awaitable[T]]) -> T:
         """What is read of octets: those that lie in an object store are brought between two snapshots, in each of which the right is
