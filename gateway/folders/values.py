@@ -1,6 +1,6 @@
 """What is said to the folders service and what it answers: places, visits, and what was found there."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -17,7 +17,6 @@ from store.recalls import Recall
 
 ROOT: Final = "/"
 _NO_FLAGS: Final = Flag(0)
-_NO_KEYS: Final = frozenset[tuple[int, FolderOp]]()
 _NOTHING: Final = MappingProxyType(dict[tuple[int, FolderOp], int]())
 
 
@@ -44,25 +43,27 @@ class Visit:
     `used`: from when on (microseconds since 1970 UTC) it is to be noted again that grants are in use.
     `origin`: by which number it knows its own changes again, where it is told of changes (store/port.py)."""
 
-    __slots__ = ("actor", "origin", "protocol", "recorded", "source", "used")
+    __slots__ = ("actor", "origin", "protocol", "source", "used")
 
     def __init__(self, actor: Actor, protocol: str, source: str) -> None:
         self.actor = actor
         self.protocol = protocol
         self.source = source
-        self.recorded: Set[tuple[int, FolderOp]] = _NO_KEYS
         self.used: Mapping[tuple[int, FolderOp], int] = _NOTHING
         self.origin = 0
 
+    @property
+    def recorded(self) -> Container[tuple[int, FolderOp]]:
+        """What is on record already."""
+        return self.used
+
     def record(self, keys: Iterable[tuple[int, FolderOp]]) -> None:
         """These are on record now."""
-        # Most sessions never leave their own mailbox: who has nothing to keep shares what is empty.
-        known = self.recorded if isinstance(self.recorded, set) else set()
-        known.update(keys)
-        self.recorded = known or self.recorded
+        self.use((key for key in keys if key not in self.used), 0)
 
     def use(self, keys: Iterable[tuple[int, FolderOp]], again: int) -> None:
         """The grants behind these are in use, which is to be noted again from `again` on."""
+        # Most sessions never leave their own mailbox: who has nothing to keep shares what is empty.
         used = self.used if isinstance(self.used, dict) else {}
         used.update(dict.fromkeys(keys, again))
         self.used = used or self.used

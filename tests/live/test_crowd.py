@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import pytest
@@ -20,6 +20,8 @@ MOST = 9 * 1024 if LONG else 32 * 1024
 """Octets of a session that idles. Measured: 5.5 KiB of ten thousand; of a few hundred, what else is allocated meanwhile counts more."""
 PEOPLE = 50
 SPARE = 8
+PAUSE = 0.2 if LONG else 0.0
+"""Seconds between two commands of those that work: people read."""
 
 
 @pytest.fixture
@@ -46,6 +48,22 @@ async def work(peer: Peer, waits: list[float]) -> None:
         began = time.monotonic()
         await peer.do(command)
         waits.append(time.monotonic() - began)
+        await asyncio.sleep(PAUSE)
+
+
+async def at_work(server: Server) -> tuple[list[Peer], Callable[[], Awaitable[list[float]]]]:
+    """Those that work, connected; and what they do, which returns how long each answer took, in order of size."""
+    peers = [await Peer.connect(server.ports["imap"]) for _ in range(WORKING)]
+    for peer in peers:
+        await peer.greeted()
+
+    async def done() -> list[float]:
+        waits: list[float] = []
+        await asyncio.gather(*(work(peer, waits) for peer in peers))
+        assert len(waits) == 5 * ROUNDS * WORKING
+        return sorted(waits)
+
+    return peers, done
 
 
 async def gone(peers: list[Peer]) -> None:
@@ -73,13 +91,13 @@ def test_a_crowd_that_idles_leaves_room_for_those_that_work(server: Server) -> N
 async def all_of_it(server: Server) -> None:
     deliver = partial(asyncio.to_thread, server.deliver)
     await deliver("worker@acme.test", compose("a@elsewhere.test", "worker@acme.test"))
-    await gone(await crowd(server, PEOPLE))  # what the first ones bring is there for all
+    first, done = await at_work(server)
+    alone = await done()
+    await gone([*first, *await crowd(server, PEOPLE)])  # what the first ones bring is there for all
     before = memory(server)
     idle = await crowd(server, IDLE)
     grown = memory(server) - before
-    workers = [await Peer.connect(server.ports["imap"]) for _ in range(WORKING)]
-    for peer in workers:
-        await peer.greeted()
+    workers, done = await at_work(server)
 
     # Above the cap: refused with words, cheaply, and nobody who is there hears of it.
     spare = [await Peer.connect(server.ports["imap"]) for _ in range(SPARE)]
@@ -91,12 +109,10 @@ async def all_of_it(server: Server) -> None:
     await gone(spare)  # deliveries come over connections as well
 
     # Those that work do, while mail comes for those that idle.
-    waits: list[float] = []
-    working = asyncio.gather(*(work(peer, waits) for peer in workers))
+    working = asyncio.ensure_future(done())
     for number in range(3):
         await deliver(user(number), compose("a@elsewhere.test", user(number)))
-    await working
-    assert len(waits) == 5 * ROUNDS * WORKING
+    beside = await working
     for number, peer in enumerate(idle):
         if number % PEOPLE < 3:
             assert b"* 1 EXISTS\r\n" in await peer.until(b"EXISTS")
@@ -115,12 +131,13 @@ async def all_of_it(server: Server) -> None:
     back = memory(server) - before
     await gone(again)
 
-    waits.sort()
     told = f"{IDLE} idle: {grown / IDLE:.0f} octets each, {back / IDLE:.0f} the second time"
-    print(f"\n{told}; {WORKING} at work: p50 {waits[len(waits) // 2]:.4f} s, p99 {waits[len(waits) * 99 // 100]:.4f} s;")
+    (usual, slow), (usual_alone, slow_alone) = [(waits[len(waits) // 2], waits[len(waits) * 99 // 100]) for waits in (beside, alone)]
+    print(f"\n{told}; {WORKING} at work: p50 {usual:.4f} s, p99 {slow:.4f} s; without them {usual_alone:.4f} s, {slow_alone:.4f} s;")
     print(f"{TOO_MANY} refused: {1e3 * spent / TOO_MANY:.3f} ms of processor each, {refused / TOO_MANY:.0f} octets each left")
     assert grown / IDLE < MOST, told
     assert back / IDLE < max(1.5 * grown / IDLE, MOST), told
     assert refused < (2 << 20)
     if LONG:
-        assert waits[len(waits) * 99 // 100] < 1, waits[-20:]
+        # On a machine that others keep busy everything is late, with and without a crowd.
+        assert slow < max(1.0, 3 * slow_alone), (slow, slow_alone)
