@@ -167,6 +167,7 @@ class Interest:
         self.follow_folder(None)
         self.follow_scopes(())
         self.follow_clock(None)
+        self._changes.wheel.forget(self)
         self._changes.forget(self)
 
 

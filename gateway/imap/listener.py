@@ -285,6 +285,7 @@ class Connection:
         self.session.leave()
         self._forget()
         self._let_go()
+        self._let_go_of_progress()
         self._deflater = None
         self._listener.gone(self)
         if self._asked is not None and not self._asked.done():
@@ -684,9 +685,14 @@ class Connection:
 
     def _rest(self) -> None:
         """A client that idles may do so for hours; what memory commands take is needed elsewhere."""
-        self._progress = None
+        self._let_go_of_progress()
         if self._deflater is not None:
             self._deflater.rest()
+
+    def _let_go_of_progress(self) -> None:
+        if self._progress is not None:
+            self._listener.wheel.forget(self._progress)
+            self._progress = None
 
     def _progressing(self) -> _Progress:
         if self._progress is None:

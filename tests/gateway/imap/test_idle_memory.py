@@ -16,7 +16,7 @@ from tests.gateway.imap.handlers.house import House
 
 SESSIONS = 20
 FIRST = 6
-"""These bring what is shared: grammars, caches, the folder's state; and fewer than five followers of a thing are followed by a larger set."""
+"""These bring what is shared: grammars, caches, the folder's state, and the larger set of more than four followers."""
 OURS = [tracemalloc.Filter(True, f"*/{room}/*") for room in ("gateway", "policy", "store", "config")]
 THEIRS = tracemalloc.Filter(False, "*/tests/*")
 

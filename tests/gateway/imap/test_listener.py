@@ -311,6 +311,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(house: House) -> Non
     assert not house.changes.by_scope
     assert not house.sessions.rows()
     assert not room.there
+    assert len(house.wheel) == 0
 
 
 @pytest.mark.parametrize("initial", [True, False])
