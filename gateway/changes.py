@@ -1,11 +1,12 @@
 """Whom does a change in the store concern, of those who are connected now?
 
 The store tells after each commit which folders and which scopes (accounts, lists, the directory) changed, without data. Whoever has an
-interest is woken once per turn of the loop and looks for itself, so that a lost or doubled wake costs nothing. A right that ends by the
-clock alone wakes through the timer wheel.
+interest is woken once per turn of the loop at most and looks for itself, so that a lost or doubled wake costs nothing. Where it concerns
+many, some are woken in each turn, those first whom it names. A right that ends by the clock alone wakes through the timer wheel.
 """
 
 import asyncio
+import itertools
 import logging
 import math
 import time
@@ -16,7 +17,7 @@ from typing import Final, Protocol
 from gateway.carrier import Wheel
 from gateway.followers import Followers
 from policy.identity import AccountId, FolderId
-from store.port import Event, EverythingChanged, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
+from store.port import DIRECTORY, Event, EverythingChanged, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,10 @@ class News(IntFlag):
     FOLDERS = 4  # which folders there are, subscriptions
     METADATA = 8  # entries of folders and of the server
     ELSEWHERE = 16  # something beside the selected folder, of whatever kind
+
+
+AT_ONCE: Final = 25
+"""Sleepers woken in one turn of the loop: a change of the directory concerns all there are, and who works must not wait for them."""
 
 
 class Woken(Protocol):
@@ -182,7 +187,9 @@ class Changes:
         self.wall_clock = wall_clock
         self.by_folder: Followers[int, Interest] = Followers()
         self.by_scope: Followers[int, Interest] = Followers()
-        self._waiting: list[Interest] = []
+        # Dictionaries for their order; those whom a change names come before those whom it may concern.
+        self._pressing: dict[Interest, None] = {}
+        self._waiting: dict[Interest, None] = {}
         self._scheduled = False
         self._numbers = first
         self._unwatch: Callable[[], None] | None = store.watch(self._told)
@@ -205,6 +212,7 @@ class Changes:
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
+        self._pressing.clear()
         self._waiting.clear()
 
     def move(self, interest: Interest, index: Followers[int, Interest], old: Iterable[int], new: Iterable[int]) -> None:
@@ -214,10 +222,13 @@ class Changes:
         for key in new:
             index.add(key, interest)
 
-    def tell(self, interest: Interest, news: News) -> None:
-        """Wake this one in the next turn of the loop."""
-        if not interest.news:
-            self._waiting.append(interest)
+    def tell(self, interest: Interest, news: News, *, pressing: bool = True) -> None:
+        """Wake this one in the next turn of the loop; where many wait in one of the next, before those that are not `pressing`."""
+        if pressing:
+            self._waiting.pop(interest, None)
+            self._pressing[interest] = None
+        elif interest not in self._pressing:
+            self._waiting[interest] = None
         interest.news |= news
         if not self._scheduled:
             self._scheduled = True
@@ -225,6 +236,8 @@ class Changes:
 
     def forget(self, interest: Interest) -> None:
         """What it was to be told is told no more."""
+        self._pressing.pop(interest, None)
+        self._waiting.pop(interest, None)
         interest.news = News(0)
 
     def _told(self, events: Sequence[Event]) -> None:
@@ -239,7 +252,7 @@ class Changes:
                 case PolicyChanged(scopes):
                     for scope in scopes:
                         for interest in self.by_scope.of(scope):
-                            self.tell(interest, News.POLICY)
+                            self.tell(interest, News.POLICY, pressing=scope != DIRECTORY)
                 case FoldersChanged(owner):
                     for interest in self.by_scope.of(owner):
                         self.tell(interest, News.FOLDERS)
@@ -257,15 +270,26 @@ class Changes:
             if interest.ledger is not None:
                 interest.ledger.folders |= interest.folders
                 interest.ledger.lost = True
-            self.tell(interest, News.FOLDER | News.POLICY | News.FOLDERS | News.METADATA)
+            self.tell(interest, News.FOLDER | News.POLICY | News.FOLDERS | News.METADATA, pressing=False)
 
     def _wake(self) -> None:
         self._scheduled = False
-        waiting, self._waiting = self._waiting, []
-        for interest in waiting:
+        for interest in self._taken():
             news, interest.news = interest.news, News(0)
-            if news:
+            if news:  # nothing is left of what ended meanwhile
                 try:
                     interest.woken.wake(news)
                 except Exception:
                     log.exception("a sleeper could not be woken")
+        if (self._pressing or self._waiting) and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._wake)
+
+    def _taken(self) -> list[Interest]:
+        taken: list[Interest] = []
+        for where in (self._pressing, self._waiting):
+            some = [*itertools.islice(where, AT_ONCE - len(taken))]
+            for one in some:
+                del where[one]
+            taken += some
+        return taken
