@@ -109,6 +109,11 @@ class Interest:
         """Those whose messages are followed."""
         return frozenset(self._folders)
 
+    @property
+    def is_guest(self) -> bool:
+        """Is more followed than the directory and one account? Then what the directory says of groups may be all that lets it in."""
+        return len(self._scopes) > 2
+
     def follow_folder(self, folder: FolderId | None) -> None:
         """The messages of this folder, and no longer those of the one before."""
         wanted = () if folder is None else (folder,)
@@ -252,7 +257,7 @@ class Changes:
                 case PolicyChanged(scopes):
                     for scope in scopes:
                         for interest in self.by_scope.of(scope):
-                            self.tell(interest, News.POLICY, pressing=scope != DIRECTORY)
+                            self.tell(interest, News.POLICY, pressing=scope != DIRECTORY or interest.is_guest)
                 case FoldersChanged(owner):
                     for interest in self.by_scope.of(owner):
                         self.tell(interest, News.FOLDERS)

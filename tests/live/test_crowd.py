@@ -112,6 +112,8 @@ async def all_of_it(server: Server) -> None:
     working = asyncio.ensure_future(done())
     for number in range(3):
         await deliver(user(number), compose("a@elsewhere.test", user(number)))
+    # A change of the directory concerns everybody who is there.
+    await asyncio.to_thread(server.prov, f"createAccount newcomer@acme.test '{PASSWORD}'")
     beside = await working
     for number, peer in enumerate(idle):
         if number % PEOPLE < 3:
