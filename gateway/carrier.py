@@ -72,6 +72,16 @@ class Wheel:
         if slot < self._next:
             self._arm(slot)
 
+    def forget(self, item: Timed) -> None:
+        """Let go of an item that is over; it would be kept until its slot comes up, for half an hour perhaps."""
+        item.deadline = math.inf
+        there = self._slots.get(item.slot)
+        if there is not None:
+            there.discard(item)
+            if not there:
+                del self._slots[item.slot]
+        item.slot = 0
+
     def close(self) -> None:
         """Forget every deadline."""
         for items in self._slots.values():
@@ -337,7 +347,8 @@ class Carrier(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._transport = None
-        self.deadline = self._expected = self._stalled = math.inf
+        self._expected = self._stalled = math.inf
+        self._wheel.forget(self)
         self._release(ConnectionResetError("the peer is gone"))
         dialogue, self._dialogue = self._dialogue, None
         if dialogue is not None:

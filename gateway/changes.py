@@ -1,21 +1,23 @@
 """Whom does a change in the store concern, of those who are connected now?
 
 The store tells after each commit which folders and which scopes (accounts, lists, the directory) changed, without data. Whoever has an
-interest is woken once per turn of the loop and looks for itself, so that a lost or doubled wake costs nothing. A right that ends by the
-clock alone wakes through the timer wheel.
+interest is woken once per turn of the loop at most and looks for itself, so that a lost or doubled wake costs nothing. Where it concerns
+many, some are woken in each turn, those first whom it names. A right that ends by the clock alone wakes through the timer wheel.
 """
 
 import asyncio
+import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntFlag
 from typing import Final, Protocol
 
 from gateway.carrier import Wheel
+from gateway.followers import Followers
 from policy.identity import AccountId, FolderId
-from store.port import Event, EverythingChanged, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
+from store.port import DIRECTORY, Event, EverythingChanged, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, Store
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ class News(IntFlag):
     FOLDERS = 4  # which folders there are, subscriptions
     METADATA = 8  # entries of folders and of the server
     ELSEWHERE = 16  # something beside the selected folder, of whatever kind
+
+
+AT_ONCE: Final = 25
+"""Sleepers woken in one turn of the loop: a change of the directory concerns all there are, and who works must not wait for them."""
 
 
 class Woken(Protocol):
@@ -91,7 +97,7 @@ class Interest:
         self.woken = woken
         self.ledger: Ledger | None = None
         self.heard = 0
-        self._folders: frozenset[FolderId] = frozenset()
+        self._folders: Collection[FolderId] = ()
         self._scopes: tuple[int, ...] = ()
         self._until: int | None = None
         self.deadline = math.inf
@@ -101,21 +107,37 @@ class Interest:
     @property
     def folders(self) -> frozenset[FolderId]:
         """Those whose messages are followed."""
-        return self._folders
+        return frozenset(self._folders)
+
+    @property
+    def is_guest(self) -> bool:
+        """Is more followed than the directory and one account? Then what the directory says of groups may be all that lets it in."""
+        return len(self._scopes) > 2
 
     def follow_folder(self, folder: FolderId | None) -> None:
         """The messages of this folder, and no longer those of the one before."""
-        self.follow_folders(() if folder is None else (folder,))
+        wanted = () if folder is None else (folder,)
+        if wanted != self._folders:
+            self._follow(wanted)
 
     def follow_folders(self, folders: Iterable[FolderId]) -> frozenset[FolderId]:
         """The messages of these folders, and no longer those of any others. Returns those that are new among them."""
-        wanted = frozenset(folders)
-        fresh = wanted - self._folders
-        if wanted != self._folders:
-            self._changes.move(self, self._changes.by_folder, self._folders - wanted, fresh)
-            self._folders = wanted
-            self.heard = 0
-        return fresh
+        wanted, before = frozenset(folders), self.folders
+        if wanted != before:
+            # Most follow one folder, or none: a tuple is a quarter of a set.
+            self._follow(wanted if len(wanted) > 1 else tuple(wanted))
+        return wanted - before
+
+    def _follow(self, wanted: Collection[FolderId]) -> None:
+        before = self._folders
+        self._changes.move(
+            self,
+            self._changes.by_folder,
+            [one for one in before if one not in wanted],
+            [one for one in wanted if one not in before],
+        )
+        self._folders = wanted
+        self.heard = 0
 
     def follow_scopes(self, scopes: Iterable[int]) -> None:
         """The policy of these accounts (and of the directory, 0), and no longer that of those before."""
@@ -155,6 +177,7 @@ class Interest:
         self.follow_folder(None)
         self.follow_scopes(())
         self.follow_clock(None)
+        self._changes.wheel.forget(self)
         self._changes.forget(self)
 
 
@@ -167,9 +190,11 @@ class Changes:
         self._loop = asyncio.get_running_loop()
         self.wheel = wheel
         self.wall_clock = wall_clock
-        self.by_folder: dict[int, set[Interest]] = {}
-        self.by_scope: dict[int, set[Interest]] = {}
-        self._waiting: list[Interest] = []
+        self.by_folder: Followers[int, Interest] = Followers()
+        self.by_scope: Followers[int, Interest] = Followers()
+        # Dictionaries for their order; those whom a change names come before those whom it may concern.
+        self._pressing: dict[Interest, None] = {}
+        self._waiting: dict[Interest, None] = {}
         self._scheduled = False
         self._numbers = first
         self._unwatch: Callable[[], None] | None = store.watch(self._told)
@@ -192,23 +217,23 @@ class Changes:
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
+        self._pressing.clear()
         self._waiting.clear()
 
-    def move(self, interest: Interest, index: dict[int, set[Interest]], old: Iterable[int], new: Iterable[int]) -> None:
+    def move(self, interest: Interest, index: Followers[int, Interest], old: Iterable[int], new: Iterable[int]) -> None:
         """Re-file an interest in one of the indices."""
         for key in old:
-            members = index.get(key)
-            if members is not None:
-                members.discard(interest)
-                if not members:
-                    del index[key]
+            index.discard(key, interest)
         for key in new:
-            index.setdefault(key, set()).add(interest)
+            index.add(key, interest)
 
-    def tell(self, interest: Interest, news: News) -> None:
-        """Wake this one in the next turn of the loop."""
-        if not interest.news:
-            self._waiting.append(interest)
+    def tell(self, interest: Interest, news: News, *, pressing: bool = True) -> None:
+        """Wake this one in the next turn of the loop; where many wait in one of the next, before those that are not `pressing`."""
+        if pressing:
+            self._waiting.pop(interest, None)
+            self._pressing[interest] = None
+        elif interest not in self._pressing:
+            self._waiting[interest] = None
         interest.news |= news
         if not self._scheduled:
             self._scheduled = True
@@ -216,26 +241,28 @@ class Changes:
 
     def forget(self, interest: Interest) -> None:
         """What it was to be told is told no more."""
+        self._pressing.pop(interest, None)
+        self._waiting.pop(interest, None)
         interest.news = News(0)
 
     def _told(self, events: Sequence[Event]) -> None:
         for event in events:
             match event:
                 case FolderChanged(folder, modseq):
-                    for interest in self.by_folder.get(folder, ()):
+                    for interest in self.by_folder.of(folder):
                         interest.heard = max(interest.heard, modseq)
                         if interest.ledger is not None:
                             interest.ledger.folders.add(folder)
                         self.tell(interest, News.FOLDER)
                 case PolicyChanged(scopes):
                     for scope in scopes:
-                        for interest in self.by_scope.get(scope, ()):
-                            self.tell(interest, News.POLICY)
+                        for interest in self.by_scope.of(scope):
+                            self.tell(interest, News.POLICY, pressing=scope != DIRECTORY or interest.is_guest)
                 case FoldersChanged(owner):
-                    for interest in self.by_scope.get(owner, ()):
+                    for interest in self.by_scope.of(owner):
                         self.tell(interest, News.FOLDERS)
                 case MetadataChanged(owner):
-                    for interest in self.by_scope.get(owner, ()):
+                    for interest in self.by_scope.of(owner):
                         if interest.ledger is not None and interest.ledger.note(event):
                             self.tell(interest, News.METADATA)
                 case EverythingChanged():
@@ -244,20 +271,30 @@ class Changes:
                     pass
 
     def _tell_all(self) -> None:
-        every = {interest for index in (self.by_folder, self.by_scope) for there in index.values() for interest in there}
-        for interest in every:
+        for interest in self.by_folder.everyone() | self.by_scope.everyone():
             if interest.ledger is not None:
                 interest.ledger.folders |= interest.folders
                 interest.ledger.lost = True
-            self.tell(interest, News.FOLDER | News.POLICY | News.FOLDERS | News.METADATA)
+            self.tell(interest, News.FOLDER | News.POLICY | News.FOLDERS | News.METADATA, pressing=False)
 
     def _wake(self) -> None:
         self._scheduled = False
-        waiting, self._waiting = self._waiting, []
-        for interest in waiting:
+        for interest in self._taken():
             news, interest.news = interest.news, News(0)
-            if news:
+            if news:  # nothing is left of what ended meanwhile
                 try:
                     interest.woken.wake(news)
                 except Exception:
                     log.exception("a sleeper could not be woken")
+        if (self._pressing or self._waiting) and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._wake)
+
+    def _taken(self) -> list[Interest]:
+        taken: list[Interest] = []
+        for where in (self._pressing, self._waiting):
+            some = [*itertools.islice(where, AT_ONCE - len(taken))]
+            for one in some:
+                del where[one]
+            taken += some
+        return taken

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from gateway.followers import Followers
 from gateway.tallies import OwnTally, Tally
 from policy.identity import AccountId, Actor
 from policy.reasons import Defer, Reason, Refuse
@@ -60,6 +61,7 @@ def _nothing_known() -> Doing:
 
 @dataclass(eq=False, slots=True)
 class _Open:
+    of: "Sessions"
     actor: Actor
     protocol: str
     peer: str
@@ -69,6 +71,10 @@ class _Open:
     describe: Describe = field(default=_nothing_known)
     open: bool = field(default=True)
     timer: asyncio.TimerHandle | None = field(default=None)
+
+    def leave(self) -> None:
+        """It is over."""
+        self.of._remove(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ class Sessions:
         self._confirm = confirm
         self._per_account = per_account
         self._exempt = exempt
-        self._open: dict[AccountId, set[_Open]] = {}
+        self._open: Followers[int, _Open] = Followers()
         self._elsewhere = elsewhere
         self._number = number or partial(next, itertools.count(1))
         self._tally = tally or OwnTally()
@@ -130,28 +136,23 @@ class Sessions:
             for account in accounts:
                 self._tally.take(str(account))
             return None
-        one = _Open(actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
+        one = _Open(self, actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
         for account in accounts:
-            self._open.setdefault(account, set()).add(one)
+            self._open.add(account, one)
         # The account may have changed between the login's snapshot and this line.
         self._look_again((one,), self._pressing)
+        return one.leave
 
-        def remove() -> None:
-            self._pressing.pop(one, None)
-            self._pending.pop(one, None)
-            self._watch_clock(one, None)
-            if not one.open:
-                return
-            one.open = False
-            for account in accounts:
-                self._tally.take(str(account))
-                there = self._open.get(account)
-                if there is not None:
-                    there.discard(one)
-                    if not there:
-                        del self._open[account]
-
-        return remove
+    def _remove(self, one: _Open) -> None:
+        self._pressing.pop(one, None)
+        self._pending.pop(one, None)
+        self._watch_clock(one, None)
+        if not one.open:
+            return
+        one.open = False
+        for account in {one.actor.account, one.actor.person}:
+            self._tally.take(str(account))
+            self._open.discard(account, one)
 
     def told(self, events: Sequence[Event]) -> None:
         """A watcher of the store."""
@@ -164,22 +165,21 @@ class Sessions:
         if not scopes:
             return
         if DIRECTORY in scopes:  # a domain's status, for instance: everybody may be concerned
-            self._look_again((one for there in self._open.values() for one in there), self._pending)
-        self._look_again((one for scope in scopes for one in self._open.get(AccountId(scope), ())), self._pressing)
+            self._look_again(self._open.everyone(), self._pending)
+        self._look_again((one for scope in scopes for one in self._open.of(scope)), self._pressing)
 
     def counts(self, least: int) -> dict[AccountId, int]:
         """How many there are of each account that has so many at least."""
-        return {account: len(there) for account, there in self._open.items() if len(there) >= least}
+        return {AccountId(account): count for account in self._open if (count := self._open.count(account)) >= least}
 
     def rows(self) -> list[SessionRow]:
         """The oldest first."""
         now, wall = asyncio.get_running_loop().time(), self._wall_clock()
-        every = {one for there in self._open.values() for one in there}
-        return [_row(one, now - one.since, wall) for one in sorted(every, key=lambda one: one.number)]
+        return [_row(one, now - one.since, wall) for one in sorted(self._open.everyone(), key=lambda one: one.number)]
 
     def end(self, numbers: Collection[int]) -> int:
         """Ends those of these that are open, now; returns how many. The account may come in again."""
-        ending = {one for there in self._open.values() for one in there if one.number in numbers and one.open}
+        ending = {one for one in self._open.everyone() if one.number in numbers and one.open}
         for one in ending:
             one.end(ENDED_BY_ADMINISTRATOR)
         return len(ending)

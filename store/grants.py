@@ -112,7 +112,7 @@ def levels_for(tx: Tx, owner: AccountId, path: str, standing: Standing) -> list[
         if len(found) > FEW:
             asked = (tx.one("grants.entry", owner=owner, folder=folder, kind=kind, grantee=grantee) for kind, grantee in grantees)
             found = sorted(row for row in asked if row is not None)
-        return [entry_of(row) for row in found if (row[0], row[1]) in matching]
+        return [entry_of(row) for row in found if (row[0], row[1]) in matching] if found else ()
 
     return _levels(tx, owner, path, of_actor)
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from policy.grants import Grantee, GranteeKind, Standing
 from policy.identity import AccountId, Actor, Address, CosId, DomainId, ListId
@@ -125,7 +125,8 @@ def standing(tx: Tx, account: AccountId, actor: Actor | None = None) -> Standing
     if found is None:
         return None
     domain, cos = found
-    return Standing(account, DomainId(domain), CosId(cos), MappingProxyType(_paths_up(tx, account)), scope)
+    paths = _paths_up(tx, account)
+    return Standing(account, DomainId(domain), CosId(cos), MappingProxyType(paths) if paths else _NO_GROUPS, scope)
 
 
 def memberships(tx: Tx, holder: int) -> Sequence[Membership]:
@@ -330,4 +331,5 @@ def _delete(tx: Tx, deed: DeleteList) -> bool:
     return True
 
 
+_NO_GROUPS: Final[Mapping[ListId, tuple[ListId, ...]]] = MappingProxyType({})
 DEEDS = ((CreateList, create), (ModifyList, _modify), (RenameList, _rename), (DeleteList, _delete))

@@ -131,13 +131,13 @@ class Judging:
         uses = stood_on(decision, stand.facts.owner)
         if not self.recorder.put(entry_of(visit, stand, op.value, new_decision(), decision), uses):
             raise Refused(BUSY)
-        visit.recorded.add(key)
+        visit.record((key,))
         if now is not None:
-            visit.used[key] = now + ROUNDED
+            visit.use((key,), now + ROUNDED)
 
     def mark(self, visit: Visit, stand: Standpoint, op: FolderOp, decision: Decision, now: int) -> None:
         """The grants behind reading that is on record already are in use still: told once an hour, and nobody waits for it."""
-        visit.used[(0 if stand.row is None else stand.row.id, op)] = now + ROUNDED
+        visit.use(((0 if stand.row is None else stand.row.id, op),), now + ROUNDED)
         uses = () if is_own(visit, stand) else stood_on(decision, stand.facts.owner)
         if uses:
             self.recorder.put(GrantsUsed(uses))
@@ -212,8 +212,8 @@ class Judging:
                 raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             except Busy:
                 raise Refused(BUSY) from None
-            visit.recorded.update(key for key in riding.keys if key[0])
-            visit.used.update((key, now + ROUNDED) for key in riding.used if key[0])
+            visit.record(key for key in riding.keys if key[0])
+            visit.use((key for key in riding.used if key[0]), now + ROUNDED)
             return done
 
     async def standing_at(

@@ -83,8 +83,8 @@ class OpenFolder:
     def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint) -> None:
         self._judging = judging
         self._octets = octets
-        self._stand = stand
-        self._allowed: set[FolderOp] = set()
+        self._stand = stand.kept(visit.actor)
+        self._allowed: tuple[FolderOp, ...] = ()
         self.visit = visit
 
     @property
@@ -145,11 +145,11 @@ class OpenFolder:
             stand = await self._judging.stand(snapshot, self.visit.actor, row.id)
             if stand is None or stand.row is None or stand.row.noselect or stand.row.uidvalidity != row.uidvalidity:
                 raise Refused(UNKNOWN)
-            self._stand = stand
-            self._allowed.clear()
+            self._stand = stand.kept(self.visit.actor)
+            self._allowed = ()
         if op not in self._allowed:
             self._judging.require(self.visit, self._stand, op, snapshot.now)
-            self._allowed.add(op)
+            self._allowed += (op,)
         return self._stand
 
     async def renew(self) -> None:
@@ -162,12 +162,15 @@ class OpenFolder:
         async with self._judging.snapshot() as snapshot:
             stand = await self.confirm(snapshot, op)
             if not is_own(self.visit, stand):
-                key = (stand.row.id if stand.row is not None else 0, op)
-                if key not in self.visit.recorded:
-                    self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
-                elif snapshot.now >= self.visit.used.get(key, 0):
-                    self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
+                self._on_record(stand, op, snapshot.now)
             yield snapshot
+
+    def _on_record(self, stand: Standpoint, op: FolderOp, now: int) -> None:
+        key = (stand.row.id if stand.row is not None else 0, op)
+        if key not in self.visit.recorded:
+            self._judging.note(self.visit, stand, op, stand.judge(op, now), now)
+        elif now >= self.visit.used.get(key, 0):
+            self._judging.mark(self.visit, stand, op, stand.judge(op, now), now)
 
     async def _with_octets(self, reading: Callable[[Snapshot], Awaitable[T]]) -> T:
         """What is read of octets: those that lie in an object store are brought between two snapshots, in each of which the right is
@@ -450,7 +453,8 @@ class OpenFolder:
         if allowed and FolderOp.CHANGE_FLAGS in self._allowed and is_own(self.visit, self._stand):
             assumed = deed_of(self._stand, allowed), self._stand.witness
         done = await self._judging.act(self.visit, judge, assumed=assumed)
-        self._allowed.add(FolderOp.CHANGE_FLAGS)
+        if FolderOp.CHANGE_FLAGS not in self._allowed:
+            self._allowed += (FolderOp.CHANGE_FLAGS,)
         return done
 
     async def mark_seen(self, runs: Sequence[Run]) -> FlagsChanged | None:

@@ -1,14 +1,13 @@
 """How much room has an owner, and who may know (RFC 9208)?"""
 
 from gateway.folders.judging import Part
-from gateway.folders.standpoint import Standpoint, standpoint
+from gateway.folders.standpoint import Owner, Standpoint, standpoint
 from gateway.folders.values import Place, Quota, Visit
 from gateway.message.canonical import read_address
 from policy.folders import FolderOp, SpecialUse
 from policy.identity import AccountId, Actor, Address, BadAddress
 from policy.reasons import Reason
 from store import accounts, addresses, folders, grants, lists
-from store.model import AccountRow
 from store.port import Tx
 
 
@@ -38,7 +37,7 @@ class Quotas(Part):
         return _quota(found.owner)
 
 
-def _quota(owner: AccountRow) -> Quota | None:
+def _quota(owner: Owner) -> Quota | None:
     limit = owner.values.quota
     return Quota(str(owner.address), owner.used, limit) if limit else None
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from gateway.folders.values import ROOT
+from policy.cos import ServiceValues
 from policy.decision import Decision, Witness
 from policy.folders import FlagChange, FolderFacts, FolderOp, judge_folder, judge_grant_change, permitted_flags, rights_on
 from policy.grants import Level, Standing
@@ -21,15 +22,52 @@ NOBODY: Final = AccountId(0)
 EVERY_FLAG: Final = FlagChange(True, True, True)
 
 
+class Owner(Protocol):
+    """What of an owner's account is looked at after a judgement."""
+
+    @property
+    def id(self) -> AccountId:
+        """Who it is."""
+
+    @property
+    def address(self) -> Address:
+        """The primary one."""
+
+    @property
+    def values(self) -> ServiceValues:
+        """Those in force."""
+
+    @property
+    def used(self) -> int:
+        """Octets, as of then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An owner, without the rest of the row (the verifier of a password among it): for who keeps it for hours."""
+
+    id: AccountId
+    address: Address
+    values: ServiceValues
+    used: int
+
+
 @dataclass(frozen=True, slots=True)
 class Standpoint:
     """All that judgements about one folder rest on, as one snapshot had it."""
 
     facts: FolderFacts
-    owner: AccountRow
+    owner: Owner
     row: FolderRow | None
     witness: Witness
     held: Right
+
+    def kept(self, actor: Actor) -> "Standpoint":
+        """The same, for an open folder of this actor."""
+        owner = self.owner
+        # An own folder's owner has been read once more: one copy is enough.
+        address = actor.address if owner.address == actor.address else owner.address
+        return replace(self, owner=Kept(owner.id, address, owner.values, owner.used))
 
     def judge(self, op: FolderOp, now: int) -> Decision:
         """May the actor do this here? `now`: of the snapshot."""

@@ -1,7 +1,8 @@
 """What is said to the folders service and what it answers: places, visits, and what was found there."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from gateway.refusal import Refused
@@ -16,6 +17,7 @@ from store.recalls import Recall
 
 ROOT: Final = "/"
 _NO_FLAGS: Final = Flag(0)
+_NOTHING: Final = MappingProxyType(dict[tuple[int, FolderOp], int]())
 
 
 class UnknownRight(Exception):
@@ -41,15 +43,30 @@ class Visit:
     `used`: from when on (microseconds since 1970 UTC) it is to be noted again that grants are in use.
     `origin`: by which number it knows its own changes again, where it is told of changes (store/port.py)."""
 
-    __slots__ = ("actor", "origin", "protocol", "recorded", "source", "used")
+    __slots__ = ("actor", "origin", "protocol", "source", "used")
 
     def __init__(self, actor: Actor, protocol: str, source: str) -> None:
         self.actor = actor
         self.protocol = protocol
         self.source = source
-        self.recorded: set[tuple[int, FolderOp]] = set()
-        self.used: dict[tuple[int, FolderOp], int] = {}
+        self.used: Mapping[tuple[int, FolderOp], int] = _NOTHING
         self.origin = 0
+
+    @property
+    def recorded(self) -> Container[tuple[int, FolderOp]]:
+        """What is on record already."""
+        return self.used
+
+    def record(self, keys: Iterable[tuple[int, FolderOp]]) -> None:
+        """These are on record now."""
+        self.use((key for key in keys if key not in self.used), 0)
+
+    def use(self, keys: Iterable[tuple[int, FolderOp]], again: int) -> None:
+        """The grants behind these are in use, which is to be noted again from `again` on."""
+        # Most sessions never leave their own mailbox: who has nothing to keep shares what is empty.
+        used = self.used if isinstance(self.used, dict) else {}
+        used.update(dict.fromkeys(keys, again))
+        self.used = used or self.used
 
 
 @dataclass(frozen=True, slots=True)

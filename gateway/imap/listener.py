@@ -191,6 +191,7 @@ class Connection:
         "_taken",
         "_task",
         "_tls_mode",
+        "admitted",
         "peer",
         "session",
     )
@@ -199,7 +200,7 @@ class Connection:
         self._listener = listener
         self._carrier = carrier
         self._tls_mode = tls_mode
-        self._framer = _Framer(listener.limits.line_before_login, self._allowance)
+        self._framer: _Framer | None = None  # while a command is coming
         self._deflater: Deflater | None = None
         self._inflater: Inflater | None = None
         self._delivering = False
@@ -216,6 +217,7 @@ class Connection:
         self._end_point: bytes | None = None
         self._progress: _Progress | None = None
         self.peer = ""
+        self.admitted = False
         self.session = Session(listener.services, self)
 
     # --- the carrier's dialogue
@@ -256,15 +258,22 @@ class Connection:
                 self._bye(NO_ROOM, UNAVAILABLE)
                 return False
             self._taken += grown
-        self._framer.feed(octets)
+        self._framing().feed(octets)
         return True
+
+    def _framing(self) -> _Framer:
+        if self._framer is None:
+            limits = self._listener.limits
+            max_line = limits.line_before_login if self.session.phase is Phase.NOT_AUTHENTICATED else limits.line
+            self._framer = _Framer(max_line, self._allowance)
+        return self._framer
 
     def _let_go(self) -> None:
         """What came is used, but for what waits behind it."""
         if self._taken:
             self._listener.intake.give(self._taken)
             self._taken = 0
-        self._kept = self._framer.pending
+        self._kept = 0 if self._framer is None else self._framer.pending
 
     def late(self) -> None:
         """The peer has not done its part in time."""
@@ -278,6 +287,7 @@ class Connection:
         self.session.leave()
         self._forget()
         self._let_go()
+        self._let_go_of_progress()
         self._deflater = None
         self._listener.gone(self)
         if self._asked is not None and not self._asked.done():
@@ -315,7 +325,7 @@ class Connection:
             log.warning("octets in the clear behind STARTTLS", extra={"fields": {"peer": self.peer}})
             self._carrier.abort()
             raise ConnectionResetError("octets in the clear behind STARTTLS")
-        self._framer.clear()
+        self._framer = None
         self._inflater = None
         await self._secure(context)
 
@@ -331,7 +341,7 @@ class Connection:
     @property
     def pending(self) -> int:
         """Octets that came behind the command."""
-        return self._framer.pending + (0 if self._inflater is None else self._inflater.waiting)
+        return (0 if self._framer is None else self._framer.pending) + (0 if self._inflater is None else self._inflater.waiting)
 
     async def compress(self) -> None:
         """DEFLATE from here on; nothing may have come in the clear behind the command (RFC 4978 section 3). Raises ConnectionError."""
@@ -412,7 +422,8 @@ class Connection:
 
     def _forget(self) -> None:
         """What came is not looked at any more."""
-        self._framer.clear()
+        if self._framer is not None:
+            self._framer.clear()
         if self._inflater is not None:
             self._inflater.clear()
 
@@ -489,6 +500,7 @@ class Connection:
     def _advance(self) -> None:
         """Make of what came what can be made of it."""
         room = INFLATED
+        framer = self._framing()
         while self.session.phase is not Phase.LOGOUT:
             if self._asked is None and self._task is not None:
                 if self.pending > QUEUED:
@@ -498,18 +510,18 @@ class Connection:
                 if self._asked is not None:
                     if self._asked.done():
                         return
-                    line = self._framer.next_line()
+                    line = framer.next_line()
                     if isinstance(line, bytes):
                         self._asked.set_result(line)
                         return
                 elif self._idling is not None:
-                    line = self._framer.next_line()
+                    line = framer.next_line()
                     if isinstance(line, bytes):
                         tag, self._idling = self._idling, None
                         self._start(self._idled(tag, done=line.strip().upper() == b"DONE"))
                         return
                 else:
-                    found = self._framer.next_frame()
+                    found = framer.next_frame()
                     if isinstance(found, Frame):
                         self._start(self._serve(found))
                         return
@@ -536,13 +548,15 @@ class Connection:
                 return
             if self._inflater is not None:
                 self._carrier.listen()
-            if self._asked is None and self._idling is None:
+            if framer.between_commands:
+                self._framer = None
+            elif self._asked is None and self._idling is None:
                 self._await_the_rest()
             return
 
     def _await_the_rest(self) -> None:
         """The rest of a command that was begun has to come in time, however slowly the octets drip."""
-        if not self._framer.between_commands and not self._partial and self.session.phase is not Phase.NOT_AUTHENTICATED:
+        if not self._partial and self.session.phase is not Phase.NOT_AUTHENTICATED:
             self._partial = True
             self._carrier.expect(self._listener.limits.data_timeout)
 
@@ -656,11 +670,11 @@ class Connection:
             before = session.phase
             session.phase = after(before, row.leads, ok=ok)
             if before is Phase.NOT_AUTHENTICATED and session.phase is Phase.AUTHENTICATED:
-                self._framer.widen(self._listener.limits.line)
+                self._framing().widen(self._listener.limits.line)
                 ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
             elif before is not Phase.NOT_AUTHENTICATED and session.phase is Phase.NOT_AUTHENTICATED:
                 # As a connection that has just begun, with as little patience.
-                self._framer.widen(self._listener.limits.line_before_login)
+                self._framing().widen(self._listener.limits.line_before_login)
                 self._carrier.expect(self._listener.limits.login_timeout)
                 ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
         if stranger and self._has_failed_too_often():
@@ -679,9 +693,15 @@ class Connection:
             await answer.then()
 
     def _rest(self) -> None:
-        """A client that idles may do so for hours; the compressor's memory is needed elsewhere."""
+        """A client that idles may do so for hours; what memory commands take is needed elsewhere."""
+        self._let_go_of_progress()
         if self._deflater is not None:
             self._deflater.rest()
+
+    def _let_go_of_progress(self) -> None:
+        if self._progress is not None:
+            self._listener.wheel.forget(self._progress)
+            self._progress = None
 
     def _progressing(self) -> _Progress:
         if self._progress is None:
@@ -807,7 +827,6 @@ class ImapListener:
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._admission = admission
-        self._admitted: dict[Connection, str] = {}
         self._all_gone: asyncio.Future[None] | None = None
 
     async def start(self, host: str, port: int, tls_mode: TlsMode = TlsMode.STARTTLS) -> tuple[str, int]:
@@ -869,10 +888,9 @@ class ImapListener:
             return True
         if self._admission is None:
             return False
-        address = connection.peer.partition("%")[0].removeprefix("::ffff:")
-        if self._admission.enter(address) is not None:
+        if self._admission.enter(_address_of(connection)) is not None:
             return True
-        self._admitted[connection] = address
+        connection.admitted = True
         return False
 
     def gone(self, connection: Connection) -> None:
@@ -880,9 +898,13 @@ class ImapListener:
         self._connections.discard(connection)
         if not self._connections and self._all_gone is not None and not self._all_gone.done():
             self._all_gone.set_result(None)
-        address = self._admitted.pop(connection, None)
-        if address is not None and self._admission is not None:
-            self._admission.leave(address)
+        if connection.admitted and self._admission is not None:
+            connection.admitted = False
+            self._admission.leave(_address_of(connection))
+
+
+def _address_of(connection: Connection) -> str:
+    return connection.peer.partition("%")[0].removeprefix("::ffff:")
 
 
 def _fault() -> str:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 
 SEPARATOR = "/"
 INBOX = "INBOX"
@@ -113,6 +114,12 @@ def normalized(name: str) -> str:
     if name.isascii() or len(name) > MAX_NORMALIZED:
         return name
     return unicodedata.normalize("NFC", name)
+
+
+@lru_cache(maxsize=256)
+def namespace_of(prefix: str, domain: str) -> "Namespace":
+    """One for all actors of a domain; `prefix` as it was set."""
+    return Namespace(normalized(prefix), domain)
 
 
 def fold_owner(owner: str) -> str:

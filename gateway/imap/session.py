@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
@@ -15,7 +16,7 @@ from gateway.changes import Changes, Interest, News
 from gateway.folders import FlagsChanged, Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
 from gateway.imap.listed import Answers
-from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, normalized
+from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, namespace_of
 from gateway.imap.phases import Phase
 from gateway.imap.refusals import farewell
 from gateway.imap.registry import Circumstances, Registry
@@ -40,6 +41,7 @@ from gateway.login import Login
 from gateway.refusal import Refused, until
 from gateway.refusals import Refusals
 from gateway.sessions import Doing, Sessions
+from policy.folders import FlagChange
 from policy.identity import Actor, Address, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, FolderRow, Run
@@ -391,6 +393,11 @@ class Heard:
     fetch_new: Callable[["Session", Sequence[Span], Output], Awaitable[None]] | None = None
 
 
+EVERYTHING: Final = Heard()
+NO_EXTENSIONS: Final = frozenset[bytes]()
+"""One for all sessions that enabled none: an empty frozenset is an object of 216 octets each time it is made."""
+
+
 class Watch(Protocol):
     """Who looks beyond the selected folder for a session, and tells at any time: NOTIFY, ENABLE METADATA."""
 
@@ -441,7 +448,7 @@ class Selected:
         self.folder = folder
         self.view = view
         self.examined = examined
-        self.own: set[int] = set()
+        self.own: set[int] | None = None
         self.reader: PartReader | None = None
         self.writable = folder.writable and not examined
         self.names = view.flags_told
@@ -452,18 +459,21 @@ class Selected:
         """Exactly the flags this actor may change; an own \\Seen is one of them where the folder is read-only otherwise (RFC 4314 5.1)."""
         if self.examined or not self.folder.available:
             return ()
-        allowed = self.folder.permitted
-        names = self.view.flags_told
-        found: list[bytes] = []
-        if allowed.others:
-            found.extend(name for name in names if name not in (b"\\Seen", b"\\Deleted"))
-        if allowed.deleted:
-            found.append(b"\\Deleted")
-        if allowed.seen:
-            found.append(b"\\Seen")
-        if allowed.others and len(names) < FIRST_KEYWORD_BIT + KEYWORDS_PER_FOLDER:
-            found.append(b"\\*")
-        return tuple(found)
+        return _permanent(self.view.flags_told, self.folder.permitted)
+
+
+@lru_cache(maxsize=256)  # after every answer, for sessions that mostly have the same
+def _permanent(names: tuple[bytes, ...], allowed: FlagChange) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    if allowed.others:
+        found.extend(name for name in names if name not in (b"\\Seen", b"\\Deleted"))
+    if allowed.deleted:
+        found.append(b"\\Deleted")
+    if allowed.seen:
+        found.append(b"\\Seen")
+    if allowed.others and len(names) < FIRST_KEYWORD_BIT + KEYWORDS_PER_FOLDER:
+        found.append(b"\\*")
+    return tuple(found)
 
 
 class Session:
@@ -498,12 +508,12 @@ class Session:
         self.visit: Visit | None = None
         self.namespace: Namespace | None = None
         self.selected: Selected | None = None
-        self.enabled: frozenset[bytes] = frozenset()
+        self.enabled = NO_EXTENSIONS
         self.interest: Interest | None = None
         self.news = News(0)
         self.pushed: int | None = None
         self.began = 0.0
-        self.heard = Heard()
+        self.heard = EVERYTHING
         self.watch: Watch | None = None
         self._leave: Callable[[], None] | None = None
 
@@ -518,7 +528,7 @@ class Session:
         self.interest = self.services.changes.register(self.wire)
         self.actor = actor
         self.visit = Visit(actor, "imap", self.wire.peer)
-        self.namespace = Namespace(normalized(self.services.shared_prefix), actor.address.domain)
+        self.namespace = namespace_of(self.services.shared_prefix, actor.address.domain)
 
     def _doing(self) -> Doing:
         """What administrators are told of it."""
@@ -535,8 +545,8 @@ class Session:
     def withdraw(self) -> None:
         """Nobody acts any more, and nothing of who did is left (RFC 8437 section 3): no folder, no extension that was enabled."""
         self._end()
-        self.enabled = frozenset()
-        self.heard = Heard()
+        self.enabled = NO_EXTENSIONS
+        self.heard = EVERYTHING
         self.news = News(0)
         self.actor = self.visit = self.namespace = None
 
@@ -560,7 +570,7 @@ class Session:
     def added(self, folder: FolderRow, uids: Iterable[int], modseq: int) -> None:
         """The client itself put these messages there: it is not told of them as if somebody else had (RFC 5465 sections 5 and 5.2)."""
         if self.heard.fetch_new is not None and self.selected is not None and self.selected.folder.row.id == folder.id:
-            self.selected.own.update(uids)
+            self.selected.own = (self.selected.own or set()).union(uids)
         if self.watch is not None:
             self.watch.added(folder.id, modseq)
 
@@ -743,8 +753,8 @@ class Session:
     async def _fetch_new(
         self, selected: Selected, fetch: Callable[["Session", Sequence[Span], Output], Awaitable[None]], output: Output
     ) -> None:
-        view, own = selected.view, selected.own
-        selected.own = set()
+        view, own = selected.view, selected.own or ()
+        selected.own = None
         spans: list[Span] = []
         for place in range(view.fresh, view.exists):
             if view.uids[place] in own:

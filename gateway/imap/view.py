@@ -82,7 +82,7 @@ class FolderState:
         self.generation = 0
         self.names = tuple(names)
         self.unclaimed = unclaimed
-        self._log: deque[_Change] = deque()
+        self._log: deque[_Change] | None = None
         self._log_first = 0
         self._logged = 0
         self._spelled: dict[int, bytes] = {}
@@ -93,12 +93,12 @@ class FolderState:
     @property
     def octets(self) -> int:
         """Memory the arrays and the log take, roughly; for the bound on all states together."""
-        return 20 * len(self.uids) + 4 * self._logged + 128 * len(self._log)
+        return 20 * len(self.uids) + 4 * self._logged + 128 * len(self._log or ())
 
     @property
     def log_end(self) -> int:
         """The place in the log behind its last change."""
-        return self._log_first + len(self._log)
+        return self._log_first + len(self._log or ())
 
     def index(self, uid: int) -> int | None:
         """Where this message stands in the arrays, None if it is gone."""
@@ -135,10 +135,12 @@ class FolderState:
         touched = array("I", [self.uids[at] for at in places])
         self.modseq = max(self.modseq, modseq)
         if touched:
-            self._log.append(_Change(modseq, touched))
+            # A deque is 760 octets, and in most folders nothing changes while it is followed.
+            log = self._log = deque() if self._log is None else self._log
+            log.append(_Change(modseq, touched))
             self._logged += len(touched)
-            while self._logged > LOG_LIMIT or len(self._log) > LOG_LIMIT:
-                self._logged -= len(self._log.popleft().uids)
+            while self._logged > LOG_LIMIT or len(log) > LOG_LIMIT:
+                self._logged -= len(log.popleft().uids)
                 self._log_first += 1
 
     def expunge(self, uids: Iterable[int], modseq: int) -> None:
@@ -167,7 +169,7 @@ class FolderState:
         if place < self._log_first:
             return None
         # From the right: what is new is short, and a deque is slow in its middle. In whatever order: the last flags count.
-        return iter([(change.modseq, change.uids) for change in islice(reversed(self._log), self.log_end - place)])
+        return iter([(change.modseq, change.uids) for change in islice(reversed(self._log or ()), self.log_end - place)])
 
     def spell_flags(self, flags: int, *, recent: bool = False) -> bytes:
         """`FLAGS (...)` for a set of bits."""
@@ -225,9 +227,9 @@ class View:
         self.modseq = state.modseq
         self._place = state.log_end
         self._told: set[int] | None = None
-        self._saved: list[tuple[int, int]] = []
+        self._saved: Sequence[tuple[int, int]] = ()
         self.flags_told = state.names
-        self._recent: list[Span] = []
+        self._recent: list[Span] | None = None
         self._claim(0)
 
     # What the client believes.
@@ -389,7 +391,7 @@ class View:
 
     def is_recent(self, uid: int) -> bool:
         """Was this session the first to be told of the message (RFC 3501 section 2.3.2)?"""
-        return self.tells_recent and any(low <= uid < high for low, high in self._recent)
+        return self.tells_recent and any(low <= uid < high for low, high in self._recent or ())
 
     @property
     def has_claimed(self) -> bool:
@@ -399,7 +401,7 @@ class View:
     @property
     def recent(self) -> int:
         """How many messages are \\Recent in this session."""
-        if not self.tells_recent:
+        if not self.tells_recent or not self._recent:
             return 0
         return sum(bisect_left(self.uids, high, 0, self.exists) - bisect_left(self.uids, low, 0, self.exists) for low, high in self._recent)
 
@@ -414,7 +416,9 @@ class View:
             return 0
         if self.claims:
             state.unclaimed = high
-        if self._recent and self._recent[-1][1] == low:
+        if not self._recent:
+            self._recent = [(low, high)]
+        elif self._recent[-1][1] == low:
             self._recent[-1] = (self._recent[-1][0], high)
         else:
             self._recent.append((low, high))

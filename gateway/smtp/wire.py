@@ -183,7 +183,7 @@ class Wire(SMTP):
         self.transport = None
         self._eof = True
         self._departing = True
-        self.deadline = math.inf
+        self.house.wheel.forget(self)
         self.inbox.clear()
         self._leave()
         self.resume_writing()
@@ -354,6 +354,8 @@ class Wire(SMTP):
         self._until(min(self.loop.time() + seconds, self.session_ends, self.login_ends))
 
     def _until(self, deadline: float) -> None:
+        if self.transport is None:
+            return
         earlier = deadline < self.deadline
         self.deadline = deadline
         if earlier or not self.slot:

@@ -125,6 +125,29 @@ def test_a_deadline_moved_later_needs_no_call_and_one_moved_earlier_is_not_doubl
     run(scene)
 
 
+def test_what_is_over_is_let_go_at_once() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        wheel = Wheel(loop)
+        over, other, never = Item(loop.time() + 0.2), Item(loop.time() + 0.2), Item(loop.time())
+        wheel.watch(over)
+        wheel.watch(other)
+        for item in (over, never, over):
+            wheel.forget(item)
+        assert len(wheel) == 1
+        await asyncio.sleep(0.2 + 2 * TICK)
+        assert (len(over.called), len(other.called)) == (0, 1)
+        over.deadline = loop.time() + 0.1
+        wheel.watch(over)
+        wheel.forget(over)
+        assert not wheel._slots
+        await asyncio.sleep(0.1 + 2 * TICK)
+        assert not over.called
+        wheel.close()
+
+    run(scene)
+
+
 def test_an_infinite_deadline_falls_off_and_far_ones_share_slots() -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()

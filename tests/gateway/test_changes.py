@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.carrier import TICK, Wheel
-from gateway.changes import METADATA_KEPT, Changes, Ledger, News
+from gateway.changes import AT_ONCE, METADATA_KEPT, Changes, Ledger, News
 from policy.identity import AccountId, FolderId
 from store.port import DIRECTORY, Event, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, QueueChanged
 
@@ -95,6 +95,40 @@ def test_many_events_in_one_turn_are_one_wake() -> None:
         teller.say(FolderChanged(FolderId(7), 101))
         await turn()
         assert len(sleeper.woken) == 2
+
+    run(scene)
+
+
+def test_what_concerns_everybody_wakes_some_in_each_turn_and_keeps_nobody_waiting_who_is_named() -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        sleepers = [Sleeper() for _ in range(5 * AT_ONCE)]
+        interests = [changes.register(sleeper) for sleeper in sleepers]
+        for number, interest in enumerate(interests):
+            interest.follow_folder(FolderId(number))
+            interest.follow_scopes((DIRECTORY, number + 1))
+
+        def woken() -> int:
+            return sum(bool(sleeper.woken) for sleeper in sleepers)
+
+        teller.say(PolicyChanged(frozenset({DIRECTORY})))
+        await asyncio.sleep(0)
+        assert woken() == AT_ONCE
+        guest = Sleeper()
+        changes.register(guest).follow_scopes((DIRECTORY, 1, 2))
+        one, two, three = [number for number, sleeper in enumerate(sleepers) if not sleeper.woken][:3]
+        teller.say(FolderChanged(FolderId(one), 1), PolicyChanged(frozenset({DIRECTORY, two + 1})))
+        interests[three].end()
+        await asyncio.sleep(0)
+        assert (sleepers[one].woken, sleepers[two].woken) == ([News.FOLDER | News.POLICY], [News.POLICY])
+        assert guest.woken == [News.POLICY]
+        assert woken() == 2 * AT_ONCE - 1
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert woken() == len(sleepers) - 1
+        assert not sleepers[three].woken
+        # The second time it concerned everybody again, but once for those who still waited.
+        assert all(len(sleeper.woken) <= 2 for sleeper in sleepers)
+        assert len(sleepers[one].woken) == len(sleepers[two].woken) == 1
 
     run(scene)
 

@@ -294,7 +294,8 @@ async def test_a_fault_of_ours_is_no_fault_of_the_clients(house: House, anna: Cl
 
 
 async def test_a_client_that_vanishes_leaves_nothing_behind(house: House) -> None:
-    port = await house.listen()
+    room = Room(20)
+    port = await house.listen(admission=room)
     listener = house.listeners[-1]
     for _ in range(20):
         client = await house.client(port, "anna")
@@ -309,7 +310,8 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(house: House) -> Non
     assert not house.changes.by_folder
     assert not house.changes.by_scope
     assert not house.sessions.rows()
-    assert not listener._admitted
+    assert not room.there
+    assert len(house.wheel) == 0
 
 
 @pytest.mark.parametrize("initial", [True, False])

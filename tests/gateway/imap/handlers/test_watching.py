@@ -137,7 +137,7 @@ async def test_many_watch_one_folder_and_none_is_woken_for_another(house: House,
         await client.silent(0.05)
     (key,) = house.changes.by_folder
     assert key == await house.folder("anna")
-    assert len(house.changes.by_folder[key]) == 5
+    assert house.changes.by_folder.count(key) == 5
     woken: list[object] = []
     tell = house.changes.tell
 
@@ -191,7 +191,7 @@ async def test_more_entries_than_are_kept(house: House, port: int, anna: Client)
     await anna.do("NOTIFY SET (personal (MailboxMetadataChange))")
     assert await anna.silent(0.3)
     # All in the time between two looks: the session is held up by a reader that is not there.
-    ledgers = [interest.ledger for found in house.changes.by_scope.values() for interest in found if interest.ledger is not None]
+    ledgers = [interest.ledger for interest in house.changes.by_scope.everyone() if interest.ledger is not None]
     event = MetadataChanged(
         house.ids["anna"], await house.folder("anna"), AccountId(0), tuple(f"/shared/{n}" for n in range(METADATA_KEPT + 1))
     )
