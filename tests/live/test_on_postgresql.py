@@ -18,6 +18,8 @@ from tests.live.cluster import Cluster, missing
 from tests.live.server import STORE, Server, compose
 
 HERE = Path(__file__).parent
+SOAKED = "PROCURA_SOAK" in os.environ
+"""`make soak`: as many kills as on SQLite (test_crash.py)."""
 
 # The words choose among the tests of a file (-k); all where there are none.
 CHOSEN = {
@@ -32,6 +34,7 @@ CHOSEN = {
     "test_explained.py": "nobody_makes or in_the_store",
     "test_workers.py": "",
     "test_killed_processes.py": "not again_and_again",
+    "test_crash.py": "again_and_again or doubles_at_most_once",
     "test_resets.py": "",
 }
 
@@ -82,7 +85,7 @@ def test_backup_and_restore_say_whose_work_it_is(server: Server, tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(7200 if SOAKED else 400)
 @pytest.mark.parametrize("file", CHOSEN)
 def test_live_tests_pass_there_too(file: str) -> None:
     why = missing()
@@ -95,7 +98,7 @@ def test_live_tests_pass_there_too(file: str) -> None:
                 *(sys.executable, "-m", "pytest", str(HERE / file), "-q", "-n", "0", "-p", "no:cacheprovider", f"--basetemp={scratch}/t"),
                 *(["-k", CHOSEN[file]] if CHOSEN[file] else []),
             ],
-            env={**os.environ, STORE: "postgresql"},
+            env={**({} if SOAKED else {"PROCURA_ROUNDS": "6"}), **os.environ, STORE: "postgresql"},
             cwd=HERE.parents[1],
             stdin=subprocess.DEVNULL,
             capture_output=True,
