@@ -212,9 +212,7 @@ def address(text: str) -> Address:
 
 
 @asynccontextmanager
-async def opened(
-    directory: Path, *people: str, relays: bool = False, url: str = "sqlite:///{data}/procura.db"
-) -> AsyncIterator[House]:
+async def opened(directory: Path, *people: str, relays: bool = False, url: str = "sqlite:///{data}/procura.db") -> AsyncIterator[House]:
     clock = Clock()
     store = await connect(url, directory / "data", now=clock)
     in_row = IN_ROW if url.startswith("sqlite:") else ALL_IN_ROWS
