@@ -10,8 +10,10 @@ import pytest
 
 from gateway.clock import Clock
 from gateway.housekeeping import Housekeeping
+from gateway.postponed import read_postponed
 from gateway.queue import Queue, QueueRules
 from gateway.relay import NextHop, Relay
+from gateway.releases import Releases
 from store import deleted
 from store.accounts import DeleteAccount
 from store.errors import Busy
@@ -176,6 +178,11 @@ async def test_mail_for_later_is_not_forgotten_for_a_year(house: House, by: floa
     await clock.now()
     (row,) = await house.queued()
     assert row.due - house.clock.at == 60 * SECOND
+    assert read_postponed(row.parameters).at == row.due
+    pass_(house, steady, 61)
+    releases = Releases(house.store, house.submission, house.delivery)
+    await once(Queue(house.store, house.files, house.delivery, None, RULES, releases, clock=clock))
+    assert len(await house.mail("bruno")) == 1
 
 
 async def test_nothing_is_put_away_because_the_clock_was_set_on(house: House) -> None:

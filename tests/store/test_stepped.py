@@ -35,6 +35,19 @@ def test_what_waits_in_the_queue_waits_as_long_as_it_would_have(bench: Bench) ->
     assert rows(bench)["soon"] == (HOUR, 0, 5 * 24 * HOUR), "there and back again"
 
 
+def test_a_release_soon_is_moved_in_what_the_row_says_of_it_too(bench: Bench) -> None:
+    """And nothing else that looks like it: what people chose is escaped."""
+    at = START + HOUR
+    said = f'{{"postponed": {{"at": {at}, "path": "\\"at\\": {at},"}}}}'
+    message, expires = letter(), START + 5 * 24 * HOUR
+    row = OntoQueue(QueueKind.RELAY, "x@elsewhere.test", message, "anna@acme.test", expires, parameters=said, due=at)
+    bench.do(AcceptMessage("", queued=(row,)))
+    bench.now -= YEAR
+    bench.do(ClockStepped(-YEAR, START))
+    ((parameters,),) = bench.raw.execute("SELECT parameters FROM queue").fetchall()
+    assert parameters == said.replace(f'"postponed": {{"at": {at}', f'"postponed": {{"at": {at - YEAR}')
+
+
 def test_on_by_a_year_nothing_is_due_or_has_had_its_time(bench: Bench) -> None:
     queued(bench, "soon", START + HOUR)
     queued(bench, "chosen", START + NEAR + HOUR)
