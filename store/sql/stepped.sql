@@ -1,7 +1,7 @@
 -- moments
 UPDATE queue
 SET parameters = replace(parameters, '"at": ' || CAST(due AS TEXT) || ',', '"at": ' || CAST(due + :by AS TEXT) || ',')
-WHERE due <= :near AND state <> 'leased' AND parameters LIKE '%"at": ' || CAST(due AS TEXT) || ',%'
+WHERE due <= :near AND state <> 'leased'
 
 -- due
 UPDATE queue SET due = due + :by WHERE due <= :near

@@ -10,8 +10,8 @@ import pytest
 
 from tests.soak.soaking import Soak
 
-MINUTES = float(os.environ.get("SOAK_MINUTES", "0.25"))
-SEED = int(os.environ.get("SOAK_SEED", "0"))
+MINUTES = float(os.environ.get("SOAK_MINUTES") or "0.25")
+SEED = int(os.environ.get("SOAK_SEED") or "0")
 
 
 @pytest.mark.slow
