@@ -109,6 +109,10 @@ class Held:
     lent: int
     """Connections that read and were not given back."""
 
+    def exceeds(self, first: Held, room: int) -> bool:
+        """Is anything held that was not before? One descriptor is a look at descriptors itself."""
+        return bool(self.lent) or self.tasks > first.tasks + room or self.descriptors > first.descriptors + 1 + room
+
 
 async def held(store: Store) -> Held:
     """Once nothing moves any more."""
