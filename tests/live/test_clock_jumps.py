@@ -1,5 +1,5 @@
-"""The clock of a running server is set by a day and by a year, on and back (libfaketime): nobody is thrown out, nothing bounces, nothing waits
-for a year, numbers go on."""
+"""The clock of a running server is set by a day and by a year, on and back (libfaketime): nobody is thrown out, nothing bounces, nothing
+waits for a year, numbers go on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.live.talk import Mail, Talk
 LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 DAY = 86400
 JUMPS = (*((DAY, -DAY) if "PROCURA_SOAK" in os.environ else ()), 365 * DAY, -365 * DAY)
-"""One after the other: each way, and in the end where it was. Days are set by `make soak` only; tests/gateway/test_clock.py has them all."""
+"""One after the other: each way, and in the end where it was. By a day in `make soak` only; tests/gateway/test_clock.py has all."""
 OWNER, GUEST, VICTIM, SENDER = "owner@acme.test", "guest@acme.test", "victim@acme.test", "sender@acme.test"
 
 
