@@ -1,6 +1,7 @@
 # make run    starts the gateway with a demonstration (ARGS=--once ends after it)
 # make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
 # make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
+# make soak   an hour of mixed load in which processes die and rights change (SOAK_MINUTES=3 a short one), then 200 times kill -9; a report is told
 # make lint   is the part of make check that runs no tests: format, lint, types, import rules
 # make check  is what a developer runs all day: format, lint, types, import rules, fast tests
 # make fuzz   looks for octets that break a parser or a session, SECONDS=60 for each (TARGET=imap for one); needs a Python that atheris has
@@ -8,7 +9,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run setup setup-test setup-check test ha lint check fuzz format lock clean
+.PHONY: run setup setup-test setup-check test ha soak lint check fuzz format lock clean
 
 ARGS ?=
 VENV := .venv
@@ -65,6 +66,14 @@ test: setup setup-test
 
 ha: setup setup-test
 	@export PROCURA_HA=1 && $(pytest) -s -v $(or $(ARGS),tests/ha)
+
+# The seed of a run that failed makes its chances again: make soak SOAK_SEED=7. ARGS chooses among the long tests: make soak ARGS=tests/soak
+SOAK_MINUTES ?= 60
+SOAK_SEED ?= 0
+SOAKED = tests/soak tests/live/test_crash.py tests/live/test_clock_jumps.py tests/hostile/test_cancelled.py tests/live/test_processes_on_postgresql.py
+
+soak: setup setup-test
+	@export PROCURA_SOAK=1 SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) && $(pytest) -v $(or $(ARGS),$(SOAKED))
 
 check: lint
 	@$(pytest) --quiet -m "not slow" $(FAST_TESTS)

@@ -23,6 +23,7 @@ from gateway.binding import Binding, Sockets
 from gateway.carrier import Wheel
 from gateway.certificate import Certificate, self_signed
 from gateway.changes import Changes
+from gateway.clock import Clock
 from gateway.control import Control
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.digests import Digests
@@ -189,6 +190,7 @@ class App:
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
+        clock = Clock(store)
         self.queue = Queue(
             store,
             files,
@@ -198,6 +200,7 @@ class App:
             Releases(store, self.submission, self.delivery),
             self.signing,
             Moderation(store, self.delivery),
+            clock=clock,
         )
         self.list_chores = ListChores(store, self.delivery)
         self.notices = Notices(store, self.delivery, self.login)
@@ -233,6 +236,7 @@ class App:
             Digests(store, self.delivery).round,
             DomainWarnings(store, self.delivery).round,
             self.refusals.forget,
+            clock=clock,
         )
         self.explain = Explain(store)
         live = self.node_sessions or elsewhere.live or Here(self.sessions)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from gateway.clock import Clock
 from store import blobs, changes, deleted
 from store.blobs import Files
 from store.changes import PruneChanges
@@ -31,10 +32,11 @@ FILE_AGE: Final = 3600 * 1_000_000
 class Housekeeping:
     """`run` is a task of the application; what fails is logged and done an hour later. `besides`: what else is due once an hour."""
 
-    def __init__(self, store: Store, files: Files, *besides: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, store: Store, files: Files, *besides: Callable[[], Awaitable[object]], clock: Clock | None = None) -> None:
         self._store = store
         self._files = files
         self._besides = besides
+        self._clock = clock
         self._orphans: frozenset[str] = frozenset()
 
     async def run(self) -> None:
@@ -53,6 +55,9 @@ class Housekeeping:
 
     async def round(self) -> None:
         """Raises StoreError, OSError."""
+        if self._clock is not None:
+            # Before anything is too old: nothing may go because the clock was set.
+            await self._clock.now()
         async with self._store.snapshot() as snapshot:
             now = snapshot.now
             long = await snapshot.work(changes.long_logs, LONG_LOG)

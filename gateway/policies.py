@@ -128,7 +128,7 @@ class Policies:
     # --- what the domain says
 
     async def _announced(self, domain: str) -> str | None:
-        if self._now() < self._mute.get(domain, 0.0):
+        if self._is_soon(self._mute.get(domain, 0.0)):
             return None
         try:
             return read_record(await self._resolver.texts(f"_mta-sts.{domain}"))
@@ -138,6 +138,10 @@ class Policies:
             return None
         except (Absent, ValueError):
             return None
+
+    def _is_soon(self, until: float) -> bool:
+        """Not over yet. What is further away than it can be was dated before the clock was set back."""
+        return 0 < until - self._now() <= AGAIN
 
     async def _renewed(self, domain: str, announced: str) -> Kept | None:
         asking = self._ask(domain, announced)
@@ -149,7 +153,7 @@ class Policies:
         if asking is not None or self._closed:
             return asking
         failed, until = self._failed.get(domain, ("", 0.0))
-        if failed == announced and self._now() < until:
+        if failed == announced and self._is_soon(until):
             return None
         asking = asyncio.get_running_loop().create_task(self._fetch(domain, announced))
         self._asking[domain] = asking

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from gateway.arrival import arrived
+from gateway.clock import Clock
 from gateway.delivery import Delivery
 from gateway.dsn import DELAY, FAILURE, SUCCESS, of_row, original_recipient, wants
 from gateway.held_posts import is_held_post
@@ -119,8 +120,13 @@ class Queue:
         releases: Releasing | None = None,
         signing: Signing | None = None,
         moderation: Releasing | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._store = store
+        self._clock = clock
+        if clock is not None:
+            clock.watch(self._stepped)
+        self._batches: dict[int, _Batch] = {}
         self._files = files
         self._delivery = delivery
         self._relay = relay
@@ -148,6 +154,13 @@ class Queue:
                 destination.failures = destination.until = 0
         if any(isinstance(event, QueueChanged | PolicyChanged | EverythingChanged) for event in events):
             self._wake.set()
+
+    def _stepped(self, by: int) -> None:
+        """The clock was set by so much, and the store has dated its rows anew: so is what was read before."""
+        for destination in self._destinations.values():
+            destination.until += by if destination.until else 0
+        for batch in self._batches.values():
+            batch.rows = [replace(row, due=row.due + by, created=row.created + by, expires=row.expires + by) for row in batch.rows]
 
     async def run(self) -> None:
         """Until it is cancelled; whatever goes wrong in one round is logged, and the next one comes. Cancelled, it begins nothing
@@ -223,6 +236,7 @@ class Queue:
             raise
         self._in_hand |= {row.id for row in rows}
         for (_, _, name), batch in batches.items():
+            self._batches[id(batch)] = batch
             self._destinations.setdefault(name, _Destination()).waiting.append(batch)
         await self._go_on(attempts)
         self._forget(now)
@@ -279,6 +293,8 @@ class Queue:
             raise
         finally:
             self._in_hand -= {row.id for row in whole.rows}
+            for batch in batches:
+                self._batches.pop(id(batch), None)
         for batch in batches:
             await self._tell_late(batch.rows, destination.reply, None)
 
@@ -340,6 +356,7 @@ class Queue:
                 self._left += [row.id for row in batch.rows]
         finally:
             self._in_hand -= ids
+            self._batches.pop(id(batch), None)
             destination.active -= 1
             self._active -= name != HERE
             self._wake.set()
@@ -395,6 +412,7 @@ class Queue:
 
     async def _deliver(self, batch: _Batch) -> None:
         """Into the mailbox it was held for, if the account takes it now; status and quota are judged anew."""
+        await self._now()
         (row,) = batch.rows
         if _waits(row):
             await self._release_postponed(batch)
@@ -633,6 +651,8 @@ class Queue:
         return await self._files.brought(read)
 
     async def _now(self) -> int:
+        if self._clock is not None:
+            return await self._clock.now()
         async with self._store.snapshot() as snapshot:
             return snapshot.now
 

@@ -51,10 +51,16 @@ def is_locked_out(history: FailureHistory, rules: ServiceValues, source: str, no
 
 
 def lockout_end(history: FailureHistory, rules: ServiceValues, now: int) -> int | None:
-    """When the present lockout ends (microseconds), None when there is none; for the CLI and pages."""
-    if not rules.lockout_enabled or history.locked_until is None or history.locked_until <= now:
+    """When the present lockout ends (microseconds), None when there is none; for the CLI and pages.
+
+    One whose end is twice as far away as it can be was dated by a clock that was set back since: it is over.
+    """
+    ends = history.locked_until
+    if not rules.lockout_enabled or ends is None or ends <= now:
         return None
-    return history.locked_until
+    if rules.lockout_duration and ends < FOREVER and ends - now > 2 * (rules.lockout_duration + rules.lockout_failure_lifetime) * _SECOND:
+        return None
+    return ends
 
 
 def _is_spared(history: FailureHistory, rules: ServiceValues, source: str) -> bool:
@@ -64,11 +70,12 @@ def _is_spared(history: FailureHistory, rules: ServiceValues, source: str) -> bo
 
 
 def _window(failures: Sequence[Failure], rules: ServiceValues, now: int) -> tuple[Failure, ...]:
-    """The failures that count at `now`; a lifetime of 0 means that they do not age."""
-    if rules.lockout_failure_lifetime == 0:
+    """The failures that count at `now`; a lifetime of 0 means that they do not age. Those of a time that is further ahead than they live
+    were dated by a clock that was set back since."""
+    lifetime = rules.lockout_failure_lifetime * _SECOND
+    if lifetime == 0:
         return tuple(failures)
-    oldest = now - rules.lockout_failure_lifetime * _SECOND
-    return tuple(failure for failure in failures if failure.at > oldest)
+    return tuple(failure for failure in failures if now - lifetime < failure.at < now + lifetime)
 
 
 def after_failure(history: FailureHistory, failure: Failure, rules: ServiceValues, now: int) -> FailureHistory:
@@ -86,7 +93,7 @@ def after_failure(history: FailureHistory, failure: Failure, rules: ServiceValue
         return history
     locked_until = lockout_end(history, rules, now)
     if len(window) + 1 >= rules.lockout_max_failures:
-        last = max(failure.at, max((one.at for one in window), default=0))
+        last = max(failure.at, max((one.at for one in window if one.at <= now), default=0))
         ends = FOREVER if rules.lockout_duration == 0 else last + rules.lockout_duration * _SECOND
         locked_until = max(ends, locked_until or 0)
     kept = window if lockout_end(history, rules, now) is None else tuple(history.failures)

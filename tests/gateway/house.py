@@ -27,7 +27,7 @@ from store import audit, folders, messages
 from store import queue as queue_store
 from store.accounts import CreateAccount, ModifyAccount, SetAccountStatus
 from store.audit import AuditRow
-from store.blobs import Files
+from store.blobs import ALL_IN_ROWS, IN_ROW, Files
 from store.connect import connect
 from store.deeds import Audited
 from store.domains import CreateDomain
@@ -212,10 +212,11 @@ def address(text: str) -> Address:
 
 
 @asynccontextmanager
-async def opened(directory: Path, *people: str, relays: bool = False) -> AsyncIterator[House]:
+async def opened(directory: Path, *people: str, relays: bool = False, url: str = "sqlite:///{data}/procura.db") -> AsyncIterator[House]:
     clock = Clock()
-    store = await connect("sqlite:///{data}/procura.db", directory / "data", now=clock)
-    house = House(store, Files(directory / "data" / "messages"), clock, relays=relays)
+    store = await connect(url, directory / "data", now=clock)
+    in_row = IN_ROW if url.startswith("sqlite:") else ALL_IN_ROWS
+    house = House(store, Files(directory / "data" / "messages", in_row), clock, relays=relays)
     try:
         house.acme = await store.do(CreateDomain("acme.test"))
         for name in people:

@@ -185,6 +185,15 @@ async def test_what_is_no_policy_is_none_and_is_not_asked_for_again_at_once(worl
     assert await policies.of("far.test") is not None
 
 
+async def test_a_clock_that_is_set_back_keeps_no_policy_away(world: World) -> None:
+    world.host.status = 404
+    policies = world.policies()
+    assert await policies.of("far.test") is None
+    world.host.status = 200
+    world.at -= 365 * 86400
+    assert await policies.of("far.test") is not None
+
+
 @pytest.mark.parametrize(
     "certificate",
     [

@@ -55,10 +55,11 @@ class Client:
 
 
 class Load:
-    """`with Load(clients) as load:`; each in a thread of its own."""
+    """`with Load(clients) as load:`; each in a thread of its own. `pause`: seconds behind each action."""
 
-    def __init__(self, clients: list[Client]) -> None:
+    def __init__(self, clients: list[Client], pause: float = 0.02) -> None:
         self.clients = clients
+        self._pause = pause
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(one,), daemon=True) for one in clients]
 
@@ -81,7 +82,7 @@ class Load:
                     work = client.make()
                 work()
                 client.done.append(time.monotonic())
-                self._stop.wait(0.02)
+                self._stop.wait(self._pause)
             except Exception as fault:
                 work = None
                 _judge(client, fault)

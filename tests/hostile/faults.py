@@ -18,7 +18,9 @@ Each experiment, the tests that do it or the nearest part of it, and what is mis
 sequence is compared with it. The tests of tests/live under PostgreSQL are run there by `tests/live/on_postgresql.py`;
 `tests/ha/test_failover.py` is run by `make ha`; all others by `make test`.
 
-`procura verify` is asked after the kills of the writer in `tests/live/test_killed_processes.py` only, and there are no long versions yet.
+`procura verify` is asked after kills, of the whole server in `tests/live/test_crash.py`, of the writer in
+`tests/live/test_killed_processes.py`.
+`make soak` has the long versions: 200 kills on each store, every set of the clock, an hour of mixed load (`tests/soak/README.md`).
 
 What follows is made from `faults.toml`: `python -m tests.hostile.faults > tests/hostile/FAULTS.md`.
 """

@@ -16,6 +16,9 @@ from tests.live.cluster import missing
 from tests.live.server import STORE
 
 HERE = Path(__file__).parent
+SOAKED = "PROCURA_SOAK" in os.environ
+FEWER = {"PROCURA_ROUNDS": "6"}
+"""Kills (test_crash.py); as many as on SQLite only in `make soak`."""
 
 # The words choose among the tests of a file (-k); all where there are none.
 ADMINISTRATION = {
@@ -34,6 +37,7 @@ MAIL = {
 PROCESSES = {
     "test_workers.py": "",
     "test_killed_processes.py": "not again_and_again",
+    "test_crash.py": "again_and_again or doubles_at_most_once",
     "test_resets.py": "",
 }
 CHOSEN = {**ADMINISTRATION, **MAIL, **PROCESSES}
@@ -51,7 +55,7 @@ def passes_there(file: str) -> None:
                 *(sys.executable, "-m", "pytest", str(HERE / file), "-q", "-n", "0", "-p", "no:cacheprovider", f"--basetemp={scratch}/t"),
                 *(["-k", CHOSEN[file]] if CHOSEN[file] else []),
             ],
-            env={**os.environ, STORE: "postgresql"},
+            env={**({} if SOAKED else FEWER), **os.environ, STORE: "postgresql"},
             cwd=HERE.parents[1],
             stdin=subprocess.DEVNULL,
             capture_output=True,

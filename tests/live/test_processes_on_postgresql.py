@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.on_postgresql import PROCESSES, passes_there
+from tests.live.on_postgresql import PROCESSES, SOAKED, passes_there
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(7200 if SOAKED else 400)
 @pytest.mark.parametrize("file", PROCESSES)
 def test_live_tests_pass_there_too(file: str) -> None:
     passes_there(file)

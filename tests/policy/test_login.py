@@ -246,3 +246,33 @@ def test_no_run_of_failures_opens_a_lockout_early_or_grows_without_end(tries: li
             assert end >= before
         assert len(new.failures) <= RULES.lockout_max_failures + len(KNOWN)
         history = new
+
+
+# --- a clock that was set while nothing ran
+
+
+@pytest.mark.parametrize("by", [24 * HOUR, 365 * 24 * HOUR])
+def test_a_lockout_ends_although_the_clock_was_set_back(by: int) -> None:
+    now = NOON - by
+    assert lockout_end(LOCKED_OUT, RULES, now) is None
+    assert not is_locked_out(LOCKED_OUT, RULES, EVIL, now)
+
+
+def test_set_back_by_less_than_it_lasts_it_goes_on() -> None:
+    assert lockout_end(LOCKED_OUT, RULES, NOON - HOUR) == NOON + 2 * MINUTE + HOUR
+
+
+@pytest.mark.parametrize("lifetime", [0, 3600])
+def test_whoever_guesses_after_that_is_locked_out_as_ever(lifetime: int) -> None:
+    rules = ServiceValues(lockout_max_failures=3, lockout_failure_lifetime=lifetime)
+    history = LOCKED_OUT
+    now = NOON - 365 * 24 * HOUR
+    for number in range(10, 13):
+        history = fail(history, now, number, rules=rules)
+    assert lockout_end(history, rules, now) == now + HOUR
+
+
+def test_one_without_an_end_stays() -> None:
+    rules = ServiceValues(lockout_max_failures=3, lockout_duration=0)
+    history = failing(NOON, NOON, NOON, rules=rules)
+    assert lockout_end(history, rules, NOON - 365 * 24 * HOUR) == FOREVER

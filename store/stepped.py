@@ -1,0 +1,39 @@
+"""The clock was set while the server ran: what waits is dated anew, so that it waits as long as it would have waited."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from store.port import Deed, QueueChanged, Tx
+
+NEAR: Final = 26 * 3600 * 1_000_000
+"""Microseconds: what was due within this time was put off by a wait, and is to wait no longer and no shorter; what is due later has a
+moment that somebody chose (RFC 4865), or was dated by a clock that ran ahead before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped(Deed[int]):
+    """By so many microseconds, from `before` on the old clock; returns how many rows of the queue waited. Moved with the clock: when mail
+    of the queue is due, how old it is and when it has had its time; failed logins and the lockouts they led to; when deleted accounts go
+    for good. What the old clock dated ahead of the new one (rates, digests) is dated now. Moments that people chose, as the ends of
+    grants, stay."""
+
+    by: int
+    before: int
+
+
+def _stepped(tx: Tx, deed: ClockStepped) -> int:
+    # What waits for a release says so in its parameters too, as JSON: no text in there has a quotation mark that is not escaped.
+    tx.run("stepped.moments", by=deed.by, near=deed.before + NEAR)
+    count = tx.run("stepped.due", by=deed.by, near=deed.before + NEAR)
+    tx.run("stepped.ages", by=deed.by, before=deed.before)
+    tx.run("stepped.failures", by=deed.by, before=deed.before)
+    # A lockout that has no end is dated far beyond.
+    tx.run("stepped.lockouts", by=deed.by, before=deed.before, far=1 << 61)
+    tx.run("stepped.deleted", by=deed.by)
+    tx.run("stepped.digests", now=tx.now)
+    tx.run("rates.date_all_back", now=tx.now)
+    tx.wake(QueueChanged())
+    return count
+
+
+DEEDS = ((ClockStepped, _stepped),)
