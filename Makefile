@@ -1,13 +1,14 @@
 # make run    starts the gateway with a demonstration (ARGS=--once ends after it)
 # make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
 # make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
+# make bench  compares it with the mail servers that are installed, in some minutes (ARGS="--cases submit-8,login --rounds 1"; --record keeps it)
 # make check  is what a developer runs all day: format, lint, types, import rules, fast tests
 # make fuzz   looks for octets that break a parser or a session, SECONDS=60 for each (TARGET=imap for one); needs a Python that atheris has
 # Nothing is written outside this directory, apart from scratch files that are removed again.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run setup setup-test setup-check test ha check fuzz format lock clean
+.PHONY: run setup setup-test setup-check test ha bench check fuzz format lock clean
 
 ARGS ?=
 VENV := .venv
@@ -65,6 +66,14 @@ test: setup setup-test
 ha: setup setup-test
 	@export PROCURA_HA=1 && $(pytest) -s -v $(or $(ARGS),tests/ha)
 
+$(VENV)/.bench: requirements/bench.txt | $(VENV)/.test
+	@$(INSTALL) --requirement requirements/bench.txt
+	@touch $@
+
+# As root, for Dovecot and Postfix start processes as users of their own; otherwise they are left out. .bench has what the last run found.
+bench: setup setup-test $(VENV)/.bench
+	@$(BIN)/python -m tests.bench.comparison $(ARGS)
+
 check: setup setup-check
 	@told=$$($(BIN)/ruff format --check --output-format concise . 2>&1) || { echo "$$told"; echo "make format mends these"; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -99,4 +108,4 @@ lock:
 	$(LOCK) --output-file fuzz.txt fuzz.in
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .fuzz .fuzz.log
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .bench .fuzz .fuzz.log
