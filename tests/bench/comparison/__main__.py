@@ -15,19 +15,16 @@ import argparse
 import asyncio
 import gc
 import os
-import platform
 import resource
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 
@@ -35,13 +32,14 @@ from tests.bench.comparison import plot, ratios, table
 from tests.bench.comparison.cases import CASES, ROWS, Bench, Case, Sizes
 from tests.bench.comparison.load import PATIENCE, Figure
 from tests.bench.comparison.peers import Dovecot, Hibernating, Mdbox, Peer, Postfix, installed
+from tests.bench.results import machine, record, sentence
 
 HERE: Final = Path(__file__).resolve().parents[1]
-RATIOS, PICTURE, RESULTS = HERE / "ratios.json", HERE / "comparison.png", HERE / "RESULTS.md"
+RATIOS, PICTURE = HERE / "ratios.json", HERE / "comparison.png"
 SCRATCH: Final = HERE.parents[1] / ".bench"
 """What a run leaves that records nothing."""
 DEFAULTS: Final = Sizes()
-MINUTES: Final = 6.0
+MINUTES: Final = 5.0
 FILES: Final = 20_000
 WATCHES: Final = 2_000
 """Idle sessions that a hibernating Dovecot watches by inotify: with fewer instances than sessions it asks every half minute."""
@@ -128,15 +126,6 @@ def run(
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def machine() -> dict[str, Any]:
-    """Where and when, and how busy it was before."""
-    model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ""
-    )
-    told = [f"{os.cpu_count()} cores", model, f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
-    return {"date": datetime.now(UTC).date().isoformat(), "machine": ", ".join(filter(None, told)), "load": round(os.getloadavg()[0], 1)}
-
-
 def prepared(sizes: Sizes) -> None:
     """Enough open files for those who idle; collections of this process' garbage only when there is a lot."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -165,9 +154,9 @@ def main() -> None:
     founds, versions = run(cases, options.peers.split(","), sizes, options.rounds, options.minutes * 60)
     told |= {"peers": versions}
     before = ratios.read(RATIOS)
-    print(f"\n{told['date']}; {told['machine']}; load {told['load']} before it; rounds: {options.rounds}; {time.monotonic() - began:.0f} s")
+    print(f"\n{sentence(told)} Rounds: {options.rounds}; {time.monotonic() - began:.0f} s.")
     print("\n".join(versions.values()))
-    print(f"recorded: {before.told.get('date', 'nothing yet')}; {before.told.get('machine', '-')}; load {before.told.get('load', '-')}\n")
+    print(f"recorded: {sentence(before.told) if before.told else 'nothing yet'}\n")
     print(table.text(founds, before))
     losses = sum(bool(before.lost(found)) for found in founds)
     print(f"\n{losses} of {len(founds)} rows lost more than {ratios.LOSS:.0%} of a recorded ratio." if before.ratios else "")
@@ -179,7 +168,7 @@ def main() -> None:
     words, kinds = {row.key: row.words for row in ROWS}, {row.key: row.kind for row in ROWS}
     plot.draw(ratios.read(kept), words, kinds, picture)
     if options.record:
-        RESULTS.write_text(table.placed(RESULTS.read_text(), table.page(ratios.read(kept), words, kinds)))
+        record("comparison", table.page(ratios.read(kept), words, kinds))
     print(f"{kept} and {picture} are written.")
 
 

@@ -7,12 +7,10 @@ from typing import Final
 
 from tests.bench.comparison.load import Figure
 from tests.bench.comparison.ratios import OURS, Found, Kind, Recorded
+from tests.bench.results import sentence
 
-BEGIN, END = "<!-- comparison: begin -->", "<!-- comparison: end -->"
 BUSY: Final = 0.9
 """From this share of a processor on the client may have been what was measured."""
-CALM: Final = 0.7
-"""Processes that may want to run before a comparison without what is found being called doubtful."""
 HEADS: Final = ("", OURS, "better peer", "ratio", "processor", "recorded", "goal", "")
 
 
@@ -75,9 +73,8 @@ def page(recorded: Recorded, words: Mapping[str, str], kinds: Mapping[str, Kind]
     """Markdown, of what is recorded; `words` and `kinds`: of each row, in the table's order."""
     told = recorded.told
     peers = "; ".join(told.get("peers", {}).values())
-    busy = "**The machine was busy with others' work: ratios by time say little then.** " if told["load"] > CALM else ""
     lines = [
-        f"{told['date']}; {told['machine']}; load {told['load']} before it. {busy}Rounds: {told['rounds']}; {peers}.",
+        f"{sentence(told)} Rounds: {told['rounds']}; {peers}.",
         "",
         "| | procura | better peer | ratio | by processor time | goal |",
         "|---|---:|---:|---:|---:|---:|",
@@ -99,12 +96,3 @@ def _recorded(kind: Kind, one: Mapping[str, float]) -> str:
         return "-"
     told = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     return f"{told} {'ms' if kind is Kind.AT_MOST else kind.value}" + (f" ({cpu:.3g})" if cpu is not None else "")
-
-
-def placed(document: str, made: str) -> str:
-    """The document with what stands between its marks replaced. Raises ValueError where it has none."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("no marks for the table")
-    return f"{before}{begin}\n\n{made}\n\n{end}{after}"
