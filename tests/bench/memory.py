@@ -21,11 +21,10 @@ from typing import Final
 from gateway.passwords import PasswordCost, Passwords
 from store.connect import connect
 from tests.bench.big_folder import Client
-from tests.bench.comparison.peers import resident, tree
+from tests.bench.comparison.peers import default_settings, resident, tree
 from tests.bench.growth import Lines
 from tests.bench.population import Population, Sizes, letter
 from tests.bench.results import machine, sentence, told
-from tests.bench.startup import default_settings
 from tests.live.server import PASSWORD, Server
 
 WORKERS: Final = (1, 2)

@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from store.connect import connect
-from tests.bench.comparison.peers import free_ports, tree
+from tests.bench.comparison.peers import default_settings, free_ports, tree
 from tests.bench.population import Population, Sizes
 from tests.bench.results import machine, sentence, told
-from tests.live.server import Server
 
 ACCOUNTS: Final = (0, 10, 10_000)
 """0: no store yet."""
@@ -39,14 +38,6 @@ async def populate(data: Path, accounts: int) -> None:
         await population.grow(Sizes(accounts, 10, 200))
     finally:
         await store.close()
-
-
-def default_settings(directory: Path) -> Server:
-    """As an administrator starts it, but for its ports."""
-    server = Server(directory)
-    for cheap in ("password.memory", "password.passes", "password.scram_iterations"):
-        del server.settings[cheap]
-    return server
 
 
 def start(directory: Path) -> tuple[float, float]:

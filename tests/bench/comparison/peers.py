@@ -179,17 +179,23 @@ def _end(pid: int) -> None:
         pass
 
 
+def default_settings(directory: Path) -> Server:
+    """As an administrator starts it, but for its ports, and passwords in the clear on loopback."""
+    server = Server(directory)
+    for cheap in ("password.memory", "password.passes", "password.scram_iterations"):
+        del server.settings[cheap]
+    server.settings["workers"] = 1
+    return server
+
+
 class Procura(Peer):
-    """Default settings, but for passwords in the clear on loopback, and one connection limit that is lower than what is tried."""
+    """One process, with default settings."""
 
     name = "procura"
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        settings = {"auth.plaintext": True, "limits.connections_per_source": 10_000}
-        self._server = Server(self.directory, settings)
-        for cheap in ("password.memory", "password.passes", "password.scram_iterations"):
-            del self._server.settings[cheap]
+        self._server = default_settings(self.directory)
 
     def version(self) -> str:
         return f"procura {version('procura')}"
