@@ -3,13 +3,14 @@
 # make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
 # make soak   an hour of mixed load in which processes die and rights change (SOAK_MINUTES=3 a short one), then 200 times kill -9; a report is told
 # make lint   is the part of make check that runs no tests: format, lint, types, import rules
+# make bench  compares it with the mail servers that are installed, in some minutes (ARGS="--cases submit-8,login --rounds 1"; --record keeps it)
 # make check  is what a developer runs all day: format, lint, types, import rules, fast tests
 # make fuzz   looks for octets that break a parser or a session, SECONDS=60 for each (TARGET=imap for one); needs a Python that atheris has
 # Nothing is written outside this directory, apart from scratch files that are removed again.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run setup setup-test setup-check test ha soak lint check fuzz format lock clean
+.PHONY: run setup setup-test setup-check test ha soak bench lint check fuzz format lock clean
 
 ARGS ?=
 VENV := .venv
@@ -75,6 +76,14 @@ SOAKED = tests/soak tests/live/test_crash.py tests/live/test_clock_jumps.py test
 soak: setup setup-test
 	@export PROCURA_SOAK=1 SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) && $(pytest) -v $(or $(ARGS),$(SOAKED))
 
+$(VENV)/.bench: requirements/bench.txt | $(VENV)/.test
+	@$(INSTALL) --requirement requirements/bench.txt
+	@touch $@
+
+# As root, for Dovecot and Postfix start processes as users of their own; otherwise they are left out. .bench has what the last run found.
+bench: setup setup-test $(VENV)/.bench
+	@$(BIN)/python -m tests.bench.comparison $(ARGS)
+
 check: lint
 	@$(pytest) --quiet -m "not slow" $(FAST_TESTS)
 
@@ -111,4 +120,4 @@ lock:
 	$(LOCK) --output-file fuzz.txt fuzz.in
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .fuzz .fuzz.log
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .bench .fuzz .fuzz.log
