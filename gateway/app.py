@@ -34,6 +34,7 @@ from gateway.domain_warnings import DomainWarnings
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
 from gateway.folders import Folders
+from gateway.garbage import look_seldom
 from gateway.grant_warnings import GrantWarnings
 from gateway.housekeeping import Housekeeping
 from gateway.imap.listener import ImapListener, TlsMode
@@ -416,6 +417,7 @@ async def serve(settings: Settings, ready_file: Path | None = None) -> None:
         loop.add_signal_handler(signal.SIGHUP, read_again, reload)
         if ready_file is not None:
             announce(ready_file, bound)
+        look_seldom()
         log.info("serving", extra={"fields": {"outcome": ", ".join(f"{name} {' '.join(where)}" for name, where in bound.items() if where)}})
         await stop.wait()
         log.info("stopping", extra={"fields": {}})

@@ -198,8 +198,11 @@ class Delivery:
         `findings`: what is known of a message from outside, for the seals of lists."""
         work = _Work(self, routing, octets, reverse_path, sender, ours, requests, findings)
         routing.been_at = work.been_at
-        for index, recipient in enumerate(recipients):
-            await work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
+        try:
+            for index, recipient in enumerate(recipients):
+                await work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
+        finally:
+            routing.been_at = frozenset  # else both would keep each other, and the message, until the collector looks
         return work.plan
 
     async def report(

@@ -70,6 +70,11 @@ class Deed(Generic[T_co]):
         """The octets it brings along; the writer bounds what it does in one commit by their sum."""
         return 0
 
+    @property
+    def brief(self) -> bool:
+        """Is it done in some tenths of a millisecond, whatever it meets? Then it may be done where it was asked for (store/writer.py)."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyChanged:

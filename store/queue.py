@@ -28,6 +28,10 @@ MOST_DESTINATIONS: Final = 1000
 """Destinations that one claim looks at: some 2 ms of the writer."""
 
 
+FEW_ROWS: Final = 6
+"""That a message makes: accepting it keeps nobody waiting."""
+
+
 class WhenFull(StrEnum):
     """What becomes of a copy for which the quota has no room."""
 
@@ -136,6 +140,11 @@ class AcceptMessage(Deed[Accepted]):
         messages += [one.message for one in self.queued]
         messages += [filing.message for filing in self.filing]
         return sum(len(message.octets) for message in {id(message): message for message in messages}.values())
+
+    @property
+    def brief(self) -> bool:
+        """A mail for a few people."""
+        return not self.steps and len(self.copies) + len(self.queued) + len(self.filing) + len(self.audit) + len(self.limits) <= FEW_ROWS
 
 
 @dataclass(frozen=True, slots=True)

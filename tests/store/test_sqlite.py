@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,19 @@ async def test_a_witness_ends_with_its_time(store: Store, clock: Clock) -> None:
         assert await snapshot.confirms(witness), "the snapshot's time stands still"
     async with store.snapshot() as snapshot:
         assert not await snapshot.confirms(witness)
+
+
+async def test_the_epochs_of_a_judgement_are_one_statement(directory: Directory) -> None:
+    async with directory.store.snapshot() as snapshot:
+        witness = await snapshot.witness(5, 7, 9)
+        many = await snapshot.witness(*range(20))
+        said: list[str] = []
+        opened: Any = snapshot
+        opened._reader.raw.set_trace_callback(said.append)
+        assert await snapshot.confirms(witness)
+        assert len(said) == 1
+        assert await snapshot.confirms(many)
+        assert len(said) == 2
 
 
 async def test_a_snapshot_only_reads_and_only_while_it_is_open(directory: Directory) -> None:
