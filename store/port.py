@@ -46,7 +46,7 @@ class Tx(Protocol):
         """A change; returns the number of rows changed. Writer only."""
 
     def insert(self, statement: str, /, **parameters: Any) -> int:
-        """An INSERT; returns the new row's id. Writer only."""
+        """An INSERT; returns the new row's id, 0 where `ON CONFLICT DO NOTHING` made none. Writer only."""
 
     def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
         """The same change for many rows. Writer only."""

@@ -631,10 +631,11 @@ def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
 
 
 def _answer(accepted: Accepted) -> str:
-    def spelled(one: Placed | None) -> list[int] | None:
-        return None if one is None else [one.owner, one.folder, one.uidvalidity, one.uid]
+    def spelled(places: Sequence[Placed | None]) -> str:
+        return ", ".join(["null" if one is None else f"[{one.owner}, {one.folder}, {one.uidvalidity}, {one.uid}]" for one in places])
 
-    return json.dumps([[spelled(one) for one in accepted.placed], list(accepted.queued), [spelled(one) for one in accepted.filed]])
+    # As JSON, of nothing but numbers.
+    return f"[[{spelled(accepted.placed)}], [{', '.join(map(str, accepted.queued))}], [{spelled(accepted.filed)}]]"
 
 
 def _answered(text: str) -> Accepted:

@@ -43,12 +43,11 @@ COPY_PAGES: Final = 256
 BUSY_MILLISECONDS: Final = 5000
 MOST_IN_PLACE: Final = 1000
 """Epochs read without a hop to the thread; more than a few by one statement, half a microsecond each."""
-FEW_EPOCHS: Final = 8
-"""Epochs read four by a statement, in some 5 us: most judgements rest on two or three."""
-_EPOCHS: Final = """SELECT (SELECT value FROM epoch WHERE scope = ?), (SELECT value FROM epoch WHERE scope = ?),
-                         (SELECT value FROM epoch WHERE scope = ?), (SELECT value FROM epoch WHERE scope = ?)"""
-_AT_ONCE: Final = 4
-_NO_SCOPES: Final = (None,) * _AT_ONCE
+FEW_EPOCHS: Final = 4
+"""Read by one statement in some 5 us: most judgements rest on two or three."""
+_EPOCHS: Final = """SELECT coalesce((SELECT value FROM epoch WHERE scope = ?), 0), coalesce((SELECT value FROM epoch WHERE scope = ?), 0),
+                         coalesce((SELECT value FROM epoch WHERE scope = ?), 0), coalesce((SELECT value FROM epoch WHERE scope = ?), 0)"""
+_NO_SCOPES: Final = (None,) * FEW_EPOCHS
 
 _LASTING: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM))
 _PASSING: Final = frozenset(
@@ -227,11 +226,13 @@ async def opened(path: Path, *, writes: bool) -> Connection:
 class SqliteTx(OnlyReads):
     """The reading half; the writing half refuses."""
 
-    __slots__ = ("_execute", "_statements", "now", "stopped")
+    __slots__ = ("_epochs", "_execute", "_statements", "now", "stopped")
 
     def __init__(self, raw: sqlite3.Connection, statements: Mapping[str, str], now: int) -> None:
         self._execute = raw.execute
         self._statements = statements
+        self._epochs: dict[int, int] | None = {}
+        """Those that were read: nothing changes in a transaction that only reads. None: it writes."""
         self.now = now
         self.stopped = False
 
@@ -264,32 +265,42 @@ class SqliteTx(OnlyReads):
         if witness.valid_until is not None and self.now >= witness.valid_until:
             return False
         epochs = witness.epochs
-        if len(epochs) <= FEW_EPOCHS:
-            return self.epochs([scope for scope, _ in epochs]) == epochs
-        return dict(self.epochs([scope for scope, _ in epochs])) == dict(epochs)
+        return self.epochs([scope for scope, _ in epochs]) == epochs
 
     def epochs(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        known = self._epochs
+        if not known:
+            found = self._read(scopes)
+            if known is not None:
+                known.update(found)
+            return found
+        missing = [scope for scope in scopes if scope not in known]
+        if missing:
+            known.update(self._read(missing))
+        return tuple([(scope, known[scope]) for scope in scopes])
+
+    def _read(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
         try:
             if len(scopes) <= FEW_EPOCHS:
-                values: list[int | None] = []
-                for first in range(0, len(scopes), _AT_ONCE):
-                    asked = scopes[first : first + _AT_ONCE]
-                    values += self._execute(_EPOCHS, (*asked, *_NO_SCOPES[len(asked) :])).fetchone()
-                return tuple([(scope, value or 0) for scope, value in zip(scopes, values, strict=False)])
+                values = self._execute(_EPOCHS, (*scopes, *_NO_SCOPES[len(scopes) :])).fetchone()
+                return tuple(zip(scopes, values, strict=False))
             found = dict(self._execute("SELECT scope, value FROM epoch WHERE scope IN (SELECT value FROM json_each(?))", (str(scopes),)))
         except sqlite3.Error as error:
             raise translated(error) from error
-        return tuple((scope, found.get(scope, 0)) for scope in scopes)
+        return tuple([(scope, found.get(scope, 0)) for scope in scopes])
 
 
 class SqliteWritingTx(SqliteTx):
     """The group's transaction; savepoints part the deeds in it."""
 
-    __slots__ = ("_raw", "_touched", "_woken")
+    __slots__ = ("_first", "_marked", "_raw", "_touched", "_woken")
 
     def __init__(self, raw: sqlite3.Connection, statements: Mapping[str, str], now: int) -> None:
         super().__init__(raw, statements, now)
+        self._epochs = None
         self._raw = raw
+        self._first = True
+        self._marked = False
         self._touched: dict[int, None] = {}
         self._woken: list[Event] = []
 
@@ -301,7 +312,8 @@ class SqliteWritingTx(SqliteTx):
 
     def insert(self, statement: str, /, **parameters: Any) -> int:
         try:
-            return self._execute(self._statements[statement], parameters).lastrowid or 0
+            done = self._execute(self._statements[statement], parameters)
+            return (done.lastrowid or 0) if done.rowcount else 0
         except sqlite3.Error as error:
             raise translated(error) from error
 
@@ -321,14 +333,18 @@ class SqliteWritingTx(SqliteTx):
         """Nobody else writes."""
 
     def savepoint(self) -> None:
-        self._plain("SAVEPOINT deed")
+        # Behind the first deed of a group nothing stands that would have to be kept.
+        self._marked, self._first = not self._first, False
+        if self._marked:
+            self._plain("SAVEPOINT deed")
         self._touched = {}
         self._woken = []
 
     def release(self) -> Sequence[Event]:
         for scope in self._touched:
             self._plain("INSERT INTO epoch (scope, value) VALUES (?, 1) ON CONFLICT (scope) DO UPDATE SET value = value + 1", scope)
-        self._plain("RELEASE deed")
+        if self._marked:
+            self._plain("RELEASE deed")
         if self._touched:
             return [PolicyChanged(frozenset(self._touched)), *self._woken]
         return self._woken
@@ -336,8 +352,13 @@ class SqliteWritingTx(SqliteTx):
     def undo(self) -> None:
         if not self._raw.in_transaction:
             raise Fault("the database undid the transaction by itself")
-        self._plain("ROLLBACK TO deed")
-        self._plain("RELEASE deed")
+        if self._marked:
+            self._plain("ROLLBACK TO deed")
+            self._plain("RELEASE deed")
+        else:
+            self._plain("ROLLBACK")
+            self._plain("BEGIN IMMEDIATE")
+            self._first = True
 
     def _plain(self, sql: str, *parameters: int) -> None:
         try:

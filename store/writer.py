@@ -134,11 +134,18 @@ async def ended(future: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
     """Waits until it has ended, whatever happens to the waiting; returns the cancellation that came meanwhile."""
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
+        waiter: asyncio.Future[None] = future.get_loop().create_future()
+        future.add_done_callback(partial(_wake, waiter))
         try:
-            await asyncio.wait((future,))
+            await waiter
         except asyncio.CancelledError as error:
             cancelled = error
     return cancelled
+
+
+def _wake(waiter: "asyncio.Future[None]", _: object) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class Watchers:

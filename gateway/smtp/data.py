@@ -83,13 +83,12 @@ class DataReader:
     def _keep(self, block: bytes, *, dotted: bool) -> None:
         """A block neither begins nor ends within a CRLF or within a line's leading dot; `dotted`: there may be such a dot in it."""
         fault = _fault_of(block)
-        clean = fault is None
-        if fault is Fault.NUL or not (clean or self._fix):
+        if fault is not None and not (fault is Fault.BARE_NEWLINE and self._fix):
             self.refuse(fault)
             return
         if dotted:
             block = block.replace(b"\r\n.", b"\r\n")
-        if not clean:
+        if fault is not None:
             block = _BARE.sub(b"\r\n", block)
         if len(self._body) + len(block) > self._limit + 2:
             self.refuse(Fault.TOO_BIG)

@@ -389,7 +389,7 @@ async def test_what_is_brief_is_done_on_the_loop_and_committed_in_the_thread(ope
 
 
 async def test_what_the_loop_has_no_time_for_the_thread_does_in_the_same_commit(opening: Open) -> None:
-    store = await opening()
+    store = await opening(seconds=5)
     told = groups_of(store)
     threads: list[int] = []
 
