@@ -34,6 +34,7 @@ from gateway.domain_warnings import DomainWarnings
 from gateway.exchangers import ExchangerRules, Exchangers
 from gateway.explain import Explain
 from gateway.folders import Folders
+from gateway.garbage import look_seldom
 from gateway.grant_warnings import GrantWarnings
 from gateway.housekeeping import Housekeeping
 from gateway.imap.listener import ImapListener, TlsMode
@@ -419,6 +420,7 @@ async def serve(settings: Settings, readiness: Readiness) -> None:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, read_again, reload)
         readiness.serving(bound)
+        look_seldom()
         log.info("serving", extra={"fields": {"outcome": ", ".join(f"{name} {' '.join(where)}" for name, where in bound.items() if where)}})
         await stop.wait()
         readiness.stopping()

@@ -14,6 +14,7 @@ from typing import Any, Final
 from gateway.arrival import arrived
 from gateway.authenticating import Authenticating
 from gateway.dsn import FAILURE, NOTHING_ASKED, SUCCESS, Requests, original_recipient, wants
+from gateway.known_recipients import KnownRecipients
 from gateway.list_addresses import Role, Tags
 from gateway.list_mails import Letter
 from gateway.list_posts import envelope_sender, for_list, hold, is_too_much, marks_of
@@ -146,6 +147,7 @@ class Delivery:
         self._signing = signing
         self._authenticating = authenticating
         self._room = room
+        self._known = KnownRecipients()
         self.rules = rules
         self.robot = robot or ListRobot(RobotRules(rules.hostname), Tags(secrets.token_bytes(32)))
 
@@ -170,7 +172,7 @@ class Delivery:
 
     def routing(self, snapshot: Snapshot, door: Door, poster: Poster) -> Routing:
         """For one message that came in at this door."""
-        return Routing(snapshot, door, poster, self.rules.relays, self.rules.hostname)
+        return Routing(snapshot, door, poster, self.rules.relays, self.rules.hostname, known=self._known)
 
     async def takes(self, snapshot: Snapshot, door: Door, recipient: Address, poster: Poster, size: int = 0) -> None:
         """At RCPT; `size`: octets, 0 where they are not known. Raises Refused."""
@@ -198,8 +200,11 @@ class Delivery:
         `findings`: what is known of a message from outside, for the seals of lists."""
         work = _Work(self, routing, octets, reverse_path, sender, ours, requests, findings)
         routing.been_at = work.been_at
-        for index, recipient in enumerate(recipients):
-            await work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
+        try:
+            for index, recipient in enumerate(recipients):
+                await work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
+        finally:
+            routing.been_at = frozenset  # else both would keep each other, and the message, until the collector looks
         return work.plan
 
     async def report(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from config.settings import Settings
 from gateway.app import App, Elsewhere, opened, working
+from gateway.garbage import look_seldom
 from gateway.orders import Order, Orders
 from gateway.sessions import SessionRow
 from store.channel import Channel, join
@@ -189,6 +190,7 @@ async def keep(settings: Settings, end: socket.socket, locks: Sequence[Lock], *,
             doors.push_async_callback(stop.wait)
             async with working(app, doors):
                 orders.say("ready")
+                look_seldom()
                 await drain.wait()
             orders.close()
             if server is not None:

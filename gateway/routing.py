@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.grant_use import stood_on
+from gateway.known_recipients import KnownRecipients
 from gateway.list_addresses import Role, read_role, role_address
 from gateway.sending import is_open, may_send
 from policy.delivery import POSTMASTER, Door
@@ -112,7 +113,7 @@ class Routing:
 
     `been_at`: the marks (addresses and List-Ids, in lower case) of the lists that the message has been at. `approved`: a list whose
     owners have let it through, and `has_it`: through which list others got it already, and what was left out there. `used`: the grants
-    that let it be posted.
+    that let it be posted. `known`: mailboxes that were found before in the snapshot's store.
     """
 
     snapshot: Snapshot
@@ -126,9 +127,14 @@ class Routing:
     scopes: set[int] = field(default_factory=set)
     valid_until: int | None = None
     used: list[Used] = field(default_factory=list)
+    known: KnownRecipients | None = None
 
     async def find(self, recipient: Address, *, expand: bool) -> Route | Refuse | Defer:
         """`expand` False (at RCPT): a list's members are not looked up yet."""
+        known = None if self.known is None else await self.known.mailbox(self.snapshot, recipient)
+        if known is not None:
+            self.scopes.add(known.id)
+            return Mailbox(known)
         found = await self.snapshot.ask(addresses.resolve, recipient)
         if found is None or found.tag_cut:
             # Where `-` is the delimiter, `team-owner` would be `team` with a tag.
@@ -140,7 +146,11 @@ class Routing:
         self.scopes.add(found.id)
         if found.kind is addresses.ObjectKind.ACCOUNT:
             row = await self.snapshot.ask(accounts.by_id, AccountId(found.id))
-            return Refuse(Reason.RECIPIENT_UNKNOWN) if row is None else Mailbox(row)
+            if row is None:
+                return Refuse(Reason.RECIPIENT_UNKNOWN)
+            if self.known is not None and not found.tag_cut:
+                await self.known.keep(self.snapshot, recipient, row)
+            return Mailbox(row)
         if self.poster.empty_path:
             return await self._owners(ListId(found.id), found.address)
         return await self._posting(ListId(found.id), found.address, expand)

@@ -12,6 +12,7 @@ from typing import Any
 from config.settings import Settings
 from gateway.app import App, Elsewhere, certificate_of, mail_doors, opened, read_again
 from gateway.binding import Sockets
+from gateway.garbage import look_seldom
 from gateway.login import LockoutBegan
 from gateway.orders import Order, Orders
 from gateway.tallies import Tallies
@@ -138,6 +139,7 @@ async def work(settings: Settings, end: socket.socket, sockets: Sockets, tallies
         tasks.add(asyncio.get_running_loop().create_task(link.tell_lockouts(began)))
         async with mail_doors(app, certificate, {}, sockets):
             orders.say("ready")
+            look_seldom()
             await stop.wait()
         for task in tasks:
             task.cancel()

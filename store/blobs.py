@@ -257,19 +257,20 @@ def keep(tx: Tx, owner: int, message: NewMessage) -> BlobId:
     """The id of these octets among the owner's, stored if they were not yet."""
     spooled = message.spooled
     digest = sha256(message.octets).digest() if spooled is None else spooled.hash
-    found = tx.one("blobs.by_hash", owner=owner, hash=digest)
-    if found is not None:
-        return BlobId(found[0])
-    return BlobId(
-        tx.insert(
-            "blobs.insert",
-            owner=owner,
-            hash=digest,
-            size=message.size,
-            place=None if spooled is None else spooled.place,
-            octets=message.octets if spooled is None else None,
-        )
+    # Nearly all are new: so it is not asked first.
+    made = tx.insert(
+        "blobs.insert",
+        owner=owner,
+        hash=digest,
+        size=message.size,
+        place=None if spooled is None else spooled.place,
+        octets=message.octets if spooled is None else None,
     )
+    if made:
+        return BlobId(made)
+    there = tx.one("blobs.by_hash", owner=owner, hash=digest)
+    assert there is not None  # else it would have been made
+    return BlobId(there[0])
 
 
 def keep_for(tx: Tx, owner: int, blob: BlobId, source: int) -> BlobId:

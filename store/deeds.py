@@ -60,6 +60,9 @@ from store.tenure import Used
 
 T = TypeVar("T")
 
+FEW_RECORDS = 8
+"""Written in some tenths of a millisecond."""
+
 Doing = tuple[type[Deed[Any]], Callable[[Tx, Any], Any]]
 
 
@@ -75,6 +78,11 @@ class Audited(Deed[T]):
     def weight(self) -> int:
         """That of the deed."""
         return self.deed.weight
+
+    @property
+    def brief(self) -> bool:
+        """As the deed, where there is little to say about it."""
+        return self.deed.brief and len(self.entries) + len(self.uses) <= FEW_RECORDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ SEVERAL_RUNS: Final = 64
 """Of messages whose flags change: up to so many, each is looked up by itself."""
 CHANGED_AT_ONCE: Final = 10_000
 """Messages changed by one statement."""
+FEW_MESSAGES: Final = 4
+"""Appended, or changed in so many runs of UIDs, that nobody notices."""
+_FEW_UIDS: Final = 100
 
 FILED_FOR: Final = 15 * 60 * 1_000_000
 """How long the client's own APPEND may take the place of the copy that the server filed (delegation.md section 6)."""
@@ -284,6 +287,11 @@ class AppendMessages(Deed[Appended]):
         """Octets."""
         return sum(len(item.message.octets) for item in self.items)
 
+    @property
+    def brief(self) -> bool:
+        """A few messages."""
+        return len(self.items) <= FEW_MESSAGES
+
 
 @dataclass(frozen=True, slots=True)
 class ReplaceMessage(Deed[Appended]):
@@ -336,6 +344,11 @@ class ChangeFlags(Deed[FlagsChanged]):
     unchanged_since: int | None = None
     seen_of: AccountId | None = None
 
+    @property
+    def brief(self) -> bool:
+        """A few messages."""
+        return _are_few(self.runs)
+
 
 @dataclass(frozen=True, slots=True)
 class MarkSeen(Deed[FlagsChanged]):
@@ -344,6 +357,11 @@ class MarkSeen(Deed[FlagsChanged]):
     folder: FolderId
     runs: tuple[Run, ...]
     seen_of: AccountId | None = None
+
+    @property
+    def brief(self) -> bool:
+        """A few messages."""
+        return _are_few(self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -807,6 +825,10 @@ def _within(tx: Tx, statement: str, folder: int, runs: Sequence[Run]) -> list[An
     for low, high in merged(runs):
         found += tx.all(statement, owner=owner, low=key(folder, low), high=key(folder, high))
     return found
+
+
+def _are_few(runs: Sequence[Run]) -> bool:
+    return len(runs) <= FEW_MESSAGES and sum([high - low for low, high in runs]) < _FEW_UIDS
 
 
 def _clipped(runs: Iterable[Run], folder: FolderRow) -> list[Run]:

@@ -57,7 +57,7 @@ class Tx(Protocol):
         end, but perhaps together with others. Writer only."""
 
     def insert(self, statement: str, /, **parameters: Any) -> int:
-        """An INSERT; returns the new row's id. Writer only."""
+        """An INSERT; returns the new row's id, 0 where `ON CONFLICT DO NOTHING` made none. Writer only."""
 
     def many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
         """The same change for many rows. Writer only."""
@@ -80,6 +80,11 @@ class Deed(Generic[T_co]):
     def weight(self) -> int:
         """The octets it brings along; the writer bounds what it does in one commit by their sum."""
         return 0
+
+    @property
+    def brief(self) -> bool:
+        """Is it done in some tenths of a millisecond, whatever it meets? Then it may be done where it was asked for (store/writer.py)."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,9 @@ class PostgresEngine:
     def begin(self, deeds: Sequence[Deed[Any]], scopes: Collection[int], attempt: int) -> PostgresWritingTx:
         return awaited(self._begin(deeds, sorted(scopes), attempt))
 
+    def begin_here(self) -> None:
+        """Every statement waits for the server."""
+
     def commit(self, events: Sequence[Event]) -> None:
         awaited(self._commit(events))
 

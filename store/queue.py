@@ -28,6 +28,10 @@ MOST_DESTINATIONS: Final = 1000
 """Destinations that one claim looks at: some 2 ms of the writer."""
 
 
+FEW_ROWS: Final = 6
+"""That a message makes: accepting it keeps nobody waiting."""
+
+
 class WhenFull(StrEnum):
     """What becomes of a copy for which the quota has no room."""
 
@@ -136,6 +140,11 @@ class AcceptMessage(Deed[Accepted]):
         messages += [one.message for one in self.queued]
         messages += [filing.message for filing in self.filing]
         return sum(len(message.octets) for message in {id(message): message for message in messages}.values())
+
+    @property
+    def brief(self) -> bool:
+        """A mail for a few people."""
+        return not self.steps and len(self.copies) + len(self.queued) + len(self.filing) + len(self.audit) + len(self.limits) <= FEW_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -623,10 +632,11 @@ def _forget_accepted(tx: Tx, deed: ForgetAccepted) -> int:
 
 
 def _answer(accepted: Accepted) -> str:
-    def spelled(one: Placed | None) -> list[int] | None:
-        return None if one is None else [one.owner, one.folder, one.uidvalidity, one.uid]
+    def spelled(places: Sequence[Placed | None]) -> str:
+        return ", ".join(["null" if one is None else f"[{one.owner}, {one.folder}, {one.uidvalidity}, {one.uid}]" for one in places])
 
-    return json.dumps([[spelled(one) for one in accepted.placed], list(accepted.queued), [spelled(one) for one in accepted.filed]])
+    # As JSON, of nothing but numbers.
+    return f"[[{spelled(accepted.placed)}], [{', '.join(map(str, accepted.queued))}], [{spelled(accepted.filed)}]]"
 
 
 def _answered(text: str) -> Accepted:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeVar
@@ -50,6 +50,9 @@ class Engine(Protocol):
     def begin(self, deeds: Sequence[Deed[Any]], scopes: Collection[int], attempt: int) -> "WritingTx":
         """For these deeds, or the first of them; `scopes`: those that their witnesses name; `attempt` counts from 0 to ATTEMPTS - 1.
         Raises Fault, as everything below does."""
+
+    def begin_here(self) -> "WritingTx | None":
+        """As `begin`, on the loop, and nobody waits for anything; None: not here, or not now."""
 
     def commit(self, events: Sequence[Event]) -> None:
         """Durable when it returns; `events`: what was woken."""
@@ -99,11 +102,30 @@ class _Done:
     events: Sequence[Event]
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A group of which the first are done: `answers` to them, and what they woke. `ends`: by the clock of `perf_counter`, when no further
+    deed of it is begun; `error`: the engine failed."""
+
+    tx: WritingTx
+    ends: float
+    answers: list[_Answer] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    error: Exception | None = None
+
+
 ATTEMPTS: Final = 4
 """How often a group is begun when others are in its way."""
 
 IDLE_AFTER: Final = 1.0
 """Seconds without work after which `tidy` is called."""
+
+SECONDS_HERE: Final = 0.002
+"""For which the loop itself does brief deeds. In a thread each statement would let go of the interpreter and ask for it again, twenty
+times a message; what is left of a group then, and every commit, is the thread's, which does it without the interpreter."""
+
+_BRIEF_OCTETS: Final = 128 << 10
+"""More than this is never brief."""
 
 _Told = Callable[[Sequence[Event]], None]
 
@@ -112,11 +134,18 @@ async def ended(future: "asyncio.Future[Any]") -> asyncio.CancelledError | None:
     """Waits until it has ended, whatever happens to the waiting; returns the cancellation that came meanwhile."""
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
+        waiter: asyncio.Future[None] = future.get_loop().create_future()
+        future.add_done_callback(partial(_wake, waiter))
         try:
-            await asyncio.wait((future,))
+            await waiter
         except asyncio.CancelledError as error:
             cancelled = error
     return cancelled
+
+
+def _wake(waiter: "asyncio.Future[None]", _: object) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class Watchers:
@@ -216,7 +245,7 @@ class Writer:
                         await ended(self._engine.start(self._engine.tidy))
                     continue
                 untidy = True
-                applied = self._engine.start(partial(self._apply, group))
+                applied = self._engine.start(partial(self._apply, group, self._begun_here(group)))
                 cancelled = await ended(applied)
                 self._settle(group, applied.result())
                 if cancelled is not None:
@@ -284,16 +313,41 @@ class Writer:
         else:
             job.future.set_exception(answer.error)
 
+    def _begun_here(self, group: Sequence[_Job]) -> _Begun | None:
+        """The brief deeds at the head of the group are done at once; None: it is all the thread's."""
+        if self.fault is not None or not _is_brief(group[0]):
+            return None
+        try:
+            tx = self._engine.begin_here()
+        except Fault:
+            return None  # the thread meets it too
+        if tx is None:
+            return None
+        now = perf_counter()
+        begun = _Begun(tx, now + self._bounds.seconds)
+        ends = min(begun.ends, now + SECONDS_HERE)
+        try:
+            for job in group:
+                if not _is_brief(job):
+                    break
+                begun.answers.append(self._do(tx, job, begun.events))
+                if perf_counter() > ends:
+                    break
+        except Exception as error:
+            begun.error = error
+        return begun
+
     # --- in the thread of the writing connection, or in a greenlet
 
-    def _apply(self, group: Sequence[_Job]) -> _Done:
+    def _apply(self, group: Sequence[_Job], begun: _Begun | None) -> _Done:
         attempt = 0
         while True:
             try:
-                return self._applied(group, attempt)
+                return self._applied(group, attempt, begun)
             except Exception as error:
                 # Not the deed's fault (`_do` answers those): the engine's, so that nobody's deed is known to be done.
                 self._engine.abandon()
+                begun = None
                 attempt += 1
                 if isinstance(error, Fault) and error.again and attempt < ATTEMPTS:
                     continue
@@ -301,19 +355,21 @@ class Writer:
                     self.fault = str(error)
                 return _Done([_Answer(None, Busy(str(error))) for _ in group], ())
 
-    def _applied(self, group: Sequence[_Job], attempt: int) -> _Done:
+    def _applied(self, group: Sequence[_Job], attempt: int, begun: _Begun | None) -> _Done:
         if self.fault is not None:
             raise Fault(self.fault, lasting=True)
-        scopes = {scope for job in group if job.witness is not None for scope, _ in job.witness.epochs}
-        tx = self._engine.begin([job.deed for job in group], scopes, attempt)
-        answers: list[_Answer] = []
-        events: list[Event] = []
-        ends = perf_counter() + self._bounds.seconds
-        for job in group:
-            answers.append(self._do(tx, job, events))
-            if perf_counter() > ends:
+        if begun is None:
+            scopes = {scope for job in group if job.witness is not None for scope, _ in job.witness.epochs}
+            tx = self._engine.begin([job.deed for job in group], scopes, attempt)
+            begun = _Begun(tx, perf_counter() + self._bounds.seconds)
+        if begun.error is not None:
+            raise begun.error
+        answers = begun.answers
+        for job in group[len(answers) :]:
+            if answers and perf_counter() > begun.ends:
                 break
-        woken = _coalesced(events)
+            answers.append(self._do(begun.tx, job, begun.events))
+        woken = _coalesced(begun.events)
         self._engine.commit(woken)
         return _Done(answers, woken)
 
@@ -331,6 +387,10 @@ class Writer:
             return _Answer(None, error)
         events.extend(woken)
         return _Answer(value, None)
+
+
+def _is_brief(job: _Job) -> bool:
+    return job.weight <= _BRIEF_OCTETS and job.deed.brief
 
 
 def _coalesced(events: Sequence[Event]) -> Sequence[Event]:

@@ -602,7 +602,7 @@ class Session:
             b"APPENDLIMIT": b"APPENDLIMIT=%d" % self.services.append_limit,
             b"MESSAGELIMIT": b"MESSAGELIMIT=%d" % self.services.message_limit,
         }
-        return tuple(spellings.get(name, name) for name in announced)
+        return tuple([spellings.get(name, name) for name in announced])
 
     # --- names of folders
 

@@ -3,6 +3,7 @@ SELECT id FROM blob WHERE owner = :owner AND hash = :hash
 
 -- insert
 INSERT INTO blob (owner, hash, size, place, octets) VALUES (:owner, :hash, :size, :place, :octets)
+ON CONFLICT (owner, hash) DO NOTHING
 
 -- duplicate
 INSERT INTO blob (owner, hash, size, place, octets) SELECT :owner, hash, size, place, octets FROM blob WHERE [owner = :source AND] id = :id

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,22 @@ async def test_a_witness_ends_with_its_time(store: Store, clock: Clock) -> None:
         assert await snapshot.confirms(witness), "the snapshot's time stands still"
     async with store.snapshot() as snapshot:
         assert not await snapshot.confirms(witness)
+
+
+async def test_the_epochs_of_a_judgement_are_one_statement_and_of_the_next_none(directory: Directory) -> None:
+    async with directory.store.snapshot() as snapshot:
+        witness, many = await snapshot.witness(5, 7, 9), await snapshot.witness(*range(20))
+    said: list[str] = []
+    async with directory.store.snapshot() as snapshot:
+        opened: Any = snapshot
+        opened._reader.raw.set_trace_callback(said.append)
+        for count in (1, 1):
+            assert await snapshot.confirms(witness)
+            assert len(said) == count
+        for count in (2, 2):
+            assert await snapshot.confirms(many)
+            assert len(said) == count
+        opened._reader.raw.set_trace_callback(None)
 
 
 async def test_a_snapshot_only_reads_and_only_while_it_is_open(directory: Directory) -> None:

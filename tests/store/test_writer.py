@@ -1,4 +1,6 @@
 import asyncio
+import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -59,8 +61,10 @@ async def all_noted(store: Store) -> list[int]:
 Open = Callable[..., Awaitable[Store]]
 
 
-@pytest.fixture
-async def opening(tmp_path: Path, clock: Clock) -> AsyncIterator[Open]:
+@pytest.fixture(params=["in the thread", "on the loop"])
+async def opening(tmp_path: Path, clock: Clock, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
+    """What is promised holds wherever a deed is done."""
+    monkeypatch.setattr(Note, "brief", request.param == "on the loop")
     opened: list[Store] = []
 
     async def open_it(**bounds: Any) -> Store:
@@ -329,7 +333,8 @@ async def test_a_deed_that_ends_the_transaction_by_itself_spoils_only_its_group(
     assert await all_noted(store) == [4]
 
 
-async def test_the_loop_goes_on_while_deeds_are_done(opening: Open) -> None:
+async def test_the_loop_goes_on_while_deeds_are_done(opening: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Note, "brief", False)
     store = await opening()
     slow = asyncio.ensure_future(store.do(Note(1, lambda _: time.sleep(0.2))))
     started = time.perf_counter()
@@ -349,3 +354,64 @@ async def test_the_writer_that_is_cancelled_answers_what_is_done_and_refuses_the
     with pytest.raises(Busy):
         await second
     assert await all_noted(store) == [1]
+
+
+async def where(store: Store, octets: int = 0) -> tuple[int, int]:
+    """The threads in which a deed was done, and committed."""
+    found: list[int] = []
+
+    def look(tx: Tx) -> None:
+        found.append(threading.get_ident())
+
+    writer: Any = store
+    engine = writer._writer._engine
+    commit = engine.commit
+
+    def committed(events: Sequence[Event]) -> None:
+        found.append(threading.get_ident())
+        commit(events)
+
+    engine.commit = committed
+    try:
+        await store.do(Note(len(await all_noted(store)), look, octets))
+    finally:
+        engine.commit = commit
+    return found[0], found[1]
+
+
+async def test_what_is_brief_is_done_on_the_loop_and_committed_in_the_thread(opening: Open) -> None:
+    store = await opening(octets=1 << 30)
+    here = threading.get_ident()
+    done, committed = await where(store)
+    assert (done == here) == Note(0).brief
+    assert committed != here
+    assert here not in await where(store, octets=1 << 20)
+
+
+async def test_what_the_loop_has_no_time_for_the_thread_does_in_the_same_commit(opening: Open) -> None:
+    store = await opening(seconds=5)
+    told = groups_of(store)
+    threads: list[int] = []
+
+    def slow(_: Tx) -> None:
+        threads.append(threading.get_ident())
+        time.sleep(0.003)
+
+    await asyncio.gather(*(store.do(Note(number, slow)) for number in range(4)))
+    assert await all_noted(store) == [*range(4)]
+    assert len(told) == 1
+    assert threads.count(threading.get_ident()) == Note(0).brief
+    assert len(set(threads[1:])) == 1
+
+
+async def test_where_somebody_else_writes_the_loop_does_not_wait(opening: Open, tmp_path: Path) -> None:
+    store = await opening()
+    await store.do(Note(0))
+    other = sqlite3.connect(tmp_path / "procura.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    doing = asyncio.create_task(asyncio.wait_for(store.do(Note(1)), 10))
+    await asyncio.sleep(0.05)  # reached while the deed waits in its thread
+    assert not doing.done()
+    other.execute("ROLLBACK")
+    other.close()
+    assert await doing == 1
