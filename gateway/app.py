@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 import resource
 import secrets
 import signal
@@ -87,6 +86,7 @@ from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import ALL_IN_ROWS, IN_ROW, Files
 from store.connect import connect, inspected_server, is_shared
+from store.durable import keep, make_directory
 from store.errors import Busy, Unusable
 from store.fulltext import FullText
 from store.nodes import Nodes
@@ -252,7 +252,7 @@ async def opened(settings: Settings, elsewhere: Elsewhere | None = None, store: 
     OSError."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(settings.data)
     except OSError as error:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
     if store is None:
@@ -298,13 +298,7 @@ def _digest_key(data: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         key = secrets.token_bytes(32)
-        draft = path.with_suffix(".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        keep(path, key)
         return key
 
 
