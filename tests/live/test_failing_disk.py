@@ -147,7 +147,7 @@ def test_told_to_stop_while_it_fails_it_ends_and_loses_nothing(server: Preloaded
     assert handed_in(server, "lmtp", name, SMALL).startswith("250 ")
     with server.failing(("sync", "procura.db", EIO)):
         assert was_put_off(handed_in(server, "lmtp", f"{name}-refused", SMALL))
-        server.stop()
+        assert server.stop() == 0
     server.start()
     assert there(server, name) == 1
     verified(server)
@@ -215,14 +215,13 @@ def test_a_small_disk_that_fills_up(tmp_path: Path, size: int) -> None:
             for number in range(3):
                 assert handed_in(server, "lmtp", f"before-{number}", size).startswith("250 ")
             ballast = server.data / "ballast"
-            with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
+            with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
                 while True:
-                    file.write(b"x" * 65536)
-                    file.flush()
+                    file.write(b"x" * 4096)
             answers = [handed_in(server, kind, f"during-{kind}", size) for kind in KINDS]
             answers += [handed_in(server, kind, f"during-large-{kind}", LARGE) for kind in KINDS]
             assert all(was_put_off(one) for one in answers[3:]), answers
-            assert {one[:10] for one in answers if not one.startswith("a ")} <= {"452 4.3.1 ", "250 2.0.0 "}, answers
+            assert {one[:8] for one in answers if not one.startswith("a ")} <= {"452 4.3.", "451 4.3.", "250 2.0."}, answers
             assert there(server, "before-0") == 1
             ballast.unlink()
             # In the same sessions and processes, without a restart.
@@ -230,8 +229,9 @@ def test_a_small_disk_that_fills_up(tmp_path: Path, size: int) -> None:
             for kind, answer in zip((*KINDS, *(f"large-{one}" for one in KINDS)), answers, strict=True):
                 assert there(server, f"during-{kind}") == (0 if was_put_off(answer) else 1), (kind, answer)
             verified(server)
-            server.kill()
-            server.start()
+        server.start()
+        server.kill()
+        with server:
             found = server.messages(USER)
             assert [has_message_id(found, f"{one}@x.test".encode()) for one in ("before-0", "before-1", "before-2")] == [1, 1, 1]
             verified(server)
@@ -241,5 +241,3 @@ def test_the_library_makes_what_it_is_asked_to_fail(server: Preloaded) -> None:
     with server.failing(("sync", "procura.db-wal", EIO)), pytest.raises(smtplib.SMTPDataError):
         server.deliver(USER, message("asked", SMALL))
     server.deliver(USER, message("not-asked", SMALL))
-
-
