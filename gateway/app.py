@@ -46,6 +46,7 @@ from gateway.list_robot import ListRobot, RobotRules
 from gateway.login import Login
 from gateway.loginhistory import LoginHistory
 from gateway.mechanisms import mechanisms
+from gateway.memory import bounded, give_back_what_is_large
 from gateway.message.kept import KEPT_VERSION
 from gateway.moderation import Moderation
 from gateway.neighbour.access import Access
@@ -475,7 +476,11 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
     cost limits.stop_timeout once."""
     limits = app.settings.limits
     connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks, app.tallies.connections)
-    intake = Intake(limits.arriving)
+    give_back_what_is_large()
+    arriving = bounded(limits.arriving, limits.message_size, app.settings.workers)
+    if arriving < limits.arriving:
+        log.warning("memory", extra={"fields": {"outcome": f"limits.arriving is {arriving >> 20} MiB here", "reason": "there is no more"}})
+    intake = Intake(arriving)
     entered: list[AbstractAsyncContextManager[None]] = []
     unwatch = app.store.watch(app.sessions.told)
     try:

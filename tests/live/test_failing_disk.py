@@ -9,7 +9,7 @@ import shutil
 import smtplib
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,14 +18,14 @@ import pytest
 from tests.live.hostile import has_message_id, imap, smtp, unharmed
 from tests.live.preloaded import EIO, ENOSPC, Preloaded
 from tests.live.server import Server
-from tests.live.verified import verified
+from tests.live.verified import SOAK, verified
 
 USER = "user@acme.test"
 SMALL, LARGE = 10, 300_000
 """Octets of messages that lie in a row and in a file."""
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "several processes"])
+@pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
     made = Preloaded(tmp_path_factory.mktemp("failing"), {"workers": request.param})
     made.people("user", "quiet")
@@ -80,7 +80,13 @@ FAULTS: dict[str, tuple[Sequence[tuple[str, str, int]], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+def cases(several: Collection[str], one: Collection[str] = tuple(FAULTS)) -> pytest.MarkDecorator:
+    """With one process, and with several: of these fewer outside of the long version, for each start takes its time."""
+    chosen = [*((1, fault) for fault in FAULTS if fault in one), *((2, fault) for fault in (one if SOAK else several))]
+    return pytest.mark.parametrize(("server", "fault"), chosen, indirect=["server"])
+
+
+@cases(several=("the log's fsync", "a file's fsync"))
 def test_what_is_not_safe_is_put_off_and_it_ends_without_a_restart(server: Preloaded, fault: str) -> None:
     rules, refused, reason = FAULTS[fault]
     name = re.sub(r"\W", "-", fault) + str(server.settings["workers"])
@@ -110,6 +116,7 @@ def test_what_is_not_safe_is_put_off_and_it_ends_without_a_restart(server: Prelo
     verified(server)
 
 
+@pytest.mark.parametrize("server", [1], indirect=True)
 def test_a_checkpoint_that_fails_costs_nothing(server: Preloaded) -> None:
     """What was to be moved into the database stays in its log."""
     name = f"checkpoint-{server.settings['workers']}"
@@ -124,7 +131,7 @@ def test_a_checkpoint_that_fails_costs_nothing(server: Preloaded) -> None:
     verified(server)
 
 
-@pytest.mark.parametrize("fault", ["the log's fsync", "a file's fsync", "no room for the log"])
+@cases(several=(), one=("the log's fsync", "a file's fsync", "no room for the log") if SOAK else ("the log's fsync",))
 def test_killed_while_it_fails_it_starts_with_all_that_was_acknowledged(server: Preloaded, fault: str) -> None:
     rules, refused, _ = FAULTS[fault]
     name = "killed-" + re.sub(r"\W", "-", fault) + str(server.settings["workers"])
@@ -142,6 +149,7 @@ def test_killed_while_it_fails_it_starts_with_all_that_was_acknowledged(server: 
     verified(server)
 
 
+@pytest.mark.parametrize("server", [1, 2] if SOAK else [1], indirect=True)
 def test_told_to_stop_while_it_fails_it_ends_and_loses_nothing(server: Preloaded) -> None:
     name = f"stopped-{server.settings['workers']}"
     assert handed_in(server, "lmtp", name, SMALL).startswith("250 ")
@@ -198,6 +206,16 @@ def small_disk(at: Path, mebibytes: int) -> Iterator[None]:
         subprocess.run([umount, "--lazy", str(at)], check=True)
 
 
+def fill(ballast: Path) -> None:
+    """Until there is no room left."""
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError as error:
+            assert error.errno == ENOSPC
+
+
 def until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
     while not true():
@@ -215,9 +233,7 @@ def test_a_small_disk_that_fills_up(tmp_path: Path, size: int) -> None:
             for number in range(3):
                 assert handed_in(server, "lmtp", f"before-{number}", size).startswith("250 ")
             ballast = server.data / "ballast"
-            with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(b"x" * 4096)
+            fill(ballast)
             answers = [handed_in(server, kind, f"during-{kind}", size) for kind in KINDS]
             answers += [handed_in(server, kind, f"during-large-{kind}", LARGE) for kind in KINDS]
             assert all(was_put_off(one) for one in answers[3:]), answers
@@ -237,6 +253,7 @@ def test_a_small_disk_that_fills_up(tmp_path: Path, size: int) -> None:
             verified(server)
 
 
+@pytest.mark.parametrize("server", [1], indirect=True)
 def test_the_library_makes_what_it_is_asked_to_fail(server: Preloaded) -> None:
     with server.failing(("sync", "procura.db-wal", EIO)), pytest.raises(smtplib.SMTPDataError):
         server.deliver(USER, message("asked", SMALL))
