@@ -221,7 +221,8 @@ def test_mail_that_is_handed_on(house: Mortal, sink: Sink, point: str, when: str
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
-    with Mortal(tmp_path_factory.mktemp("several"), {"workers": WORKERS}) as made:
+    made = Mortal(tmp_path_factory.mktemp("several"), {"workers": WORKERS})
+    with made:
         made.people("user")
         with Talk(made.ports["imap"], USER) as talk:
             talk.ok("CREATE Appended")
