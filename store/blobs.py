@@ -64,7 +64,8 @@ class Files:
             if not missing and not self._durable:
                 # Whoever made it may have been cut off before its name was on disk.
                 missing = [self.directory]
-            shelf.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
             for made in (shelf, *missing):
                 sync_directory(made.parent)
             self._durable.add(shelf.name)
