@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import os
 import resource
 import secrets
 import signal
@@ -48,6 +47,7 @@ from gateway.list_robot import ListRobot, RobotRules
 from gateway.login import Login
 from gateway.loginhistory import LoginHistory
 from gateway.mechanisms import mechanisms
+from gateway.memory import bounded, give_back_what_is_large
 from gateway.message.kept import KEPT_VERSION
 from gateway.moderation import Moderation
 from gateway.neighbour.access import Access
@@ -89,6 +89,7 @@ from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import ALL_IN_ROWS, IN_ROW, Files
 from store.connect import connect, inspected_server, is_shared
+from store.durable import keep, make_directory
 from store.errors import Busy, Unusable
 from store.fulltext import FullText
 from store.nodes import Nodes
@@ -257,7 +258,7 @@ async def opened(settings: Settings, elsewhere: Elsewhere | None = None, store: 
     OSError."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(settings.data)
     except OSError as error:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
     if store is None:
@@ -303,13 +304,7 @@ def _digest_key(data: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         key = secrets.token_bytes(32)
-        draft = path.with_suffix(".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        keep(path, key)
         return key
 
 
@@ -480,7 +475,11 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
     cost limits.stop_timeout once."""
     limits = app.settings.limits
     connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks, app.tallies.connections)
-    intake = Intake(limits.arriving)
+    give_back_what_is_large()
+    arriving = bounded(limits.arriving, limits.message_size, app.settings.workers)
+    if arriving < limits.arriving:
+        log.warning("memory", extra={"fields": {"outcome": f"limits.arriving is {arriving >> 20} MiB here", "reason": "there is no more"}})
+    intake = Intake(arriving)
     entered: list[AbstractAsyncContextManager[None]] = []
     unwatch = app.store.watch(app.sessions.told)
     try:

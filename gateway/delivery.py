@@ -199,12 +199,13 @@ class Delivery:
         """Routes every recipient in the routing's snapshot. `octets`: as they go out, with our Received, without Return-Path.
         `findings`: what is known of a message from outside, for the seals of lists."""
         work = _Work(self, routing, octets, reverse_path, sender, ours, requests, findings)
-        routing.been_at = work.been_at
+        before, routing.been_at = routing.been_at, work.been_at
         try:
             for index, recipient in enumerate(recipients):
                 await work.outcomes_of(index, recipient, await routing.find(recipient, expand=True))
         finally:
-            routing.been_at = frozenset  # else both would keep each other, and the message, until the collector looks
+            # They would hold each other, and the message, until the collector comes.
+            routing.been_at = before
         return work.plan
 
     async def report(

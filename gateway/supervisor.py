@@ -33,6 +33,7 @@ from gateway.tallies import SharedTallies
 from gateway.worker import work
 from store import channel
 from store.connect import locked
+from store.durable import make_directory
 from store.errors import StoreError, Unusable
 from store.lock import Lock
 
@@ -89,7 +90,7 @@ def supervise(settings: Settings, readiness: Readiness) -> None:
     """Serves until SIGTERM or SIGINT, then drains; SIGHUP reads the certificate again. Raises store.errors.InUse, Unusable, OSError."""
     raise_descriptors()
     try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(settings.data)
     except OSError as error:
         raise Unusable(f"data: {settings.data} cannot be made: {error.strerror}") from None
     locks = locked(settings.store_url, settings.data)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from store.away import Lost
-from store.durable import private, sync_directory, write_whole
+from store.durable import make_directory, private, sync_directory, write_whole
 from store.errors import NotFound, Unusable
 from store.lock import Lock
 
@@ -248,7 +248,7 @@ class Backups:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Made where it is not there yet, and nobody else's meanwhile. Raises Unusable, InUse."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self.directory)
         lock = Lock(self.directory / "lock")
         if not (self.directory / _MARK).exists() and any(one.name != "lock" for one in self.directory.iterdir()):
             raise Unusable(f"{self.directory} has other things in it: give a directory for backups alone")

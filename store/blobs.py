@@ -61,7 +61,11 @@ class Files:
             if shelf.name in self._durable and shelf.is_dir():
                 return
             missing = [one for one in (self.directory, *self.directory.parents) if not one.is_dir()]
-            shelf.mkdir(parents=True, exist_ok=True)
+            if not missing and not self._durable:
+                # Whoever made it may have been cut off before its name was on disk.
+                missing = [self.directory]
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
             for made in (shelf, *missing):
                 sync_directory(made.parent)
             self._durable.add(shelf.name)

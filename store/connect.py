@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 from store import deeds, sqlite, statements
-from store.durable import sync_directory, write_whole
+from store.durable import keep, make_directory
 from store.errors import Busy, Unusable
 from store.lock import Lock
 from store.migrate import DIRECTORY_OF_STEPS, migrate, migrate_shared, steps, version_of
@@ -95,7 +95,7 @@ def locked(url: str, data: Path) -> Sequence[Lock]:
     path = None if is_shared(url) else database_of(url, data)
     try:
         for directory in (data,) if path is None else (data, path.parent):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(directory)
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}") from None
     if (data / RESTORING).exists():
@@ -188,9 +188,7 @@ def _name(data: Path) -> str:
     file = data / "node"
     try:
         if not file.exists():
-            (data / "node.new").unlink(missing_ok=True)
-            write_whole(data / "node.new", file, secrets.token_hex(16).encode())
-            sync_directory(data)
+            keep(file, secrets.token_hex(16).encode())
         return file.read_text()
     except OSError as error:
         raise Unusable(f"{error.filename}: {error.strerror}") from None

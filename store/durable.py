@@ -40,3 +40,25 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_directory(directory: Path) -> None:
+    """For its owner alone, with those above it that are missing; its name is on disk, also where whoever made it was cut off before that
+    was certain. Raises OSError."""
+    missing = [one for one in (directory, *directory.parents) if not one.is_dir()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in missing or [directory]:
+        try:
+            sync_directory(made.parent)
+        except PermissionError:
+            # Who may not look into it has made nothing there.
+            if made in missing:
+                raise
+
+
+def keep(target: Path, octets: bytes) -> None:
+    """A file of this name with these octets, in place of another where there is one; both are on disk. Raises OSError."""
+    draft = target.with_name(target.name + ".new")
+    draft.unlink(missing_ok=True)
+    write_whole(draft, target, octets)
+    sync_directory(target.parent)

@@ -21,6 +21,7 @@ import asyncpg
 
 from store.blobs import IN_ROW, Files
 from store.connect import LOCK_FILE, RESTORING, database_of, is_shared
+from store.durable import make_directory
 from store.errors import InUse, StoreError, Unusable
 from store.lock import Lock
 from store.migrate import UNFINISHED, migrate, migrate_shared, steps, version, version_of
@@ -167,12 +168,12 @@ async def relocate(source_url: str, target_url: str, data: Path, told: Told) -> 
 def _lock(locks: ExitStack, urls: Sequence[str], data: Path) -> None:
     if (data / RESTORING).exists():
         raise Unusable(f"{data}: a restore was not finished there")
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(data)
     places = [data / LOCK_FILE]
     for url in urls:
         if not is_shared(url):
             path = database_of(url, data)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(path.parent)
             if not path.parent.samefile(data):
                 places.append(path.with_name(path.name + ".lock"))
     for place in dict.fromkeys(places):

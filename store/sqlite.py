@@ -205,6 +205,10 @@ class Connection(aiosqlite.Connection):
         """In its thread."""
         self._connection = raw
 
+    async def thread_ended(self) -> None:
+        """Its last word is to the loop, which must not be closed before."""
+        await asyncio.to_thread(self._thread.join)
+
     def start(self, function: Callable[[], T]) -> "asyncio.Future[T]":
         """Begins it in the thread; cancelling the future does not stop it."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -224,7 +228,11 @@ class Connection(aiosqlite.Connection):
 async def opened(path: Path, *, writes: bool) -> Connection:
     """Raises sqlite3.Error."""
     connection = Connection(partial(open_file, path, writes=writes), 64)
-    return cast(Connection, await connection)
+    try:
+        return cast(Connection, await connection)
+    except sqlite3.Error:
+        await connection.thread_ended()
+        raise
 
 
 class SqliteTx(OnlyReads):

@@ -17,7 +17,7 @@ from gateway.directory.records import Records
 from store.backups import Backups, Contents, Damaged, Run, Watched
 from store.connect import LOCK_FILE, RESTORING, connect, database_of, is_shared
 from store.deeds import Several
-from store.durable import write_whole
+from store.durable import make_directory, write_whole
 from store.errors import StoreError
 from store.lock import Lock
 from store.renewal import Renew, Renewed
@@ -52,7 +52,7 @@ async def reinstall(backup: Path, data: Path, url: str, told: Told, *, at: int |
     draft = data / RESTORING
     try:
         database = database_of(url, data)
-        await asyncio.to_thread(data.mkdir, mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_directory, data)
         with _alone(data):
             run = await asyncio.to_thread(backups.at, at)
             contents = await asyncio.to_thread(backups.contents, run)

@@ -242,12 +242,16 @@ class Connection:
         """Octets came."""
         if self.session.phase is Phase.LOGOUT:
             return
-        if self._inflater is None:
-            if not self._keep(octets):
-                return
-        else:
-            self._inflater.feed(octets)
-        self._advance()
+        try:
+            if self._inflater is None:
+                if not self._keep(octets):
+                    return
+            else:
+                self._inflater.feed(octets)
+            self._advance()
+        except MemoryError:
+            # The system gives less than gateway/memory.py took it to have.
+            self._bye(NO_ROOM, UNAVAILABLE)
 
     def _keep(self, octets: bytes | memoryview) -> bool:
         """Add them to what came; False: there was no room for them, which ends the connection."""

@@ -40,7 +40,17 @@ PROCESSES = {
     "test_crash.py": "again_and_again or doubles_at_most_once",
     "test_resets.py": "",
 }
-CHOSEN = {**ADMINISTRATION, **MAIL, **PROCESSES}
+HOSTILE = {
+    "test_hostile_lmtp.py": "",
+    "test_hostile_smtp.py": "",
+    "test_hostile_imap.py": "",
+    "test_hostile_senders.py": "",
+    "../hostile/test_rights.py": "",
+    "../hostile/test_accounts.py": "",
+    "test_kill_points.py": "mail_that or without_being_asked",
+}
+"""Minutes each: the first one always, the others in the long version (test_hostile_on_postgresql.py)."""
+CHOSEN = {**ADMINISTRATION, **MAIL, **PROCESSES, **HOSTILE}
 
 
 def passes_there(file: str) -> None:

@@ -90,3 +90,4 @@ def test_a_full_disk_ends_a_backup_with_a_reason_and_leaves_the_others(tmp_path:
         listed = run(server, "backup", "list", str(backup))
         assert ([one["id"] for one in listed["backups"]], listed["unfinished"]) == ([first["id"]], [])
         assert run(server, "backup", str(backup))["files"] == 4
+        assert run(server, "verify")["whole"]

@@ -15,6 +15,7 @@ import pytest
 
 from tests.live.hostile import has_message_id, imap, smtp, unharmed
 from tests.live.server import Server
+from tests.live.verified import verified
 
 USER = "user@acme.test"
 
@@ -88,6 +89,7 @@ def test_mail_is_put_off_while_the_disk_is_full(server: Server, size: int) -> No
         assert has_message_id(found, f"after-{kind}-{size}@x.test".encode()) == 1
     assert has_message_id(found, f"full-append-{size}@x.test".encode()) == 0
     assert has_message_id(found, f"before-{size}@x.test".encode()) == 1
+    verified(server)
 
 
 def test_a_database_that_somebody_else_has_locked_delays_and_loses_nothing(server: Server) -> None:
@@ -110,20 +112,42 @@ def test_a_database_that_somebody_else_has_locked_delays_and_loses_nothing(serve
     assert has_message_id(server.messages(USER), b"locked@x.test") == (1 if answer.startswith("250") else 0)
     server.deliver(USER, message("unlocked", 100))
     assert has_message_id(server.messages(USER), b"unlocked@x.test") == 1
+    verified(server)
+
+
+DESCRIPTORS, CONNECTIONS = 128, 200
 
 
 def test_when_descriptors_run_out_open_sessions_live_on_and_new_ones_come_later(server: Server) -> None:
-    with unharmed(server, "quiet@acme.test"), imap(server, USER) as session, ExitStack() as there:
+    """Mail that comes meanwhile on sessions that are open is taken or put off, and what was taken is there."""
+    taken = [0, 0]
+    with (
+        unharmed(server, "quiet@acme.test"),
+        imap(server, USER) as session,
+        smtp(server, "lmtp") as mail,
+        ExitStack() as there,
+    ):
         before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in server.pids}
         for pid, (_, hard) in before.items():
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 20, hard))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(DESCRIPTORS, len(os.listdir(f"/proc/{pid}/fd")) + 20), hard))
         try:
-            for number in range(100):
+            for number in range(CONNECTIONS):
                 raw = socket.create_connection(("127.0.0.1", server.ports["imap" if number % 2 else "mx"]), 5)
                 there.callback(raw.close)
             began = server.cpu, time.monotonic()
-            for _ in range(10):
+            for number in range(10):
                 assert session.do(b"n", b"NOOP").startswith(b"n OK")
+                for large in (False, True):
+                    assert mail.say(b"MAIL FROM:<x@elsewhere.test>").startswith("250")
+                    answer = mail.say(b"RCPT TO:<user@acme.test>")
+                    if answer.startswith("250"):
+                        assert mail.say(b"DATA").startswith("354")
+                        mail.send(message(f"scarce-{number}-{large:d}", 100_000 if large else 100) + b".\r\n")
+                        answer = mail.reply()
+                    else:
+                        assert mail.say(b"RSET").startswith("250")
+                    assert answer.startswith(("250 ", "4")), answer
+                    taken[large] += answer.startswith("250 ")
                 time.sleep(0.05)
             busy = (server.cpu - began[0]) / (time.monotonic() - began[1])
         finally:
@@ -133,6 +157,9 @@ def test_when_descriptors_run_out_open_sessions_live_on_and_new_ones_come_later(
     with imap(server, USER) as again, smtp(server, "mx") as mx:
         assert again.do(b"n", b"NOOP").startswith(b"n OK")
         assert mx.say(b"NOOP") == "250 2.0.0 ok"
+    found = b"".join(server.messages(USER))
+    assert [found.count(f"<scarce-{number}-{large}@x.test>".encode()) for large in (0, 1) for number in range(10)].count(1) == sum(taken)
+    verified(server)
 
 
 def test_a_full_disk_and_a_crash_lose_nothing(server: Server) -> None:
@@ -144,3 +171,4 @@ def test_a_full_disk_and_a_crash_lose_nothing(server: Server) -> None:
     found = server.messages(USER)
     assert has_message_id(found, b"kept@x.test") == 1
     assert has_message_id(found, b"refused@x.test") == 0
+    verified(server)

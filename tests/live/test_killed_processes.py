@@ -15,6 +15,7 @@ from tests.live.ledger import Ledger, Load
 from tests.live.server import PASSWORD, Server, compose
 from tests.live.several import WORKERS, killed, processes, until, whole
 from tests.live.talk import Talk
+from tests.live.verified import verified
 
 WORKER = "worker@acme.test"
 PEOPLE = ("worker", "sink", "sender")
@@ -82,8 +83,7 @@ def killing_writers(house: Server, rounds: int) -> None:
     assert all(one.acknowledged for one in ledger.messages.values())
     books.check(house, ledger)
     assert load.actions > 5 * rounds, f"that was no load: {load.actions}"
-    verified = house.run("verify", check=False)
-    assert verified.returncode == 0, verified.stdout
+    verified(house)
 
 
 def test_a_killed_writer_loses_nothing_and_does_nothing_twice(house: Server) -> None:
@@ -111,6 +111,7 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(house: Server) -> Non
         assert all(map(books.is_gone, load.faults)), load.faults
         whole(house, gone)
         books.check(house, ledger)
+    verified(house)
 
 
 def test_without_its_supervisor_nothing_is_left_and_nothing_holds_the_lock(house: Server) -> None:
@@ -126,6 +127,7 @@ def test_without_its_supervisor_nothing_is_left_and_nothing_holds_the_lock(house
     assert all(map(books.is_gone, load.faults)), load.faults
     house.start()
     books.check(house, ledger)
+    verified(house)
 
 
 def test_sigterm_under_load_finishes_what_was_begun(house: Server) -> None:
@@ -139,6 +141,7 @@ def test_sigterm_under_load_finishes_what_was_begun(house: Server) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
     house.start()
     books.check(house, ledger)
+    verified(house)
 
 
 def test_a_large_message_is_durable_before_its_250(house: Server) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.live.names import Names
 from tests.live.next_hop import DROP, NextHop, next_hop
 from tests.live.server import Server, compose
+from tests.live.verified import verified
 
 ANNA = "anna@acme.test"
 PIPELINING = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 50000000")
@@ -197,6 +198,7 @@ def test_killed_in_the_middle_nothing_is_lost_and_only_what_was_in_the_window_co
     counted = all_of_them(server, hop, 30)
     assert sum(counted.values()) - 30 <= kills * 3
     assert sum(counted.values()) > 30, "the window was hit, or this test shows nothing"
+    verified(server)
 
 
 def test_killed_before_the_end_of_a_message_nothing_comes_twice(relayed: tuple[Server, NextHop]) -> None:
@@ -208,6 +210,7 @@ def test_killed_before_the_end_of_a_message_nothing_comes_twice(relayed: tuple[S
     hop.answers.clear()
     server.start()
     assert set(all_of_them(server, hop, 15).values()) == {1}
+    verified(server)
 
 
 def test_told_to_stop_it_finishes_what_is_on_its_way(relayed: tuple[Server, NextHop]) -> None:
@@ -220,3 +223,4 @@ def test_told_to_stop_it_finishes_what_is_on_its_way(relayed: tuple[Server, Next
     assert len(hop.taken) == 3
     server.start()
     assert all_of_them(server, hop, 10) == Counter({b"hello-%d" % number: 1 for number in range(10)})
+    verified(server)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.live.cluster import Cluster, missing
 from tests.live.server import PASSWORD, Server, compose
+from tests.live.verified import verified
 
 SECONDS = 30.0
 CHEAP = {"policy_max_staleness": "3s"}
@@ -213,6 +214,7 @@ def test_one_that_is_killed_leaves_the_other_at_work(house: House) -> None:
     finally:
         house.one.start()
     assert len(house.one.messages("clara@acme.test")) == 2
+    verified(house.one)
 
 
 @pytest.mark.slow
@@ -254,3 +256,4 @@ def test_a_database_that_is_restarted_defers_mail_and_ends_no_session_for_good(h
     assert house.one.process is not None
     assert house.one.process.poll() is None
     assert "Traceback" not in house.one.log.read_text()
+    verified(house.other)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.live.hostile import Raw, has_message_id, imap, smtp, unharmed
 from tests.live.server import Server
+from tests.live.verified import verified
 
 USER = "user@acme.test"
 
@@ -23,6 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.people("user", "quiet")
     with made:
         yield made
+        verified(made)
 
 
 def message(number: str) -> bytes:

@@ -27,6 +27,7 @@ from tests.live.hostile import Raw, imap, smtp
 from tests.live.ledger import Ledger, Load
 from tests.live.server import Server, compose, trusting
 from tests.live.talk import Talk
+from tests.live.verified import verified
 
 USER = "user@acme.test"
 
@@ -83,6 +84,7 @@ def test_sigterm_under_load_loses_nothing_and_ends_in_time(server: Server) -> No
     assert "Traceback" not in log, log[-6000:]
     server.start()
     assert books.check(server, ledger) >= ledger.acknowledged
+    verified(server)
     # What was not acknowledged was refused with a word or not answered; nobody was told a lie.
     assert all(books.is_gone(fault) or "421" in str(fault) or "BYE" in str(fault) for fault in load.faults), load.faults
 
