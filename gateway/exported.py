@@ -86,7 +86,8 @@ class Trust:
             return "its head is signed with a key that is nobody's"
         public = self.known.get(signed.key)
         if public is None:
-            self.beyond = signed
+            if self.sealed is None or signed.head.number > self.sealed.head.number:
+                self.beyond = signed
             return ""
         if not holds(signed, public):
             return "the signature of the head does not hold"

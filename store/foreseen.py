@@ -6,14 +6,12 @@ nothing else; what is asked and was not foreseen is asked then. Each row names a
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import FolderId
-from store import blobs, deeds, folders, login, messages, queue
-from store.model import NewMessage, QueueKind
+from store import deeds, folders, login, messages, queue
 from store.numbered import Numbered
 from store.owners import Owners
 from store.port import Deed
@@ -23,8 +21,6 @@ Asked = tuple[str, Mapping[str, Any]]
 
 MOST: Final = 12
 """Questions of one deed: each selection is a statement of its own that a connection keeps."""
-HASHED: Final = 64 * 1024
-"""Octets that are hashed a second time for this."""
 
 
 def foreseen(deed: Deed[Any], owners: Owners) -> Sequence[Asked]:
@@ -90,22 +86,12 @@ def _accept(deed: queue.AcceptMessage, _: Owners) -> list[Asked]:
     if deed.steps:
         return []
     asked: list[Asked] = [("queue.accepted", {"key": deed.key})] if deed.key else []
-    kept: list[tuple[int, NewMessage]] = [(copy.owner, copy.message) for copy in deed.copies]
-    kept += [(blobs.QUEUE_OWNER, one.message) for one in deed.queued if one.kind is QueueKind.RELAY]
     into = [(copy.owner, copy.special_use) for copy in deed.copies]
     for filing in deed.filing:
         owners = [owner for owner, _ in filing.owners] + [filing.actor] * filing.sender
-        kept += [(owner, filing.message) for owner in owners]
         into += [(owner, SpecialUse.SENT) for owner in owners]
     asked += [("folders.by_special_use", {"owner": owner, "special_use": use.value}) for owner, use in into]
-    asked += [("blobs.by_hash", {"owner": owner, "hash": digest}) for owner, message in kept if (digest := _digest(message)) is not None]
     return asked
-
-
-def _digest(message: NewMessage) -> bytes | None:
-    if message.spooled is not None:
-        return message.spooled.hash
-    return sha256(message.octets).digest() if len(message.octets) <= HASHED else None
 
 
 def _settle(deed: queue.Settle, owners: Owners) -> list[Asked]:

@@ -162,7 +162,7 @@ def test_connections_are_cut_under_load(scene: Scene) -> None:
             cut += int(
                 scene.cluster.sql(
                     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                    "WHERE usename = 'procura' AND (query = 'COMMIT' AND state = 'active' OR wait_event = 'SyncRep' OR random() < 0.1)"
+                    "WHERE usename = 'procura' AND (query LIKE '%COMMIT' AND state = 'active' OR wait_event = 'SyncRep' OR random() < 0.1)"
                 )
             )
             time.sleep(0.05)

@@ -58,7 +58,7 @@ def house(own: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
 
 
 def introduce(there: Server, new: Server) -> None:
-    new.data.mkdir(parents=True)
+    new.data.mkdir(mode=0o700, parents=True)
     shutil.copy(there.data / "secret.key", new.data)
 
 

@@ -70,3 +70,18 @@ async def test_nobody_waits_for_ever_and_nobody_gets_one_that_is_closed(monkeypa
         await lent.take()
     lent.give(first)
     assert (discarded, closed) == ([0], [])
+
+
+async def test_those_that_are_picked_are_lent() -> None:
+    lent = lender(3, [])
+    several = [await lent.take() for _ in range(3)]
+    for one in several:
+        lent.give(one)
+    assert lent.has(lambda one: one == 1)
+    assert lent.pick(lambda one: one == 1) == [1]
+    assert not lent.has(lambda one: one == 1)
+    assert {await lent.take(), await lent.take()} == {0, 2}
+    waiting = asyncio.create_task(lent.take())
+    await asyncio.sleep(0.01)
+    lent.give(1)
+    assert await waiting == 1
