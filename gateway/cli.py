@@ -114,6 +114,8 @@ def _main(arguments: Sequence[str]) -> int:
             return _migrate(typed)
         case "migrate-store":
             return _migrate_store(typed, parsed.source, parsed.target, as_json=parsed.json)
+        case "renew-uidvalidity":
+            return _renew(typed, as_json=parsed.json)
         case "restore":
             return _restore(typed, parsed.directory, parsed.at, moved=parsed.moved, as_json=parsed.json)
         case "example":
@@ -204,6 +206,11 @@ def _parser() -> argparse.ArgumentParser:
     moving.add_argument("target", metavar="TARGET", help="as SOURCE; then set `store` to it")
     moving.add_argument("--json", action="store_true", help="as a JSON object")
     moving.add_argument("--progress", action="store_true", help="show how far it is")
+    renew = add(
+        "renew-uidvalidity",
+        "the database was brought back to an earlier moment by other tools (while no server runs): renew numbers, hold the queue",
+    )
+    renew.add_argument("--json", action="store_true", help="as a JSON object")
     restore = add("restore", "a whole installation from a backup, into a directory of data that is empty (while no server runs there)")
     restore.add_argument("directory", type=Path, metavar="DIR", help="where procura backup put it")
     restore.add_argument("--at", metavar="TIME", help="the backup of this time or before; else the newest")
@@ -329,6 +336,25 @@ def _migrate_store(typed: _Typed, source: str, target: str, *, as_json: bool) ->
         import json
 
         print(json.dumps({table: {"rows": one.rows, "sha256": one.hash} for table, one in done.tables.items()}))
+    else:
+        print("\n".join(words(done)))
+    return 0
+
+
+def _renew(typed: _Typed, *, as_json: bool) -> int:
+    from gateway.directory.faults import Fault
+    from gateway.directory.recovery import renew, words
+
+    settings = _load(typed).settings
+    try:
+        done = asyncio.run(renew(settings.store_url, settings.data))
+    except Fault as fault:
+        print(f"ERROR: {fault}", file=sys.stderr)
+        return FAILED
+    if as_json:
+        import json
+
+        print(json.dumps({"folders": done.folders, "held": done.queued}))
     else:
         print("\n".join(words(done)))
     return 0
@@ -472,7 +498,7 @@ def _prove(arguments: Sequence[str]) -> Answer:
     """Raises Usage, OSError."""
     read = options(arguments, valued=("--file", "--key"))
     try:
-        keys = [read_key(read.values["--key"])] if "--key" in read.values else None
+        keys = [read_key(one) for one in read.values["--key"].split(",")] if "--key" in read.values else None
         kept = [read_head(one) for one in read.rest]
     except BadSeal as bad:
         raise Usage(str(bad)) from None

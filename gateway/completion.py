@@ -20,7 +20,19 @@ PATIENCE: Final = 1.5
 MOST: Final = 200
 """Names that are offered at once."""
 
-OWN_COMMANDS: Final = ("check", "completion", "demo", "example", "migrate", "migrate-store", "prov", "restore", "serve", "settings")
+OWN_COMMANDS: Final = (
+    "check",
+    "completion",
+    "demo",
+    "example",
+    "migrate",
+    "migrate-store",
+    "prov",
+    "renew-uidvalidity",
+    "restore",
+    "serve",
+    "settings",
+)
 """Commands that no table has; `cli.py` parses them."""
 
 

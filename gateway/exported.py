@@ -20,12 +20,14 @@ _NAMES: Final = tuple(one.name for one in fields(AuditEntry))
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What a file, or the store, proves. `broken`: the first record that does not hold. `head`: its end; `sealed`: the last head that a
-    trusted key signed, up to which nothing can have been changed by whoever lacks that key; `keys`: those that were trusted."""
+    trusted key signed, up to which nothing can have been changed by whoever lacks that key; `keys`: those that were trusted;
+    `beyond`: a head behind `sealed` whose key is one of the chain's, but none that was given: another server's, where several share it."""
 
     head: Head
     sealed: SignedHead | None
     broken: Broken | None
     keys: tuple[str, ...] = ()
+    beyond: SignedHead | None = None
 
 
 def lines_of_keys(keys: Sequence[PublicKey]) -> Iterator[str]:
@@ -58,6 +60,7 @@ class Trust:
     introduced: list[bytes] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
     sealed: SignedHead | None = None
+    beyond: SignedHead | None = None
 
     def __post_init__(self) -> None:
         for public in self.given or ():
@@ -83,12 +86,16 @@ class Trust:
             return "its head is signed with a key that is nobody's"
         public = self.known.get(signed.key)
         if public is None:
+            if self.sealed is None or signed.head.number > self.sealed.head.number:
+                self.beyond = signed
             return ""
         if not holds(signed, public):
             return "the signature of the head does not hold"
         if signed.head != at_end:
             return "not what the signed head says"
         self.sealed = signed
+        if self.beyond is not None and self.beyond.head.number <= signed.head.number:
+            self.beyond = None
         for one in self.introduced:
             self.known[key_id(one)] = one
         self.introduced = []
@@ -107,7 +114,7 @@ def prove(lines: Iterable[bytes], keys: Iterable[bytes] | None = None, kept: Ite
     begun = False
 
     def ended(broken: Broken | None) -> Proof:
-        return Proof(last, trust.sealed, broken, tuple(sorted(trust.known)))
+        return Proof(last, trust.sealed, broken, tuple(sorted(trust.known)), trust.beyond)
 
     for octets in lines:
         said = _read(octets)

@@ -58,6 +58,9 @@ _KEEP_KEY: Final = Numbered("INSERT INTO shared_key (name, fingerprint) VALUES (
 _KEY: Final = Numbered("SELECT fingerprint FROM shared_key WHERE name = $1", ())
 _BEHIND: Final = Numbered("SELECT COUNT(*) FROM node WHERE id <> $1 AND confirmed < $2 AND lease_until > procura_clock()", ())
 _OTHERS: Final = Numbered("SELECT id, name FROM node WHERE id <> $1 AND lease_until > procura_clock() ORDER BY started, id", ())
+_LEASES: Final = Numbered(
+    "SELECT id, name, lease_until FROM node WHERE id <> $1 AND lease_until > procura_clock() ORDER BY started, id", ()
+)
 _RING: Final = Numbered("SELECT pg_notify('procura_' || id, '') FROM node WHERE id <> $1 AND lease_until > procura_clock()", ())
 _LEAVE: Final = Numbered("DELETE FROM node WHERE id = $1", ())
 _TIDY: Final = (
@@ -206,6 +209,10 @@ class Nodes:
             await self._asked(_KEEP_KEY, [key, own])
         rows = await self._asked(_KEY, [key])
         return bytes(rows[0][0]) if rows else None
+
+    async def others(self) -> Mapping[str, int]:
+        """The names of all other nodes whose lease has not ended, with when it ends (microseconds). Raises Fault."""
+        return {f"{name} ({node[:8]})": until for node, name, until in await self._asked(_LEASES, [self.id])}
 
     async def ask(self, what: str, asked: Any, *, of: str | None = None) -> Sequence[Answered]:
         """Every other node that lives, or only that one. Raises Fault."""

@@ -151,6 +151,10 @@ class Snapshot(Protocol):
     async def work(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """A read of any size, in the reader's thread."""
 
+    async def take_time(self) -> None:
+        """What is asked from here on may take as long as it takes (up to an hour): for what looks at everything there is, and is begun by
+        an operator only."""
+
     async def confirms(self, witness: Witness) -> bool:
         """Do the witness's epochs still stand in this snapshot, and is its time not over?"""
 

@@ -39,6 +39,8 @@ MOST_DEEDS: Final = 60
 """In a group: beyond 64 savepoints in a transaction all others slow down."""
 BEGUN_SECONDS: Final = 2.0
 """How long a reader that nobody uses stays in a transaction that was begun for the next one: far less than IDLE_SECONDS."""
+LONG_SECONDS: Final = 3600
+"""For a statement of a snapshot that takes its time."""
 OUTCOME_SECONDS: Final = 60.0
 """How long it is looked for whether a group was done whose connection was lost."""
 
@@ -575,6 +577,15 @@ class PostgresSnapshot:
                 raise cancelled
             return future.result()
 
+    async def take_time(self) -> None:
+        session = self._session
+        self._open()
+        assert session is not None
+        async with self._asking:
+            # Up to the end of this transaction; what ends with the snapshot here is `seconds`.
+            await _told(session.plain(f"SET LOCAL statement_timeout = '{LONG_SECONDS}s'"), session)
+            session.seconds = LONG_SECONDS
+
     async def confirms(self, witness: Witness) -> bool:
         tx = self._open()
         async with self._asking:
@@ -666,6 +677,7 @@ class PostgresStore:
     async def given_back(self, session: Session) -> None:
         """Its transaction ends, and the next one begins: a way to the server less for who comes next."""
         broken = True
+        session.seconds = None
         try:
             await session.plain(f"COMMIT; {_READING}")
             session.begun = self._loop.time()

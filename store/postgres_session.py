@@ -105,7 +105,7 @@ def translated(error: BaseException, connection: "asyncpg.Connection[Any] | None
 class Session:
     """One connection, used by one at a time."""
 
-    __slots__ = ("_prepared", "begun", "connection", "name", "owners", "pid", "pooled", "used", "warned")
+    __slots__ = ("_prepared", "begun", "connection", "name", "owners", "pid", "pooled", "seconds", "used", "warned")
 
     def __init__(self, connection: "asyncpg.Connection[Any]", name: str = "", owners: Owners | None = None) -> None:
         """`name`: no other session's; `owners`: what all of this process have found; `warned`: the server said something that nobody asked
@@ -116,6 +116,7 @@ class Session:
         self.owners = Owners() if owners is None else owners
         self.pid = connection.get_server_pid()
         self.pooled = False
+        self.seconds: float | None = None  # for each answer; None: COMMAND_SECONDS
         self.used = False
         self.warned = False
         self.begun: float | None = None
@@ -128,11 +129,18 @@ class Session:
     async def rows(self, statement: Numbered, arguments: Sequence[Any], *, keep: bool = True) -> list[Any]:
         """All of them. `keep`: the statement will come again; of others asyncpg keeps the last ones."""
         asked = await self._statement(statement) if keep else None
-        return cast("list[Any]", await (self.connection.fetch(statement.sql, *arguments) if asked is None else asked.fetch(*arguments)))
+        return await self._fetched(statement, asked, arguments)
 
     async def row(self, statement: Numbered, arguments: Sequence[Any]) -> Any | None:
         """The first one."""
-        return await (await self._statement(statement)).fetchrow(*arguments)
+        return await (await self._statement(statement)).fetchrow(*arguments, timeout=self.seconds)
+
+    async def _fetched(
+        self, statement: Numbered, asked: "asyncpg.prepared_stmt.PreparedStatement[Any] | None", arguments: Sequence[Any]
+    ) -> list[Any]:
+        if asked is None:
+            return cast("list[Any]", await self.connection.fetch(statement.sql, *arguments, timeout=self.seconds))
+        return cast("list[Any]", await asked.fetch(*arguments, timeout=self.seconds))
 
     async def value(self, statement: Numbered, arguments: Sequence[Any]) -> Any:
         """The first of the first one."""

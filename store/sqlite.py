@@ -500,6 +500,9 @@ class SqliteSnapshot:
             raise cancelled
         return future.result()
 
+    async def take_time(self) -> None:
+        """Nothing is ended after a time here."""
+
     async def confirms(self, witness: Witness) -> bool:
         tx = self._open()
         return tx.holds(witness) if len(witness.epochs) <= MOST_IN_PLACE else await self.work(lambda _: tx.holds(witness))

@@ -84,6 +84,9 @@ class _AtSnapshot:
     async def work(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._snapshot.work(lambda tx: question(_AtTx(tx, self.now), *args, **kwargs))
 
+    async def take_time(self) -> None:
+        await self._snapshot.take_time()
+
     async def confirms(self, witness: Witness) -> bool:
         return await self._snapshot.confirms(witness)
 

@@ -43,7 +43,8 @@ async def reinstall(backup: Path, data: Path, url: str, told: Told, *, at: int |
     if is_shared(url):
         raise Fault(
             Code.INVALID_REQUEST,
-            "what is kept on PostgreSQL is restored by its own tools (pg_basebackup's copy and the log, pg_restore); a backup of"
+            "what is kept on PostgreSQL is restored by its own tools (pg_basebackup's copy and the log, pg_restore), then procura"
+            " renew-uidvalidity; a backup of"
             " procura's own becomes a database of SQLite: restore it with the setting store as sqlite:///{data}/procura.db, then"
             " procura migrate-store",
         )

@@ -69,7 +69,7 @@ class Trail:
                 found = Broken(one.head.number, wrong) if wrong else None
             if found is not None and (broken is None or found.number < broken.number):
                 broken = found
-        return Proof(end, trust.sealed, broken, tuple(sorted(trust.known)))
+        return Proof(end, trust.sealed, broken, tuple(sorted(trust.known)), trust.beyond)
 
     async def seal(self) -> SignedHead | None:
         """Signs the end of the chain, unless the newest signed head is that already; None: nothing is on record."""
@@ -88,6 +88,12 @@ class Trail:
         """With which heads are signed now."""
         await self.allow()
         return await self._with_key(self._sealing().public)
+
+    async def keys(self) -> Sequence[PublicKey]:
+        """All with which heads of this chain were ever signed, the oldest first: one of each server that has led, and former ones."""
+        async with self._store.snapshot() as snapshot:
+            await self._records.allow(snapshot, _VIEW)
+            return await snapshot.work(audit.keys)
 
     async def allow(self) -> None:
         """Raises Fault for who may not read the record of everybody."""

@@ -21,7 +21,9 @@ async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
             return await _show(desk, rest)
         case "verify":
             read = options(rest, valued=("--key",))
-            return told_proof(await desk.directory.trail.verify(read.rest, [read.values["--key"]] if "--key" in read.values else []))
+            return told_proof(
+                await desk.directory.trail.verify(read.rest, read.values["--key"].split(",") if "--key" in read.values else [])
+            )
         case "head" if not rest:
             await desk.directory.trail.allow()
             signed = await desk.directory.trail.seal()
@@ -32,13 +34,17 @@ async def _audit(desk: Desk, arguments: Sequence[str]) -> Answer:
         case "key" if not rest:
             key = await desk.directory.trail.key()
             return Answer(f"{spell_key(key.public)}\n", {"id": key.id, "public": spell_key(key.public)})
+        case "keys" if not rest:
+            known = await desk.directory.trail.keys()
+            told = lines(f"{spell_key(one.public)} {one.id} since {moment(one.created)}" for one in known)
+            return Answer(told, [{"id": one.id, "public": spell_key(one.public), "since": stamp(one.created)} for one in known])
         case "change-key" if not rest:
             key = await desk.directory.trail.change_key()
             return Answer(f"{spell_key(key.public)}\n", {"id": key.id, "public": spell_key(key.public)})
         case "export" if not rest:
             return Answer(pieces=desk.directory.trail.export())
         case _:
-            raise Usage("show, verify, head, key, change-key or export")
+            raise Usage("show, verify, head, key, keys, change-key or export")
 
 
 def told_proof(proof: Proof) -> Answer:
@@ -49,6 +55,10 @@ def told_proof(proof: Proof) -> Answer:
     until = "no head of it is signed"
     if sealed is not None:
         until = f"signed up to record {sealed.head.number} with key {sealed.key} on {moment(sealed.at)}"
+    if proof.beyond is not None:
+        one = proof.beyond
+        until += f"\nrecord {one.head.number} is signed with key {one.key}, which was not given (another server's? procura audit keys)"
+        data["beyond"] = {"record": one.head.number, "at": stamp(one.at), "key": one.key}
     if broken is not None:
         text = f"BROKEN at record {broken.number}: {broken.what}\n{until}\n"
         return Answer(text, {**data, "record": broken.number, "what": broken.what}, denied=True)
@@ -107,7 +117,8 @@ VERB: Final = Verb(
     "audit",
     "",
     "show [--owner A] [--actor A] [--since T] [--until T] [--right R] [--refused] [--decision ID] [--limit N]"
-    " | verify [HEAD ...] [--key PUBLIC] | verify --file EXPORT [HEAD ...] [--key PUBLIC] | head | key | change-key | export",
+    " | verify [HEAD ...] [--key PUBLIC,...] | verify --file EXPORT [HEAD ...] [--key PUBLIC,...] | head | key | keys | change-key"
+    " | export",
     "what the record of decisions says, and is it whole (up to heads that were signed, or kept elsewhere)",
     1,
     None,

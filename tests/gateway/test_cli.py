@@ -235,7 +235,7 @@ def test_version_help_settings_check_migrate_example(procura: Command) -> None:
     queue = procura.done("queue", "--help").splitlines()
     assert queue[:2] == ["usage: procura queue [--json] [list [--to DOMAIN] [--limit N]]", "       procura queue [--json] summary"]
     audit = procura.done("audit", "--help").splitlines()
-    assert audit[1] == "       procura audit [--json] verify [HEAD ...] [--key PUBLIC]"
+    assert audit[1] == "       procura audit [--json] verify [HEAD ...] [--key PUBLIC,...]"
     listed = procura.done("settings", "--imap.shared-prefix", "Others/")
     assert next(line for line in listed.splitlines() if line.startswith("imap.shared_prefix")).split("#")[1].strip() == "command line"
     assert json.loads(procura.done("settings", "--json"))["hostname"] == {
