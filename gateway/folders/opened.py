@@ -161,12 +161,11 @@ class OpenFolder:
     async def _reading(self, op: FolderOp = FolderOp.READ) -> AsyncIterator[Snapshot]:
         async with self._judging.snapshot() as snapshot:
             stand = await self.confirm(snapshot, op)
-            if not is_own(self.visit, stand):
-                key = (stand.row.id if stand.row is not None else 0, op)
-                if key not in self.visit.recorded:
-                    self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
-                elif snapshot.now >= self.visit.used.get(key, 0):
-                    self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
+            key = (stand.row.id if stand.row is not None else 0, op)
+            if key not in self.visit.recorded:
+                self._judging.note(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
+            elif snapshot.now >= self.visit.used.get(key, 0):
+                self._judging.mark(self.visit, stand, op, stand.judge(op, snapshot.now), snapshot.now)
             yield snapshot
 
     async def _with_octets(self, reading: Callable[[Snapshot], Awaitable[T]]) -> T:
