@@ -216,7 +216,7 @@ class Indexing:
             for start in range(0, len(gone), TIDIED // 30):
                 part = [(owners[blob], blob) for blob in gone[start : start + TIDIED // 30]]
                 await _in_thread(partial(self._index.forget, part))
-                await asyncio.sleep(TICK)
+                await self._rest(TICK / SHARE)
 
 
 def gathered(tx: Tx, mark: int, last: BlobId, files: Files) -> tuple[list[Texts], Standing | None]:

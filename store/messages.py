@@ -209,9 +209,12 @@ def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files:
     owner = tx.owner_of(folder)
     for low, high in merged(runs):
         for uid, inline, place in tx.all("messages.beginnings", owner=owner, low=key(folder, low), high=key(folder, high), count=count):
-            with wanting.noted():
+            if inline is not None or place is None:
                 # Nothing of an empty message is NULL, as what lies in a file is.
-                found.append((uid, files.beginning(place, count) if inline is None and place is not None else bytes(inline or b"")))
+                found.append((uid, bytes(inline or b"")))
+                continue
+            with wanting.noted():
+                found.append((uid, files.beginning(place, count)))
     wanting.settle()
     return found
 
