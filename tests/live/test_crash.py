@@ -24,7 +24,7 @@ PART = 20
 """So many on one store: what is compared after each grows with them."""
 WORKER = "worker@acme.test"
 START = 10.0
-"""Seconds a start may take after a crash (robustness.md section 5)."""
+"""Seconds of work that a start may take after a crash (robustness.md section 5), however busy the machine is with others."""
 
 
 @pytest.fixture
@@ -114,20 +114,18 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_killing_the_server_again_and
         load = Load(clients(server, ledger, flagged))
         load.begin()
         time.sleep(chance.uniform(0, 0.3))
-        if server.is_shared:
-            # Where each commit waits for another server, that may be before anything was done.
-            wait_for_actions(load, chance.randrange(40))
+        # On PostgreSQL, or a busy machine, that may be before anything was done.
+        wait_for_actions(load, chance.randrange(40))
         server.kill()
         load.end()
         assert all(map(books.is_gone, load.faults)), load.faults
         actions.append(load.actions)
-        began = time.monotonic()
         server.start()
-        starts.append(time.monotonic() - began)
+        starts.append(server.cpu)
         books.check(server, visible(ledger))
         if ROUNDS > PART or round_ % 5 == 4:
             verified(server)
-    assert sorted(starts)[rounds // 2] < START, "the machine may be busy with something else now and then, not all the time"
+    assert max(starts) < START
     assert sum(actions) > 10 * rounds, f"that was no load: {actions}"
     server.stop()
     server.prov("modifyAccount held@acme.test status active")
@@ -137,7 +135,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_killing_the_server_again_and
         server.wait_for("held@acme.test", count=waiting, seconds=20)
     books.check(server, ledger)
     verified(server)
-    print(f"{rounds} kills, {sum(actions)} actions, {ledger.acknowledged} messages acknowledged, the slowest start {max(starts):.1f} s")
+    print(f"{rounds} kills, {sum(actions)} actions, {ledger.acknowledged} messages acknowledged, {max(starts):.1f} s of work for a start")
     server.stop()
     log = server.log.read_text()
     assert "Traceback" not in log, log[-6000:]
