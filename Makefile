@@ -2,13 +2,14 @@
 # make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
 # make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
 # make bench  compares it with the mail servers that are installed, in some minutes (ARGS="--cases submit-8,login --rounds 1"; --record keeps it)
+# make lint   is the part of make check that runs no tests: format, lint, types, import rules
 # make check  is what a developer runs all day: format, lint, types, import rules, fast tests
 # make fuzz   looks for octets that break a parser or a session, SECONDS=60 for each (TARGET=imap for one); needs a Python that atheris has
 # Nothing is written outside this directory, apart from scratch files that are removed again.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run setup setup-test setup-check test ha bench check fuzz format lock clean
+.PHONY: run setup setup-test setup-check test ha bench lint check fuzz format lock clean
 
 ARGS ?=
 VENV := .venv
@@ -74,12 +75,14 @@ $(VENV)/.bench: requirements/bench.txt | $(VENV)/.test
 bench: setup setup-test $(VENV)/.bench
 	@$(BIN)/python -m tests.bench.comparison $(ARGS)
 
-check: setup setup-check
+check: lint
+	@$(pytest) --quiet -m "not slow" $(FAST_TESTS)
+
+lint: setup setup-check
 	@told=$$($(BIN)/ruff format --check --output-format concise . 2>&1) || { echo "$$told"; echo "make format mends these"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@told=$$($(BIN)/lint-imports 2>&1) || { echo "$$told"; exit 1; }
-	@$(pytest) --quiet -m "not slow" $(FAST_TESTS)
 
 # What is found is left in .fuzz/found/TARGET; copied to tests/fuzz/findings/TARGET it is played by every run of the tests.
 SECONDS ?= 60

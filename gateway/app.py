@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import logging
 import os
 import resource
@@ -66,6 +65,7 @@ from gateway.prov.verb import Desk
 from gateway.queue import Queue, QueueRules
 from gateway.queue_room import QueueRoom
 from gateway.quota_warning import QuotaWarnings
+from gateway.readiness import Readiness
 from gateway.recalls import Recalls
 from gateway.refusals import Refusals
 from gateway.relay import NextHop, Relay
@@ -405,7 +405,7 @@ async def working(app: App, doors: AsyncExitStack) -> AsyncIterator[None]:
                 unwatch()
 
 
-async def serve(settings: Settings, ready_file: Path | None = None) -> None:
+async def serve(settings: Settings, readiness: Readiness) -> None:
     """Serves until SIGTERM or SIGINT, then drains; SIGHUP reads the certificate again. Raises as `serving`."""
     raise_descriptors()
     stop = asyncio.Event()
@@ -414,18 +414,11 @@ async def serve(settings: Settings, ready_file: Path | None = None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, read_again, reload)
-        if ready_file is not None:
-            announce(ready_file, bound)
+        readiness.serving(bound)
         log.info("serving", extra={"fields": {"outcome": ", ".join(f"{name} {' '.join(where)}" for name, where in bound.items() if where)}})
         await stop.wait()
+        readiness.stopping()
         log.info("stopping", extra={"fields": {}})
-
-
-def announce(ready_file: Path, bound: Bound) -> None:
-    """Writes where everything listens, as JSON, whole by rename: who sees the file may connect."""
-    draft = ready_file.with_name(ready_file.name + ".new")
-    draft.write_text(json.dumps(bound) + "\n")
-    draft.rename(ready_file)
 
 
 def read_again(reload: Callable[[], None]) -> None:

@@ -32,6 +32,7 @@ from gateway.prov.arguments import options, words
 from gateway.prov.audit_verbs import told_proof
 from gateway.prov.commands import COMMANDS
 from gateway.prov.run import Advanced, Ended, Event, Progress, Request, Said, run
+from gateway.readiness import Readiness
 from gateway.seals import BadSeal, read_head, read_key
 from store.errors import InUse, StoreError
 
@@ -241,24 +242,25 @@ def _serve(typed: _Typed, ready_file: Path | None) -> int:
     log = logging.getLogger("procura")
     for one in findings:
         log.warning("setting", extra={"fields": {"reason": f"{one.setting}: {one.message}"}})
+    readiness = Readiness(ready_file, os.environ.get("NOTIFY_SOCKET"))
     if loaded.settings.workers > 1:
         from gateway.supervisor import supervise
 
-        supervise(loaded.settings, ready_file)
+        supervise(loaded.settings, readiness)
         return 0
     import uvloop
 
     from gateway.app import serve
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(loaded.settings, ready_file))
+        runner.run(serve(loaded.settings, readiness))
     return 0
 
 
 def _demo(once: bool) -> int:
-    from gateway import demo
+    from gateway.demo import play
 
-    return demo.main(once=once)
+    return play.main(once=once)
 
 
 def _check(typed: _Typed) -> int:

@@ -18,17 +18,17 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final, NoReturn
 
 import uvloop
 
 from config.settings import Settings
-from gateway.app import announce, bind, certificate_of, raise_descriptors
+from gateway.app import bind, certificate_of, raise_descriptors
 from gateway.binding import Binding
 from gateway.keeper import keep
 from gateway.orders import hear, pair, say
+from gateway.readiness import Readiness
 from gateway.tallies import SharedTallies
 from gateway.worker import work
 from store import channel
@@ -85,7 +85,7 @@ class _Stopped(Exception):
     """A signal ended it before it began."""
 
 
-def supervise(settings: Settings, ready_file: Path | None = None) -> None:
+def supervise(settings: Settings, readiness: Readiness) -> None:
     """Serves until SIGTERM or SIGINT, then drains; SIGHUP reads the certificate again. Raises store.errors.InUse, Unusable, OSError."""
     raise_descriptors()
     try:
@@ -95,7 +95,7 @@ def supervise(settings: Settings, ready_file: Path | None = None) -> None:
     locks = locked(settings.store_url, settings.data)
     try:
         with _signals() as woken:
-            Supervisor(settings, locks, woken).run(ready_file)
+            Supervisor(settings, locks, woken).run(readiness)
     finally:
         for lock in locks:
             lock.release()
@@ -137,7 +137,7 @@ class Supervisor:
         self._stopping = False
         self._serving = False
 
-    def run(self, ready_file: Path | None) -> None:
+    def run(self, readiness: Readiness) -> None:
         """Until a signal ends it. Raises StoreError, OSError where it cannot begin."""
         try:
             try:
@@ -146,14 +146,14 @@ class Supervisor:
                 return
             assert self._binding is not None
             bound = self._binding.spelled
-            if ready_file is not None:
-                announce(ready_file, bound)
+            readiness.serving(bound)
             told = ", ".join(f"{name} {' '.join(where)}" for name, where in bound.items() if where)
             log.info("serving", extra={"fields": {"outcome": told, "workers": len(self._workers)}})
             self._serving = True
             while not self._stopping:
                 self._turn(self._next_due())
                 self._replace()
+            readiness.stopping()
             log.info("stopping", extra={"fields": {}})
             self._stop()
         finally:

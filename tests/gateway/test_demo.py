@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway import demo
-from gateway.demo import Stage, Unexpected, refused
+from gateway.demo import play, server
+from gateway.demo.clients import refused
+from gateway.demo.stage import Stage, Unexpected
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 110.0
@@ -248,7 +249,7 @@ def test_a_lost_connection_is_no_refusal() -> None:
 def test_a_directory_that_is_not_its_own_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letters").write_text("mine")
     out = io.StringIO()
-    assert demo.main(once=True, directory=tmp_path, out=out) == 1
+    assert play.main(once=True, directory=tmp_path, out=out) == 1
     assert "not made by a demonstration" in out.getvalue()
     assert [path.name for path in tmp_path.iterdir()] == ["letters"]
 
@@ -259,7 +260,7 @@ def test_a_server_started_there_by_hand_is_not_cleared_away(tmp_path: Path) -> N
     out = io.StringIO()
     with (tmp_path / "procura.lock").open("w") as theirs:
         fcntl.flock(theirs, fcntl.LOCK_EX)
-        assert demo.main(once=True, directory=tmp_path, out=out) == 1
+        assert play.main(once=True, directory=tmp_path, out=out) == 1
     assert "a procura is running on" in out.getvalue()
     assert (tmp_path / "procura.db").read_text() == "in use"
 
@@ -273,7 +274,7 @@ def test_a_port_that_is_taken_is_left_to_who_has_it(tmp_path: Path) -> None:
             pass  # somebody else has it, which is as good
         else:
             somebody.listen()
-        taken = demo._configure(tmp_path / "procura.toml", tmp_path)
+        taken = server.configure(tmp_path / "procura.toml", tmp_path)
     assert "127.0.0.1:1993" in taken
     written = tomllib.loads((tmp_path / "procura.toml").read_text())
     assert written["listen"]["imaps"] == ["127.0.0.1:0"]

@@ -15,7 +15,7 @@ PREFACE = """# Faults
 
 Each experiment, the tests that do it or the nearest part of it, and what is missing. Where there is load there is a ledger
 (`tests/live/ledger.py`): clients write down what was acknowledged, and afterwards every message, UID, flag and modification
-sequence is compared with it. The tests of tests/live under PostgreSQL are run there by `tests/live/test_on_postgresql.py`;
+sequence is compared with it. The tests of tests/live under PostgreSQL are run there by `tests/live/on_postgresql.py`;
 `tests/ha/test_failover.py` is run by `make ha`; all others by `make test`.
 
 `procura verify` is asked after the kills of the writer in `tests/live/test_killed_processes.py` only, and there are no long versions yet.

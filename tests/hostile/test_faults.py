@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.table import exists
 from tests.hostile.faults import EXPERIMENTS, experiments, page
 from tests.hostile.table import HERE
-from tests.live.test_on_postgresql import CHOSEN
+from tests.live.on_postgresql import CHOSEN
 
 OF_POSTGRESQL = {"test_postgres.py", "test_on_postgresql.py"}
 

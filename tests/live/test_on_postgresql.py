@@ -1,39 +1,15 @@
-"""A choice of the live tests once more, with servers that keep everything in a database of PostgreSQL: what an administrator, an owner, a
-delegate and mail itself do."""
+"""What is only so with a database of PostgreSQL: what is changed behind its back is found, and whose work a backup is."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live.cluster import Cluster, missing
-from tests.live.server import STORE, Server, compose
-
-HERE = Path(__file__).parent
-
-# The words choose among the tests of a file (-k); all where there are none.
-CHOSEN = {
-    "test_lists.py": "",
-    "test_sent_copies.py": "",
-    "test_shared_folders.py": "",
-    "test_recall.py": "by_move or by_copy or by_command or two_at_once",
-    "test_shares.py": "one_command or behalf or without_a_server",
-    "test_objects.py": "attribute or deleted or bad_input or cycle",
-    "test_search_index.py": "delegates or expunged",
-    "test_verify.py": "counts",
-    "test_explained.py": "nobody_makes or in_the_store",
-    "test_workers.py": "",
-    "test_killed_processes.py": "not again_and_again",
-    "test_resets.py": "",
-}
+from tests.live.cluster import Cluster
+from tests.live.server import Server, compose
 
 
 @pytest.fixture(scope="module")
@@ -79,30 +55,3 @@ def test_backup_and_restore_say_whose_work_it_is(server: Server, tmp_path: Path)
     assert json.loads(server.run("backup", "list", str(tmp_path / "backup"), "--json").stdout) == {"backups": [], "unfinished": []}
     done = server.run("restore", str(tmp_path / "backup"), check=False)
     assert (done.returncode, "migrate-store" in done.stderr) == (1, True), done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("file", CHOSEN)
-def test_live_tests_pass_there_too(file: str) -> None:
-    why = missing()
-    if why is not None:
-        pytest.skip(why)
-    scratch = tempfile.mkdtemp()
-    try:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "pytest", str(HERE / file), "-q", "-n", "0", "-p", "no:cacheprovider", f"--basetemp={scratch}/t"),
-                *(["-k", CHOSEN[file]] if CHOSEN[file] else []),
-            ],
-            env={**os.environ, STORE: "postgresql"},
-            cwd=HERE.parents[1],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout

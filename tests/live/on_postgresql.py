@@ -1,0 +1,64 @@
+"""A choice of the live tests once more, with servers that keep everything in a database of PostgreSQL: what an administrator, an owner, a
+delegate and mail itself do, and what becomes of it when processes end. Three files run it, as whole files are what a run shares out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.live.cluster import missing
+from tests.live.server import STORE
+
+HERE = Path(__file__).parent
+
+# The words choose among the tests of a file (-k); all where there are none.
+ADMINISTRATION = {
+    "test_explained.py": "nobody_makes or in_the_store",
+    "test_verify.py": "counts",
+    "test_objects.py": "attribute or deleted or bad_input or cycle",
+    "test_shares.py": "one_command or behalf or without_a_server",
+}
+MAIL = {
+    "test_recall.py": "by_move or by_copy or by_command or two_at_once",
+    "test_lists.py": "",
+    "test_sent_copies.py": "",
+    "test_shared_folders.py": "",
+    "test_search_index.py": "delegates or expunged",
+}
+PROCESSES = {
+    "test_workers.py": "",
+    "test_killed_processes.py": "not again_and_again",
+    "test_resets.py": "",
+}
+CHOSEN = {**ADMINISTRATION, **MAIL, **PROCESSES}
+
+
+def passes_there(file: str) -> None:
+    """The chosen tests of this file pass; skipped by name where there is no PostgreSQL."""
+    why = missing()
+    if why is not None:
+        pytest.skip(why)
+    scratch = tempfile.mkdtemp()
+    try:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", str(HERE / file), "-q", "-n", "0", "-p", "no:cacheprovider", f"--basetemp={scratch}/t"),
+                *(["-k", CHOSEN[file]] if CHOSEN[file] else []),
+            ],
+            env={**os.environ, STORE: "postgresql"},
+            cwd=HERE.parents[1],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
