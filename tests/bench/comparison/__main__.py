@@ -124,7 +124,10 @@ def run(
         return measured(cases, peers, sizes, rounds, seconds), {peer.name: peer.version() for peer in peers}
     finally:
         for peer in reversed(started):
-            peer.stop()
+            try:
+                peer.stop()
+            except Exception as error:
+                print(f"{peer.name} did not end as it should: {error}"[:400], file=sys.stderr)
         shutil.rmtree(directory, ignore_errors=True)
 
 
