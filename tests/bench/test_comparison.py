@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from tests.bench.comparison import ratios, table
-from tests.bench.comparison.__main__ import turn
+from tests.bench.comparison.__main__ import arguments, is_comparable, turn
 from tests.bench.comparison.cases import CASES, ROWS, Bench, Sizes
 from tests.bench.comparison.letters import RARE, SENDER, SUBJECT, letter, plain
 from tests.bench.comparison.load import Clock, Figure, Imap, Wrong, counted, mean, middle
@@ -160,6 +160,14 @@ def test_what_is_recorded_goes_between_its_own_marks_and_nowhere_else() -> None:
 @pytest.mark.parametrize("name", ["comparison", "decisions", "startup", "memory"])
 def test_results_have_a_place_for_what_each_command_records(name: str) -> None:
     assert placed(RESULTS.read_text(), name, "new") != RESULTS.read_text()
+
+
+def test_other_sizes_are_neither_compared_nor_recorded() -> None:
+    assert is_comparable(arguments(["--rounds", "1", "--record"]))
+    assert not is_comparable(arguments(["--messages", "2000"]))
+    for wrong in (["--idle", "5", "--record"], ["--cases", "nonsense"]):
+        with pytest.raises(SystemExit):
+            arguments(wrong)
 
 
 # --- cases, letters, clients

@@ -62,7 +62,14 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(given)
     if unknown := set(options.cases.split(",")) - set(names):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    if options.record and not is_comparable(options):
+        parser.error("what is recorded has the sizes that every run has")
     return options
+
+
+def is_comparable(options: argparse.Namespace) -> bool:
+    """With what is recorded: the same things were done."""
+    return (options.messages, options.idle) == (DEFAULTS.messages, DEFAULTS.idle)
 
 
 async def turn(case: Case, bench: Bench) -> dict[str, Figure]:
@@ -124,7 +131,10 @@ def run(
         return measured(cases, peers, sizes, rounds, seconds), {peer.name: peer.version() for peer in peers}
     finally:
         for peer in reversed(started):
-            peer.stop()
+            try:
+                peer.stop()
+            except Exception as error:
+                print(f"{peer.name} did not end as it should: {error}"[:400], file=sys.stderr)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -155,10 +165,10 @@ def main() -> None:
     cases = [case for case in CASES if case.name in chosen]
     founds, versions = run(cases, options.peers.split(","), sizes, options.rounds, options.minutes * 60)
     told |= {"peers": versions}
-    before = ratios.read(RATIOS)
+    before = ratios.read(RATIOS) if is_comparable(options) else ratios.NOTHING
     print(f"\n{sentence(told)} Rounds: {options.rounds}; {time.monotonic() - began:.0f} s.")
     print("\n".join(versions.values()))
-    print(f"recorded: {sentence(before.told) if before.told else 'nothing yet'}\n")
+    print(f"recorded: {sentence(before.told) if before.told else 'nothing of this kind'}\n")
     print(table.text(founds, before))
     losses = sum(bool(before.lost(found)) for found in founds)
     print(f"\n{losses} of {len(founds)} rows lost more than {ratios.LOSS:.0%} of a recorded ratio." if before.ratios else "")

@@ -66,8 +66,8 @@ class Bench:
         one = await Imap.to(self.peer.imap)
         return await one.login(user(number))
 
-    async def repeated(self, *acts: Act, after: Callable[[], Awaitable[object]] | None = None) -> Figure:
-        return await repeated(self.peer.cpu, self.sizes.seconds, *acts, after=after)
+    async def repeated(self, *acts: Act, after: Callable[[], Awaitable[object]] | None = None, sustained: bool = False) -> Figure:
+        return await repeated(self.peer.cpu, self.sizes.seconds, *acts, after=after, sustained=sustained)
 
     async def drained(self) -> None:
         end = time.monotonic() + DRAIN_SECONDS
@@ -117,22 +117,7 @@ def sending(key: str, connections: int, size: int, *, lmtp: bool = False, each: 
             return send
 
         senders = [sender(number) for number in range(connections)]
-        if sustained:
-            clock = Clock(bench.peer.cpu)
-            sent = 0
-            end = time.perf_counter() + bench.sizes.seconds
-
-            async def again(act: Act) -> int:
-                done = 0
-                while time.perf_counter() < end:
-                    done += await act()
-                return done
-
-            sent = sum(await asyncio.gather(*map(again, senders)))
-            await bench.drained()
-            figure = clock.figure(sent)
-        else:
-            figure = await bench.repeated(*senders, after=bench.drained)
+        figure = await bench.repeated(*senders, after=bench.drained, sustained=sustained)
         for client in open_ones:
             client.close()
         return {key: figure}

@@ -51,7 +51,7 @@ def middle(figures: Sequence[Figure]) -> Figure:
 
 
 def mean(figures: Sequence[Figure]) -> Figure:
-    """Of what was done several times in one turn: the system counts processor time in hundredths of a second, too coarsely for one."""
+    """Of what was done several times in one turn."""
     return Figure(statistics.fmean(one.cost for one in figures), statistics.fmean(one.cpu or 0.0 for one in figures))
 
 
@@ -76,9 +76,11 @@ class Clock:
         return Figure(self._wall / operations, (self._server() - self._cpu) / operations, self._client)
 
 
-async def repeated(server: Callable[[], float], seconds: float, *acts: Act, after: Callable[[], Awaitable[object]] | None = None) -> Figure:
+async def repeated(
+    server: Callable[[], float], seconds: float, *acts: Act, after: Callable[[], Awaitable[object]] | None = None, sustained: bool = False
+) -> Figure:
     """Each act again and again beside the others, until the time is up; each that was begun is finished. `after`: what the server has to do
-    yet counts as its processor time."""
+    yet counts as its processor time; with `sustained` it takes time too."""
     clock = Clock(server)
     end = time.perf_counter() + seconds
 
@@ -90,7 +92,8 @@ async def repeated(server: Callable[[], float], seconds: float, *acts: Act, afte
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(again(act)) for act in acts]
-    clock.stop()
+    if not sustained:
+        clock.stop()
     if after is not None:
         await after()
     return clock.figure(sum(task.result() for task in tasks))

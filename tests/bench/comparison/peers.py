@@ -203,7 +203,12 @@ class Procura(Peer):
     def start(self) -> None:
         if not self._server.data.exists():
             asyncio.run(_people(self._server.data))
-        self._server.start()
+        # As its unit (config/procura.service) says; the others need directories that users of their own may enter.
+        before = os.umask(0o077)
+        try:
+            self._server.start()
+        finally:
+            os.umask(before)
         ports = self._server.ports
         self.imap, self.lmtp, self.submission = ports["imap"], ports["lmtp"], ports["submission"]
 
