@@ -21,6 +21,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from tests.live.cluster import migrated_template, of_this_run
+from tests.live.discretion import betrayed, legible
 from tests.store.behind import Behind, SharedBehind, embedded
 
 PASSWORD = "correct horse 7"
@@ -122,7 +123,7 @@ class Server:
         self.ports = {name: int(where[0].rpartition(":")[2]) for name, where in bound.items() if where and not where[0].startswith("unix:")}
 
     def stop(self, seconds: float = 30.0) -> int:
-        """SIGTERM, and the exit status."""
+        """SIGTERM, and the exit status. AssertionError where it has told a password, or left something for others to read."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -131,6 +132,9 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        told, open_to_others = betrayed(self.log, PASSWORD), legible(self.data)
+        assert not told, f"a password is on its log: {told}"
+        assert not open_to_others, f"others may read: {open_to_others}"
         return self.process.returncode
 
     def kill(self) -> None:
