@@ -33,14 +33,18 @@ class News(IntFlag):
 
 
 AT_ONCE: Final = 25
-"""Sleepers woken in one turn of the loop: a change of the directory concerns all there are, and who works must not wait for them."""
+"""Sleepers woken in one turn of the loop: a change of the directory concerns all there are, and who works must not wait for them. Of
+those whom it may concern so many look at once, for they ask the store for its readers as those do who work."""
+LONGEST: Final = 0.05
+"""Seconds for which those that look are waited for before the next: one of them may have a peer that does not read."""
 
 
 class Woken(Protocol):
     """Who is told."""
 
-    def wake(self, news: News) -> None:
-        """Something of this kind may have changed. Called on the loop; must not wait, must not raise."""
+    def wake(self, news: News) -> asyncio.Future[None] | None:
+        """Something of this kind may have changed. Called on the loop; must not wait, must not raise. Returns the task that was begun
+        for it, if one was."""
 
 
 METADATA_KEPT: Final = 1_000
@@ -196,6 +200,8 @@ class Changes:
         self._pressing: dict[Interest, None] = {}
         self._waiting: dict[Interest, None] = {}
         self._scheduled = False
+        self._looking: set[asyncio.Future[None]] = set()
+        self._patience: asyncio.TimerHandle | None = None
         self._numbers = first
         self._unwatch: Callable[[], None] | None = store.watch(self._told)
 
@@ -219,6 +225,7 @@ class Changes:
             self._unwatch = None
         self._pressing.clear()
         self._waiting.clear()
+        self._go_on()
 
     def move(self, interest: Interest, index: Followers[int, Interest], old: Iterable[int], new: Iterable[int]) -> None:
         """Re-file an interest in one of the indices."""
@@ -235,9 +242,7 @@ class Changes:
         elif interest not in self._pressing:
             self._waiting[interest] = None
         interest.news |= news
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._wake)
+        self._schedule()
 
     def forget(self, interest: Interest) -> None:
         """What it was to be told is told no more."""
@@ -277,24 +282,45 @@ class Changes:
                 interest.ledger.lost = True
             self.tell(interest, News.FOLDER | News.POLICY | News.FOLDERS | News.METADATA, pressing=False)
 
-    def _wake(self) -> None:
-        self._scheduled = False
-        for interest in self._taken():
-            news, interest.news = interest.news, News(0)
-            if news:  # nothing is left of what ended meanwhile
-                try:
-                    interest.woken.wake(news)
-                except Exception:
-                    log.exception("a sleeper could not be woken")
-        if (self._pressing or self._waiting) and not self._scheduled:
+    def _schedule(self) -> None:
+        if not self._scheduled and (self._pressing or (self._waiting and not self._looking)):
             self._scheduled = True
             self._loop.call_soon(self._wake)
 
-    def _taken(self) -> list[Interest]:
-        taken: list[Interest] = []
-        for where in (self._pressing, self._waiting):
-            some = [*itertools.islice(where, AT_ONCE - len(taken))]
-            for one in some:
-                del where[one]
-            taken += some
-        return taken
+    def _wake(self) -> None:
+        self._scheduled = False
+        self._rouse(self._pressing)
+        if not self._pressing and not self._looking:
+            self._looking = self._rouse(self._waiting)
+            for one in self._looking:
+                one.add_done_callback(self._has_looked)
+            if self._looking:
+                self._patience = self._loop.call_later(LONGEST, self._go_on)
+        self._schedule()
+
+    def _rouse(self, where: dict[Interest, None]) -> set[asyncio.Future[None]]:
+        begun = set()
+        for interest in [*itertools.islice(where, AT_ONCE)]:
+            del where[interest]
+            news, interest.news = interest.news, News(0)
+            try:
+                task = interest.woken.wake(news)
+            except Exception:
+                log.exception("a sleeper could not be woken")
+            else:
+                if task is not None:
+                    begun.add(task)
+        return begun
+
+    def _has_looked(self, one: asyncio.Future[None]) -> None:
+        if one in self._looking:
+            self._looking.discard(one)
+            if not self._looking:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        self._looking = set()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._schedule()

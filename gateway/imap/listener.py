@@ -410,11 +410,13 @@ class Connection:
             said = farewell(verdict)
             self._bye(said.text, None if said.code is None else Code(said.code))
 
-    def wake(self, news: News) -> None:
-        """Something of this kind may have changed."""
+    def wake(self, news: News) -> asyncio.Task[None] | None:
+        """Something of this kind may have changed; see Woken."""
         self.session.news |= news
-        if self._task is None and self._has_to_tell():
-            self._start(self._tell())
+        if self._task is not None or not self._has_to_tell():
+            return None
+        self._start(self._tell())
+        return self._task
 
     def drain(self) -> None:
         """The server stops: who is idle is told now, who has a command running when it is done."""

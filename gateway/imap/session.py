@@ -231,8 +231,8 @@ class Wire(Protocol):
     def end(self, verdict: Refuse | Defer) -> None:
         """Say BYE and why, now."""
 
-    def wake(self, news: News) -> None:
-        """Something of this kind may have changed."""
+    def wake(self, news: News) -> asyncio.Future[None] | None:
+        """Something of this kind may have changed; see Woken."""
 
 
 @dataclass(frozen=True, slots=True)

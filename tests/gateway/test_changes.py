@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.carrier import TICK, Wheel
-from gateway.changes import AT_ONCE, METADATA_KEPT, Changes, Ledger, News
+from gateway.changes import AT_ONCE, LONGEST, METADATA_KEPT, Changes, Ledger, News
 from policy.identity import AccountId, FolderId
 from store.port import DIRECTORY, Event, FolderChanged, FoldersChanged, MetadataChanged, PolicyChanged, QueueChanged
 
@@ -121,7 +121,7 @@ def test_what_concerns_everybody_wakes_some_in_each_turn_and_keeps_nobody_waitin
         await asyncio.sleep(0)
         assert (sleepers[one].woken, sleepers[two].woken) == ([News.FOLDER | News.POLICY], [News.POLICY])
         assert guest.woken == [News.POLICY]
-        assert woken() == 2 * AT_ONCE - 1
+        assert woken() == 2 * AT_ONCE + 2
         for _ in range(10):
             await asyncio.sleep(0)
         assert woken() == len(sleepers) - 1
@@ -129,6 +129,39 @@ def test_what_concerns_everybody_wakes_some_in_each_turn_and_keeps_nobody_waitin
         # The second time it concerned everybody again, but once for those who still waited.
         assert all(len(sleeper.woken) <= 2 for sleeper in sleepers)
         assert len(sleepers[one].woken) == len(sleepers[two].woken) == 1
+
+    run(scene)
+
+
+def test_those_it_may_concern_wait_for_those_that_look_but_not_for_long() -> None:
+    async def scene(teller: Teller, changes: Changes) -> None:
+        looking: list[asyncio.Future[None]] = []
+
+        class Looking:
+            def wake(self, news: News) -> asyncio.Future[None]:
+                looking.append(asyncio.get_running_loop().create_future())
+                return looking[-1]
+
+        for _ in range(4 * AT_ONCE):
+            changes.register(Looking()).follow_scopes((DIRECTORY, 1))
+        teller.say(PolicyChanged(frozenset({DIRECTORY})))
+        for count in (1, 2):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert len(looking) == count * AT_ONCE
+            for one in looking:
+                if not one.done():
+                    one.set_result(None)
+        await turn()
+        # Who is named is not kept waiting by them, nor does one of them keep the others waiting that never ends.
+        sleeper = Sleeper()
+        changes.register(sleeper).follow_scopes((2,))
+        teller.say(PolicyChanged(frozenset({2})))
+        await turn()
+        assert sleeper.woken == [News.POLICY]
+        assert len(looking) == 3 * AT_ONCE
+        await asyncio.sleep(3 * LONGEST)
+        assert len(looking) == 4 * AT_ONCE
 
     run(scene)
 

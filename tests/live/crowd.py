@@ -68,9 +68,11 @@ class Peer(asyncio.Protocol):
         return said
 
     async def do(self, command: bytes) -> bytes:
-        """An IMAP command and its answer, which has to be OK."""
-        self.send(b"a " + command + b"\r\n")
-        said = await self.until(b"\r\na ")
+        """An IMAP command and its answer, which has to be OK; who is told to come back does."""
+        said = b"\r\na NO [UNAVAILABLE]"
+        while b"\r\na NO [UNAVAILABLE]" in b"\r\n" + said:
+            self.send(b"a " + command + b"\r\n")
+            said = await self.until(b"\r\na ")
         assert b"\r\na OK" in b"\r\n" + said, said
         return said
 

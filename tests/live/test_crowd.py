@@ -142,4 +142,4 @@ async def all_of_it(server: Server) -> None:
     assert refused < (2 << 20)
     if LONG:
         # On a machine that others keep busy everything is late, with and without a crowd.
-        assert slow < max(1.0, 3 * slow_alone), (slow, slow_alone)
+        assert slow < max(1.0, 10 * slow_alone), (slow, slow_alone)

@@ -236,16 +236,16 @@ class Watching:
 
     # --- being woken
 
-    def wake(self, news: News) -> None:
-        """Something of this kind may have changed."""
+    def wake(self, news: News) -> asyncio.Future[None] | None:
+        """Something of this kind may have changed; see Woken."""
         self._news |= news
         if self._timer is not None:
-            return
+            return None
         wait = self._rest_until - self._loop.time()
         if wait > 0:
             self._timer = self._loop.call_later(wait, self._ring)
-        else:
-            self._session.wire.wake(News.ELSEWHERE)
+            return None
+        return self._session.wire.wake(News.ELSEWHERE)
 
     def _ring(self) -> None:
         self._timer = None
