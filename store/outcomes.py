@@ -27,6 +27,11 @@ class Once(Deed[bytes]):
         """That of the deed."""
         return self.deed.weight
 
+    @property
+    def brief(self) -> bool:
+        """As the deed."""
+        return self.deed.brief
+
 
 @dataclass(frozen=True, slots=True)
 class ForgetOutcomes(Deed[None]):

@@ -6,15 +6,20 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from policy.identity import Address
+from policy.identity import AccountId, Address, FolderId
 from policy.status import AccountStatus
 from store import accounts, domains
 from store.accounts import CreateAccount, SetAccountStatus
 from store.deeds import FUNCTIONS, Audited, Several
 from store.domains import ModifyDomain
 from store.errors import Conflict
+from store.messages import AppendMessages, ChangeFlags, Expunge, FlagMode, NewInFolder
+from store.model import Flag
+from store.outcomes import Once
 from store.port import Deed
+from store.queue import AcceptMessage, IntoMailbox
 from tests.store.conftest import Directory
+from tests.store.letters import letter
 
 STORE = Path(__file__).parents[2] / "store"
 
@@ -67,3 +72,22 @@ def test_wrapped_deeds_weigh_what_they_wrap() -> None:
     heavy = Heavy(domains.DomainId(1))
     light = SetAccountStatus(accounts.AccountId(1), AccountStatus.ACTIVE)
     assert Audited(Several((heavy, light, heavy)), ()).weight == 14
+
+
+def test_what_is_brief_is_small_and_what_wraps_it_too() -> None:
+    def flags(*runs: tuple[int, int]) -> ChangeFlags:
+        return ChangeFlags(FolderId(1), runs, FlagMode.ADD, Flag.SEEN)
+
+    assert flags((1, 1)).brief
+    assert flags((1, 50), (60, 70)).brief
+    assert not flags((1, 1000)).brief
+    assert not flags(*((one, one) for one in range(1, 20, 2))).brief
+    assert not Expunge(FolderId(1)).brief
+    one = IntoMailbox(AccountId(1), letter(), 0)
+    assert AcceptMessage("k", (one,)).brief
+    assert not AcceptMessage("k", (one,) * 20).brief
+    assert AppendMessages(FolderId(1), (NewInFolder(letter()),), 0).brief
+    assert not AppendMessages(FolderId(1), (NewInFolder(letter()),) * 50, 0).brief
+    assert Once(1, Audited(flags((1, 1)), ())).brief
+    assert not Once(1, Audited(flags((1, 1000)), ())).brief
+    assert not Several((flags((1, 1)),)).brief
