@@ -234,7 +234,7 @@ class App:
         self.housekeeping = Housekeeping(
             store,
             files,
-            self.directory.trail.seal,
+            self.directory.trail.sealed,
             Digests(store, self.delivery).round,
             DomainWarnings(store, self.delivery).round,
             self.refusals.forget,

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import os
 import ssl
 from pathlib import Path
 
@@ -10,8 +11,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-from store.durable import keep
 
 VALID_DAYS = 825  # what Apple's clients accept at most; ours is trusted by hand anyway
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
@@ -103,6 +102,17 @@ def self_signed(data: Path, hostname: str) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    keep(key_path, private)
-    keep(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
+    _write_whole(key_path, private)
+    _write_whole(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
     return certificate_path, key_path
+
+
+def _write_whole(path: Path, octets: bytes) -> None:
+    """By rename, mode 0600, so that a crash leaves either nothing or all of it."""
+    draft = path.with_suffix(path.suffix + ".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.directory.faults import Code, Fault
 from store import blobs, changes, deleted
 from store.blobs import Files
 from store.changes import PruneChanges
@@ -50,11 +49,8 @@ class Housekeeping:
                     await due()
                 except (StoreError, OSError) as fault:
                     log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
-                except Exception as fault:
-                    if isinstance(fault, Fault) and fault.code is Code.TEMPORARILY_UNAVAILABLE:
-                        log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": str(fault)}})
-                    else:
-                        log.exception("housekeeping failed")
+                except Exception:
+                    log.exception("housekeeping failed")
             await asyncio.sleep(EVERY if leads else LEADING)
 
     async def round(self) -> None:

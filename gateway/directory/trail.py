@@ -15,7 +15,7 @@ from policy.identity import AccountId
 from policy.roles import Operation
 from store import audit
 from store.audit import AuditEntry, AuditRow, Broken, Filter, Head, KeepHead, PublicKey, RecordAudit, SignedHead
-from store.errors import StoreError
+from store.errors import Busy, StoreError
 from store.port import Store
 
 T = TypeVar("T")
@@ -83,6 +83,15 @@ class Trail:
         if last is not None and last.head == end and last.key == key.id:
             return last
         return await self._keep(await self._with_key(seals.sign, end), key)
+
+    async def sealed(self) -> None:
+        """The same for who keeps house: what may pass is Busy."""
+        try:
+            await self.seal()
+        except Fault as fault:
+            if fault.code is Code.TEMPORARILY_UNAVAILABLE:
+                raise Busy(fault.about) from None
+            raise
 
     async def key(self) -> PublicKey:
         """With which heads are signed now."""

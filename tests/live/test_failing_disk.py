@@ -25,12 +25,27 @@ SMALL, LARGE = 10, 300_000
 """Octets of messages that lie in a row and in a file."""
 
 
-@pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
-    made = Preloaded(tmp_path_factory.mktemp("failing"), {"workers": request.param})
+def running(directory: Path, workers: int) -> Iterator[Preloaded]:
+    made = Preloaded(directory, {"workers": workers})
     made.people("user", "quiet")
     with made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
+    yield from running(tmp_path_factory.mktemp("one"), 1)
+
+
+@pytest.fixture(scope="module")
+def several_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
+    yield from running(tmp_path_factory.mktemp("several"), 2)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Preloaded:
+    made: Preloaded = request.getfixturevalue("one_process" if request.param == 1 else "several_processes")
+    return made
 
 
 def message(number: str, size: int) -> bytes:
@@ -176,10 +191,17 @@ def test_it_starts_nothing_it_cannot_keep(tmp_path: Path) -> None:
         verified(server)
 
 
+class Unheard(Server):
+    """What it writes to its log goes nowhere: there is never room."""
+
+    @property
+    def serving(self) -> list[str]:
+        return ["sh", "-c", 'exec "$0" "$@" >/dev/full 2>&1', *super().serving]
+
+
 def test_a_log_that_cannot_be_written_stops_no_mail(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+    server = Unheard(tmp_path)
     server.people("user")
-    server.log = Path("/dev/full")
     with server:
         server.deliver(USER, message("one", SMALL))
         assert there(server, "one") == 1
