@@ -22,7 +22,9 @@ def spellings(secret: str) -> list[bytes]:
 
 
 def betrayed(log: Path, secret: str) -> list[str]:
-    """Lines of the log that have it in any spelling."""
+    """Lines of the log that have it in any spelling; a device keeps none."""
+    if not log.is_file():
+        return []
     pattern = re.compile(b"|".join(re.escape(spelling) for spelling in spellings(secret)))
     return [line.decode(errors="replace") for line in log.read_bytes().splitlines() if pattern.search(line)]
 
