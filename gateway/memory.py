@@ -24,10 +24,10 @@ GROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def bounded(wanted: int, at_least: int, processes: int = 1, free: int | None = None) -> int:
-    """Octets of messages that each of so many processes lets in, `wanted` where there is memory enough; never less than `at_least`: one
-    message. `free`: None asks the system."""
+    """Octets of messages that each of so many processes lets in, `wanted` where there is memory enough; `at_least`, one message, where
+    there is none. `free`: None asks the system."""
     left = _free(processes) if free is None else free
-    return wanted if left is None else max(at_least, min(wanted, left // COPIES // processes))
+    return wanted if left is None else min(wanted, max(at_least, left // COPIES // processes))
 
 
 def give_back_what_is_large() -> None:

@@ -35,6 +35,11 @@ def test_what_there_is_room_for(free: int | None, processes: int, room: int, mon
     assert bounded(512 * MIB, 50 * MIB, processes, there) // MIB == room
 
 
+def test_what_was_asked_for_is_never_exceeded() -> None:
+    assert bounded(MIB, 50 * MIB, 1, 100_000 * MIB) == MIB
+    assert bounded(MIB, 50 * MIB, 1, 0) == MIB
+
+
 GROUPS = [
     ("0::/\n", {"memory.max": "1000"}, [1000]),
     ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": "500", "memory.max": "1000"}, [500, 1000]),
