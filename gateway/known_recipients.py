@@ -36,11 +36,14 @@ class KnownRecipients:
         kept = self._kept.get(recipient)
         if kept is None:
             return None
-        if not await snapshot.confirms(kept.witness):
-            del self._kept[recipient]
-            return None
-        self._kept.move_to_end(recipient)
-        return kept.row
+        holds = await snapshot.confirms(kept.witness)
+        # Others may have dropped it, or found it anew, while this one asked.
+        if self._kept.get(recipient) is kept:
+            if holds:
+                self._kept.move_to_end(recipient)
+            else:
+                del self._kept[recipient]
+        return kept.row if holds else None
 
     async def keep(self, snapshot: Snapshot, recipient: Address, row: AccountRow) -> None:
         """This account has the address, as it is written."""

@@ -41,7 +41,8 @@ class OwnSenders:
         wanted = frozenset(named)
         kept = self._kept.get(actor.account)
         if kept is not None and wanted <= kept.named and await snapshot.confirms(kept.witness):
-            self._kept.move_to_end(actor.account)
+            if actor.account in self._kept:  # another may have dropped it while this one asked
+                self._kept.move_to_end(actor.account)
             return kept.gathered
         gathered = await gather(snapshot, actor, wanted)
         if isinstance(gathered, Gathered) and gathered.lasting:

@@ -244,7 +244,7 @@ class Policies:
         self._rules.place.mkdir(mode=0o700, exist_ok=True)
         draft = self._rules.place / f".{domain}.new"
         used = path.stat().st_mtime if path.exists() else self._now()
-        with draft.open("wb") as file:
+        with open(draft, "wb", opener=partial(os.open, mode=0o600)) as file:
             file.write(_octets_of(kept))
             file.flush()
             os.fsync(file.fileno())

@@ -943,7 +943,7 @@ def _remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]
     low, high = span(folder.id)
     if tx.one("messages.any_filed", owner=folder.owner, low=low, high=high) is not None:
         statements.append("messages.delete_filed")
-    if len(runs) <= stretches.SEVERAL:
+    if len(runs) < len(going) and len(runs) <= stretches.SEVERAL:
         stretches.loosen(tx, runs, folder)
     else:
         blobs.loosen(tx, folder.owner, {row[1] for row in going})

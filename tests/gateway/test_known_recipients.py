@@ -122,3 +122,27 @@ async def test_only_so_many_are_kept_and_who_got_mail_last_stays(house: House) -
         assert await known.mailbox(snapshot, one) is row
         await known.keep(snapshot, three, row)
         assert [await known.mailbox(snapshot, each) for each in (one, two, three)] == [row, None, row]
+
+
+class Slow:
+    """A snapshot whose witness is confirmed once others have had their turn."""
+
+    def __init__(self, holds: bool, meanwhile: Callable[[], None]) -> None:
+        self._holds = holds
+        self._meanwhile = meanwhile
+
+    async def confirms(self, _: object) -> bool:
+        self._meanwhile()
+        return self._holds
+
+
+@pytest.mark.parametrize("holds", [True, False])
+async def test_another_may_drop_it_while_it_is_confirmed(house: House, holds: bool) -> None:
+    known = KnownRecipients()
+    async with house.store.snapshot() as snapshot:
+        row = await snapshot.ask(accounts.by_id, house.actor("anna").account)
+        assert row is not None
+        await known.keep(snapshot, address("anna"), row)
+    slow: Any = Slow(holds, known._kept.clear)
+    assert (await known.mailbox(slow, address("anna")) is None) is not holds
+    assert not known._kept

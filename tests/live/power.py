@@ -223,7 +223,7 @@ class Disk:
         atom = draw.choice(ATOMS)
 
         def written(directory: Directory, place: Path) -> None:
-            place.mkdir()
+            place.mkdir(mode=0o700)
             entries = dict(directory.durable)
             for names in directory.pending:
                 if draw.random() < likely:
@@ -233,6 +233,7 @@ class Disk:
                     written(node, place / name)
                 elif isinstance(node, File) and not name.endswith("-shm"):
                     # (What processes share is memory, and made anew by the first one.)
+                    (place / name).touch(mode=0o600)
                     (place / name).write_bytes(content(node))
 
         def content(file: File) -> bytes:

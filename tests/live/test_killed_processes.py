@@ -52,7 +52,7 @@ def house(started: Server) -> Server:
         *(f"createAccount {name}@acme.test '{PASSWORD}'" for name in PEOPLE),
         "modifyAccount sender@acme.test delegatedSent none",
     )
-    started.data.joinpath("used").touch()
+    started.data.joinpath("used").touch(mode=0o600)
     return started
 
 

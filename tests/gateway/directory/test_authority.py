@@ -37,6 +37,7 @@ HARMLESS = {
     ("PasswordRules", "judge"),
     ("SecondFactors", "verify"),
     ("Trail", "seal"),
+    ("Trail", "sealed"),
     ("Trail", "about"),
 }
 ASKING = {"do", "allow", "sees", "only_operator"}
