@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+
+from tests.live.wire import Wire
 
 _BETWEEN_NODES: Final = (b"procura_join", b"pg_notify", b"FROM node", b"UPDATE node", b"node_call")
 _WAITS: Final = b"SQ"
@@ -18,7 +19,7 @@ _SSL: Final = 80877103
 
 
 @dataclass
-class _Wire:
+class _Heard:
     """One connection's. `prepared`: texts by the names that they were given."""
 
     between_nodes: bool = False
@@ -26,48 +27,28 @@ class _Wire:
     prepared: dict[bytes, bytes] = field(default_factory=dict)
 
 
-class Counting:
+class Counting(Wire):
     """`url`: as the server's, through here. `asked`: what was asked since `forget`, once for each way to the server."""
 
     def __init__(self, url: str) -> None:
-        self._parts = urlsplit(url)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._wires: list[_Wire] = []
-        self.url = ""
-
-    async def __aenter__(self) -> Counting:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port = self._server.sockets[0].getsockname()[1]
-        login = self._parts.netloc.rpartition("@")[0]
-        self.url = self._parts._replace(netloc=f"{login}@127.0.0.1:{port}").geturl()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in [*self._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        super().__init__(url)
+        self._heard: list[_Heard] = []
 
     @property
     def asked(self) -> list[str]:
-        return [text.decode() for wire in self._wires if not wire.between_nodes for text in wire.said]
+        return [text.decode() for wire in self._heard if not wire.between_nodes for text in wire.said]
 
     def forget(self) -> None:
-        for wire in self._wires:
+        for wire in self._heard:
             wire.said.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        wire = _Wire()
-        self._wires.append(wire)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wire = _Heard()
+        self._heard.append(wire)
         there: asyncio.StreamWriter | None = None
         back: asyncio.Task[None] | None = None
         try:
-            answers, there = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+            answers, there = await self.there()
             back = asyncio.create_task(_back(answers, writer))
             await _forth(reader, there, wire)
         except (OSError, asyncio.IncompleteReadError):
@@ -79,10 +60,9 @@ class Counting:
             for one in (writer, there):
                 if one is not None:
                     one.transport.abort()
-            self._tasks.discard(task)
 
 
-async def _forth(reader: asyncio.StreamReader, there: asyncio.StreamWriter, wire: _Wire) -> None:
+async def _forth(reader: asyncio.StreamReader, there: asyncio.StreamWriter, wire: _Heard) -> None:
     started, text = False, b""
     while True:
         # The first messages have no letter (PostgreSQL's protocol, section 55.7).

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from enum import Enum
-from urllib.parse import urlsplit
+
+from tests.live.wire import Wire
 
 COMMIT = b"COMMIT\x00"
 
@@ -18,56 +19,35 @@ class Cut(Enum):
     LATE = "the server hears it when the connection was lost long ago"
 
 
-class Severing:
+class Severing(Wire):
     """`url`: as the server's, through here. `cuts`: what befalls the next ones that say COMMIT. `dead`: nobody gets through."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname is not None
-        assert parts.port is not None
-        self._host, self._port = parts.hostname, parts.port
-        self._parts = parts
-        self._server: asyncio.Server | None = None
+        super().__init__(url)
         self._open: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self.cuts: list[Cut] = []
         self.made = 0
         self.dead = False
         self.silent = asyncio.Event()
         self.silent.set()
-        self.url = ""
 
-    async def __aenter__(self) -> Severing:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port = self._server.sockets[0].getsockname()[1]
-        login = self._parts.netloc.rpartition("@")[0]
-        self.url = self._parts._replace(netloc=f"{login}@127.0.0.1:{port}").geturl()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
+    async def __aexit__(self, *fault: object) -> None:
         self.silent.set()
         self.cut_all()
-        for task in [*self._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().__aexit__(*fault)
 
     def cut_all(self) -> None:
         """Every connection that there is."""
         for writer in [*self._open]:
             writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         there: asyncio.StreamWriter | None = None
         try:
             if self.dead:
                 return
-            answers, there = await asyncio.open_connection(self._host, self._port)
+            answers, there = await self.there()
             self._open.add(there)
             deaf = asyncio.Event()
             back = asyncio.create_task(self._back(answers, writer, deaf))
@@ -83,7 +63,6 @@ class Severing:
                 if one is not None:
                     self._open.discard(one)
                     one.transport.abort()
-            self._tasks.discard(task)
 
     async def _forth(
         self, reader: asyncio.StreamReader, there: asyncio.StreamWriter, writer: asyncio.StreamWriter, deaf: asyncio.Event

@@ -15,6 +15,7 @@ import pytest
 
 from tests.live import ledger as books
 from tests.live.ledger import Flags, Ledger, Load
+from tests.live.listening import Listening
 from tests.live.server import PASSWORD, Server
 from tests.live.talk import Mail, Talk
 
@@ -173,36 +174,16 @@ def test_the_ledger_can_tell_what_is_lost_and_what_is_doubled(server: Server) ->
         books.check(server, ledger)
 
 
-class Sink:
+class Sink(Listening):
     """A next hop that notes what it is given, tells when it has said 250 to the message, and can be slow to say it."""
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
         self.accepted = threading.Event()
         self.delay = 0.0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._listen, daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._guarded, args=(peer,), daemon=True).start()
-
-    def _guarded(self, peer: socket.socket) -> None:
-        try:
-            with peer:
-                self._serve(peer)
-        except OSError:
-            pass
-
-    def _serve(self, peer: socket.socket) -> None:
+    def serve(self, peer: socket.socket) -> None:
         lines = peer.makefile("rb")
         peer.sendall(b"220 sink.test\r\n")
         while line := lines.readline():

@@ -10,12 +10,14 @@ import time
 from collections import Counter
 from typing import Final
 
+from tests.live.listening import Listening
+
 _NUMBER: Final = re.compile(rb"<(m\d+)@ledger\.test>")
 WAYS: Final = ("well", "busy", "refuses", "drops data", "drops end", "slow", "silent")
 _WEIGHTS: Final = (60, 8, 8, 8, 8, 6, 2)
 
 
-class Relay:
+class Relay(Listening):
     """Behaves once `behave` was called; until then as chance has it."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -25,34 +27,18 @@ class Relay:
         self._chance = chance
         self._behaves = False
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._listen, daemon=True).start()
+        super().__init__()
 
     def behave(self) -> None:
         """From now on."""
         self._behaves = True
 
-    def close(self) -> None:
-        """No more connections."""
-        self._listener.close()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._guarded, args=(peer,), daemon=True).start()
-
-    def _guarded(self, peer: socket.socket) -> None:
-        try:
-            with peer, peer.makefile("rb") as lines:
-                peer.settimeout(60)
-                while self._transactions(peer, lines):
-                    pass
-        except OSError:
-            pass
+    def serve(self, peer: socket.socket) -> None:
+        """Transactions, until one ends the connection."""
+        with peer.makefile("rb") as lines:
+            peer.settimeout(60)
+            while self._transactions(peer, lines):
+                pass
 
     def _way(self) -> str:
         with self._lock:

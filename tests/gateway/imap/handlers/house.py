@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.carrier import Wheel
 from gateway.changes import Changes
 from gateway.folders import Folders, Visit
@@ -31,10 +33,24 @@ from store import accounts, domains, folders, grants, lists, messages
 from store.blobs import Files
 from store.connect import connect
 from store.port import Store
+from store.sqlite import SqliteSnapshot
 from tests.live.issuer import Issuer as Small
 
 PASSWORD = "secret"
 STEP = 0.05
+
+
+def snapshots_taken(monkeypatch: pytest.MonkeyPatch) -> list[SqliteSnapshot]:
+    """Those of the store from here on, as they are taken."""
+    taken: list[SqliteSnapshot] = []
+    entering = SqliteSnapshot.__aenter__
+
+    async def counted(snapshot: SqliteSnapshot) -> SqliteSnapshot:
+        taken.append(snapshot)
+        return await entering(snapshot)
+
+    monkeypatch.setattr(SqliteSnapshot, "__aenter__", counted)
+    return taken
 
 
 def message(number: int = 1, body: str = "Hello") -> bytes:

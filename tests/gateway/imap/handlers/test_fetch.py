@@ -12,8 +12,7 @@ from gateway.folders import Kept, OpenFolder
 from gateway.imap.handlers.fetch import date_time
 from store import messages
 from store.model import Flag, MessageRow, Run
-from store.sqlite import SqliteSnapshot
-from tests.gateway.imap.handlers.house import PASSWORD, Client, House, message
+from tests.gateway.imap.handlers.house import PASSWORD, Client, House, message, snapshots_taken
 
 
 async def test_every_item_of_rfc_3501(house: House, anna: Client) -> None:
@@ -339,15 +338,7 @@ async def test_what_is_asked_of_a_few_is_read_in_one_snapshot(house: House, anna
     await house.put("anna", "/INBOX", 20)
     await anna.do("SELECT INBOX")
     await anna.do("NOOP")
-    count = 0
-    entering = SqliteSnapshot.__aenter__
-
-    async def counted(snapshot: SqliteSnapshot) -> object:
-        nonlocal count
-        count += 1
-        return await entering(snapshot)
-
-    monkeypatch.setattr(SqliteSnapshot, "__aenter__", counted)
+    taken = snapshots_taken(monkeypatch)
     said = await anna.do("FETCH 1:20 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
     assert len(said.untagged) == 20
-    assert count == 2
+    assert len(taken) == 2

@@ -12,8 +12,7 @@ from gateway.imap.handlers import whole
 from gateway.imap.sections import Piece
 from store import messages
 from store.blobs import Files
-from store.sqlite import SqliteSnapshot
-from tests.gateway.imap.handlers.house import Client, House, message
+from tests.gateway.imap.handlers.house import Client, House, message, snapshots_taken
 
 LONG = [message(number) + b"0123456789abcdef\r\n" * (number * 400) for number in range(1, 41)]
 """From 7 KB up to 290 KB: some lie in the rows, some in files, and one reading has some of them."""
@@ -81,22 +80,14 @@ async def test_how_often_is_read_follows_the_octets_and_not_the_messages(
     """A reading costs a hop to a thread, a snapshot and a right that is confirmed: as much as some 30 messages."""
     await stored(house, [message(number, "x" * 3000) for number in range(1, 501)])
     await anna.do("SELECT INBOX")
-    count = 0
-    entering = SqliteSnapshot.__aenter__
-
-    async def counted(snapshot: SqliteSnapshot) -> object:
-        nonlocal count
-        count += 1
-        return await entering(snapshot)
-
-    monkeypatch.setattr(SqliteSnapshot, "__aenter__", counted)
+    taken = snapshots_taken(monkeypatch)
     assert len((await anna.do("FETCH 1:* BODY.PEEK[]")).untagged) == 500
     octets = 500 * len(message(1, "x" * 3000))
     # The first reading looks at a few only; two are those before the command and behind it.
-    assert count <= octets // whole.AHEAD + 6
-    count = 0
+    assert len(taken) <= octets // whole.AHEAD + 6
+    taken.clear()
     assert len((await anna.do("FETCH 7 BODY.PEEK[]")).untagged) == 1
-    assert count <= 3
+    assert len(taken) <= 3
 
 
 async def test_no_more_octets_are_read_ahead_than_are_meant_to_be(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
