@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.live import forked
 from tests.live.cluster import Cluster, migrated_template, missing, of_this_run
 
 
@@ -13,6 +14,7 @@ def pytest_sessionfinish() -> None:
     """However the run ends; and if it is killed, PostgreSQL ends with it."""
     if of_this_run.cache_info().currsize:
         of_this_run().remove()
+    forked.end()
 
 
 @pytest.fixture(scope="session")

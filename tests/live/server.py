@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tests.live.cluster import migrated_template, of_this_run
 from tests.live.discretion import betrayed, legible
+from tests.live.forked import finished, started
 from tests.store.behind import Behind, SharedBehind, embedded
 
 PASSWORD = "correct horse 7"
@@ -39,6 +40,9 @@ class Server:
 
     Start it with `with Server(tmp_path) as server:`; `restart`, `kill` and `stop` work on the same data.
     """
+
+    anew = False
+    """Whether it and its commands are started by an interpreter of their own, for tests that measure memory (tests/live/forked.py)."""
 
     def __init__(self, directory: Path, settings: Mapping[str, object] | None = None) -> None:
         self.directory = directory
@@ -106,9 +110,10 @@ class Server:
         ready.unlink(missing_ok=True)
         root = Path(__file__).parents[2]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = started(
                 [*self.serving, "serve", "--ready-file", str(ready)],
                 env={**self.environment, "PYTHONPATH": str(root)},
+                anew=self.anew,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -148,16 +153,8 @@ class Server:
     def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """`procura ARGUMENTS` as a process of its own."""
         root = Path(__file__).parents[2]
-        done = subprocess.run(
-            [*self.command, *arguments],
-            env={**self.environment, "PYTHONPATH": str(root)},
-            cwd=self.directory,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        environment = {**self.environment, "PYTHONPATH": str(root)}
+        done = finished([*self.command, *arguments], env=environment, stdin=stdin, anew=self.anew, cwd=self.directory)
         if check and done.returncode != 0:
             raise AssertionError(f"procura {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
