@@ -12,24 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.forked import finished, started
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
+PROCURA = (sys.executable, "-m", "gateway")
 
 
 @dataclass(frozen=True)
 class Command:
     directory: Path
+    anew: bool = False
+    """By an interpreter of its own: tests/live/forked.py."""
 
     def __call__(self, *arguments: str, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments],
-            cwd=self.directory,
-            env=self.environment(**environment),
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
+        whole = self.environment(**environment)
+        return finished([*PROCURA, *arguments], env=whole, stdin=typed, seconds=SECONDS, anew=self.anew, cwd=self.directory)
 
     def environment(self, **others: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PROCURA_", "PYTHON"))}
@@ -59,7 +57,7 @@ def procura(tmp_path: Path) -> Command:
 def server(procura: Command) -> Iterator[Command]:
     ready = procura.directory / "ready.json"
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "serve", "--ready-file", str(ready)],
+        [*PROCURA, "serve", "--ready-file", str(ready)],
         cwd=procura.directory,
         env=procura.environment(),
         stdin=subprocess.DEVNULL,
@@ -151,8 +149,8 @@ def test_a_right_that_is_given_and_taken_reaches_an_open_imap_session(server: Co
 def test_two_command_lines_at_once_wait_for_each_other(procura: Command) -> None:
     procura.done("prov", "cd", "acme.test")
     both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "gateway", "prov", "-f", "-"],
+        started(
+            [*PROCURA, "prov", "-f", "-"],
             cwd=procura.directory,
             env=procura.environment(),
             stdin=subprocess.PIPE,
@@ -223,7 +221,8 @@ def test_a_second_server_on_the_same_data_is_refused(server: Command) -> None:
     assert found.stderr.startswith("ERROR: another procura (process ")
 
 
-def test_version_help_settings_check_migrate_example(procura: Command) -> None:
+def test_version_help_settings_check_migrate_example(tmp_path: Path) -> None:
+    procura = Command(tmp_path, anew=True)
     assert procura.done("--version").startswith("procura ")
     overview = procura.done("--help")
     assert [
@@ -249,8 +248,8 @@ def test_version_help_settings_check_migrate_example(procura: Command) -> None:
 
 def test_a_reader_who_has_had_enough_is_no_fault(procura: Command) -> None:
     procura.done("prov", "-f", "-", typed="".join(f"cc c{n} note {'x' * 3000}\n" for n in range(50)))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "prov", "gac", "-v"],
+    process = started(
+        [*PROCURA, "prov", "gac", "-v"],
         cwd=procura.directory,
         env=procura.environment(),
         stdout=subprocess.PIPE,

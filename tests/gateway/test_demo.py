@@ -23,6 +23,7 @@ import pytest
 from gateway.demo import play, server
 from gateway.demo.clients import refused
 from gateway.demo.stage import Stage, Unexpected
+from tests.live.forked import started
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 110.0
@@ -43,7 +44,7 @@ class Play:
             "PROCURA_LISTEN__IMAP": "nonsense",
             "COLUMNS": "120",
         }
-        self.process = subprocess.Popen(
+        self.process = started(
             [sys.executable, "-m", "gateway", "demo", *arguments],
             cwd=directory,
             env=environment,

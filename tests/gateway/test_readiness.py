@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.readiness import Readiness
+from tests.live.forked import started
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
@@ -65,7 +66,7 @@ def test_a_server_says_when_it_serves_and_when_it_stops(workers: int, manager: t
     doors = "\n".join(f'{door} = ["127.0.0.1:0"]' for door in ("submission", "submissions", "lmtp", "imap", "imaps"))
     configuration.write_text(f'data = "{tmp_path / "data"}"\nhostname = "mail.acme.test"\nworkers = {workers}\n[listen]\n{doors}\n')
     ready = tmp_path / "ready.json"
-    process = subprocess.Popen(
+    process = started(
         [sys.executable, "-m", "gateway", "serve", "--config", str(configuration), "--ready-file", str(ready)],
         cwd=ROOT,
         env={**os.environ, "NOTIFY_SOCKET": name},

@@ -1,9 +1,10 @@
 """Commands of Python as processes of their own that have nothing left to import, for each is forked from one that has imported it all.
 
-`python -m gateway` takes most of a second of processor time before its first line, and a run of the tests starts it two thousand times. What
-is run here is the same from `__main__` on: a child of ours with the arguments, environment, directory and streams it is given, and no other
-descriptor. It differs in what an interpreter decides when it starts, and in memory that it shares with its siblings: what preloads a library,
-or measures memory, is started the long way (`started(..., anew=True)`).
+`python -m gateway` takes most of a second of processor time before its first line, and a run of the tests starts it many hundred times.
+What is run here is the same from `__main__` on: a child of ours with the arguments, environment, directory and streams it is given, and no
+other descriptor. It differs in what an interpreter decides when it starts and does when it ends, and in memory that it shares with its
+siblings. So what preloads a library or measures memory is started the long way (`started(..., anew=True)`), and so is the command of
+tests/gateway/test_cli.py.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any, Final, NoReturn
 ROOT: Final = Path(__file__).parents[2]
 
 _IMPORTED: Final = ("gateway.cli", "gateway.app", "gateway.supervisor", "asyncpg", "obstore.store", "uvloop", "argparse", "faulthandler")
+_OF_NO_CONSEQUENCE: Final = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 _SET_CHILD_SUBREAPER: Final = 36
 """prctl(2)"""
 _MOST: Final = 1 << 18
@@ -58,7 +60,8 @@ def finished(
 
 def _is_alike(command: Sequence[str], env: Mapping[str, str]) -> bool:
     def decides(variables: Mapping[str, str]) -> dict[str, str]:
-        return {name: value for name, value in variables.items() if name.startswith(("LD_", "LC_", "LANG", "PYTHON")) and name != "PYTHONPATH"}
+        deciding = ("LD_", "LC_", "LANG", "PYTHON")
+        return {name: value for name, value in variables.items() if name.startswith(deciding) and name not in _OF_NO_CONSEQUENCE}
 
     return sys.platform == "linux" and tuple(command[:2]) == (sys.executable, "-m") and decides(env) == decides(os.environ)
 

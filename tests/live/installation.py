@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.live.forked import started
 from tests.live.server import Server, compose
 
 ANNA = "anna@acme.test"
@@ -57,8 +57,8 @@ def run(server: Server, *arguments: str, status: int = 0) -> dict[str, Any]:
 def begun(server: Server, *arguments: str) -> subprocess.Popen[bytes]:
     """A command that goes on while we look."""
     root = Path(__file__).parents[2]
-    return subprocess.Popen(
-        [sys.executable, "-m", "gateway", *arguments],
+    return started(
+        [*server.command, *arguments],
         env={**server.environment, "PYTHONPATH": str(root)},
         cwd=server.directory,
         stdin=subprocess.DEVNULL,

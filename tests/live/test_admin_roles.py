@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.forked import started
 from tests.live.server import PASSWORD, Server
 from tests.live.talk import Talk
 
@@ -89,7 +90,7 @@ def test_a_role_that_is_taken_away_is_gone_in_the_middle_of_a_batch(server: Serv
         "createAccount helper@acme.test '' isDelegatedAdminAccount TRUE",
         "grantRight domain acme.test usr helper@acme.test help-desk",
     )
-    with subprocess.Popen(
+    with started(
         [*server.command, "--as", "helper@acme.test", "prov", "--keep-going", "-f", "-"],
         env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         cwd=server.directory,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.live.forked import started
 from tests.live.server import Server, compose
 from tests.live.talk import Mail, Talk
 
@@ -27,8 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_mail_is_neither_deferred_nor_lost_meanwhile(server: Server) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "prov", "-f", "-"],
+    process = started(
+        [*server.command, "prov", "-f", "-"],
         env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

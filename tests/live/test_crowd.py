@@ -28,7 +28,9 @@ PAUSE = 0.2 if LONG else 0.0
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     need_descriptors(IDLE + WORKING + TOO_MANY + 500)
     # The cap is the machine's, so that several processes may have one connection less than it says.
-    with Server(tmp_path_factory.mktemp("crowd"), {"limits.connections": IDLE + WORKING + SPARE}) as made:
+    made = Server(tmp_path_factory.mktemp("crowd"), {"limits.connections": IDLE + WORKING + SPARE})
+    made.anew = True
+    with made:
         made.people(*(f"u{number}" for number in range(PEOPLE)), "worker")
         yield made
 

@@ -27,6 +27,7 @@ BLOCK = b"x" * 998 + b"\r\n"
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path, {"limits.message_size": 64 * MIB})
+    made.anew = True
     made.people("user", "quiet")
     with made:
         yield made
@@ -172,6 +173,7 @@ def test_a_control_group_that_is_full(tmp_path: Path) -> None:
                 return [self.command[0], "-c", code, str(place / "cgroup.procs"), *command(self)]
 
         bounded = Bounded(tmp_path, server.settings)
+        bounded.anew = True
         with bounded:
             with unharmed(bounded, "quiet@acme.test", growth=ROOM + 128 * MIB, latency=10):
                 answers = flooded(bounded)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.forked import started
 from tests.live.server import PASSWORD, Server, compose
 from tests.live.talk import Mail, Talk
 
@@ -206,8 +206,8 @@ def test_two_administrators_at_once_lose_nothing_of_each_other(server: Server) -
 
 
 def test_a_command_that_is_killed_leaves_whole_lines(server: Server) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "prov", "-f", "-"],
+    process = started(
+        [*server.command, "prov", "-f", "-"],
         env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.forked import started
 from tests.live.installation import begun, run
 from tests.live.post import submit
 from tests.live.server import PASSWORD, Server, compose
@@ -245,7 +246,7 @@ def stored(server: Server) -> tuple[tuple[int, int, int], int, list[tuple[int, i
 def test_who_acts_in_a_batch_and_is_deleted_does_nothing_more(server: Server) -> None:
     server.people("helper", create=False)
     server.prov("ma helper@acme.test isDelegatedAdminAccount TRUE", "grantRight domain acme.test usr helper@acme.test user-management")
-    with subprocess.Popen(
+    with started(
         [*server.command, "--as", "helper@acme.test", "prov", "--keep-going", "-f", "-"],
         env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         cwd=server.directory,

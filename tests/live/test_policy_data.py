@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.forked import started
 from tests.live.post import submit
 from tests.live.server import PASSWORD, Server, compose
 from tests.live.talk import Talk
@@ -81,8 +82,8 @@ def test_a_killed_command_leaves_all_or_nothing(server: Server) -> None:
     after = before.replace('rights = "rwid"', 'rights = "r"').replace('right = "sendAs"', 'right = "loginAs"')
     file = server.directory / "killed.toml"
     file.write_text(after)
-    for patience in (0.1, 0.3, 0.5):
-        command = subprocess.Popen(
+    for patience in (0.01, 0.03, 0.1):
+        command = started(
             [*server.command, "policy", "apply", str(file)],
             env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=subprocess.DEVNULL,

@@ -7,7 +7,6 @@ import json
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -18,6 +17,7 @@ import pytest
 from store.connect import connect
 from tests.bench.population import Population, Sizes
 from tests.live.cluster import Cluster
+from tests.live.forked import started
 from tests.live.server import Server, compose
 
 SQLITE = "sqlite:///{data}/procura.db"
@@ -122,8 +122,8 @@ def test_a_move_that_is_killed_leaves_the_source_as_it_was_and_a_target_that_nob
     asyncio.run(more(filled.data))
     before = rows_of(filled.data)
     database = shared_url.partition("?")[0].rpartition("/")[2]
-    moving = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "migrate-store", SQLITE, shared_url],
+    moving = started(
+        [*filled.command, "migrate-store", SQLITE, shared_url],
         env={**filled.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.forked import started
 from tests.live.server import PASSWORD, Server, compose
 from tests.live.talk import Talk
 
@@ -155,9 +156,9 @@ def test_a_killed_command_leaves_all_or_nothing(server: Server) -> None:
         name = f"killed{turn}@acme.test"
         command = [*server.command, "share", "create", name, "--members", members, "--preset", "manage"]
         environment = {**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with started(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(0.25 + 0.15 * turn)
+                process.wait(0.01 + 0.02 * turn)
             process.kill()
         ends = time.monotonic() + 20
         while True:
@@ -177,7 +178,7 @@ def at_a_terminal(server: Server, answer: bytes, *arguments: str) -> tuple[int, 
     """The command with a terminal for its standard input; what it printed, and its exit status."""
     ours, its = pty.openpty()
     environment = {**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen(
+    process = started(
         [*server.command, *arguments], env=environment, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     os.close(its)

@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.live import ledger as books
+from tests.live.forked import finished
 from tests.live.hostile import Raw, imap, smtp
 from tests.live.ledger import Ledger, Load
 from tests.live.server import Server, compose, trusting
@@ -267,14 +267,8 @@ def test_lmtp_on_a_unix_socket(tmp_path: Path) -> None:
 def start_in_vain(server: Server, *arguments: str, **environment: str) -> str:
     """What a start says that does not succeed."""
     root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [*server.command, "serve", *arguments],
-        env={**server.environment, "PYTHONPATH": str(root), **environment},
-        cwd=server.directory,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    whole = {**server.environment, "PYTHONPATH": str(root), **environment}
+    done = finished([*server.command, "serve", *arguments], env=whole, seconds=60, cwd=server.directory)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr, done.stderr
     return done.stderr
@@ -329,14 +323,8 @@ def test_a_setting_that_cannot_be_stops_the_start_with_its_name(
     assert words in said.lower(), said
     assert len(said) < 1_000
     if arguments[:1] != ("--limits.bad_comands",):
-        done = subprocess.run(
-            [*server.command, "check", *arguments],
-            env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        whole = {**server.environment, "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
+        done = finished([*server.command, "check", *arguments], env=whole, seconds=60, cwd=tmp_path)
         assert done.returncode == 1
         assert words in (done.stdout + done.stderr).lower()
 

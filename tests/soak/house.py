@@ -39,6 +39,7 @@ def made(directory: Path, relay: int) -> Server:
             "limits.connections_per_account": 100,
         },
     )
+    server.anew = True  # its memory is measured
     names = ("worker", "sink", "sender", "boss", "colleague", "guest", "fickle")
     server.prov(
         "createDomain acme.test",
