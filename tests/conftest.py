@@ -6,8 +6,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests import longest
 from tests.live import forked
 from tests.live.cluster import Cluster, migrated_template, missing, of_this_run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest.first(items, longest.listed())
 
 
 def pytest_sessionfinish() -> None:

@@ -4,18 +4,13 @@ delegate and mail itself do, and what becomes of it when processes end. Three fi
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 
+from tests.live.again import passes
 from tests.live.cluster import missing
 from tests.live.server import STORE
 
-HERE = Path(__file__).parent
 SOAKED = "PROCURA_SOAK" in os.environ
 FEWER = {"PROCURA_ROUNDS": "6"}
 """Kills (test_crash.py); as many as on SQLite only in `make soak`."""
@@ -58,21 +53,5 @@ def passes_there(file: str) -> None:
     why = missing()
     if why is not None:
         pytest.skip(why)
-    scratch = tempfile.mkdtemp()
-    try:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "pytest", str(HERE / file), "-q", "-n", "0", "-p", "no:cacheprovider", f"--basetemp={scratch}/t"),
-                *(["-k", CHOSEN[file]] if CHOSEN[file] else []),
-            ],
-            env={**({} if SOAKED else FEWER), **os.environ, STORE: "postgresql"},
-            cwd=HERE.parents[1],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
+    fewer = {name: os.environ.get(name, value) for name, value in FEWER.items()}
+    passes(file, {**({} if SOAKED else fewer), STORE: "postgresql"}, CHOSEN[file])
