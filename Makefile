@@ -1,5 +1,5 @@
 # make run    starts the gateway with a demonstration (ARGS=--once ends after it)
-# make test   runs every test (ARGS chooses: make test ARGS="tests/policy -k locked")
+# make test   runs every test, in PROCESSES processes (ARGS chooses: make test ARGS="tests/policy -k locked")
 # make ha     kills, stops and cuts off servers of a PostgreSQL cluster under Patroni (needs postgresql, patroni, etcd; some minutes)
 # make soak   an hour of mixed load in which processes die and rights change (SOAK_MINUTES=3 a short one), then 200 times kill -9; a report is told
 # make lint   is the part of make check that runs no tests: format, lint, types, import rules
@@ -62,8 +62,12 @@ scratch=$$(mktemp -d) && chmod 711 "$$scratch" && trap 'rm -rf "$$scratch"' EXIT
 TMPDIR="$$scratch" $(BIN)/python -m pytest --basetemp="$$scratch/t"
 endef
 
+# More than two cores have: a good part of what the tests do is to wait. The longest files come first (tests/longest.py).
+PROCESSES ?= 4
+SHARED_OUT = -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
 test: setup setup-test
-	@$(pytest) $(or $(ARGS),-n 2 --dist loadfile)
+	@$(pytest) $(or $(ARGS),$(SHARED_OUT))
 
 ha: setup setup-test
 	@export PROCURA_HA=1 && $(pytest) -s -v $(or $(ARGS),tests/ha)

@@ -24,6 +24,7 @@ from store.blobs import Files
 from store.connect import connect
 from store.fulltext import FullText
 from store.port import Store
+from tests.store.laid import laid
 
 SECOND = 1_000_000
 START = 1_800_000_000 * SECOND  # 2027-01-15T08:00:00Z
@@ -121,7 +122,7 @@ class Office:
 @asynccontextmanager
 async def opened_office(data: Path, keep_deleted: int = 0) -> AsyncIterator[Office]:
     clock = Clock()
-    store = await connect("sqlite:///{data}/procura.db", data, now=clock)
+    store = await connect(laid("sqlite:///{data}/procura.db", data), data, now=clock)
     files = Files(data / "messages")
     delivery = Delivery(store, files, DeliveryRules("mx.acme.test", relays=False, hops=50, quota_rejects=False, lifetime=86400 * SECOND))
     recalls = Recalls(store, files, delivery)

@@ -36,6 +36,7 @@ from store.lists import AddMembers, CreateList
 from store.model import QueueRow, Verifiers
 from store.port import Deed, Event, Snapshot, Store, Tx
 from store.queue import AcceptMessage, Settle
+from tests.store.laid import laid
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -214,7 +215,7 @@ def address(text: str) -> Address:
 @asynccontextmanager
 async def opened(directory: Path, *people: str, relays: bool = False, url: str = "sqlite:///{data}/procura.db") -> AsyncIterator[House]:
     clock = Clock()
-    store = await connect(url, directory / "data", now=clock)
+    store = await connect(laid(url, directory / "data"), directory / "data", now=clock)
     in_row = IN_ROW if url.startswith("sqlite:") else ALL_IN_ROWS
     house = House(store, Files(directory / "data" / "messages", in_row), clock, relays=relays)
     try:

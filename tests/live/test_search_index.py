@@ -7,7 +7,7 @@ import resource
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -113,8 +113,11 @@ def holed(path: Path) -> None:
 
 
 def directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
+    # A server that runs may make it anew at any moment.
+    while not path.is_dir():
+        path.unlink(missing_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir()
 
 
 @pytest.mark.parametrize("alive", [False, True], ids=["stopped", "serving"])

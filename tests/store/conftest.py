@@ -13,6 +13,7 @@ from store.connect import connect
 from store.domains import CreateDomain
 from store.port import Store, Tx
 from tests.store.behind import Behind, SharedBehind, embedded
+from tests.store.laid import laid
 from tests.store.letters import Bench, SharedBench
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def store(url: str, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await connect(url, tmp_path / "data", now=clock)
+    opened = await connect(laid(url, tmp_path / "data"), tmp_path / "data", now=clock)
     yield opened
     await opened.close()
 

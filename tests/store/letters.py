@@ -1,9 +1,7 @@
 """Messages to store, and a bench on which deeds are done one by one on the real engine's transaction."""
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from policy.folders import SpecialUse
@@ -11,7 +9,6 @@ from policy.identity import AccountId, Address, FolderId
 from store import deeds, folders
 from store.accounts import CreateAccount
 from store.domains import CreateDomain
-from store.migrate import migrate, steps
 from store.model import Flag, FolderRow, NewMessage
 from store.numbered import Numbered, numbered_all
 from store.port import Deed, Event, Tx
@@ -21,6 +18,7 @@ from store.sqlite import SqliteWritingTx
 from store.statements import load
 from store.switching import switched
 from tests.store.behind import Behind, SharedBehind, waited
+from tests.store.laid import in_memory
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -59,10 +57,9 @@ def letter(
 class Bench:
     """acme.test with anna and bruno; time stands still until `now` is set. Each deed is a transaction of its own."""
 
-    def __init__(self, path: Path | str = ":memory:") -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    def __init__(self) -> None:
+        self._connection = in_memory()
         self.raw: Behind = self._connection
-        migrate(self._connection, steps(), lambda: START)
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._begin()
 

@@ -35,6 +35,7 @@ from store.connect import connect
 from store.port import Store
 from store.sqlite import SqliteSnapshot
 from tests.live.issuer import Issuer as Small
+from tests.store.laid import laid
 
 PASSWORD = "secret"
 STEP = 0.05
@@ -306,7 +307,7 @@ class Client:
 
 @asynccontextmanager
 async def housed(directory: Path) -> AsyncIterator[House]:
-    store = await connect("sqlite:///{data}/procura.db", directory)
+    store = await connect(laid("sqlite:///{data}/procura.db", directory), directory)
     house = House(store, directory)
     try:
         await house.furnish()
