@@ -30,6 +30,7 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "limits.exempt_networks": ("gateway/smtp/listener.py:ConnectionLimits", "-"),
         "limits.connections": ("gateway/smtp/listener.py:ConnectionLimits", "421 4.3.2, BYE [UNAVAILABLE]"),
+        "limits.connections_reserved": ("gateway/smtp/listener.py:ConnectionLimits", "421 4.3.2, BYE [UNAVAILABLE]"),
         "limits.connections_per_source": ("gateway/smtp/listener.py:ConnectionLimits", "421 4.7.0, BYE [UNAVAILABLE]"),
         "limits.connections_per_account": ("gateway/sessions.py:Sessions", "454 4.7.0, NO [LIMIT]"),
         "limits.smtp_line": ("gateway/smtp/wire.py:Wire", "500 5.5.2"),

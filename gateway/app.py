@@ -101,6 +101,9 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds: the writer's thread asks for the interpreter between statements, and would wait Python's default 5 ms for it each time."""
 
+IMAP: Final = "imap"
+SUBMISSION: Final = "submission"
+
 Bound = dict[str, list[str]]
 """Listener's name → the addresses it listens on, as the ready file has them."""
 
@@ -474,12 +477,19 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
     """All mail listeners, on `sockets` where they are bound already. They close side by side, so that peers who neither read nor leave
     cost limits.stop_timeout once."""
     limits = app.settings.limits
-    connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks, app.tallies.connections)
+    connections = ConnectionLimits(
+        limits.connections,
+        limits.connections_per_source,
+        limits.exempt_networks,
+        app.tallies.connections,
+        limits.connections_reserved,
+        _kinds_of_doors(app.settings),
+    )
     give_back_what_is_large()
     arriving = bounded(limits.arriving, limits.message_size, app.settings.workers)
     if arriving < limits.arriving:
         log.warning("memory", extra={"fields": {"outcome": f"limits.arriving is {arriving >> 20} MiB here", "reason": "there is no more"}})
-    intake = Intake(arriving)
+    intake = Intake(arriving, app.tallies.arriving)
     entered: list[AbstractAsyncContextManager[None]] = []
     unwatch = app.store.watch(app.sessions.told)
     try:
@@ -496,6 +506,18 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
         unwatch()
 
 
+def _kinds_of_doors(settings: Settings) -> Sequence[str]:
+    listen = settings.listen
+    kinds = {
+        IMAP: (*listen.imap, *listen.imaps),
+        SUBMISSION: (*listen.submission, *listen.submissions),
+        "mx": listen.mx,
+        "lmtp": listen.lmtp,
+        POLICY: listen.policy,
+    }
+    return [kind for kind, addresses in kinds.items() if addresses]
+
+
 @asynccontextmanager
 async def _smtp_doors(
     app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake, sockets: Sockets | None
@@ -503,7 +525,7 @@ async def _smtp_doors(
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
-    neighbours = Neighbours(settings.lmtp_networks, connections)
+    clients = connections.door(SUBMISSION)
     ours = Limits(
         line=limits.smtp_line,
         auth_line=limits.smtp_auth_line,
@@ -547,10 +569,11 @@ async def _smtp_doors(
         return LmtpHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply, refusals=app.refusals)
 
     starttls, implicit = terms("submission", login=True), terms("submissions", login=True, implicit=True)
-    strangers, trusted = House(wheel, connections, intake), House(wheel, neighbours, intake)
+    strangers = House(wheel, connections.door("mx"), intake)
+    trusted = House(wheel, Neighbours(settings.lmtp_networks, connections.door("lmtp")), intake)
     doors: tuple[tuple[Sequence[ListenAddress], Listener], ...] = (
-        (settings.listen.submission, Listener(HardenedSMTP, starttls, House(wheel, connections, intake), client)),
-        (settings.listen.submissions, Listener(HardenedSMTP, implicit, House(wheel, connections, intake), client)),
+        (settings.listen.submission, Listener(HardenedSMTP, starttls, House(wheel, clients, intake), client)),
+        (settings.listen.submissions, Listener(HardenedSMTP, implicit, House(wheel, clients, intake), client)),
         (settings.listen.mx, Listener(HardenedSMTP, terms("mx", login=False), strangers, mx)),
         (settings.listen.lmtp, Listener(HardenedLMTP, terms("lmtp", login=False, tls=False), trusted, lmtp)),
     )
@@ -578,7 +601,7 @@ async def _imap_doors(
         app.sessions,
         changes,
         wheel,
-        connections,
+        connections.door(IMAP),
         hostname=settings.hostname,
         tls=lambda: certificate.context,
         shared_prefix=settings.imap.shared_prefix,
@@ -640,7 +663,7 @@ async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits,
         Maps(app.store, app.delivery, logins).answer,
         access.action,
         Wheel(asyncio.get_running_loop()),
-        Neighbours(settings.policy_networks, connections),
+        Neighbours(settings.policy_networks, connections.door(POLICY)),
     )
     unwatch = app.store.watch(logins.told)
     try:
