@@ -85,6 +85,7 @@ from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
 from gateway.tallies import Tallies
 from gateway.textrecords import TextRecords
+from gateway.timekeeping import Timekeeping
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import ALL_IN_ROWS, IN_ROW, Files
@@ -147,9 +148,10 @@ class App:
         self.sources = FailingSources(
             limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks, told=elsewhere.failed
         )
-        self.issuer = _issuer(settings)
-        self.history = LoginHistory(store, others=elsewhere.written)
-        self.refusals = Refusals(store, others=elsewhere.written)
+        clock = store.floor.now
+        self.issuer = _issuer(settings, clock)
+        self.history = LoginHistory(store, wall_clock=clock, others=elsewhere.written)
+        self.refusals = Refusals(store, wall_clock=clock, others=elsewhere.written)
         self.login = Login(
             store,
             self.passwords,
@@ -165,6 +167,7 @@ class App:
             self.login.confirm,
             limits.connections_per_account,
             self._is_exempt,
+            wall_clock=clock,
             tally=tallies.sessions,
             number=tallies.number if nodes is None else numbers(nodes),
             elsewhere=(lambda _: 0) if nodes is None else on_other_nodes(nodes),
@@ -195,7 +198,7 @@ class App:
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
-        clock = Clock(store)
+        steps = Clock(store)
         self.queue = Queue(
             store,
             files,
@@ -205,7 +208,7 @@ class App:
             Releases(store, self.submission, self.delivery),
             self.signing,
             Moderation(store, self.delivery),
-            clock=clock,
+            clock=steps,
         )
         self.list_chores = ListChores(store, self.delivery)
         self.notices = Notices(store, self.delivery, self.login)
@@ -241,12 +244,13 @@ class App:
             Digests(store, self.delivery).round,
             DomainWarnings(store, self.delivery).round,
             self.refusals.forget,
-            clock=clock,
+            clock=steps,
         )
+        self.timekeeping = Timekeeping(store)
         self.explain = Explain(store)
         live = self.node_sessions or elsewhere.live or Here(self.sessions)
         sessions = OpenSessions(store, self.directory.records, live, self.history)
-        self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data), self.refusals)
+        self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data, clock), self.refusals)
 
     def _is_exempt(self, address: str) -> bool:
         if not address:
@@ -337,12 +341,12 @@ def _robot(settings: Settings) -> ListRobot:
     return ListRobot(rules, Tags(_digest_key(settings.data)))
 
 
-def _issuer(settings: Settings) -> Issuer | None:
+def _issuer(settings: Settings, clock: Callable[[], int]) -> Issuer | None:
     oauth = settings.oauth
     if oauth.issuer is None:
         return None
     tokens = TokenRules(oauth.issuer, oauth.audience, oauth.claim, oauth.algorithms, oauth.scope, oauth.leeway)
-    return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage))
+    return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage), now=clock)
 
 
 def _policies(settings: Settings, resolver: Resolver) -> Policies | None:
@@ -392,7 +396,7 @@ async def working(app: App, doors: AsyncExitStack) -> AsyncIterator[None]:
     watching = [app.store.watch(told) for told in watched]
     async with asyncio.TaskGroup() as group:
         runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
-        runs += [app.list_chores.run(), app.grant_warnings.run()]
+        runs += [app.list_chores.run(), app.grant_warnings.run(), app.timekeeping.run()]
         if app.policies is not None:
             runs.append(app.policies.run())
         tasks = [group.create_task(work) for work in runs]
@@ -555,6 +559,7 @@ async def _smtp_doors(
             hold=int(settings.queue.hold) if login else 0,
             proxies=settings.proxy_networks,
             neighbours=settings.xclient_networks,
+            clock=app.store.floor.now,
         )
 
     def client() -> SubmissionHooks:
@@ -594,7 +599,7 @@ async def _imap_doors(
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
-    changes = Changes(app.store, wheel, first=app.tallies.process << 40)
+    changes = Changes(app.store, wheel, wall_clock=app.store.floor.now, first=app.tallies.process << 40)
     listener = ImapListener(
         app.folders,
         app.login,

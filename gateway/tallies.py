@@ -216,5 +216,6 @@ class SharedTallies:
 
     def wipe(self, process: int) -> None:
         """It has ended."""
-        for one in (*self._every, self._arriving):
+        for one in self._every:
             one.wipe(process)
+        self._arriving.wipe(process)
