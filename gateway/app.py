@@ -408,6 +408,8 @@ async def working(app: App, doors: AsyncExitStack) -> AsyncIterator[None]:
             await doors.aclose()
             for task in others:
                 task.cancel()
+            if app.store.leads:
+                await app.timekeeping.last()
             for unwatch in watching:
                 unwatch()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Final
 
 from store.clock import NoteTime
@@ -11,6 +12,7 @@ from store.port import Store
 log = logging.getLogger(__name__)
 
 EVERY: Final = 60.0
+PATIENCE: Final = 2.0
 """Seconds."""
 
 
@@ -31,6 +33,12 @@ class Timekeeping:
                 except StoreError as fault:
                     log.warning("clock", extra={"fields": {"outcome": "not noted", "reason": repr(fault)}})
             await asyncio.sleep(EVERY)
+
+    async def last(self) -> None:
+        """For the end of the process; what cannot be noted soon is not."""
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self.note()
 
     async def note(self) -> None:
         """What time it is at least. Raises StoreError."""
