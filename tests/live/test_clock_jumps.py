@@ -90,7 +90,7 @@ def test_the_clock_is_set_back_while_no_server_runs(world: World) -> None:
     """What has ended by then stays ended, and everything goes on; until an operator says that the clock is right."""
     server = world.server
     until = datetime.fromtimestamp(time.time() + server.ahead + 6, UTC).strftime("%Y%m%d%H%M%SZ")
-    server.prov(f"selectMailbox {OWNER} modifyFolderGrant /INBOX account {GUEST} rl --until {until}")
+    server.prov(f"selectMailbox {OWNER} modifyFolderGrant /INBOX account {GUEST} r --until {until}")
     password = json.loads(server.run("app-password", "create", OWNER, "phone", "--until", until, "--json").stdout)["password"]
     end = time.monotonic() + 60
     while reads(server):
