@@ -4,13 +4,11 @@ waits for a year, numbers go on."""
 from __future__ import annotations
 
 import email.utils
-import json
 import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -83,51 +81,6 @@ def test_the_clock_is_set_while_everything_is_under_way(world: World) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     told = [line for line in server.log.read_text().splitlines() if "dated anew" in line]
     assert len(told) == len(JUMPS), told
-
-
-@pytest.mark.timeout(120)
-def test_the_clock_is_set_back_while_no_server_runs(world: World) -> None:
-    """What has ended by then stays ended, and everything goes on; until an operator says that the clock is right."""
-    server = world.server
-    until = datetime.fromtimestamp(time.time() + server.ahead + 6, UTC).strftime("%Y%m%d%H%M%SZ")
-    server.prov(f"selectMailbox {OWNER} modifyFolderGrant /INBOX account {GUEST} r --until {until}")
-    password = json.loads(server.run("app-password", "create", OWNER, "phone", "--until", until, "--json").stdout)["password"]
-    end = time.monotonic() + 60
-    while reads(server):
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    server.stop()
-    before, by = server.ahead, -400 * DAY
-    server.set(by)
-    server.start()
-    try:
-        assert not reads(server), "a grant that had ended"
-        with Talk(server.ports["imap"]) as talk:
-            assert talk.do(f'LOGIN {OWNER} "{password}"').kind.startswith("NO"), "an app password that had ended"
-        assert re.search(r"clock.*behind the time that was known", server.log.read_text())
-        assert abs(json.loads(server.run("clock", "--json").stdout)["behind"] + by) < 60
-        # Mail comes, and goes, and waits no longer than it would have.
-        with Mail(server.ports["submission"]) as mail:
-            assert mail.login(SENDER).startswith("235")
-            taken = len(world.hop.taken)
-            world.hop.answers["RCPT far@elsewhere.test"] = ["451 4.2.0 later"]
-            assert mail.send(SENDER, ["far@elsewhere.test"], compose(SENDER, "far@elsewhere.test", "back"))[0].startswith("250")
-            world.hop.wait(taken + 1, seconds=30)
-        server.run("clock", "accept")
-        assert reads(server), "by this clock it has not ended"
-        assert json.loads(server.run("clock", "--json").stdout)["behind"] == 0
-    finally:
-        server.stop()
-        server.set(-by)
-        server.start()
-    assert server.ahead == before
-    assert not reads(server)
-    assert server.run("audit", "verify", check=False).returncode == 0
-
-
-def reads(server: Server) -> bool:
-    with Talk(server.ports["imap"], GUEST) as talk:
-        return talk.do('EXAMINE "Other Users/owner/INBOX"').kind.startswith("OK")
 
 
 def set_by(world: World, by: int) -> None:

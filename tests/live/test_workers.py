@@ -101,7 +101,7 @@ def test_a_refusal_of_any_worker_is_explained_at_once(server: Server) -> None:
         both[0].ok("APPEND INBOX", compose("a@elsewhere.test", WORKER))
         server.prov(f"modifyAccount {WORKER} quota 1")
         for talk in both:
-            found = re.search(r"\[(d-[0-9a-f]{8})\]", talk.do("APPEND INBOX", compose("a@elsewhere.test", WORKER)).tagged)
+            found = re.search(r"\[(d-[0-9a-f]{12})\]", talk.do("APPEND INBOX", compose("a@elsewhere.test", WORKER)).tagged)
             assert found is not None
             (told,) = json.loads(server.run("why", found[1], "--json").stdout)
             assert told["refusal"]["reason"] == "over-quota"
