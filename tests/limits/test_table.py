@@ -42,7 +42,8 @@ ELSEWHERE |= {
     place: why
     for why, places in {
         _FOR_SPEED: (
-            "gateway/imap/contexts.py:MAX_RUNS gateway/imap/handlers/whole.py:MOST gateway/imap/listed.py:LARGEST gateway/imap/told.py:LARGEST "
+            "gateway/imap/contexts.py:MAX_RUNS gateway/imap/handlers/whole.py:MOST gateway/imap/listed.py:LARGEST "
+            "gateway/imap/told.py:LARGEST "
             "gateway/known_recipients.py:MOST gateway/own_senders.py:MOST gateway/relay.py:MOST_IDLE gateway/relay.py:MOST_STUMBLING "
             "store/owners.py:MOST gateway/imap/handlers/contexts.py:MOST_RESULTS"
         ),
