@@ -416,6 +416,12 @@ class Limits(Group):
         default=10_000,
         description="Connections altogether; more are told to come back (421, BYE). Enough for a few thousand people.",
     )
+    connections_reserved: int = Field(
+        default=200,
+        ge=0,
+        description="Of these, kept for each kind of door that listens (imap, submission, mx, lmtp, policy), at most a tenth: thousands of "
+        "mail clients that idle must not keep mail out. A mail server next to us needs tens.",
+    )
     connections_per_source: Count = Field(
         default=100,
         description="Connections from one IPv4 address or IPv6 /64; an office behind one address needs tens, Postfix allows 50.",

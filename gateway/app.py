@@ -85,6 +85,7 @@ from gateway.sources import FailingSources
 from gateway.submission import Submission, SubmissionRules
 from gateway.tallies import Tallies
 from gateway.textrecords import TextRecords
+from gateway.timekeeping import Timekeeping
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import ALL_IN_ROWS, IN_ROW, Files
@@ -100,6 +101,9 @@ log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds: the writer's thread asks for the interpreter between statements, and would wait Python's default 5 ms for it each time."""
+
+IMAP: Final = "imap"
+SUBMISSION: Final = "submission"
 
 Bound = dict[str, list[str]]
 """Listener's name → the addresses it listens on, as the ready file has them."""
@@ -144,9 +148,10 @@ class App:
         self.sources = FailingSources(
             limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks, told=elsewhere.failed
         )
-        self.issuer = _issuer(settings)
-        self.history = LoginHistory(store, others=elsewhere.written)
-        self.refusals = Refusals(store, others=elsewhere.written)
+        clock = store.floor.now
+        self.issuer = _issuer(settings, clock)
+        self.history = LoginHistory(store, wall_clock=clock, others=elsewhere.written)
+        self.refusals = Refusals(store, wall_clock=clock, others=elsewhere.written)
         self.login = Login(
             store,
             self.passwords,
@@ -162,6 +167,7 @@ class App:
             self.login.confirm,
             limits.connections_per_account,
             self._is_exempt,
+            wall_clock=clock,
             tally=tallies.sessions,
             number=tallies.number if nodes is None else numbers(nodes),
             elsewhere=(lambda _: 0) if nodes is None else on_other_nodes(nodes),
@@ -192,7 +198,7 @@ class App:
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
         self.policies = _policies(settings, resolver)
-        clock = Clock(store)
+        steps = Clock(store)
         self.queue = Queue(
             store,
             files,
@@ -202,7 +208,7 @@ class App:
             Releases(store, self.submission, self.delivery),
             self.signing,
             Moderation(store, self.delivery),
-            clock=clock,
+            clock=steps,
         )
         self.list_chores = ListChores(store, self.delivery)
         self.notices = Notices(store, self.delivery, self.login)
@@ -238,12 +244,13 @@ class App:
             Digests(store, self.delivery).round,
             DomainWarnings(store, self.delivery).round,
             self.refusals.forget,
-            clock=clock,
+            clock=steps,
         )
+        self.timekeeping = Timekeeping(store)
         self.explain = Explain(store)
         live = self.node_sessions or elsewhere.live or Here(self.sessions)
         sessions = OpenSessions(store, self.directory.records, live, self.history)
-        self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data), self.refusals)
+        self.desk = Desk(self.directory, self.explain, sessions, scratch_of(settings.store_url, settings.data, clock), self.refusals)
 
     def _is_exempt(self, address: str) -> bool:
         if not address:
@@ -334,12 +341,12 @@ def _robot(settings: Settings) -> ListRobot:
     return ListRobot(rules, Tags(_digest_key(settings.data)))
 
 
-def _issuer(settings: Settings) -> Issuer | None:
+def _issuer(settings: Settings, clock: Callable[[], int]) -> Issuer | None:
     oauth = settings.oauth
     if oauth.issuer is None:
         return None
     tokens = TokenRules(oauth.issuer, oauth.audience, oauth.claim, oauth.algorithms, oauth.scope, oauth.leeway)
-    return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage))
+    return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage), now=clock)
 
 
 def _policies(settings: Settings, resolver: Resolver) -> Policies | None:
@@ -389,7 +396,7 @@ async def working(app: App, doors: AsyncExitStack) -> AsyncIterator[None]:
     watching = [app.store.watch(told) for told in watched]
     async with asyncio.TaskGroup() as group:
         runs = [app.queue.run(), app.notices.run(), app.quota_warnings.run(), app.housekeeping.run(), app.indexing.run()]
-        runs += [app.list_chores.run(), app.grant_warnings.run()]
+        runs += [app.list_chores.run(), app.grant_warnings.run(), app.timekeeping.run()]
         if app.policies is not None:
             runs.append(app.policies.run())
         tasks = [group.create_task(work) for work in runs]
@@ -401,6 +408,8 @@ async def working(app: App, doors: AsyncExitStack) -> AsyncIterator[None]:
             await doors.aclose()
             for task in others:
                 task.cancel()
+            if app.store.leads:
+                await app.timekeeping.last()
             for unwatch in watching:
                 unwatch()
 
@@ -474,12 +483,19 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
     """All mail listeners, on `sockets` where they are bound already. They close side by side, so that peers who neither read nor leave
     cost limits.stop_timeout once."""
     limits = app.settings.limits
-    connections = ConnectionLimits(limits.connections, limits.connections_per_source, limits.exempt_networks, app.tallies.connections)
+    connections = ConnectionLimits(
+        limits.connections,
+        limits.connections_per_source,
+        limits.exempt_networks,
+        app.tallies.connections,
+        limits.connections_reserved,
+        _kinds_of_doors(app.settings),
+    )
     give_back_what_is_large()
     arriving = bounded(limits.arriving, limits.message_size, app.settings.workers)
     if arriving < limits.arriving:
         log.warning("memory", extra={"fields": {"outcome": f"limits.arriving is {arriving >> 20} MiB here", "reason": "there is no more"}})
-    intake = Intake(arriving)
+    intake = Intake(arriving, app.tallies.arriving)
     entered: list[AbstractAsyncContextManager[None]] = []
     unwatch = app.store.watch(app.sessions.told)
     try:
@@ -496,6 +512,18 @@ async def mail_doors(app: App, certificate: Certificate, bound: Bound, sockets: 
         unwatch()
 
 
+def _kinds_of_doors(settings: Settings) -> Sequence[str]:
+    listen = settings.listen
+    kinds = {
+        IMAP: (*listen.imap, *listen.imaps),
+        SUBMISSION: (*listen.submission, *listen.submissions),
+        "mx": listen.mx,
+        "lmtp": listen.lmtp,
+        POLICY: listen.policy,
+    }
+    return [kind for kind, addresses in kinds.items() if addresses]
+
+
 @asynccontextmanager
 async def _smtp_doors(
     app: App, certificate: Certificate, bound: Bound, connections: ConnectionLimits, intake: Intake, sockets: Sockets | None
@@ -503,7 +531,7 @@ async def _smtp_doors(
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
-    neighbours = Neighbours(settings.lmtp_networks, connections)
+    clients = connections.door(SUBMISSION)
     ours = Limits(
         line=limits.smtp_line,
         auth_line=limits.smtp_auth_line,
@@ -533,6 +561,7 @@ async def _smtp_doors(
             hold=int(settings.queue.hold) if login else 0,
             proxies=settings.proxy_networks,
             neighbours=settings.xclient_networks,
+            clock=app.store.floor.now,
         )
 
     def client() -> SubmissionHooks:
@@ -547,10 +576,11 @@ async def _smtp_doors(
         return LmtpHooks(app.delivery, hostname=settings.hostname, closed_reply=settings.closed_reply, refusals=app.refusals)
 
     starttls, implicit = terms("submission", login=True), terms("submissions", login=True, implicit=True)
-    strangers, trusted = House(wheel, connections, intake), House(wheel, neighbours, intake)
+    strangers = House(wheel, connections.door("mx"), intake)
+    trusted = House(wheel, Neighbours(settings.lmtp_networks, connections.door("lmtp")), intake)
     doors: tuple[tuple[Sequence[ListenAddress], Listener], ...] = (
-        (settings.listen.submission, Listener(HardenedSMTP, starttls, House(wheel, connections, intake), client)),
-        (settings.listen.submissions, Listener(HardenedSMTP, implicit, House(wheel, connections, intake), client)),
+        (settings.listen.submission, Listener(HardenedSMTP, starttls, House(wheel, clients, intake), client)),
+        (settings.listen.submissions, Listener(HardenedSMTP, implicit, House(wheel, clients, intake), client)),
         (settings.listen.mx, Listener(HardenedSMTP, terms("mx", login=False), strangers, mx)),
         (settings.listen.lmtp, Listener(HardenedLMTP, terms("lmtp", login=False, tls=False), trusted, lmtp)),
     )
@@ -571,14 +601,14 @@ async def _imap_doors(
     settings = app.settings
     limits = settings.limits
     wheel = Wheel(asyncio.get_running_loop())
-    changes = Changes(app.store, wheel, first=app.tallies.process << 40)
+    changes = Changes(app.store, wheel, wall_clock=app.store.floor.now, first=app.tallies.process << 40)
     listener = ImapListener(
         app.folders,
         app.login,
         app.sessions,
         changes,
         wheel,
-        connections,
+        connections.door(IMAP),
         hostname=settings.hostname,
         tls=lambda: certificate.context,
         shared_prefix=settings.imap.shared_prefix,
@@ -640,7 +670,7 @@ async def _neighbour_door(app: App, bound: Bound, connections: ConnectionLimits,
         Maps(app.store, app.delivery, logins).answer,
         access.action,
         Wheel(asyncio.get_running_loop()),
-        Neighbours(settings.policy_networks, connections),
+        Neighbours(settings.policy_networks, connections.door(POLICY)),
     )
     unwatch = app.store.watch(logins.told)
     try:

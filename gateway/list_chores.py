@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.decisions import new_decision
 from gateway.delivery import Delivery
 from gateway.list_robot import Reaction
 from policy.lists import DAY
@@ -84,7 +84,7 @@ class ListChores:
             row = await snapshot.ask(lists.by_id, member.list)
             letters = () if row is None else await self._delivery.robot.suspended(snapshot, row, member.address, member.reason)
             record = AuditEntry(
-                decision=f"d-{secrets.token_hex(4)}",
+                decision=new_decision(),
                 event="member suspended",
                 allowed=True,
                 principal=member.list,

@@ -2,10 +2,10 @@
 
 import logging
 import re
-import secrets
 from typing import Final
 
 from gateway.arrival import arrived
+from gateway.decisions import new_decision
 from gateway.held_posts import HeldPost
 from gateway.list_addresses import Role, Tags, role_address
 from gateway.list_mails import mailto
@@ -118,7 +118,7 @@ async def hold(
 
 def _entry(row: ListRow, poster: AccountRow, door: str, key: str) -> AuditEntry:
     return AuditEntry(
-        decision=f"d-{secrets.token_hex(4)}",
+        decision=new_decision(),
         event="post held",
         allowed=True,
         actor=poster.id,

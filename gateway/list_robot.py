@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from gateway.decisions import new_decision
 from gateway.held_posts import HeldPost, read_held_post
 from gateway.list_addresses import Role, Tags, new_key, role_address
 from gateway.list_commands import Command, Word, decision, request
@@ -334,7 +335,7 @@ def decision_entry(row: ListRow, asked: ListRequest, *, approve: bool, owner: Ac
     """An owner's decision by mail, for the record."""
     what = "post" if asked.kind is RequestKind.POST else str(asked.kind)
     return AuditEntry(
-        decision=f"d-{secrets.token_hex(4)}",
+        decision=new_decision(),
         event=f"{what} {'approved' if approve else 'rejected'}",
         allowed=True,
         actor=owner,
@@ -349,7 +350,7 @@ def decision_entry(row: ListRow, asked: ListRequest, *, approve: bool, owner: Ac
 
 def _entry(row: ListRow, event: str, who: Address, actor: AccountId | None, because: str) -> AuditEntry:
     return AuditEntry(
-        decision=f"d-{secrets.token_hex(4)}",
+        decision=new_decision(),
         event=event,
         allowed=True,
         actor=actor,

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Coroutine, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from gateway import apppasswords
 from gateway.apppasswords import AppPassword
+from gateway.decisions import new_decision
 from gateway.grant_use import stood_on
 from gateway.issuer import Issuer
 from gateway.loginhistory import LoginHistory
@@ -489,7 +489,7 @@ class Login:
                 words = f"granted, but the status of the account, {owner.status}, lets nobody log in"
                 decision = Decision(barred, (*(replace(one, decided=False) for one in decision.trace), step(words, decided=True)))
             allowed = owner is not None and decision.allowed
-        number = f"d-{secrets.token_hex(4)}"
+        number = new_decision()
         entry = AuditEntry(
             decision=number,
             event="login as",

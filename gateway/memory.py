@@ -24,10 +24,10 @@ GROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def bounded(wanted: int, at_least: int, processes: int = 1, free: int | None = None) -> int:
-    """Octets of messages that each of so many processes lets in, `wanted` where there is memory enough; `at_least`, one message, where
+    """Octets of messages that so many processes let in together, `wanted` where there is memory enough; `at_least`, one message, where
     there is none. `free`: None asks the system."""
     left = _free(processes) if free is None else free
-    return wanted if left is None else min(wanted, max(at_least, left // COPIES // processes))
+    return wanted if left is None else min(wanted, max(at_least, left // COPIES))
 
 
 def give_back_what_is_large() -> None:
@@ -37,13 +37,13 @@ def give_back_what_is_large() -> None:
 
 
 def _free(processes: int) -> int | None:
-    """Octets that so many processes like this one can still get; None: nothing is known."""
+    """Octets that so many processes like this one can still get, also where one of them gets it all; None: nothing is known."""
     used = _used()
     bounds = [*_of_groups(PROC / "cgroup", GROUPS), *_of_the_machine()]
     found = [bound - processes * used["VmRSS"] for bound in bounds]
     space = resource.getrlimit(resource.RLIMIT_AS)[0]
     if space != resource.RLIM_INFINITY:
-        found.append(processes * (space - used["VmSize"]))
+        found.append(space - used["VmSize"])
     return max(0, min(found)) if found else None
 
 

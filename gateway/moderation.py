@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import secrets
 from dataclasses import replace
 
+from gateway.decisions import new_decision
 from gateway.delivery import Delivery, queue_id
 from gateway.held_posts import HeldPost, read_held_post
 from gateway.list_robot import poster_of
@@ -158,7 +158,7 @@ class Moderation:
         """The post is thrown away."""
         actor = None if post.account is None else await snapshot.ask(accounts.by_id, post.account)
         entry = AuditEntry(
-            decision=f"d-{secrets.token_hex(4)}",
+            decision=new_decision(),
             event="post",
             allowed=False,
             actor=post.account,

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from gateway.arrival import arrived
 from gateway.clock import Clock
+from gateway.decisions import new_decision
 from gateway.delivery import Delivery
 from gateway.dsn import DELAY, FAILURE, SUCCESS, of_row, original_recipient, wants
 from gateway.held_posts import is_held_post
@@ -572,7 +573,7 @@ class Queue:
             return ()
         actor = await snapshot.ask(accounts.by_id, row.sender)
         entry = AuditEntry(
-            decision=f"d-{secrets.token_hex(4)}",
+            decision=new_decision(),
             event="not delivered",
             allowed=True,
             actor=row.sender,

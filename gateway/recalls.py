@@ -1,11 +1,11 @@
 """Who takes back what was submitted and waits, what goes on record of it, and who is told?"""
 
 import logging
-import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gateway.arrival import arrived
+from gateway.decisions import new_decision
 from gateway.delivery import Delivery
 from gateway.folders.values import Recaller
 from gateway.message.split import read_header, unfolded
@@ -73,7 +73,7 @@ class Recalls:
         names = await self._names(snapshot, row)
         audit = tuple(
             AuditEntry(
-                decision=f"d-{secrets.token_hex(4)}",
+                decision=new_decision(),
                 event="recall",
                 allowed=True,
                 actor=None if by.actor is None else by.actor.account,

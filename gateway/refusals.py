@@ -1,11 +1,11 @@
 """Every refusal at a door has a decision id: those of delegated acts are on record, all others are gathered here and kept for a while."""
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+from gateway.decisions import new_decision
 from gateway.gathering import Gathering
 from gateway.sources import network_of
 from policy.identity import Actor
@@ -114,7 +114,7 @@ class Refusals:
             key = (*words, protocol, network)
         else:
             self._of_source[network] = self._of_source.get(network, 0) + 1
-        return self._known.setdefault(key, f"d-{secrets.token_hex(4)}")
+        return self._known.setdefault(key, new_decision())
 
     async def write(self) -> None:
         """Everything so far is kept when it returns. Raises StoreError; what could not be written waits on."""

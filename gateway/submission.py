@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.arrival import arrived
+from gateway.decisions import new_decision
 from gateway.delivery import NOTHING_COUNTED, Counting, Delivery, Plan, pauses, queue_id
 from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
@@ -206,7 +207,7 @@ class Submission:
         if verdict.principal is None or verdict.decision is None:
             return
         entry = act.entry(
-            decision_id(),
+            new_decision(),
             f"envelope: {verdict.kind}",
             allowed=True,
             because=verdict.decision.because,
@@ -234,7 +235,7 @@ class Submission:
         """The refusal, on record under its decision id. Where even that cannot be written, "later" takes its place."""
         if not self._budget.spend(act.actor.person):
             return Refused(replace(verdict, decision=UNRECORDED))
-        decision = decision_id()
+        decision = new_decision()
         try:
             async with self._store.snapshot() as snapshot:
                 address = None if verdict.principal is None else await _address_of(snapshot, verdict.principal)
@@ -605,7 +606,7 @@ class Transaction:
             group = await snapshot.ask(addresses.resolve, address)
             entries.append(
                 self._act.entry(
-                    decision_id(),
+                    new_decision(),
                     "post",
                     allowed=False,
                     because=str(address),
@@ -653,7 +654,7 @@ class Transaction:
             address = (await list_address(snapshot, principal)) if row is None else row.address
             audit.append(
                 self._act.entry(
-                    decision_id(),
+                    new_decision(),
                     kind,
                     allowed=True,
                     because=decision.because,
@@ -671,7 +672,7 @@ class Transaction:
             address = None if verdict.rewritten_from is None else await _address_of(snapshot, verdict.rewritten_from)
             audit.append(
                 self._act.entry(
-                    decision_id(),
+                    new_decision(),
                     "rewrite",
                     allowed=False,
                     because=because,
@@ -688,7 +689,7 @@ class Transaction:
 
     def _answer_entry(self, answered: "_Answered", key: str, message_id: str) -> AuditEntry:
         return self._act.entry(
-            decision_id(),
+            new_decision(),
             "answer invitation",
             allowed=True,
             because=answered.verdict.decision.because,
@@ -759,11 +760,6 @@ async def _address_of(snapshot: Snapshot, principal: int) -> Address | None:
 def _protocol(*, smtputf8: bool, secured: bool) -> str:
     """The word of Received's `with` for mail after a login (RFC 3848, RFC 6531 section 4.3)."""
     return ("UTF8SMTP" if smtputf8 else "ESMTP") + ("SA" if secured else "A")
-
-
-def decision_id() -> str:
-    """Under which a decision is on record, and quoted to the person whom it refused."""
-    return f"d-{secrets.token_hex(4)}"
 
 
 def _canonical(mailbox: RawMailbox, field: bytes) -> Address:

@@ -115,6 +115,72 @@ class SharedTally:
         return [row * BUCKETS + number % BUCKETS for row, number in enumerate(drawn)]
 
 
+class Amount(Protocol):
+    """How much there is of one thing, in all processes."""
+
+    def add(self, units: int) -> int:
+        """So many more; returns how many there are now, these included, and never fewer."""
+
+    def take(self, units: int) -> None:
+        """So many that were added here are gone."""
+
+    def all(self) -> int:
+        """How many there are."""
+
+
+class OwnAmount:
+    """Where one process serves."""
+
+    __slots__ = ("_there",)
+
+    def __init__(self) -> None:
+        self._there = 0
+
+    def add(self, units: int) -> int:
+        """See Amount."""
+        self._there += units
+        return self._there
+
+    def take(self, units: int) -> None:
+        """See Amount."""
+        self._there -= units
+
+    def all(self) -> int:
+        """See Amount."""
+        return self._there
+
+
+class SharedAmount:
+    """A number for each process, in memory that they share; nobody writes another's, as with SharedTally."""
+
+    def __init__(self, columns: int) -> None:
+        self._memory = mmap.mmap(-1, columns * 8)
+        self._cells = memoryview(self._memory).cast("Q")
+        self._own = 0
+
+    def within(self, column: int) -> "SharedAmount":
+        """This process's view, after the fork."""
+        self._own = column
+        return self
+
+    def wipe(self, column: int) -> None:
+        """Nothing is left of a process that has ended."""
+        self._cells[column] = 0
+
+    def add(self, units: int) -> int:
+        """See Amount."""
+        self._cells[self._own] += units
+        return sum(self._cells)
+
+    def take(self, units: int) -> None:
+        """See Amount."""
+        self._cells[self._own] -= units
+
+    def all(self) -> int:
+        """See Amount."""
+        return sum(self._cells)
+
+
 def _counting() -> Callable[[], int]:
     numbers = count(1)
     return lambda: next(numbers)
@@ -123,11 +189,13 @@ def _counting() -> Callable[[], int]:
 @dataclass(frozen=True, slots=True)
 class Tallies:
     """What the processes count together. `connections`: by source, and "" for all; `sessions` and `guesses` (passwords that were found
-    wrong and are not on record yet): by account. `number`: of the next session; `process`: which one this is."""
+    wrong and are not on record yet): by account. `arriving`: octets of messages. `number`: of the next session; `process`: which one this
+    is."""
 
     connections: Tally = field(default_factory=OwnTally)
     sessions: Tally = field(default_factory=OwnTally)
     guesses: Tally = field(default_factory=OwnTally)
+    arriving: Amount = field(default_factory=OwnAmount)
     number: Callable[[], int] = field(default_factory=_counting)
     process: int = 0
 
@@ -138,13 +206,16 @@ class SharedTallies:
     def __init__(self, processes: int) -> None:
         self._processes = processes
         self._every = [SharedTally(processes) for _ in range(3)]
+        self._arriving = SharedAmount(processes)
 
     def within(self, process: int) -> Tallies:
         """For the process with this column, after the fork."""
         connections, sessions, guesses = (one.within(process) for one in self._every)
-        return Tallies(connections, sessions, guesses, lambda: sessions.serial() * self._processes + process, process)
+        arriving = self._arriving.within(process)
+        return Tallies(connections, sessions, guesses, arriving, lambda: sessions.serial() * self._processes + process, process)
 
     def wipe(self, process: int) -> None:
         """It has ended."""
         for one in self._every:
             one.wipe(process)
+        self._arriving.wipe(process)

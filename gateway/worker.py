@@ -111,7 +111,7 @@ async def work(settings: Settings, end: socket.socket, sockets: Sockets, tallies
     store: Store
     remote: RemoteStore | None = None
     if has_one_writer(settings.store_url):
-        store = remote = connect_remote(settings.store_url, settings.data, life)
+        store = remote = await connect_remote(settings.store_url, settings.data, life)
     else:
         store = await connect(settings.store_url, settings.data, staleness=settings.policy_max_staleness, locks=(), process=tallies.process)
     link = Link(remote)

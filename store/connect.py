@@ -4,7 +4,6 @@ import asyncio
 import os
 import secrets
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Final
 
 import asyncpg
 
-from store import deeds, sqlite, statements
+from store import clock, deeds, sqlite, statements
 from store.durable import keep, make_directory
 from store.errors import Busy, Unusable
+from store.floor import Floor, unbound, wall_clock
 from store.lock import Lock
 from store.migrate import DIRECTORY_OF_STEPS, migrate, migrate_shared, steps, version_of
 from store.nodes import STALENESS, Nodes
@@ -34,16 +34,12 @@ RESTORING: Final = ".restoring"
 READERS: Final = 8
 
 
-def wall_clock() -> int:
-    """Microseconds since 1970 UTC."""
-    return time.time_ns() // 1000
-
-
 async def connect(
     url: str,
     data: Path,
     *,
     now: Callable[[], int] | None = None,
+    monotonic: Callable[[], int] | None = None,
     readers: int = READERS,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     functions: Functions = deeds.FUNCTIONS,
@@ -52,15 +48,16 @@ async def connect(
     process: int | None = None,
 ) -> Store:
     """Takes the lock, brings the schema up to date, opens. `{data}` in the URL stands for the directory. `now`: None is the clock of
-    the database, or of the machine where that is the same; `staleness`, seconds, and `process`: see store.nodes.Nodes; `locks`: those of
-    `locked`, where they are taken already.
+    the database, or of the machine where that is the same, which is never taken to be earlier than it was (see store.floor.Floor);
+    another one is, unless there is a `monotonic` one beside it; `staleness`, seconds, and `process`: see store.nodes.Nodes;
+    `locks`: those of `locked`, where they are taken already.
 
     Raises InUse when another process has it, Unusable when it cannot be opened as it is.
     """
     taken = locked(url, data) if locks is None else locks
     if is_shared(url):
-        return await _postgres(server(url), data, now, readers, bounds, functions, staleness, taken, process)
-    return await _sqlite(database_of(url, data), wall_clock if now is None else now, readers, bounds, functions, taken)
+        return await _postgres(server(url), data, now, monotonic, readers, bounds, functions, staleness, taken, process)
+    return await _sqlite(database_of(url, data), now, monotonic, readers, bounds, functions, taken)
 
 
 def is_shared(url: str) -> bool:
@@ -73,9 +70,26 @@ def has_one_writer(url: str) -> bool:
     return url.startswith("sqlite:")
 
 
-def connect_remote(url: str, data: Path, life: int, *, now: Callable[[], int] = wall_clock, readers: int = READERS) -> RemoteStore:
-    """A store that another process writes, which has opened it before. Raises Unusable."""
-    return RemoteStore(database_of(url, data), statements.load(), now, readers, life)
+async def connect_remote(url: str, data: Path, life: int, *, now: Callable[[], int] | None = None, readers: int = READERS) -> RemoteStore:
+    """A store that another process writes, which has opened it before. Raises Unusable, Busy."""
+    path = database_of(url, data)
+    connection = await sqlite.reader(path)
+    try:
+        floor = await connection.run(partial(_floor, connection.raw, now, None))
+    finally:
+        await connection.close()
+    return RemoteStore(path, statements.load(), floor, readers, life)
+
+
+def _floor(raw: sqlite3.Connection, now: Callable[[], int] | None, monotonic: Callable[[], int] | None) -> Floor:
+    return floor_of(clock.seen(sqlite.SqliteTx(raw, statements.load(), 0)), now, monotonic)
+
+
+def floor_of(seen: int, now: Callable[[], int] | None, monotonic: Callable[[], int] | None) -> Floor:
+    """See `connect`."""
+    if now is None:
+        return Floor(seen)
+    return unbound(now) if monotonic is None else Floor(seen, now, monotonic)
 
 
 def database_of(url: str, data: Path) -> Path:
@@ -119,7 +133,8 @@ def locked(url: str, data: Path) -> Sequence[Lock]:
 
 async def _sqlite(
     path: Path,
-    now: Callable[[], int],
+    now: Callable[[], int] | None,
+    monotonic: Callable[[], int] | None,
     readers: int,
     bounds: Bounds,
     functions: Functions,
@@ -131,12 +146,13 @@ async def _sqlite(
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise Unusable(f"{path}: {error.strerror}") from None
-        connection = await _prepared(path, now)
+        connection = await _prepared(path, now or wall_clock)
+        floor = await connection.run(partial(_floor, connection.raw, now, monotonic))
     except BaseException:
         for lock in taken:
             lock.release()
         raise
-    return SqliteStore(path, connection, statements.load(), functions, now, readers, bounds, taken)
+    return SqliteStore(path, connection, statements.load(), functions, floor, readers, bounds, taken)
 
 
 async def _prepared(path: Path, now: Callable[[], int]) -> Connection:
@@ -156,6 +172,7 @@ async def _postgres(
     where: Server,
     data: Path,
     now: Callable[[], int] | None,
+    monotonic: Callable[[], int] | None,
     readers: int,
     bounds: Bounds,
     functions: Functions,
@@ -169,6 +186,7 @@ async def _postgres(
         try:
             await check(session, where)
             await migrate_shared(session.connection, steps("postgres", DIRECTORY_OF_STEPS), wall_clock if now is None else now)
+            floor = floor_of(await session.connection.fetchval("SELECT max(seen) FROM clock") or 0, now, monotonic)
         finally:
             await session.close()
         watchers = Watchers()
@@ -180,7 +198,7 @@ async def _postgres(
         if isinstance(error, Busy | asyncpg.PostgresError | OSError):
             raise Unusable(f"the store: {error}") from error
         raise
-    return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, readers, bounds, nodes, watchers, taken)
+    return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, floor, readers, bounds, nodes, watchers, taken)
 
 
 def _name(data: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from policy.decision import Witness
 from policy.identity import AccountId, FolderId
+from store.floor import Floor
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -142,7 +143,12 @@ class EverythingChanged:
     """For a while nobody told what was changed: whoever remembers something looks again."""
 
 
-Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken | EverythingChanged
+@dataclass(frozen=True, slots=True)
+class ClockAccepted:
+    """An operator says that the clock is right, although it was later before."""
+
+
+Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken | EverythingChanged | ClockAccepted
 
 
 class Snapshot(Protocol):
@@ -177,6 +183,10 @@ class Store(Protocol):
     @property
     def node(self) -> str:
         """Which of the processes that write to this database this is; no other has, or ever had, this name."""
+
+    @property
+    def floor(self) -> Floor:
+        """Whom every moment of this store has passed."""
 
     @property
     def leads(self) -> bool:

@@ -14,8 +14,10 @@ from uuid import UUID, uuid4
 
 from policy.decision import Witness
 from policy.identity import AccountId, FolderId
+from store.clock import obey
 from store.contention import Claim, claim, claims, lane
 from store.errors import Busy
+from store.floor import Floor
 from store.foreseen import NOTHING_ASKED, Answers, Questions, foreseen
 from store.lending import Lending
 from store.lock import Lock
@@ -327,13 +329,13 @@ class PostgresEngine:
         where: Server,
         statements: Mapping[str, Numbered],
         inserting: Mapping[str, Numbered],
-        now: Callable[[], int] | None,
+        moment: Callable[[int], int],
         nodes: Nodes,
     ) -> None:
         self._where = where
         self._statements = statements
         self._inserting = inserting
-        self._now = now
+        self._moment = moment
         self._nodes = nodes
         self._session: Session | None = None
         self._tx: PostgresWritingTx | None = None
@@ -383,7 +385,7 @@ class PostgresEngine:
             session,
             self._statements,
             self._inserting,
-            began if self._now is None else self._now(),
+            self._moment(began),
             single=len(deeds) == 1,
             alone=what.alone,
             raced=attempt < ATTEMPTS - 1,
@@ -512,11 +514,11 @@ def _undone(error: Exception, session: Session) -> BaseException:
 class PostgresSnapshot:
     """A reader that was lent, and a transaction on it."""
 
-    __slots__ = ("_asking", "_now", "_returning", "_session", "_store", "_tx", "now")
+    __slots__ = ("_asking", "_moment", "_returning", "_session", "_store", "_tx", "now")
 
-    def __init__(self, store: "PostgresStore", now: Callable[[], int] | None) -> None:
+    def __init__(self, store: "PostgresStore", moment: Callable[[int], int]) -> None:
         self._store = store
-        self._now = now
+        self._moment = moment
         self._session: Session | None = None
         self._tx: PostgresTx | None = None
         self._asking = asyncio.Lock()
@@ -544,7 +546,7 @@ class PostgresSnapshot:
                     continue
                 raise translated(error, session.connection) from error
         session.used = True
-        self.now = int(began) if self._now is None else self._now()
+        self.now = self._moment(int(began))
         self._session = session
         self._tx = PostgresTx(session, self._store.statements, self.now)
         return self
@@ -621,6 +623,7 @@ class PostgresStore:
         statements: Mapping[str, Numbered],
         functions: Functions,
         now: Callable[[], int] | None,
+        floor: Floor,
         readers: int,
         bounds: Bounds,
         nodes: Nodes,
@@ -632,11 +635,14 @@ class PostgresStore:
         self.statements = statements
         self.nodes = nodes
         self.readers = Lending(partial(opened, where), Session.discard, readers)
-        self._now = now
+        self.floor = floor
+        # The clock of the database, unless another was given.
+        self._moment = moment = floor.judged if now is None else lambda _: floor.judged(now())
         self._watchers = watchers
+        watchers.watch(partial(obey, floor))
         inserting = {name: _returning(one) for name, one in statements.items() if one.sql.lstrip().upper().startswith("INSERT")}
         most = Bounds(min(bounds.deeds, MOST_DEEDS), bounds.octets, bounds.seconds, bounds.waiting, bounds.waiting_octets)
-        self._engines = [PostgresEngine(where, statements, inserting, now, nodes) for _ in range(lanes)]
+        self._engines = [PostgresEngine(where, statements, inserting, moment, nodes) for _ in range(lanes)]
         self._writers = [Writer(engine, functions, most, watchers) for engine in self._engines]
         self._later: set[asyncio.Task[None]] = set()
         self._closed: asyncio.Task[None] | None = None
@@ -656,7 +662,7 @@ class PostgresStore:
         return self.nodes.leads
 
     def snapshot(self) -> PostgresSnapshot:
-        return PostgresSnapshot(self, self._now)
+        return PostgresSnapshot(self, self._moment)
 
     async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
         if not self.nodes.confirmed:

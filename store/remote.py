@@ -16,7 +16,9 @@ from typing import Any, Final, TypeVar
 
 from policy.decision import Witness
 from store.channel import LARGEST, Channel, packed, raised, unpacked
+from store.clock import obey
 from store.errors import Busy
+from store.floor import Floor
 from store.lending import Lending
 from store.outcomes import KEYS_OF_A_LIFE
 from store.port import Deed, Event, EverythingChanged
@@ -47,14 +49,15 @@ class RemoteStore:
         self,
         path: Path,
         statements: Mapping[str, str],
-        now: Callable[[], int],
+        floor: Floor,
         readers: int,
         life: int,
         bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     ) -> None:
         self._path = path
         self._statements = statements
-        self._now = now
+        self.floor = floor
+        self._now = floor.now
         self._readers = Lending(partial(reader, path), Connection.stop, readers)
         self.node = secrets.token_hex(8)
         self._bounds = bounds
@@ -64,6 +67,7 @@ class RemoteStore:
         self._octets = 0
         self._next = life * KEYS_OF_A_LIFE
         self._told: dict[object, Callable[[Sequence[Event]], None]] = {}
+        self.watch(partial(obey, floor))
         self._closing = False
         self._idle: asyncio.Future[None] | None = None
         self._fault: str | None = None

@@ -17,7 +17,9 @@ import aiosqlite
 
 from policy.decision import Witness
 from policy.identity import AccountId, FolderId
+from store.clock import obey
 from store.errors import Broken, Busy, LimitReached
+from store.floor import Floor
 from store.lending import Lending
 from store.lock import Lock
 from store.migrate import version
@@ -575,7 +577,7 @@ class SqliteStore:
         connection: Connection,
         statements: Mapping[str, str],
         functions: Functions,
-        now: Callable[[], int],
+        floor: Floor,
         readers: int,
         bounds: Bounds,
         locks: Sequence[Lock],
@@ -583,11 +585,13 @@ class SqliteStore:
         self.node = secrets.token_hex(8)
         self._path = path
         self._statements = statements
-        self._now = now
+        self.floor = floor
+        self._now = now = floor.now
         self._connection = connection
         self._readers = Lending(partial(reader, path), Connection.stop, readers)
         self._locks = locks
         self._watchers = Watchers()
+        self._watchers.watch(partial(obey, floor))
         self._writer = Writer(SqliteEngine(path, statements, now, connection), functions, bounds, self._watchers)
         self._closed: asyncio.Task[None] | None = None
 

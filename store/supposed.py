@@ -12,6 +12,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from policy.decision import Witness
 from policy.identity import AccountId, FolderId
 from store.errors import Busy
+from store.floor import Floor
 from store.port import Deed, Event, Snapshot, Store, Tx
 from store.postgres_session import Server, Session, opened, translated
 from store.reading import OnlyReads
@@ -108,6 +109,10 @@ class At:
     @property
     def node(self) -> str:
         return self._store.node
+
+    @property
+    def floor(self) -> Floor:
+        return self._store.floor
 
     @property
     def leads(self) -> bool:

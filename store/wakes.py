@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from policy.identity import AccountId, FolderId
 from store.port import (
+    ClockAccepted,
     Event,
     EverythingChanged,
     FolderChanged,
@@ -48,6 +49,8 @@ def _spelled(event: Event) -> list[Any]:
             return ["room", owner]
         case EverythingChanged():
             return ["everything"]
+        case ClockAccepted():
+            return ["clock"]
 
 
 _READ: Final[Mapping[str, Callable[..., Event]]] = MappingProxyType(
@@ -61,5 +64,6 @@ _READ: Final[Mapping[str, Callable[..., Event]]] = MappingProxyType(
         "queue": lambda at_once: QueueChanged(bool(at_once)),
         "room": lambda owner: RoomTaken(AccountId(int(owner))),
         "everything": EverythingChanged,
+        "clock": ClockAccepted,
     }
 )

@@ -1,10 +1,10 @@
 """In whose authority is the directory read and changed, and may that one do what is asked?"""
 
-import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.decisions import new_decision
 from gateway.directory import names
 from gateway.directory.faults import Code, Fault
 from gateway.message.canonical import read_domain
@@ -144,7 +144,7 @@ class Authority:
     ) -> AuditEntry:
         """What goes on record. `right`: the operation, where the change has none of its own."""
         return AuditEntry(
-            decision=f"d-{secrets.token_hex(4)}",
+            decision=new_decision(),
             event=event,
             allowed=ruling.decision.allowed,
             actor=self.account,

@@ -1,10 +1,10 @@
 """One-time codes for the first access: told by an administrator, good once for setting one's own password."""
 
-import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway import totp as codes
+from gateway.decisions import new_decision
 from gateway.directory import names
 from gateway.directory.accounts import Accounts
 from gateway.directory.authority import Matter
@@ -109,7 +109,7 @@ class FirstAccess:
         verifiers = await self._accounts.verifiers(password)
         deed = UseFirstAccessCode(verifier, SetVerifier(row.id, verifiers.argon2, scram=verifiers.scram))
         entry = AuditEntry(
-            decision=f"d-{secrets.token_hex(4)}",
+            decision=new_decision(),
             event="password changed",
             allowed=True,
             actor=row.id,

@@ -1,9 +1,9 @@
 """Setting passwords as the class of service wants them: the one way for every door at which they are set."""
 
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+from gateway.decisions import new_decision
 from gateway.directory import names
 from gateway.directory.accounts import AccountChanges, Accounts
 from gateway.directory.authority import Matter
@@ -97,7 +97,7 @@ class PasswordRules:
         await self.judge(row, new)
         verifiers = await self._accounts.verifiers(new)
         entry = AuditEntry(
-            decision=f"d-{secrets.token_hex(4)}",
+            decision=new_decision(),
             event="password changed",
             allowed=True,
             actor=row.id,

@@ -11,6 +11,7 @@ from gateway.directory.authority import Authority, Matter
 from gateway.directory.backups import BackupRuns
 from gateway.directory.breakglass import BreakGlass
 from gateway.directory.classes import Classes
+from gateway.directory.clock import HouseClock
 from gateway.directory.deleted_accounts import DeletedAccounts
 from gateway.directory.domains import Domains
 from gateway.directory.dynamic_groups import DynamicGroups
@@ -100,6 +101,7 @@ class Directory:
         self.roles = AdminRoles(store, records)
         self.backups = BackupRuns(store, records, premises)
         self.deleted = DeletedAccounts(store, records, premises)
+        self.clock = HouseClock(store, records)
         self.verification = Verification(store, records, premises)
 
     async def acting(self, name: str) -> "Directory":

@@ -1,10 +1,10 @@
 """The record of who did what: is it whole, what does it say about somebody, and under whose signature does it stand?"""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, ParamSpec, TypeVar
 
+from gateway.decisions import new_decision
 from gateway.directory import names
 from gateway.directory.authority import Matter
 from gateway.directory.faults import Code, Fault
@@ -116,7 +116,7 @@ class Trail:
         old = await self._with_key(seals.public)
         new = await self._with_key(seals.prepare)
         entry = AuditEntry(
-            decision=f"d-{secrets.token_hex(4)}",
+            decision=new_decision(),
             event=KEY_CHANGED,
             allowed=True,
             actor_address=OPERATOR,

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from gateway.folders.records import Recorder, entry_of, new_decision
+from gateway.decisions import new_decision
+from gateway.folders.records import Recorder, entry_of
 from gateway.folders.standpoint import NOBODY, Act, Judged, Standpoint, look_by_id, look_by_path, standpoint
 from gateway.folders.values import MissingTarget, Place, Visit
 from gateway.grant_use import stood_on

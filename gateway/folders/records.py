@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from gateway.decisions import new_decision
 from gateway.folders.standpoint import NOBODY, Standpoint
 from gateway.folders.values import Visit
 from gateway.trace import spell_trace
@@ -120,11 +120,6 @@ class Recorder:
             task.cancel()
             await asyncio.wait({task})
             log.error("records of delegated access could not be written", extra={"fields": {"lost": [repr(one) for one in self._waiting]}})
-
-
-def new_decision() -> str:
-    """The id under which a decision is on record and which the person is told."""
-    return f"d-{secrets.token_hex(4)}"
 
 
 def entry_of(visit: Visit, stand: Standpoint, asked: str, number: str, decision: Decision) -> AuditEntry:

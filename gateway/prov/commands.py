@@ -1,5 +1,5 @@
 """What operators ask a server besides `prov`: can, who-can, why, account, unlock, queue, list, principal, actor, dkim, sessions, logins,
-app-password, totp, password, audit."""
+app-password, totp, password, audit, clock."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +12,7 @@ from gateway.prov.app_password_verbs import VERB as APP_PASSWORD
 from gateway.prov.arguments import options
 from gateway.prov.audit_verbs import VERB as AUDIT
 from gateway.prov.break_glass_verbs import VERB as BREAK_GLASS
+from gateway.prov.clock_verbs import VERB as CLOCK
 from gateway.prov.dkim_verbs import VERB as DKIM
 from gateway.prov.explain_verbs import VERBS as EXPLAIN
 from gateway.prov.grants_verbs import VERB as GRANTS
@@ -257,6 +258,7 @@ COMMANDS: Final[Mapping[str, Verb]] = {
         PASSWORD,
         AUDIT,
         BREAK_GLASS,
+        CLOCK,
     )
 }
 """By name."""

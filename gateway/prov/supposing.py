@@ -23,6 +23,7 @@ from gateway.prov.verb import Desk
 from store.blobs import Files
 from store.connect import supposed
 from store.errors import StoreError
+from store.floor import wall_clock
 from store.model import Verifiers
 from store.supposed import At
 
@@ -48,8 +49,9 @@ TRIED: Final = frozenset(
 """Verbs whose changes can be tried: those about rights, membership, statuses and values."""
 
 
-def scratch_of(url: str, data: Path) -> Callable[[], AbstractAsyncContextManager[Desk]]:
-    """For `Desk`: copies of the store at `url`, one at a time, each in a directory that is gone with it."""
+def scratch_of(url: str, data: Path, clock: Callable[[], int] = wall_clock) -> Callable[[], AbstractAsyncContextManager[Desk]]:
+    """For `Desk`: copies of the store at `url`, one at a time, each in a directory that is gone with it.
+    `clock`: microseconds since 1970 UTC."""
     one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager
@@ -57,7 +59,7 @@ def scratch_of(url: str, data: Path) -> Callable[[], AbstractAsyncContextManager
         async with one_at_a_time:
             into = Path(tempfile.mkdtemp(prefix=PREFIX, dir=data))
             try:
-                store = await supposed(url, data, into)
+                store = await supposed(url, data, into, clock)
                 files = Files(into / "messages")
                 folders = Folders(store, files)
                 delivery = Delivery(store, files, DeliveryRules("supposed.invalid", relays=False, hops=50, quota_rejects=False, lifetime=1))

@@ -180,7 +180,7 @@ class HardenedSMTP(Wire):
         found.append("ENHANCEDSTATUSCODES")
         found.append(f"LIMITS RCPTMAX={limits.recipients}")
         if self.terms.hold:
-            latest = datetime.now(UTC) + timedelta(seconds=self.terms.hold)
+            latest = self._clock() + timedelta(seconds=self.terms.hold)
             found.append(f"FUTURERELEASE {self.terms.hold} {latest:%Y-%m-%dT%H:%M:%SZ}")
         if self.terms.tls is not None and not self.secured:
             found.append("STARTTLS")
@@ -317,9 +317,12 @@ class HardenedSMTP(Wire):
             status = "250 2.1.0 sender ok"
         self.say(status)
 
+    def _clock(self) -> datetime:
+        return _EPOCH + timedelta(microseconds=self.terms.clock())
+
     def _release_of(self, mail: grammar.Mail) -> int | None:
         """RFC 4865 section 3. Raises Rebuke where it is too late, or too long a time."""
-        now = datetime.now(UTC)
+        now = self._clock()
         if mail.hold_for is not None:
             until = now + timedelta(seconds=mail.hold_for)
         elif mail.hold_until is not None:

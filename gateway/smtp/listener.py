@@ -18,31 +18,50 @@ from gateway.tallies import OwnTally, Tally
 log = logging.getLogger(__name__)
 
 _ALL: Final = ""
+_KIND: Final = " "
+"""Before the name of a kind of door: no address begins so."""
 IPV6_SOURCE: Final = 64
 """RFC 6177: one customer has at least a /64, so an address of it is no source of its own."""
 
 
 class ConnectionLimits:
-    """How many connections there are, altogether and from each source; the same object for all listeners of a process, and the same
-    `tally` for all processes.
+    """How many connections there are, altogether, at each kind of door and from each source; the same object for all listeners of a
+    process, and the same `tally` for all processes.
 
-    A source is an IPv4 address or an IPv6 /64. Sources in `exempt`, and Unix sockets, count only for the total.
+    `reserved`: so many of all are kept for each of the `kinds` of doors, at most a tenth, so that a crowd at one of them, even of idle
+    people, keeps nobody out who comes to another. A source is an IPv4 address or an IPv6 /64. Sources in `exempt`, and Unix sockets,
+    count only for the total.
     """
 
-    def __init__(self, total: int, per_source: int, exempt: Sequence[Network] = (), tally: Tally | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        per_source: int,
+        exempt: Sequence[Network] = (),
+        tally: Tally | None = None,
+        reserved: int = 0,
+        kinds: Sequence[str] = (),
+    ) -> None:
         self._total = total
         self._per_source = per_source
         self._exempt = exempt
         self._tally = tally or OwnTally()
+        self._reserved = min(reserved, total // 10)
+        self._kinds = kinds
 
     @property
     def count(self) -> int:
         """Connections now."""
         return self._tally.of(_ALL)
 
-    def enter(self, address: str) -> str | None:
+    def door(self, kind: str) -> "Door":
+        """For the listeners of this kind."""
+        return Door(self, kind)
+
+    def enter(self, address: str, kind: str = "") -> str | None:
         """None, and the connection is counted until `leave`; or the 421 that it gets."""
-        if self._tally.add(_ALL) > self._total:
+        there = self._tally.add(_ALL)
+        if there > self._total - self._reserved * len(self._kinds) and there > self._total - self._kept(kind):
             self._tally.take(_ALL)
             return "421 4.3.2 too many connections, try again later"
         source = self._source(address)
@@ -50,20 +69,44 @@ class ConnectionLimits:
             self._tally.take(source)
             self._tally.take(_ALL)
             return "421 4.7.0 too many connections from your network, try again later"
+        if kind:
+            self._tally.add(_KIND + kind)
         return None
 
-    def leave(self, address: str) -> None:
+    def leave(self, address: str, kind: str = "") -> None:
         """A connection that had entered has ended."""
         self._tally.take(_ALL)
+        if kind:
+            self._tally.take(_KIND + kind)
         source = self._source(address)
         if source is not None:
             self._tally.take(source)
+
+    def _kept(self, kind: str) -> int:
+        """What the other kinds of doors have not used of what is kept for them."""
+        return sum(max(0, self._reserved - self._tally.of(_KIND + other)) for other in self._kinds if other != kind)
 
     def _source(self, address: str) -> str | None:
         if not address or is_within(address, self._exempt):
             return None
         ip = ipaddress.ip_address(address)
         return address if ip.version == 4 else str(ipaddress.ip_network((ip, IPV6_SOURCE), strict=False))
+
+
+class Door:
+    """The limits, as the listeners of one kind meet them."""
+
+    def __init__(self, limits: ConnectionLimits, kind: str) -> None:
+        self._limits = limits
+        self._kind = kind
+
+    def enter(self, address: str) -> str | None:
+        """None, or the reply with which the connection ends."""
+        return self._limits.enter(address, self._kind)
+
+    def leave(self, address: str) -> None:
+        """A connection that had entered has ended."""
+        self._limits.leave(address, self._kind)
 
 
 class Neighbours:

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -43,7 +44,8 @@ class Limits:
 class Terms:
     """`tls` gives the context for a new handshake, so that a renewed certificate is used at once; None: no TLS.
     `mechanisms` empty: nobody logs in here. `name` stands in the log. `hold`: seconds for which a message may be asked to wait
-    (RFC 4865), 0: not offered. `proxies`: whose connections begin with a PROXY header; `neighbours`: who may say XCLIENT.
+    (RFC 4865), 0: not offered; `clock`: microseconds since 1970 UTC. `proxies`: whose connections begin with a PROXY header;
+    `neighbours`: who may say XCLIENT.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Terms:
     hold: int = 0
     proxies: Sequence[Network] = ()
     neighbours: Sequence[Network] = ()
+    clock: Callable[[], int] = lambda: time.time_ns() // 1000
 
 
 def is_within(address: str, networks: Sequence[Network]) -> bool:

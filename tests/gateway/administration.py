@@ -1,6 +1,6 @@
 """A desk for administrators on a temporary store, with a clock that the test turns, and a way to type lines at it."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,9 +120,11 @@ class Office:
 
 
 @asynccontextmanager
-async def opened_office(data: Path, keep_deleted: int = 0) -> AsyncIterator[Office]:
-    clock = Clock()
-    store = await connect(laid("sqlite:///{data}/procura.db", data), data, now=clock)
+async def opened_office(
+    data: Path, keep_deleted: int = 0, clock: Clock | None = None, monotonic: Callable[[], int] | None = None
+) -> AsyncIterator[Office]:
+    clock = clock or Clock()
+    store = await connect(laid("sqlite:///{data}/procura.db", data), data, now=clock, monotonic=monotonic)
     files = Files(data / "messages")
     delivery = Delivery(store, files, DeliveryRules("mx.acme.test", relays=False, hops=50, quota_rejects=False, lifetime=86400 * SECOND))
     recalls = Recalls(store, files, delivery)

@@ -31,6 +31,7 @@ from store.blobs import ALL_IN_ROWS, IN_ROW, Files
 from store.connect import connect
 from store.deeds import Audited
 from store.domains import CreateDomain
+from store.floor import Floor
 from store.grants import RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, CreateList
 from store.model import QueueRow, Verifiers
@@ -76,6 +77,10 @@ class Interrupted:
     @property
     def node(self) -> str:
         return self.store.node
+
+    @property
+    def floor(self) -> Floor:
+        return self.store.floor
 
     @property
     def leads(self) -> bool:

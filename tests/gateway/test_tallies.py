@@ -67,6 +67,21 @@ def test_numbers_are_given_once_also_by_who_comes_after_a_killed_one() -> None:
     assert [number % 2 for number in numbers] == [0, 0, 0, 1, 1, 1, 1]
 
 
+def test_octets_are_counted_over_processes_and_those_of_a_killed_one_are_free() -> None:
+    shared = SharedTallies(2)
+    child = os.fork()
+    if not child:
+        shared.within(1).arriving.add(5 << 30)
+        os._exit(0)
+    os.waitpid(child, 0)
+    own = shared.within(0).arriving
+    assert own.add(100) == (5 << 30) + 100
+    own.take(40)
+    assert own.all() == (5 << 30) + 60
+    shared.wipe(1)
+    assert own.all() == 60
+
+
 @pytest.mark.parametrize("tallies", [Tallies()], ids=["one process"])
 def test_one_process_counts_alone(tallies: Tallies) -> None:
     assert tallies.connections.add("") == 1

@@ -25,6 +25,13 @@ def test_its_tests_exist(number: str) -> None:
     assert [place for place in tests if not exists(place)] == []
 
 
+@pytest.mark.parametrize("number", [number for number in CLASSES if number != "2.2.22"])
+def test_it_is_tried_beside_a_bystander_with_bounds_on_memory_and_the_loop(number: str) -> None:
+    """2.2.22 needs none: nothing is sent."""
+    files = {place.partition(":")[0] for place in attacks()[number]["tests"]}
+    assert any("unharmed(" in (text := (HERE.parents[1] / one).read_text()) and "Watched(" in text for one in files), files
+
+
 def test_the_page_is_made_from_the_rows() -> None:
     assert (HERE / "README.md").read_text() == "\n".join(page()) + "\n", "python -m tests.hostile.table > tests/hostile/README.md"
 

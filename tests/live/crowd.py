@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -28,8 +29,10 @@ class Peer(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
 
     @classmethod
-    async def connect(cls, port: int) -> Peer:
-        _, peer = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> Peer:
+        patience = None if tls is None else PATIENCE
+        there = asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port, ssl=tls, ssl_handshake_timeout=patience)
+        _, peer = await there
         return peer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,9 +98,9 @@ async def one_by_one(some: Iterable[Callable[[], Awaitable[Peer]]]) -> list[Peer
     return await asyncio.gather(*map(one, some))
 
 
-async def idling(server: Server, user: str) -> Peer:
-    """Somebody who waits for mail."""
-    peer = await Peer.connect(server.ports["imap"])
+async def idling(server: Server, user: str, tls: ssl.SSLContext | None = None) -> Peer:
+    """Somebody who waits for mail; `tls`: over TLS from the first octet."""
+    peer = await Peer.connect(server.ports["imap" if tls is None else "imaps"], tls)
     await peer.greeted()
     await peer.do(f'LOGIN {user} "{PASSWORD}"'.encode())
     await peer.do(b"SELECT INBOX")

@@ -15,7 +15,7 @@ _LITERAL = re.compile(rb"\{(\d+)\}\Z")
 _TAGGED = re.compile(r"(OK|NO|BAD) (?:\[([A-Z0-9-]+)[^\]]*\] )?(.*)\Z")
 
 
-_DECISION = re.compile(r" \[d-[0-9a-f]{8}\]$")
+_DECISION = re.compile(r" \[d-[0-9a-f]{12}\]$")
 
 
 def unnamed(said: str) -> str:

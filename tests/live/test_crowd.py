@@ -1,5 +1,6 @@
 """A crowd that idles and some that work (robustness.md section 5, F14). PROCURA_SOAK=1: ten thousand and a hundred, as it is written
-there; otherwise some hundreds, whose memory is a rough figure only."""
+there; otherwise some hundreds, whose memory is a rough figure only. Over TLS
+there is nobody at work beside them; mail comes all the same."""
 
 from __future__ import annotations
 
@@ -12,12 +13,14 @@ from functools import partial
 import pytest
 
 from tests.live.crowd import Peer, idling, memory, need_descriptors, one_by_one
-from tests.live.server import PASSWORD, Server, compose
+from tests.live.server import PASSWORD, Server, compose, trusting
 
 LONG = os.environ.get("PROCURA_SOAK") == "1"
 IDLE, WORKING, ROUNDS, TOO_MANY = (10_000, 100, 20, 2_000) if LONG else (300, 20, 3, 60)
 MOST = 9 * 1024 if LONG else 32 * 1024
 """Octets of a session that idles. Measured: 5.5 KiB of ten thousand; of a few hundred, what else is allocated meanwhile counts more."""
+OVER_TLS, MOST_OVER_TLS = (10_000, 64 * 1024) if LONG else (120, 256 * 1024)
+"""Sessions that there may be, and octets of one that idles. Measured: 35 KiB of ten thousand."""
 PEOPLE = 50
 SPARE = 8
 PAUSE = 0.2 if LONG else 0.0
@@ -28,7 +31,7 @@ PAUSE = 0.2 if LONG else 0.0
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     need_descriptors(IDLE + WORKING + TOO_MANY + 500)
     # The cap is the machine's, so that several processes may have one connection less than it says.
-    made = Server(tmp_path_factory.mktemp("crowd"), {"limits.connections": IDLE + WORKING + SPARE})
+    made = Server(tmp_path_factory.mktemp("crowd"), {"limits.connections": IDLE + WORKING + SPARE, "limits.connections_reserved": 0})
     made.anew = True
     with made:
         made.people(*(f"u{number}" for number in range(PEOPLE)), "worker")
@@ -145,3 +148,49 @@ async def all_of_it(server: Server) -> None:
     if LONG:
         # On a machine that others keep busy everything is late, with and without a crowd.
         assert slow < max(1.0, 10 * slow_alone), (slow, slow_alone)
+
+
+@pytest.mark.timeout(1_200 if LONG else 120)
+def test_a_crowd_over_tls_up_to_the_cap_keeps_no_mail_out(tmp_path_factory: pytest.TempPathFactory) -> None:
+    need_descriptors(OVER_TLS + 1_000)
+    made = Server(tmp_path_factory.mktemp("tls"), {"limits.connections": OVER_TLS})
+    made.anew = True
+    with made as server:
+        server.people(*(f"u{number}" for number in range(PEOPLE)))
+        asyncio.run(over_tls(server))
+
+
+async def over_tls(server: Server) -> None:
+    trusted = trusting()
+    await gone(await one_by_one(partial(idling, server, user(number), trusted) for number in range(PEOPLE)))
+    before = memory(server)
+    # A tenth, and two hundred at most, is kept for each of submission, mx and lmtp.
+    room = OVER_TLS - 3 * min(200, OVER_TLS // 10)
+    began = time.monotonic()
+    idle = await one_by_one(partial(idling, server, user(number), trusted) for number in range(room))
+    took, grown = time.monotonic() - began, memory(server) - before
+    told = f"{room} idle over TLS: {grown / room:.0f} octets each, {1e3 * took / room:.1f} ms to come"
+    print(f"\n{told}")
+    assert grown / room < MOST_OVER_TLS, told
+
+    # One more, by either door of IMAP; and those who are there hear nothing of it.
+    with pytest.raises(OSError):
+        await Peer.connect(server.ports["imaps"], trusted)
+    refused = await Peer.connect(server.ports["imap"])
+    assert (await refused.until(None)).startswith(b"* BYE [UNAVAILABLE] ")
+    assert not any(peer.gone or peer.said for peer in idle)
+
+    # Mail comes in by each of the other doors, and is told to those who wait for it.
+    for door in ("mx", "submission", "lmtp"):
+        peer = await Peer.connect(server.ports[door])
+        assert (await peer.greeted()).startswith(b"220 ")
+        peer.close()
+    await asyncio.to_thread(server.deliver, user(0), compose("a@elsewhere.test", user(0)))
+    for number, peer in enumerate(idle):
+        if number % PEOPLE == 0:
+            assert b"* 1 EXISTS\r\n" in await peer.until(b"EXISTS")
+    await gone(idle[: len(idle) // 2])
+    again = await one_by_one(partial(idling, server, user(number), trusted) for number in range(len(idle) // 2))
+    back = memory(server) - before
+    assert back / room < max(1.5 * grown / room, MOST_OVER_TLS), f"{told}, {back / room:.0f} the second time"
+    await gone([*again, *idle[len(idle) // 2 :]])

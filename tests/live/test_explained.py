@@ -16,7 +16,7 @@ from tests.live.server import PASSWORD, Server, compose
 from tests.live.talk import Talk
 
 OWNER, DELEGATE, ROOT = "owner@acme.test", "delegate@acme.test", "root@acme.test"
-DECISION = re.compile(r"\[(d-[0-9a-f]{8})\]")
+DECISION = re.compile(r"\[(d-[0-9a-f]{12})\]")
 REPLY = (
     f"From: {DELEGATE}\r\nTo: other@acme.test\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/calendar; method=REPLY\r\n\r\n"
     f'BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\nATTENDEE;SENT-BY="mailto:{DELEGATE}":mailto:{OWNER}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n'

@@ -14,7 +14,7 @@ from tests.live.server import PASSWORD, Server, compose
 from tests.live.talk import Talk
 
 pytestmark = pytest.mark.slow
-DECISION = re.compile(r"\[(d-[0-9a-f]{8})\]")
+DECISION = re.compile(r"\[(d-[0-9a-f]{12})\]")
 ANNA, BERT, FULL = "anna@acme.test", "bert@acme.test", "full@acme.test"
 
 

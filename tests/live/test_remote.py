@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import email
 import email.policy
+import json
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from email.message import EmailMessage
 
@@ -164,6 +166,49 @@ def test_each_recipient_has_its_own_fate(clients: Clients, hop: NextHop, anna: P
     assert "never@elsewhere.test" in next(message.iter_parts()).get_content()
     assert "Subject: fates" in list(message.iter_parts())[2].get_payload()
     assert message["To"] == "anna@acme.test"
+
+
+FATES = (
+    ([], True),
+    (["550 5.1.1 no such user"], False),
+    (["450 4.2.1 not now", "450 4.2.1 not yet"], True),
+    (["452 4.5.3 too many recipients"], True),
+    (["451 4.7.1 greylisted", "553 5.1.3 no such place"], False),
+)
+"""What a next hop says to one recipient, one try after the other, and whether it is taken in the end."""
+
+
+@pytest.mark.timeout(180)
+def test_a_thousand_recipients_of_one_message_have_each_their_own_fate(
+    server: Server, clients: Clients, hop: NextHop, anna: Postbox
+) -> None:
+    fates = {f"r{number}@elsewhere.test": FATES[number % len(FATES)] for number in range(1_000)}
+    hop.answers = {f"RCPT {one}": list(said) for one, (said, _) in fates.items()}
+    # And some trouble for all of them at once: the second time it is not known whether it was taken.
+    hop.answers |= {"MAIL": ["421 4.3.2 busy"], "END": ["451 4.3.0 later", DROP]}
+    octets = compose("anna@acme.test", "all", "many fates", Message_ID="<many@acme.test>")
+    assert submit(clients["anna@acme.test"], "anna@acme.test", list(fates), octets).accepted
+    good, bad = ({one for one, (_, taken) in fates.items() if taken is wanted} for wanted in (True, False))
+    told: Counter[str] = Counter()
+    end = time.monotonic() + 120
+    while sum(len(taken.recipients) for taken in list(hop.taken)) < len(good) or told.total() < len(bad):
+        assert time.monotonic() < end, (len(hop.taken), told.total())
+        for letter in anna.new():
+            _, blocks = report(letter)
+            told.update(block["final-recipient"].removeprefix("rfc822; ") for block in blocks[1:])
+        time.sleep(0.1)
+    # Nothing is left, and nothing more comes.
+    assert json.loads(server.run("queue", "--json").stdout) == []
+    time.sleep(0.5)
+    assert anna.new() == []
+    taken = Counter(one for transaction in hop.taken for one in transaction.recipients)
+    assert taken == Counter(dict.fromkeys(good, 1)), "each once, and nobody else"
+    assert told == Counter(dict.fromkeys(bad, 1)), "told once of each that failed, and of no other"
+    assert {Letter(one.octets).one("Message-ID") for one in hop.taken} == {"<many@acme.test>"}
+    # Nobody was asked for again whose fate was known.
+    asked = Counter(command[len("RCPT TO:<") :].partition(">")[0] for _, command in hop.seen if command.startswith("RCPT"))
+    assert {one for one, count in asked.items() if count > len(fates[one][0]) + fates[one][1] + 2} == set()
+    assert max(asked[one] for one in bad) <= 2
 
 
 @pytest.mark.parametrize("at", ["CONNECT", "EHLO", "MAIL", "DATA", "END"])

@@ -101,7 +101,7 @@ def test_a_refusal_of_any_worker_is_explained_at_once(server: Server) -> None:
         both[0].ok("APPEND INBOX", compose("a@elsewhere.test", WORKER))
         server.prov(f"modifyAccount {WORKER} quota 1")
         for talk in both:
-            found = re.search(r"\[(d-[0-9a-f]{8})\]", talk.do("APPEND INBOX", compose("a@elsewhere.test", WORKER)).tagged)
+            found = re.search(r"\[(d-[0-9a-f]{12})\]", talk.do("APPEND INBOX", compose("a@elsewhere.test", WORKER)).tagged)
             assert found is not None
             (told,) = json.loads(server.run("why", found[1], "--json").stdout)
             assert told["refusal"]["reason"] == "over-quota"
@@ -133,6 +133,29 @@ def test_an_account_has_no_more_sessions_than_it_may_whichever_worker_it_meets(s
             with Talk(server.ports["imap"]) as more:
                 assert more.do(f'LOGIN {DELEGATE} "{PASSWORD}"').kind.startswith("NO")
         assert len(listed(server, DELEGATE)) == 8
+
+
+def test_messages_that_are_arriving_are_counted_together(tmp_path_factory: pytest.TempPathFactory) -> None:
+    room = 1 << 20
+    with Server(tmp_path_factory.mktemp("narrow"), {"workers": WORKERS, "limits.arriving": room}) as server, ExitStack() as stack:
+        server.people("owner")
+        (here,), (there,) = spread(server, OWNER, stack)
+        size = room - 100_000
+        here.send(b"big APPEND INBOX {%d+}\r\n" % size + b"x" * (size - 1_000))
+
+        def offered() -> bytes:
+            there.send(b"try APPEND INBOX {200000}\r\n")
+            said = there.line()
+            if said.startswith(b"+ "):
+                there.send(b"x" * 200_000 + b"\r\n")
+                assert there.until(b"try ", PATIENCE).startswith(b"try OK")
+            return said
+
+        # What has come is looked at within moments; until then there is room.
+        until(lambda: offered().startswith(b"try NO [UNAVAILABLE] "), "what arrives in one worker leaves less room in the other")
+        here.send(b"x" * 1_000 + b"\r\n")
+        assert here.until(b"big ", PATIENCE).startswith(b"big OK")
+        until(lambda: offered().startswith(b"+ "), "what was taken leaves its room")
 
 
 def test_a_source_has_no_more_connections_than_it_may(server: Server) -> None:

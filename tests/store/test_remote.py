@@ -14,6 +14,7 @@ from store.channel import Channel, told, unpacked
 from store.connect import connect, connect_remote
 from store.domains import CreateDomain, ModifyDomain
 from store.errors import Busy, Conflict, NotFound, Stale
+from store.floor import unbound
 from store.port import DIRECTORY, Event, EverythingChanged, PolicyChanged
 from store.remote import RemoteStore
 from store.server import StoreServer
@@ -99,7 +100,7 @@ async def between(tmp_path: Path) -> AsyncIterator[Between]:
     store = await connect(URL, tmp_path)
     assert isinstance(store, SqliteStore)
     await store.do(CreateDomain("acme.test"))
-    far = connect_remote(URL, tmp_path, LIFE)
+    far = await connect_remote(URL, tmp_path, LIFE)
     yield Between(store, far)
     await far.close()
     await store.close()
@@ -250,7 +251,7 @@ async def test_answers_that_arrived_are_forgotten(between: Between) -> None:
 
 
 async def test_what_waits_is_bounded(between: Between) -> None:
-    far = RemoteStore(between.far._path, {}, lambda: 0, 1, 9, remote.Bounds(waiting=2))
+    far = RemoteStore(between.far._path, {}, unbound(lambda: 0), 1, 9, remote.Bounds(waiting=2))
     far.attach(cast(Channel, Line()))
     asked = [asyncio.ensure_future(far.do(anna())) for _ in range(2)]
     await asyncio.sleep(0)

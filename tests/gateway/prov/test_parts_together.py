@@ -70,7 +70,7 @@ async def allowed(office: Office, line: str) -> bool:
 
 
 def spoken(told: Told) -> str:
-    return re.sub(r"d-[0-9a-f]{8}", "d-", told.err)
+    return re.sub(r"d-[0-9a-f]{12}", "d-", told.err)
 
 
 # --- restoring, by a role

@@ -52,7 +52,7 @@ async def refused(office: Office, who: str, line: str, why: str = "", command: s
     """With a number under which it is on record; nothing else is on record after it, so nothing was changed."""
     told = await typed(office, who, line, command)
     assert told.status == 1, f"{who} may {line}: {told.out}"
-    found = re.fullmatch(r"ERROR: service\.PERM_DENIED \(permission denied: (.*) \[(d-[0-9a-f]{8})\]\)\n", told.err)
+    found = re.fullmatch(r"ERROR: service\.PERM_DENIED \(permission denied: (.*) \[(d-[0-9a-f]{12})\]\)\n", told.err)
     assert found is not None, f"{who} {line}: {told.err}"
     assert why in found[1], f"{who} {line}"
     (row,) = await office.directory.trail.find(1)
@@ -223,7 +223,7 @@ async def test_no_role_reaches_beyond_its_domain(acme: Office, line: str) -> Non
 )
 async def test_whether_something_is_there_in_another_domain_shows_in_nothing(acme: Office, there: str, not_there: str) -> None:
     for name in ROLES:
-        first, second = [re.sub(r"d-[0-9a-f]{8}", "d-", (await typed(acme, name, line)).err) for line in (there, not_there)]
+        first, second = [re.sub(r"d-[0-9a-f]{12}", "d-", (await typed(acme, name, line)).err) for line in (there, not_there)]
         assert first == second
         assert first.startswith("ERROR: service.PERM_DENIED")
 
@@ -586,7 +586,7 @@ async def test_who_did_what_by_which_role_is_on_record(acme: Office) -> None:
 
 async def test_a_refusal_is_found_by_its_number(acme: Office) -> None:
     told = await typed(acme, "gus", "ga stranger@other.test")
-    number = re.search(r"d-[0-9a-f]{8}", told.err)
+    number = re.search(r"d-[0-9a-f]{12}", told.err)
     assert number is not None
     (row,) = await acme.directory.trail.find(1, decision=number[0])
     assert (row.entry.allowed, row.entry.actor_address) == (False, "gus@acme.test")

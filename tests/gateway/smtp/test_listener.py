@@ -14,7 +14,7 @@ from config.addresses import TcpAddress, UnixAddress
 from gateway.carrier import Wheel
 from gateway.smtp.engine import HardenedSMTP
 from gateway.smtp.hooks import InboundHooks
-from gateway.smtp.listener import ConnectionLimits, Listener, Neighbours
+from gateway.smtp.listener import ConnectionLimits, Door, Listener, Neighbours
 from gateway.smtp.terms import House, Terms, is_within
 from tests.gateway.smtp.conftest import HOST, Client, Serve
 from tests.gateway.smtp.services import FakeDelivery
@@ -55,6 +55,49 @@ def test_exempt_sources_count_only_for_the_total() -> None:
     limits = ConnectionLimits(3, 1, NETWORKS)
     assert [limits.enter("127.0.0.1") for _ in range(3)] == [None] * 3
     assert limits.enter("") is not None
+
+
+def entered(door: Door, tries: int) -> int:
+    return sum(door.enter("192.0.2.1") is None for _ in range(tries))
+
+
+def test_what_is_kept_for_a_door_nobody_else_gets() -> None:
+    limits = ConnectionLimits(20, 100, reserved=2, kinds=["imap", "mx", "lmtp"])
+    imap, mx, lmtp = (limits.door(kind) for kind in ("imap", "mx", "lmtp"))
+    assert entered(imap, 30) == 16
+    refused = imap.enter("192.0.2.1")
+    assert refused is not None
+    assert refused.startswith("421 4.3.2 ")
+    assert entered(lmtp, 5) == 2
+    imap.leave("192.0.2.1")
+    assert entered(lmtp, 5) == 1, "beyond what is kept for it a door has what is free"
+    assert entered(imap, 5) == 0
+    assert entered(mx, 5) == 2
+    assert limits.count == 20
+    # What leaves from the part that is kept is kept again.
+    mx.leave("192.0.2.1")
+    assert entered(imap, 1) == entered(lmtp, 1) == 0
+    assert entered(mx, 2) == 1
+    for door, count in ((imap, 15), (lmtp, 3), (mx, 2)):
+        for _ in range(count):
+            door.leave("192.0.2.1")
+    assert not limits._tally._counts
+    assert entered(imap, 30) == 16
+
+
+def test_no_more_than_a_tenth_is_kept() -> None:
+    kinds = ["imap", "mx"]
+    assert entered(ConnectionLimits(9, 100, reserved=200, kinds=kinds).door("imap"), 30) == 9
+    assert entered(ConnectionLimits(10, 100, reserved=200, kinds=kinds).door("imap"), 30) == 9
+    assert entered(ConnectionLimits(30, 100, reserved=2, kinds=kinds).door("imap"), 50) == 28
+    assert entered(ConnectionLimits(30, 100, reserved=0, kinds=kinds).door("imap"), 50) == 30
+
+
+def test_who_is_refused_for_the_source_takes_nothing_of_a_door() -> None:
+    limits = ConnectionLimits(20, 1, reserved=2, kinds=["imap", "lmtp"])
+    lmtp = limits.door("lmtp")
+    assert entered(lmtp, 5) == 1
+    assert [limits.door("imap").enter(f"192.0.3.{number}") is None for number in range(20)].count(True) == 18
 
 
 def test_only_neighbours_hand_mail_in() -> None:

@@ -1,0 +1,39 @@
+"""The clock of the house, for its operator: is it behind the time that was known, and may it be?"""
+
+from dataclasses import dataclass
+
+from gateway.directory.records import Records
+from store.clock import AcceptClock
+from store.port import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ClockView:
+    """`now`: what time it is taken to be (microseconds since 1970 UTC); `behind`: by how many microseconds the clock is behind that."""
+
+    now: int
+    behind: int
+
+
+class HouseClock:
+    """Every method raises Fault, and nothing else that is expected."""
+
+    def __init__(self, store: Store, records: Records) -> None:
+        self._store = store
+        self._records = records
+
+    async def shown(self) -> ClockView:
+        """As it is in this process; only the operator is told."""
+        await self._records.only_operator("clock shown")
+        return await self._look()
+
+    async def accept(self) -> ClockView:
+        """What the clock says counts from the commit on, in all processes, and grants that have not ended by it are in force again.
+        Returns how it was."""
+        before = await self._look()
+        await self._records.do(AcceptClock(), "clock accepted", "", detail=f"{before.behind // 1_000_000} s behind")
+        return before
+
+    async def _look(self) -> ClockView:
+        async with self._store.snapshot() as snapshot:
+            return ClockView(snapshot.now, self._store.floor.behind)

@@ -1,0 +1,148 @@
+"""The clock is set back while no server runs: what had ended has ended, on whatever it was; until an operator says that it is right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from gateway.prov.run import Request
+from gateway.timekeeping import Timekeeping
+from policy.login import Failure
+from store.login import RecordFailure
+from tests.gateway.administration import Office, opened_office
+from tests.gateway.house import SECOND, Clock
+
+HOUR, DAY = 3600.0, 86_400.0
+OWNER, GUEST, ROOT, NEW = "owner@acme.test", "guest@acme.test", "root@acme.test", "new@acme.test"
+
+
+async def given(office: Office) -> None:
+    """All of it ends in an hour."""
+    await office.done("cd acme.test", *(f"ca {one} 'a good password'" for one in (OWNER, GUEST)), f"ca {NEW} ''")
+    await office.done(f"ca {ROOT} 'a good password' isAdminAccount TRUE")
+    await office.done(f"grantRight account {OWNER} usr {GUEST} sendAs --until +1h")
+    await office.done(f"selectMailbox {OWNER} modifyFolderGrant /INBOX account {GUEST} rwi --until +1h")
+    for line in (
+        f"break-glass open {OWNER} --by {ROOT} --reason 'the offer is due' --for 1h",
+        f"app-password create {OWNER} phone --until +1h",
+    ):
+        told = await office.command(line)
+        assert told.status == 0, told.err
+
+
+async def in_force(office: Office) -> dict[str, bool]:
+    """What of it counts now."""
+    found = {}
+    for name, line in (("send", f"can {GUEST} send-as {OWNER}"), ("folder", f"can {GUEST} insert {OWNER} INBOX")):
+        found[name] = (await office.command(line)).out.startswith("ALLOWED")
+    found["window"] = "over" not in (await office.command("break-glass list")).out
+    found["app password"] = not json.loads((await office.command(f"app-password list {OWNER}", as_json=True)).out)[0]["over"]
+    return found
+
+
+@pytest.mark.parametrize("by", [DAY, 365 * DAY])
+async def test_what_has_ended_stays_ended(tmp_path: Path, by: float) -> None:
+    clock = Clock()
+    ran = Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        await given(office)
+        assert set((await in_force(office)).values()) == {True}
+        code = json.loads((await office.command(f"password code {NEW}", as_json=True)).out)["code"]
+        clock.turn(8 * DAY)
+        ran.turn(8 * DAY)
+        assert set((await in_force(office)).values()) == {False}
+        await Timekeeping(office.store).note()
+    clock.turn(-8 * DAY - by + 8 * DAY)
+    # Another process; the machine was started again.
+    ran = Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        assert set((await in_force(office)).values()) == {False}
+        told = await office.command(f"password set {NEW} {code} --password 'one more password'")
+        assert told.status == 1, "a code that has ended"
+        assert json.loads((await office.command("clock", as_json=True)).out)["behind"] == by
+        assert "procura clock accept" in (await office.command("clock show")).out
+        # What is given now has its time, by a clock that goes on.
+        await office.done(f"grantRight account {OWNER} usr {NEW} sendAs --until +1h")
+        assert (await office.command(f"can {NEW} send-as {OWNER}")).out.startswith("ALLOWED")
+        clock.turn(2 * HOUR)
+        ran.turn(2 * HOUR)
+        assert not (await office.command(f"can {NEW} send-as {OWNER}")).out.startswith("ALLOWED")
+
+
+async def test_an_operator_says_that_the_clock_is_right(tmp_path: Path) -> None:
+    clock, ran = Clock(), Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        await given(office)
+        clock.turn(365 * DAY)
+        ran.turn(365 * DAY)
+        await Timekeeping(office.store).note()
+    clock.turn(-365 * DAY)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        assert set((await in_force(office)).values()) == {False}
+        for word in ("show", "accept"):
+            told = await office.ask(Request("clock", (word,), acting=ROOT))
+            assert (told.status, "PERM_DENIED" in told.err) == (1, True), told.err
+        told = await office.command("clock accept")
+        assert (told.status, told.out) == (0, ""), told.err
+        assert set((await in_force(office)).values()) == {True}
+        (record,) = [
+            one
+            for one in json.loads((await office.command("audit show", as_json=True)).out)
+            if one["event"].startswith("clock") and one["allowed"]
+        ]
+        assert (record["event"], record["detail"]) == ("clock accepted", f"{int(365 * DAY)} s behind")
+        assert json.loads((await office.command("clock", as_json=True)).out)["behind"] == 0
+
+
+@pytest.mark.parametrize("by", [-365 * DAY, -DAY, DAY, 365 * DAY])
+async def test_a_code_of_a_second_factor_is_good_once_however_the_clock_is_set(tmp_path: Path, by: float) -> None:
+    clock, ran = Clock(), Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        await office.done("cd acme.test", f"ca {OWNER} 'a good password'")
+        account = (await office.directory.accounts.get(OWNER)).row.id
+        factor = pyotp.TOTP(json.loads((await office.command(f"totp enroll {OWNER}", as_json=True)).out)["secret"])
+        told = await office.command(f"totp confirm {OWNER} {factor.at(clock.at // SECOND)}")
+        assert told.status == 0, told.err
+        clock.turn(30)
+        ran.turn(30)
+        used = factor.at(clock.at // SECOND)
+        assert await office.directory.second_factors.verify(account, used, "192.0.2.1")
+        await Timekeeping(office.store).note()
+    ran = Clock()
+    for seconds in (by, 0.0):
+        clock.turn(seconds)
+        async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+            verify = office.directory.second_factors.verify
+            assert not await verify(account, used, "192.0.2.1")
+            ran.turn(60)
+            clock.turn(60)
+            # What the authenticator shows is that of the time that goes on, if its own clock is right.
+            assert await verify(account, factor.at(office.store.floor.now() // SECOND), "192.0.2.1")
+            await Timekeeping(office.store).note()
+
+
+@pytest.mark.parametrize("by", [DAY, 365 * DAY])
+async def test_a_lockout_lasts_neither_longer_nor_again(tmp_path: Path, by: float) -> None:
+    clock, ran = Clock(), Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        await office.done("cd acme.test", f"ca {OWNER} 'a good password' lockoutMaxFailures 2 lockoutDuration 1h")
+        account = (await office.directory.accounts.get(OWNER)).row.id
+        for _ in range(2):
+            await office.store.do(RecordFailure(account, Failure(clock.at, "192.0.2.1", None)))
+        assert (await office.directory.accounts.get(OWNER)).lockout_until is not None
+        await Timekeeping(office.store).note()
+    clock.turn(-by)
+    async with opened_office(tmp_path, clock=clock, monotonic=(ran := Clock())) as office:
+        clock.turn(HOUR - 60)
+        ran.turn(HOUR - 60)
+        assert (await office.directory.accounts.get(OWNER)).lockout_until is not None
+        clock.turn(120)
+        ran.turn(120)
+        assert (await office.directory.accounts.get(OWNER)).lockout_until is None
+        await Timekeeping(office.store).note()
+    clock.turn(-by)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        assert (await office.directory.accounts.get(OWNER)).lockout_until is None
