@@ -3,14 +3,10 @@ so, whoever only reads is served, and it ends without a restart when the disk wo
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import smtplib
-import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +14,7 @@ import pytest
 from tests.live.hostile import has_message_id, imap, smtp, unharmed
 from tests.live.preloaded import EIO, ENOSPC, Preloaded
 from tests.live.server import Server
+from tests.live.small_disk import fill, small_disk
 from tests.live.verified import SOAK, verified
 
 USER = "user@acme.test"
@@ -216,32 +213,6 @@ def test_a_log_that_cannot_be_written_stops_no_mail(tmp_path: Path) -> None:
 
 
 # --- a disk that is small
-
-
-@contextmanager
-def small_disk(at: Path, mebibytes: int) -> Iterator[None]:
-    """A file system of this size there; skips where none may be mounted."""
-    at.mkdir(parents=True)
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None or os.geteuid() != 0:
-        pytest.skip("only root mounts file systems")
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", f"size={mebibytes}m", "none", str(at)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run([umount, "--lazy", str(at)], check=True)
-
-
-def fill(ballast: Path) -> None:
-    """Until there is no room left."""
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError as error:
-            assert error.errno == ENOSPC
 
 
 def until(true: Callable[[], bool]) -> None:
