@@ -16,6 +16,8 @@ from tests.live.server import Server
 from tests.live.test_failing_disk import KINDS, LARGE, SMALL, USER, handed_in, there, until, was_put_off
 from tests.live.verified import SOAK, verified
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def attempts(server: Server, when: str) -> dict[str, str]:
     """Mail at every door: what was said to each message."""

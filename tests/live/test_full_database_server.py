@@ -18,6 +18,8 @@ from tests.live.test_damaged import attempts, held_to
 from tests.live.test_failing_disk import LARGE, SMALL, USER, handed_in, says_full, until, was_put_off
 from tests.live.verified import verified
 
+pytestmark = pytest.mark.timeout(300)
+
 SIZE = 160
 """Mebibytes: PostgreSQL's own, its log of 64 at most, and some mail."""
 # What is promised is kept, and its log has its room before it needs it.

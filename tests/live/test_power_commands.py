@@ -27,6 +27,8 @@ from tests.live.test_kill_points import Mortal, killed
 from tests.live.test_power import Lost
 from tests.live.verified import SOAK
 
+pytestmark = pytest.mark.timeout(1800 if SOAK else 240)
+
 STATES = 400 if SOAK else 12
 """States of the disk that are looked at, of each command."""
 LYING = 300
@@ -181,7 +183,6 @@ def told(command: str, left: State, seed: int, first: int, last: int, fault: Bas
     return f"{command}, seed {seed}: the power went after entry {left.at} of {first} to {last}, likely {left.likely}: {fault}"
 
 
-@pytest.mark.timeout(1800 if SOAK else 240)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_whatever_is_left_is_whole_or_is_known_not_to_be(office: Office, tmp_path: Path, command: str) -> None:
     cut(office, office.entries, command, STATES, 20_261_122, tmp_path)
