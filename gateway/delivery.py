@@ -24,7 +24,7 @@ from gateway.message.headers import fields_named, received_field, return_path_fi
 from gateway.message.split import Header, read_header
 from gateway.origin import Findings, Origin, Seal, marked
 from gateway.queue_room import QueueRoom
-from gateway.refusal import Refused
+from gateway.refusal import Refused, later
 from gateway.reports import Action, Failed, delivery_report, failed, notice
 from gateway.routing import AtList, Elsewhere, Mailbox, Poster, Posting, Route, Routing, ToOwners, bounce_address
 from gateway.signing import Signing
@@ -684,7 +684,7 @@ class Inbound:
                 continue
             except (Busy, OverQuota) as fault:
                 log.error("delivery", extra={"fields": {"queue_id": key, "outcome": "put off", "reason": str(fault)}})
-                raise Refused(Defer(Reason.BUSY)) from fault
+                raise Refused(later(fault) if isinstance(fault, Busy) else Defer(Reason.BUSY)) from fault
         raise Refused(Defer(Reason.BUSY))
 
     async def _try(self, octets: bytes, header: Header, key: str) -> list[str | Refuse | Defer] | None:

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Final
 
-from policy.reasons import Verdict
+from policy.reasons import Defer, Reason, Verdict
+from store.errors import Busy, Full
 
 _TICK: Final = 0.0025
 """Seconds: more than a timer of the loop is late, unless the machine has too much to do."""
@@ -15,6 +16,11 @@ class Refused(Exception):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict)
         self.verdict = verdict
+
+
+def later(fault: Busy) -> Defer:
+    """What the store could not do now."""
+    return Defer(Reason.DISK_FULL if isinstance(fault, Full) else Reason.BUSY)
 
 
 async def until(moment: float) -> None:

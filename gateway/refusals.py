@@ -35,7 +35,7 @@ ACTORS: Final = 100_000
 UNRECORDED: Final = "unrecorded"
 """In the place of the id of a delegated act that was refused and did not go on record any more: the door names it."""
 
-_NO_DECISION: Final = frozenset({Reason.BUSY, Reason.SESSION_ENDED})
+_NO_DECISION: Final = frozenset({Reason.BUSY, Reason.DISK_FULL, Reason.SESSION_ENDED})
 """A fault of ours, and an end that was not asked for: nobody decided about a wish."""
 
 _Key = tuple[str, ...]

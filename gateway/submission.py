@@ -25,7 +25,7 @@ from gateway.message.structure import parse
 from gateway.own_senders import OwnSenders
 from gateway.postponed import Postponed
 from gateway.rates import reached_first, too_much
-from gateway.refusal import Refused
+from gateway.refusal import Refused, later
 from gateway.refusals import UNRECORDED, Budget
 from gateway.reports import list_refused
 from gateway.routing import Poster, Routing, bounce_address
@@ -219,8 +219,8 @@ class Submission:
         )
         try:
             await self._store.do(RecordAudit((entry,)))
-        except Busy:
-            raise Refused(Defer(Reason.BUSY)) from None
+        except Busy as fault:
+            raise Refused(later(fault)) from None
 
     async def posting_refused(self, act: "Act", refused: Refused, recipient: Address, message_id: str) -> Refused:
         """What a list refuses is a decision about the actor, and so on record; every other refusal only says how things are."""
@@ -253,8 +253,8 @@ class Submission:
                 decided=decided,
             )
             await self._store.do(RecordAudit((entry,)))
-        except Busy:
-            return Refused(Defer(Reason.BUSY))
+        except Busy as fault:
+            return Refused(later(fault))
         fields = {"account": str(act.actor.address), "outcome": "refused", "reason": verdict.reason, "decision": decision}
         log.warning("submission", extra={"fields": fields})
         return Refused(type(verdict)(verdict.reason, verdict.detail, decision))
@@ -434,7 +434,7 @@ class Transaction:
                 continue
             except (Busy, OverQuota) as fault:
                 log.error("submission", extra={"fields": {"queue_id": key, "outcome": "put off", "reason": str(fault)}})
-                raise Refused(Defer(Reason.BUSY)) from fault
+                raise Refused(later(fault) if isinstance(fault, Busy) else Defer(Reason.BUSY)) from fault
         raise Refused(Defer(Reason.BUSY))
 
     def _read(self, octets: bytes) -> _Read:

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     ADMIN_NOT_PERMITTED = "admin-not-permitted"
     # load and faults of ours: always "later"
     BUSY = "busy"
+    DISK_FULL = "disk-full"
 
 
 @dataclass(frozen=True, slots=True)

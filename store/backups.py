@@ -277,12 +277,13 @@ class Backups:
         """These octets, once; returns their name."""
         digest = sha256(octets).hexdigest()
         target = self._object(digest)
+        # One that is there is perhaps of a run that was killed before its name was on the disk.
+        draft.shelves.add(target.parent)
         # One that is there with another size was torn by whoever copied the directory about.
         if not target.exists() or target.stat().st_size != len(octets):
             target.parent.mkdir(mode=0o700, exist_ok=True)
             _write(target, octets)
             draft.added += len(octets)
-            draft.shelves.add(target.parent)
         return digest
 
     def keep_database(self, draft: Draft, file: Path, watched: Watched) -> int:
@@ -307,6 +308,7 @@ class Backups:
                     draft.missing.append(kept.name)
                     return
                 self.keep(draft, octets)
+            draft.shelves.add(target.parent)
         except (NotFound, Lost):
             draft.missing.append(kept.name)
             return

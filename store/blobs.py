@@ -1,6 +1,7 @@
 """The octets of messages: once per owner and content, in the row up to 64 KiB, else in a file."""
 
 import asyncio
+import errno
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from threading import Lock
 from typing import Final, TypeVar
 
 from store.durable import sync_directory, write_whole
-from store.errors import Busy, NotFound
+from store.errors import Busy, Full, NotFound
 from store.model import BlobId, NewMessage, Spooled
 from store.port import Deed, Tx
 
@@ -45,14 +46,19 @@ class Files:
     _holders: list[object] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def spool(self, octets: bytes) -> Spooled:
-        """Durable when it returns: written, fsynced, renamed, the directory fsynced. Raises OSError."""
+        """Durable when it returns: written, fsynced, renamed, the directory fsynced. Raises OSError, Full."""
         name = secrets.token_hex(16)
         place = f"{name[:2]}/{name}"
         target = self.directory / place
-        self._make(target.parent)
         unfinished = target.with_name(name + _UNFINISHED)
-        write_whole(unfinished, target, octets)
-        sync_directory(target.parent)
+        try:
+            self._make(target.parent)
+            write_whole(unfinished, target, octets)
+            sync_directory(target.parent)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Full(f"octets could not be written: {error.strerror}") from error
+            raise
         return Spooled(place, sha256(octets).digest(), len(octets))
 
     def _make(self, shelf: Path) -> None:
@@ -72,7 +78,7 @@ class Files:
 
     def keep(self, message: NewMessage) -> NewMessage:
         """The message with its octets spooled where they are large: call it before the deed, so that the writer need not write
-        them. (A deed also takes large octets as they are, only slower.) Raises OSError."""
+        them. (A deed also takes large octets as they are, only slower.) Raises OSError, Full."""
         if message.spooled is not None or len(message.octets) <= self.in_row:
             return message
         return replace(message, spooled=self.spool(message.octets), octets=b"")

@@ -21,6 +21,10 @@ class Busy(StoreError):
     """Not now: the disk is full, an input/output error, the writer is overloaded or stopping. Nothing was done. Always "later"."""
 
 
+class Full(Busy):
+    """There is no room on the disk. Nothing was done."""
+
+
 class Broken(Busy):
     """A constraint of the database forbids it: a mistake of ours, which is in the log. Nothing was done."""
 

@@ -96,7 +96,7 @@ def translated(error: BaseException, connection: "asyncpg.Connection[Any] | None
     if isinstance(error, asyncpg.ProgramLimitExceededError):
         return LimitReached("larger than the database takes")
     if isinstance(error, _PASSING):
-        return Fault(f"the database: {error}")
+        return Fault(f"the database: {error}", full=isinstance(error, asyncpg.DiskFullError))
     if isinstance(error, _LOST) or (isinstance(error, asyncpg.InterfaceError) and (connection is None or connection.is_closed())):
         return Fault(f"the connection to the database was lost: {error}")
     return error

@@ -83,7 +83,7 @@ def translated(error: sqlite3.Error) -> Exception:
     if primary in _LASTING:
         return Fault(f"the database is not usable: {error} ({error.sqlite_errorname})", lasting=True)
     if primary in _PASSING:
-        return Fault(f"{error} ({error.sqlite_errorname})")
+        return Fault(f"{error} ({error.sqlite_errorname})", full=primary == sqlite3.SQLITE_FULL)
     if primary == sqlite3.SQLITE_TOOBIG:
         return LimitReached("larger than the database takes")
     return error

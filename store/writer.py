@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, Final, Protocol, TypeVar
 
 from policy.decision import Witness
-from store.errors import Busy, Stale
+from store.errors import Busy, Full, Stale
 from store.port import Deed, Event, FolderChanged, PolicyChanged, Tx
 
 T = TypeVar("T")
@@ -33,12 +33,13 @@ class Bounds:
 
 class Fault(Busy):
     """The engine failed, not the deed: the whole group is undone. `lasting`: nothing may be written any more; `again`: somebody else
-    was in the way, and it may go well when it is done anew."""
+    was in the way, and it may go well when it is done anew; `full`: there is no room on its disk."""
 
-    def __init__(self, message: str, *, lasting: bool = False, again: bool = False) -> None:
+    def __init__(self, message: str, *, lasting: bool = False, again: bool = False, full: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
         self.again = again
+        self.full = full
 
 
 class Engine(Protocol):
@@ -353,7 +354,8 @@ class Writer:
                     continue
                 if isinstance(error, Fault) and error.lasting:
                     self.fault = str(error)
-                return _Done([_Answer(None, Busy(str(error))) for _ in group], ())
+                kind = Full if isinstance(error, Fault) and error.full else Busy
+                return _Done([_Answer(None, kind(str(error))) for _ in group], ())
 
     def _applied(self, group: Sequence[_Job], attempt: int, begun: _Begun | None) -> _Done:
         if self.fault is not None:

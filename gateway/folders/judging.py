@@ -13,7 +13,7 @@ from gateway.folders.standpoint import NOBODY, Act, Judged, Standpoint, look_by_
 from gateway.folders.values import MissingTarget, Place, Visit
 from gateway.grant_use import stood_on
 from gateway.message.canonical import read_address
-from gateway.refusal import Refused
+from gateway.refusal import Refused, later
 from gateway.refusals import UNRECORDED, Budget
 from policy.decision import Decision, Witness, step
 from policy.folders import FolderOp
@@ -211,8 +211,8 @@ class Judging:
                 raise Refused(Refuse(Reason.OVER_QUOTA, "the owner's mailbox, or its domain, is full")) from None
             except LimitReached as error:
                 raise Refused(Refuse(Reason.LIMIT, str(error))) from None
-            except Busy:
-                raise Refused(BUSY) from None
+            except Busy as fault:
+                raise Refused(later(fault)) from None
             visit.record(key for key in riding.keys if key[0])
             visit.use((key for key in riding.used if key[0]), now + ROUNDED)
             return done
@@ -238,8 +238,8 @@ class Judging:
         """A deed about the actor's own preferences, which rests on no judgement."""
         try:
             return await self._store.do(deed)
-        except Busy:
-            raise Refused(BUSY) from None
+        except Busy as fault:
+            raise Refused(later(fault)) from None
         except LimitReached as error:
             raise Refused(Refuse(Reason.LIMIT, str(error))) from None
         except NotFound:

@@ -17,7 +17,7 @@ from gateway.folders.quota import Quotas
 from gateway.folders.standpoint import NOBODY, Judged, Standpoint
 from gateway.folders.uses import NOT_ONES_OWN, require_free
 from gateway.folders.values import ROOT, Figures, NewItem, Place, Recaller, Recalling, Visit
-from gateway.refusal import Refused
+from gateway.refusal import Refused, later
 from policy.cos import DelegatedTrash
 from policy.decision import Decision, Witness
 from policy.folders import FolderOp, SpecialUse
@@ -236,7 +236,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             return await self._octets.files.kept(await asyncio.to_thread(arrived, octets))
         except (OSError, Busy) as fault:
             log.error("octets could not be written", extra={"fields": {"fault": str(fault)}})
-            raise Refused(BUSY) from fault
+            raise Refused(later(fault) if isinstance(fault, Busy) else BUSY) from fault
 
     async def replace(self, source: OpenFolder, uid: int, place: Place, item: NewItem) -> Appended | None:
         """A message in place of one of the open folder, in one transaction (RFC 8508). None: that one is gone, and nothing was done.

@@ -43,7 +43,7 @@ from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Sessi
 from gateway.imap.view import BadSequence
 from gateway.intake import Intake
 from gateway.login import Login
-from gateway.refusal import Refused
+from gateway.refusal import Refused, later
 from gateway.refusals import Refusals
 from gateway.sessions import Sessions
 from policy.reasons import Defer, Reason, Refuse
@@ -651,8 +651,9 @@ class Connection:
                 self._bye(said.text)
                 return
             stranger = row is not None and row.leads is LOGS_IN
-        except Busy:
-            ended, ok = Status(Condition.NO, "not now, try again later", UNAVAILABLE, tag), False
+        except Busy as error:
+            said = refusal(later(error))
+            ended, ok = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag), False
         except (asyncio.CancelledError, ConnectionError, Ended):
             raise
         except Exception as error:

@@ -70,6 +70,7 @@ WORDS: Mapping[Reason, _Words] = MappingProxyType(
         Reason.GRANT_NOT_POSSIBLE: _Words(b"CANNOT", _said("", "this right cannot be given so")),
         Reason.ADMIN_NOT_PERMITTED: _Words(b"NOPERM", _said("", "your role does not allow this")),
         Reason.BUSY: _Words(b"UNAVAILABLE", "not now, try again later"),
+        Reason.DISK_FULL: _Words(b"LIMIT", "there is no room for it now, try again later"),
     }
 )
 

@@ -73,6 +73,7 @@ WORDS: Mapping[Reason, Words] = MappingProxyType(
         Reason.GRANT_NOT_POSSIBLE: Words("550 5.7.1", "450 4.7.1", "this right cannot be given so", "{}"),
         Reason.ADMIN_NOT_PERMITTED: Words("550 5.7.1", "450 4.7.1", "your role does not allow this", "{}"),
         Reason.BUSY: Words("451 4.3.2", "451 4.3.2", "not now, try again later"),
+        Reason.DISK_FULL: Words("452 4.3.1", "452 4.3.1", "there is no room for it now, try again later"),
     }
 )
 

@@ -11,11 +11,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from gateway.carrier import feed_tls
 from gateway.certificate import end_point_of
+from gateway.refusal import later
 from gateway.smtp.proxy import NoHeader, read_header
-from gateway.smtp.replies import farewell
+from gateway.smtp.replies import farewell, reply
 from gateway.smtp.terms import House, Terms, is_within
 from policy.reasons import Defer, Reason, Verdict
-from store.errors import Busy
+from store.errors import Busy, Full
 
 log = logging.getLogger(__name__)
 
@@ -468,6 +469,8 @@ class Wire(SMTP):
         if isinstance(error, Busy):
             # Not ours: the database is away, the disk full.
             log.warning("smtp.fault", extra={"fields": fields | {"reason": str(error)}})
+            if isinstance(error, Full):
+                return reply(later(error))
         else:
             log.error("smtp.fault", exc_info=error, extra={"fields": fields})
         return f"451 4.3.0 something went wrong here, try again later ({error_id})"

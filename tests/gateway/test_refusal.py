@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from gateway.refusal import Refused, until
+from gateway.refusal import Refused, later, until
 from policy.reasons import Defer, Reason, Refuse
+from store.errors import Broken, Busy, Full
 
 
 @pytest.mark.parametrize("verdict", [Refuse(Reason.RECIPIENT_CLOSED, "closed", "d-1"), Defer(Reason.BUSY)])
@@ -13,6 +14,11 @@ def test_it_carries_the_verdict(verdict: Refuse | Defer) -> None:
     with pytest.raises(Refused) as caught:
         raise Refused(verdict)
     assert caught.value.verdict is verdict
+
+
+def test_a_full_disk_is_told_apart() -> None:
+    assert later(Full("no room")) == Defer(Reason.DISK_FULL)
+    assert [later(one) for one in (Busy("away"), Broken("a constraint"))] == [Defer(Reason.BUSY)] * 2
 
 
 @pytest.mark.parametrize("further", [0.0, 0.0002, 0.0004, 0.0006, 0.0008])

@@ -13,7 +13,7 @@ EXPERIMENTS = tuple(f"F{number}" for number in range(1, 22))
 
 PREFACE = """# Faults
 
-Each experiment, the tests that do it or the nearest part of it, and what is missing. After each of F4, F6 to F9, F13, F15 and F16
+Each experiment, the tests that do it or the nearest part of it, and what is missing. After each of F4 to F10, F13, F15, F16 and F21
 `procura verify` is asked whether the store is whole (`tests/live/verified.py`). Where there is load there is a ledger
 (`tests/live/ledger.py`): clients write down what was acknowledged, and afterwards every message, UID, flag and modification
 sequence is compared with it. The tests of tests/live under PostgreSQL are run there by `tests/live/on_postgresql.py`;

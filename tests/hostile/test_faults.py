@@ -11,7 +11,7 @@ from tests.hostile.faults import EXPERIMENTS, experiments, page
 from tests.hostile.table import HERE
 from tests.live.on_postgresql import CHOSEN
 
-OF_POSTGRESQL = {"test_postgres.py", "test_on_postgresql.py"}
+OF_POSTGRESQL = {"test_postgres.py", "test_on_postgresql.py", "test_full_database_server.py", "test_upgrade.py"}
 
 
 def test_every_experiment_has_a_row() -> None:

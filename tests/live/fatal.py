@@ -29,6 +29,7 @@ POINTS: Final = (
     "store.remote:RemoteStore._send",
     "store.remote:RemoteStore._settle",
     "store.migrate:_do",
+    "store.migrate:_do_shared",
     "store.backups:Backups.keep_database",
     "store.backups:Backups.keep_message",
     "store.backups:Backups.finish",

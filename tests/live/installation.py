@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ def letter(number: int, size: int = 10) -> bytes:
     return compose("stan@elsewhere.test", ANNA, f"number {number}", f"{number} " + "x" * size)
 
 
-def server_in(directory: Path) -> Server:
+def server_in(directory: Path, settings: Mapping[str, object] | None = None) -> Server:
     directory.mkdir(parents=True, exist_ok=True)
-    return Server(directory)
+    return Server(directory, settings)
 
 
-def filled(directory: Path, large: int = 3) -> Server:
+def filled(directory: Path, large: int = 3, settings: Mapping[str, object] | None = None) -> Server:
     """A server that has run, with mail in rows and in files, flags, folders and grants; it is stopped."""
-    server = server_in(directory)
+    server = server_in(directory, settings)
     server.people("anna", "bruno")
     with server:
         for number in range(large):

@@ -34,6 +34,7 @@ PROCESSES = {
     "test_killed_processes.py": "not again_and_again",
     "test_crash.py": "again_and_again or doubles_at_most_once",
     "test_resets.py": "",
+    "test_disk.py": "descriptors",
 }
 HOSTILE = {
     "test_hostile_lmtp.py": "",
@@ -43,6 +44,7 @@ HOSTILE = {
     "../hostile/test_rights.py": "",
     "../hostile/test_accounts.py": "",
     "test_kill_points.py": "mail_that or without_being_asked",
+    "test_memory.py": "",
 }
 """Minutes each: the first one always, the others in the long version (test_hostile_on_postgresql.py)."""
 CHOSEN = {**ADMINISTRATION, **MAIL, **PROCESSES, **HOSTILE}

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -249,6 +250,43 @@ class Disk:
             return bytes(octets)
 
         written(self._root, into)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What may be on the disk (`place`) when the power went after so many entries (`at`)."""
+
+    at: int
+    likely: float
+    place: Path
+
+
+def left_after(top: Path, entries: Sequence[Entry], cuts: Iterable[int], draw: random.Random, scratch: Path) -> Iterator[State]:
+    """One for each of these cuts, gone when the next is asked for."""
+    disk = Disk(top)
+    played = 0
+    for number, at in enumerate(sorted(min(one, len(entries)) for one in cuts)):
+        for one in entries[played:at]:
+            disk.play(one)
+        played = max(played, at)
+        left = State(at, draw.choice((0.0, 0.0, 1.0, 0.5, draw.random())), scratch / f"state-{number}")
+        disk.leave(left.place, draw, left.likely)
+        yield left
+        shutil.rmtree(left.place)
+
+
+def without(entries: Sequence[Entry], top: Path, of: Callable[[str], bool]) -> Iterator[Entry]:
+    """The same, on a disk that does nothing when these are synchronised. (Whoever does not ask for it leaves the same record.)"""
+    paths: dict[tuple[int, int], str] = {}
+    for one in entries:
+        at = (one.process, one.descriptor)
+        if one.kind == b"O":
+            paths[at] = os.fsdecode(one.first)[len(f"{top}/") :]
+        if one.kind in (b"S", b"D") and of(paths[at]):
+            # As many entries as before, so that moments stay what they are.
+            yield Entry(b"A", one.process, one.descriptor, 0, b"", b"")
+        else:
+            yield one
 
 
 def _atoms(offset: int, octets: bytes, atom: int) -> Iterator[tuple[int, bytes]]:

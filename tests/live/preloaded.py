@@ -85,4 +85,4 @@ class Preloaded(Server):
             self._rules.unlink()
 
 
-EIO, ENOSPC = errno.EIO, errno.ENOSPC
+EIO, ENOSPC, EROFS = errno.EIO, errno.ENOSPC, errno.EROFS

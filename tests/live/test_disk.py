@@ -13,9 +13,9 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.live.hostile import has_message_id, imap, smtp, unharmed
+from tests.live.hostile import LONGEST, has_message_id, imap, smtp, unharmed
 from tests.live.server import Server
-from tests.live.verified import verified
+from tests.live.verified import SOAK, verified
 
 USER = "user@acme.test"
 
@@ -112,6 +112,42 @@ def test_a_database_that_somebody_else_has_locked_delays_and_loses_nothing(serve
     assert has_message_id(server.messages(USER), b"locked@x.test") == (1 if answer.startswith("250") else 0)
     server.deliver(USER, message("unlocked", 100))
     assert has_message_id(server.messages(USER), b"unlocked@x.test") == 1
+    verified(server)
+
+
+LOCKED = 30.0 if SOAK else 6.5
+"""Seconds: the wait for the lock (store/sqlite.py, BUSY_MILLISECONDS) is over before the lock is."""
+
+
+def test_a_lock_that_lasts_longer_than_anybody_waits(server: Server) -> None:
+    """Every attempt is put off in time, whoever reads is served, and afterwards it goes on by itself."""
+    if server.is_shared:
+        pytest.skip("tests/ha/test_two_nodes.py: nobody locks all of a database that is shared")
+    answers: dict[str, str] = {}
+    with unharmed(server, "quiet@acme.test"), imap(server, USER, seconds=60) as reader, smtp(server, "lmtp", seconds=60) as raw:
+        assert reader.do(b"s", b"SELECT INBOX").startswith(b"s OK")
+        other = sqlite3.connect(server.data / "procura.db", isolation_level=None, timeout=20)
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        try:
+            while time.monotonic() - began < LOCKED:
+                number = f"long-locked-{len(answers)}"
+                for command in (b"MAIL FROM:<x@elsewhere.test>", b"RCPT TO:<user@acme.test>", b"DATA"):
+                    assert raw.say(command)[0] in "23"
+                raw.send(message(number, 100) + b".\r\n")
+                asked = time.monotonic()
+                answers[number] = raw.reply()
+                assert answers[number].startswith("451 4.3."), answers
+                assert time.monotonic() - asked < LONGEST
+                assert reader.do(b"f", b"UID FETCH 1:* (FLAGS)").startswith(b"f OK")
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+        answers["unlocked-again"] = "250 "
+        server.deliver(USER, message("unlocked-again", 100))
+    found = server.messages(USER)
+    for number, answer in answers.items():
+        assert has_message_id(found, f"{number}@x.test".encode()) == answer.startswith("250 "), number
     verified(server)
 
 

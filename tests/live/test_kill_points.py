@@ -347,6 +347,7 @@ BACKUP = [
 
 
 @pytest.mark.skipif(os.environ.get(STORE) == "postgresql", reason="pg_basebackup does it there")
+@pytest.mark.timeout(600 if SOAK else 120)
 def test_a_backup(tmp_path: Path) -> None:
     server = mortal(filled(tmp_path / "server"))
     backup = str(tmp_path / "backup")
@@ -371,6 +372,7 @@ RESTORE = [
 
 
 @pytest.mark.skipif(os.environ.get(STORE) == "postgresql", reason="pg_restore does it there")
+@pytest.mark.timeout(600 if SOAK else 120)
 def test_a_restore(tmp_path: Path) -> None:
     """Whatever it left is no store until it is done again, or is one."""
     server = filled(tmp_path / "server")
@@ -400,7 +402,7 @@ def test_a_restore(tmp_path: Path) -> None:
 MOVE = [("finish", "before", 1), ("write", "before", 1), ("write", "after", 3), ("settle", "after", 1)]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600 if SOAK else 240)
 def test_a_move_to_another_store(tmp_path: Path, cluster: Cluster, migrated_database: str) -> None:
     """There, and back in the long version: the source is what it was, and the target is no store until it is done again."""
     server = mortal(filled(tmp_path / "server"))

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import random
 import re
-import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from gateway.app import opened
 from store.connect import is_shared
 from store.model import Flag
 from tests.live.hostile import Raw
-from tests.live.power import Disk, Entry, read
+from tests.live.power import Disk, Entry, left_after, read, without
 from tests.live.preloaded import EIO, Preloaded
 from tests.live.server import PASSWORD, Server
 from tests.live.verified import SOAK
@@ -202,8 +200,8 @@ class Recorded:
     made: int
 
 
-def recorded(directory: Path, during: Callable[[Preloaded, Book], None]) -> Recorded:
-    server = Preloaded(directory, {"relay": "smtp://127.0.0.1:9", "queue.retries": ["1h"]}, recorded=True)
+def recorded(directory: Path, during: Callable[[Preloaded, Book], None], workers: int = 1) -> Recorded:
+    server = Preloaded(directory, {"relay": "smtp://127.0.0.1:9", "queue.retries": ["1h"], "workers": workers}, recorded=True)
     server.people("user")
     server.prov(f"modifyAccount {USER} delegatedSent none")
     made = len(read(server.record))
@@ -315,26 +313,15 @@ def cut(made: Recorded, entries: Sequence[Entry], states: int, seed: int, scratc
     when = moments(entries)
     acknowledged = sorted({when.of(place) for fate in made.book.fates.values() for place in fate.told})
     # Most cuts are just behind an answer, where a promise is youngest, or shortly after.
-    cuts = sorted(
+    cuts = (
         draw.choice(acknowledged) + 1 + draw.choice((0, 0, 1, 3)) if draw.random() < 0.6 else draw.randrange(first, len(entries) + 1)
         for _ in range(states)
     )
-    disk = Disk(made.server.disk)
-    played = 0
-    for number, at in enumerate(min(one, len(entries)) for one in cuts):
-        for one in entries[played:at]:
-            disk.play(one)
-        played = max(played, at)
-        likely = draw.choice((0.0, 0.0, 1.0, 0.5, draw.random()))
-        left = scratch / f"state-{number}"
-        disk.leave(left, draw, likely)
+    for left in left_after(made.server.disk, entries, cuts, draw, scratch):
         try:
-            look(made, left / "data", at, when)
+            look(made, left.place / "data", left.at, when)
         except Exception as fault:
-            raise Lost(
-                f"seed {seed}, state {number}: the power went after entry {at} of {len(entries)}, likely {likely}: {fault}"
-            ) from fault
-        shutil.rmtree(left)
+            raise Lost(f"seed {seed}: the power went after entry {left.at} of {len(entries)}, likely {left.likely}: {fault}") from fault
 
 
 def look(made: Recorded, data: Path, at: int, when: Moments) -> None:
@@ -358,19 +345,37 @@ def test_whatever_is_left_when_the_power_goes_has_all_that_was_acknowledged(hous
     cut(house, house.entries, STATES, 20_261_122, tmp_path)
 
 
-def without(entries: Sequence[Entry], made: Recorded, of: Callable[[str], bool]) -> Iterator[Entry]:
-    """The same, on a disk that does nothing when these are synchronised. (A server that does not ask for it leaves the same record.)"""
-    paths: dict[tuple[int, int], str] = {}
-    top = len(f"{made.server.disk}/")
-    for one in entries:
-        at = (one.process, one.descriptor)
-        if one.kind == b"O":
-            paths[at] = os.fsdecode(one.first)[top:]
-        if one.kind in (b"S", b"D") and of(paths[at]):
-            # As many entries as before, so that moments stay what they are.
-            yield Entry(b"A", one.process, one.descriptor, 0, b"", b"")
-        else:
-            yield one
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """The same with several processes: one writes, others answer."""
+
+    def during(server: Preloaded, book: Book) -> None:
+        work(server, book, 40 if SOAK else 8)
+
+    made = recorded(tmp_path_factory.mktemp("office"), during, workers=2)
+    assert all(len(fate.told) == len(fate.states) - 1 for fate in made.book.fates.values()), "everything was acknowledged"
+    return made
+
+
+def writes_the_log(entries: Sequence[Entry]) -> set[int]:
+    """Which processes do."""
+    opened = {(one.process, one.descriptor): one.first.endswith(b"procura.db-wal") for one in entries if one.kind == b"O"}
+    return {one.process for one in entries if one.kind == b"W" and opened[one.process, one.descriptor]}
+
+
+@pytest.mark.timeout(3600 if SOAK else 240)
+def test_a_workers_answer_is_given_when_what_the_keeper_wrote_is_on_the_disk(office: Recorded, tmp_path: Path) -> None:
+    entries = office.entries[office.made :]
+    answered = {one.process for one in entries if one.kind == b"A" and b"250 2.0.0" in one.first}
+    assert answered
+    assert answered.isdisjoint(writes_the_log(entries)), "whoever answered wrote it himself"
+    cut(office, office.entries, STATES // 2, 20_261_123, tmp_path, office.made)
+
+
+@pytest.mark.parametrize("lie", ["the log alone", "the octets of files"])
+def test_it_can_tell_of_several_processes_too(office: Recorded, tmp_path: Path, lie: str) -> None:
+    with pytest.raises(Lost):
+        cut(office, list(without(office.entries, office.server.disk, LIES[lie])), LYING, 7, tmp_path, office.made)
 
 
 LIES: dict[str, Callable[[str], bool]] = {
@@ -385,12 +390,13 @@ LIES: dict[str, Callable[[str], bool]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_it_can_tell_when_something_is_not_synchronised(house: Recorded, tmp_path: Path, lie: str) -> None:
-    entries = list(without(house.entries, house, LIES[lie]))
+    entries = list(without(house.entries, house.server.disk, LIES[lie]))
     assert entries != house.entries, "something is synchronised there"
     with pytest.raises(Lost):
         cut(house, entries, LYING, 7, tmp_path, house.made)
 
 
+@pytest.mark.timeout(3600 if SOAK else 240)
 def test_after_an_fsync_that_failed_nothing_rests_on_what_it_left(tmp_path: Path) -> None:
     """The system takes for written what it could not write (and says so once): what is acknowledged later must not need it."""
 

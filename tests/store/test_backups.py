@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.backups import FORMAT, PIECE, Backups, Damaged, Kept, Run, is_name, read_contents
@@ -101,6 +101,7 @@ def test_a_mark_that_is_not_ours(tmp_path: Path, text: str) -> None:
         Backups(tmp_path).check()
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["id", "at", "contents", "missing", "digest", "format"]), st.none() | st.integers() | st.text(max_size=3))
 def test_a_manifest_that_was_changed_is_damaged(tmp_path_factory: pytest.TempPathFactory, name: str, value: object) -> None:
     directory = tmp_path_factory.mktemp("b")
@@ -130,3 +131,17 @@ def test_names_that_lead_elsewhere_are_not_believed(name: str) -> None:
         assert read_contents(f"file {digest} 1 {name}\n".encode()) is None
     assert read_contents(f"message {digest} 1 {name}\n".encode()) is None
     assert is_name("secret.key")
+
+
+def test_what_a_killed_run_has_left_is_on_the_disk_before_another_rests_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backups = Backups(tmp_path / "b")
+    with backups.held():
+        left = backups.begin(AT)
+        digest = backups.keep(left, b"database")
+        backups.keep_message(left, lambda: b"m" * 10, Kept(PLACE, sha256(b"m" * 10).hexdigest(), 10))
+    synced: list[Path] = []
+    monkeypatch.setattr("store.backups.sync_directory", synced.append)
+    run = made(backups, tmp_path / "data", b"database", AT + SECOND)
+    assert run.added == len(b"key")
+    objects = tmp_path / "b" / "objects"
+    assert {objects, *(objects / one[:2] for one in (digest, sha256(b"m" * 10).hexdigest()))} <= set(synced)

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import secrets
@@ -15,7 +16,7 @@ from store import blobs, messages
 from store.appending import AppendMessages, NewInFolder
 from store.blobs import IN_ROW, Drawn, Files, Settled, SweepBlobs
 from store.copying import CopyMessages
-from store.errors import NotFound
+from store.errors import Full, NotFound
 from store.expunging import Expunge
 from store.flags import ChangeFlags, FlagMode
 from store.folders import CreateFolder, DeleteFolder
@@ -178,14 +179,15 @@ def test_there_may_be_no_files_yet(files: Files) -> None:
         files.read("00/none")
 
 
-def test_a_disk_that_fails_leaves_no_half_file(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "said"), [(errno.EIO, OSError), (errno.ENOSPC, Full), (errno.EDQUOT, Full)])
+def test_a_disk_that_fails_leaves_no_half_file(files: Files, monkeypatch: pytest.MonkeyPatch, number: int, said: type[Exception]) -> None:
     def fail(handle: int) -> None:
-        raise OSError(5, "input/output error")
+        raise OSError(number, "it failed")
 
     files.spool(b"x")
     before = on_disk(files)
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="input/output"):
+    with pytest.raises(said, match="it failed"):
         files.spool(b"y")
     assert on_disk(files) == before
 

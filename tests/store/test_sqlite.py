@@ -280,6 +280,7 @@ def test_each_failure_is_later_or_an_end_to_writing(code: int, lasting: bool) ->
     found = sqlite.translated(of_sqlite(code, "SQLITE_X"))
     assert isinstance(found, Fault)
     assert found.lasting is lasting
+    assert found.full is (code == sqlite3.SQLITE_FULL)
 
 
 def test_other_failures_are_what_they_are() -> None:

@@ -14,7 +14,7 @@ from policy.decision import Witness
 from policy.identity import AccountId, FolderId
 from store import deeds
 from store.connect import connect
-from store.errors import Broken, Busy, Conflict, NotFound, Stale
+from store.errors import Broken, Busy, Conflict, Full, NotFound, Stale
 from store.port import DIRECTORY, Deed, Event, FolderChanged, FoldersChanged, PolicyChanged, QueueChanged, Store, Tx
 from store.writer import Bounds, Fault
 from tests.store.conftest import SECOND, START, Clock
@@ -283,7 +283,7 @@ async def test_a_full_disk_fails_the_whole_group_and_no_one_after_it(opening: Op
             tx.composed("INSERT INTO subscription VALUES (2, :number, :path, 1)", number=number, path="x" * 4000)
 
     answers = await asyncio.gather(store.do(Note(1)), store.do(Note(2, fill)), store.do(Note(3)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [Busy] * 3
+    assert [type(answer) for answer in answers] == [Full] * 3
     assert "SQLITE_FULL" in str(answers[1])
     assert told == []
     assert await all_noted(store) == [0]

@@ -40,6 +40,7 @@ def test_every_reason_is_spelled_with_a_known_code_in_one_line_of_ascii(reason: 
         (Defer(Reason.ACCOUNT_MAINTENANCE), b"UNAVAILABLE", "account is in maintenance, try again later"),
         (Refuse(Reason.PASSWORD_EXPIRED, "https://x.test/"), b"EXPIRED", "password must be changed at https://x.test/"),
         (Defer(Reason.BUSY), b"UNAVAILABLE", "not now, try again later"),
+        (Defer(Reason.DISK_FULL), b"LIMIT", "there is no room for it now, try again later"),
     ],
 )
 def test_the_words(verdict: Refuse | Defer, code: bytes, text: str) -> None:

@@ -55,6 +55,7 @@ def test_a_deferral_is_temporary_and_the_two_codes_agree(reason: Reason) -> None
         (Refuse(Reason.INVITATION_NOT_PERMITTED), "550 5.7.1 "),
         (Refuse(Reason.MALFORMED_CALENDAR), "550 5.6.0 "),
         (Defer(Reason.BUSY), "451 4.3.2 "),
+        (Defer(Reason.DISK_FULL), "452 4.3.1 "),
     ],
 )  # fmt: skip
 def test_the_codes_of_the_rules(verdict: Refuse | Defer, expected: str) -> None:
