@@ -1,7 +1,8 @@
 """Every bound on what somebody else may use up: how much, why so much, and where it is kept.
 
 `SETTINGS` are the settings that bound something, their defaults and reasons being those of settings.py; `FIXED` is what nobody needs to
-change. `python -m config.limits > config/LIMITS.md` writes the page; tests/limits/ has a test at and past each of them.
+change. `python -m config.limits > config/LIMITS.md` writes the page, with what is kept in memory (config/caches.py) at its end;
+tests/limits/ has a test at and past each of them.
 """
 
 import sys
@@ -11,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from config.amounts import write_duration, write_size
+from config.caches import CACHES
 from config.settings import Settings, names
 
 
@@ -235,6 +237,17 @@ def page() -> Iterator[str]:
     for one in FIXED:
         value = f"{one.value:,}".replace(",", " ")
         yield f"| {one.name} | {value} {one.unit} | {one.why} | {one.answer} | `{one.where}` |"
+    yield ""
+    yield "## Kept in memory"
+    yield ""
+    yield "What is kept because it may be wanted again (`config/caches.py`), in each process that serves unless it says otherwise. It fills in"
+    yield "hours and takes so much at most, however long a process lives: what grows beyond is lost memory, and an error."
+    yield ""
+    yield "| what | at most | takes, when it is full | what drops it | where |"
+    yield "|---|---|---|---|---|"
+    for cache in CACHES:
+        most = f"{cache.most:,}".replace(",", " ") if cache.unit != "octets" else str(write_size(cache.most))
+        yield f"| {cache.keeps} | {most}{'' if cache.unit == 'octets' else f' {cache.unit}'} | {cache.takes} | {cache.drops} | `{cache.where}` |"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ ROUND: Final = 3600.0
 MOST_ADDRESSES: Final = 2
 """Addresses of a policy's server that are tried."""
 KNOWN: Final = 10_000
-"""Domains of which something is remembered in memory."""
+"""Domains of which it is remembered that nothing could be had, or when their policy was used."""
+IN_MEMORY: Final = 1_000
+"""Policies that need not be read again from the disk; one may have 64 KiB."""
 
 _NAME: Final = re.compile(r"[a-z0-9.-]{1,253}")
 
@@ -95,7 +97,7 @@ class Policies:
             self._ask(domain, announced or kept.id)  # the answer is for those who come after
         if kept is not None and self._now() - self._used.get(domain, 0.0) > REFRESH:
             self._used[domain] = self._now()
-            _shorten(self._used)
+            _shorten(self._used, KNOWN)
             await in_a_thread(partial(self._touch, domain), "policies")
         return None if kept is None or kept.policy.mode is Mode.NONE else kept.policy
 
@@ -134,7 +136,7 @@ class Policies:
             return read_record(await self._resolver.texts(f"_mta-sts.{domain}"))
         except Silent:
             self._mute[domain] = self._now() + AGAIN
-            _shorten(self._mute)
+            _shorten(self._mute, KNOWN)
             return None
         except (Absent, ValueError):
             return None
@@ -168,7 +170,7 @@ class Policies:
             await in_a_thread(partial(self._write, domain, kept), "policies")
         except (Absent, Silent, Unavailable, BadPolicy, ValueError) as fault:
             self._failed[domain] = (announced, self._now() + AGAIN)
-            _shorten(self._failed)
+            _shorten(self._failed, KNOWN)
             log.warning("sts", extra={"fields": {"outcome": f"no policy of {domain}", "reason": str(fault)[:300]}})
             return None
         except OSError as fault:
@@ -218,7 +220,7 @@ class Policies:
     def _remember(self, domain: str, kept: Kept | None) -> None:
         self._known.pop(domain, None)
         self._known[domain] = kept
-        _shorten(self._known)
+        _shorten(self._known, IN_MEMORY)
 
     def _path(self, domain: str) -> Path:
         """Raises ValueError for what is no domain."""
@@ -286,6 +288,6 @@ def _context(authorities: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if authorities is None else str(authorities))
 
 
-def _shorten(known: dict[str, Any]) -> None:
-    while len(known) > KNOWN:
+def _shorten(known: dict[str, Any], most: int) -> None:
+    while len(known) > most:
         del known[next(iter(known))]

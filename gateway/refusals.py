@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Final
 
 from gateway.decisions import new_decision
@@ -74,6 +75,9 @@ class Refusals:
         if verdict.reason in _NO_DECISION or (verdict.decision and verdict.decision != UNRECORDED):
             return verdict
         asked = f"{about} {verdict.asked}"
+        if len(asked) > CHARACTERS:
+            # KNOWN ids are kept for an hour: of what is long only so much that it is known again.
+            asked = blake2b(asked.encode(errors="backslashreplace"), digest_size=16).hexdigest()
         words = (told_as or verdict.reason, "later" if isinstance(verdict, Defer) else "never")
         decision = self._id(words, protocol, network_of(source), "" if actor is None else str(actor.account), asked)
         now = self._wall_clock()

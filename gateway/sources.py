@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 IPV4_PREFIX, IPV6_PREFIX = 24, 48
+MOST = 50_000
+"""Sources whose failures are remembered: some 40 MiB, where a botnet has so many."""
 
 
 @lru_cache(maxsize=4096)  # a login asks four times
@@ -36,7 +38,7 @@ class FailingSources:
         limit: int,
         window: float,
         exempt: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network],
-        most: int = 50_000,
+        most: int = MOST,
         told: Callable[[str, float], None] | None = None,
     ) -> None:
         self._limit = limit

@@ -42,8 +42,12 @@ GRAMS: Final = 12
 _BLOB_BITS: Final = 41
 _OWNER_BITS: Final = 21
 _PAGE: Final = 16384
-_IDLE: Final = 8
+IDLE: Final = 8
 """Connections kept for the next search."""
+WRITER_PAGES: Final = 8 << 20
+READER_PAGES: Final = 4 << 20
+"""Octets of pages that a connection keeps."""
+_STATEMENTS: Final = 32
 _DAMAGED: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 _SQL: Final = read("fulltext", (DIRECTORY_OF_STATEMENTS / "fulltext" / "fulltext.sql").read_text(encoding="utf-8"))
 
@@ -298,7 +302,7 @@ class FullText:
     def _give_back(self, connection: sqlite3.Connection, generation: int) -> None:
         try:
             connection.execute("ROLLBACK")
-            if generation == self._generation and not self.damaged and len(self._readers) < _IDLE:
+            if generation == self._generation and not self.damaged and len(self._readers) < IDLE:
                 self._readers.append(connection)
                 return
         except sqlite3.Error:
@@ -375,16 +379,21 @@ class FullText:
 
 def _connected(path: Path, *, writes: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, cached_statements=32, timeout=5
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_STATEMENTS,
+        timeout=5,
     )
     try:
         pragmas = ["mmap_size = 0", "trusted_schema = OFF", "temp_store = MEMORY"]
         if writes:
             # NORMAL: after a power cut the last batches are missing, and their mark with them.
-            pragmas += [f"page_size = {_PAGE}", "journal_mode = WAL", "synchronous = NORMAL", "cache_size = -8192"]
+            pragmas += [f"page_size = {_PAGE}", "journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{WRITER_PAGES >> 10}"]
             pragmas += [f"wal_autocheckpoint = {(8 << 20) // _PAGE}", f"journal_size_limit = {16 << 20}"]
         else:
-            pragmas += ["query_only = ON", "wal_autocheckpoint = 0", "cache_size = -4096"]
+            pragmas += ["query_only = ON", "wal_autocheckpoint = 0", f"cache_size = -{READER_PAGES >> 10}"]
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").fetchall()
     except BaseException:

@@ -44,6 +44,13 @@ WAL_HUGE: Final = 64 << 20
 COPY_PAGES: Final = 256
 """A mebibyte between two looks whether a copy is still wanted."""
 
+WRITER_PAGES: Final = 32 << 20
+READER_PAGES: Final = 8 << 20
+"""Octets of pages that a connection keeps; what SQLite needs for that comes on top, a thirtieth. Beside a writer a reader seldom comes
+that far: it begins anew with each commit."""
+STATEMENTS: Final = 1024
+"""Prepared, of a connection: procura has some 600 of its own, and puts some together for searches."""
+
 BUSY_MILLISECONDS: Final = 5000
 MOST_IN_PLACE: Final = 1000
 """Epochs read without a hop to the thread; more than a few by one statement, half a microsecond each."""
@@ -97,7 +104,7 @@ def open_file(path: Path, *, writes: bool) -> sqlite3.Connection:
         isolation_level=None,
         # A reader is asked in place by the loop, and works in its thread; whoever has checked it out has it alone.
         check_same_thread=False,
-        cached_statements=1024,
+        cached_statements=STATEMENTS,
         timeout=BUSY_MILLISECONDS / 1000,
     )
     try:
@@ -106,7 +113,7 @@ def open_file(path: Path, *, writes: bool) -> sqlite3.Connection:
             "foreign_keys = ON",
             "trusted_schema = OFF",
             "temp_store = MEMORY",
-            "cache_size = -32768" if writes else "cache_size = -8192",
+            f"cache_size = -{(WRITER_PAGES if writes else READER_PAGES) >> 10}",
         ]
         if writes:
             pragmas += [

@@ -15,13 +15,15 @@ from policy.identity import FolderId
 LIMIT: Final = 16 << 20
 """Octets kept in a process. LIST of 1,000 folders is 45 KB, with STATUS twice that."""
 LARGEST: Final = 1 << 20
-"""Octets of one answer at most."""
+"""Octets of one answer with its question at most."""
 _ROOM: Final = 600
 """Octets that an answer takes besides what is said, roughly."""
 _ROOM_OF_PIECE: Final = 80
 _ROOM_OF_EPOCH: Final = 150
 _ROOM_OF_ACT: Final = 3000
 """What a judgement rests on: the owner's row, grants, the trace."""
+_ROOM_OF_CHARACTER: Final = 4
+"""Of the question: patterns that match nothing are long, and what is said to them is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +73,27 @@ class Answers:
     __slots__ = ("_kept", "_limit", "octets")
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._kept: OrderedDict[Hashable, Said] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Said, int]] = OrderedDict()
         self._limit = limit
         self.octets = 0
 
     def last(self, question: Hashable) -> Said | None:
         """What was said; whether it may be said again its footing tells."""
         found = self._kept.get(question)
-        if found is not None:
-            self._kept.move_to_end(question)
-        return found
+        if found is None:
+            return None
+        self._kept.move_to_end(question)
+        return found[0]
 
     def keep(self, question: Hashable, said: Said) -> None:
         """In the place of what was said before; unless it is too long."""
-        before = self._kept.pop(question, None)
-        if before is not None:
-            self.octets -= before.octets
-        octets = said.octets
+        _, before = self._kept.pop(question, (None, 0))
+        self.octets -= before
+        octets = said.octets + _ROOM_OF_CHARACTER * len(repr(question))
         if octets > LARGEST:
             return
-        self._kept[question] = said
+        self._kept[question] = said, octets
         self.octets += octets
         while self.octets > self._limit:
-            _, oldest = self._kept.popitem(last=False)
-            self.octets -= oldest.octets
+            _, (_, oldest) = self._kept.popitem(last=False)
+            self.octets -= oldest

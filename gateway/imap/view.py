@@ -17,8 +17,15 @@ from gateway.imap.grammar.numbers import STAR, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, UidFetchData, spell_list
 from gateway.imap.responses import vanished as vanished_responses
 
-# Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead.
+# Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead. So a log longer than
+# these is worth nothing: as many are kept as there are messages, between the two.
+LOG_LEAST = 256
 LOG_LIMIT = 65536
+SPELLED = 1024
+"""Sets of flags of a folder that are kept as they are written."""
+
+_CHANGE, _SPELLED = 200, 200
+"""Octets that a change in the log takes besides its UIDs, and a set of flags that is spelled; measured."""
 
 Span = tuple[int, int]
 """Places low..high of a view, high excluded, counted from 0: message numbers low+1..high."""
@@ -92,8 +99,8 @@ class FolderState:
 
     @property
     def octets(self) -> int:
-        """Memory the arrays and the log take, roughly; for the bound on all states together."""
-        return 20 * len(self.uids) + 4 * self._logged + 128 * len(self._log or ())
+        """Memory it takes, roughly; for the bound on all states together."""
+        return 20 * len(self.uids) + 4 * self._logged + _CHANGE * len(self._log or ()) + _SPELLED * len(self._spelled)
 
     @property
     def log_end(self) -> int:
@@ -139,7 +146,8 @@ class FolderState:
             log = self._log = deque() if self._log is None else self._log
             log.append(_Change(modseq, touched))
             self._logged += len(touched)
-            while self._logged > LOG_LIMIT or len(log) > LOG_LIMIT:
+            most = min(max(LOG_LEAST, len(self.uids)), LOG_LIMIT)
+            while self._logged > most or len(log) > most:
                 self._logged -= len(log.popleft().uids)
                 self._log_first += 1
 
@@ -178,7 +186,7 @@ class FolderState:
         if spelled is None:
             chosen = [name for bit, name in enumerate(self.names) if flags >> bit & 1]
             spelled = b"FLAGS " + spell_list([*chosen, b"\\Recent"] if recent else chosen)
-            if len(self._spelled) >= 4096:
+            if len(self._spelled) >= SPELLED:
                 self._spelled.clear()
             self._spelled[key] = spelled
         return spelled
@@ -562,9 +570,17 @@ class View:
         self.exists -= len(lost)
         # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
         self.uids = self.state.uids
+        if self._recent:
+            # Two sessions that take turns in being told first have a span for each turn: those of which nothing is left must go.
+            self._recent = [(low, high) for low, high in self._recent if self._holds(low, high)]
         if vanished:
             return vanished_responses(neighbours(lost))
         return (Expunged(place + 1) for place in reversed(places))
+
+    def _holds(self, low: int, high: int) -> bool:
+        """Does the client believe in any of these UIDs, `high` excluded?"""
+        at = bisect_left(self.uids, low, 0, self.exists)
+        return at < self.exists and self.uids[at] < high
 
     def _grow(self) -> None:
         state_uids = self.state.uids

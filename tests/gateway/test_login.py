@@ -405,3 +405,11 @@ async def test_who_was_let_in_elsewhere_is_judged_without_the_password(door: Doo
         await door.come("anna", guess, "198.51.100.1")
     assert await vouched("anna@acme.test") == WRONG
     assert await door.history("anna") == 3, "nothing was guessed here, so nothing is counted"
+
+
+async def test_what_is_noted_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.login.MOST_NOTED", 3)
+    for number in range(10):
+        await door.come("anna", source=f"203.0.{number}.1")
+    await door.login.idle()
+    assert len(door.login._noted) == 3

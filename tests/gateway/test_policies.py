@@ -256,3 +256,14 @@ async def test_a_silent_dns_is_waited_for_once_and_not_by_every_message(world: W
     world.names.broken.clear()
     world.at += AGAIN + 1
     assert await policies.of("far.test") is not None
+
+
+async def test_no_more_is_remembered_than_agreed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KNOWN", 6)
+    monkeypatch.setattr(module, "IN_MEMORY", 3)
+    policies = world.policies()
+    for number in range(10):
+        await policies.of(f"d{number}.test")
+        world.announce("1", f"e{number}.test")
+        await policies.of(f"e{number}.test")
+    assert (len(policies._known), len(policies._failed)) == (3, 6)

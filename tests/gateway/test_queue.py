@@ -849,3 +849,13 @@ async def test_frozen_when_the_next_hop_waits_for_the_message_it_does_not_get_it
     else:
         assert b"From: dora@acme.test" in got
         assert await house.queued() == []
+
+
+async def test_no_more_destinations_are_known_than_agreed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "KNOWN", 3)
+    queue = queue_of(house)
+    for number in range(10):
+        queue._destinations[f"d{number}.test"] = service._Destination(failures=1, until=number)
+    queue._destinations["well.test"] = service._Destination()
+    queue._forget(0)
+    assert [*queue._destinations] == ["d7.test", "d8.test", "d9.test"]

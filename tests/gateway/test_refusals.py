@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.directory.faults import Code, Fault
-from gateway.refusals import KNOWN, OF_A_SOURCE, RECORDS, TOGETHER, UNRECORDED, WAITING, Budget, Refusals
+from gateway.refusals import CHARACTERS, KNOWN, OF_A_SOURCE, RECORDS, TOGETHER, UNRECORDED, WAITING, Budget, Refusals
 from gateway.why import Reasons
 from policy.identity import AccountId, Actor, Address
 from policy.reasons import Defer, Reason, Refuse, Verdict
@@ -106,6 +106,16 @@ async def test_a_flood_is_bounded(office: Office) -> None:
     assert row.times > 29_000, "they are counted"
 
 
+async def test_long_questions_are_told_apart_and_not_kept(office: Office) -> None:
+    refusals = Refusals(office.store)
+    asked = ["x" * 50_000 + ending for ending in ("a", "b", "\ud800")]
+    ids = [refusals.named(UNKNOWN, "imap", "192.0.2.1", about=one).decision for one in (*asked, *asked)]
+    assert ids[:3] == ids[3:]
+    assert len(set(ids)) == 3
+    assert max(len(part) for key in refusals._known for part in key) <= CHARACTERS
+    await refusals.close()
+
+
 async def test_what_has_an_id_keeps_it_and_faults_of_ours_have_none(office: Office) -> None:
     refusals = Refusals(office.store)
     named = Refuse(Reason.SENDER_NOT_PERMITTED, "x", "d-12345678")
@@ -157,3 +167,11 @@ def test_the_record_has_a_budget_for_each_actor() -> None:
     assert budget.spend(8)
     clock.seconds = 600
     assert budget.spend(7)
+
+
+def test_so_many_actors_have_a_budget_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.refusals.ACTORS", 5)
+    budget = Budget(Clock())
+    for actor in range(100):
+        assert budget.spend(actor)
+        assert len(budget._spent) <= 5

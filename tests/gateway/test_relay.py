@@ -7,12 +7,14 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import uvloop
 
 from gateway.dane import Tlsa
 from gateway.exchangers import Exchangers, NoRoute
+from gateway.outgoing import Lost
 from gateway.peers import Peer, Tls
 from gateway.relay import Fate, NextHop, Relay
 from tests.gateway.house import address
@@ -392,3 +394,21 @@ def test_dane_on_the_loop_that_the_server_uses(tmp_path: Path) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(both())
+
+
+async def test_no_more_connections_wait_than_agreed(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.relay.MOST_IDLE", 2)
+    there = relay(sink)
+    await asyncio.gather(*(there.send(ANNA, [A], MAIL) for _ in range(8)))
+    assert there._resting == sum(map(len, there._idle.values())) == 2
+    await there.close()
+    assert there._resting == len(there._idle) == 0
+
+
+def test_no_more_servers_are_known_to_stumble_than_agreed(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.relay.MOST_STUMBLING", 3)
+    there = relay(sink)
+    for number in range(10):
+        connection = SimpleNamespace(abort=lambda: None, peer=SimpleNamespace(address=f"192.0.2.{number}"))
+        there._given_up(connection, Lost("it went away", together=True))  # type: ignore[arg-type]
+    assert [*there._stumbling] == ["192.0.2.7", "192.0.2.8", "192.0.2.9"]

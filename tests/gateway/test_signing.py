@@ -213,3 +213,12 @@ async def test_a_chain_that_was_not_looked_at_is_none_that_held(house: House) ->
     sealed = await one.signed(POSTED, MAIL)
     again = await one.signed(dataclasses.replace(POSTED, accepted="q2"), sealed)
     assert b"ARC-Seal: i=2; cv=fail;" in again
+
+
+async def test_no_more_is_remembered_than_agreed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "REMEMBERED", 3)
+    await key(house.store, "acme.test")
+    signs = Signing(house.store, RULES)
+    for number in range(10):
+        await signs.signed(dataclasses.replace(ROW, accepted=f"q{number}"), MAIL)
+    assert [work[0] for work in signs._made] == ["q7", "q8", "q9"]

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from dns.resolver import LRUCache
 
-from gateway.resolver import Silent
+from gateway.resolver import Resolver, Silent
 from gateway.textrecords import TextRecords
 from tests.live.names import Names
 
@@ -45,3 +46,14 @@ async def test_answers_are_kept_where_that_is_wanted(names: Names, cached: bool,
     for _ in range(2):
         await records.of("one.test")
     assert names.asked["one.test TXT"] == times
+
+
+async def test_answers_are_bounded(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.resolver.CACHED", 3)
+    resolver = Resolver([("127.0.0.1", names.port)])
+    for number in range(10):
+        names.zone[f"n{number}.test"] = {"TXT": ['"x"']}
+        assert await resolver.texts(f"n{number}.test") == (b"x",)
+    cache = resolver._resolver_now().cache
+    assert isinstance(cache, LRUCache)
+    assert len(cache.data) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from tests.live.ledger import Flags, Ledger
 from tests.live.server import PASSWORD, Server
 from tests.live.several import WORKERS
 from tests.live.talk import Talk
+from tests.soak import measured
 
 WORKER: Final = "worker@acme.test"
 SINK: Final = "sink@acme.test"
@@ -26,9 +28,26 @@ FAR: Final = "far@elsewhere.test"
 FOLDERS: Final = ("Appended", "Flagged", "Here", "There", "Source", "Copies", "Expunged")
 
 
-def made(directory: Path, relay: int) -> Server:
+class House(Server):
+    """Its processes write down what of their memory is whose."""
+
+    @property
+    def figures(self) -> Path:
+        """Where."""
+        return self.directory / "figures"
+
+    @property
+    def serving(self) -> list[str]:
+        return [sys.executable, "-m", "tests.soak.measured"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, measured.DIRECTORY: str(self.figures)}
+
+
+def made(directory: Path, relay: int) -> House:
     """`relay`: the port of the next hop."""
-    server = Server(
+    server = House(
         directory,
         {
             "workers": WORKERS,
@@ -40,6 +59,7 @@ def made(directory: Path, relay: int) -> Server:
         },
     )
     server.anew = True  # its memory is measured
+    server.figures.mkdir()
     names = ("worker", "sink", "sender", "boss", "colleague", "guest", "fickle")
     server.prov(
         "createDomain acme.test",

@@ -5,6 +5,7 @@ import re
 import resource
 import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.fulltext import GRAM, GRAMS, Damaged, FullText, Kind, Reading, Standing, Texts, Unreadable, Unwritable, grams, has_room
+from store.fulltext import GRAM, GRAMS, IDLE, Damaged, FullText, Kind, Reading, Standing, Texts, Unreadable, Unwritable, grams, has_room
 from store.migrate import statements_of, steps
 from store.statements import DIRECTORY_OF_STATEMENTS, read
 
@@ -345,3 +346,11 @@ def test_each_statement_prepares() -> None:
     code = (Path(__file__).parents[2] / "store" / "fulltext.py").read_text()
     named = set(re.findall(r'"fulltext\.([a-z]+)"', code)) | set(re.findall(r'self\._all\("([a-z]+)"', code))
     assert {f"fulltext.{name}" for name in named} - {"fulltext.sql"} == set(statements)
+
+
+def test_no_more_connections_are_kept_than_agreed(index: FullText) -> None:
+    index.trust()
+    with ExitStack() as stack:
+        for _ in range(IDLE + 5):
+            stack.enter_context(index.reading())
+    assert len(index._readers) == IDLE

@@ -68,6 +68,16 @@ def test_memory_is_bounded_and_what_was_asked_last_stays() -> None:
     assert answers.octets == before
 
 
+def test_long_questions_to_which_little_is_said_take_room_too() -> None:
+    answers = Answers(limit=100_000)
+    for number in range(500):
+        answers.keep((number, "x" * 8000), said(b""))
+    assert 0 < answers.octets <= 100_000
+    assert len(answers._kept) == 3
+    answers.keep((0, "x" * LARGEST), said(b""))
+    assert answers.last((0, "x" * LARGEST)) is None
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_said_again_is_what_is_made_anew(house: House, bruno: Client, seed: int) -> None:
     """One listener keeps what it said, the other makes everything anew: whatever changes, they say the same."""

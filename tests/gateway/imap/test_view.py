@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from gateway.imap.grammar.numbers import SAVED, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, Vanished
-from gateway.imap.view import LOG_LIMIT, BadSequence, FolderState, View
+from gateway.imap.view import LOG_LEAST, LOG_LIMIT, SPELLED, BadSequence, FolderState, View
 
 NAMES = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
 
@@ -142,6 +142,53 @@ def test_only_the_first_session_is_told_of_recent_messages() -> None:
     state.append([7], [0], [2])
     assert list(second.announce(expunge_allowed=True)) == [Exists(4), Recent(1)]
     assert list(first.announce(expunge_allowed=True)) == [Exists(4)]
+
+
+def test_taking_turns_in_being_told_first_leaves_nothing_behind() -> None:
+    state = folder()
+    one, other = View(state), View(state)
+    for uid in range(1, 5001):
+        state.append([uid], [0], [uid + 1])
+        if uid > 10:
+            state.expunge([uid - 10], uid + 1)
+        first, second = (one, other) if uid % 2 else (other, one)
+        list(first.announce(expunge_allowed=True))
+        list(second.announce(expunge_allowed=True))
+        assert first.is_recent(uid)
+        assert not second.is_recent(uid)
+    for view in (one, other):
+        assert view.recent == 5
+        assert len(view._recent or ()) == 5
+
+
+def test_a_log_is_no_longer_than_the_folder() -> None:
+    state = folder(*range(1, 11))
+    view, behind = View(state), View(state)
+    for number in range(2, 5000):
+        state.change([number % 10 + 1], [number % 32], number)
+        if number % 100 == 0:
+            list(view.announce(expunge_allowed=True))
+    assert state._log is not None
+    assert len(state._log) == state._logged == LOG_LEAST
+    assert state.octets < 100_000
+    # Who is behind it is told what all messages have now.
+    said = [one for one in behind.announce(expunge_allowed=True) if isinstance(one, FetchData)]
+    assert [one.number for one in said] == [*range(1, 11)]
+    large = folder(*range(1, LOG_LIMIT * 2))
+    for number in range(2, LOG_LEAST * 4):
+        large.change([number], [1], number)
+    assert large._log is not None
+    assert len(large._log) == LOG_LEAST * 4 - 2
+
+
+def test_spelled_flags_are_so_many_at_most_and_count() -> None:
+    state = folder(1)
+    state.learn([*NAMES, *(b"k%d" % number for number in range(10))])
+    before = state.octets
+    for flags in range(3 * SPELLED):
+        state.spell_flags(flags)
+        assert len(state._spelled) <= SPELLED
+    assert state.octets > before
 
 
 def test_keywords_that_were_added_are_told_once() -> None:

@@ -228,3 +228,10 @@ async def test_something_more_may_be_asked(neighbour: Neighbour) -> None:
 async def test_a_closed_account_can_look_like_none(neighbour: Neighbour) -> None:
     asking = Neighbour(neighbour.house, closed_reply="5.1.1")
     assert (await asking.ask("", "x@elsewhere.test", "closed")).startswith("550 5.1.1 there is no such recipient")
+
+
+async def test_no_more_is_remembered_than_agreed(neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.neighbour.access.REMEMBERED", 3)
+    for number in range(10):
+        await neighbour.ask("carla", "bruno", instance=f"1.2.{number}")
+    assert len(neighbour.access._answered) == 3

@@ -196,3 +196,11 @@ async def test_many_are_found_without_keeping_others_waiting(house: House, login
     other.cancel()
     assert len(found) == 64
     assert turns >= 3
+
+
+async def test_no_more_is_remembered_than_agreed(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.neighbour.logins.REMEMBERED", 3)
+    for number in range(10):
+        await listed(logins, f"nobody{number}")
+    assert len(logins._known) == 3
+    assert await listed(logins) == {"owner"}
