@@ -125,6 +125,13 @@ def by_address(tx: Tx, address: Address) -> AccountRow | None:
     return None if found is None or found.kind is not addresses.ObjectKind.ACCOUNT else by_id(tx, AccountId(found.id))
 
 
+def named(tx: Tx, address: Address) -> AccountRow | None:
+    """The account of which this is the primary address or an alias, an alias domain's among them: what `by_address` finds without cutting
+    anything off, in one statement."""
+    asked = address.folded()
+    return _row(tx.one("accounts.named", local=asked.local, name=asked.domain))
+
+
 def of_domain(tx: Tx, domain: DomainId | None = None, after: AccountId | None = None, limit: int = 200) -> Sequence[AccountRow]:
     """Accounts by ascending id, of one domain or of all, those behind `after`: pages of `limit`."""
     # 0 stands for "all" and "from the start": ids begin at 1.

@@ -519,9 +519,9 @@ class Session:
 
     # --- who
 
-    def enter(self, actor: Actor) -> None:
-        """Somebody has logged in. Raises No when the account has as many sessions as it may."""
-        leave = self.services.sessions.add(actor, "imap", self.wire.peer, self.wire.end, self._doing)
+    def enter(self, actor: Actor, heard: int) -> None:
+        """Somebody has logged in. `heard`: as in Sessions.add. Raises No when the account has as many sessions as it may."""
+        leave = self.services.sessions.add(actor, "imap", self.wire.peer, self.wire.end, self._doing, heard=heard)
         if leave is None:
             raise No("too many sessions of this account", Code(b"LIMIT"))
         self._leave = leave
