@@ -5,7 +5,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -254,6 +254,8 @@ class Services:
     message_limit: int = 1_000_000
     watch_limit: int = 1_000
     refusals: Refusals | None = None
+    announced: dict[tuple[Phase, bool, bool, bool], tuple[bytes, ...]] = field(default_factory=dict)
+    """By circumstances, of which there are a dozen: each connection asks twice."""
 
 
 class States:
@@ -594,6 +596,13 @@ class Session:
     def capabilities(self) -> tuple[bytes, ...]:
         """What is announced now."""
         secure, can_secure = self.wire.circumstances_of_tls
+        where = (self.phase, secure, can_secure, self.wire.end_point is not None)
+        known = self.services.announced.get(where)
+        if known is None:
+            known = self.services.announced[where] = self._capabilities(secure, can_secure)
+        return known
+
+    def _capabilities(self, secure: bool, can_secure: bool) -> tuple[bytes, ...]:
         offered = mechanisms.offered(self.services.mechanisms, self.wire.end_point)
         circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login, offered)
         announced = self.services.registry.announce(circumstances)

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from config.addresses import ListenAddress, TcpAddress, UnixAddress
@@ -34,6 +35,7 @@ class ConnectionLimits:
         self._per_source = per_source
         self._exempt = exempt
         self._tally = tally or OwnTally()
+        self._source = lru_cache(maxsize=4096)(self._find_source)  # a connection asks twice
 
     @property
     def count(self) -> int:
@@ -59,7 +61,7 @@ class ConnectionLimits:
         if source is not None:
             self._tally.take(source)
 
-    def _source(self, address: str) -> str | None:
+    def _find_source(self, address: str) -> str | None:
         if not address or is_within(address, self._exempt):
             return None
         ip = ipaddress.ip_address(address)
