@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
-from gateway.folders import FlagsChanged, Folders, OpenFolder, Place, Visit
+from gateway.folders import Figures, FlagsChanged, Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
 from gateway.imap.listed import Answers
 from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, namespace_of
@@ -271,7 +271,7 @@ class States:
         self._octets = 0
         self._limit = limit
 
-    def claimed(self, row: FolderRow) -> int:
+    def claimed(self, row: FolderRow | Figures) -> int:
         """How many messages sessions of this process were told of as \\Recent, that the row does not know of yet."""
         state = self._live.get((row.id, row.uidvalidity, 0))
         return 0 if state is None else state.claimed_since(row.recent_from)
@@ -880,7 +880,7 @@ def newest(view: View, spans: list[Span], limit: int) -> tuple[list[Span], Cut |
     return spans, None
 
 
-def mailbox_id(row: FolderRow) -> bytes:
+def mailbox_id(row: FolderRow | Figures) -> bytes:
     """The folder's MAILBOXID in its parentheses: the same whatever it is called, no other folder's ever (RFC 8474 section 4)."""
     return b"(F%d-%d)" % (row.id, row.born) if row.born else b"(F%d)" % row.id
 
