@@ -22,7 +22,7 @@ from gateway.folders.values import (
     Visit,
     figures_of,
 )
-from store.messages import FlagMode, FlagsChanged
+from store.flags import FlagMode, FlagsChanged
 from store.model import Figures
 
 __all__ = [
