@@ -331,7 +331,7 @@ class Login:
                     return _Looked(True, waited=not recall, app_password=kept)
                 verifier = "" if row is None else row.verifier
                 if recall and self._passwords.recalls(verifier, password):
-                    return _Looked(True)
+                    return _RECALLED
                 right = await self._passwords.verify(verifier, password, recall=recall)
                 return _Looked(right, waited=True, digest=None if row is None else self._passwords.digest(row.id, password))
             case ScramProof(keys=keys):
@@ -542,6 +542,7 @@ class LockoutBegan:
     protocol: str
 
 
+_RECALLED: Final = _Looked(True)
 _BY_TOKEN: Final = "token "  # noqa: S105 — a word, no password
 """Before the proof of a session that rests on a token: its issuer has seen to a second factor."""
 _NOBODY = AccountId(0)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import hmac
 import secrets
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +34,7 @@ class PasswordCost:
 
 
 class Passwords:
-    """Makes and checks verifiers. Clear passwords are never kept: what is remembered is an HMAC under a key of this process.
+    """Makes and checks verifiers. Clear passwords are never kept: what is remembered is a keyed hash (BLAKE2b), the key this process' own.
 
     Without that memory a mail client that opens ten connections would cost ten full hashes, and the account's own
     traffic would be a flood. The memory holds right passwords only, names the verifier they belong to, and so
@@ -129,7 +128,7 @@ class Passwords:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _mark(self, verifier: str, password: bytes) -> bytes:
-        return hmac.digest(self._memory_key, verifier.encode() + b"\0" + password, "sha256")
+        return hashlib.blake2b(verifier.encode() + b"\0" + password, key=self._memory_key, digest_size=32).digest()
 
     def _enter(self) -> None:
         if self._places <= 0:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from policy.grants import Grantee, GranteeKind
@@ -161,8 +162,11 @@ def with_mail(tx: Tx, after: int, limit: int) -> list[AccountId]:
 
 
 def _row(found: Any) -> AccountRow | None:
-    if found is None:
-        return None
+    return None if found is None else _made(found)
+
+
+@lru_cache(maxsize=1000)  # a row has two dozen fields, most accounts are asked for again before it changes
+def _made(found: tuple[Any, ...]) -> AccountRow:
     (
         number,
         local,

@@ -15,6 +15,7 @@ from store.port import Deed, Tx
 
 KNOWN_FOR: Final = 30 * 86400 * 1_000_000
 """Microseconds: how long a network from which the account logged in well is known (delegation.md section 8)."""
+_NO_FAILURES: Final = FailureHistory()
 NOBODYS: Final = -1
 """A scope that no object has and no witness names."""
 
@@ -106,9 +107,9 @@ def facts(tx: Tx, account: AccountId) -> LoginFacts:
     """In one statement where no failure is on record: then there is nothing that a known network could be spared, and none is named."""
     found = tx.one("login.facts", account=account)
     if found is None:
-        return LoginFacts(FailureHistory(), None, False)
+        return LoginFacts(_NO_FAILURES, None, False)
     has_failed, second_factor, salt, *keys = found
-    past = history(tx, account) if has_failed else FailureHistory()
+    past = history(tx, account) if has_failed else _NO_FAILURES
     return LoginFacts(past, None if salt is None else ScramKeys(salt, *keys), bool(second_factor))
 
 

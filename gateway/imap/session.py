@@ -29,6 +29,7 @@ from gateway.imap.responses import (
     Condition,
     Response,
     Status,
+    capability_code,
     highestmodseq,
     inprogress,
     messagelimit,
@@ -254,8 +255,16 @@ class Services:
     message_limit: int = 1_000_000
     watch_limit: int = 1_000
     refusals: Refusals | None = None
-    announced: dict[tuple[Phase, bool, bool, bool], tuple[bytes, ...]] = field(default_factory=dict)
+    announced: "dict[tuple[Phase, bool, bool, bool], Announced]" = field(default_factory=dict)
     """By circumstances, of which there are a dozen: each connection asks twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Capabilities, as CAPABILITY has them and as a code does."""
+
+    names: tuple[bytes, ...]
+    code: Code
 
 
 class States:
@@ -540,7 +549,7 @@ class Session:
         return Doing(self.client, row.path if row.owner == self.actor.account else f"{owner}:{row.path}")
 
     def leave(self) -> None:
-        """The session is over."""
+        """The session is over; it may be told so more than once."""
         self.phase = Phase.LOGOUT
         self._end()
 
@@ -564,6 +573,8 @@ class Session:
 
     def look_with(self, watch: Watch | None) -> None:
         """Somebody looks beyond the selected folder from here on, and whoever did so before does not."""
+        if self.watch is None and watch is None:
+            return
         if self.watch is not None:
             self.watch.end()
         self.watch = watch
@@ -593,7 +604,7 @@ class Session:
         assert self.namespace is not None
         return self.namespace
 
-    def capabilities(self) -> tuple[bytes, ...]:
+    def capabilities(self) -> Announced:
         """What is announced now."""
         secure, can_secure = self.wire.circumstances_of_tls
         where = (self.phase, secure, can_secure, self.wire.end_point is not None)
@@ -602,7 +613,7 @@ class Session:
             known = self.services.announced[where] = self._capabilities(secure, can_secure)
         return known
 
-    def _capabilities(self, secure: bool, can_secure: bool) -> tuple[bytes, ...]:
+    def _capabilities(self, secure: bool, can_secure: bool) -> Announced:
         offered = mechanisms.offered(self.services.mechanisms, self.wire.end_point)
         circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login, offered)
         announced = self.services.registry.announce(circumstances)
@@ -611,7 +622,8 @@ class Session:
             b"APPENDLIMIT": b"APPENDLIMIT=%d" % self.services.append_limit,
             b"MESSAGELIMIT": b"MESSAGELIMIT=%d" % self.services.message_limit,
         }
-        return tuple([spellings.get(name, name) for name in announced])
+        names = tuple([spellings.get(name, name) for name in announced])
+        return Announced(names, capability_code(names))
 
     # --- names of folders
 
