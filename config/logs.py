@@ -31,6 +31,8 @@ FIELDS: Final = (
 )
 
 _WORD: Final = re.compile(r'[^ "=\\]+')
+_PLAIN: Final = re.compile(r"[!#-<>-\[\]-~]+")
+"""A word of ASCII: next to everything that is logged."""
 
 
 class TextLine(logging.Formatter):
@@ -64,13 +66,25 @@ def configuration(log: Log) -> dict[str, Any]:
     }
 
 
+def leave_out_places() -> None:
+    """No line says where in the source or in which thread it was written: that need not be found out (Python's "Logging HOWTO",
+    Optimization)."""
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
+
+
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     given = getattr(record, "fields", None)
-    found = dict(given) if isinstance(given, Mapping) else {}
-    ordered = {name: found[name] for name in (*FIELDS, *found) if found.get(name) is not None}
+    found: Mapping[str, object] = given if isinstance(given, Mapping) else {}
+    ordered = {name: found[name] for name in _order(tuple(found)) if found[name] is not None}
     if record.exc_info and record.exc_info[0] is not None:
         ordered["exception"] = "".join(traceback.format_exception(*record.exc_info))
     return ordered
+
+
+@lru_cache(maxsize=256)
+def _order(names: tuple[str, ...]) -> tuple[str, ...]:
+    return (*(name for name in FIELDS if name in names), *(name for name in names if name not in FIELDS))
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -89,6 +103,8 @@ def _printable(text: str) -> str:
 
 def _quoted(value: object) -> str:
     text = value.decode("ascii", "backslashreplace") if isinstance(value, bytes) else str(value)
+    if _PLAIN.fullmatch(text):
+        return text
     # isprintable() is false for every control, line and paragraph separator and bidirectional mark.
     if text.isprintable() and _WORD.fullmatch(text):
         return text

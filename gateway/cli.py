@@ -18,7 +18,7 @@ from typing import IO, Final, NoReturn
 from config.check import Finding, Severity, check
 from config.describe import describe, masked, values
 from config.example import example
-from config.logs import configuration
+from config.logs import configuration, leave_out_places
 from config.settings import Settings, names
 from config.sources import Loaded, SettingsError, load
 from gateway.completion import SCRIPTS, SHELLS, behind, candidates, from_server
@@ -246,6 +246,7 @@ def _serve(typed: _Typed, ready_file: Path | None) -> int:
             print(f"ERROR: {one.setting}: {one.message}", file=sys.stderr)
         return FAILED
     logging.config.dictConfig(configuration(loaded.settings.log))
+    leave_out_places()
     log = logging.getLogger("procura")
     for one in findings:
         log.warning("setting", extra={"fields": {"reason": f"{one.setting}: {one.message}"}})

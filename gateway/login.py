@@ -36,11 +36,12 @@ from policy.passwords import is_over_age
 from policy.reasons import Defer, Reason, Refuse
 from policy.scope import judge_credential
 from policy.status import login_after_password
-from store import accounts, addresses, app_passwords, lists, passwords, totp
+from store import accounts, app_passwords, lists, passwords, totp
 from store import login as login_store
 from store.audit import AuditEntry, RecordAudit
 from store.deeds import Audited
 from store.errors import Busy, NotFound
+from store.login import LoginFacts
 from store.model import AccountRow, AppPasswordRow, ScramKeys
 from store.port import Deed, Snapshot, Store
 
@@ -81,22 +82,24 @@ class TokenRefused(Refused):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is known of the account that a claim names, if there is one."""
+    """What one snapshot says of an account. `over_age`: of its own password; `app_password`: the one that may have been typed."""
 
-    row: AccountRow | None
-    history: FailureHistory
-    keys: ScramKeys | None
+    row: AccountRow
+    facts: LoginFacts
+    over_age: bool
     now: int
     app_password: AppPasswordRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What came of looking at a claim. `counts`: a wrong one is a failure of the account's, not only of the source's; `digest`: of
-    the wrong password, None where it is not known; `until`: as in Actor; `why_not`: for the log; `app_password`: the one it is."""
+    """What came of looking at a claim. `counts`: a wrong one is a failure of the account's, not only of the source's; `waited`: others had
+    their turn meanwhile; `digest`: of the wrong password, None where it is not known; `until`: as in Actor; `why_not`: for the log;
+    `app_password`: the one it is."""
 
     right: bool
     counts: bool = True
+    waited: bool = False
     digest: int | None = None
     until: int | None = None
     why_not: str = "wrong password"
@@ -153,13 +156,13 @@ class Login:
         bearer = await self._bearer(claim, peer, began)
         typed = apppasswords.read(claim.password) if isinstance(claim, Credentials) else None
         found = await self._look_up(bearer.name if bearer is not None else _authcid(claim), typed)
-        row = found.row
+        row = None if found is None else found.row
         # During a lockout nothing may tell right from wrong, nor may the time that a remembered password saves.
-        locked_out = row is not None and is_locked_out(found.history, row.values, source, found.now)
+        locked_out = found is not None and is_locked_out(found.facts.history, found.row.values, source, found.now)
         looked = await self._look_at(claim, found, bearer, recall=not locked_out)
         # Looking at a password takes as long as it takes for any; looking at another claim takes no time that is not waited for.
         answer_at = (asyncio.get_running_loop().time() if isinstance(claim, Credentials) else began) + FAILURE_PAUSE
-        if row is None:
+        if found is None or row is None:
             # What was typed may be a password in the wrong field: it is not logged.
             self._failed(peer, "", "unknown account")
             await self._done(login_store.PretendFailure())
@@ -167,7 +170,7 @@ class Login:
             raise Refused(Refuse(Reason.BAD_CREDENTIALS, asked=_authcid(claim), because="unknown account"))
         right = looked.right
         with self._counted(row.id, failing=not right and looked.counts):
-            row, verdict = await self._judged(row, looked, peer)
+            row, verdict = await self._judged(found, looked, peer)
             if isinstance(verdict, Refuse | Defer):
                 bad = verdict.reason is Reason.BAD_CREDENTIALS
                 self._failed(peer, str(row.address), "refused" if right else looked.why_not, counts=bad)
@@ -181,7 +184,7 @@ class Login:
                 outcome = _outcome(verdict, looked, locked_out=locked_out)
                 raise Refused(replace(verdict, principal=row.id, asked=_authcid(claim), because=outcome))
         self._note(row.id, source)
-        if isinstance(claim, Credentials) and looked.app_password is None and self._passwords.wants_scram_keys(found.keys):
+        if isinstance(claim, Credentials) and looked.app_password is None and self._passwords.wants_scram_keys(found.facts.keys):
             self._make_scram_keys(row, claim.password)
         actor = _actor(row, looked.until, looked.app_password, by_token=bearer is not None)
         if claim.authzid:
@@ -222,7 +225,7 @@ class Login:
         found = await self._look_up(authcid)
         nobodys = self._passwords.scram_keys_of_nobody(_one_spelling(authcid))
         await until(answer_at)
-        return found.keys or nobodys
+        return (None if found is None else found.facts.keys) or nobodys
 
     async def distrust(self, peer: Peer, why: str) -> Refused:
         """An exchange was not bound to its channel: it counts for the source as a failure does, and tells nothing of any account."""
@@ -315,65 +318,80 @@ class Login:
             await until(began + FAILURE_PAUSE)
             raise TokenRefused(untrusted.status, f"token: {untrusted.message}") from None
 
-    async def _look_at(self, claim: Claim, found: _Found, bearer: Bearer | None, *, recall: bool) -> _Looked:
+    async def _look_at(self, claim: Claim, found: _Found | None, bearer: Bearer | None, *, recall: bool) -> _Looked:
         """Is it true? Raises Refused (BUSY)."""
-        row = found.row
+        row, keys_there = (None, None) if found is None else (found.row, found.facts.keys)
         match claim:
             case Credentials(password=password):
-                kept = found.app_password
+                kept = None if found is None else found.app_password
                 typed = apppasswords.read(password)
                 if kept is not None and typed is not None and typed.is_right(kept.verifier, self._app_password_key):
                     if not recall:  # as long as a wrong one takes
                         await self._passwords.verify("", password)
-                    return _Looked(True, app_password=kept)
-                right = await self._passwords.verify("" if row is None else row.verifier, password, recall=recall)
-                return _Looked(right, digest=None if row is None else self._passwords.digest(row.id, password))
+                    return _Looked(True, waited=not recall, app_password=kept)
+                verifier = "" if row is None else row.verifier
+                if recall and self._passwords.recalls(verifier, password):
+                    return _RECALLED
+                right = await self._passwords.verify(verifier, password, recall=recall)
+                return _Looked(right, waited=True, digest=None if row is None else self._passwords.digest(row.id, password))
             case ScramProof(keys=keys):
                 # Who got made-up keys could not be right: that is no guess, and an account that has none yet is not locked out by it.
-                known = found.keys is not None and found.keys == keys
-                why_not = "wrong password" if found.keys is not None else "no keys for SCRAM yet: a login by PLAIN makes them"
+                known = keys_there is not None and keys_there == keys
+                why_not = "wrong password" if keys_there is not None else "no keys for SCRAM yet: a login by PLAIN makes them"
                 return _Looked(is_proved(claim) and known, counts=known, why_not=why_not)
             case BearerToken():
                 return _Looked(True, counts=False, until=None if bearer is None or not self._tokens_end_sessions else bearer.until)
 
-    async def _look_up(self, name: str, typed: AppPassword | None = None) -> _Found:
+    async def _look_up(self, name: str, typed: AppPassword | None = None) -> _Found | None:
         """The account by its primary address or an alias; never by a tagged address or a list. `typed`: what may be an app password;
         it is looked for whether there is the account or not."""
         async with self._store.snapshot() as snapshot:
             row = await self._by_name(snapshot, name)
             kept = None if typed is None else await snapshot.ask(app_passwords.by_selector, typed.selector)
             if row is None:
-                return _Found(None, FailureHistory(), None, snapshot.now)
-            history = await snapshot.ask(login_store.history, row.id)
-            # Where nobody logs in with a password, no keys are left either; so they are asked for of everybody.
-            keys = await snapshot.ask(login_store.scram_keys, row.id)
-            return _Found(row, history, keys, snapshot.now, kept if kept is not None and kept.account == row.id else None)
+                return None
+            return await self._found(snapshot, row, kept if kept is not None and kept.account == row.id else None)
 
-    async def _judged(self, row: AccountRow, looked: _Looked, peer: Peer) -> tuple[AccountRow, Admit | Refuse | Defer]:
-        """The verdict on what is known now: while the password was looked at, others may have been tried.
+    @staticmethod
+    async def _found(snapshot: Snapshot, row: AccountRow, kept: AppPasswordRow | None) -> _Found:
+        facts = await snapshot.ask(login_store.facts, row.id)
+        aging = bool(row.values.password_max_age)
+        over_age = aging and is_over_age(await snapshot.ask(passwords.set_at, row.id), row.values, snapshot.now)
+        return _Found(row, facts, over_age, snapshot.now, kept)
+
+    async def _look_again(self, before: _Found) -> _Found | None:
+        """At the same account, and the same app password."""
+        async with self._store.snapshot() as snapshot:
+            row, kept = await snapshot.ask(accounts.by_id, before.row.id), before.app_password
+            if row is None:
+                return None
+            there = kept is not None and await snapshot.ask(app_passwords.is_there, row.id, kept.scope.id)
+            return await self._found(snapshot, row, kept if there else None)
+
+    async def _judged(self, before: _Found, looked: _Looked, peer: Peer) -> tuple[AccountRow, Admit | Refuse | Defer]:
+        """The verdict on what is known now: while the password was looked at, others may have been tried. Where nothing was waited for,
+        nobody had a turn since the snapshot in which the account was found: that one is as good as another.
 
         Where failures are on record or on their way to it, it is judged once more in the transaction that comes after theirs:
         however many guesses are made at once, a right one among them is no better off than if they had come one after the other.
         An app password forgets no failures: who found one does not get to guess the account's own for as long as he likes.
         """
         source, kept = network_of(peer.address), looked.app_password
-        async with self._store.snapshot() as snapshot:
-            fresh = await snapshot.ask(accounts.by_id, row.id)
-            history = await snapshot.ask(login_store.history, row.id)
-            over_age = fresh is not None and await _is_over_age(snapshot, fresh, looked)
-            required = fresh is not None and fresh.values.totp_required
-            needs_more = looked.own_password and (required or await snapshot.ask(totp.is_required, row.id))
-            there = kept is None or await snapshot.ask(app_passwords.is_there, row.id, kept.scope.id)
-            now = snapshot.now
-        if fresh is None:
-            return row, Refuse(Reason.BAD_CREDENTIALS)
-        right = looked.right and (there if kept is not None else fresh.verifier == row.verifier)
-        verdict = judge_login(fresh.status, right, fresh.must_change_password or over_age, history, fresh.values, source, now)
-        suspect = history.failures or history.locked_until is not None or self._guesses.of(str(row.id))
+        found = await self._look_again(before) if looked.waited else before
+        if found is None:
+            return before.row, Refuse(Reason.BAD_CREDENTIALS)
+        fresh, history, now = found.row, found.facts.history, found.now
+        required = fresh.values.totp_required
+        # Only the account's own password grows old, or asks for a second factor: an app password has its date, a token its issuer.
+        needs_more = looked.own_password and (required or found.facts.needs_more)
+        must_change = fresh.must_change_password or (looked.own_password and found.over_age)
+        right = looked.right and (found.app_password is not None if kept is not None else fresh.verifier == before.row.verifier)
+        verdict = judge_login(fresh.status, right, must_change, history, fresh.values, source, now)
+        suspect = history.failures or history.locked_until is not None or self._guesses.of(str(fresh.id))
         if right and suspect and not _is_bad(verdict):
             forget = isinstance(verdict, Admit) and verdict.clear_source and kept is None
             try:
-                if not await self._done(login_store.AdmitUnlessLocked(row.id, source, fresh.verifier, forget)):
+                if not await self._done(login_store.AdmitUnlessLocked(fresh.id, source, fresh.verifier, forget)):
                     verdict = Refuse(Reason.BAD_CREDENTIALS)
             except NotFound:
                 verdict = Refuse(Reason.BAD_CREDENTIALS)
@@ -402,10 +420,7 @@ class Login:
             address = read_address_octets(name.encode("utf-8", "surrogateescape"))
         except BadAddress:
             return None
-        found = await snapshot.ask(addresses.resolve, address)
-        if found is None or found.tag_cut or found.kind is not addresses.ObjectKind.ACCOUNT:
-            return None
-        return await snapshot.ask(accounts.by_id, AccountId(found.id))
+        return await snapshot.ask(accounts.named, address)
 
     def _failed(self, peer: Peer, account: str, why: str, *, counts: bool = True) -> None:
         if counts:
@@ -527,6 +542,7 @@ class LockoutBegan:
     protocol: str
 
 
+_RECALLED: Final = _Looked(True)
 _BY_TOKEN: Final = "token "  # noqa: S105 — a word, no password
 """Before the proof of a session that rests on a token: its issuer has seen to a second factor."""
 _NOBODY = AccountId(0)
@@ -539,13 +555,6 @@ _RENAMED = Refuse(Reason.SESSION_ENDED, "the account was renamed")
 
 def _authcid(claim: Claim) -> str:
     return "" if isinstance(claim, BearerToken) else claim.authcid
-
-
-async def _is_over_age(snapshot: Snapshot, row: AccountRow, looked: _Looked) -> bool:
-    """Only the account's own password grows old: an app password has its date, a token its issuer."""
-    if not row.values.password_max_age or not looked.own_password:
-        return False
-    return is_over_age(await snapshot.ask(passwords.set_at, row.id), row.values, snapshot.now)
 
 
 def _outcome(verdict: Refuse | Defer, looked: _Looked, *, locked_out: bool) -> str:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from gateway.gathering import Gathering
@@ -46,10 +45,9 @@ class LoginHistory:
         now = self._wall_clock()
         key = (account, source, protocol, mechanism, admitted, outcome, app_password)
         there = self._waiting.get(key)
-        if there is not None:
-            self._waiting[key] = replace(there, last=now, times=there.times + 1)
-        elif len(self._waiting) < MOST:
-            self._waiting[key] = LoginRow(account, now, now, 1, source, protocol, mechanism, admitted, outcome, app_password)
+        if there is not None or len(self._waiting) < MOST:
+            first, times = (now, 0) if there is None else (there.first, there.times)
+            self._waiting[key] = LoginRow(account, first, now, times + 1, source, protocol, mechanism, admitted, outcome, app_password)
         self._gathering.soon()
 
     async def of_account(self, account: AccountId, admitted: bool | None = None, limit: int = logins.KEPT) -> Sequence[LoginRow]:

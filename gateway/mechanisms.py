@@ -1,7 +1,8 @@
 """How does somebody prove who it is? A SASL mechanism by its name, stepped through with the client and judged by the login service."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -58,7 +59,8 @@ def mechanisms(*, scram: bool, bearer: bool) -> tuple[str, ...]:
     return tuple(name for name in _EXCHANGES if kinds.get(name.partition("-")[0], True))
 
 
-def offered(names: Sequence[str], end_point: bytes | None) -> tuple[str, ...]:
+@lru_cache(maxsize=64)  # a connection asks twice, and nearly all have the same certificate
+def offered(names: tuple[str, ...], end_point: bytes | None) -> tuple[str, ...]:
     """Those of `names` that work on this channel: what is bound to it needs something to be bound to (RFC 5802 section 6)."""
     return tuple(name for name in names if end_point is not None or not name.endswith("-PLUS"))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import hmac
 import secrets
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +34,7 @@ class PasswordCost:
 
 
 class Passwords:
-    """Makes and checks verifiers. Clear passwords are never kept: what is remembered is an HMAC under a key of this process.
+    """Makes and checks verifiers. Clear passwords are never kept: what is remembered is a keyed hash (BLAKE2b), the key this process' own.
 
     Without that memory a mail client that opens ten connections would cost ten full hashes, and the account's own
     traffic would be a flood. The memory holds right passwords only, names the verifier they belong to, and so
@@ -76,24 +75,31 @@ class Passwords:
         """For a name under which nobody can log in by SCRAM: the same each time, as those of an account are (RFC 5802 section 9)."""
         return scram.keys_of_nobody(self._digest_key, name.encode("utf-8", "surrogateescape"), self._cost.scram_iterations)
 
+    def recalls(self, verifier: str, password: bytes) -> bool:
+        """Was it found right a while ago, and is the verifier the same? Takes no time worth hiding: the memory holds right ones only."""
+        mark = self._mark(verifier, password)
+        until = self._remembered.get(mark)
+        if until is None or not verifier:
+            return False
+        if asyncio.get_running_loop().time() < until:
+            return True
+        del self._remembered[mark]
+        return False
+
     async def verify(self, verifier: str, password: bytes, *, recall: bool = True) -> bool:
         """Raises Refused(Defer BUSY) when too many logins are waiting. An empty verifier costs the same and is never right.
 
         `recall` False: the memory is not asked, so that a right password takes as long as a wrong one.
         """
         loop = asyncio.get_running_loop()
-        mark = hmac.digest(self._memory_key, verifier.encode() + b"\0" + password, "sha256")
-        until = self._remembered.get(mark)
-        if recall and until is not None and verifier:
-            if loop.time() < until:
-                return True
-            del self._remembered[mark]
+        if recall and self.recalls(verifier, password):
+            return True
         self._enter()
         work = loop.run_in_executor(self._pool, self._check, verifier or self._nobody, password)
         work.add_done_callback(self._give_back)
         right = await asyncio.shield(work) and bool(verifier)
         if right:
-            self._remembered[mark] = loop.time() + self._cost.remember_seconds
+            self._remembered[self._mark(verifier, password)] = loop.time() + self._cost.remember_seconds
             while len(self._remembered) > self._cost.remembered:
                 self._remembered.popitem(last=False)
         return right
@@ -120,6 +126,9 @@ class Passwords:
     def close(self) -> None:
         """Nobody waits any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _mark(self, verifier: str, password: bytes) -> bytes:
+        return hashlib.blake2b(verifier.encode() + b"\0" + password, key=self._memory_key, digest_size=32).digest()
 
     def _enter(self) -> None:
         if self._places <= 0:

@@ -127,9 +127,14 @@ class Sessions:
         self._pressing: dict[_Open, None] = {}
         self._pending: dict[_Open, None] = {}
         self._looking: asyncio.Task[None] | None = None
+        self.heard = 0
+        """How often anything was told of that sessions may rest on."""
 
-    def add(self, actor: Actor, protocol: str, peer: str, end: End, describe: Describe = _nothing_known) -> Callable[[], None] | None:
-        """Returns the function that takes it out again, or None: the account has as many sessions as it may."""
+    def add(
+        self, actor: Actor, protocol: str, peer: str, end: End, describe: Describe = _nothing_known, *, heard: int | None = None
+    ) -> Callable[[], None] | None:
+        """Returns the function that takes it out again, or None: the account has as many sessions as it may. `heard`: what it was before
+        the login was looked at, so that it need not be looked at again where nothing has changed since; None: not known."""
         accounts = {actor.account, actor.person}
         there_are = {account: self._tally.add(str(account)) for account in accounts}
         if there_are[actor.account] + self._elsewhere(actor.account) > self._per_account and not self._exempt(peer):
@@ -139,8 +144,10 @@ class Sessions:
         one = _Open(self, actor, protocol, peer, asyncio.get_running_loop().time(), end, self._number(), describe)
         for account in accounts:
             self._open.add(account, one)
-        # The account may have changed between the login's snapshot and this line.
-        self._look_again((one,), self._pressing)
+        # The account may have changed between the login's snapshot and this line: then it was told before, or will be. What else a login
+        # rests on may end by the clock, which `confirm` looks at.
+        if heard != self.heard or actor.via is not None or actor.until is not None or actor.scope is not None:
+            self._look_again((one,), self._pressing)
         return one.leave
 
     def _remove(self, one: _Open) -> None:
@@ -164,6 +171,7 @@ class Sessions:
                 scopes.add(DIRECTORY)
         if not scopes:
             return
+        self.heard += 1
         if DIRECTORY in scopes:  # a domain's status, for instance: everybody may be concerned
             self._look_again(self._open.everyone(), self._pending)
         self._look_again((one for scope in scopes for one in self._open.of(scope)), self._pressing)

@@ -33,9 +33,9 @@ class Address:
     def __post_init__(self) -> None:
         if not self.local or not self.domain:
             raise BadAddress("an address needs a local part and a domain")
-        if any(unicodedata.normalize(form, self.local) != self.local for form in ("NFC", "NFKC")):
+        if not self.local.isascii() and any(unicodedata.normalize(form, self.local) != self.local for form in ("NFC", "NFKC")):
             raise BadAddress("the local part is not in Unicode form NFC, or changes under NFKC")
-        if not self.domain.isascii() or self.domain != self.domain.translate(_FOLD):
+        if not self.domain.isascii() or self.domain != self.domain.lower():
             raise BadAddress("the domain is not a lower-case A-label")
 
     def folded(self) -> "Address":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from policy.grants import Grantee, GranteeKind
@@ -125,6 +126,13 @@ def by_address(tx: Tx, address: Address) -> AccountRow | None:
     return None if found is None or found.kind is not addresses.ObjectKind.ACCOUNT else by_id(tx, AccountId(found.id))
 
 
+def named(tx: Tx, address: Address) -> AccountRow | None:
+    """The account of which this is the primary address or an alias, an alias domain's among them: what `by_address` finds without cutting
+    anything off, in one statement."""
+    asked = address.folded()
+    return _row(tx.one("accounts.named", local=asked.local, name=asked.domain))
+
+
 def of_domain(tx: Tx, domain: DomainId | None = None, after: AccountId | None = None, limit: int = 200) -> Sequence[AccountRow]:
     """Accounts by ascending id, of one domain or of all, those behind `after`: pages of `limit`."""
     # 0 stands for "all" and "from the start": ids begin at 1.
@@ -154,8 +162,11 @@ def with_mail(tx: Tx, after: int, limit: int) -> list[AccountId]:
 
 
 def _row(found: Any) -> AccountRow | None:
-    if found is None:
-        return None
+    return None if found is None else _made(found)
+
+
+@lru_cache(maxsize=1000)  # a row has two dozen fields, most accounts are asked for again before it changes
+def _made(found: tuple[Any, ...]) -> AccountRow:
     (
         number,
         local,

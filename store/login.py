@@ -15,8 +15,18 @@ from store.port import Deed, Tx
 
 KNOWN_FOR: Final = 30 * 86400 * 1_000_000
 """Microseconds: how long a network from which the account logged in well is known (delegation.md section 8)."""
+_NO_FAILURES: Final = FailureHistory()
 NOBODYS: Final = -1
 """A scope that no object has and no witness names."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFacts:
+    """What a login is judged by besides the account's row. `needs_more`: the password is not enough, there is a second factor."""
+
+    history: FailureHistory
+    keys: ScramKeys | None
+    needs_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,16 @@ def history(tx: Tx, account: AccountId) -> FailureHistory:
     lockout = tx.one("login.lockout", account=account)
     known = frozenset(source for (source,) in tx.all("login.known_sources", account=account, since=tx.now - KNOWN_FOR))
     return FailureHistory(failures, None if lockout is None else lockout[0], known)
+
+
+def facts(tx: Tx, account: AccountId) -> LoginFacts:
+    """In one statement where no failure is on record: then there is nothing that a known network could be spared, and none is named."""
+    found = tx.one("login.facts", account=account)
+    if found is None:
+        return LoginFacts(_NO_FAILURES, None, False)
+    has_failed, second_factor, salt, *keys = found
+    past = history(tx, account) if has_failed else _NO_FAILURES
+    return LoginFacts(past, None if salt is None else ScramKeys(salt, *keys), bool(second_factor))
 
 
 def seen(tx: Tx, account: AccountId, source: str) -> int | None:

@@ -233,6 +233,24 @@ class FolderRow:
     born: int = 0
 
 
+class Figures(NamedTuple):
+    """What STATUS tells of a folder; no dataclass, since LIST makes a thousand at once. `unseen` by the \\Seen that counts for the actor;
+    `recent`: messages from `recent_from` on; `deleted_size`: octets of what is \\Deleted. These two are 0 unless they are asked for."""
+
+    id: FolderId
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    exists: int
+    unseen: int
+    deleted: int
+    size: int
+    recent_from: int
+    born: int
+    recent: int = 0
+    deleted_size: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class MessageRow:
     """`blob` names the octets; `received` is INTERNALDATE."""

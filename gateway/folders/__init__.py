@@ -7,7 +7,7 @@ from gateway.folders.service import Folders
 from gateway.folders.standpoint import Footing
 from gateway.folders.uses import ATTRIBUTES, NOT_ONES_OWN, use_named
 from gateway.folders.values import (
-    Figures,
+    Extra,
     Identified,
     Listed,
     Listing,
@@ -20,8 +20,10 @@ from gateway.folders.values import (
     Survey,
     UnknownRight,
     Visit,
+    figures_of,
 )
 from store.flags import FlagMode, FlagsChanged
+from store.model import Figures
 
 __all__ = [
     "ATTRIBUTES",
@@ -30,6 +32,7 @@ __all__ = [
     "HAS_CHILDREN",
     "IN_PLACE",
     "NOT_ONES_OWN",
+    "Extra",
     "Figures",
     "FlagMode",
     "FlagsChanged",
@@ -49,5 +52,6 @@ __all__ = [
     "Survey",
     "UnknownRight",
     "Visit",
+    "figures_of",
     "use_named",
 ]

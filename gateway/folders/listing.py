@@ -8,7 +8,7 @@ from typing import Final
 from gateway.folders.judging import Judging, Part
 from gateway.folders.standpoint import Act, Footing, Standpoint, standpoint
 from gateway.folders.uses import values as values_of
-from gateway.folders.values import ROOT, Figures, Listed, Listing, Place, Subscribed, Survey, Visit
+from gateway.folders.values import ROOT, Extra, Listed, Listing, Place, Subscribed, Survey, Visit, figures_of
 from policy.decision import Decision
 from policy.folders import FolderOp, SpecialUse
 from policy.grants import Level, Standing, earliest
@@ -16,7 +16,7 @@ from policy.identity import AccountId, Actor, Address, FolderId
 from policy.rights import Right
 from policy.status import Access, owner_access
 from store import accounts, folders, grants, lists, messages, outlines, subscriptions
-from store.model import FolderRow
+from store.model import Figures, FolderRow
 from store.port import DIRECTORY, Tx
 
 _FEW: Final = 20
@@ -46,14 +46,14 @@ class Listings(Part):
         *,
         own: bool = True,
         figures: bool = False,
-        deleted_size: bool = False,
+        extra: Extra = Extra.NONE,
         metadata: Sequence[str] = (),
         top: str = ROOT,
     ) -> Listing:
         """Everything the actor may see. `wanted`: other people, by address, whose folders are asked for; None: nobody's. `metadata`:
         entries, in lower case. `top`: only this folder and what is below it."""
         async with self._judging.snapshot() as snapshot:
-            listing, acts, _ = await snapshot.work(_list, visit.actor, wanted, own, figures, deleted_size, metadata, top)
+            listing, acts, _ = await snapshot.work(_list, visit.actor, wanted, own, figures, extra, metadata, top)
         for stand, op, decision in acts:
             self._judging.note(visit, stand, op, decision)
         return listing
@@ -65,11 +65,11 @@ class Listings(Part):
         *,
         own: bool = True,
         figures: bool = False,
-        deleted_size: bool = False,
+        extra: Extra = Extra.NONE,
     ) -> tuple[Listing, Footing | None]:
         """The same with what it rests on; None: the actor is gone."""
         async with self._judging.snapshot() as snapshot:
-            listing, acts, ground = await snapshot.work(_list, visit.actor, wanted, own, figures, deleted_size, ())
+            listing, acts, ground = await snapshot.work(_list, visit.actor, wanted, own, figures, extra, ())
             footing = None
             if ground is not None:
                 footing = Footing(await snapshot.witness(*ground.scopes, valid_until=ground.valid_until), tuple(acts))
@@ -83,7 +83,7 @@ class Listings(Part):
             return await snapshot.confirms(footing.witness)
 
     async def figures_again(
-        self, visit: Visit, footing: Footing, wanted: Sequence[FolderId], *, deleted_size: bool = False
+        self, visit: Visit, footing: Footing, wanted: Sequence[FolderId], extra: Extra = Extra.NONE
     ) -> list[Figures] | None:
         """The figures, as they are now, of folders whose figures a listing gave to the same actor; None: it has to be made anew, since what
         it rests on does not stand. In the order of `wanted`."""
@@ -91,7 +91,7 @@ class Listings(Part):
             if not await snapshot.confirms(footing.witness):
                 return None
             ask = snapshot.ask if len(wanted) <= _FEW else snapshot.work
-            found = await ask(_figures, visit.actor.account, wanted, deleted_size)
+            found = await ask(_figures, visit.actor.account, wanted, extra)
         for stand, op, decision in footing.acts:
             self._judging.note(visit, stand, op, decision)
         return found if len(found) == len(wanted) else None
@@ -138,11 +138,13 @@ def is_subscribed_unasked(row: FolderRow, actor: AccountId) -> bool:
     return row.special_use is not None if row.owner == actor else row.subscribe_auto
 
 
-def counted(tx: Tx, row: FolderRow, actor: AccountId) -> tuple[int, int]:
-    """(unseen, recent), by the \\Seen that counts for the actor."""
+def counted(tx: Tx, row: FolderRow, actor: AccountId, extra: Extra) -> Figures:
+    """What STATUS tells of the folder."""
     unseen = folders.unseen_by(tx, row.id, actor) if row.seen_private else row.unseen
-    recent = 0 if row.recent_from >= row.uidnext else len(messages.rows(tx, row.id, ((row.recent_from, row.uidnext - 1),)))
-    return unseen, recent
+    recent = 0
+    if Extra.RECENT in extra and row.recent_from < row.uidnext:
+        recent = len(messages.rows(tx, row.id, ((row.recent_from, row.uidnext - 1),)))
+    return figures_of(row, unseen, recent, messages.deleted_size(tx, row) if Extra.DELETED_SIZE in extra else 0)
 
 
 def _list(
@@ -151,7 +153,7 @@ def _list(
     wanted: Callable[[Address], bool] | None,
     own: bool,
     figures: bool,
-    deleted_size: bool,
+    extra: Extra,
     metadata: Sequence[str],
     top: str = ROOT,
 ) -> tuple[Listing, list[Act], _Ground | None]:
@@ -178,15 +180,11 @@ def _list(
             ends.append(may_read.valid_until)
         if row.path == ROOT or row.special_use is SpecialUse.CALENDAR or Right.LOOKUP not in stand.held:
             continue
-        unseen = recent = size = 0
-        shows = False
-        if figures and not row.noselect:
-            shows = may_read.allowed
-            if shows:
-                unseen, recent = counted(tx, row, actor)
-                size = messages.deleted_size(tx, row) if deleted_size else 0
-                if owner_id != actor or who.via is not None:
-                    acts.append((replace(stand, row=row), FolderOp.READ, may_read))
+        told: Figures | None = None
+        if figures and not row.noselect and may_read.allowed:
+            told = counted(tx, row, actor, extra)
+            if owner_id != actor or who.via is not None:
+                acts.append((replace(stand, row=row), FolderOp.READ, may_read))
         values: tuple[tuple[str, bytes | None], ...] = ()
         if metadata and not row.noselect:
             decision = stand.judge(FolderOp.GET_METADATA, tx.now)
@@ -194,7 +192,7 @@ def _list(
                 values = tuple(values_of(tx, row, actor, metadata))
                 acts.append((replace(stand, row=row), FolderOp.GET_METADATA, decision))
         subscribed = _is_subscribed(chosen, row, actor)
-        found.append(Listed(owner_id, stand.owner.address, row, stand.held, subscribed, shows, unseen, recent, size, values))
+        found.append(Listed(owner_id, stand.owner.address, row, stand.held, subscribed, told, values))
     ground = _Ground(_rests_on(who, standing, owners), earliest(ends))
     return Listing(tuple(found), _vanished(chosen, there, actor) if own else ()), acts, ground
 
@@ -204,12 +202,10 @@ def _rests_on(who: Actor, standing: Standing, owners: Sequence[AccountId]) -> tu
     return (DIRECTORY, *standing.groups, *people, *map(outlines.scope, people))
 
 
-def _figures(tx: Tx, actor: AccountId, wanted: Sequence[FolderId], deleted_size: bool) -> list[Figures]:
-    found: list[Figures] = []
-    for row in folders.by_ids(tx, wanted):
-        unseen, recent = counted(tx, row, actor)
-        found.append(Figures(row, unseen, recent, messages.deleted_size(tx, row) if deleted_size else 0))
-    return found
+def _figures(tx: Tx, actor: AccountId, wanted: Sequence[FolderId], extra: Extra) -> list[Figures]:
+    if not extra:
+        return folders.figures(tx, wanted, actor)
+    return [counted(tx, row, actor, extra) for row in folders.by_ids(tx, wanted)]
 
 
 def _standpoints(
@@ -289,8 +285,8 @@ def _survey(tx: Tx, who: Actor, wanted: Callable[[Address], bool] | None, own: b
         if Right.LOOKUP not in stand.held:
             continue
         shows = decision.allowed and not row.noselect
-        unseen = folders.unseen_by(tx, row.id, actor) if row.seen_private and shows else row.unseen
-        found.append(Listed(stand.owner.id, stand.owner.address, row, stand.held, _is_subscribed(chosen, row, actor), shows, unseen))
+        told = counted(tx, row, actor, Extra.NONE) if shows else None
+        found.append(Listed(stand.owner.id, stand.owner.address, row, stand.held, _is_subscribed(chosen, row, actor), told))
     listing = Listing(tuple(found), _vanished(chosen, there, actor) if own else ())
     return Survey(listing, (DIRECTORY, actor, *standing.groups, *owners), min(ends, default=None))
 
@@ -320,11 +316,10 @@ def _glance(tx: Tx, who: Actor, wanted: Sequence[FolderId]) -> tuple[list[Listed
             continue
         decision = stand.judge(FolderOp.READ, tx.now)
         shows = decision.allowed and not row.noselect
-        unseen = 0
         if shows:
-            unseen = folders.unseen_by(tx, row.id, actor) if row.seen_private else row.unseen
             acts.append((stand, FolderOp.READ, decision))
-        found.append(Listed(row.owner, owner.address, row, stand.held, False, shows, unseen))
+        told = counted(tx, row, actor, Extra.NONE) if shows else None
+        found.append(Listed(row.owner, owner.address, row, stand.held, False, told))
     return found, acts
 
 

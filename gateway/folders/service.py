@@ -16,7 +16,7 @@ from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
 from gateway.folders.standpoint import NOBODY, Judged, Standpoint
 from gateway.folders.uses import NOT_ONES_OWN, require_free
-from gateway.folders.values import ROOT, Figures, NewItem, Place, Recaller, Recalling, Visit
+from gateway.folders.values import ROOT, Extra, NewItem, Place, Recaller, Recalling, Visit
 from gateway.refusal import Refused, later
 from policy.cos import DelegatedTrash
 from policy.decision import Decision, Witness
@@ -31,7 +31,7 @@ from store.copying import Copied, CopyMessages, MoveMessages
 from store.errors import Busy
 from store.flags import EVERY_FLAG
 from store.fulltext import FullText
-from store.model import Flag, FolderRow, NewMessage, Run, Uid
+from store.model import Figures, Flag, FolderRow, NewMessage, Run, Uid
 from store.port import Deed, Snapshot, Store, Tx
 
 log = logging.getLogger(__name__)
@@ -107,16 +107,16 @@ class Folders(Entries, Listings, Quotas, Metadata):
         self._judging.note(visit, stand, FolderOp.READ, decision)
         return OpenFolder(self._judging, self._octets, visit, stand)
 
-    async def figures(self, visit: Visit, place: Place, *, deleted_size: bool = False) -> Figures:
-        """STATUS. `deleted_size`: that is asked for, which costs a look at every message."""
+    async def figures(self, visit: Visit, place: Place, extra: Extra = Extra.NONE) -> Figures:
+        """STATUS."""
         async with self._judging.snapshot() as snapshot:
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.READ)
             decision = self._judging.require(visit, stand, FolderOp.READ, snapshot.now)
             assert stand.row is not None
-            unseen, recent = await snapshot.work(counted, stand.row, visit.actor.account)
-            size = await snapshot.work(messages.deleted_size, stand.row) if deleted_size else 0
+            ask = snapshot.work if extra or stand.row.seen_private else snapshot.ask
+            found = await ask(counted, stand.row, visit.actor.account, extra)
         self._judging.note(visit, stand, FolderOp.READ, decision)
-        return Figures(stand.row, unseen, recent, size)
+        return found
 
     async def admits(self, visit: Visit, place: Place) -> None:
         """Raises Refused unless messages may be filed there; nothing is recorded before they are."""

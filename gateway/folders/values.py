@@ -1,5 +1,6 @@
 """What is said to the folders service and what it answers: places, visits, and what was found there."""
 
+import enum
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from policy.identity import AccountId, Actor, Address
 from policy.rights import Right
 from store.changes import Changes
 from store.messages import State
-from store.model import Flag, FolderRow, QueueId
+from store.model import Figures, Flag, FolderRow, QueueId
 from store.port import Snapshot
 from store.recalls import Recall
 
@@ -89,19 +90,21 @@ class Recalling(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A folder the actor may see. `children`: of the folders below it, some may be seen. `figures`: the actor may be told its counters;
-    `unseen` then agrees with the actor's own \\Seen. `metadata`: the entries asked for, empty where they may not be read."""
+    """A folder the actor may see. `figures`: those that the actor may be told, None where he may not, or did not ask. `metadata`: the
+    entries asked for, empty where they may not be read."""
 
     owner: AccountId
     owner_address: Address
     row: FolderRow
     held: Right
     subscribed: bool
-    figures: bool = False
-    unseen: int = 0
-    recent: int = 0
-    deleted_size: int = 0
+    figures: Figures | None = None
     metadata: tuple[tuple[str, bytes | None], ...] = ()
+
+    @property
+    def unseen(self) -> int:
+        """By the actor's own \\Seen where he may be told."""
+        return self.row.unseen if self.figures is None else self.figures.unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +133,18 @@ class Survey:
     valid_until: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What STATUS tells. `unseen` by the \\Seen that counts for the actor; `deleted_size`: octets of what is \\Deleted, where asked for."""
+class Extra(enum.Flag):
+    """Figures that take more than a look at the folder's row: at each message there is."""
 
-    row: FolderRow
-    unseen: int
-    recent: int
-    deleted_size: int = 0
+    NONE = 0
+    RECENT = enum.auto()
+    DELETED_SIZE = enum.auto()
+
+
+def figures_of(row: FolderRow, unseen: int, recent: int = 0, deleted_size: int = 0) -> Figures:
+    """Of a row that is there already. `unseen`: by the \\Seen that counts for the actor."""
+    numbers = (row.uidvalidity, row.uidnext, row.modseq, row.exists, unseen, row.deleted, row.size, row.recent_from, row.born)
+    return Figures(row.id, *numbers, recent, deleted_size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,6 @@ from gateway.imap.responses import (
     Continuation,
     Status,
     badcharset,
-    capability_code,
 )
 from gateway.imap.sections import Piece
 from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Session, States
@@ -678,12 +677,12 @@ class Connection:
             session.phase = after(before, row.leads, ok=ok)
             if before is Phase.NOT_AUTHENTICATED and session.phase is Phase.AUTHENTICATED:
                 self._framing().widen(self._listener.limits.line)
-                ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
+                ended = Status(Condition.OK, ended.text, session.capabilities().code, tag)
             elif before is not Phase.NOT_AUTHENTICATED and session.phase is Phase.NOT_AUTHENTICATED:
                 # As a connection that has just begun, with as little patience.
                 self._framing().widen(self._listener.limits.line_before_login)
                 self._carrier.expect(self._listener.limits.login_timeout)
-                ended = Status(Condition.OK, ended.text, capability_code(session.capabilities()), tag)
+                ended = Status(Condition.OK, ended.text, session.capabilities().code, tag)
         if stranger and self._has_failed_too_often():
             output.say(ended)
             output.flush()
@@ -764,7 +763,7 @@ class Connection:
 
     def _greet(self) -> None:
         text = f"{self._listener.hostname} ready"
-        self.write(Status(Condition.OK, text, capability_code(self.session.capabilities())).spell())
+        self.write(Status(Condition.OK, text, self.session.capabilities().code).spell())
 
     async def _greet_securely(self) -> None:
         context = self._listener.tls()

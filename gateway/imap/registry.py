@@ -144,16 +144,10 @@ class Registry:
     commands: Mapping[bytes, Command]
     owners: Mapping[tuple[str, bytes], bytes] = field(repr=False)
     """(production, name) to the capability that brings it: `("fetch_items", b"MODSEQ")`."""
-    _announced: dict[Circumstances, tuple[bytes, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Each connection asks twice, and there are a dozen different circumstances."""
 
     def announce(self, circumstances: Circumstances) -> tuple[bytes, ...]:
         """The names for a CAPABILITY response, in the table's order."""
-        known = self._announced.get(circumstances)
-        if known is None:
-            known = tuple([row.name for row in self.capabilities if row.announced(circumstances) and self._is_whole(row)])
-            self._announced[circumstances] = known
-        return known
+        return tuple([row.name for row in self.capabilities if row.announced(circumstances) and self._is_whole(row)])
 
     def enables(self, name: bytes) -> bool:
         """Is this the name (upper case) of something that ENABLE switches on?"""

@@ -5,7 +5,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from gateway import mechanisms
 from gateway.changes import Changes, Interest, News
-from gateway.folders import FlagsChanged, Folders, OpenFolder, Place, Visit
+from gateway.folders import Figures, FlagsChanged, Folders, OpenFolder, Place, Visit
 from gateway.folders import News as FolderNews
 from gateway.imap.listed import Answers
 from gateway.imap.names import BadName, FolderName, Namespace, NoFolder, namespace_of
@@ -29,6 +29,7 @@ from gateway.imap.responses import (
     Condition,
     Response,
     Status,
+    capability_code,
     highestmodseq,
     inprogress,
     messagelimit,
@@ -254,6 +255,16 @@ class Services:
     message_limit: int = 1_000_000
     watch_limit: int = 1_000
     refusals: Refusals | None = None
+    announced: "dict[tuple[Phase, bool, bool, bool], Announced]" = field(default_factory=dict)
+    """By circumstances, of which there are a dozen: each connection asks twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Capabilities, as CAPABILITY has them and as a code does."""
+
+    names: tuple[bytes, ...]
+    code: Code
 
 
 class States:
@@ -269,7 +280,7 @@ class States:
         self._octets = 0
         self._limit = limit
 
-    def claimed(self, row: FolderRow) -> int:
+    def claimed(self, row: FolderRow | Figures) -> int:
         """How many messages sessions of this process were told of as \\Recent, that the row does not know of yet."""
         state = self._live.get((row.id, row.uidvalidity, 0))
         return 0 if state is None else state.claimed_since(row.recent_from)
@@ -519,9 +530,9 @@ class Session:
 
     # --- who
 
-    def enter(self, actor: Actor) -> None:
-        """Somebody has logged in. Raises No when the account has as many sessions as it may."""
-        leave = self.services.sessions.add(actor, "imap", self.wire.peer, self.wire.end, self._doing)
+    def enter(self, actor: Actor, heard: int) -> None:
+        """Somebody has logged in. `heard`: as in Sessions.add. Raises No when the account has as many sessions as it may."""
+        leave = self.services.sessions.add(actor, "imap", self.wire.peer, self.wire.end, self._doing, heard=heard)
         if leave is None:
             raise No("too many sessions of this account", Code(b"LIMIT"))
         self._leave = leave
@@ -538,7 +549,7 @@ class Session:
         return Doing(self.client, row.path if row.owner == self.actor.account else f"{owner}:{row.path}")
 
     def leave(self) -> None:
-        """The session is over."""
+        """The session is over; it may be told so more than once."""
         self.phase = Phase.LOGOUT
         self._end()
 
@@ -562,6 +573,8 @@ class Session:
 
     def look_with(self, watch: Watch | None) -> None:
         """Somebody looks beyond the selected folder from here on, and whoever did so before does not."""
+        if self.watch is None and watch is None:
+            return
         if self.watch is not None:
             self.watch.end()
         self.watch = watch
@@ -591,9 +604,16 @@ class Session:
         assert self.namespace is not None
         return self.namespace
 
-    def capabilities(self) -> tuple[bytes, ...]:
+    def capabilities(self) -> Announced:
         """What is announced now."""
         secure, can_secure = self.wire.circumstances_of_tls
+        where = (self.phase, secure, can_secure, self.wire.end_point is not None)
+        known = self.services.announced.get(where)
+        if known is None:
+            known = self.services.announced[where] = self._capabilities(secure, can_secure)
+        return known
+
+    def _capabilities(self, secure: bool, can_secure: bool) -> Announced:
         offered = mechanisms.offered(self.services.mechanisms, self.wire.end_point)
         circumstances = Circumstances(self.phase, secure, can_secure, self.services.plaintext_login, offered)
         announced = self.services.registry.announce(circumstances)
@@ -602,7 +622,8 @@ class Session:
             b"APPENDLIMIT": b"APPENDLIMIT=%d" % self.services.append_limit,
             b"MESSAGELIMIT": b"MESSAGELIMIT=%d" % self.services.message_limit,
         }
-        return tuple([spellings.get(name, name) for name in announced])
+        names = tuple([spellings.get(name, name) for name in announced])
+        return Announced(names, capability_code(names))
 
     # --- names of folders
 
@@ -871,7 +892,7 @@ def newest(view: View, spans: list[Span], limit: int) -> tuple[list[Span], Cut |
     return spans, None
 
 
-def mailbox_id(row: FolderRow) -> bytes:
+def mailbox_id(row: FolderRow | Figures) -> bytes:
     """The folder's MAILBOXID in its parentheses: the same whatever it is called, no other folder's ever (RFC 8474 section 4)."""
     return b"(F%d-%d)" % (row.id, row.born) if row.born else b"(F%d)" % row.id
 

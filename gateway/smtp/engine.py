@@ -11,6 +11,7 @@ import binascii
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -180,8 +181,7 @@ class HardenedSMTP(Wire):
         found.append("ENHANCEDSTATUSCODES")
         found.append(f"LIMITS RCPTMAX={limits.recipients}")
         if self.terms.hold:
-            latest = self._clock() + timedelta(seconds=self.terms.hold)
-            found.append(f"FUTURERELEASE {self.terms.hold} {latest:%Y-%m-%dT%H:%M:%SZ}")
+            found.append(f"FUTURERELEASE {self.terms.hold} {_spelled(self.terms.clock() // 1_000_000 + self.terms.hold)}")
         if self.terms.tls is not None and not self.secured:
             found.append("STARTTLS")
         if self.terms.mechanisms and self._login_safe():
@@ -569,6 +569,12 @@ def _argument(name: bytes, rest: bytes) -> str:
     if name == b"BDAT":
         raise Hangup("501 5.5.4 Syntax: BDAT octets [LAST], goodbye")
     raise Rebuke("500 5.5.2 only printable ASCII is taken here")
+
+
+@lru_cache(maxsize=16)  # of this second: who connects now
+def _spelled(second: int) -> str:
+    """A moment as RFC 3339 has it. `second`: since 1970 UTC."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _hello(argument: str | None) -> str:

@@ -50,7 +50,7 @@ class SubmissionHooks:
 
     async def authenticate(self, server: HardenedSMTP, mechanism: str, initial: bytes | None) -> AuthResult:
         """One of the mechanisms that are offered; `initial` None: there was no initial response (RFC 4954 section 4)."""
-        peer = Peer(server.address, "smtp", server.secured, server.end_point)
+        peer, heard = Peer(server.address, "smtp", server.secured, server.end_point), self._sessions.heard
         try:
             actor = await mechanisms.authenticate(mechanism, initial, server.challenge_auth, self._login, peer)
         except Malformed as malformed:
@@ -59,7 +59,7 @@ class SubmissionHooks:
             raise Rebuke("501 5.7.0 cancelled") from None
         except Refused as refused:
             return AuthResult(success=False, handled=False, message=self._no(server, refused.verdict))
-        leave = self._sessions.add(actor, "smtp", server.address, server.end, lambda: Doing(server.session.host_name or ""))
+        leave = self._sessions.add(actor, "smtp", server.address, server.end, lambda: Doing(server.session.host_name or ""), heard=heard)
         if leave is None:
             return AuthResult(success=False, handled=False, message="454 4.7.0 this account has too many sessions")
         self._actor, self._leave = actor, leave

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from config.addresses import ListenAddress, TcpAddress, UnixAddress
@@ -48,6 +49,7 @@ class ConnectionLimits:
         self._tally = tally or OwnTally()
         self._reserved = min(reserved, total // 10)
         self._kinds = kinds
+        self._source = lru_cache(maxsize=4096)(self._find_source)  # a connection asks twice
 
     @property
     def count(self) -> int:
@@ -86,7 +88,7 @@ class ConnectionLimits:
         """What the other kinds of doors have not used of what is kept for them."""
         return sum(max(0, self._reserved - self._tally.of(_KIND + other)) for other in self._kinds if other != kind)
 
-    def _source(self, address: str) -> str | None:
+    def _find_source(self, address: str) -> str | None:
         if not address or is_within(address, self._exempt):
             return None
         ip = ipaddress.ip_address(address)

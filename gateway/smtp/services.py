@@ -63,10 +63,21 @@ class Delivery(Protocol):
 class Sessions(Protocol):
     """Who is logged in now, so that a change of status or password ends it."""
 
+    @property
+    def heard(self) -> int:
+        """To be asked before a login is looked at, and given to `add`."""
+
     def add(
-        self, actor: Actor, protocol: str, peer: str, end: Callable[[Refuse | Defer], None], describe: Callable[[], Doing] = Doing
+        self,
+        actor: Actor,
+        protocol: str,
+        peer: str,
+        end: Callable[[Refuse | Defer], None],
+        describe: Callable[[], Doing] = Doing,
+        *,
+        heard: int | None = None,
     ) -> Callable[[], None] | None:
-        """`end` may be called at any time and more than once; `describe`: what the session is doing, for administrators. What is
-        returned takes the session out again. None: the account has as many sessions as it may.
+        """`end` may be called at any time and more than once; `describe`: what the session is doing, for administrators; `heard`: as it was
+        before. What is returned takes the session out again. None: the account has as many sessions as it may.
         """
         ...

@@ -9,6 +9,19 @@ JOIN address p ON p.object = o.id AND p.is_primary = 1
 JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
 WHERE o.id = :id;
 
+-- named
+SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
+    a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login,
+    d.max_quota, d.aggregate_quota, d.aggregate_used, d.aggregate_policy
+FROM domain n
+JOIN address x ON x.domain = COALESCE(n.alias_of, n.id) AND x.local = :local
+JOIN object o ON o.id = x.object
+JOIN account a ON a.id = o.id
+JOIN domain d ON d.id = o.domain
+JOIN address p ON p.object = o.id AND p.is_primary = 1
+JOIN cos c ON c.id = COALESCE(a.cos, d.cos, 1)
+WHERE n.name = :name;
+
 -- of_list
 SELECT o.id, p.local, d.name, a.display_name, o.domain, a.status, d.status, a.cos, c.id, a."values", c."values", a.verifier,
     a.must_change_password, a.is_global_administrator, a.used, a.note, a.created, a.last_login,

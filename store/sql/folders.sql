@@ -8,6 +8,10 @@ SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted,
        no_inherit, seen_private, subscribe_auto, noselect, born
 FROM folder WHERE [owner = :owner AND] id IN (SELECT value FROM json_each(CAST(:ids AS TEXT)))
 
+-- figures
+SELECT id, uidvalidity, uidnext, modseq, messages, CASE WHEN seen_private = 1 THEN -1 ELSE unseen END, deleted, size, recent_from, born
+FROM folder WHERE [owner = :owner AND] id IN (SELECT value FROM json_each(CAST(:ids AS TEXT)))
+
 -- by_path
 SELECT id, owner, path, uidvalidity, uidnext, modseq, messages, unseen, deleted, size, recent_from, special_use,
        no_inherit, seen_private, subscribe_auto, noselect, born

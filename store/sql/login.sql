@@ -7,6 +7,12 @@ SELECT until FROM lockout WHERE account = :account;
 -- known_sources
 SELECT source FROM known_source WHERE account = :account AND seen >= :since;
 
+-- facts
+SELECT EXISTS (SELECT 1 FROM login_failure f WHERE f.account = a.id) OR EXISTS (SELECT 1 FROM lockout l WHERE l.account = a.id),
+    (SELECT t.confirmed FROM totp t WHERE t.account = a.id), k.salt, k.iterations, k.stored_key, k.server_key
+FROM account a LEFT JOIN scram_keys k ON k.account = a.id
+WHERE a.id = :account;
+
 -- seen
 SELECT seen FROM known_source WHERE account = :account AND source = :source;
 

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 import store.sqlite
+from gateway.login import Login, Peer
+from gateway.sasl.exchange import Credentials
+from gateway.sessions import Sessions
+from gateway.sources import FailingSources
 from policy.delivery import Door
+from store.port import PolicyChanged
 from tests.gateway.house import House, letter, opened
 
 Count = Callable[[Callable[[], Awaitable[object]]], Awaitable[tuple[int, int, int]]]
@@ -47,6 +52,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Count:
 @pytest.fixture
 async def house(counts: Count, tmp_path: Path) -> AsyncIterator[House]:
     async with opened(tmp_path, "anna", "bruno") as house:
+        await house.account("clara", password="correct horse 7")
         yield house
 
 
@@ -62,6 +68,45 @@ async def test_a_submission(house: House, counts: Count) -> None:
     assert reading <= 10
     assert writing <= 13
     assert hops == 1
+
+
+async def test_a_login(house: House, counts: Count) -> None:
+    """With a password that is remembered: everything there is to know is asked of one snapshot, and nothing is written or waited for."""
+    login, sessions = door(house)
+    await come(login, sessions, "clara")
+    await login.idle()
+    # The snapshot's beginning and end; the account by its name; its failures, second factor and keys.
+    assert await counts(lambda: come(login, sessions, "clara")) == (4, 0, 0)
+
+
+async def test_a_login_whose_account_changes_meanwhile(house: House, counts: Count) -> None:
+    """It is looked at once more, in a snapshot of its own."""
+    login, sessions = door(house)
+    await come(login, sessions, "clara")
+    await login.idle()
+
+    async def changed() -> None:
+        heard = sessions.heard
+        sessions.told([PolicyChanged(frozenset({house.ids["clara"]}))])
+        await come(login, sessions, "clara", heard)
+
+    reading, _, _ = await counts(changed)
+    assert reading > 4
+
+
+def door(house: House) -> tuple[Login, Sessions]:
+    login = Login(house.store, house.passwords, FailingSources(1000, 600, []))
+    return login, Sessions(login.confirm, 100, lambda _: False)
+
+
+async def come(login: Login, sessions: Sessions, name: str, heard: int | None = None) -> None:
+    """As a protocol does it: LOGIN, the session, LOGOUT."""
+    heard = sessions.heard if heard is None else heard
+    actor = await login.authenticate(Credentials("PLAIN", f"{name}@acme.test", "", b"correct horse 7"), Peer("192.0.2.1", "imap", True))
+    leave = sessions.add(actor, "imap", "192.0.2.1", lambda _: None, heard=heard)
+    assert leave is not None
+    await sessions.idle()
+    leave()
 
 
 async def test_a_delivery(house: House, counts: Count) -> None:

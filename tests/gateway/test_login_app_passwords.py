@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.apppasswords import AppPassword, made
-from gateway.login import Login, Peer
+from gateway.login import Login, Peer, _Looked
 from gateway.refusal import Refused
 from gateway.sasl.exchange import Credentials
 from gateway.sources import FailingSources
@@ -175,10 +176,10 @@ async def test_revoked_while_it_is_looked_at(place: Place, monkeypatch: pytest.M
     word = await place.make("anna", Scope(0, "phone"))
     really = place.login._look_at
 
-    async def slowly(*args: object, **kwargs: object) -> object:
+    async def slowly(*args: object, **kwargs: object) -> _Looked:
         found = await really(*args, **kwargs)  # type: ignore[arg-type]
         await place.house.store.do(RevokeAppPassword(place.house.ids["anna"], "phone"))
-        return found
+        return replace(found, waited=True)
 
     monkeypatch.setattr(place.login, "_look_at", slowly)
     assert await asyncio.wait_for(place.come("anna", word.text), 10) == WRONG

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from gateway.sessions import AT_ONCE, Confirmed, Sessions
 from policy.identity import AccountId, Actor, Address
 from policy.reasons import Defer, Reason, Refuse
+from policy.scope import Scope
 from store.errors import Busy
 from store.port import DIRECTORY, FolderChanged, PolicyChanged, QueueChanged
 
@@ -95,6 +97,34 @@ async def test_what_changed_between_the_login_and_the_session_is_noticed(judge: 
     sessions.add(actor(1), "imap", "192.0.2.1", ends.append)
     await sessions.idle()
     assert ends == [ENDED]
+
+
+async def test_who_comes_while_nothing_changes_is_not_looked_at_twice(judge: Judge) -> None:
+    judge.out = {1: ENDED, 2: ENDED}
+    ends: list[int] = []
+    sessions = opened(judge)
+    before = sessions.heard
+    sessions.told([FolderChanged(1, 1)])  # type: ignore[arg-type]
+    sessions.add(actor(1), "imap", "192.0.2.1", lambda _: ends.append(1), heard=before)
+    await sessions.idle()
+    assert (judge.rounds, ends) == (0, [])
+    sessions.told([PolicyChanged(frozenset({1}))])
+    await sessions.idle()
+    assert ends == [1], "what is told later ends it as any other"
+    before = sessions.heard
+    sessions.told([PolicyChanged(frozenset({2}))])
+    sessions.add(actor(2), "imap", "192.0.2.1", lambda _: ends.append(2), heard=before)
+    await sessions.idle()
+    assert ends == [1, 2], "what was told while the password was looked at"
+
+
+async def test_what_the_clock_may_end_is_looked_at_in_any_case(judge: Judge) -> None:
+    sessions = opened(judge)
+    scoped = replace(actor(3), scope=Scope(1, "phone"))
+    for who in (actor(1, via=9), replace(actor(2), until=1), scoped):
+        sessions.add(who, "imap", "192.0.2.1", lambda _: None, heard=sessions.heard)
+    await sessions.idle()
+    assert judge.asked == [1, 2, 3]
 
 
 @pytest.mark.parametrize("fault", [Busy("no reader"), RuntimeError("a fault of ours")])

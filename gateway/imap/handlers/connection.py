@@ -16,7 +16,7 @@ _OURSELVES: Final = (("name", "procura"), ("vendor", "procura"))
 
 async def capability(session: Session, command: Capability, emit: Output) -> None:
     """What can be done here, now."""
-    emit.say(Capabilities(session.capabilities()))
+    emit.say(Capabilities(session.capabilities().names))
 
 
 async def noop(session: Session, command: Noop, emit: Output) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.folders import ATTRIBUTES, Figures, Footing, Listing
+from gateway.folders import ATTRIBUTES, Extra, Footing, Listing
 from gateway.folders import Listed as ListedFolder
 from gateway.imap.grammar.connection import NamespaceQuery
 from gateway.imap.grammar.listing import List, Lsub
 from gateway.imap.handlers.metadata import MetadataOf
-from gateway.imap.handlers.status import speller
+from gateway.imap.handlers.status import extra, speller
 from gateway.imap.listed import Saying
 from gateway.imap.names import INBOX, SEPARATOR, Namespace, Pattern, fold_owner, normalized
 from gateway.imap.responses import Extended, Listed, Namespaces, OwnRights, childinfo, oldname, status_of
@@ -84,12 +84,11 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
     metadata = command.returns(b"METADATA")
     wanted = metadata.value if metadata is not None and isinstance(metadata.value, tuple) else ()
     entries = [entry.decode("ascii") for entry in wanted if isinstance(entry, bytes)]
-    sizes = b"DELETED-STORAGE" in asked_figures
     items = tuple(item for item in asked_figures if isinstance(item, bytes))
     question = (session.acting.actor, command, emit.utf8)
     if not entries and await _say_again(session, question, items, emit):
         return
-    names, footing = await _names(session, asked, figures=figures is not None, deleted_size=sizes, metadata=entries)
+    names, footing = await _names(session, asked, figures=figures is not None, extra=extra(items), metadata=entries)
     saying = Saying()
     spell_figures = speller(items, session.services)
     only_subscribed = command.selects(b"SUBSCRIBED")
@@ -121,13 +120,12 @@ async def list_folders(session: Session, command: List, emit: Output) -> None:
         if returns_rights and one.folder is not None:
             # RFC 8440; a name that is no folder has no rights.
             emit(saying.say(OwnRights(spelled, spell_rfc(one.folder.held)).spell(utf8=emit.utf8)))
-        if figures is not None and one.folder is not None and one.folder.figures:
+        if one.folder is not None and one.folder.figures is not None:
             if session.watch is not None:
                 session.watch.asked(one.folder.row.id)
             emit(saying.say(status_of(spelled, emit.utf8)))
             saying.figures(one.folder.row.id)
-            counted = Figures(one.folder.row, one.folder.unseen, one.folder.recent, one.folder.deleted_size)
-            emit(spell_figures(counted))
+            emit(spell_figures(one.folder.figures))
         if one.folder is not None and one.folder.metadata:
             emit.say(MetadataOf(spelled, one.folder.metadata))
         await emit.breathe()
@@ -148,8 +146,7 @@ async def _say_again(session: Session, question: Hashable, items: Sequence[bytes
         emit(said.pieces[0])
         await emit.breathe()
         return True
-    sizes = b"DELETED-STORAGE" in items
-    found = await services.folders.figures_again(session.acting, said.footing, said.folders, deleted_size=sizes)
+    found = await services.folders.figures_again(session.acting, said.footing, said.folders, extra(items))
     if found is None:
         return False
     spell_figures = speller(items, services)
@@ -229,7 +226,7 @@ async def namespace(session: Session, command: NamespaceQuery, emit: Output) -> 
 
 
 async def _names(
-    session: Session, asked: Iterable[_Asked], *, figures: bool, deleted_size: bool = False, metadata: Sequence[str] = ()
+    session: Session, asked: Iterable[_Asked], *, figures: bool, extra: Extra = Extra.NONE, metadata: Sequence[str] = ()
 ) -> tuple[dict[str, Name], Footing | None]:
     """Every name that could be listed, with the nodes above them; what that rests on, None where nothing tells when it changes."""
     names = session.names
@@ -245,9 +242,9 @@ async def _names(
     service = session.services.folders
     asked_of = wanted if others else None
     if metadata:
-        listing = await service.listing(session.acting, asked_of, own=own, figures=figures, deleted_size=deleted_size, metadata=metadata)
+        listing = await service.listing(session.acting, asked_of, own=own, figures=figures, extra=extra, metadata=metadata)
         return named(session, listing), None
-    listing, footing = await service.founded(session.acting, asked_of, own=own, figures=figures, deleted_size=deleted_size)
+    listing, footing = await service.founded(session.acting, asked_of, own=own, figures=figures, extra=extra)
     return named(session, listing), footing
 
 

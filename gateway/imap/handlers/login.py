@@ -17,7 +17,8 @@ async def login(session: Session, command: Login, emit: Output) -> Answer:
     """RFC 3501 section 6.2.3."""
     _require_privacy(session)
     credentials = Credentials("LOGIN", command.user, "", command.password.encode("utf-8"))
-    return _enter(session, await session.services.login.authenticate(credentials, _peer(session)))
+    heard = session.services.sessions.heard
+    return _enter(session, await session.services.login.authenticate(credentials, _peer(session)), heard)
 
 
 async def authenticate(session: Session, command: Authenticate, emit: Output) -> Answer:
@@ -28,6 +29,8 @@ async def authenticate(session: Session, command: Authenticate, emit: Output) ->
     _require_privacy(session)
     if mechanism not in mechanisms.offered(session.services.mechanisms, session.wire.end_point):
         raise No("this mechanism is not offered", CANNOT)
+
+    heard = session.services.sessions.heard
 
     async def ask(challenge: bytes) -> bytes:
         try:
@@ -44,7 +47,7 @@ async def authenticate(session: Session, command: Authenticate, emit: Output) ->
         raise Bad(malformed.message) from None
     except Cancelled:
         raise Bad("AUTHENTICATE cancelled") from None
-    return _enter(session, actor)
+    return _enter(session, actor, heard)
 
 
 def _require_privacy(session: Session) -> None:
@@ -58,6 +61,6 @@ def _peer(session: Session) -> Peer:
     return Peer(session.wire.peer, "imap", secure, session.wire.end_point)
 
 
-def _enter(session: Session, actor: Actor) -> Answer:
-    session.enter(actor)
+def _enter(session: Session, actor: Actor, heard: int) -> Answer:
+    session.enter(actor, heard)
     return Answer(f"logged in as {actor.address}")

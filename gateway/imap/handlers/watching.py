@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.changes import Ledger, News
-from gateway.folders import Figures, Listed, Survey
+from gateway.folders import Listed, Survey, figures_of
 from gateway.imap.grammar.notify import (
     FLAG_CHANGE,
     MAILBOX_METADATA_CHANGE,
@@ -561,7 +561,7 @@ class Watching:
         return b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"HIGHESTMODSEQ"
 
     def _say_status(self, known: _Known, folder: Listed, items: tuple[bytes, ...], output: Output) -> None:
-        figures = Figures(folder.row, folder.unseen, 0)
+        figures = folder.figures or figures_of(folder.row, folder.unseen)
         output.say(status_of(self._spell(known.name), items, figures, self._session.services))
 
     async def _tell_entries(self, entries: dict[FolderId, dict[str, None]], output: Output) -> None:

@@ -50,7 +50,8 @@ WATCHES: Final = 2_000
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0] if __doc__ else None)
     names = [case.name for case in CASES]
-    parser.add_argument("--cases", default=",".join(names), help="only these: " + ", ".join(names))
+    usual = [case.name for case in CASES if not case.rare]
+    parser.add_argument("--cases", default=",".join(usual), help="only these: " + ", ".join(names))
     peers = [one.name for one in (Mdbox, Dovecot, Hibernating, Postfix)]
     parser.add_argument("--peers", default=",".join(peers), help="only these: " + ", ".join(peers) + "; none: procura alone")
     parser.add_argument("--rounds", type=int, default=3)

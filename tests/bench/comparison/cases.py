@@ -44,6 +44,8 @@ class Sizes:
     """Messages that are copied, moved, flagged and expunged at once."""
     visible: int = 400
     idle: int = 1_000
+    many: int = 5_000
+    """That idle in the case that has to be asked for."""
     probes: int = 30
 
 
@@ -82,11 +84,12 @@ Turn = Callable[[Bench], Awaitable[Mapping[str, Figure]]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`turn` measures `rows`."""
+    """`turn` measures `rows`. `rare`: only where it is asked for by name."""
 
     name: str
     turn: Turn
     rows: Sequence[Row]
+    rare: bool = False
 
 
 # --- sending
@@ -395,6 +398,7 @@ async def _folders(bench: Bench) -> None:
                 await client.begin(f"CREATE Year{year}/Topic{topic}".encode())
                 if topic % 10 == 0:
                     await client.append(f"Year{year}/Topic{topic}", [plain(topic, KB)])
+                    await client.do(f"SUBSCRIBE Year{year}/Topic{topic}")
         client.close()
 
     await asyncio.gather(*(some() for _ in range(MAKERS)))
@@ -414,16 +418,24 @@ async def _shares(bench: Bench) -> None:
     await asyncio.gather(*(some() for _ in range(MAKERS)))
 
 
-def listing(key: str, number: int, making: Callable[[Bench], Awaitable[None]], least: Callable[[Sizes], int]) -> Turn:
+def listing(
+    key: str, number: int, making: Callable[[Bench], Awaitable[None]], least: Callable[[Sizes], int], *, subscribed: bool = False
+) -> Turn:
+    """`subscribed`: a tenth of them is, and is asked for too."""
+
     async def turn(bench: Bench) -> Mapping[str, Figure]:
         await bench.once(key, lambda: making(bench))
         client = await bench.imap(number)
         said = bytearray()
         figures = {}
-        for row, line, kind in (
-            (key, 'LIST "" "*"', b"LIST"),
-            (f"{key}-status", 'LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY))', b"STATUS"),
-        ):
+        count = least(bench.sizes)
+        asked = [
+            (key, 'LIST "" "*"', b"LIST", count),
+            (f"{key}-status", 'LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY))', b"STATUS", count),
+        ]
+        if subscribed:
+            asked.append(("lsub", 'LSUB "" "*"', b"LSUB", count // 10))
+        for row, line, kind, wanted in asked:
 
             async def ask(line: str = line) -> int:
                 nonlocal said
@@ -432,7 +444,7 @@ def listing(key: str, number: int, making: Callable[[Bench], Awaitable[None]], l
 
             await ask()
             figures[row] = await bench.repeated(ask)
-            if (answers := counted(said, kind)) < least(bench.sizes):
+            if (answers := counted(said, kind)) < wanted:
                 raise Wrong(f"{line}: {answers} answers")
         client.close()
         return figures
@@ -518,11 +530,26 @@ async def mixed(bench: Bench) -> Mapping[str, Figure]:
 
 
 async def idle(bench: Bench) -> Mapping[str, Figure]:
-    """Memory of the processes before and while many idle; then mail for some, until each of a person's connections has been told. The
+    memory, took = await idling(bench, bench.sizes.idle)
+    return {
+        "idle-memory": Figure(memory),
+        "exists-50": Figure(took[len(took) // 2]),
+        "exists-99": Figure(took[min(len(took) - 1, len(took) * 99 // 100)]),
+    }
+
+
+async def idle_many(bench: Bench) -> Mapping[str, Figure]:
+    memory, _ = await idling(bench, bench.sizes.many)
+    return {"idle-many-memory": Figure(memory)}
+
+
+async def idling(bench: Bench, count: int) -> tuple[float, list[float]]:
+    """KiB of one, and seconds from a delivery to each EXISTS, ascending.
+
+    Memory of the processes before and while many idle; then mail for some, until each of a person's connections has been told. The
     server is started anew: what it has freed before would be used again, and hide what they take."""
     bench.peer.stop()
     bench.peer.start()
-    count = bench.sizes.idle
     told: dict[int, list[float]] = {}
     clients: list[Imap] = []
     gate = asyncio.Semaphore(32)
@@ -566,12 +593,7 @@ async def idle(bench: Bench) -> Mapping[str, Figure]:
     for client in clients:
         client.close()
     sender.close()
-    took.sort()
-    return {
-        "idle-memory": Figure(memory),
-        "exists-50": Figure(took[len(took) // 2]),
-        "exists-99": Figure(took[min(len(took) - 1, len(took) * 99 // 100)]),
-    }
+    return memory, sorted(took)
 
 
 # --- all of them
@@ -646,10 +668,11 @@ CASES: Final[Sequence[Case]] = (
     ),
     Case(
         "list",
-        listing("list", FOLDERS, _folders, lambda sizes: sizes.folders),
+        listing("list", FOLDERS, _folders, lambda sizes: sizes.folders, subscribed=True),
         (
             _row("list", "LIST of 1,000 folders", _MAIL, 2, Kind.MILLISECONDS),
             _row("list-status", "LIST-STATUS of 1,000 folders", _MAIL, 2, Kind.MILLISECONDS),
+            _row("lsub", "LSUB of 100 among them", _MAIL, 2, Kind.MILLISECONDS),
         ),
     ),
     Case(
@@ -670,5 +693,6 @@ CASES: Final[Sequence[Case]] = (
             _row("exists-99", "delivery to EXISTS, p99", _IDLE, 15, Kind.AT_MOST),
         ),
     ),
+    Case("idle-many", idle_many, (_row("idle-many-memory", "memory of one of 5,000 that idle", _IDLE, 1, Kind.KIBIBYTES),), rare=True),
 )
 ROWS: Final[Sequence[Row]] = tuple(row for case in CASES for row in case.rows)

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from config.settings import Password
 from gateway.message.canonical import read_address
 from gateway.passwords import PasswordCost, Passwords
 from store.accounts import CreateAccount
@@ -221,8 +222,8 @@ class Procura(Peer):
 
 
 async def _people(data: Path) -> None:
-    """All have the same password, hashed once at what it costs by default."""
-    passwords = Passwords(PasswordCost(), b"key")
+    """All have the same password, hashed once at what it costs by default, and keys for SCRAM, as commands make accounts."""
+    passwords = Passwords(PasswordCost(scram_iterations=Password().scram_iterations), b"key")
     verifiers = passwords.verifiers_now(PASSWORD)
     passwords.close()
     store = await connect("sqlite:///{data}/procura.db", data)

@@ -26,14 +26,17 @@ import gateway.imap.handlers.fetch
 import gateway.message.envelope
 import gateway.message.structure
 from gateway.arrival import arrived
+from gateway.carrier import Carrier
 from gateway.imap.listener import Connection, ImapListener, Limits
+from gateway.imap.registry import Registry
 from store import folders as stored
 from store import messages
 from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
 from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
-from tests.gateway.imap.handlers.house import Client, House
+from store.sqlite import SqliteSnapshot, SqliteTx
+from tests.gateway.imap.handlers.house import Client, House, snapshots_taken
 
 NESTED = (
     b"From: Anna <anna@acme.test>\r\nTo: bruno@acme.test\r\nCc: clara@acme.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
@@ -347,3 +350,53 @@ async def test_who_idles_and_does_not_read_is_bounded_and_cut_off(house: House) 
     waiting = await _most_that_waited(connection, change)
     assert listener.connections == 0
     assert 0 < waiting < 65_536 * 4
+
+
+async def test_a_connection_that_logs_in_and_out(house: House, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write each for the greeting and two answers, a task for each command, one snapshot; what is announced is spelled once for all."""
+    await (await house.client(port, "anna")).do("LOGOUT")
+    await house.login.idle()
+    sends: list[int] = []
+    sending = Carrier.write
+    monkeypatch.setattr(Carrier, "write", lambda self, octets: (sends.append(len(octets)), sending(self, octets))[1])
+    begun: list[object] = []
+    beginning = Connection._start
+    monkeypatch.setattr(Connection, "_start", lambda self, work: (begun.append(work), beginning(self, work))[1])
+    spelled: list[object] = []
+    spelling = Registry.announce
+    monkeypatch.setattr(Registry, "announce", lambda self, where: (spelled.append(where), spelling(self, where))[1])
+    snapshots = snapshots_taken(monkeypatch)
+    await (await house.client(port, "anna")).do("LOGOUT")
+    assert (len(sends), len(begun), len(snapshots), len(spelled)) == (3, 2, 1, 0)
+
+
+async def test_the_figures_of_many_folders(house: House, port: int, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again: one statement for all of them, however many have mail that nobody has seen; nothing is looked at that was not asked
+    for. A STATUS of what the folder's row has is asked in place."""
+    for number in range(30):
+        await house.make("anna", f"/f{number}")
+        await house.put("anna", f"/f{number}", 2)
+    looked: list[object] = []
+    rows = messages.rows
+    monkeypatch.setattr(messages, "rows", lambda *given: (looked.append(given), rows(*given))[1])
+    asked: list[str] = []
+    every = SqliteTx.all
+
+    def all_of(tx: SqliteTx, statement: str, /, **parameters: Any) -> list[Any]:
+        asked.append(statement)
+        return every(tx, statement, **parameters)
+
+    listing = 'LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY))'
+    first = await anna.do(listing)
+    monkeypatch.setattr(SqliteTx, "all", all_of)
+    assert (await anna.do(listing)).untagged == first.untagged
+    assert asked == ["folders.figures"]
+    assert not looked
+    recent = await anna.do('LIST "" "*" RETURN (STATUS (RECENT))')
+    assert b'* STATUS "f7" (RECENT 2)' in recent.untagged
+    assert len(looked) == 30
+    hops: list[object] = []
+    working = SqliteSnapshot.work
+    monkeypatch.setattr(SqliteSnapshot, "work", lambda self, *given: (hops.append(given), working(self, *given))[1])
+    assert (await anna.do("STATUS f7 (MESSAGES UNSEEN)")).untagged == [b'* STATUS "f7" (MESSAGES 2 UNSEEN 2)']
+    assert not hops

@@ -74,17 +74,3 @@ def test_what_is_announced_depends(phase: Phase, secure: bool, can_secure: bool,
         ]
     )
     assert list(table.announce(Circumstances(phase, secure, can_secure, plaintext))) == announced
-
-
-def test_it_is_found_out_once_for_all_connections() -> None:
-    asked: list[Circumstances] = []
-
-    def told(circumstances: Circumstances) -> bool:
-        asked.append(circumstances)
-        return True
-
-    table = build([Capability(b"ONE", announced=told)])
-    for _ in range(3):
-        for phase in (Phase.NOT_AUTHENTICATED, Phase.AUTHENTICATED):
-            assert table.announce(Circumstances(phase, True, False, False)) == (b"ONE",)
-    assert len(asked) == 2

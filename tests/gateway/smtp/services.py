@@ -170,12 +170,21 @@ class FakeDelivery(FakePlace):
 
 
 class FakeSessions:
+    heard = 0
+
     def __init__(self, most: int = 100) -> None:
         self.most = most
         self.open: list[Callable[[Refuse | Defer], None]] = []
 
     def add(
-        self, actor: Actor, protocol: str, peer: str, end: Callable[[Refuse | Defer], None], describe: Callable[[], Doing] = Doing
+        self,
+        actor: Actor,
+        protocol: str,
+        peer: str,
+        end: Callable[[Refuse | Defer], None],
+        describe: Callable[[], Doing] = Doing,
+        *,
+        heard: int | None = None,
     ) -> Callable[[], None] | None:
         if len(self.open) >= self.most:
             return None
