@@ -278,6 +278,8 @@ class States:
         """The state as the store has it now, the right to read confirmed in the snapshot that says so. Raises Refused."""
         while True:
             state = self._live.get(self._key(folder))
+            if state is not None and folder.is_at(state.modseq, state.read_at):
+                return state
             news = await folder.news(None if state is None else state.modseq)
             # Others may have been here while this one waited.
             key = self._key(folder)
@@ -290,6 +292,7 @@ class States:
             else:
                 state = there
                 _apply(state, news)
+            state.read_at = news.moment
             self._live[key] = state
             self._keep(key, state)
             return state

@@ -41,7 +41,7 @@ class FolderState:
 
     Appends extend the arrays in place, so that views share them; an expunge makes new arrays, a new generation, and leaves the old
     UIDs to the views that still number by them. `names[bit]` is the flag that a bit stands for: system flags first, then keywords.
-    `unclaimed`: the first UID that no session was told of as \\Recent.
+    `unclaimed`: the first UID that no session was told of as \\Recent. `read_at`: the moment of the last look (store/moved.py).
 
     Nothing here is raised or lost by hearing of a change twice: what `modseq` covers is left alone by who calls.
     """
@@ -58,6 +58,7 @@ class FolderState:
         "modseq",
         "modseqs",
         "names",
+        "read_at",
         "uids",
         "unclaimed",
     )
@@ -82,6 +83,7 @@ class FolderState:
         self.generation = 0
         self.names = tuple(names)
         self.unclaimed = unclaimed
+        self.read_at = 0
         self._log: deque[_Change] | None = None
         self._log_first = 0
         self._logged = 0

@@ -77,6 +77,10 @@ class Interrupted:
         return self.store.node
 
     @property
+    def moved(self) -> Moves | None:
+        return self.store.moved
+
+    @property
     def leads(self) -> bool:
         return self.store.leads
 
