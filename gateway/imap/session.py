@@ -306,12 +306,8 @@ class States:
             return done.modseq == state.modseq
         if done.modseq != state.modseq + 1:
             return False
-        keep, added = done.keep, done.added
-        places: list[int] = []
-        for low, high in runs:
-            first, end = bisect_left(state.uids, low), bisect_right(state.uids, high)
-            places += [at for at, bits in enumerate(state.flags[first:end], first) if (bits & keep) | added != bits]
-        state.change_at(places, [(state.flags[at] & keep) | added for at in places], done.modseq)
+        spans = [(bisect_left(state.uids, low), bisect_right(state.uids, high)) for low, high in runs]
+        state.change_within(spans, done.keep, done.added, done.modseq)
         return True
 
     def _key(self, folder: OpenFolder) -> tuple[int, int, int]:
