@@ -11,7 +11,7 @@ from gateway.folders.entries import Entries
 from gateway.folders.judging import BUSY, EXISTS, HAS_CHILDREN, IN_THE_WAY, UNKNOWN, Judging
 from gateway.folders.listing import Listings, counted, readable_by
 from gateway.folders.metadata import Metadata
-from gateway.folders.octets import IN_PLACE, Octets, octets_of
+from gateway.folders.octets import FEW, IN_PLACE, Octets, octets_of
 from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
 from gateway.folders.standpoint import NOBODY, Judged, Standpoint
@@ -114,7 +114,8 @@ class Folders(Entries, Listings, Quotas, Metadata):
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.READ)
             decision = self._judging.require(visit, stand, FolderOp.READ, snapshot.now)
             assert stand.row is not None
-            unseen, recent = await snapshot.work(counted, stand.row, visit.actor.account)
+            is_short = not stand.row.seen_private and stand.row.uidnext - stand.row.recent_from <= FEW
+            unseen, recent = await (snapshot.ask if is_short else snapshot.work)(counted, stand.row, visit.actor.account)
             size = await snapshot.work(messages.deleted_size, stand.row) if deleted_size else 0
         self._judging.note(visit, stand, FolderOp.READ, decision)
         return Figures(stand.row, unseen, recent, size)
