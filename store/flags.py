@@ -114,13 +114,12 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
         touched, unseen, deleted = _change_scattered(tx, folder, runs, keep, added, modseq)
     for low, high in () if scattered else runs:
         first, last = key(folder.id, low), key(folder.id, high)
-        counted = tx.one("messages.count_changes", owner=folder.owner, low=first, high=last, keep=keep, added=added)
-        if counted is not None and counted[0]:
-            count, was_seen, was_deleted, lowest, highest = counted
-            tx.later("messages.change_flags", owner=folder.owner, low=first, high=last, keep=keep, added=added, modseq=modseq)
+        changed = _change_run(tx, folder, (low, high), keep, added, modseq)
+        if changed is not None:
+            count, was_seen, was_deleted, run = changed
             unseen += was_seen - (count if added & SEEN else was_seen if keep & SEEN else 0)
             deleted += (count if added & DELETED else was_deleted if keep & DELETED else 0) - was_deleted
-            touched.append((lowest & LAST_UID, highest & LAST_UID))
+            touched.append(run)
         if own_seen is not None and tx.run(
             "messages.mark_own", owner=folder.owner, actor=deed.seen_of, value=own_seen, modseq=modseq, low=first, high=last
         ):
@@ -131,6 +130,25 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     changes.log(tx, folder, modseq, merged(touched))
     tx.wake(FolderChanged(folder.id, modseq))
     return FlagsChanged(True, modseq, refused, keep, added)
+
+
+def _change_run(tx: Tx, folder: FolderRow, run: Run, keep: int, added: int, modseq: int) -> tuple[int, int, int, Run] | None:
+    """How many messages change, how many of them had \\Seen, \\Deleted, and within which UIDs they are; None: there are none."""
+    change = {"owner": folder.owner, "low": key(folder.id, run[0]), "high": key(folder.id, run[1]), "keep": keep, "added": added}
+    touched = (EVERY_FLAG & ~keep) | added
+    if not touched:
+        return None
+    if touched & (SEEN | DELETED) and touched.bit_count() > 1:
+        counted = tx.one("messages.count_changes", **change)
+        if counted is None or not counted[0]:
+            return None
+        count, was_seen, was_deleted, lowest, highest = counted
+        tx.later("messages.change_flags", **change, modseq=modseq)
+        return count, was_seen, was_deleted, (lowest & LAST_UID, highest & LAST_UID)
+    # One flag: whoever changes did not have it, or had it. Or others, which nobody counts.
+    count = tx.run("messages.change_flags", **change, modseq=modseq)
+    had = 0 if added else count
+    return (count, had, had, run) if count else None
 
 
 def _change_scattered(tx: Tx, folder: FolderRow, runs: Sequence[Run], keep: int, added: int, modseq: int) -> tuple[list[Run], int, int]:

@@ -155,6 +155,8 @@ class Snapshot(Protocol):
     """One state of the store, seen by every read in it. Short: nothing is written to a peer inside one."""
 
     now: int
+    moment: int
+    """That it is not older than (see Moves); 0 where nobody knows of any."""
 
     async def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """A bounded, indexed read, in place."""
@@ -173,6 +175,19 @@ class Snapshot(Protocol):
         """The epochs of these scopes (DIRECTORY is always added) as this snapshot has them."""
 
 
+class Moves(Protocol):
+    """What has been changed since a moment, as far as that is known without a snapshot (store/moved.py)."""
+
+    moment: int
+    """Now; to be taken before the snapshot whose finds are remembered."""
+
+    def stands(self, witness: Witness, since: int, now: int) -> bool:
+        """Does a witness that stood at the moment `since` stand still? False: a snapshot has to say so."""
+
+    def is_at(self, folder: FolderId, modseq: int, since: int) -> bool:
+        """Is a folder that was at this mod-sequence at the moment `since` at it still? False: a snapshot has to say so."""
+
+
 class Store(Protocol):
     """What was remembered, and how it is changed."""
 
@@ -187,6 +202,10 @@ class Store(Protocol):
     @property
     def floor(self) -> Floor:
         """Whom every moment of this store has passed."""
+
+    @property
+    def moved(self) -> Moves | None:
+        """None: somebody else writes too, or alone."""
 
     @property
     def leads(self) -> bool:

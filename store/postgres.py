@@ -514,7 +514,7 @@ def _undone(error: Exception, session: Session) -> BaseException:
 class PostgresSnapshot:
     """A reader that was lent, and a transaction on it."""
 
-    __slots__ = ("_asking", "_moment", "_returning", "_session", "_store", "_tx", "now")
+    __slots__ = ("_asking", "_moment", "_returning", "_session", "_store", "_tx", "moment", "now")
 
     def __init__(self, store: "PostgresStore", moment: Callable[[int], int]) -> None:
         self._store = store
@@ -523,6 +523,7 @@ class PostgresSnapshot:
         self._tx: PostgresTx | None = None
         self._asking = asyncio.Lock()
         self.now = 0
+        self.moment = 0
 
     async def __aenter__(self) -> Snapshot:
         readers = self._store.readers
@@ -656,6 +657,10 @@ class PostgresStore:
     @property
     def node(self) -> str:
         return self.nodes.id
+
+    @property
+    def moved(self) -> None:
+        return None
 
     @property
     def leads(self) -> bool:

@@ -78,6 +78,10 @@ class RemoteStore:
         return self._fault
 
     @property
+    def moved(self) -> None:
+        return None
+
+    @property
     def leads(self) -> bool:
         # What is done once is done where the writer is.
         return False

@@ -23,6 +23,7 @@ from store.floor import Floor
 from store.lending import Lending
 from store.lock import Lock
 from store.migrate import version
+from store.moved import Moved
 from store.port import DIRECTORY, Deed, Event, PolicyChanged, Snapshot, Tx
 from store.reading import OnlyReads
 from store.statements import without_owner
@@ -500,15 +501,19 @@ async def reader(path: Path) -> Connection:
 class SqliteSnapshot:
     """A reader that was checked out, and a transaction on it."""
 
-    __slots__ = ("_now", "_reader", "_readers", "_statements", "_tx", "now")
+    __slots__ = ("_moved", "_now", "_reader", "_readers", "_statements", "_tx", "moment", "now")
 
-    def __init__(self, readers: Lending[Connection], statements: Mapping[str, str], now: Callable[[], int]) -> None:
+    def __init__(
+        self, readers: Lending[Connection], statements: Mapping[str, str], now: Callable[[], int], moved: Moved | None = None
+    ) -> None:
         self._readers = readers
         self._statements = statements
         self._now = now
         self._reader: Connection | None = None
         self._tx: SqliteTx | None = None
+        self._moved = moved
         self.now = 0
+        self.moment = 0
 
     async def __aenter__(self) -> Snapshot:
         reader = await self._readers.take()
@@ -518,6 +523,9 @@ class SqliteSnapshot:
             self._readers.give(reader, broken=True)
             raise (translated(error) if isinstance(error, sqlite3.Error) else error) from error
         self.now = self._now()
+        if self._moved is not None:
+            # Before anything is read: what is seen may be newer, never older.
+            self.moment = self._moved.moment
         self._reader = reader
         self._tx = SqliteTx(reader.raw, self._statements, self.now)
         return self
@@ -599,7 +607,8 @@ class SqliteStore:
         self._locks = locks
         self._watchers = Watchers()
         self._watchers.watch(partial(obey, floor))
-        self._writer = Writer(SqliteEngine(path, statements, now, connection), functions, bounds, self._watchers)
+        self.moved = Moved()
+        self._writer = Writer(SqliteEngine(path, statements, now, connection), functions, bounds, self._watchers, self.moved)
         self._closed: asyncio.Task[None] | None = None
 
     @property
@@ -611,7 +620,7 @@ class SqliteStore:
         return True
 
     def snapshot(self) -> SqliteSnapshot:
-        return SqliteSnapshot(self._readers, self._statements, self._now)
+        return SqliteSnapshot(self._readers, self._statements, self._now, self.moved)
 
     async def do(self, deed: Deed[T], witness: Witness | None = None, *, bulk: bool = False) -> T:
         return await self._writer.submit(deed, witness, bulk)

@@ -78,6 +78,7 @@ class _AtSnapshot:
     def __init__(self, snapshot: Snapshot, now: int) -> None:
         self._snapshot = snapshot
         self.now = now
+        self.moment = 0
 
     async def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._snapshot.ask(lambda tx: question(_AtTx(tx, self.now), *args, **kwargs))
@@ -113,6 +114,10 @@ class At:
     @property
     def floor(self) -> Floor:
         return self._store.floor
+
+    @property
+    def moved(self) -> None:
+        return None
 
     @property
     def leads(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from policy.decision import Witness
 from store.errors import Busy, Full, Stale
+from store.moved import Moved
 from store.port import Deed, Event, FolderChanged, PolicyChanged, Tx
 
 T = TypeVar("T")
@@ -181,8 +182,9 @@ class Watchers:
 class Writer:
     """Owned by the store that made it; lives on one loop."""
 
-    def __init__(self, engine: Engine, functions: Functions, bounds: Bounds, watchers: Watchers) -> None:
+    def __init__(self, engine: Engine, functions: Functions, bounds: Bounds, watchers: Watchers, moved: Moved | None = None) -> None:
         self._watchers = watchers
+        self._moved = moved or Moved()
         self._engine = engine
         self._functions = functions
         self._bounds = bounds
@@ -284,6 +286,7 @@ class Writer:
         for job in reversed(group[len(done.answers) :]):
             self._interactive.appendleft(job)
             self._octets += job.weight
+        self._moved.settle()
         self._watchers.tell(done.events)
         for job, answer in zip(group, done.answers, strict=False):
             self._answer(job, answer)
@@ -372,6 +375,7 @@ class Writer:
                 break
             answers.append(self._do(begun.tx, job, begun.events))
         woken = _coalesced(begun.events)
+        self._moved.note(woken)
         self._engine.commit(woken)
         return _Done(answers, woken)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -20,6 +21,7 @@ from policy.folders import FolderOp
 from policy.identity import AccountId, Actor, Address, BadAddress, FolderId
 from policy.reasons import Defer, Reason, Refuse, Verdict
 from policy.rights import Right
+from store import folders
 from store.audit import AuditEntry
 from store.blobs import Files
 from store.deeds import Audited
@@ -40,6 +42,8 @@ UNKNOWN: Final = Refuse(Reason.FOLDER_UNKNOWN)
 _NOT_THERE: Final = Decision(UNKNOWN, (step("there is no such folder", decided=True),))
 BUSY: Final = Defer(Reason.BUSY)
 HAS_CHILDREN: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "this name has folders below it")
+REMEMBERED: Final = 500
+"""Places of which it is remembered what was judged, some 2 KiB each."""
 IN_THE_WAY: Final = Refuse(Reason.NOT_ALLOWED_ON_THIS_FOLDER, "a folder of this name cannot be made")
 
 
@@ -53,13 +57,24 @@ class _Riding:
     used: Sequence[tuple[int, FolderOp]]
 
 
+@dataclass(slots=True)
+class _Remembered:
+    """What was judged of a place, at which moment (store/moved.py), and what was done there since on the strength of it."""
+
+    stand: Standpoint
+    since: int
+    allowed: tuple[FolderOp, ...] = ()
+
+
 class Judging:
     """Shared by the parts of the folders service. Every method raises Refused, and nothing else that is expected."""
 
-    __slots__ = ("_budget", "_store", "recorder")
+    __slots__ = ("_budget", "_remembered", "_store", "moved", "recorder")
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.moved = store.moved
+        self._remembered: OrderedDict[tuple[Actor, Place], _Remembered] = OrderedDict()
         self.recorder = Recorder(store)
         self._budget = Budget()
 
@@ -97,6 +112,37 @@ class Judging:
         stand = standpoint(look.standing, look.owner, look.path, look.levels, look.row, snapshot.now)
         valid_until = stand.judge(FolderOp.SEE, snapshot.now).valid_until
         return replace(stand, witness=await snapshot.witness(actor.account, *_person(actor), look.owner.id, valid_until=valid_until))
+
+    async def stand_again(self, snapshot: Snapshot, actor: Actor, place: Place) -> Standpoint | None:
+        """As `stand`, of a folder that is used again and again: looked at anew only when something has moved that it rests on. Figures of
+        its row are of now; what the owner had used is not."""
+        if self.moved is None:
+            return await self.stand(snapshot, actor, place)
+        found = self._remembered.get((actor, place))
+        if found is not None:
+            stand = found.stand
+            row = await snapshot.ask(folders.by_id, stand.row.id) if stand.row is not None else None
+            if row is not None and self.moved.stands(stand.witness, found.since, snapshot.now):
+                self._remembered.move_to_end((actor, place))
+                return replace(stand, row=row)
+        judged = await self.stand(snapshot, actor, place)
+        if judged is not None and judged.row is not None and Right.LOOKUP in judged.held:
+            self._remembered[actor, place] = _Remembered(judged.kept(actor), snapshot.moment)
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return judged
+
+    def assumed(self, visit: Visit, place: Place, op: FolderOp) -> Standpoint | None:
+        """Where the owner has done this before, in an own folder: for a deed, since the writer confirms its witness. None: it has to be
+        judged. Figures of the row may be older."""
+        found = self._remembered.get((visit.actor, place))
+        return found.stand if found is not None and op in found.allowed and is_own(visit, found.stand) else None
+
+    def was_allowed(self, visit: Visit, place: Place, op: FolderOp) -> None:
+        """It was judged, and done."""
+        found = self._remembered.get((visit.actor, place))
+        if found is not None and op not in found.allowed:
+            found.allowed += (op,)
 
     def require(self, visit: Visit, stand: Standpoint, op: FolderOp, now: int) -> Decision:
         """The decision, which allows. Raises Refused, on record."""
@@ -222,7 +268,7 @@ class Judging:
     ) -> Standpoint:
         """Raises Refused when there is no such folder (`selectable`: that can hold messages), or none that may be seen. `op`: what it is
         wanted for, as a refusal says on record; the peer is told the same whatever it is."""
-        stand = await self.stand(snapshot, visit.actor, place)
+        stand = await (self.stand_again if selectable else self.stand)(snapshot, visit.actor, place)
         if stand is None:
             raise Refused(UNKNOWN)
         if Right.LOOKUP not in stand.held:

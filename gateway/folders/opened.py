@@ -78,14 +78,16 @@ def mask_of(allowed: FlagChange) -> int:
 
 
 class OpenFolder:
-    """A folder that was opened; each method confirms or renews the right in the snapshot or deed that does the work."""
+    """A folder that was opened; each method confirms or renews the right in the snapshot or deed that does the work. `since`: the moment
+    at which it was confirmed last (store/moved.py)."""
 
-    __slots__ = ("_allowed", "_judging", "_octets", "_stand", "visit")
+    __slots__ = ("_allowed", "_judging", "_octets", "_since", "_stand", "visit")
 
-    def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint) -> None:
+    def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint, since: int) -> None:
         self._judging = judging
         self._octets = octets
         self._stand = stand.kept(visit.actor)
+        self._since = since
         self._allowed: tuple[FolderOp, ...] = ()
         self.visit = visit
 
@@ -142,17 +144,32 @@ class OpenFolder:
 
     async def confirm(self, snapshot: Snapshot, op: FolderOp) -> Standpoint:
         """The standpoint as it holds in this snapshot. Raises Refused when the operation is not allowed in it."""
-        if not await snapshot.confirms(self._stand.witness):
+        moved = self._judging.moved
+        stands = moved is not None and moved.stands(self._stand.witness, self._since, snapshot.now)
+        if not stands and not await snapshot.confirms(self._stand.witness):
             row = self.row
             stand = await self._judging.stand(snapshot, self.visit.actor, row.id)
             if stand is None or stand.row is None or stand.row.noselect or stand.row.uidvalidity != row.uidvalidity:
                 raise Refused(UNKNOWN)
             self._stand = stand.kept(self.visit.actor)
             self._allowed = ()
+        self._since = snapshot.moment
         if op not in self._allowed:
             self._judging.require(self.visit, self._stand, op, snapshot.now)
             self._allowed += (op,)
         return self._stand
+
+    def is_at(self, modseq: int, since: int) -> bool:
+        """Is the folder, which was at this mod-sequence at the moment `since`, known to be at it still, and may an owner still read it?
+        False: `news` has to say."""
+        moved, stand = self._judging.moved, self._stand
+        if moved is None or FolderOp.READ not in self._allowed or stand.witness.valid_until is not None or not is_own(self.visit, stand):
+            return False
+        return moved.stands(stand.witness, self._since, 0) and moved.is_at(self.row.id, modseq, since)
+
+    def assumed(self, op: FolderOp) -> Standpoint | None:
+        """Where the owner was allowed this before: for a deed, since the writer confirms its witness. None: it has to be judged."""
+        return self._stand if op in self._allowed and is_own(self.visit, self._stand) else None
 
     async def renew(self) -> None:
         """May it still be read? Raises Refused when not; `held` is up to date afterwards."""
@@ -197,7 +214,7 @@ class OpenFolder:
             if row is None:
                 raise Refused(UNKNOWN)
             if since == row.modseq:
-                return News(row)
+                return News(row, moment=snapshot.moment)
             keywords = tuple(await snapshot.ask(messages.keywords, row.id))
             if since is not None:
                 try:
@@ -205,9 +222,9 @@ class OpenFolder:
                 except changes.Many:
                     found = await snapshot.work(changes.since, row.id, since, self.seen_of)
                 if found is not None:
-                    return News(row, changes=found, keywords=keywords)
+                    return News(row, changes=found, keywords=keywords, moment=snapshot.moment)
             state = await snapshot.work(messages.state, row.id, self.seen_of)
-            return News(row, state=state, keywords=keywords)
+            return News(row, state=state, keywords=keywords, moment=snapshot.moment)
 
     async def gone_since(self, modseq: int, within: Sequence[tuple[int, int]]) -> list[Run]:
         """UIDs that were expunged after this mod-sequence, of those `within` (0 stands for the last UID there ever was), ascending.
@@ -450,10 +467,9 @@ class OpenFolder:
             decision = self._judging.require(self.visit, stand, FolderOp.CHANGE_FLAGS, snapshot.now)
             return deed_of(stand, allowed), stand.witness, ((stand, FolderOp.CHANGE_FLAGS, decision),)
 
-        assumed = None
+        stand = self.assumed(FolderOp.CHANGE_FLAGS)
         allowed = self._stand.permits(touched)
-        if allowed and FolderOp.CHANGE_FLAGS in self._allowed and is_own(self.visit, self._stand):
-            assumed = deed_of(self._stand, allowed), self._stand.witness
+        assumed = (deed_of(stand, allowed), stand.witness) if allowed and stand is not None else None
         done = await self._judging.act(self.visit, judge, assumed=assumed)
         if FolderOp.CHANGE_FLAGS not in self._allowed:
             self._allowed += (FolderOp.CHANGE_FLAGS,)
@@ -482,14 +498,15 @@ class OpenFolder:
     async def expunge(self, runs: Sequence[Run] | None = None) -> Expunged:
         """Those marked \\Deleted, all or among these."""
 
+        deed = Expunge(self.row.id, None if runs is None else tuple(runs))
+
         async def judge(snapshot: Snapshot) -> Judged[Expunged]:
             stand = await self.confirm(snapshot, FolderOp.EXPUNGE)
             decision = stand.judge(FolderOp.EXPUNGE, snapshot.now)
-            assert stand.row is not None
-            deed = Expunge(stand.row.id, None if runs is None else tuple(runs))
             return deed, stand.witness, ((stand, FolderOp.EXPUNGE, decision),)
 
-        return await self._judging.act(self.visit, judge)
+        stand = self.assumed(FolderOp.EXPUNGE)
+        return await self._judging.act(self.visit, judge, assumed=None if stand is None else (deed, stand.witness))
 
     def claim_recent(self) -> None:
         """No later session is told of these messages as \\Recent. Nobody waits for it: at worst one is told twice."""

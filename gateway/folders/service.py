@@ -11,7 +11,7 @@ from gateway.folders.entries import Entries
 from gateway.folders.judging import BUSY, EXISTS, HAS_CHILDREN, IN_THE_WAY, UNKNOWN, Judging
 from gateway.folders.listing import Listings, counted, readable_by
 from gateway.folders.metadata import Metadata
-from gateway.folders.octets import IN_PLACE, Octets, octets_of
+from gateway.folders.octets import FEW, IN_PLACE, Octets, octets_of
 from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
 from gateway.folders.standpoint import NOBODY, Judged, Standpoint
@@ -89,10 +89,10 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """A folder that holds messages, for reading."""
         async with self._judging.snapshot() as snapshot:
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=op)
-            now = snapshot.now
+            now, moment = snapshot.now, snapshot.moment
             decision = self._judging.require(visit, stand, op, now)
         self._judging.note(visit, stand, op, decision, now)
-        return OpenFolder(self._judging, self._octets, visit, stand)
+        return OpenFolder(self._judging, self._octets, visit, stand, moment)
 
     async def find(self, visit: Visit, where: Place | FolderId) -> OpenFolder | None:
         """A folder that may be read, when several are looked through: None for any other, be it hidden or missing, in maintenance or
@@ -104,8 +104,9 @@ class Folders(Entries, Listings, Quotas, Metadata):
             decision = stand.judge(FolderOp.READ, snapshot.now)
             if not decision.allowed or stand.row is None or stand.row.noselect or stand.facts.is_root:
                 return None
+            moment = snapshot.moment
         self._judging.note(visit, stand, FolderOp.READ, decision)
-        return OpenFolder(self._judging, self._octets, visit, stand)
+        return OpenFolder(self._judging, self._octets, visit, stand, moment)
 
     async def figures(self, visit: Visit, place: Place, extra: Extra = Extra.NONE) -> Figures:
         """STATUS."""
@@ -113,8 +114,10 @@ class Folders(Entries, Listings, Quotas, Metadata):
             stand = await self._judging.standing_at(snapshot, visit, place, selectable=True, op=FolderOp.READ)
             decision = self._judging.require(visit, stand, FolderOp.READ, snapshot.now)
             assert stand.row is not None
-            ask = snapshot.work if extra or stand.row.seen_private else snapshot.ask
-            found = await ask(counted, stand.row, visit.actor.account, extra)
+            row = stand.row
+            many = Extra.RECENT in extra and row.uidnext - row.recent_from > FEW
+            ask = snapshot.work if many or row.seen_private or Extra.DELETED_SIZE in extra else snapshot.ask
+            found = await ask(counted, row, visit.actor.account, extra)
         self._judging.note(visit, stand, FolderOp.READ, decision)
         return found
 
@@ -204,11 +207,9 @@ class Folders(Entries, Listings, Quotas, Metadata):
         row: FolderRow | None = None
         is_read = False
 
-        async def judge(snapshot: Snapshot) -> Judged[Appended]:
+        def deed_of(stand: Standpoint) -> AppendMessages:
             nonlocal row, is_read
-            stand = await self._judging.target(snapshot, visit, place)
             is_read = Right.READ in stand.held
-            decision = self._judging.require(visit, stand, FolderOp.INSERT, snapshot.now)
             assert stand.row is not None
             row = stand.row
             mask = mask_of(stand.permits())
@@ -217,10 +218,16 @@ class Folders(Entries, Listings, Quotas, Metadata):
                 for message, item in zip(prepared, items, strict=True)
             )
             seen_of = visit.actor.account if row.seen_private else None
-            deed = AppendMessages(row.id, new, stand.owner.values.quota, actor=visit.actor.account, seen_of=seen_of)
-            return deed, stand.witness, ((stand, FolderOp.INSERT, decision),)
+            return AppendMessages(row.id, new, stand.owner.values.quota, actor=visit.actor.account, seen_of=seen_of)
 
-        done = await self._judging.act(visit, judge)
+        async def judge(snapshot: Snapshot) -> Judged[Appended]:
+            stand = await self._judging.target(snapshot, visit, place)
+            decision = self._judging.require(visit, stand, FolderOp.INSERT, snapshot.now)
+            return deed_of(stand), stand.witness, ((stand, FolderOp.INSERT, decision),)
+
+        known = self._judging.assumed(visit, place, FolderOp.INSERT)
+        done = await self._judging.act(visit, judge, assumed=None if known is None else (deed_of(known), known.witness))
+        self._judging.was_allowed(visit, place, FolderOp.INSERT)
         assert row is not None
         return row, done if is_read else replace(done, uids=())
 
@@ -319,8 +326,23 @@ class Folders(Entries, Listings, Quotas, Metadata):
         is_read = False
         taking = FolderOp.TAKE_OUT if moves else FolderOp.READ
 
-        async def judge(snapshot: Snapshot) -> Judged[Copied]:
+        def deed_of(stand: Standpoint, target: Standpoint, mask: int) -> CopyMessages | MoveMessages:
             nonlocal row, is_read
+            assert target.row is not None
+            assert stand.row is not None
+            row = target.row
+            is_read = Right.READ in target.held
+            return (MoveMessages if moves else CopyMessages)(
+                stand.row.id,
+                row.id,
+                tuple(runs),
+                target.owner.values.quota,
+                mask,
+                visit.actor.account if stand.row.seen_private else None,
+                visit.actor.account if row.seen_private else None,
+            )
+
+        async def judge(snapshot: Snapshot) -> Judged[Copied]:
             stand = await source.confirm(snapshot, taking)
             leaving = stand.judge(taking, snapshot.now)
             acts = [(stand, taking, leaving)]
@@ -332,25 +354,16 @@ class Folders(Entries, Listings, Quotas, Metadata):
                 mask = mask_of(target.permits())
             else:
                 target = instead
-            assert target.row is not None
-            assert stand.row is not None
-            row = target.row
-            is_read = Right.READ in target.held
-            deed_type = MoveMessages if moves else CopyMessages
-            transfer: CopyMessages | MoveMessages = deed_type(
-                stand.row.id,
-                row.id,
-                tuple(runs),
-                target.owner.values.quota,
-                mask,
-                visit.actor.account if stand.row.seen_private else None,
-                visit.actor.account if row.seen_private else None,
-            )
-            deed = await self._taking_back(snapshot, visit, stand, target, transfer)
+            deed = await self._taking_back(snapshot, visit, stand, target, deed_of(stand, target, mask))
             return deed, stand.witness.joined(target.witness), tuple(acts)
 
+        assumed: tuple[Deed[Copied], Witness] | None = None
+        there, to = source.assumed(taking), self._judging.assumed(visit, place, FolderOp.INSERT)
+        if there is not None and to is not None and to.facts.special_use is not SpecialUse.DRAFTS:
+            assumed = deed_of(there, to, mask_of(to.permits())), there.witness.joined(to.witness)
         # What is taken back may lie elsewhere; that is found out before anything is done.
-        done = await self._judging.brought(self._octets.files, lambda: self._judging.act(visit, judge))
+        done = await self._judging.brought(self._octets.files, lambda: self._judging.act(visit, judge, assumed=assumed))
+        self._judging.was_allowed(visit, place, FolderOp.INSERT)
         assert row is not None
         return row, done if is_read else replace(done, sources=(), targets=())
 

@@ -158,12 +158,14 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What happened since a mod-sequence: `changes`, or the whole `state` where the log does not reach back or nothing was known."""
+    """What happened since a mod-sequence: `changes`, or the whole `state` where the log does not reach back or nothing was known.
+    `moment`: when that was looked for (store/moved.py)."""
 
     row: FolderRow
     changes: Changes | None = None
     state: State | None = None
     keywords: tuple[tuple[int, str], ...] | None = None
+    moment: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,6 +289,8 @@ class States:
         """The state as the store has it now, the right to read confirmed in the snapshot that says so. Raises Refused."""
         while True:
             state = self._live.get(self._key(folder))
+            if state is not None and folder.is_at(state.modseq, state.read_at):
+                return state
             news = await folder.news(None if state is None else state.modseq)
             # Others may have been here while this one waited.
             key = self._key(folder)
@@ -301,6 +303,7 @@ class States:
             else:
                 state = there
                 _apply(state, news)
+            state.read_at = news.moment
             self._live[key] = state
             self._keep(key, state)
             return state
@@ -314,12 +317,8 @@ class States:
             return done.modseq == state.modseq
         if done.modseq != state.modseq + 1:
             return False
-        keep, added = done.keep, done.added
-        places: list[int] = []
-        for low, high in runs:
-            first, end = bisect_left(state.uids, low), bisect_right(state.uids, high)
-            places += [at for at, bits in enumerate(state.flags[first:end], first) if (bits & keep) | added != bits]
-        state.change_at(places, [(state.flags[at] & keep) | added for at in places], done.modseq)
+        spans = [(bisect_left(state.uids, low), bisect_right(state.uids, high)) for low, high in runs]
+        state.change_within(spans, done.keep, done.added, done.modseq)
         return True
 
     def _key(self, folder: OpenFolder) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations  # array[int] is no expression before Python 
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
 
@@ -23,6 +23,8 @@ LOG_LEAST = 256
 LOG_LIMIT = 65536
 SPELLED = 1024
 """Sets of flags of a folder that are kept as they are written."""
+ANSWERS = 4
+"""Answers to searches for flags that are kept of a folder as it is."""
 
 _CHANGE, _SPELLED = 200, 200
 """Octets that a change in the log takes besides its UIDs, and a set of flags that is spelled; measured."""
@@ -48,13 +50,15 @@ class FolderState:
 
     Appends extend the arrays in place, so that views share them; an expunge makes new arrays, a new generation, and leaves the old
     UIDs to the views that still number by them. `names[bit]` is the flag that a bit stands for: system flags first, then keywords.
-    `unclaimed`: the first UID that no session was told of as \\Recent.
+    `unclaimed`: the first UID that no session was told of as \\Recent. `read_at`: the moment of the last look (store/moved.py).
 
     Nothing here is raised or lost by hearing of a change twice: what `modseq` covers is left alone by who calls.
     """
 
     __slots__ = (
         "__weakref__",
+        "_answered_at",
+        "_answers",
         "_log",
         "_log_first",
         "_logged",
@@ -65,6 +69,7 @@ class FolderState:
         "modseq",
         "modseqs",
         "names",
+        "read_at",
         "uids",
         "unclaimed",
     )
@@ -89,10 +94,13 @@ class FolderState:
         self.generation = 0
         self.names = tuple(names)
         self.unclaimed = unclaimed
+        self.read_at = 0
         self._log: deque[_Change] | None = None
         self._log_first = 0
         self._logged = 0
         self._spelled: dict[int, bytes] = {}
+        self._answers: dict[Hashable, bytes] | None = None
+        self._answered_at = 0
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -100,7 +108,8 @@ class FolderState:
     @property
     def octets(self) -> int:
         """Memory it takes, roughly; for the bound on all states together."""
-        return 20 * len(self.uids) + 4 * self._logged + _CHANGE * len(self._log or ()) + _SPELLED * len(self._spelled)
+        answers = sum(map(len, (self._answers or {}).values()))
+        return 20 * len(self.uids) + 4 * self._logged + _CHANGE * len(self._log or ()) + _SPELLED * len(self._spelled) + answers
 
     @property
     def log_end(self) -> int:
@@ -111,6 +120,16 @@ class FolderState:
         """Where this message stands in the arrays, None if it is gone."""
         at = bisect_left(self.uids, uid)
         return at if at < len(self.uids) and self.uids[at] == uid else None
+
+    def answer(self, question: Hashable) -> bytes | None:
+        """What was answered to it of the folder as it is now; None: it has to be found."""
+        return self._answers.get(question) if self._answers is not None and self._answered_at == self.modseq else None
+
+    def answered(self, question: Hashable, answer: bytes) -> None:
+        """To be said again to whoever asks before anything has changed."""
+        if self._answers is None or self._answered_at != self.modseq or len(self._answers) >= ANSWERS:
+            self._answers, self._answered_at = {}, self.modseq
+        self._answers[question] = answer
 
     def claimed_since(self, uid: int) -> int:
         """How many messages from this UID on some session was told of as \\Recent."""
@@ -131,15 +150,36 @@ class FolderState:
 
     def change(self, uids: Sequence[int], flags: Sequence[int], modseq: int) -> None:
         """The flags these messages have from `modseq` on; one call per deed. Messages that are gone are passed over."""
-        found = [(at, value) for uid, value in zip(uids, flags, strict=True) if (at := self.index(uid)) is not None]
-        self.change_at([at for at, _ in found], [value for _, value in found], modseq)
+        touched = array("I")
+        for uid, value in zip(uids, flags, strict=True):
+            at = self.index(uid)
+            if at is not None:
+                self.flags[at] = value
+                self.modseqs[at] = modseq
+                touched.append(uid)
+        self._have_changed(touched, modseq)
 
-    def change_at(self, places: Sequence[int], flags: Sequence[int], modseq: int) -> None:
-        """The same of the messages at these places."""
-        for at, value in zip(places, flags, strict=True):
-            self.flags[at] = value
-            self.modseqs[at] = modseq
-        touched = array("I", [self.uids[at] for at in places])
+    def change_within(self, spans: Iterable[Span], keep: int, added: int, modseq: int) -> None:
+        """The messages at these places have (flags & keep) | added from `modseq` on; those that have that already are left as they are."""
+        touched = array("I")
+        for first, end in spans:
+            before = self.flags[first:end]
+            # Few sets of flags are different.
+            become = {bits: (bits & keep) | added for bits in set(before)}
+            same = [bits for bits, after in become.items() if after == bits]
+            if not same:
+                self.flags[first:end] = array("Q", map(become.__getitem__, before))
+                self.modseqs[first:end] = array("Q", (modseq,)) * len(before)
+                touched.extend(self.uids[first:end])
+            elif len(same) < len(become):
+                for at, bits in enumerate(before, first):
+                    if bits not in same:
+                        self.flags[at] = become[bits]
+                        self.modseqs[at] = modseq
+                        touched.append(self.uids[at])
+        self._have_changed(touched, modseq)
+
+    def _have_changed(self, touched: array[int], modseq: int) -> None:
         self.modseq = max(self.modseq, modseq)
         if touched:
             # A deque is 760 octets, and in most folders nothing changes while it is followed.

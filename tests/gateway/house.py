@@ -83,6 +83,10 @@ class Interrupted:
         return self.store.floor
 
     @property
+    def moved(self) -> Moves | None:
+        return self.store.moved
+
+    @property
     def leads(self) -> bool:
         return self.store.leads
 

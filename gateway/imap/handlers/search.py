@@ -79,8 +79,11 @@ async def _search(session: Session, command: Search, emit: Output, *, named: str
     contexts = contexts_of(selected) if follows else None
     mailbox = None if named is None else (named, selected.folder.row.uidvalidity)
     key, cutoff = within_limit(selected, command.key, session.services.message_limit)
-    found: Sequence[int] = await _named(selected, key, emit, by_uid=command.by_uid)
     by_modseq = asks_modseq(command.key)
+    if command.returning is None and not session.is_rev2 and not by_modseq and selected.view.current and _is_of_flags(key):
+        emit(await _of_flags(selected, key, emit, by_uid=command.by_uid))
+        return cutoff
+    found: Sequence[int] = await _named(selected, key, emit, by_uid=command.by_uid)
     if by_modseq:
         session.use_modseqs(emit)
     if command.returning is None and not session.is_rev2:
@@ -275,6 +278,19 @@ def highest(selected: Selected, found: Sequence[int], *, by_uid: bool) -> int:
         return max((state.modseqs[number - 1] for number in found), default=1)
     places = (state.index(one if by_uid else view.uids[one - 1]) for one in found)
     return max((state.modseqs[at] for at in places if at is not None), default=1)
+
+
+async def _of_flags(selected: Selected, key: SearchKey, emit: Output, *, by_uid: bool) -> bytes:
+    """The answer to what every client asks for all the time, made once for all who ask before anything changes."""
+    view, state = selected.view, selected.view.state
+    question = key, by_uid, view.exists
+    answer = state.answer(question)
+    if answer is None:
+        modseq = state.modseq
+        answer = Found(await _named(selected, key, emit, by_uid=by_uid)).spell()
+        if state.modseq == modseq:
+            state.answered(question, answer)
+    return answer
 
 
 async def _named(selected: Selected, key: SearchKey, emit: Output, *, by_uid: bool) -> list[int]:

@@ -36,7 +36,7 @@ from store.blobs import Files
 from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from store.sqlite import SqliteSnapshot, SqliteTx
-from tests.gateway.imap.handlers.house import Client, House, snapshots_taken
+from tests.gateway.imap.handlers.house import Client, House, message, snapshots_taken
 
 NESTED = (
     b"From: Anna <anna@acme.test>\r\nTo: bruno@acme.test\r\nCc: clara@acme.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
@@ -350,6 +350,79 @@ async def test_who_idles_and_does_not_read_is_bounded_and_cut_off(house: House) 
     waiting = await _most_that_waited(connection, change)
     assert listener.connections == 0
     assert 0 < waiting < 65_536 * 4
+
+
+ASKED = [
+    "NOOP",
+    "SEARCH UNSEEN",
+    "FETCH 1:2 FLAGS",
+    "STORE 1 +FLAGS (\\Flagged)",
+    "STORE 1 -FLAGS (\\Flagged)",
+    "COPY 1 Elsewhere",
+    "EXPUNGE",
+]
+
+
+async def test_where_nothing_has_moved_nothing_is_looked_at(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one's own folder: what happened there, whether one may still, and what a name means."""
+    await house.make("anna", "/Elsewhere")
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    append = "APPEND Elsewhere {}", message()
+    for command in ASKED:
+        await anna.do(command)
+    await anna.do(*append)
+    taken = snapshots_taken(monkeypatch)
+    for command in ASKED:
+        assert (await anna.do(command)).tagged.startswith(b"OK")
+        assert not taken, command
+    assert (await anna.do(*append)).tagged.startswith(b"OK")
+    assert not taken, "APPEND"
+
+
+async def test_what_has_moved_is_looked_at_once(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.put("anna", "/INBOX", 1)
+    await anna.do("SELECT INBOX")
+    await anna.do("NOOP")
+    taken = snapshots_taken(monkeypatch)
+    await house.put("anna", "/INBOX", 1)
+    del taken[:]
+    assert b"* 2 EXISTS" in (await anna.do("NOOP")).untagged
+    assert len(taken) == 1
+    await house.share("anna", "/INBOX", "bruno", "r")
+    del taken[:]
+    await anna.do("NOOP")
+    assert taken, "her folder's rights have changed"
+    del taken[:]
+    await anna.do("NOOP")
+    assert not taken
+
+
+async def test_a_name_that_means_another_folder_now(house: House, anna: Client) -> None:
+    """What was judged of a place is assumed, and the writer finds that it does not hold."""
+    await house.make("anna", "/Elsewhere")
+    await house.put("anna", "/INBOX", 1)
+    await anna.do("SELECT INBOX")
+    for _ in "ab":
+        await anna.do("COPY 1 Elsewhere")
+        await anna.do("APPEND Elsewhere {}", message())
+    await anna.do("RENAME Elsewhere Before")
+    assert (await anna.do("COPY 1 Elsewhere")).tagged.startswith(b"NO [TRYCREATE]")
+    assert (await anna.do("APPEND Elsewhere {}", message())).tagged.startswith(b"NO [TRYCREATE]")
+    await anna.do("CREATE Elsewhere")
+    await anna.do("COPY 1 Elsewhere")
+    await anna.do("APPEND Elsewhere {}", message())
+    assert b'* STATUS "Elsewhere" (MESSAGES 2)' in (await anna.do("STATUS Elsewhere (MESSAGES)")).untagged
+    assert b'* STATUS "Before" (MESSAGES 4)' in (await anna.do("STATUS Before (MESSAGES)")).untagged
+
+
+async def test_the_figures_of_a_place_are_of_now(house: House, anna: Client) -> None:
+    for number in (1, 2, 3):
+        await house.put("anna", "/INBOX", 1)
+        assert (
+            b'* STATUS "INBOX" (MESSAGES %d UIDNEXT %d)' % (number, number + 1)
+            in (await anna.do("STATUS INBOX (MESSAGES UIDNEXT)")).untagged
+        )
 
 
 async def test_a_connection_that_logs_in_and_out(house: House, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
