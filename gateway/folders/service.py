@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 from gateway.arrival import arrived
 from gateway.folders.entries import Entries
-from gateway.folders.judging import BUSY, EXISTS, HAS_CHILDREN, IN_THE_WAY, UNKNOWN, Judging
+from gateway.folders.judging import BUSY, EXISTS, HAS_CHILDREN, IN_THE_WAY, UNKNOWN, Judging, is_own
 from gateway.folders.listing import Listings, counted, readable_by
 from gateway.folders.metadata import Metadata
 from gateway.folders.octets import IN_PLACE, Octets, octets_of
@@ -16,7 +16,7 @@ from gateway.folders.opened import OTHERS, OpenFolder, mask_of
 from gateway.folders.quota import Quotas
 from gateway.folders.standpoint import NOBODY, Judged, Standpoint
 from gateway.folders.uses import NOT_ONES_OWN, require_free
-from gateway.folders.values import ROOT, Figures, NewItem, Place, Recaller, Recalling, Visit
+from gateway.folders.values import ROOT, Figures, NewItem, Place, Recaller, Recalling, Target, Visit
 from gateway.refusal import Refused
 from policy.cos import DelegatedTrash
 from policy.decision import Decision, Witness
@@ -37,6 +37,11 @@ from store.port import Deed, Snapshot, Store, Tx
 log = logging.getLogger(__name__)
 _SMALL: Final = 4096
 """Octets of a message that is taken apart on the loop, also where it is one of many."""
+
+
+def _new(message: NewMessage, item: NewItem, mask: int) -> NewInFolder:
+    """Of the flags what the rights allow."""
+    return NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
 
 
 class _Gone(Exception):
@@ -201,28 +206,28 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """All or none, charged to the owner. Of the flags what the rights allow is kept (RFC 4314 section 4). Who may not read there is
         told no UIDs (RFC 4315 section 3)."""
         prepared = [await self._prepare(item.octets, one_of=len(items)) for item in items]
-        row: FolderRow | None = None
-        is_read = False
+        is_read = is_ones_own = True
+
+        def deed_of(target: Target) -> AppendMessages:
+            new = tuple(_new(message, item, target.mask) for message, item in zip(prepared, items, strict=True))
+            seen_of = visit.actor.account if target.row.seen_private else None
+            return AppendMessages(target.row.id, new, target.quota, actor=visit.actor.account, seen_of=seen_of)
 
         async def judge(snapshot: Snapshot) -> Judged[Appended]:
-            nonlocal row, is_read
+            nonlocal target, is_read, is_ones_own
             stand = await self._judging.target(snapshot, visit, place)
-            is_read = Right.READ in stand.held
+            is_read, is_ones_own = Right.READ in stand.held, is_own(visit, stand)
             decision = self._judging.require(visit, stand, FolderOp.INSERT, snapshot.now)
             assert stand.row is not None
-            row = stand.row
-            mask = mask_of(stand.permits())
-            new = tuple(
-                NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
-                for message, item in zip(prepared, items, strict=True)
-            )
-            seen_of = visit.actor.account if row.seen_private else None
-            deed = AppendMessages(row.id, new, stand.owner.values.quota, actor=visit.actor.account, seen_of=seen_of)
-            return deed, stand.witness, ((stand, FolderOp.INSERT, decision),)
+            target = Target(place, stand.row, mask_of(stand.permits()), stand.owner.values.quota, stand.witness)
+            return deed_of(target), stand.witness, ((stand, FolderOp.INSERT, decision),)
 
-        done = await self._judging.act(visit, judge)
-        assert row is not None
-        return row, done if is_read else replace(done, uids=())
+        target = visit.target if visit.target is not None and visit.target.place == place else None
+        assumed = None if target is None else (deed_of(target), target.witness)
+        done = await self._judging.act(visit, judge, assumed=assumed)
+        assert target is not None
+        visit.target = target if is_ones_own and is_read else None
+        return target.row, done if is_read else replace(done, uids=())
 
     async def _prepare(self, octets: bytes, one_of: int = 1) -> NewMessage:
         if len(octets) <= (IN_PLACE if one_of == 1 else _SMALL):
@@ -262,7 +267,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             if not await snapshot.ask(messages.rows, stand.row.id, ((uid, uid),)):
                 raise _Gone
             mask = mask_of(target.permits())
-            new = NewInFolder(prepared, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+            new = _new(prepared, item, mask)
             seen_of = visit.actor.account if target.row.seen_private else None
             append = AppendMessages(target.row.id, (new,), target.owner.values.quota, visit.actor.account, seen_of)
             return ReplaceMessage(stand.row.id, Uid(uid), append), stand.witness.joined(target.witness), judged

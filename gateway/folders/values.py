@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from gateway.refusal import Refused
+from policy.decision import Witness
 from policy.folders import FolderOp
 from policy.identity import AccountId, Actor, Address
 from policy.rights import Right
@@ -38,12 +39,24 @@ class Place:
         return Place(self.owner, self.path[: self.path.rfind("/")] or ROOT)
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An own folder into which messages may be put, as it was judged on `witness`. `mask`: the flags that are kept."""
+
+    place: Place
+    row: FolderRow
+    mask: int
+    quota: int
+    witness: Witness
+
+
 class Visit:
     """One session's dealings with folders: who acts, through which protocol, from where, and what of it is on record already.
+    `target`: where messages were put last, for who puts many there.
     `used`: from when on (microseconds since 1970 UTC) it is to be noted again that grants are in use.
     `origin`: by which number it knows its own changes again, where it is told of changes (store/port.py)."""
 
-    __slots__ = ("actor", "origin", "protocol", "source", "used")
+    __slots__ = ("actor", "origin", "protocol", "source", "target", "used")
 
     def __init__(self, actor: Actor, protocol: str, source: str) -> None:
         self.actor = actor
@@ -51,6 +64,7 @@ class Visit:
         self.source = source
         self.used: Mapping[tuple[int, FolderOp], int] = _NOTHING
         self.origin = 0
+        self.target: Target | None = None
 
     @property
     def recorded(self) -> Container[tuple[int, FolderOp]]:
