@@ -3,22 +3,24 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway.message.envelope import render_part
+from gateway.message.envelope import ENVELOPE_FIELDS, render_part
 from gateway.message.layout import pack
 from gateway.message.preview import preview
-from gateway.message.split import Header
+from gateway.message.split import Header, values_of
 from gateway.message.structure import parse
-from gateway.message.text import SORT_VERSION, columns, sort_keys
+from gateway.message.text import SEARCHED_FIELDS, SORT_VERSION, SORTED_FIELDS, SortKeys, columns_of, keys_of, sort_keys
 from store.model import NewMessage, Sorting
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_READ: Final = ENVELOPE_FIELDS | SEARCHED_FIELDS | SORTED_FIELDS
 
 
 def arrived(octets: bytes) -> NewMessage:
     """Never raises: whatever the octets are, they are stored as they are and shown as well as can be. Linear in their number."""
     root = parse(octets)
-    rendered = render_part(octets, root)
-    found = columns(octets, root.header)
+    values = values_of(octets, root.header, _READ)
+    rendered = render_part(octets, root, values)
+    found = columns_of(values)
     sent = None
     sent_day = None
     if found.sent is not None:
@@ -39,7 +41,7 @@ def arrived(octets: bytes) -> NewMessage:
         else found.message_id.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode(),
         sent=sent,
         sent_day=sent_day,
-        sorting=sorting_of(octets, root.header),
+        sorting=_sorting(keys_of(values)),
         preview=preview(octets, root).encode("utf-8", "replace"),
         layout=pack(root),
     )
@@ -47,7 +49,10 @@ def arrived(octets: bytes) -> NewMessage:
 
 def sorting_of(octets: bytes, header: Header) -> Sorting:
     """What SORT and THREAD compare of a message. Never raises."""
-    found = sort_keys(octets, header)
+    return _sorting(sort_keys(octets, header))
+
+
+def _sorting(found: SortKeys) -> Sorting:
     return Sorting(
         SORT_VERSION,
         found.from_,

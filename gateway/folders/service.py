@@ -39,6 +39,11 @@ _SMALL: Final = 4096
 """Octets of a message that is taken apart on the loop, also where it is one of many."""
 
 
+def _new(message: NewMessage, item: NewItem, mask: int) -> NewInFolder:
+    """Of the flags what the rights allow."""
+    return NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+
+
 class _Gone(Exception):
     """The message that was to be replaced is not there any more."""
 
@@ -213,10 +218,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert stand.row is not None
             row = stand.row
             mask = mask_of(stand.permits())
-            new = tuple(
-                NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
-                for message, item in zip(prepared, items, strict=True)
-            )
+            new = tuple(_new(message, item, mask) for message, item in zip(prepared, items, strict=True))
             seen_of = visit.actor.account if row.seen_private else None
             return AppendMessages(row.id, new, stand.owner.values.quota, actor=visit.actor.account, seen_of=seen_of)
 
@@ -269,7 +271,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             if not await snapshot.ask(messages.rows, stand.row.id, ((uid, uid),)):
                 raise _Gone
             mask = mask_of(target.permits())
-            new = NewInFolder(prepared, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+            new = _new(prepared, item, mask)
             seen_of = visit.actor.account if target.row.seen_private else None
             append = AppendMessages(target.row.id, (new,), target.owner.values.quota, visit.actor.account, seen_of)
             return ReplaceMessage(stand.row.id, Uid(uid), append), stand.witness.joined(target.witness), judged

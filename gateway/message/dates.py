@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -69,6 +70,7 @@ def parse_date(value: bytes) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=256)  # there are not many, and each time zone is an object
 def _zone(sign: bytes | None, hours: bytes | None, minutes: bytes | None, name: bytes | None) -> timezone | None:
     if sign is None or hours is None or minutes is None:
         offset = _ZONES.get(name.lower(), 0) if name is not None else 0

@@ -5,12 +5,13 @@ older version are rendered again when they are read.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from gateway.message.addresses import GroupEnd, GroupStart, addresses
 from gateway.message.lexis import Parameters
-from gateway.message.split import Header, unfolded
+from gateway.message.remembered import remembered
+from gateway.message.split import Header, Values, values_of
 from gateway.message.structure import Part, parse
 from gateway.message.text import joined_parameters
 
@@ -20,13 +21,12 @@ _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]*+").fullmatch
 _NEEDS_LITERAL = re.compile(rb"[\x80-\xff\r\n]").search
 _DIFFERS = re.compile(rb"\*[0-9]*\*?\"|\"message\" \"global\"").search
 _ADDRESS_FIELDS: Final = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
-_ENVELOPE_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, b"date", b"subject", b"in-reply-to", b"message-id"))
+ENVELOPE_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, b"date", b"subject", b"in-reply-to", b"message-id"))
 # No part begins in it, but the grammar wants one (Dovecot sends the same).
 _NO_PARTS: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """Wire octets of the three items, each without its name; literals stand in them as `{n}CRLF octets`."""
 
     envelope: bytes
@@ -40,10 +40,10 @@ def render(octets: bytes) -> Rendered:
     return render_part(octets, parse(octets))
 
 
-def render_part(octets: bytes, root: Part) -> Rendered:
-    """As `render`, for a message that is parsed already."""
+def render_part(octets: bytes, root: Part, values: Values | None = None) -> Rendered:
+    """As `render`, for a message that is parsed already, of which the `values` of ENVELOPE_FIELDS may be read already too."""
     body, bodystructure = _structures(octets, root, rev2=False)
-    return Rendered(envelope(octets, root.header), body, bodystructure)
+    return Rendered(envelope(octets, root.header) if values is None else _envelope(values), body, bodystructure)
 
 
 def may_differ_in_rev2(structure: bytes) -> bool:
@@ -79,34 +79,37 @@ def nstring(value: bytes | None) -> bytes:
 def envelope(octets: bytes, header: Header) -> bytes:
     """RFC 3501 `envelope` of one header. Of repeated fields the first counts; repeated address fields are joined,
     so that no client sees an author whom another does not see."""
-    values: dict[bytes, bytes] = {}
-    for field in header.fields:
-        name = field.name
-        if name in _ENVELOPE_FIELDS:
-            if name not in values:
-                values[name] = unfolded(octets, field)
-            elif name in _ADDRESS_FIELDS:
-                values[name] += b"," + unfolded(octets, field)
-    senders = _address_list(values.get(b"from"))
-    sender = _address_list(values.get(b"sender"))
-    reply_to = _address_list(values.get(b"reply-to"))
+    return _envelope(values_of(octets, header, ENVELOPE_FIELDS))
+
+
+def _envelope(values: Values) -> bytes:
+    senders = _addressed(values.get(b"from"))
+    sender = _addressed(values.get(b"sender"))
+    reply_to = _addressed(values.get(b"reply-to"))
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        nstring(values.get(b"date")),
-        nstring(values.get(b"subject")),
+        _first(values.get(b"date")),
+        _first(values.get(b"subject")),
         senders,
         senders if sender == b"NIL" else sender,
         senders if reply_to == b"NIL" else reply_to,
-        _address_list(values.get(b"to")),
-        _address_list(values.get(b"cc")),
-        _address_list(values.get(b"bcc")),
-        nstring(values.get(b"in-reply-to")),
-        nstring(values.get(b"message-id")),
+        _addressed(values.get(b"to")),
+        _addressed(values.get(b"cc")),
+        _addressed(values.get(b"bcc")),
+        _first(values.get(b"in-reply-to")),
+        _first(values.get(b"message-id")),
     )
 
 
-def _address_list(value: bytes | None) -> bytes:
-    if not value:
-        return b"NIL"
+def _first(values: Sequence[bytes] | None) -> bytes:
+    return b"NIL" if values is None else string(values[0])
+
+
+def _addressed(values: Sequence[bytes] | None) -> bytes:
+    return b"NIL" if values is None else _address_list(values[0] if len(values) == 1 else b",".join(values))
+
+
+@remembered
+def _address_list(value: bytes) -> bytes:
     pieces: list[bytes] = []
     for entry in addresses(value):
         if isinstance(entry, GroupStart):
@@ -135,7 +138,7 @@ def _structures(octets: bytes, root: Part, *, rev2: bool) -> tuple[bytes, bytes]
     waiting: list[Part | tuple[bytes, bytes]] = [root]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, tuple):
+        if not isinstance(item, Part):
             body.append(item[0])
             bodystructure.append(item[1])
         elif item.is_multipart:

@@ -10,7 +10,7 @@ import sys
 from typing import Final
 from unicodedata import unidata_version
 
-from gateway.message.split import read_header, unfolded
+from gateway.message.split import Header, unfolded
 from gateway.message.structure import Part, parse
 from gateway.message.text import MAX_HEADER_TEXT, body_texts, decode_header, fold
 
@@ -27,13 +27,14 @@ _UNKEPT: Final = re.compile("[\0\ud800-\udfff]")
 
 def kept_texts(octets: bytes) -> tuple[bytes | None, bytes | None]:
     """(header, body); None where the octets have to decide. Never raises."""
-    return _header(octets), _body(octets, parse(octets))
+    root = parse(octets)
+    return _header(octets, root.header), _body(octets, root)
 
 
-def _header(octets: bytes) -> bytes | None:
+def _header(octets: bytes, header: Header) -> bytes | None:
     fields: list[str] = []
     size = 0
-    for field in read_header(octets).fields:
+    for field in header.fields:
         value = unfolded(octets, field)
         size += len(field.name) + len(value) + 3
         if size > MAX_HEADER_TEXT:
@@ -53,8 +54,13 @@ def _body(octets: bytes, root: Part) -> bytes | None:
 
 
 def _written(texts: list[str]) -> bytes:
-    folded = [fold(text) for text in texts]
-    return _SEP.join([text if text.isprintable() else _UNKEPT.sub(_ILL, text) for text in folded]).encode("utf-8", "surrogatepass")
+    return _SEP.join([_keepable(fold(text)) for text in texts]).encode("utf-8", "surrogatepass")
+
+
+def _keepable(text: str) -> str:
+    if text.isascii():
+        return text.replace("\0", _ILL)
+    return text if text.isprintable() else _UNKEPT.sub(_ILL, text)
 
 
 def kept_needle(text: str, *, in_header: bool) -> bytes | None:

@@ -6,8 +6,7 @@ never refused, and whatever is no field is skipped.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -81,8 +80,7 @@ class Field(NamedTuple):
     """Offset after the field's last line ending, continuations included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The fields of one header, in order, as offsets into the octets they were read from."""
 
     start: int
@@ -105,6 +103,9 @@ class Header:
                 return field
         return None
 
+
+Values = Mapping[bytes, Sequence[bytes]]
+"""What stands in the fields of some names, unfolded and in order; nothing of those that there are not."""
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _LENIENT_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+\n[ \t])*+[^\n]*+\n?)", re.MULTILINE)
@@ -229,6 +230,20 @@ def unfolded(octets: bytes, field: Field) -> bytes:
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
     return value
+
+
+def values_of(octets: bytes, header: Header, names: Collection[bytes]) -> Values:
+    """Of the fields with one of these (lower-case) names."""
+    values: dict[bytes, list[bytes]] = {}
+    for field in header.fields:
+        name = field.name
+        if name in names:
+            there = values.get(name)
+            if there is None:
+                values[name] = [unfolded(octets, field)]
+            else:
+                there.append(unfolded(octets, field))
+    return values
 
 
 def _refuse_controls(block: bytes) -> None:

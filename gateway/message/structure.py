@@ -12,11 +12,11 @@ the delimiter of an outer multipart ends the inner ones; MIME-Version is not ask
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.message.lexis import TYPE_AND_SUBTYPE, Parameters, parameter, parameters, without_comments
+from gateway.message.remembered import remembered
 from gateway.message.split import MAX_HEADER_FIELDS, MAX_HEADER_OCTETS, Field, Header, read_header, unfolded
 
 # Dovecot's and James's numbers; no honest message comes near.
@@ -32,9 +32,9 @@ _US_ASCII: Parameters = ((b"charset", b"us-ascii"),)
 _TOKEN = re.compile(rb"[^ \t\r\n;,()]++")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One body part, or the message itself. All offsets are into the octets that were parsed."""
+class Part(NamedTuple):
+    """One body part, or the message itself. All offsets are into the octets that were parsed. A named tuple, as a header and its fields
+    are: each is made for every message that comes."""
 
     header: Header
     """`octets[header.start:header.body]` is the header with its empty line (BODY[n.MIME], BODY[HEADER])."""
@@ -98,6 +98,19 @@ class Part:
             waiting.extend(reversed(part.children))
 
 
+@remembered
+def _content_type(value: bytes) -> tuple[bytes, bytes, Parameters] | None:
+    plain = without_comments(value)
+    found = TYPE_AND_SUBTYPE.match(plain)
+    return None if found is None else (found[1].lower(), found[2].lower(), parameters(plain, found.end()))
+
+
+@remembered
+def _first_token(value: bytes) -> bytes | None:
+    found = _TOKEN.search(without_comments(value))
+    return None if found is None else found[0].lower()
+
+
 class _Node:
     """A part whose end is not known yet."""
 
@@ -137,15 +150,11 @@ class _Node:
         value = unfolded(octets, field)
         match name:
             case b"content-type":
-                plain = without_comments(value)
-                found = TYPE_AND_SUBTYPE.match(plain)
-                if found is not None:
-                    self.type, self.subtype = found[1].lower(), found[2].lower()
-                    self.parameters = parameters(plain, found.end())
+                read = _content_type(value)
+                if read is not None:
+                    self.type, self.subtype, self.parameters = read
             case b"content-transfer-encoding":
-                token = _TOKEN.search(without_comments(value))
-                if token is not None:
-                    self.encoding = token[0].lower()
+                self.encoding = _first_token(value) or self.encoding
             case b"content-disposition":
                 plain = without_comments(value)
                 token = _TOKEN.search(plain)

@@ -4,16 +4,16 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from encodings.aliases import aliases
-from typing import Final
+from typing import Final, NamedTuple
 from unicodedata import normalize
 
 from gateway.message.addresses import GroupStart, Mailbox, addresses
 from gateway.message.dates import parse_date
 from gateway.message.lexis import Parameters, percent_decoded
-from gateway.message.split import Header, unfolded
+from gateway.message.remembered import remembered
+from gateway.message.split import Header, Values, unfolded, values_of
 from gateway.message.structure import Part
 
 # What search and sort look at of one header field; more is never shown to anybody.
@@ -222,8 +222,7 @@ def message_texts(octets: bytes, root: Part, limit: int = MAX_BODY_TEXT) -> Iter
     yield from body_texts(octets, root, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class BaseSubject:
+class BaseSubject(NamedTuple):
     """RFC 5256 2.1."""
 
     text: str
@@ -233,6 +232,8 @@ class BaseSubject:
 
 
 _BLANK_RUN = re.compile(r"[ \t\r\n]+")
+# Without one of these there is neither a mark nor a blob.
+_MARKED = re.compile(r"[:\[)]").search
 _BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)++")
 _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE)
 
@@ -240,6 +241,8 @@ _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECA
 def base_subject(subject: str) -> BaseSubject:
     """The subject without reply and forward marks (RFC 5256 2.1), decoded already. Linear; at most 4,096 characters."""
     text = _BLANK_RUN.sub(" ", subject[:_MAX_SUBJECT])
+    if _MARKED(text) is None:
+        return BaseSubject(text.strip(" "), is_reply=False)
     start, end = 0, len(text)
     is_reply = False
     while True:
@@ -278,8 +281,7 @@ def base_subject(subject: str) -> BaseSubject:
         return BaseSubject(text[start:end], is_reply)
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """What is kept beside a message for search and sort. Texts are folded (`fold`); those of absent fields are empty."""
 
     from_: str
@@ -305,8 +307,7 @@ _MAX_ANCESTRY: Final = 8192
 _MAX_SORT_KEY: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class SortKeys:
+class SortKeys(NamedTuple):
     """What SORT and THREAD compare of one message (RFC 5256, RFC 5957), texts collated. `ancestors`: Message-IDs, the oldest first."""
 
     from_: str
@@ -329,35 +330,42 @@ def collated(text: str) -> str:
 
 def sort_keys(octets: bytes, header: Header) -> SortKeys:
     """The keys of one message; never raises."""
-    values: dict[bytes, bytes] = {}
-    for field in header.fields:
-        if field.name in _SORTED and field.name not in values:
-            values[field.name] = unfolded(octets, field)
-    base = base_subject(decode_header(values.get(b"subject", b"")))
-    from_, shown_from = _first_address(values.get(b"from"))
-    to, shown_to = _first_address(values.get(b"to"))
-    ancestors = _identifiers(values.get(b"references", b""), _MAX_ANCESTORS)
+    return keys_of(values_of(octets, header, SORTED_FIELDS))
+
+
+def keys_of(values: Values) -> SortKeys:
+    """The same of a message of which SORTED_FIELDS are read already."""
+    base = base_subject(decode_header(_first(values, b"subject")))
+    from_, shown_from = _first_address(_first(values, b"from"))
+    to, shown_to = _first_address(_first(values, b"to"))
+    ancestors = _identifiers(_first(values, b"references"), _MAX_ANCESTORS)
     return SortKeys(
         from_=from_,
         to=to,
-        cc=_first_address(values.get(b"cc"))[0],
+        cc=_first_address(_first(values, b"cc"))[0],
         shown_from=shown_from,
         shown_to=shown_to,
         subject=collated(base.text),
         is_reply=base.is_reply,
         # RFC 5256 section 3: the first identifier of In-Reply-To where there are no references.
-        ancestors=ancestors or _identifiers(values.get(b"in-reply-to", b"")[:_MAX_ANCESTRY], 0)[:1],
+        ancestors=ancestors or _identifiers(_first(values, b"in-reply-to")[:_MAX_ANCESTRY], 0)[:1],
     )
 
 
-_SORTED: Final = frozenset((b"from", b"to", b"cc", b"subject", b"references", b"in-reply-to"))
+def _first(values: Values, name: bytes) -> bytes:
+    there = values.get(name)
+    return b"" if there is None else there[0]
 
 
-def _first_address(value: bytes | None) -> tuple[str, str]:
+SORTED_FIELDS: Final = frozenset((b"from", b"to", b"cc", b"subject", b"references", b"in-reply-to"))
+
+
+@remembered
+def _first_address(value: bytes) -> tuple[str, str]:
     """The local part of the first address; its display name, or where it has none, local part and domain (RFC 5957 section 3).
 
     As in ENVELOPE, what begins a group is an address without a domain, whose local part is the group's name."""
-    for entry in addresses(value, limit=2) if value else ():
+    for entry in addresses(value, limit=2):
         if isinstance(entry, GroupStart):
             name = collated(decode_header(entry.name).strip())
             return name, name
@@ -376,32 +384,29 @@ def _identifiers(value: bytes, count: int) -> tuple[str, ...]:
     return tuple([one.replace(b'"', b"").decode("utf-8", "replace") for one in found[-count:]])
 
 
-_ADDRESSED: Final = frozenset((b"from", b"to", b"cc"))
-_SEARCHED: Final = _ADDRESSED | {b"subject", b"date", b"message-id"}
+SEARCHED_FIELDS: Final = frozenset((b"from", b"to", b"cc", b"subject", b"date", b"message-id"))
 
 
 def columns(octets: bytes, header: Header) -> Columns:
     """The columns of one message; never raises."""
-    values: dict[bytes, bytes] = {}
-    for field in header.fields:
-        name = field.name
-        if name in _SEARCHED:
-            if name not in values:
-                values[name] = unfolded(octets, field)
-            elif name in _ADDRESSED:
-                values[name] += b", " + unfolded(octets, field)
-    identifier = _MESSAGE_ID.search(values.get(b"message-id", b""))
+    return columns_of(values_of(octets, header, SEARCHED_FIELDS))
+
+
+def columns_of(values: Values) -> Columns:
+    """The same of a message of which SEARCHED_FIELDS are read already."""
+    identifier = _MESSAGE_ID.search(_first(values, b"message-id"))
     return Columns(
-        from_=_address_text(values.get(b"from")),
-        to=_address_text(values.get(b"to")),
-        cc=_address_text(values.get(b"cc")),
-        subject=fold(decode_header(values.get(b"subject", b""))),
-        sent=parse_date(values[b"date"]) if b"date" in values else None,
+        from_=_address_text(b", ".join(values.get(b"from", ()))),
+        to=_address_text(b", ".join(values.get(b"to", ()))),
+        cc=_address_text(b", ".join(values.get(b"cc", ()))),
+        subject=fold(decode_header(_first(values, b"subject"))),
+        sent=parse_date(values[b"date"][0]) if b"date" in values else None,
         message_id=identifier[0] if identifier is not None else None,
     )
 
 
-def _address_text(value: bytes | None) -> str:
+@remembered
+def _address_text(value: bytes) -> str:
     """The whole field, and behind it the addresses that ENVELOPE shows otherwise than they are written (RFC 3501 section 6.4.4: FROM
     and its kin search the envelope)."""
     if not value:

@@ -26,7 +26,7 @@ from store.model import Flag
 from store.port import Snapshot
 from store.queue import AcceptMessage, Filing
 from tests.gateway.folders.meddler import Meddler
-from tests.gateway.imap.handlers.house import House, housed, message
+from tests.gateway.imap.handlers.house import House, housed, message, snapshots_taken
 
 INBOX = Place("anna@acme.test", "/INBOX")
 POSTA = Place("anna@acme.test", "/Posta")
@@ -406,3 +406,35 @@ async def test_one_survey_at_a_time(house: House) -> None:
     surveys = await asyncio.gather(*(house.folders.survey(house.visit("anna")) for _ in range(5)))
     assert open_now == [0, 1]
     assert all(len(one.listing.folders) > 1 for one in surveys)
+
+
+async def test_who_puts_many_messages_into_an_own_folder_is_judged_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """... and again whenever that may have changed; the writer confirms it."""
+    visit = house.visit("anna")
+    posta = Place(None, "/Posta")
+
+    async def appended() -> tuple[int, ...]:
+        return (await house.folders.append(visit, posta, [NewItem(message())]))[1].uids
+
+    assert await appended() == (1,)
+    taken = snapshots_taken(monkeypatch)
+    assert [await appended(), await appended()] == [(2,), (3,)]
+    assert not taken
+    await house.share("anna", "/Posta", "bruno", "r")
+    assert await appended() == (4,)
+    assert taken
+    await house.folders.rename(visit, posta, Place(None, "/Neu"))
+    assert await reason_of(appended()) is Reason.FOLDER_UNKNOWN
+    await house.make("anna", "/Posta")
+    assert await appended() == (1,)
+
+
+async def test_in_anothers_folder_each_append_is_judged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.share("anna", "/INBOX", "bruno", "lri")
+    visit = house.visit("bruno")
+    await house.folders.append(visit, INBOX, [NewItem(message())])
+    taken = snapshots_taken(monkeypatch)
+    await house.folders.append(visit, INBOX, [NewItem(message())])
+    assert len(taken) == 1
+    await house.unshare("anna", "/INBOX", "bruno")
+    assert await reason_of(house.folders.append(visit, INBOX, [NewItem(message())])) is Reason.FOLDER_UNKNOWN
