@@ -233,7 +233,7 @@ class BaseSubject:
 
 
 _BLANK_RUN = re.compile(r"[ \t\r\n]+")
-_BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)++")
+_BLOBS = re.compile(r"(?>(?:\[[^\[\]]*+\][ \t]*+)+)")
 _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE)
 
 
