@@ -20,9 +20,14 @@ INSTALL := $(PIP) install --quiet --no-cache-dir --require-hashes
 INSTALL_PROJECT := $(PIP) install --quiet --no-cache-dir --no-deps --no-build-isolation
 FAST_TESTS = $(wildcard tests/architecture tests/config tests/docker tests/policy tests/gateway/message tests/gateway/imap/grammar)
 
-# The first that is new enough; a name that is there but answers nothing (a version manager's) is passed over.
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done)
+# Of those that are new enough the first that can make a virtual environment and was built by profile, which saves an eighth of the work or more; then
+# the first that can make one; then any, which says what it lacks. Debian's was built so and does not tell: what the system brings is taken for
+# such a one. A name that is there but answers nothing (a version manager's) is passed over.
+NEW := import sys; sys.version_info >= (3, 11) or sys.exit(1)
+ABLE := $(NEW); from ensurepip import bootstrap; from sysconfig import get_config_var as told
+QUICK := $(ABLE); sys.base_prefix == "/usr" or "--enable-optimizations" in str(told("CONFIG_ARGS")) or sys.exit(1)
+PYTHON ?= $(shell for suits in '$(QUICK)' '$(ABLE)' '$(NEW)'; do for python in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	if $$python -c "$$suits" 2>/dev/null; then echo $$python; exit; fi; done; done)
 
 run: setup
 	@exec $(BIN)/procura demo $(ARGS)

@@ -20,7 +20,7 @@ MOST_ORIGINAL: Final = 500
 
 _EVENTS: Final = frozenset({SUCCESS, FAILURE, DELAY})
 _DEFAULT: Final = frozenset({FAILURE, DELAY})
-_XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
+_XTEXT: Final = re.compile(r"(?>(?:[!-*,-<>-~]|\+[0-9A-F]{2})+)")
 _ORIGINAL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,40});([^\x00-\x20=\x7f-\xa0]++)")
 _ENCODED: Final = re.compile(r"\+([0-9A-F]{2})")
 _UNICODE: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")

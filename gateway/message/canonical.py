@@ -14,10 +14,10 @@ DOMAIN_OCTETS: Final = 253
 """RFC 1035 section 2.3.4, written with dots and without the root's."""
 
 _ATEXT: Final = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
-_DOMAIN: Final = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*+"
-_PLAIN: Final = re.compile(rf"([{_ATEXT}]++(?:\.[{_ATEXT}]++)*+)@({_DOMAIN})")
+_DOMAIN: Final = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?>(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*)"
+_PLAIN: Final = re.compile(rf"([{_ATEXT}]++(?>(?:\.[{_ATEXT}]++)*))@({_DOMAIN})")
 _PLAIN_DOMAIN: Final = re.compile(_DOMAIN)
-_LOCAL: Final = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]++(?:\.[\x80-\U0010ffff{_ATEXT}]++)*+")
+_LOCAL: Final = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]++(?>(?:\.[\x80-\U0010ffff{_ATEXT}]++)*)")
 _QUOTED: Final = re.compile(r'"((?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*+)"@(.*)', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)")
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})

@@ -22,7 +22,7 @@ MAX_OCTETS_THAT_MATTER: Final = 128 * 1024
 _MAX_DEPTH: Final = 10
 _MATTER: Final = frozenset((b"BEGIN", b"END", b"METHOD", b"ATTENDEE"))
 
-_LINE = re.compile(rb"([A-Za-z0-9-]{1,100}+)((?:\r?\n[ \t])*+[;:][^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)(?:\r?\n|\Z)|\r?\n")
+_LINE = re.compile(rb"([A-Za-z0-9-]{1,100}+)((?:(?:\n|\r\n)[ \t])*+[;:][^\r\n]*+(?:(?:\n|\r\n)[ \t][^\r\n]*+)*+)(?:\r?\n|\Z)|\r?\n")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r?\n[ \t]")
 _PLAIN_VALUE = re.compile(r":([A-Za-z0-9-]+)")

@@ -62,7 +62,7 @@ _TOKEN = re.compile(
 _ANGLE = re.compile(rb"<[ \t]*+([." + _ATEXT + _NON_ASCII + rb"]++)@([." + _ATEXT + _NON_ASCII + rb"]++)[ \t]*+>")
 _SECOND_ADDRESS = re.compile(rb"[ \t]*+[<@]")
 _DOMAIN = re.compile(rb"[." + _ATEXT + _NON_ASCII + rb"]++")
-_DOT_ATOM = re.compile(rb"[" + _ATEXT + _NON_ASCII + rb"]++(?:\.[" + _ATEXT + _NON_ASCII + rb"]++)*+")
+_DOT_ATOM = re.compile(rb"[" + _ATEXT + _NON_ASCII + rb"]++(?>(?:\.[" + _ATEXT + _NON_ASCII + rb"]++)*)")
 _LABELS = re.compile(
     rb"[A-Za-z0-9" + _NON_ASCII + rb"](?:[A-Za-z0-9\-" + _NON_ASCII + rb"]*[A-Za-z0-9" + _NON_ASCII + rb"])?"
     rb"(?:\.[A-Za-z0-9" + _NON_ASCII + rb"](?:[A-Za-z0-9\-" + _NON_ASCII + rb"]*[A-Za-z0-9" + _NON_ASCII + rb"])?)*"

@@ -12,7 +12,7 @@ MOST: Final = 20
 """Results taken; honest servers write about five."""
 LONGEST: Final = 500
 
-_RESULT: Final = re.compile(rb"([A-Za-z][A-Za-z0-9_-]*)(?: ?/ ?[0-9]+)? ?= ?[A-Za-z]+(?: (?:[ !#-:<-~]|\"[ !#-~]*+\")*+)?")
+_RESULT: Final = re.compile(rb"([A-Za-z][A-Za-z0-9_-]*)(?: ?/ ?[0-9]+)? ?= ?[A-Za-z]+(?: (?>(?:[ !#-:<-~]++|\"[ !#-~]*+\")*))?")
 _PIECE: Final = re.compile(rb"(?:[^;\"]++|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"?)++")
 _BLANKS: Final = re.compile(rb"[ \t]+")
 

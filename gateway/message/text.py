@@ -234,7 +234,7 @@ class BaseSubject(NamedTuple):
 _BLANK_RUN = re.compile(r"[ \t\r\n]+")
 # Without one of these there is neither a mark nor a blob.
 _MARKED = re.compile(r"[:\[)]").search
-_BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)++")
+_BLOBS = re.compile(r"(?>(?:\[[^\[\]]*+\][ \t]*+)+)")
 _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECASE)
 
 

@@ -10,7 +10,7 @@ from gateway.dsn import BadRequest, canonical_mail, canonical_rcpt
 
 # What stands in `<` and `>`: a quoted local part may hold `>` and blanks, nothing else may. A source route before it is recognised
 # and means nothing (RFC 5321 section 4.1.1.3).
-_PATH: Final = r'<(?:@[^<>"@:, ]++(?:,@[^<>"@:, ]++)*+:(?!>))?((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?'
+_PATH: Final = r'<(?:@[^<>"@:, ]++(?>(?:,@[^<>"@:, ]++)*):(?!>))?((?:"(?:[^"\\]|\\.)*+")?[^<>" ]*+)>(?: ++(.*))?'
 _MAIL: Final = re.compile(r"FROM: *+" + _PATH, re.IGNORECASE)
 _RCPT: Final = re.compile(r"TO: *+" + _PATH, re.IGNORECASE)
 # esmtp-param: keyword, and a value of printable characters without `=`. (RFC 6531 allows more; no parameter of ours needs it.)
@@ -22,7 +22,7 @@ _HOLD_UNTIL: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
 )
 # xtext (RFC 3461 section 4) or `<>`: the AUTH parameter of MAIL.
-_AUTH: Final = re.compile(r"<>|(?:[!-*,-<>-~]|\+[0-9A-F]{2})++")
+_AUTH: Final = re.compile(r"<>|(?>(?:[!-*,-<>-~]|\+[0-9A-F]{2})+)")
 # chunk-size is 1*DIGIT; what needs more than twenty of them is nobody's message.
 _BDAT: Final = re.compile(r"([0-9]{1,20})(?: ++(LAST))?", re.IGNORECASE)
 _HELLO: Final = re.compile(r"[!-~]{1,255}")

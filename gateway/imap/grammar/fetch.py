@@ -12,7 +12,7 @@ from gateway.imap.grammar.parameters import Parameter, parameters
 from gateway.imap.grammar.strings import astring
 
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9.-]{0,40}")
-_PATH = re.compile(rb"[0-9]{1,10}(?:\.[0-9]{1,10})*+")
+_PATH = re.compile(rb"[0-9]{1,10}(?>(?:\.[0-9]{1,10})*)")
 _TEXT = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
 _LAZY = re.compile(rb" \(LAZY(?: LAZY)*+\)", re.IGNORECASE)
 _FIELD = re.compile(rb"[\x21-\x39\x3b-\x7e]+\Z")

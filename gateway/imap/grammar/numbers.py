@@ -7,7 +7,7 @@ from gateway.imap.grammar.cursor import Cursor
 
 _DIGITS = re.compile(rb"[0-9]{1,10}(?![0-9])")
 _LONG_DIGITS = re.compile(rb"[0-9]{1,19}(?![0-9])")
-_SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*+")
+_SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?>(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*)")
 HIGHEST_UID = 0xFFFFFFFF
 _LARGEST = HIGHEST_UID
 _LARGEST64 = 0x7FFFFFFFFFFFFFFF
