@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Set
+from functools import cache
 
 import pytest
 
@@ -27,7 +29,8 @@ SOLE_CALLER = {
 }
 
 
-def used_names(source: str) -> set[str]:
+@cache
+def used_names(source: str) -> Set[str]:
     """Every name that is called, passed on or imported; an alias hides nothing, since the import names the original."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import longest
 from tests.architecture.tree import ROOT, modules, project_files
 
 NOUNLESS = {"utils", "util", "common", "helpers", "helper", "manager", "base", "misc"}
@@ -87,3 +88,7 @@ def test_a_module_opens_with_one_sentence() -> None:
 
     silent = [str(path) for path in modules() if text(path).strip() and not ast.get_docstring(ast.parse(text(path)))]
     assert silent == []
+
+
+def test_the_longest_files_of_tests_exist() -> None:
+    assert [name for name in longest.listed() if not (ROOT / name).is_file()] == []

@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -141,9 +142,11 @@ def main() -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is there already stays shared memory
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever ends the tests ends us by that
     order, streams = _ordered(socket.socket(fileno=int(sys.argv[1])))
     if order is None:
         return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
     os.closerange(3, 1 << 20)
