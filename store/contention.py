@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from store import annotations, audit, changes, deeds, folders, login, logins, queue, refusals, subscriptions, tenure, totp
+from store import annotations, audit, changes, clock, deeds, folders, login, logins, queue, refusals, subscriptions, tenure, totp
 from store.appending import AppendMessages, ReplaceMessage
 from store.copying import CopyMessages, MoveMessages
 from store.expunging import Expunge
@@ -118,6 +118,8 @@ _CLAIMS: Final[Mapping[type[Deed[Any]], Callable[[Any], Claim]]] = MappingProxyT
         audit.KeepHead: _nothing,
         annotations.SetAnnotations: lambda deed: _of((deed.owner, deed.actor)),
         changes.PruneChanges: _folder,
+        # One row, whoever leads writes it, and of two the later counts.
+        clock.NoteTime: _nothing,
         folders.ClaimRecent: _folder,
         folders.CreateFolder: lambda deed: _of((deed.owner,)),
         login.RecordFailure: _account,

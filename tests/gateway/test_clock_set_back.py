@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from pathlib import Path
 
 import pyotp
 import pytest
 
+from gateway.certificate import Certificate, self_signed
 from gateway.prov.run import Request
+from gateway.queue import Queue, QueueRules
+from gateway.releases import Releases
 from gateway.timekeeping import Timekeeping
+from policy.grants import SendRight
 from policy.login import Failure
+from store.blobs import Files
+from store.connect import connect
+from store.domains import CreateDomain
 from store.login import RecordFailure
 from tests.gateway.administration import Office, opened_office
-from tests.gateway.house import SECOND, Clock
+from tests.gateway.house import SECOND, START, Clock, House, letter
 
 HOUR, DAY = 3600.0, 86_400.0
 OWNER, GUEST, ROOT, NEW = "owner@acme.test", "guest@acme.test", "root@acme.test", "new@acme.test"
@@ -146,3 +155,47 @@ async def test_a_lockout_lasts_neither_longer_nor_again(tmp_path: Path, by: floa
     clock.turn(-by)
     async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
         assert (await office.directory.accounts.get(OWNER)).lockout_until is None
+
+
+@pytest.mark.parametrize("by", [DAY, 365 * DAY])
+async def test_mail_within_its_recall_window_goes_when_that_ends_and_once(tmp_path: Path, by: float) -> None:
+    url, clock, ran = "sqlite:///{data}/procura.db", Clock(), Clock()
+    ids = {}
+    for seconds in (0.0, -by, -by):
+        clock.turn(seconds)
+        store = await connect(url, tmp_path, now=clock, monotonic=ran)
+        house = House(store, Files(tmp_path / "messages"), clock, relays=False)
+        if not ids:
+            await store.do(CreateDomain("acme.test"))
+            for name in ("olga", "dora", "bruno"):
+                await house.account(name)
+            await house.grant("olga", "dora", SendRight.SEND_AS, window=600)
+            ids = house.ids
+            await house.submit("dora", "olga@acme.test", "bruno@acme.test", letter("olga@acme.test"))
+        house.ids = ids
+        assert await released(house) == int(seconds != 0.0 and ran.at > START + 600 * SECOND)
+        clock.turn(400)
+        ran.turn(400)
+        await Timekeeping(store).note()
+        await house.folders.close()
+        house.passwords.close()
+        await store.close()
+
+
+async def released(house: House) -> int:
+    """How many copies of it have come, after what is due has gone."""
+    rules = QueueRules(retries=(60.0,), delay=0, concurrency=4)
+    queue = Queue(house.store, house.files, house.delivery, None, rules, Releases(house.store, house.submission, house.delivery))
+    async with asyncio.TaskGroup() as attempts:
+        await queue.round(attempts)
+    return len(await house.mail("bruno"))
+
+
+def test_a_certificate_is_read_again_whatever_the_clock_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it holds by now is for clients to judge, whose clocks may be right."""
+    shown = Certificate(*self_signed(tmp_path, "mx.acme.test"))
+    first = shown.context
+    for by in (-365 * DAY, 365 * DAY):
+        monkeypatch.setattr(time, "time", lambda by=by: 1_800_000_000.0 + by)
+        shown.reload()
+        assert shown.context is not first

@@ -77,6 +77,19 @@ async def test_no_key_no_signature(house: House) -> None:
     assert await Signing(house.store, RULES).signed(ROW, MAIL) == MAIL
 
 
+@pytest.mark.parametrize("by", [-365 * 86400, -86400, 86400, 365 * 86400])
+async def test_a_signature_is_dated_by_the_clock_of_now_however_it_was_set(house: House, by: int) -> None:
+    await key(house.store, "acme.test")
+    signs = Signing(house.store, SigningRules("mx.acme.test", expires=600))
+    dated = []
+    for seconds in (0, by):
+        house.clock.turn(seconds)
+        octets = await signs.signed(ROW, MAIL)
+        now = house.clock.at // SECOND
+        dated.append(b"t=%d;" % now in octets and b"x=%d;" % (now + 600) in octets)
+    assert dated == [True, True], "what was computed by the clock before is not used again"
+
+
 @pytest.mark.parametrize(
     ("from_", "keys", "parents", "expected"),
     [

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 from store import clock
 from store.clock import AcceptClock, NoteTime
 from store.connect import connect, connect_remote
+from store.contention import NOTHING, claim
 from store.floor import BELIEVED, SETTLED, STEP, Floor, unbound
 
 SECOND = 1_000_000
@@ -188,6 +189,11 @@ async def test_the_store_knows_when_it_is_opened_again(url: str, tmp_path: Path)
     async with store.snapshot() as snapshot:
         assert snapshot.now == machine.clock
     await store.close()
+
+
+def test_a_note_keeps_nobody_waiting_and_an_acceptance_is_heard_everywhere() -> None:
+    assert claim(NoteTime(1)) == NOTHING
+    assert claim(AcceptClock()).alone
 
 
 async def test_a_process_that_reads_for_itself_knows_it_too(tmp_path: Path) -> None:
