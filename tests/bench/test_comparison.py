@@ -175,7 +175,7 @@ def test_other_sizes_are_neither_compared_nor_recorded() -> None:
 
 def test_every_row_has_its_key_once_and_peers_that_exist() -> None:
     keys = [row.key for row in ROWS]
-    assert len(keys) == len(set(keys)) == 37
+    assert len(keys) == len(set(keys)) == 39
     assert {name for row in ROWS for name in row.against} == {one.name for one in (Mdbox, Dovecot, Hibernating, Postfix)}
     assert len({case.name for case in CASES}) == len(CASES)
 
@@ -233,7 +233,7 @@ def test_some_cases_run_on_procura_alone(tmp_path: Path) -> None:
     peer.start()
     try:
         bench = Bench(peer, sizes)
-        chosen = {"submit-8", "lmtp", "append-many", "select", "fetch-flags", "search-subject", "copy", "shared", "mixed"}
+        chosen = {"submit-8", "lmtp", "append-many", "select", "fetch-flags", "search-subject", "copy", "list", "shared", "mixed"}
         rows: dict[str, Figure] = {}
         for case in CASES:
             if case.name in chosen:

@@ -319,3 +319,18 @@ def test_folders_of_several_owners_come_in_the_order_they_are_asked_for(bench: B
     wanted = [bench.inbox(bench.bruno), bench.inbox(bench.anna), FolderId(10**6), bench.folder(bench.bruno, "/Sent").id]
     assert [row.id for row in bench.ask(folders.by_ids, wanted)] == [wanted[0], wanted[1], wanted[3]]
     assert bench.ask(folders.by_ids, []) == []
+
+
+def test_figures_are_those_of_the_rows(bench: Bench) -> None:
+    mine, theirs = bench.inbox(bench.bruno), bench.inbox(bench.anna)
+    put(bench, mine, 3)
+    put(bench, theirs, 2)
+    bench.do(SwitchFolder(theirs, seen_private=True))
+    bench.do(ChangeFlags(theirs, ((1, 1),), FlagMode.ADD, Flag.SEEN, seen_of=bench.bruno))
+    found = bench.ask(folders.figures, [theirs, FolderId(10**6), mine], bench.bruno)
+    assert [(one.id, one.exists, one.unseen, one.recent, one.deleted_size) for one in found] == [(theirs, 2, 1, 0, 0), (mine, 3, 3, 0, 0)]
+    for one in found:
+        row = bench.ask(folders.by_id, one.id)
+        assert row is not None
+        for name in ("uidvalidity", "uidnext", "modseq", "exists", "deleted", "size", "recent_from", "born"):
+            assert getattr(one, name) == getattr(row, name), name

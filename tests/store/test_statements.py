@@ -122,6 +122,7 @@ SCANS = {
     "dynamic.all_judged": "the same",
     "domains.all_of_them": "all of them",
     "folders.by_ids": "the list of numbers it is given",
+    "folders.figures": "the same",
     "messages.change_keys": "the list of keys it is given",
     "audit.head": "the last one, by the primary key",
     "audit.newest": "pages, by the primary key",

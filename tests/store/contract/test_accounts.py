@@ -21,7 +21,7 @@ from store.accounts import (
 )
 from store.addresses import AddAlias
 from store.cos import CreateCos
-from store.domains import CreateDomain, ModifyDomain
+from store.domains import CreateAliasDomain, CreateDomain, ModifyDomain
 from store.errors import Conflict, LimitReached, NotFound
 from store.lists import AddMembers, CreateList
 from store.login import RecordFailure, RememberSource
@@ -60,6 +60,17 @@ async def test_it_is_found_by_every_address_it_has(directory: Directory) -> None
         assert row.id == directory.anna
     await directory.store.do(CreateList(Address("team", "acme.test")))
     assert await directory.ask(accounts.by_address, Address("team", "acme.test")) is None
+
+
+async def test_who_logs_in_is_found_by_every_name_but_nothing_is_cut_off(directory: Directory) -> None:
+    await directory.store.do(AddAlias(directory.anna, Address("post", "acme.test")))
+    await directory.store.do(CreateAliasDomain("acme.example", directory.acme))
+    await directory.store.do(CreateList(Address("team", "acme.test")))
+    row = await row_of(directory, directory.anna)
+    for name in ("anna@acme.test", "ANNA@acme.test", "post@acme.test", "anna@acme.example"):
+        assert await directory.ask(accounts.named, Address(*name.split("@"))) == row, name
+    for name in ("anna+tag@acme.test", "team@acme.test", "nobody@acme.test", "anna@elsewhere.test"):
+        assert await directory.ask(accounts.named, Address(*name.split("@"))) is None, name
 
 
 async def test_a_refused_creation_leaves_nothing(directory: Directory) -> None:

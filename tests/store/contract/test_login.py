@@ -8,8 +8,18 @@ from policy.login import Failure, FailureHistory, is_locked_out
 from store import accounts, login
 from store.accounts import ModifyAccount, SetVerifier
 from store.errors import NotFound
-from store.login import KNOWN_FOR, AdmitUnlessLocked, ClearFailures, KeepScramKeys, PretendFailure, RecordFailure, RememberSource
+from store.login import (
+    KNOWN_FOR,
+    AdmitUnlessLocked,
+    ClearFailures,
+    KeepScramKeys,
+    LoginFacts,
+    PretendFailure,
+    RecordFailure,
+    RememberSource,
+)
 from store.model import ScramKeys
+from store.totp import EnrolTotp, UseTotp
 from tests.store.conftest import SECOND, Clock, Directory
 
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
@@ -43,6 +53,22 @@ async def test_during_lockout_nothing_changes_and_it_ends_by_itself(directory: D
     fresh = await directory.store.do(RecordFailure(directory.anna, Failure(clock(), THERE, 1)))
     assert not fresh.began
     assert await history(directory) == fresh.history
+
+
+async def test_what_a_login_is_judged_by(directory: Directory, clock: Clock) -> None:
+    """Networks that are known are named where there is something that they could be spared."""
+    keys = ScramKeys(b"salt", 4096, b"stored", b"server")
+    await directory.store.do(SetVerifier(directory.anna, "$v", scram=keys))
+    await directory.store.do(RememberSource(directory.anna, THERE))
+    assert await directory.ask(login.facts, directory.anna) == LoginFacts(FailureHistory(), keys, False)
+    await directory.store.do(EnrolTotp(directory.anna, b"sealed"))
+    assert not (await directory.ask(login.facts, directory.anna)).needs_more
+    assert await directory.store.do(UseTotp(directory.anna, b"sealed", 1, confirm=True))
+    await directory.store.do(RecordFailure(directory.anna, Failure(clock(), HERE, 1)))
+    found = await directory.ask(login.facts, directory.anna)
+    assert found == LoginFacts(await history(directory), keys, True)
+    assert (len(found.history.failures), found.history.known_sources) == (1, {THERE})
+    assert await directory.ask(login.facts, AccountId(999)) == LoginFacts(FailureHistory(), None, False)
 
 
 async def test_the_accounts_own_rules_count(directory: Directory, clock: Clock) -> None:
