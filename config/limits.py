@@ -137,7 +137,7 @@ FIXED: Final[tuple[Limit, ...]] = (
     Limit("folders", 10_000, "of an account", "LIST reads them all", "store/folders.py:MAX_FOLDERS", _KEPT),
     Limit("names of the past", 10_000, "of an account", "so that no name gets a UIDVALIDITY twice", "store/folders.py:MAX_FORMER", "the oldest are forgotten"),
     Limit("subscriptions", 10_000, "of an account", "as many as there are folders", "store/subscriptions.py:MAX_SUBSCRIPTIONS", _KEPT),
-    Limit("a keyword", 100, "octets", "Dovecot: 50; labels of webmails are longer", "store/messages.py:MAX_KEYWORD", _KEPT),
+    Limit("a keyword", 100, "octets", "Dovecot: 50; labels of webmails are longer", "store/flags.py:MAX_KEYWORD", _KEPT),
     Limit("keywords of a folder", 58, "keywords", "a 64-bit mask with the system flags; they are never forgotten", "store/model.py:KEYWORDS_PER_FOLDER", _KEPT),
     Limit("grants on a folder", 20_000, "entries", "GETACL and SETACL read them all; a judgement reads its own", "store/grants.py:MOST_ENTRIES", _KEPT),
     Limit("send grants on a target", 20_000, "grants", "who lists or deletes reads them all; a judgement reads its own", "store/grants.py:MOST_GRANTS", "account.INVALID_REQUEST"),

@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from store import annotations, audit, changes, deeds, folders, login, logins, messages, queue, refusals, subscriptions, tenure, totp
+from store import annotations, audit, changes, deeds, folders, login, logins, queue, refusals, subscriptions, tenure, totp
+from store.appending import AppendMessages, ReplaceMessage
+from store.copying import CopyMessages, MoveMessages
+from store.expunging import Expunge
+from store.flags import ChangeFlags, MarkSeen
 from store.owners import Owners
 from store.port import Deed
+from store.remade import Rerendered, SetLayouts, SetPreviews, SetSorting
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def _rows(ids: Iterable[int], accept: queue.AcceptMessage | None) -> Claim:
     return Claim(rows=frozenset(ids)) | _accept(accept)
 
 
-def _append(deed: messages.AppendMessages) -> Claim:
+def _append(deed: AppendMessages) -> Claim:
     return _of((deed.actor, deed.seen_of), (deed.folder,))
 
 
@@ -122,17 +127,17 @@ _CLAIMS: Final[Mapping[type[Deed[Any]], Callable[[Any], Claim]]] = MappingProxyT
         login.ClearFailures: _account,
         login.RememberSource: _account,
         logins.RecordLogins: lambda deed: _of(row.account for row in deed.rows),
-        messages.AppendMessages: _append,
-        messages.ReplaceMessage: lambda deed: _append(deed.append) | _of((), (deed.source,)),
-        messages.ChangeFlags: _seen,
-        messages.MarkSeen: _seen,
-        messages.Expunge: _folder,
-        messages.CopyMessages: _move,
-        messages.MoveMessages: _move,
-        messages.Rerendered: _folder,
-        messages.SetSorting: _folder,
-        messages.SetPreviews: _folder,
-        messages.SetLayouts: _folder,
+        AppendMessages: _append,
+        ReplaceMessage: lambda deed: _append(deed.append) | _of((), (deed.source,)),
+        ChangeFlags: _seen,
+        MarkSeen: _seen,
+        Expunge: _folder,
+        CopyMessages: _move,
+        MoveMessages: _move,
+        Rerendered: _folder,
+        SetSorting: _folder,
+        SetPreviews: _folder,
+        SetLayouts: _folder,
         queue.AcceptMessage: _accept,
         # Rows that somebody else is claiming are passed over (SKIP LOCKED).
         queue.ClaimDue: _nothing,

@@ -11,7 +11,11 @@ from typing import Any, Final
 
 from policy.folders import SpecialUse
 from policy.identity import FolderId
-from store import deeds, folders, login, messages, queue
+from store import deeds, folders, login, queue
+from store.appending import AppendMessages
+from store.copying import CopyMessages, MoveMessages
+from store.expunging import Expunge
+from store.flags import ChangeFlags, MarkSeen
 from store.numbered import Numbered
 from store.owners import Owners
 from store.port import Deed
@@ -122,12 +126,12 @@ _ROWS: Final[Mapping[type[Deed[Any]], Callable[[Any, Owners], list[Asked]]]] = M
         deeds.Audited: lambda deed, owners: [*foreseen(deed.deed, owners)],
         folders.ClaimRecent: _folder,
         login.AdmitUnlessLocked: _admit,
-        messages.AppendMessages: _folder,
-        messages.ChangeFlags: _folder,
-        messages.MarkSeen: _folder,
-        messages.Expunge: _folder,
-        messages.CopyMessages: _both,
-        messages.MoveMessages: _both,
+        AppendMessages: _folder,
+        ChangeFlags: _folder,
+        MarkSeen: _folder,
+        Expunge: _folder,
+        CopyMessages: _both,
+        MoveMessages: _both,
         queue.AcceptMessage: _accept,
         queue.Settle: _settle,
         queue.HandedOn: lambda deed, _: [("queue.leased_blob", {"id": number, "lease": deed.lease}) for number in deed.ids],

@@ -11,11 +11,13 @@ from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
 from policy.rates import RateLimit
 from store import audit, blobs, list_bounces, list_requests, members, rates
+from store.appending import FILED_FOR, NewInFolder, put
 from store.audit import AuditEntry
 from store.errors import Conflict, NotFound, OverQuota
+from store.flags import NO_FLAGS
 from store.folders import by_special_use, charge, special_folder, take_room
 from store.freezes import Side
-from store.messages import FILED_FOR, NO_FLAGS, NewInFolder, put, storable
+from store.messages import storable
 from store.model import Flag, Heap, NewMessage, QueueId, QueueKind, QueueRow, QueueState, Uid
 from store.port import Deed, QueueChanged, Tx
 from store.runs import key, span

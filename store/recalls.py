@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
-from store import audit, messages
+from store import appending, audit, copying
+from store.appending import NewInFolder
 from store.audit import AuditEntry
+from store.copying import Copied, CopyMessages, MoveMessages
 from store.errors import Conflict, NotFound
+from store.flags import EVERY_FLAG, ChangeFlags, FlagMode, change_flags
 from store.folders import charge, existing, special_folder
-from store.messages import EVERY_FLAG, Copied, CopyMessages, MoveMessages, NewInFolder
 from store.model import Flag, NewMessage, QueueId, Run, Uid
 from store.port import Deed, Tx
 from store.queue import AcceptMessage, accept, remove
@@ -115,7 +117,7 @@ def _draft(tx: Tx, owner: AccountId, message: NewMessage) -> None:
     except NotFound:  # whoever wrote it is gone
         return
     charge(tx, owner, message.size)
-    messages.put(tx, folder, (NewInFolder(message, Flag.SEEN | Flag.DRAFT),))
+    appending.put(tx, folder, (NewInFolder(message, Flag.SEEN | Flag.DRAFT),))
 
 
 def _to_drafts(tx: Tx, copies: Sequence[tuple[FolderId, Uid]]) -> None:
@@ -124,9 +126,9 @@ def _to_drafts(tx: Tx, copies: Sequence[tuple[FolderId, Uid]]) -> None:
         target = special_folder(tx, source.owner, SpecialUse.DRAFTS)
         if target.id == source.id:
             moved: Sequence[Uid] = (uid,)
-            messages.change_flags(tx, messages.ChangeFlags(source.id, ((uid, uid),), messages.FlagMode.ADD, Flag.DRAFT))
+            change_flags(tx, ChangeFlags(source.id, ((uid, uid),), FlagMode.ADD, Flag.DRAFT))
         else:
-            moved = messages.move(tx, MoveMessages(source.id, target.id, ((uid, uid),), 0)).targets
+            moved = copying.move(tx, MoveMessages(source.id, target.id, ((uid, uid),), 0)).targets
             _mark(tx, target.id, moved)
 
 
@@ -153,7 +155,7 @@ def _take_back(tx: Tx, deed: TakeBack) -> Copied:
         uids = [one.uid for one in found if one.queue == row]
         if _recall(tx, prepared[row], transfer.source, uids):
             recalled.update(uids)
-    copied = messages.move(tx, transfer) if isinstance(transfer, MoveMessages) else messages.copy(tx, transfer)
+    copied = copying.move(tx, transfer) if isinstance(transfer, MoveMessages) else copying.copy(tx, transfer)
     there = dict(zip(copied.sources, copied.targets, strict=True))
     came = sorted(there[uid] for uid in recalled if uid in there)
     if came:

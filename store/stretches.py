@@ -1,7 +1,7 @@
 """Messages copied, moved and taken away by the stretch: their rows go from one range of keys to another without being looked at.
 
 For what is alike for all of them: one owner's folders, a \\Seen that everybody shares, and no keywords, whose bits mean something else in
-each folder. What is otherwise goes message by message (store/messages.py).
+each folder. What is otherwise goes message by message (store/copying.py).
 """
 
 from collections.abc import Sequence

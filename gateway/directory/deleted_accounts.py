@@ -24,13 +24,14 @@ from policy.roles import Operation
 from policy.status import AccountStatus
 from store import accounts, cos, deleted, domains, folders, messages
 from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, SetAccountStatus
+from store.appending import AppendMessages, NewInFolder
 from store.backups import Backups, Contents, Damaged, Run, Watched
 from store.blobs import Files
 from store.connect import connect
 from store.deleted import OTHERS, Bind, Binding, DeletedRow, Facts, PurgeDeleted, RestoreDeleted
 from store.errors import Conflict, LimitReached, NotFound, StoreError
+from store.flags import SYSTEM_FLAGS
 from store.folders import INBOX, ROOT, CreateFolder, DeleteFolder, SetSpecialUse, SwitchFolder
-from store.messages import SYSTEM_FLAGS, AppendMessages, NewInFolder
 from store.model import AccountRow, Flag, FolderRow, MessageRow
 from store.port import Snapshot, Store
 

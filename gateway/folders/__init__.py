@@ -21,7 +21,7 @@ from gateway.folders.values import (
     UnknownRight,
     Visit,
 )
-from store.messages import FlagMode, FlagsChanged
+from store.flags import FlagMode, FlagsChanged
 
 __all__ = [
     "ATTRIBUTES",

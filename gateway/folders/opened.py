@@ -35,9 +35,11 @@ from policy.status import Access
 from store import changes, folders, messages, search
 from store.criteria import Criterion
 from store.errors import LimitReached
-from store.messages import Expunged, FlagMode, FlagsChanged
+from store.expunging import Expunge, Expunged
+from store.flags import EVERY_FLAG, ChangeFlags, FlagMode, FlagsChanged, MarkSeen
 from store.model import Flag, FolderRow, MessageRow, Run, Sorting, SortRow, Uid
 from store.port import DIRECTORY, Snapshot, Tx
+from store.remade import SetLayouts, SetPreviews, SetSorting
 from store.runs import common, merged, runs_of
 
 T = TypeVar("T")
@@ -47,7 +49,7 @@ RENDERED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to render their structures for IMAP4rev2."""
 PREVIEWED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to make their previews."""
-OTHERS: Final = messages.EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
+OTHERS: Final = EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
 
 
 class Kept(Enum):
@@ -307,7 +309,7 @@ class OpenFolder:
             some = old[start : start + PREVIEWED_AT_ONCE]
             made = await self._work(previews_of, self.row.id, some, self._octets.files)
             found.update(made)
-            self._judging.recorder.put(messages.SetPreviews(self.row.id, tuple((Uid(uid), words) for uid, words in made)))
+            self._judging.recorder.put(SetPreviews(self.row.id, tuple((Uid(uid), words) for uid, words in made)))
         return [(uid, words) for uid, words in found.items() if words is not None]
 
     async def octets(self, sizes: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
@@ -357,7 +359,7 @@ class OpenFolder:
         while old:
             made, looked_at = await self._work(layouts_of, self.row.id, old, self._octets.files)
             found.update(made)
-            self._judging.recorder.put(messages.SetLayouts(self.row.id, tuple((Uid(uid), layout) for uid, layout in made)))
+            self._judging.recorder.put(SetLayouts(self.row.id, tuple((Uid(uid), layout) for uid, layout in made)))
             old = old[looked_at:]
         return [(uid, layout) for uid, layout in found.items() if layout is not None and is_current(layout)]
 
@@ -406,7 +408,7 @@ class OpenFolder:
             made.update(part)
             uids = uids[looked_at:]
             if part:
-                self._judging.recorder.put(messages.SetSorting(self.row.id, tuple((Uid(uid), one) for uid, one in part)))
+                self._judging.recorder.put(SetSorting(self.row.id, tuple((Uid(uid), one) for uid, one in part)))
         return made
 
     # --- changing
@@ -421,9 +423,9 @@ class OpenFolder:
             others = bool(flags & ~(Flag.SEEN | Flag.DELETED)) or bool(keywords)
             touched = FlagChange(Flag.SEEN in flags, Flag.DELETED in flags, others)
 
-        def deed_of(stand: Standpoint, allowed: FlagChange) -> messages.ChangeFlags:
+        def deed_of(stand: Standpoint, allowed: FlagChange) -> ChangeFlags:
             assert stand.row is not None
-            return messages.ChangeFlags(
+            return ChangeFlags(
                 stand.row.id,
                 tuple(runs),
                 mode,
@@ -468,7 +470,7 @@ class OpenFolder:
             if decision.refusal is not None:
                 raise Refused(decision.refusal)
             assert stand.row is not None
-            return messages.MarkSeen(stand.row.id, tuple(runs), self.seen_of), stand.witness, ((stand, FolderOp.MARK_SEEN, decision),)
+            return MarkSeen(stand.row.id, tuple(runs), self.seen_of), stand.witness, ((stand, FolderOp.MARK_SEEN, decision),)
 
         try:
             return await self._judging.act(self.visit, judge)
@@ -484,7 +486,7 @@ class OpenFolder:
             stand = await self.confirm(snapshot, FolderOp.EXPUNGE)
             decision = stand.judge(FolderOp.EXPUNGE, snapshot.now)
             assert stand.row is not None
-            deed = messages.Expunge(stand.row.id, None if runs is None else tuple(runs))
+            deed = Expunge(stand.row.id, None if runs is None else tuple(runs))
             return deed, stand.witness, ((stand, FolderOp.EXPUNGE, decision),)
 
         return await self._judging.act(self.visit, judge)

@@ -25,10 +25,12 @@ from policy.identity import AccountId, Actor, FolderId
 from policy.reasons import Reason, Refuse
 from policy.rights import Right
 from store import folders, grants, messages, recalls
+from store.appending import Appended, AppendMessages, NewInFolder, ReplaceMessage
 from store.blobs import Files
+from store.copying import Copied, CopyMessages, MoveMessages
 from store.errors import Busy
+from store.flags import EVERY_FLAG
 from store.fulltext import FullText
-from store.messages import Appended, Copied, CopyMessages, MoveMessages
 from store.model import Flag, FolderRow, NewMessage, Run, Uid
 from store.port import Deed, Snapshot, Store, Tx
 
@@ -211,11 +213,11 @@ class Folders(Entries, Listings, Quotas, Metadata):
             row = stand.row
             mask = mask_of(stand.permits())
             new = tuple(
-                messages.NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+                NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
                 for message, item in zip(prepared, items, strict=True)
             )
             seen_of = visit.actor.account if row.seen_private else None
-            deed = messages.AppendMessages(row.id, new, stand.owner.values.quota, actor=visit.actor.account, seen_of=seen_of)
+            deed = AppendMessages(row.id, new, stand.owner.values.quota, actor=visit.actor.account, seen_of=seen_of)
             return deed, stand.witness, ((stand, FolderOp.INSERT, decision),)
 
         done = await self._judging.act(visit, judge)
@@ -260,10 +262,10 @@ class Folders(Entries, Listings, Quotas, Metadata):
             if not await snapshot.ask(messages.rows, stand.row.id, ((uid, uid),)):
                 raise _Gone
             mask = mask_of(target.permits())
-            new = messages.NewInFolder(prepared, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+            new = NewInFolder(prepared, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
             seen_of = visit.actor.account if target.row.seen_private else None
-            append = messages.AppendMessages(target.row.id, (new,), target.owner.values.quota, visit.actor.account, seen_of)
-            return messages.ReplaceMessage(stand.row.id, Uid(uid), append), stand.witness.joined(target.witness), judged
+            append = AppendMessages(target.row.id, (new,), target.owner.values.quota, visit.actor.account, seen_of)
+            return ReplaceMessage(stand.row.id, Uid(uid), append), stand.witness.joined(target.witness), judged
 
         try:
             done = await self._judging.act(visit, judge)
@@ -324,7 +326,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             acts = [(stand, taking, leaving)]
             target = await self._judging.target(snapshot, visit, place)
             instead = None if redirect is None else await redirect(snapshot, stand, target)
-            mask = messages.EVERY_FLAG
+            mask = EVERY_FLAG
             if instead is None:
                 acts.append((target, FolderOp.INSERT, self._judging.require(visit, target, FolderOp.INSERT, snapshot.now)))
                 mask = mask_of(target.permits())
@@ -334,7 +336,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             assert stand.row is not None
             row = target.row
             is_read = Right.READ in target.held
-            deed_type = messages.MoveMessages if moves else messages.CopyMessages
+            deed_type = MoveMessages if moves else CopyMessages
             transfer: CopyMessages | MoveMessages = deed_type(
                 stand.row.id,
                 row.id,

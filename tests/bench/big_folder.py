@@ -19,7 +19,8 @@ from pathlib import Path
 
 from gateway.arrival import arrived
 from gateway.message.canonical import read_address
-from store import accounts, addresses, folders, messages
+from store import accounts, addresses, folders
+from store.appending import AppendMessages, NewInFolder
 from store.connect import connect
 from store.model import Flag
 from tests.live.server import PASSWORD, Server
@@ -42,13 +43,13 @@ async def fill(data: Path, count: int) -> None:
         folder = await store.do(folders.CreateFolder(owner.id, "/Big"))
         for first in range(1, count + 1, BATCH):
             items = tuple(
-                messages.NewInFolder(
+                NewInFolder(
                     arrived(b"From: bruno@acme.test\r\nTo: anna@acme.test\r\nSubject: Number %d\r\n\r\nHello %d\r\n" % (number, number)),
                     Flag.SEEN if number % 3 == 0 else Flag(0),
                 )
                 for number in range(first, min(first + BATCH, count + 1))
             )
-            await store.do(messages.AppendMessages(folder.id, items, 0))
+            await store.do(AppendMessages(folder.id, items, 0))
     finally:
         await store.close()
 

@@ -29,11 +29,11 @@ from policy.identity import FolderId
 from policy.rights import Right
 from store import blobs, folders, search
 from store.accounts import DeleteAccount
+from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
 from store.criteria import And, BodyContains, Criterion, HeaderContains, Not, Or, TextContains
 from store.folders import CreateFolder
 from store.fulltext import Damaged, FullText, Kind, Reading, Standing, Unwritable
-from store.messages import AppendMessages, NewInFolder
 from store.model import BlobId
 from tests.gateway.house import House, letter, opened
 from tests.store.letters import Bench

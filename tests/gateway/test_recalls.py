@@ -23,8 +23,11 @@ from policy.rights import Right, parse_letters
 from policy.status import AccountStatus
 from store import folders, messages
 from store.accounts import DeleteAccount
+from store.appending import AppendMessages, NewInFolder
+from store.copying import Copied
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.freezes import Freeze, Side, Thaw
-from store.messages import AppendMessages, Copied, NewInFolder
 from store.model import Flag, QueueState
 from store.queue import ClaimDue, DropQueued
 from tests.gateway.house import SECOND, House, address, letter, opened
@@ -351,8 +354,8 @@ async def test_it_does_not_wait_for_a_copy_that_is_expunged_while_it_is_recalled
         if type(deed).__name__ == "RecallMessage" and not done:
             done = 1
             sent = await house.ask(folders.by_path, house.ids["olga"], "/Sent")
-            await through(messages.ChangeFlags(sent.id, ((1, 1),), messages.FlagMode.ADD, Flag.DELETED))
-            await through(messages.Expunge(sent.id))
+            await through(ChangeFlags(sent.id, ((1, 1),), FlagMode.ADD, Flag.DELETED))
+            await through(Expunge(sent.id))
         return await through(deed, *rest, **options)
 
     house.store.do = do  # type: ignore[method-assign]

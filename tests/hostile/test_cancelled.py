@@ -27,6 +27,7 @@ from policy.delivery import Door
 from policy.grants import SendRight
 from store import folders, grants, messages
 from store.blobs import IN_ROW, Files
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from store.port import Store
 from store.rates import ForgetSent
@@ -99,7 +100,7 @@ async def _three(house: House, name: str) -> None:
 async def _doomed(house: House, name: str) -> None:
     await _three(house, name)
     one = await house.folder("anna", f"/{name}/one")
-    await house.store.do(messages.ChangeFlags(one, ((1, 2),), messages.FlagMode.ADD, Flag.DELETED))
+    await house.store.do(ChangeFlags(one, ((1, 2),), FlagMode.ADD, Flag.DELETED))
 
 
 async def _delegated(house: House, name: str) -> None:

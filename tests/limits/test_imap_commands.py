@@ -23,8 +23,8 @@ from gateway.imap.grammar import (
     sort,
     url,
 )
-from store import messages as stored
 from store import model
+from store.flags import MAX_KEYWORD
 from tests.live.hostile import Raw, imap
 from tests.live.server import Server
 
@@ -95,7 +95,7 @@ ROWS: dict[str, tuple[int, Command, bytes]] = {
         b"NO",
     ),
     "names:MAX_LEVELS": (names.MAX_LEVELS, lambda n: b"CREATE " + b"/".join([b"l"] * n), b"NO"),
-    "messages:MAX_KEYWORD": (stored.MAX_KEYWORD, lambda n: b"STORE 1 +FLAGS (" + b"k" * n + b")", b"NO [LIMIT]"),
+    "messages:MAX_KEYWORD": (MAX_KEYWORD, lambda n: b"STORE 1 +FLAGS (" + b"k" * n + b")", b"NO [LIMIT]"),
     # One is there already: that of the row above.
     "model:KEYWORDS_PER_FOLDER": (
         model.KEYWORDS_PER_FOLDER - 1,

@@ -12,10 +12,13 @@ import pytest
 
 from policy.identity import FolderId
 from store import blobs, messages
+from store.appending import AppendMessages, NewInFolder
 from store.blobs import IN_ROW, Drawn, Files, Settled, SweepBlobs
+from store.copying import CopyMessages
 from store.errors import NotFound
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.folders import CreateFolder, DeleteFolder
-from store.messages import AppendMessages, ChangeFlags, CopyMessages, Expunge, FlagMode, NewInFolder
 from store.model import BlobId, Flag, QueueKind, Spooled
 from store.queue import AcceptMessage, IntoMailbox, OntoQueue
 from store.statements import load

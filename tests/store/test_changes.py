@@ -2,9 +2,11 @@ import pytest
 
 from policy.identity import FolderId
 from store import changes
+from store.appending import AppendMessages, NewInFolder
 from store.changes import PruneChanges
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode, MarkSeen
 from store.folders import SwitchFolder
-from store.messages import AppendMessages, ChangeFlags, Expunge, FlagMode, MarkSeen, NewInFolder
 from store.model import Flag
 from tests.store.letters import Bench, letter
 

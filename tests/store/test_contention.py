@@ -2,11 +2,12 @@ from policy.identity import AccountId, FolderId
 from policy.status import AccountStatus
 from store import contention
 from store.accounts import SetAccountStatus
+from store.appending import AppendMessages
+from store.copying import MoveMessages
 from store.deeds import FUNCTIONS, Audited, Several
 from store.folders import DeleteFolder
 from store.grants import SetFolderEntry
 from store.list_requests import CloseRequest
-from store.messages import AppendMessages, MoveMessages
 from store.model import QueueId
 from store.owners import Owners
 from store.port import DIRECTORY

@@ -10,10 +10,12 @@ from policy.identity import AccountId, Address, FolderId
 from policy.status import AccountStatus
 from store import accounts, domains
 from store.accounts import CreateAccount, SetAccountStatus
+from store.appending import AppendMessages, NewInFolder
 from store.deeds import FUNCTIONS, Audited, Several
 from store.domains import ModifyDomain
 from store.errors import Conflict
-from store.messages import AppendMessages, ChangeFlags, Expunge, FlagMode, NewInFolder
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from store.outcomes import Once
 from store.port import Deed

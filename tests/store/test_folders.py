@@ -4,7 +4,9 @@ from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
 from store import changes, folders, messages
 from store.accounts import DeleteAccount
+from store.appending import AppendMessages, NewInFolder
 from store.errors import Conflict, LimitReached, NotFound, Stale
+from store.flags import NO_FLAGS, ChangeFlags, FlagMode
 from store.folders import (
     ClaimRecent,
     CreateFolder,
@@ -13,7 +15,6 @@ from store.folders import (
     SetSpecialUse,
     SwitchFolder,
 )
-from store.messages import NO_FLAGS, AppendMessages, ChangeFlags, FlagMode, NewInFolder
 from store.model import Flag
 from store.port import FolderChanged, FoldersChanged, PolicyChanged
 from store.subscriptions import Subscribe

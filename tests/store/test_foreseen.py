@@ -11,12 +11,15 @@ from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, FolderId
 from store import folders, foreseen
 from store.accounts import CreateAccount
+from store.appending import AppendMessages, NewInFolder
 from store.connect import connect
+from store.copying import CopyMessages
 from store.deeds import Audited
 from store.domains import CreateDomain
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode, MarkSeen
 from store.foreseen import Answers, Questions, at_once
 from store.login import AdmitUnlessLocked
-from store.messages import AppendMessages, ChangeFlags, CopyMessages, Expunge, FlagMode, MarkSeen, NewInFolder
 from store.model import Flag, QueueKind
 from store.numbered import numbered, numbered_all
 from store.owners import Owners

@@ -16,6 +16,7 @@ import store.postgres_session
 from gateway.arrival import arrived
 from policy.identity import AccountId
 from store import messages, verify
+from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
 from store.connect import connect
 from store.errors import Unusable
@@ -405,7 +406,7 @@ def test_pages_of_messages_go_on_across_owners(bench: Bench, monkeypatch: pytest
     monkeypatch.setattr(verify, "MESSAGES", 2)
     # Of the one who comes later, a folder with a smaller number.
     for owner in (bench.bruno, bench.anna, bench.bruno):
-        bench.do(messages.AppendMessages(bench.inbox(owner), tuple(messages.NewInFolder(letter(number)) for number in range(3)), 0))
+        bench.do(AppendMessages(bench.inbox(owner), tuple(NewInFolder(letter(number)) for number in range(3)), 0))
     place: int | None = 0
     looked_at = 0
     while place is not None:

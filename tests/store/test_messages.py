@@ -9,28 +9,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
 from store import changes, folders, messages
+from store.appending import FILED_FOR, AppendMessages, NewInFolder, ReplaceMessage
 from store.blobs import Files
+from store.copying import CopyMessages, MoveMessages
 from store.errors import LimitReached, NotFound, OverQuota
+from store.expunging import Expunge
+from store.flags import EVERY_FLAG, NO_FLAGS, ChangeFlags, FlagMode, MarkSeen
 from store.folders import CreateFolder, SwitchFolder
-from store.messages import (
-    EVERY_FLAG,
-    FILED_FOR,
-    NO_FLAGS,
-    AppendMessages,
-    ChangeFlags,
-    CopyMessages,
-    Expunge,
-    FlagMode,
-    MarkSeen,
-    MoveMessages,
-    NewInFolder,
-    ReplaceMessage,
-    Rerendered,
-    SetLayouts,
-)
 from store.model import KEYWORDS_PER_FOLDER, Flag, Uid, WireRow
 from store.port import Event, FolderChanged
 from store.queue import AcceptMessage, Filing
+from store.remade import Rerendered, SetLayouts
 from store.runs import merged
 from tests.store.conftest import Directory
 from tests.store.letters import START, Bench, letter
@@ -598,7 +587,7 @@ def test_many_single_messages_change_as_each_by_itself(
     runs = (*((uid, uid + uid % 2) for uid in range(4, 280, 3)), (290, 290), (5_000, 6_000))
     results = []
     for several in (1_000, 0):
-        monkeypatch.setattr(messages, "SEVERAL_RUNS", several)
+        monkeypatch.setattr("store.flags.SEVERAL_RUNS", several)
         folder = bench.inbox(bench.anna) if several else bench.inbox(bench.bruno)
         for _ in range(75):
             for number, flags in there:

@@ -14,10 +14,12 @@ from obstore.store import LocalStore, MemoryStore
 
 from policy.identity import FolderId
 from store import blobs, messages, objects, verify
+from store.appending import AppendMessages, NewInFolder
 from store.away import Away, Lost, Want
 from store.blobs import IN_ROW, SHELF_OF_OBJECTS, Files, SweepBlobs
 from store.errors import Busy
-from store.messages import AppendMessages, ChangeFlags, Expunge, FlagMode, NewInFolder
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag, NewMessage
 from store.objects import Home, ObjectFiles
 from store.renewal import Renew

@@ -13,12 +13,12 @@ from policy.identity import AccountId, Address, FolderId
 from policy.status import AccountStatus
 from store import audit, folders, messages, postgres, postgres_session, queue
 from store.accounts import CreateAccount, SetAccountStatus
+from store.appending import AppendMessages, NewInFolder
 from store.audit import AuditEntry, RecordAudit
 from store.connect import connect
 from store.deeds import Audited, Several
 from store.domains import CreateDomain
 from store.errors import Busy, Stale, Unusable
-from store.messages import AppendMessages, NewInFolder
 from store.model import QueueKind
 from store.port import EverythingChanged, FolderChanged, PolicyChanged, Store
 from store.queue import AcceptMessage, ClaimDue, FreeLeases, HandedOn, IntoMailbox, OntoQueue

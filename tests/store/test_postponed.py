@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from store import blobs, deeds, folders, messages
-from store.messages import AppendMessages, ChangeFlags, Expunge, FlagMode, NewInFolder
+from store.appending import AppendMessages, NewInFolder
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from store.numbered import numbered, numbered_all
 from store.port import Tx

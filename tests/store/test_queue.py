@@ -11,11 +11,13 @@ from policy.folders import SpecialUse
 from policy.identity import AccountId, FolderId
 from store import audit, blobs, messages, queue
 from store.accounts import DeleteAccount
+from store.appending import Appended, AppendMessages, NewInFolder
 from store.audit import AuditEntry
 from store.blobs import Files, SweepBlobs
 from store.errors import Conflict, NotFound, OverQuota
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.folders import DeleteFolder
-from store.messages import Appended, AppendMessages, ChangeFlags, Expunge, FlagMode, NewInFolder
 from store.model import Flag, QueueId, QueueKind, QueueRow, QueueState
 from store.port import FolderChanged, QueueChanged
 from store.queue import (

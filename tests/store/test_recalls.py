@@ -5,10 +5,12 @@ import pytest
 from policy.folders import SpecialUse
 from policy.identity import AccountId
 from store import queue, recalls
+from store.appending import AppendMessages, NewInFolder
 from store.audit import AuditEntry, of_owner
+from store.copying import CopyMessages, MoveMessages
 from store.deeds import Several
 from store.errors import Conflict
-from store.messages import AppendMessages, ChangeFlags, CopyMessages, FlagMode, MoveMessages, NewInFolder
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag, QueueId, QueueKind, QueueRow
 from store.queue import AcceptMessage, ClaimDue, DropQueued, Filing, ForgetAccepted, IntoMailbox, OntoQueue, Settle
 from store.recalls import Recall, RecallMessage, ReturnCopies, TakeBack

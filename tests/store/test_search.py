@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from policy.identity import FolderId
 from store import messages
+from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
 from store.criteria import (
     MAX_LEAVES,
@@ -36,9 +37,9 @@ from store.criteria import (
     Uids,
 )
 from store.errors import LimitReached
+from store.flags import ChangeFlags, FlagMode
 from store.folders import SwitchFolder
 from store.fulltext import FullText, Reading, Standing, Texts, Unreadable
-from store.messages import AppendMessages, ChangeFlags, FlagMode, NewInFolder
 from store.model import Flag, MessageRow
 from store.search import ROWS_AT_ONCE, search
 from tests.store.letters import START, Bench, letter

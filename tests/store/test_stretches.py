@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from policy.identity import FolderId
-from store import messages, stretches
+from store import stretches
+from store.appending import AppendMessages, NewInFolder
+from store.copying import CopyMessages, MoveMessages
+from store.expunging import Expunge
+from store.flags import EVERY_FLAG, ChangeFlags, FlagMode
 from store.folders import CreateFolder
-from store.messages import AppendMessages, ChangeFlags, CopyMessages, Expunge, FlagMode, MoveMessages, NewInFolder
 from store.model import Flag
 from store.sqlite import SqliteWritingTx
 from tests.store.letters import Bench, letter
@@ -56,7 +59,7 @@ def test_the_tables_are_the_same_however_it_is_done(
     chance = random.Random(seed)
     bounds = sorted(chance.sample(range(1, 45), 6))
     runs = tuple((bounds[at], bounds[at + 1]) for at in range(0, 6, 2))
-    mask = chance.choice([messages.EVERY_FLAG, int(Flag.FLAGGED), messages.EVERY_FLAG - Flag.SEEN, messages.EVERY_FLAG - Flag.DELETED])
+    mask = chance.choice([EVERY_FLAG, int(Flag.FLAGGED), EVERY_FLAG - Flag.SEEN, EVERY_FLAG - Flag.DELETED])
     outcomes = []
     for several in (stretches.SEVERAL, 0):
         bench, inbox, target = filled(seed)

@@ -16,11 +16,13 @@ from store.accounts import CreateAccount
 from store.audit import AuditEntry
 from store.blobs import ALL_IN_ROWS, Files, SweepBlobs
 from store.connect import connect
+from store.copying import CopyMessages, MoveMessages
 from store.deeds import Audited
 from store.domains import CreateDomain
 from store.errors import Busy
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.folders import CreateFolder, DeleteFolder
-from store.messages import ChangeFlags, CopyMessages, Expunge, FlagMode, MoveMessages
 from store.model import Flag
 from store.port import Store, Tx
 from store.queue import AcceptMessage, ClaimDue, Filing, HandedOn, IntoMailbox, OntoQueue, QueueKind

@@ -29,7 +29,9 @@ from gateway.arrival import arrived
 from gateway.imap.listener import Connection, ImapListener, Limits
 from store import folders as stored
 from store import messages
+from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House
 
@@ -106,8 +108,8 @@ def no_parser(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 async def test_what_was_parsed_when_it_came_is_not_parsed_again(house: House, anna: Client, no_parser: Callable[[], None]) -> None:
     """However the message came: by delivery, APPEND, COPY, MOVE or REPLACE."""
     await house.make("anna", "/Elsewhere")
-    item = messages.NewInFolder(arrived(NESTED))
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), (item, item), 0))
+    item = NewInFolder(arrived(NESTED))
+    await house.store.do(AppendMessages(await house.folder("anna"), (item, item), 0))
     await anna.do("APPEND INBOX {} {}", NESTED, NESTED)
     await anna.do("SELECT INBOX")
     await anna.do("COPY 1:2 INBOX")
@@ -128,7 +130,7 @@ async def test_what_was_parsed_when_it_came_is_not_parsed_again(house: House, an
 async def test_the_refusal_above_is_noticed(house: House, anna: Client, no_parser: Callable[[], None]) -> None:
     """What was stored before the parts were noted is looked at when one is asked for: so the test above could fail. Once."""
     made = replace(arrived(NESTED), layout=None)
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), (messages.NewInFolder(made),) * 2, 0))
+    await house.store.do(AppendMessages(await house.folder("anna"), (NewInFolder(made),) * 2, 0))
     await anna.do("SELECT INBOX")
     (one,) = (await anna.do("FETCH 1 BODY.PEEK[2.HEADER]")).untagged
     assert one.endswith(b"{35}\r\nFrom: x@y.test\r\nSubject: within\r\n\r\n)")
@@ -250,9 +252,9 @@ async def _drained(client: Client, command: bytes) -> int:
 async def test_memory_does_not_grow_with_what_is_fetched(house: House, port: int, command: bytes) -> None:
     body = b"x" * 70 + b"\r\n"
     octets = b"From: anna@acme.test\r\nSubject: Much\r\n\r\n" + body * 550
-    item = messages.NewInFolder(arrived(octets))
+    item = NewInFolder(arrived(octets))
     for _ in range(10):
-        await house.store.do(messages.AppendMessages(await house.folder("anna"), (item,) * 100, 0))
+        await house.store.do(AppendMessages(await house.folder("anna"), (item,) * 100, 0))
     client = await house.client(port, "anna")
     client.reader._limit = 1 << 16  # type: ignore[attr-defined]
     await client.do("SELECT INBOX")
@@ -311,9 +313,9 @@ async def _most_that_waited(connection: Connection, deed: Callable[[], Awaitable
 async def test_who_asks_and_does_not_read_is_bounded_and_cut_off(house: House, tmp_path: Path, command: bytes) -> None:
     """Whatever it asks for, as often as it likes."""
     port = await house.listen(Limits(output_backlog=65_536, output_timeout=0.6))
-    item = messages.NewInFolder(arrived(NESTED), Flag.SEEN)
+    item = NewInFolder(arrived(NESTED), Flag.SEEN)
     for _ in range(4):
-        await house.store.do(messages.AppendMessages(await house.folder("anna"), (item,) * 500, 0))
+        await house.store.do(AppendMessages(await house.folder("anna"), (item,) * 500, 0))
     for number in range(100):
         await house.store.do(stored.CreateFolder(house.ids["anna"], f"/{'f' * 100}{number}"))
     deaf = await house.client(port, "anna")
@@ -329,18 +331,18 @@ async def test_who_asks_and_does_not_read_is_bounded_and_cut_off(house: House, t
 
 async def test_who_idles_and_does_not_read_is_bounded_and_cut_off(house: House) -> None:
     port = await house.listen(Limits(output_backlog=65_536, output_timeout=0.6))
-    item = messages.NewInFolder(arrived(b"Subject: x\r\n\r\n"))
+    item = NewInFolder(arrived(b"Subject: x\r\n\r\n"))
     folder = await house.folder("anna")
-    await house.store.do(messages.AppendMessages(folder, (item,) * 3_000, 0))
+    await house.store.do(AppendMessages(folder, (item,) * 3_000, 0))
     deaf = await house.client(port, "anna")
     listener = house.listeners[-1]
     await deaf.do("SELECT INBOX")
     await deaf.idle()
     connection = _deafened(deaf, listener)
-    modes = itertools.cycle((messages.FlagMode.ADD, messages.FlagMode.REMOVE))
+    modes = itertools.cycle((FlagMode.ADD, FlagMode.REMOVE))
 
     async def change() -> None:
-        await house.store.do(messages.ChangeFlags(folder, ((1, 3_000),), next(modes), Flag.FLAGGED))
+        await house.store.do(ChangeFlags(folder, ((1, 3_000),), next(modes), Flag.FLAGGED))
 
     waiting = await _most_that_waited(connection, change)
     assert listener.connections == 0

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.arrival import arrived
 from gateway.imap.listener import Limits
-from store import messages
+from store.appending import AppendMessages, NewInFolder
 from tests.gateway.imap.handlers.house import House
 
 SESSIONS = 20
@@ -45,8 +45,8 @@ async def _kept(house: House) -> int:
 async def test_a_session_that_waits_keeps_next_to_nothing(house: House, who: str | None, commands: Sequence[str], most: int) -> None:
     port = await house.listen(Limits(progress_interval=0.2))
     await house.share("anna", "/INBOX", "bruno", "r")
-    item = messages.NewInFolder(arrived(b"Subject: x\r\n\r\nhello\r\n"))
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), (item,) * 500, 0))
+    item = NewInFolder(arrived(b"Subject: x\r\n\r\nhello\r\n"))
+    await house.store.do(AppendMessages(await house.folder("anna"), (item,) * 500, 0))
     tracemalloc.start()
     try:
         waiting = []

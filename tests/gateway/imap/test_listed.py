@@ -14,7 +14,8 @@ from policy.folders import SpecialUse
 from policy.grants import Grantee, GranteeKind
 from policy.identity import Address, FolderId, ListId
 from policy.status import AccountStatus
-from store import accounts, audit, folders, grants, messages, subscriptions
+from store import accounts, audit, folders, grants, subscriptions
+from store.flags import ChangeFlags, FlagMode
 from store.members import AddMembers, RemoveMembers
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House
@@ -114,7 +115,7 @@ async def test_said_again_is_what_is_made_anew(house: House, bruno: Client, seed
                 await store.do(change(ListId(team.id), [Address("bruno", "acme.test")]))
             case 12:
                 await house.put(owner, path, chance.randrange(1, 4))
-                await store.do(messages.ChangeFlags(row, ((1, 2),), messages.FlagMode.ADD, chance.choice([Flag.SEEN, Flag.DELETED])))
+                await store.do(ChangeFlags(row, ((1, 2),), FlagMode.ADD, chance.choice([Flag.SEEN, Flag.DELETED])))
             case _ if path != "/INBOX":
                 use = chance.choice([None, SpecialUse.ARCHIVE])
                 async with store.snapshot() as snapshot:

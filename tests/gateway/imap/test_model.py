@@ -32,6 +32,7 @@ from policy.identity import AccountId, FolderId
 from store import changes as log
 from store import folders as stored
 from store import messages
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House, Said, housed, message
 from tests.gateway.imap.picture import COUNT, FETCH, FIGURES, LISTED, UID, VANISHED, Picture, Slot, numbers_of
@@ -966,10 +967,10 @@ class Mailboxes(RuleBasedStateMachine):
             if not uids:
                 return
             uid = uids[pick % len(uids)]
-            deed = messages.ChangeFlags(
+            deed = ChangeFlags(
                 box.id,
                 ((uid, uid),),
-                messages.FlagMode.ADD if mode == "+" else messages.FlagMode.REMOVE,
+                FlagMode.ADD if mode == "+" else FlagMode.REMOVE,
                 Flag(1 << SYSTEM.index(flag)),
                 seen_of=self.house.ids["anna"] if box.private else None,
             )

@@ -15,8 +15,11 @@ from policy.grants import FolderEntry, Grantee, GranteeKind
 from policy.reasons import Defer, Reason
 from policy.rights import parse_letters
 from policy.status import AccountStatus
-from store import accounts, cos, folders, grants, messages
+from store import accounts, cos, folders, grants
+from store.appending import AppendMessages, NewInFolder
 from store.changes import PruneChanges
+from store.expunging import Expunge
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House, message
 
@@ -165,7 +168,7 @@ async def test_what_was_said_before_the_store_was_busy_is_not_lost(house: House,
     # Both are told in one go: the rights, then what is new, for which there is no time at first.
     grantee = Grantee(GranteeKind.ACCOUNT, house.ids["bruno"])
     rights = grants.SetFolderEntry(await house.folder("anna", "/"), FolderEntry(grantee, parse_letters("r"), None, None))
-    mail = messages.AppendMessages(await house.folder("anna"), (messages.NewInFolder(arrived(message())),), 0)
+    mail = AppendMessages(await house.folder("anna"), (NewInFolder(arrived(message())),), 0)
     await asyncio.gather(house.store.do(rights), house.store.do(mail))
     heard = [await bruno.line() for _ in range(4)]
     assert not busy
@@ -279,10 +282,10 @@ async def test_what_happened_in_many_deeds_is_told_once_and_right(house: House, 
     await anna.do("SELECT INBOX")
     folder = await house.folder("anna")
     for uid in (3, 5, 7):
-        await house.store.do(messages.ChangeFlags(folder, ((uid, uid),), messages.FlagMode.ADD, Flag.DELETED))
-    await house.store.do(messages.Expunge(folder))
+        await house.store.do(ChangeFlags(folder, ((uid, uid),), FlagMode.ADD, Flag.DELETED))
+    await house.store.do(Expunge(folder))
     await house.put("anna", "/INBOX", 2, first=11)
-    await house.store.do(messages.ChangeFlags(folder, ((1, 4),), messages.FlagMode.ADD, Flag.FLAGGED))
+    await house.store.do(ChangeFlags(folder, ((1, 4),), FlagMode.ADD, Flag.FLAGGED))
     said = await anna.do("NOOP")
     assert said.untagged == [
         b"* 7 EXPUNGE", b"* 5 EXPUNGE", b"* 3 EXPUNGE", b"* 9 EXISTS", b"* 9 RECENT",
@@ -306,8 +309,8 @@ async def test_changes_are_told_where_the_log_does_not_reach_back(house: House, 
     other = await house.client(port, "anna")
     folder = await house.folder("anna")
     # Beside every session, so that the state in memory is as old as the view.
-    await house.store.do(messages.ChangeFlags(folder, ((2, 2),), messages.FlagMode.ADD, Flag.FLAGGED))
-    await house.store.do(messages.ChangeFlags(folder, ((3, 3),), messages.FlagMode.ADD, Flag.DRAFT))
+    await house.store.do(ChangeFlags(folder, ((2, 2),), FlagMode.ADD, Flag.FLAGGED))
+    await house.store.do(ChangeFlags(folder, ((3, 3),), FlagMode.ADD, Flag.DRAFT))
     await house.store.do(PruneChanges(folder, 1))
     assert (await anna.do("NOOP")).untagged == [
         b"* 2 FETCH (FLAGS (\\Flagged \\Recent))",
@@ -338,11 +341,11 @@ async def test_states_of_one_folder_are_not_mixed_up(house: House, port: int, an
     await house.store.do(folders.SwitchFolder(folder, seen_private=True))
     await anna.do("SELECT INBOX")
     await house.store.do(folders.SwitchFolder(folder, seen_private=False))
-    await house.store.do(messages.ChangeFlags(folder, ((1, 1),), messages.FlagMode.ADD, Flag.FLAGGED))
+    await house.store.do(ChangeFlags(folder, ((1, 1),), FlagMode.ADD, Flag.FLAGGED))
     other = await house.client(port, "anna")
     await other.do("SELECT INBOX")
     await house.store.do(folders.SwitchFolder(folder, seen_private=True))
-    await house.store.do(messages.ChangeFlags(folder, ((2, 2),), messages.FlagMode.ADD, Flag.DRAFT))
+    await house.store.do(ChangeFlags(folder, ((2, 2),), FlagMode.ADD, Flag.DRAFT))
     await other.do("NOOP")
     assert (await anna.do("FETCH 1:2 FLAGS")).untagged[:2] == [
         b"* 1 FETCH (FLAGS (\\Flagged \\Recent))",

@@ -8,7 +8,7 @@ import pytest
 
 import gateway.imap.handlers.fetch
 from gateway.imap.told import LARGEST, Stretch, Told
-from store import messages
+from store.flags import ChangeFlags, FlagMode
 from tests.gateway.imap.handlers.house import Client, House, message
 
 ASKED = [
@@ -89,7 +89,7 @@ async def test_told_again_is_what_is_made_anew(house: House, anna: Client, bruno
             case 3:
                 await anew.do("APPEND INBOX (\\Flagged) {}", message(1000 + turn))
             case _:
-                assert await house.store.do(messages.ChangeFlags(inbox, ((3, 9),), messages.FlagMode.ADD, keywords=("other",)))
+                assert await house.store.do(ChangeFlags(inbox, ((3, 9),), FlagMode.ADD, keywords=("other",)))
     assert kept.octets > 0
 
 

@@ -29,7 +29,8 @@ from policy.grants import FolderEntry, Grantee, GranteeKind
 from policy.identity import AccountId, Actor, Address, FolderId
 from policy.rights import Right, parse_letters, parse_rfc
 from policy.status import AccountStatus
-from store import accounts, domains, folders, grants, lists, messages
+from store import accounts, domains, folders, grants, lists
+from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
 from store.connect import connect
 from store.port import Store
@@ -183,8 +184,8 @@ class House:
     async def put(self, owner: str, path: str, count: int = 1, *, first: int = 1, body: str = "Hello") -> None:
         from gateway.arrival import arrived
 
-        items = tuple(messages.NewInFolder(arrived(message(number, body))) for number in range(first, first + count))
-        await self.store.do(messages.AppendMessages(await self.folder(owner, path), items, 0))
+        items = tuple(NewInFolder(arrived(message(number, body))) for number in range(first, first + count))
+        await self.store.do(AppendMessages(await self.folder(owner, path), items, 0))
 
     async def client(self, port: int, who: str | None = None) -> Client:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)

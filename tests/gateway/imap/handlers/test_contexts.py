@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gateway.arrival import arrived
 from gateway.imap.handlers.contexts import MOST, place_among
 from store import folders, messages
+from store.appending import AppendMessages, NewInFolder
 from tests.gateway.imap.handlers.house import Client, House, Said, housed, message
 from tests.gateway.imap.test_contexts import applied, numbers_of
 
@@ -211,8 +212,8 @@ async def test_the_last_uid_moves_on(house: House, anna: Client, other: Client) 
 
 async def test_messages_grow_older(house: House, anna: Client) -> None:
     now = time.time_ns() // 1000
-    items = tuple(messages.NewInFolder(arrived(message(age)), received=now - age * SECOND + SECOND // 2) for age in (100, 59, 1))
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), items, 0))
+    items = tuple(NewInFolder(arrived(message(age)), received=now - age * SECOND + SECOND // 2) for age in (100, 59, 1))
+    await house.store.do(AppendMessages(await house.folder("anna"), items, 0))
     await anna.do("SELECT INBOX")
     assert (await anna.do("UID SEARCH RETURN (UPDATE ALL) OLDER 59")).having("ALL 1")
     assert (await anna.do("UID SEARCH RETURN (UPDATE ALL) YOUNGER 59 NOT SUBJECT 9999")).having("ALL 2:3")

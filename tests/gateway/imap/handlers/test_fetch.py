@@ -11,6 +11,8 @@ from gateway.arrival import arrived
 from gateway.folders import Kept, OpenFolder
 from gateway.imap.handlers.fetch import date_time
 from store import messages
+from store.appending import AppendMessages, NewInFolder
+from store.expunging import Expunge
 from store.model import Flag, MessageRow, Run
 from tests.gateway.imap.handlers.house import PASSWORD, Client, House, message, snapshots_taken
 
@@ -145,7 +147,7 @@ async def test_a_large_message_in_pieces(house: House, anna: Client) -> None:
 async def test_preview(house: House, anna: Client) -> None:
     await house.put("anna", "/INBOX", 2)
     made = arrived(message(3, "zw\u00f6lf"))
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), (messages.NewInFolder(replace(made, preview=None)),), 0))
+    await house.store.do(AppendMessages(await house.folder("anna"), (NewInFolder(replace(made, preview=None)),), 0))
     await anna.do("SELECT INBOX")
     for wanted in ("PREVIEW", "(PREVIEW)", "preview (lazy)", "(PREVIEW (LAZY))"):
         assert (await anna.do(f"FETCH 1 {wanted}")).untagged == [b'* 1 FETCH (PREVIEW "Hello 1")']
@@ -169,7 +171,7 @@ async def test_what_is_expunged_while_a_fetch_runs_is_left_out(house: House, por
     count, field = 2000, b"x" * 5000
     letter = arrived(b'Subject: %b\r\nContent-Type: text/plain; name="%b"\r\n\r\nhello\r\n' % (field, field))
     folder = await house.folder("anna")
-    await house.store.do(messages.AppendMessages(folder, (messages.NewInFolder(letter, Flag.DELETED),) * count, 0))
+    await house.store.do(AppendMessages(folder, (NewInFolder(letter, Flag.DELETED),) * count, 0))
     with socket.socket() as narrow:
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         narrow.setblocking(False)
@@ -182,7 +184,7 @@ async def test_what_is_expunged_while_a_fetch_runs_is_left_out(house: House, por
         writer.write(f"x FETCH 1:* ({item})\r\n".encode())
         # The answer is larger than all buffers: the server waits for this client in the midst of it.
         first = await client.line()
-        await house.store.do(messages.Expunge(folder, ((count, count),)))
+        await house.store.do(Expunge(folder, ((count, count),)))
         said = await client.until("x", 20)
         writer.close()
     assert first.startswith(b"* 1 FETCH")

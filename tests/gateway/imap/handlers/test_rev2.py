@@ -8,7 +8,8 @@ import pytest
 
 from gateway.arrival import arrived
 from gateway.imap.capabilities import REGISTRY
-from store import folders, messages
+from store import folders
+from store.appending import AppendMessages, NewInFolder
 from tests.gateway.imap.handlers.house import Client, House, message
 
 pytestmark = pytest.mark.skipif(not REGISTRY.enables(b"IMAP4REV2"), reason="IMAP4rev2 needs BINARY, which is not in the table")
@@ -23,7 +24,7 @@ async def rev2(house: House, port: int) -> Client:
 
 
 async def put(house: House, octets: bytes, path: str = "/INBOX") -> None:
-    await house.store.do(messages.AppendMessages(await house.folder("anna", path), (messages.NewInFolder(arrived(octets)),), 0))
+    await house.store.do(AppendMessages(await house.folder("anna", path), (NewInFolder(arrived(octets)),), 0))
 
 
 # Announced, enabled, undone

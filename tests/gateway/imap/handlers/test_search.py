@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.arrival import arrived
-from store import messages
+from store.appending import AppendMessages, NewInFolder
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House
 
@@ -26,12 +26,12 @@ DAY = 86_400_000_000
 async def searching(house: House, anna: Client) -> Client:
     folder = await house.folder("anna")
     items = tuple(
-        messages.NewInFolder(arrived(mail.encode()), flags, keywords, (19700 + number) * DAY)
+        NewInFolder(arrived(mail.encode()), flags, keywords, (19700 + number) * DAY)
         for number, (mail, flags, keywords) in enumerate(
             zip(MAIL, (Flag.SEEN | Flag.ANSWERED, Flag.FLAGGED | Flag.DELETED, Flag.DRAFT), ((), ("$Todo",), ()), strict=True)
         )
     )
-    await house.store.do(messages.AppendMessages(folder, items, 0))
+    await house.store.do(AppendMessages(folder, items, 0))
     await anna.do("EXAMINE INBOX")
     return anna
 

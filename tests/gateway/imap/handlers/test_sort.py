@@ -11,6 +11,7 @@ from gateway.imap.handlers.sort import KEYS, ordered
 from gateway.message.text import SORT_VERSION
 from gateway.refusal import Refused
 from store import messages
+from store.appending import AppendMessages, NewInFolder
 from store.model import NewMessage, SortRow
 from tests.gateway.imap.handlers.house import Client, House
 
@@ -38,8 +39,8 @@ async def store_all(house: House, octets: list[bytes] = LETTERS, *, made: bool =
         items = [NewMessage(one.octets, one.envelope, one.structure, one.body, one.rendering, one.from_, one.to, one.cc, one.subject,
                             one.message_id, one.sent, one.sent_day) for one in items]  # fmt: skip
     received = 1_704_100_000_000_000
-    new = tuple(messages.NewInFolder(one, received=received + number * 1_000_000) for number, one in enumerate(items))
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), new, 0))
+    new = tuple(NewInFolder(one, received=received + number * 1_000_000) for number, one in enumerate(items))
+    await house.store.do(AppendMessages(await house.folder("anna"), new, 0))
 
 
 @pytest.mark.parametrize(
@@ -177,8 +178,8 @@ async def test_a_right_that_is_lost_meanwhile(house: House) -> None:
 
 
 async def test_many_are_sorted_beside_the_loop(house: House, anna: Client) -> None:
-    items = tuple(messages.NewInFolder(arrived(letter(number, Subject=f"{number:04}"))) for number in range(2500, 0, -1))
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), items, 0))
+    items = tuple(NewInFolder(arrived(letter(number, Subject=f"{number:04}"))) for number in range(2500, 0, -1))
+    await house.store.do(AppendMessages(await house.folder("anna"), items, 0))
     await anna.do("EXAMINE INBOX")
     (said,) = (await anna.do("SORT (SUBJECT) UTF-8 ALL")).untagged
     assert said == b"* SORT " + b" ".join(b"%d" % number for number in range(2500, 0, -1))

@@ -8,6 +8,7 @@ from gateway.folders import OpenFolder
 from gateway.imap.handlers.store import sorted_out
 from policy.status import AccountStatus
 from store import accounts, messages
+from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
 from tests.gateway.imap.handlers.house import Client, House
 
@@ -147,7 +148,7 @@ async def test_after_a_change_of_its_own_nothing_is_read(house: House, anna: Cli
     assert (await anna.do("STORE 2 -FLAGS (\\Flagged)")).untagged == [b"* 2 FETCH (FLAGS (\\Seen \\Recent))"]
     assert read == 0
     # Somebody else was there: now it is read, and told.
-    await house.store.do(messages.ChangeFlags(await house.folder("anna"), ((1, 1),), messages.FlagMode.ADD, Flag.ANSWERED))
+    await house.store.do(ChangeFlags(await house.folder("anna"), ((1, 1),), FlagMode.ADD, Flag.ANSWERED))
     said = await anna.do("STORE 3 +FLAGS (\\Flagged)")
     assert b"* 1 FETCH (FLAGS (\\Seen \\Answered \\Recent))" in said.untagged
     assert b"* 3 FETCH (FLAGS (\\Seen \\Flagged \\Recent))" in said.untagged

@@ -10,7 +10,7 @@ from gateway.carrier import Carrier
 from gateway.folders import OpenFolder
 from gateway.imap.handlers import whole
 from gateway.imap.sections import Piece
-from store import messages
+from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
 from tests.gateway.imap.handlers.house import Client, House, message, snapshots_taken
 
@@ -20,8 +20,8 @@ LONG = [message(number) + b"0123456789abcdef\r\n" * (number * 400) for number in
 
 async def stored(house: House, octets: Sequence[bytes]) -> None:
     files = Files(house.directory / "octets")
-    items = tuple(messages.NewInFolder(files.keep(arrived(one))) for one in octets)
-    await house.store.do(messages.AppendMessages(await house.folder("anna"), items, 0))
+    items = tuple(NewInFolder(files.keep(arrived(one))) for one in octets)
+    await house.store.do(AppendMessages(await house.folder("anna"), items, 0))
 
 
 @pytest.mark.parametrize(
