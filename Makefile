@@ -20,9 +20,9 @@ INSTALL := $(PIP) install --quiet --no-cache-dir --require-hashes
 INSTALL_PROJECT := $(PIP) install --quiet --no-cache-dir --no-deps --no-build-isolation
 FAST_TESTS = $(wildcard tests/architecture tests/config tests/docker tests/policy tests/gateway/message tests/gateway/imap/grammar)
 
-# Of those that are new enough the first that can make a virtual environment and was built by profile, which saves an eighth of the work or more; then
-# the first that can make one; then any, which says what it lacks. Debian's was built so and does not tell: what the system brings is taken for
-# such a one. A name that is there but answers nothing (a version manager's) is passed over.
+# Of those that are new enough the first that can make a virtual environment and was built by profile, which saves a tenth of the work or more
+# (tests/bench/RESULTS.md); then the first that can make one; then any, which says what it lacks. Debian's was built so and does not tell: what the
+# system brings is taken for such a one. A name that is there but answers nothing (a version manager's) is passed over.
 NEW := import sys; sys.version_info >= (3, 11) or sys.exit(1)
 ABLE := $(NEW); from ensurepip import bootstrap; from sysconfig import get_config_var as told
 QUICK := $(ABLE); sys.base_prefix == "/usr" or "--enable-optimizations" in str(told("CONFIG_ARGS")) or sys.exit(1)
