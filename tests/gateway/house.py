@@ -34,7 +34,7 @@ from store.domains import CreateDomain
 from store.grants import RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, CreateList
 from store.model import QueueRow, Verifiers
-from store.port import Deed, Event, Snapshot, Store, Tx
+from store.port import Deed, Event, Moves, Snapshot, Store, Tx
 from store.queue import AcceptMessage, Settle
 
 T = TypeVar("T")

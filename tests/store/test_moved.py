@@ -64,7 +64,10 @@ def test_a_folder_is_where_it_was_left() -> None:
 
 @pytest.mark.parametrize(
     "events",
-    [[PolicyChanged(frozenset({number})) for number in range(100, 103)], [FolderChanged(FolderId(number), 1) for number in range(100, 103)]],
+    [
+        [PolicyChanged(frozenset({number})) for number in range(100, 103)],
+        [FolderChanged(FolderId(number), 1) for number in range(100, 103)],
+    ],
     ids=["scopes", "folders"],
 )
 def test_what_was_forgotten_is_taken_to_have_moved(events: Sequence[Event], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -349,7 +349,15 @@ async def test_who_idles_and_does_not_read_is_bounded_and_cut_off(house: House) 
     assert 0 < waiting < 65_536 * 4
 
 
-ASKED = ["NOOP", "SEARCH UNSEEN", "FETCH 1:2 FLAGS", "STORE 1 +FLAGS (\\Flagged)", "STORE 1 -FLAGS (\\Flagged)", "COPY 1 Elsewhere", "EXPUNGE"]
+ASKED = [
+    "NOOP",
+    "SEARCH UNSEEN",
+    "FETCH 1:2 FLAGS",
+    "STORE 1 +FLAGS (\\Flagged)",
+    "STORE 1 -FLAGS (\\Flagged)",
+    "COPY 1 Elsewhere",
+    "EXPUNGE",
+]
 
 
 async def test_where_nothing_has_moved_nothing_is_looked_at(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,4 +416,7 @@ async def test_a_name_that_means_another_folder_now(house: House, anna: Client) 
 async def test_the_figures_of_a_place_are_of_now(house: House, anna: Client) -> None:
     for number in (1, 2, 3):
         await house.put("anna", "/INBOX", 1)
-        assert b'* STATUS "INBOX" (MESSAGES %d UIDNEXT %d)' % (number, number + 1) in (await anna.do("STATUS INBOX (MESSAGES UIDNEXT)")).untagged
+        assert (
+            b'* STATUS "INBOX" (MESSAGES %d UIDNEXT %d)' % (number, number + 1)
+            in (await anna.do("STATUS INBOX (MESSAGES UIDNEXT)")).untagged
+        )
