@@ -1,6 +1,6 @@
 """What has been changed since a moment? Known without asking the database, in a process through which everything is written.
 
-The writer notes what a group changes before it commits, so that nothing is taken for unchanged here that a reader might see changed already.
+The writer notes what a group changes before it commits: nothing is taken for unchanged here that a reader might see changed already.
 """
 
 from collections.abc import Sequence

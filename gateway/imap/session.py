@@ -286,10 +286,13 @@ class States:
         return 0 if state is None else state.claimed_since(row.recent_from)
 
     async def current(self, folder: OpenFolder) -> FolderState:
-        """The state as the store has it now, the right to read confirmed in the snapshot that says so. Raises Refused."""
+        """The state as the store has it now, the right to read confirmed with it. Raises Refused."""
         while True:
-            state = self._live.get(self._key(folder))
+            key = self._key(folder)
+            state = self._live.get(key)
             if state is not None and folder.is_at(state.modseq, state.read_at):
+                if key in self._kept:
+                    self._kept.move_to_end(key)
                 return state
             news = await folder.news(None if state is None else state.modseq)
             # Others may have been here while this one waited.

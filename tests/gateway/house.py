@@ -35,7 +35,7 @@ from store.floor import Floor
 from store.grants import RemoveSendGrant, SetFolderEntry, SetSendGrant
 from store.lists import AddMembers, CreateList
 from store.model import QueueRow, Verifiers
-from store.port import Deed, Event, Snapshot, Store, Tx
+from store.port import Deed, Event, Moves, Snapshot, Store, Tx
 from store.queue import AcceptMessage, Settle
 from tests.store.laid import laid
 

@@ -153,6 +153,26 @@ def test_flags_change_as_far_as_the_mask_lets_them(
     bench.check()
 
 
+@pytest.mark.parametrize("mode", list(FlagMode))
+@pytest.mark.parametrize(
+    "flags", [Flag.SEEN, Flag.DELETED, Flag.FLAGGED, Flag.SEEN | Flag.FLAGGED, Flag.SEEN | Flag.DELETED, NO_FLAGS], ids=int
+)
+def test_what_is_unseen_and_deleted_is_counted_whatever_changes(bench: Bench, inbox: FolderId, mode: FlagMode, flags: Flag) -> None:
+    had = [NO_FLAGS, Flag.SEEN, Flag.DELETED, Flag.SEEN | Flag.DELETED, Flag.FLAGGED | Flag.SEEN]
+    bench.do(AppendMessages(inbox, tuple(NewInFolder(letter(n), one) for n, one in enumerate(had * 2)), 0))
+    wanted = {FlagMode.ADD: lambda one: one | flags, FlagMode.REMOVE: lambda one: one & ~flags, FlagMode.REPLACE: lambda _: flags}[mode]
+    before = bench.folder(bench.anna).modseq
+    done = bench.do(ChangeFlags(inbox, ((2, 9),), mode, flags))
+    after = [wanted(one) if 1 <= place <= 8 else one for place, one in enumerate(had * 2)]
+    assert list(bench.flags(inbox).values()) == [int(one) for one in after]
+    row = bench.folder(bench.anna)
+    assert (row.unseen, row.deleted) == (sum(Flag.SEEN not in one for one in after), sum(Flag.DELETED in one for one in after))
+    assert done.changed is (after != had * 2)
+    assert row.modseq == done.modseq == before + done.changed
+    assert not bench.do(ChangeFlags(inbox, ((2, 9),), mode, flags)).changed
+    bench.check()
+
+
 def test_keywords_outside_the_mask_are_not_made(bench: Bench, inbox: FolderId) -> None:
     put(bench, inbox)
     bench.do(ChangeFlags(inbox, ((1, 1),), FlagMode.ADD, Flag.SEEN, ("new",), 31))

@@ -526,3 +526,36 @@ def test_numbers_of_some_are_those_of_each(there: set[int], asked: set[int], new
     assert view.named(sorted(asked), by_uid=by_uid) == expected
     assert view.named([uid for uid in known if uid in asked][:1], by_uid=by_uid) == expected[:1]
     assert [uid if by_uid else number for number, uid in view.numbered(sorted(asked))] == expected
+
+
+@given(
+    st.lists(st.integers(0, 15), min_size=1, max_size=30), st.integers(0, 15), st.integers(0, 15),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=3),
+)  # fmt: skip
+def test_flags_within_are_those_of_each(flags: list[int], cleared: int, added: int, cuts: list[tuple[int, int]]) -> None:
+    """By the stretch as one by one; what has them already keeps its mod-sequence, and is no news."""
+    spans = [(low, min(high, len(flags))) for low, high in cuts if low < min(high, len(flags))]
+    spans = [span for at, span in enumerate(spans) if all(span[0] >= end or span[1] <= begin for begin, end in spans[:at])]
+    uids = range(10, 10 + len(flags))
+    state, reference = (FolderState(uids, flags, [3] * len(flags), modseq=3) for _ in "ab")
+    changed = [at for low, high in spans for at in range(low, high) if (flags[at] & ~cleared) | added != flags[at]]
+    state.change_within(spans, ~cleared & (1 << 63) - 1, added, 4)
+    reference.change([uids[at] for at in changed], [(flags[at] & ~cleared) | added for at in changed], 4)
+    assert (state.flags, state.modseqs, state.modseq) == (reference.flags, reference.modseqs, 4)
+    assert [sorted(one) for _, one in state.changed_since(0) or ()] == [sorted(one) for _, one in reference.changed_since(0) or ()]
+
+
+def test_an_answer_is_said_again_until_something_has_changed() -> None:
+    state = FolderState([1, 2], [0, 1], [1, 1], modseq=1)
+    assert state.answer("unseen") is None
+    octets = state.octets
+    state.answered("unseen", b"* SEARCH 1\r\n")
+    assert state.answer("unseen") == b"* SEARCH 1\r\n"
+    assert state.answer("seen") is None
+    assert state.octets > octets, "it is counted"
+    state.change([1], [1], 2)
+    assert state.answer("unseen") is None
+    for number in range(20):
+        state.answered(number, b"*")
+    assert state.answer(19) == b"*"
+    assert state.answer(0) is None, "a few are kept"
