@@ -206,6 +206,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
         """All or none, charged to the owner. Of the flags what the rights allow is kept (RFC 4314 section 4). Who may not read there is
         told no UIDs (RFC 4315 section 3)."""
         prepared = [await self._prepare(item.octets, one_of=len(items)) for item in items]
+        target = visit.target if visit.target is not None and visit.target.place == place else None
         is_read = is_ones_own = True
 
         def deed_of(target: Target) -> AppendMessages:
@@ -222,7 +223,6 @@ class Folders(Entries, Listings, Quotas, Metadata):
             target = Target(place, stand.row, mask_of(stand.permits()), stand.owner.values.quota, stand.witness)
             return deed_of(target), stand.witness, ((stand, FolderOp.INSERT, decision),)
 
-        target = visit.target if visit.target is not None and visit.target.place == place else None
         assumed = None if target is None else (deed_of(target), target.witness)
         done = await self._judging.act(visit, judge, assumed=assumed)
         assert target is not None
