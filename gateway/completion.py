@@ -256,8 +256,12 @@ _procura() {
 compdef _procura procura
 """
 _FISH: Final = """\
-# Completion of procura for fish: procura completion fish > ~/.config/fish/completions/procura.fish
-complete -c procura -a '((commandline -po)[1] complete "" (commandline -cp) 2>/dev/null)'
+# Completion of procura for fish: procura completion fish | source, or > ~/.config/fish/completions/procura.fish
+function __procura_offered
+    set -l words (commandline -po)
+    command $words[1] complete "" (commandline -cp) 2>/dev/null
+end
+complete -c procura -a '(__procura_offered)'
 """
 
 SCRIPTS: Final[Mapping[str, str]] = MappingProxyType({"bash": _BASH, "zsh": _ZSH, "fish": _FISH})

@@ -112,15 +112,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+def with_the_command(server: Server) -> dict[str, str]:
+    """An environment in which `procura` is this checkout's."""
+    command = server.directory / "procura"
+    root = Path(__file__).parents[2]
+    command.write_text(f"#!/bin/sh\nPYTHONPATH='{root}' exec '{sys.executable}' -m gateway \"$@\"\n")
+    command.chmod(0o755)
+    return {**server.environment, "PATH": f"{server.directory}:{server.environment['PATH']}"}
+
+
 def pressed(server: Server, line: str) -> list[str]:
     """What Tab behind this line puts into COMPREPLY, in bash itself."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash here")
-    command = server.directory / "procura"
-    root = Path(__file__).parents[2]
-    command.write_text(f"#!/bin/sh\nPYTHONPATH='{root}' exec '{sys.executable}' -m gateway \"$@\"\n")
-    command.chmod(0o755)
     script = """
         eval "$(procura completion bash)"
         COMP_LINE=$1 COMP_POINT=${#1}
@@ -130,7 +135,7 @@ def pressed(server: Server, line: str) -> list[str]:
     """
     done = subprocess.run(
         [bash, "-c", script, "bash", line],
-        env={**server.environment, "PATH": f"{server.directory}:{server.environment['PATH']}"},
+        env=with_the_command(server),
         cwd=server.directory,
         capture_output=True,
         text=True,
@@ -169,3 +174,22 @@ def test_each_script_is_one_for_its_shell(shell: str, check: list[str], tmp_path
     if program is None:
         pytest.skip(f"no {shell} here")
     subprocess.run([program, *check, str(script)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("procura prov getAccountM", ["getAccountMembership"]),
+        ("procura prov sac anna@acme.test st", ["staff"]),
+        ("procura queu", ["queue"]),
+    ],
+)
+def test_fish_completes(server: Server, line: str, offered: list[str], tmp_path: Path) -> None:
+    fish = shutil.which("fish")
+    if fish is None:
+        pytest.skip("no fish here")
+    (tmp_path / "typed").write_text(line)
+    environment = {**with_the_command(server), "HOME": str(tmp_path)}
+    script = f"procura completion fish | source; complete -C (cat {tmp_path}/typed)"
+    done = subprocess.run([fish, "--no-config", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.split(), done.stderr) == (offered, "")
