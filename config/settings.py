@@ -239,8 +239,8 @@ class Objects(Group):
     above: Size = Field(
         default=64 * 1024,
         ge=64 * 1024,
-        description="Messages larger than this go there; those up to 64 KiB are in the database, any between the two in files of this "
-        "machine.",
+        description="Messages larger than this go there; on SQLite those up to 128 KiB are in the database, any between the two in files "
+        "of this machine.",
     )
     endpoint: Url = Field(
         default=None, description="Where an S3 that is not Amazon's is, http://host:port or https://host; none: as url says."

@@ -1,4 +1,4 @@
-"""The octets of messages: once per owner and content, in the row up to 64 KiB, else in a file."""
+"""The octets of messages: once per owner and content, in the row up to 128 KiB, else in a file."""
 
 import asyncio
 import errno
@@ -19,8 +19,9 @@ from store.errors import Busy, Full, NotFound
 from store.model import BlobId, NewMessage, Spooled
 from store.port import Deed, Tx
 
-IN_ROW: Final = 64 * 1024
-"""Octets; below about 100 kB a row is as fast as a file (robustness.md 4.1)."""
+IN_ROW: Final = 128 * 1024
+"""Octets. A row takes half of a file's processor time up to 250 KB and more, log and checkpoint among it (tests/bench/RESULTS.md), but is
+written twice; most octets are in messages that are larger."""
 
 ALL_IN_ROWS: Final = 1 << 30
 

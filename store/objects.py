@@ -81,7 +81,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFiles(Files):
-    """`above`: octets from which on a message is an object (up to `IN_ROW` it is in the row, between them in a file); `deadline`:
+    """`above`: octets from which on a message is an object (up to `in_row` it is in the row, between them in a file); `deadline`:
     seconds for one object to be written or read. What the object store cannot do raises Busy, and never says that a message is gone.
 
     Places that lie in the directory too (a restored backup puts them there) are read there.
@@ -100,7 +100,7 @@ class ObjectFiles(Files):
 
     async def kept(self, message: NewMessage) -> NewMessage:
         """Durable when it returns, or Busy."""
-        if message.spooled is not None or len(message.octets) <= max(self.above, IN_ROW):
+        if message.spooled is not None or len(message.octets) <= max(self.above, self.in_row):
             return await asyncio.to_thread(self.keep, message)
         octets = message.octets
         digest = await asyncio.to_thread(lambda: sha256(octets).digest())

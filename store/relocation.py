@@ -32,7 +32,7 @@ BATCH_ROWS: Final = 2_000
 BATCH_OCTETS: Final = 8 << 20
 """Of octets in one batch, but for a message that is larger alone."""
 BLOB_ROWS: Final = 32
-"""Of octets read at once: 64 KiB each at most in SQLite's rows."""
+"""Of octets read at once: 128 KiB each at most in SQLite's rows."""
 
 NOT_MOVED: Final = frozenset({"migration", "outcome", "deed_group", "node", "node_call", "policy_version", "shared_key", "wake"})
 """Each engine has its own, and what nodes tell each other is of the moment."""

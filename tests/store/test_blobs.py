@@ -65,10 +65,10 @@ def test_small_octets_stay_and_large_ones_go_to_a_file(bench: Bench, files: File
 def test_pieces_are_those_of_the_whole_wherever_it_lies(bench: Bench, files: Files) -> None:
     """And only they are read of a file."""
     inbox = bench.inbox(bench.anna)
-    octets = secrets.token_bytes(100_000)
+    octets = secrets.token_bytes(150_000)
     inline, large = replace(letter(1), octets=octets), files.keep(replace(letter(2), octets=octets[:-1]))
     bench.do(AppendMessages(inbox, (NewInFolder(inline), NewInFolder(large)), 0))
-    wanted = [(0, 5), (50_000, 70_001), (9, 9), (90_000, 200_000), (100_000, 100_001), (3, 4)]
+    wanted = [(0, 5), (50_000, 70_001), (9, 9), (140_000, 250_000), (150_000, 150_001), (3, 4)]
     for uid, whole in ((1, octets), (2, octets[:-1])):
         assert bench.ask(messages.pieces, inbox, uid, wanted, files) == [whole[low:high] for low, high in wanted]
     assert bench.ask(messages.pieces, inbox, 2, [], files) == []

@@ -430,7 +430,7 @@ async def test_who_puts_many_messages_into_an_own_folder_is_judged_once(house: H
 
 
 async def test_in_anothers_folder_each_append_is_judged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    await house.share("anna", "/INBOX", "bruno", "lri")
+    await house.share("anna", "/INBOX", "bruno", "ri")
     visit = house.visit("bruno")
     await house.folders.append(visit, INBOX, [NewItem(message())])
     taken = snapshots_taken(monkeypatch)
