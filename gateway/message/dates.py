@@ -30,10 +30,14 @@ _ASCTIME = re.compile(
 
 def format_date(at: datetime) -> str:
     """`at` (aware) as RFC 5322 date-time, with English names whatever the locale is."""
-    offset = at.strftime("%z")[:5]
-    return (
-        f"{_DAYS[at.weekday()]}, {at.day:02d} {_MONTHS[at.month - 1]} {at.year:04d} {at.hour:02d}:{at.minute:02d}:{at.second:02d} {offset}"
-    )
+    day, time = f"{at.day:02d} {_MONTHS[at.month - 1]} {at.year:04d}", f"{at.hour:02d}:{at.minute:02d}:{at.second:02d}"
+    return f"{_DAYS[at.weekday()]}, {day} {time} {_offset(at.utcoffset() or timedelta())}"
+
+
+@lru_cache(maxsize=64)  # strftime takes as long as all the rest
+def _offset(from_utc: timedelta) -> str:
+    minutes = abs(from_utc) // timedelta(minutes=1)
+    return f"{'-' if from_utc < timedelta() else '+'}{minutes // 60:02d}{minutes % 60:02d}"
 
 
 def parse_date(value: bytes) -> datetime | None:
