@@ -72,8 +72,8 @@ BOUNDS: Final = {
     "index_log": Bound(1.0, 64 * MEBI, 80 * MEBI),
     "queue": Bound(0.5, 100, 2000),
 }
-"""What has to stay as it is. While it is measured the hour has 50,000 to 100,000 messages: of 100,000 one object kept of each third of them,
-or 250 octets of each, is too much. The database and its index keep what is put on record of delegated acts, and are told only."""
+"""What has to stay as it is. While it is measured the hour has 50,000 to 100,000 messages: of 100,000 one object kept of each third, or 250
+octets of each, is too much. The database and its index keep what is put on record of delegated acts, and are told only."""
 
 
 def pids(server: Server) -> list[int]:
