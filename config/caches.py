@@ -29,7 +29,7 @@ _ALWAYS_TRUE: Final = f"never wrong; {_OLDEST}"
 CACHES: Final[tuple[Cache, ...]] = (
     # SQLite
     Cache("pages of the connection that writes", 32 << 20, "octets", "33 MiB, in the process that writes", "SQLite, as it needs room", "store/sqlite.py:WRITER_PAGES"),
-    Cache("pages of a connection that reads", 8 << 20, "octets", "8 times 8 MiB, with one process that serves; beside a writer 1 MiB together", "each commit of the writer; SQLite, as it needs room", "store/sqlite.py:READER_PAGES"),
+    Cache("pages of a connection that reads", 8 << 20, "octets", "8 times 9 MiB, which malloc keeps also when they are dropped", "each commit of the writer; SQLite, as it needs room", "store/sqlite.py:READER_PAGES"),
     Cache("connections that read", 8, "connections", "their pages and statements", "the end of the process", "store/connect.py:READERS"),
     Cache("prepared statements of a connection", 1_024, "statements", "some 4 KiB each", _OLDEST, "store/sqlite.py:STATEMENTS"),
     Cache("pages of the connection that writes the search index", 8 << 20, "octets", "8 MiB, in the process that writes", "SQLite, as it needs room", "store/fulltext.py:WRITER_PAGES"),
