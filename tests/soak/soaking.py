@@ -117,8 +117,8 @@ class Soak:
 
     def run(self) -> Report:
         """Never raises for what the server did: that is in the report."""
-        self.server.start()
         try:
+            self.server.start()
             self._under_load(house.furnished(self.server, self.ledger))
             self._afterwards()
         finally:
