@@ -35,7 +35,7 @@ def _note(tx: Tx, deed: NoteTime) -> None:
     tx.run("clock.note", seen=deed.moment)
 
 
-def _accept(tx: Tx, _: AcceptClock) -> None:
+def _accept(tx: Tx, deed: AcceptClock) -> None:
     tx.run("clock.note", seen=0)
     tx.wake(ClockAccepted())
 

@@ -31,7 +31,7 @@ class HouseClock:
         """What the clock says counts from the commit on, in all processes, and grants that have not ended by it are in force again.
         Returns how it was."""
         before = await self._look()
-        await self._records.do(AcceptClock(), "clock accepted", "", detail=f"{before.behind // 1_000_000} s behind")
+        await self._records.do(AcceptClock(), "clock accepted", "", matter=None, detail=f"{before.behind // 1_000_000} s behind")
         return before
 
     async def _look(self) -> ClockView:

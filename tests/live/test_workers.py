@@ -151,7 +151,8 @@ def test_messages_that_are_arriving_are_counted_together(tmp_path_factory: pytes
                 assert there.until(b"try ", PATIENCE).startswith(b"try OK")
             return said
 
-        # What has come is looked at within moments; until then there is room.
+        # What has come is looked at within moments; until then there is room, for one whose connection would be ended then.
+        time.sleep(1.0)
         until(lambda: offered().startswith(b"try NO [UNAVAILABLE] "), "what arrives in one worker leaves less room in the other")
         here.send(b"x" * 1_000 + b"\r\n")
         assert here.until(b"big ", PATIENCE).startswith(b"big OK")
