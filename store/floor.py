@@ -80,6 +80,12 @@ class Floor:
         begun, since = self._from
         return begun + self._monotonic() - since
 
+    @property
+    def doubtful(self) -> bool:
+        """Is the clock ahead of what is known by more than is corrected, and has not stood so for long enough to be believed? What it says
+        ends what is to end; nothing is to be thrown away because of it."""
+        return self._ahead_since is not None
+
     def accept(self) -> None:
         """The clock is right from here on, whatever it was before."""
         self._from = None

@@ -97,9 +97,11 @@ def test_a_clock_that_is_ahead_for_a_while_leaves_nothing_behind_when_it_is_set_
     machine.begin(START)
     machine.run(BELIEVED - MINUTE)
     assert machine.ahead == 0, "it counts at once, for what is to end"
+    assert machine.floor.doubtful
     assert machine.floor.lived() == START + BELIEVED - MINUTE, "this is what the store is told"
     machine.clock -= by
     assert machine.ahead == 0
+    assert not machine.floor.doubtful
 
 
 def test_a_clock_that_stands_ahead_is_believed() -> None:
@@ -107,6 +109,7 @@ def test_a_clock_that_stands_ahead_is_believed() -> None:
     machine.begin(START)
     machine.run(BELIEVED + 2 * MINUTE)
     assert machine.floor.lived() >= START + DAY
+    assert not machine.floor.doubtful
     machine.clock -= DAY
     assert machine.ahead == DAY
 
