@@ -48,6 +48,10 @@ class Floor:
         """Microseconds since 1970 UTC, by the clock of this machine."""
         return self.judged(self._clock())
 
+    def machine(self) -> int:
+        """Microseconds since 1970 UTC, as the clock of this machine says, be it right or not: for what others have dated by theirs."""
+        return self._clock()
+
     def judged(self, moment: int) -> int:
         """What time it is when the clock says this."""
         ran = self._monotonic()

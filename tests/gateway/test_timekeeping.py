@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from gateway import timekeeping
-from gateway.timekeeping import Timekeeping
+from gateway.timekeeping import REPEATED, Timekeeping
 from store import clock
 from store.connect import connect
 from store.errors import Busy
+from store.floor import Floor
 from store.port import Store
 from store.sqlite import SqliteStore
 
+DAY = 86_400_000_000
 URL = "sqlite:///{data}/procura.db"
 
 
@@ -67,4 +69,26 @@ async def test_what_cannot_be_noted_ends_nothing(tmp_path: Path, monkeypatch: py
     task.cancel()
     await asyncio.wait({task})
     assert "clock" in {record.message for record in caplog.records}
+    await store.close()
+
+
+async def test_that_it_is_behind_is_said_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await connect(URL, tmp_path)
+    now = [0]
+    monkeypatch.setattr(store, "floor", Floor(DAY, lambda: now[0], lambda: 0))
+    keeping = Timekeeping(store)
+
+    def looked(times: int) -> list[str]:
+        """What was said meanwhile."""
+        caplog.clear()
+        for _ in range(times):
+            keeping.look()
+        return [record.__dict__["fields"]["outcome"] for record in caplog.records]
+
+    assert looked(REPEATED) == ["86400 s behind the time that was known here"]
+    assert looked(2 * REPEATED) == ["still 86400 s behind the time that was known here"] * 2
+    now[0] = DAY
+    assert looked(2 * REPEATED) == ["no longer behind the time that was known here"]
     await store.close()
