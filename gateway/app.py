@@ -198,7 +198,7 @@ class App:
         self.folders = Folders(store, files, self.index, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
-        self.policies = _policies(settings, resolver)
+        self.policies = _policies(settings, resolver, store.floor)
         steps = Clock(store)
         self.queue = Queue(
             store,
@@ -352,11 +352,12 @@ def _issuer(settings: Settings, floor: Floor) -> Issuer | None:
     )
 
 
-def _policies(settings: Settings, resolver: Resolver) -> Policies | None:
+def _policies(settings: Settings, resolver: Resolver, floor: Floor) -> Policies | None:
     mx = settings.mx
     if not mx.sts or not isinstance(settings.relay, MailExchangers):
         return None
-    return Policies(resolver, PolicyRules(settings.data / "sts", mx.refused_networks, mx.authorities, mx.sts_port))
+    rules = PolicyRules(settings.data / "sts", mx.refused_networks, mx.authorities, mx.sts_port)
+    return Policies(resolver, rules, now=lambda: floor.now() / 1_000_000)
 
 
 def _relay(settings: Settings, resolver: Resolver, policies: Policies | None) -> Relay | None:
