@@ -92,6 +92,7 @@ from store.blobs import ALL_IN_ROWS, IN_ROW, Files
 from store.connect import connect, inspected_server, is_shared
 from store.durable import keep, make_directory
 from store.errors import Busy, Unusable
+from store.floor import Floor
 from store.fulltext import FullText
 from store.nodes import Nodes
 from store.port import Store
@@ -149,7 +150,7 @@ class App:
             limits.failed_logins_per_source, limits.failed_logins_window, limits.exempt_networks, told=elsewhere.failed
         )
         clock = store.floor.now
-        self.issuer = _issuer(settings, clock)
+        self.issuer = _issuer(settings, store.floor)
         self.history = LoginHistory(store, wall_clock=clock, others=elsewhere.written)
         self.refusals = Refusals(store, wall_clock=clock, others=elsewhere.written)
         self.login = Login(
@@ -197,7 +198,7 @@ class App:
         self.folders = Folders(store, files, self.index, self.recalls)
         self.submission = Submission(store, self.delivery, self.folders, SubmissionRules(limits.header_size, limits.header_fields))
         resolver = Resolver([(one.host, one.port) for one in settings.mx.resolvers], validates=settings.mx.dane)
-        self.policies = _policies(settings, resolver)
+        self.policies = _policies(settings, resolver, store.floor)
         steps = Clock(store)
         self.queue = Queue(
             store,
@@ -342,19 +343,22 @@ def _robot(settings: Settings) -> ListRobot:
     return ListRobot(rules, Tags(_digest_key(settings.data)))
 
 
-def _issuer(settings: Settings, clock: Callable[[], int]) -> Issuer | None:
+def _issuer(settings: Settings, floor: Floor) -> Issuer | None:
     oauth = settings.oauth
     if oauth.issuer is None:
         return None
     tokens = TokenRules(oauth.issuer, oauth.audience, oauth.claim, oauth.algorithms, oauth.scope, oauth.leeway)
-    return Issuer(tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage), now=clock)
+    return Issuer(
+        tokens, IssuerRules(oauth.jwks_url or "", oauth.lifetime, oauth.refresh, oauth.outage), now=floor.now, machine=floor.machine
+    )
 
 
-def _policies(settings: Settings, resolver: Resolver) -> Policies | None:
+def _policies(settings: Settings, resolver: Resolver, floor: Floor) -> Policies | None:
     mx = settings.mx
     if not mx.sts or not isinstance(settings.relay, MailExchangers):
         return None
-    return Policies(resolver, PolicyRules(settings.data / "sts", mx.refused_networks, mx.authorities, mx.sts_port))
+    rules = PolicyRules(settings.data / "sts", mx.refused_networks, mx.authorities, mx.sts_port)
+    return Policies(resolver, rules, now=lambda: floor.now() / 1_000_000)
 
 
 def _relay(settings: Settings, resolver: Resolver, policies: Policies | None) -> Relay | None:

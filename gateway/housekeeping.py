@@ -11,6 +11,7 @@ from store.blobs import Files
 from store.changes import PruneChanges
 from store.deleted import PurgeDeleted
 from store.errors import StoreError
+from store.floor import BELIEVED
 from store.port import Store
 from store.queue import ForgetAccepted
 from store.rates import ForgetSent
@@ -22,7 +23,7 @@ LONG_LOG: Final = 20_000
 EVERY: Final = 3600.0
 """Seconds."""
 LEADING: Final = 60.0
-"""Seconds after which a node looks whether the house is its own by now."""
+"""Seconds after which a node looks whether the house is its own by now, and whether the clock is to be believed."""
 FORGET_AFTER: Final = 24 * 3600 * 1_000_000
 """Microseconds: how long an acceptance that is repeated is known again."""
 FILE_AGE: Final = 3600 * 1_000_000
@@ -38,20 +39,37 @@ class Housekeeping:
         self._besides = besides
         self._clock = clock
         self._orphans: frozenset[str] = frozenset()
+        self._doubted = False
 
     async def run(self) -> None:
         """Until it is cancelled; begins with a round."""
         while True:
             # Of several nodes one keeps house; which one that is may change.
-            leads = self._store.leads
-            for due in (self.round, *self._besides) if leads else ():
+            due_now = self._store.leads and await self._is_time()
+            for due in (self.round, *self._besides) if due_now else ():
                 try:
                     await due()
                 except (StoreError, OSError) as fault:
                     log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
                 except Exception:
                     log.exception("housekeeping failed")
-            await asyncio.sleep(EVERY if leads else LEADING)
+            await asyncio.sleep(EVERY if due_now else LEADING)
+
+    async def _is_time(self) -> bool:
+        """Nothing goes because of a clock that is ahead and may be wrong: a round waits until that is set right, or believed."""
+        try:
+            async with self._store.snapshot() as snapshot:
+                now = snapshot.now
+        except StoreError as fault:
+            log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": repr(fault)}})
+            return False
+        doubted, self._doubted = self._doubted, self._store.floor.doubtful
+        if self._doubted and not doubted:
+            ahead = (now - self._store.floor.lived()) // 1_000_000
+            why = f"the clock is {ahead} s ahead of the time that was known here"
+            until = f"nothing is purged, and no mail expires, until it has stood so for {BELIEVED // 60_000_000} min"
+            log.warning("housekeeping", extra={"fields": {"outcome": "put off", "reason": f"{why}: {until}"}})
+        return not self._doubted
 
     async def round(self) -> None:
         """Raises StoreError, OSError."""
@@ -60,6 +78,8 @@ class Housekeeping:
             await self._clock.now()
         async with self._store.snapshot() as snapshot:
             now = snapshot.now
+            if self._store.floor.doubtful:
+                return
             long = await snapshot.work(changes.long_logs, LONG_LOG)
         await self._store.do(ForgetAccepted(now - FORGET_AFTER), bulk=True)
         await self._store.do(ForgetSent(), bulk=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.clock import STEP
 from gateway.documents import Unavailable, fetched, in_a_thread, is_safe
 from gateway.refusal import Refused
 from gateway.tokens import BadKeys, Bearer, Header, Key, TokenRules, Untrusted, header, read, read_keys, suitable
@@ -36,7 +37,8 @@ Fetch = Callable[[str], bytes]
 
 
 class Issuer:
-    """Tells whose a token is. `fetch` gets a document, in a thread; raises Unavailable. `now`: microseconds since 1970 UTC."""
+    """Tells whose a token is. `fetch` gets a document, in a thread; raises Unavailable. `now`, and `machine`, which may have been set back
+    behind it: microseconds since 1970 UTC."""
 
     def __init__(
         self,
@@ -45,12 +47,14 @@ class Issuer:
         fetch: "Fetch | None" = None,
         *,
         now: Callable[[], int] = lambda: time.time_ns() // 1000,
+        machine: Callable[[], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tokens = tokens
         self._rules = rules
         self._fetch = fetch or _octets
         self._now = now
+        self._machine = machine or now
         self._clock = clock
         self._keys: Sequence[Key] = ()
         self._fetched_at = 0.0
@@ -70,9 +74,21 @@ class Issuer:
         return self._tokens.scope
 
     async def bearer(self, token: str) -> Bearer:
-        """Raises Untrusted, and Refused (BUSY) while the issuer's keys cannot be had."""
+        """Raises Untrusted, and Refused (BUSY) while the issuer's keys cannot be had, or it cannot be told whether the token has ended.
+
+        Behind a clock that was set back a token has ended by the time that goes on: one of last year would live again otherwise. If it is
+        that time which is wrong every token has, so whoever shows one that is good by the clock is put off, and not taken for a guesser.
+        """
         wanted = header(token, self._tokens)
-        return read(token, await self._suitable(wanted), self._tokens, self._now())
+        keys, now = await self._suitable(wanted), self._now()
+        try:
+            return read(token, keys, self._tokens, now)
+        except Untrusted:
+            machine = self._machine()
+            if machine >= now - STEP:
+                raise
+            read(token, keys, self._tokens, machine)
+            raise Refused(Defer(Reason.BUSY, "the clock is behind the time that was known here: procura clock")) from None
 
     def close(self) -> None:
         """Nobody waits any more."""

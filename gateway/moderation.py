@@ -26,6 +26,8 @@ from store.queue import AcceptMessage, Delegation, Reschedule, Settle
 
 log = logging.getLogger(__name__)
 
+DOUBTED = 60_000_000
+"""Microseconds after which it is asked again whether the clock is to be believed."""
 TRIES = 5
 """Judgements of one post, if what they rest on changes meanwhile; then it is tried later."""
 
@@ -70,8 +72,10 @@ class Moderation:
                 return None
             if asked.stage is Stage.APPROVED:
                 return await self._send(snapshot, post, group, asked, row, lease, octets, findings, known=known)
-            if snapshot.now < asked.expires:  # `procura queue retry` decides nothing
-                await self._store.do(Reschedule(row.id, lease, asked.expires, row.last_reply), witness)
+            # `procura queue retry` decides nothing, nor does a clock that is ahead and may be wrong.
+            if snapshot.now < asked.expires or self._store.floor.doubtful:
+                due = max(asked.expires, snapshot.now + DOUBTED)
+                await self._store.do(Reschedule(row.id, lease, due, row.last_reply), witness)
                 return None
             letters = await self._delivery.robot.too_late(snapshot, group, post, asked.subject)
             await self._end(snapshot, post, group, asked, row, lease, await self._delivery.letters(snapshot, letters), "nobody decided")
@@ -100,7 +104,7 @@ class Moderation:
         if not known and await delivery.is_sealed(snapshot, plan):
             raise _Unknown
         (verdict,) = plan.outcomes
-        if isinstance(verdict, Defer) and row.expires > snapshot.now:
+        if isinstance(verdict, Defer) and (row.expires > snapshot.now or self._store.floor.doubtful):
             return f"4.7.1 {verdict.detail or verdict.reason}"
         if verdict is not None:
             await self._refuse(snapshot, post, group, asked, row, lease, octets, verdict)

@@ -252,10 +252,11 @@ class Queue:
 
     def _claim(self, now: int, room: int) -> ClaimDue:
         """What waits here for a destination that is busy keeps the others' rows in the store, and not the others waiting."""
+        expire = not self._store.floor.doubtful
         full = {name for name, one in self._destinations.items() if len(one.waiting) >= EACH}
         if self._relay is not None and self._relay.by_domain:
-            return ClaimDue(self._lease, now + LEASE, room, EACH, self._after, frozenset(full))
-        return ClaimDue(self._lease, now + LEASE, room, here_only=THE_RELAY in full)
+            return ClaimDue(self._lease, now + LEASE, room, EACH, self._after, frozenset(full), expire=expire)
+        return ClaimDue(self._lease, now + LEASE, room, here_only=THE_RELAY in full, expire=expire)
 
     async def _go_on(self, attempts: asyncio.TaskGroup) -> None:
         """Begins what there is room for, and gives back what its destination cannot take for a while."""
@@ -281,11 +282,11 @@ class Queue:
         spread = max(1, int((destination.until - now) * JITTER))
         whole = _Batch([row for batch in batches for row in batch.rows])
         try:
-            over = [batch for batch in batches if batch.rows[0].expires <= now]
+            over = [batch for batch in batches if self._is_over(batch.rows[0], now)]
             for batch in over:
                 await self._give_up(batch, destination.reply)
             late = [row for batch in batches for row in batch.rows]
-            due = [(row.id, max(min(destination.until + secrets.randbelow(spread), row.expires), now + 1_000_000)) for row in late]
+            due = [(row.id, _within(row, max(destination.until + secrets.randbelow(spread), now + 1_000_000), now)) for row in late]
             if due:
                 await self._store.do(PutOff(tuple(due), self._lease, destination.reply))
                 log.info("relay", extra={"fields": {"outcome": f"{len(due)} put off: {name}", "reason": destination.reply}})
@@ -422,12 +423,12 @@ class Queue:
         async with self._store.snapshot() as snapshot:
             account = await self._account(snapshot, row)
             verdict = Refuse(Reason.RECIPIENT_UNKNOWN) if account is None else self._delivery.judge(account, Door.QUEUE, row.size)
-            if isinstance(verdict, Hold) and account is not None and row.expires > snapshot.now:
+            if isinstance(verdict, Hold) and account is not None and not self._is_over(row, snapshot.now):
                 # With the witness: a status that changes now makes it due, not held until it expires.
                 await self._store.do(HoldAgain(row.id, self._lease, account.id), await snapshot.witness(account.id))
                 return
             if account is None or verdict is not None:
-                overdue = isinstance(verdict, Hold) or row.expires <= snapshot.now
+                overdue = isinstance(verdict, Hold) or self._is_over(row, snapshot.now)
                 if isinstance(verdict, Defer) and not overdue:
                     await self._later(batch, {row.id: _spelled(row, verdict)}, None)
                     return
@@ -467,7 +468,7 @@ class Queue:
         bounced = {}
         for row in batch.rows:
             outcome = outcomes[row.recipient]
-            if outcome.fate is Fate.NEVER or row.expires <= now:
+            if outcome.fate is Fate.NEVER or self._is_over(row, now):
                 code = status_of(outcome.reply) if outcome.fate is Fate.NEVER else "4.4.7"
                 bounced[row.id] = Failed(_recipient(row), code, outcome.reply)
         if bounced:
@@ -596,9 +597,7 @@ class Queue:
         deeds = []
         for row in rows:
             wait = 1_000_000 if soon else self._wait(row.attempts)
-            due = max(now + wait, until)
-            if now < row.expires:
-                due = min(due, max(row.expires, now + 1_000_000))  # and what has had its time only fails by a fault: not each second
+            due = _within(row, max(now + wait, until), now)
             deeds.append(self._store.do(Reschedule(row.id, self._lease, due, replies[row.id])))
         done = await asyncio.gather(*deeds, return_exceptions=True)
         # Conflict: an operator has dropped it meanwhile.
@@ -651,11 +650,20 @@ class Queue:
 
         return await self._files.brought(read)
 
+    def _is_over(self, row: QueueRow, now: int) -> bool:
+        """Has it had its time? Nothing bounces because of a clock that is ahead and may be wrong."""
+        return row.expires <= now and not self._store.floor.doubtful
+
     async def _now(self) -> int:
         if self._clock is not None:
             return await self._clock.now()
         async with self._store.snapshot() as snapshot:
             return snapshot.now
+
+
+def _within(row: QueueRow, due: int, now: int) -> int:
+    """Tried once more when its time ends. What has had its time fails by a fault, or while the clock is doubted: not each second."""
+    return min(due, max(row.expires, now + 1_000_000)) if now < row.expires else due
 
 
 def _waits(row: QueueRow) -> bool:

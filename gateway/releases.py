@@ -47,7 +47,7 @@ class Releases:
         if asked.at > now:  # `procura queue retry` makes nothing go earlier than was asked
             await self._store.do(Reschedule(row.id, lease, asked.at, row.last_reply))
             return None
-        overdue = row.expires <= now
+        overdue = row.expires <= now and not self._store.floor.doubtful
         if any(one is not None and one.status is AccountStatus.MAINTENANCE for one in who) and not overdue:
             return "4.2.1 the sender's account is in maintenance"
         try:

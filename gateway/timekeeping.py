@@ -26,7 +26,7 @@ class Timekeeping:
     async def run(self) -> None:
         """Until it is cancelled; begins at once."""
         while True:
-            # Of several nodes one tells it; all of them look, so that what is wrong is on the log of each.
+            # Of several nodes one tells it; all of them look, so that a clock that is behind is on the log of each, again and again.
             self._store.floor.now()
             if self._store.leads:
                 try:

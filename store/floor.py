@@ -56,6 +56,10 @@ class Floor:
         """Microseconds since 1970 UTC, by the clock of the store."""
         return self.judged(self._clock())
 
+    def machine(self) -> int:
+        """Microseconds since 1970 UTC, as the clock of this machine says, be it right or not: for what others have dated by theirs."""
+        return self._clock()
+
     def judged(self, moment: int) -> int:
         """What time it is when the clock says this."""
         ran = self._monotonic()
@@ -139,5 +143,5 @@ class Elsewhere:
 
 
 def unbound(clock: Callable[[], int]) -> Floor:
-    """A clock that may go anywhere."""
+    """A clock that may go anywhere, and is right wherever it is."""
     return Floor(0, clock, lambda: 0)

@@ -156,7 +156,7 @@ class ClaimDue(Deed[tuple[QueueRow, ...]]):
 
     `each` 0: what has been due longest, wherever it goes. Else so many rows for a destination, the destinations in turn beginning
     behind `after`; those in `full` are passed over by the index, however much waits for them, and so is what is not for this
-    house where `here_only`.
+    house where `here_only`. `expire` False: what is held stays so, also past its `expires`.
     """
 
     lease: str
@@ -166,6 +166,7 @@ class ClaimDue(Deed[tuple[QueueRow, ...]]):
     after: str = ""
     full: frozenset[str] = frozenset()
     here_only: bool = False
+    expire: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,7 +494,7 @@ def remove(tx: Tx, number: QueueId, blob: int, sender: int | None) -> None:
 
 
 def _claim_due(tx: Tx, deed: ClaimDue) -> tuple[QueueRow, ...]:
-    ids = [number for (number,) in tx.all("queue.expired", now=tx.now, limit=deed.limit)]
+    ids = [number for (number,) in tx.all("queue.expired", now=tx.now, limit=deed.limit)] if deed.expire else []
     if len(ids) < deed.limit:
         ids += [number for (number,) in tx.all("queue.run_out", now=tx.now, limit=deed.limit - len(ids))]
     if len(ids) < deed.limit:

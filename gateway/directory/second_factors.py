@@ -49,12 +49,12 @@ class SecondFactors:
         """From now on mail clients need app passwords, and sessions that rest on the password end. Returns one-time codes, told once."""
         row = await self._row(name)
         async with self._store.snapshot() as snapshot:
-            kept, now = await snapshot.ask(totp.of_account, row.id), snapshot.now
+            kept = await snapshot.ask(totp.of_account, row.id)
         if kept is None:
             raise Fault(Code.NO_SUCH_SECOND_FACTOR, name)
         if kept.confirmed:
             raise Fault(Code.SECOND_FACTOR_EXISTS, name)
-        step = self._step(row.id, kept.sealed, code, now)
+        step = self._step(row.id, kept.sealed, code)
         if step is None:
             raise Fault(Code.TWO_FACTOR_AUTH_FAILED, "this is no code of now: is the clock right?")
         fresh = codes.one_time_codes()
@@ -96,7 +96,7 @@ class SecondFactors:
             history = await snapshot.ask(login.history, account)
         if row is None or kept is None or not kept.confirmed or is_locked_out(history, row.values, source, now):
             return False
-        step = self._step(account, kept.sealed, code, now)
+        step = self._step(account, kept.sealed, code)
         try:
             if step is not None:
                 return await self._store.do(UseTotp(account, kept.sealed, step))
@@ -115,9 +115,11 @@ class SecondFactors:
             await self._records.allow(snapshot, _matter(row), str(row.address))
             return row
 
-    def _step(self, account: AccountId, sealed: bytes, code: str, now: int) -> int | None:
+    def _step(self, account: AccountId, sealed: bytes, code: str) -> int | None:
+        """By the machine's clock, not by the time that goes on behind one that was set back: codes are dated by the clock of a telephone.
+        None is taken twice whatever the clock says, for the store knows the last step that was used."""
         try:
-            return codes.step_of(codes.unseal(sealed, self._key, account), code, now)
+            return codes.step_of(codes.unseal(sealed, self._key, account), code, self._store.floor.machine())
         except codes.Unsealable:
             raise Fault(Code.TWO_FACTOR_AUTH_FAILED, "the secret was sealed with another secret.key: disable it, and enrol again") from None
 

@@ -78,6 +78,10 @@ class Judging:
         self.recorder = Recorder(store)
         self._budget = Budget()
 
+    def now(self) -> int:
+        """Microseconds since 1970 UTC, as the store dates what comes."""
+        return self._store.floor.now()
+
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """Raises Refused when no reader comes free."""

@@ -117,6 +117,10 @@ class OpenFolder:
         """Until when no clock alone changes what may be done here."""
         return self._stand.witness.valid_until
 
+    def now(self) -> int:
+        """Microseconds since 1970 UTC, as INTERNALDATEs are dated."""
+        return self._judging.now()
+
     @property
     def scopes(self) -> tuple[int, ...]:
         """Whose changes of policy concern it."""

@@ -135,9 +135,31 @@ async def test_a_code_of_a_second_factor_is_good_once_however_the_clock_is_set(t
             assert not await verify(account, used, "192.0.2.1")
             ran.turn(60)
             clock.turn(60)
-            # What the authenticator shows is that of the time that goes on, if its own clock is right.
-            assert await verify(account, factor.at(office.store.floor.now() // SECOND), "192.0.2.1")
+            # Behind the step that was used none is taken; the machine's clock is the wrong one then.
+            assert await verify(account, factor.at(clock.at // SECOND), "192.0.2.1") is (by > 0)
+            assert not await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
             await knew(office.store)
+
+
+async def test_codes_of_now_are_good_where_the_time_that_was_known_is_wrong(tmp_path: Path) -> None:
+    clock, ran = Clock(), Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        await office.done("cd acme.test", f"ca {OWNER} 'a good password'")
+        account = (await office.directory.accounts.get(OWNER)).row.id
+        clock.turn(365 * DAY)
+        ran.turn(365 * DAY)
+        await Timekeeping(office.store).note()
+    clock.turn(-365 * DAY)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        assert office.store.floor.now() - clock.at == int(365 * DAY) * SECOND
+        factor = pyotp.TOTP(json.loads((await office.command(f"totp enroll {OWNER}", as_json=True)).out)["secret"])
+        told = await office.command(f"totp confirm {OWNER} {factor.at(clock.at // SECOND)}")
+        assert told.status == 0, told.err
+        clock.turn(30)
+        verify = office.directory.second_factors.verify
+        assert not await verify(account, factor.at(office.store.floor.now() // SECOND), "192.0.2.1")
+        assert await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
+        assert not await verify(account, factor.at(clock.at // SECOND), "192.0.2.1"), "once"
 
 
 @pytest.mark.parametrize("by", [DAY, 365 * DAY])

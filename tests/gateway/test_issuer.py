@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -197,3 +198,31 @@ async def test_a_server_that_stops_waits_for_nobody(world: World) -> None:
 def test_where_the_configuration_is() -> None:
     assert configuration_url("https://i.test/realms/x") == "https://i.test/realms/x/.well-known/openid-configuration"
     assert configuration_url("https://i.test/") == "https://i.test/.well-known/openid-configuration"
+
+
+@pytest.mark.parametrize(
+    ("ends", "behind", "found"),
+    [
+        (60, 0, ANNA),
+        (-60, 0, "it has expired"),
+        (60, 365 * 86_400, ANNA),
+        (-60, 365 * 86_400, "put off"),
+        (-366 * 86_400, 365 * 86_400, "it has expired"),
+        (-60, 50, "it has expired"),
+    ],
+)
+async def test_behind_a_clock_that_was_set_back(world: World, ends: int, behind: int, found: str) -> None:
+    """A token that has ended does not live again; it is not taken for a guess either, for the time that goes on may be the wrong one.
+    `ends`: seconds from the time that goes on; `behind`: by how many the machine's clock is behind that."""
+    now = int(time.time())
+    tokens = TokenRules(world.small.url, [AUDIENCE], "email", ["RS256", "ES256", "EdDSA"], leeway=0)
+    issuer = Issuer(tokens, IssuerRules(), now=lambda: now * 1_000_000, machine=lambda: (now - behind) * 1_000_000)
+    world.made.append(issuer)
+    try:
+        came = (await issuer.bearer(world.small.token(ANNA, exp=now + ends))).name
+    except Untrusted as untrusted:
+        came = untrusted.message
+    except Refused as refused:
+        assert refused.verdict == Defer(Reason.BUSY, "the clock is behind the time that was known here: procura clock")
+        came = "put off"
+    assert came == found

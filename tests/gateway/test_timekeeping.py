@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.timekeeping import Timekeeping
 from store import clock, floor
 from store.connect import connect
 from store.errors import Busy
+from store.floor import Floor
 from store.port import Store
 from store.sqlite import SqliteStore
 
@@ -22,6 +24,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(floor, "BELIEVED", 0)
 
 
+DAY = 86_400_000_000
 URL = "sqlite:///{data}/procura.db"
 
 
@@ -74,4 +77,22 @@ async def test_what_cannot_be_noted_ends_nothing(tmp_path: Path, monkeypatch: py
     task.cancel()
     await asyncio.wait({task})
     assert "clock" in {record.message for record in caplog.records}
+    await store.close()
+
+
+@pytest.mark.parametrize("leads", [True, False])
+async def test_that_it_is_behind_is_said_again_and_again(
+    leads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(SqliteStore, "leads", leads)
+    monkeypatch.setattr(timekeeping, "EVERY", 0.01)
+    store = await connect(URL, tmp_path)
+    ran = count(0, floor.SAID_AGAIN // 2)
+    monkeypatch.setattr(store, "floor", Floor(DAY, lambda: 0, lambda: next(ran)))
+    task = asyncio.ensure_future(Timekeeping(store).run())
+    async with asyncio.timeout(10):
+        while len([one for one in caplog.records if "behind the time" in str(one.__dict__.get("fields"))]) < 3:
+            await asyncio.sleep(0.005)
+    task.cancel()
+    await asyncio.wait({task})
     await store.close()

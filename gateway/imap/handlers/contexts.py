@@ -1,7 +1,6 @@
 """CANCELUPDATE, and the searches that a client follows: when messages come, go and change, its results are kept right (RFC 5267)."""
 
 import asyncio
-import time
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -68,10 +67,10 @@ class _Mark:
     moment: int
 
 
-def _mark(view: View) -> _Mark:
-    state = view.state
+def _mark(selected: Selected) -> _Mark:
+    view, state = selected.view, selected.view.state
     last = view.uids[view.exists - 1] if view.exists else 0
-    return _Mark(state, state.log_end, state.modseq, last, time.time_ns() // 1000)
+    return _Mark(state, state.log_end, state.modseq, last, selected.folder.now())
 
 
 class Contexts:
@@ -79,9 +78,9 @@ class Contexts:
 
     __slots__ = ("_by_tag", "_mark")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, selected: Selected) -> None:
         self._by_tag: dict[bytes, Context] = {}
-        self._mark = _mark(view)
+        self._mark = _mark(selected)
 
     def __contains__(self, tag: bytes | None) -> bool:
         return tag in self._by_tag
@@ -120,7 +119,7 @@ class Contexts:
         Raises Refused; then they are looked at the next time.
         """
         view, before = selected.view, self._mark
-        mark = _mark(view)
+        mark = _mark(selected)
         if self._by_tag:
             fresh = set(view.uids[bisect_right(view.uids, before.last, 0, view.exists) : view.exists])
             changed = _changed(view, before)
@@ -202,7 +201,7 @@ def following(session: Session, tag: bytes | None) -> None:
 def contexts_of(selected: Selected) -> Contexts:
     """Those of the selected folder; to be asked for before what is found is looked for, so that nothing is missed between."""
     if not isinstance(selected.contexts, Contexts):
-        selected.contexts = Contexts(selected.view)
+        selected.contexts = Contexts(selected)
     return selected.contexts
 
 

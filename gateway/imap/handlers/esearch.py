@@ -91,7 +91,7 @@ async def _elsewhere(session: Session, name: str, folder: OpenFolder, wanted: Se
             found: Sequence[int] = [uid for _, uid in await matching(looked_at, wanted.key, emit)]
         else:
             looked_at = Selected(folder, View(FolderState(), claims=False), examined=True)
-            found = await folder.search(criterion(wanted.key, looked_at.view))
+            found = await folder.search(criterion(wanted.key, looked_at.view, folder.now()))
     except Refused as refused:
         if refused.verdict.reason in _OURS:
             raise

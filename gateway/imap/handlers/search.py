@@ -1,6 +1,5 @@
 """SEARCH and UID SEARCH: which messages match?"""
 
-import time
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
@@ -215,7 +214,7 @@ def alters(key: SearchKey) -> Alters:
 
 def may_be_followed(key: SearchKey, selected: Selected) -> bool:
     """Is there room left in the search to ask for a few messages only?"""
-    depth, leaves = criteria.measure(criteria.And((criteria.Uids(()), criterion(key, selected.view))))
+    depth, leaves = criteria.measure(criteria.And((criteria.Uids(()), criterion(key, selected.view, selected.folder.now()))))
     return depth <= criteria.MAX_DEPTH and leaves <= criteria.MAX_LEAVES
 
 
@@ -225,7 +224,9 @@ def matching_among(key: SearchKey) -> Matching:
     async def among(selected: Selected, uids: Sequence[int], emit: Output) -> Collection[int]:
         test, state = _by_state(key, selected), selected.view.state
         if test is None:
-            return await selected.folder.search(criteria.And((criteria.Uids(tuple(neighbours(uids))), criterion(key, selected.view))))
+            return await selected.folder.search(
+                criteria.And((criteria.Uids(tuple(neighbours(uids))), criterion(key, selected.view, selected.folder.now())))
+            )
         found: list[int] = []
         slice_ = _slice(key)
         for start in range(0, len(uids), slice_):
@@ -325,7 +326,7 @@ async def _in_store(selected: Selected, key: SearchKey, emit: Output) -> list[in
         if counts:
             emit.done = bisect_right(view.uids, uid, 0, view.exists)
 
-    return await selected.folder.search(criterion(key, view), looked_at)
+    return await selected.folder.search(criterion(key, view, selected.folder.now()), looked_at)
 
 
 async def matching(selected: Selected, key: SearchKey, emit: Output) -> list[tuple[int, int]]:
@@ -404,8 +405,9 @@ def _by_state(key: SearchKey, selected: Selected) -> _Test | None:
             return None
 
 
-def criterion(key: SearchKey, view: View) -> Criterion:
-    """The key in the store's terms: message numbers and \\Recent become UIDs, which only this session knows."""
+def criterion(key: SearchKey, view: View, now: int) -> Criterion:
+    """The key in the store's terms: message numbers and \\Recent become UIDs, which only this session knows, and ages moments. `now`:
+    the store's, which dates INTERNALDATEs."""
     match key:
         case syntax.Everything():
             return criteria.All()
@@ -434,7 +436,7 @@ def criterion(key: SearchKey, view: View) -> Criterion:
         case syntax.Among(messages, by_uid):
             return criteria.Uids(tuple(runs_of(view, view.spans(messages, by_uid=by_uid, lenient=True))))
         case syntax.Aged(relation, seconds):
-            moment = time.time_ns() // 1000 - seconds * 1_000_000
+            moment = now - seconds * 1_000_000
             return criteria.Received(moment, None) if relation == b"YOUNGER" else criteria.Received(None, moment)
         case syntax.HasObjectId(b"EMAILID", object_id):
             return criteria.OctetsAre(object_id.decode("ascii"))
@@ -444,11 +446,11 @@ def criterion(key: SearchKey, view: View) -> Criterion:
         case syntax.ModseqAtLeast(modseq):
             return criteria.ModseqAtLeast(modseq)
         case syntax.Not(inner):
-            return criteria.Not(criterion(inner, view))
+            return criteria.Not(criterion(inner, view, now))
         case syntax.And(keys):
-            return criteria.And(tuple(criterion(each, view) for each in keys))
+            return criteria.And(tuple(criterion(each, view, now) for each in keys))
         case syntax.Or(first, second):
-            return criteria.Or((criterion(first, view), criterion(second, view)))
+            return criteria.Or((criterion(first, view, now), criterion(second, view, now)))
         case _:
             raise AssertionError(f"a search key without an answer: {type(key).__name__}")
 

@@ -18,6 +18,7 @@ from gateway.arrival import arrived
 from gateway.imap.handlers.contexts import MOST, place_among
 from store import folders, messages
 from store.appending import AppendMessages, NewInFolder
+from store.floor import unbound
 from tests.gateway.imap.handlers.house import Client, House, Said, housed, message
 from tests.gateway.imap.test_contexts import applied, numbers_of
 
@@ -210,14 +211,18 @@ async def test_the_last_uid_moves_on(house: House, anna: Client, other: Client) 
     ]
 
 
-async def test_messages_grow_older(house: House, anna: Client) -> None:
-    now = time.time_ns() // 1000
+async def test_messages_grow_older(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the store's time, which dates them, and which need not be the machine's."""
+    now = time.time_ns() // 1000 + 365 * 86_400 * SECOND
+    clock = [now]
+    monkeypatch.setattr(house.store, "floor", unbound(lambda: clock[0]))
     items = tuple(NewInFolder(arrived(message(age)), received=now - age * SECOND + SECOND // 2) for age in (100, 59, 1))
     await house.store.do(AppendMessages(await house.folder("anna"), items, 0))
     await anna.do("SELECT INBOX")
     assert (await anna.do("UID SEARCH RETURN (UPDATE ALL) OLDER 59")).having("ALL 1")
     assert (await anna.do("UID SEARCH RETURN (UPDATE ALL) YOUNGER 59 NOT SUBJECT 9999")).having("ALL 2:3")
-    await asyncio.sleep(1.1)
+    assert (await anna.do("SEARCH RETURN (ALL) OLDER 59")).having("ALL 1")
+    clock[0] += SECOND
     assert (await anna.do("NOOP")).untagged == [b'* ESEARCH (TAG "t3") UID ADDTO (0 2)', b'* ESEARCH (TAG "t4") UID REMOVEFROM (0 2)']
 
 
