@@ -142,7 +142,9 @@ class Indexing:
                     await self.tidy()
                     self._tidied = perf_counter()
                 try:
-                    await asyncio.wait_for(self._woken.wait(), TICK if self._settled.is_waiting else RETRY_MOST)
+                    # Not wait_for: before Python 3.12 it loses the cancellation that comes in the moment of waking.
+                    async with asyncio.timeout(TICK if self._settled.is_waiting else RETRY_MOST):
+                        await self._woken.wait()
                 except TimeoutError:
                     pass
                 else:

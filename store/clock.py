@@ -99,7 +99,7 @@ def _note(tx: Tx, deed: NoteTime) -> None:
     tx.run("clock.note", seen=deed.moment, accepted=deed.accepted)
 
 
-def _accept(tx: Tx, _: AcceptClock) -> None:
+def _accept(tx: Tx, deed: AcceptClock) -> None:
     tx.run("clock.accept")
     tx.wake(ClockAccepted(known(tx).accepted))
 

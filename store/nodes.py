@@ -5,6 +5,7 @@ twice. Every POLL seconds each node looks by itself. That look renews its lease,
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -235,10 +236,10 @@ class Nodes:
 
     async def _follow(self) -> None:
         while True:
-            try:
-                await asyncio.wait_for(self._look_now.wait(), min(POLL, self._staleness / 4))
-            except TimeoutError:
-                pass
+            # Not wait_for: before Python 3.12 it loses the cancellation that comes in the moment of waking.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(POLL, self._staleness / 4)):
+                    await self._look_now.wait()
             self._look_now.clear()
             try:
                 if self._listening is None:

@@ -443,6 +443,19 @@ async def test_it_waits_for_a_busy_writer_but_not_for_ever(house: House, monkeyp
         load.cancel()
 
 
+async def test_it_ends_in_whatever_moment_of_a_commit_it_is_told_to(house: House) -> None:
+    await bring(house, "ours")
+    for turns in range(12):
+        index = file(house)
+        index.trust()
+        async with running(house, index) as task:
+            await up_to_date(house, index)
+            await asyncio.sleep(0.02)
+            task.told(())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+
 async def test_it_waits_for_a_loop_at_work_and_goes_on_when_that_rests(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexing, "TICK", 0.02)
     monkeypatch.setattr(indexing, "BATCH", 1)

@@ -13,6 +13,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -159,6 +160,11 @@ def main() -> None:
         open(number, mode, encoding=was.encoding, errors=was.errors, buffering=buffering, closefd=False)  # noqa: SIM115
         for number, mode, was, buffering in ((0, "r", sys.stdin, -1), (1, "w", sys.stdout, -1), (2, "w", sys.stderr, 1))
     )
+    if order["environment"].get("PYTHONUNBUFFERED"):
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(io.FileIO(was.fileno(), "w", closefd=False), was.encoding, was.errors, write_through=True)  # type: ignore[arg-type]
+            for was in (sys.stdout, sys.stderr)
+        )
     _run(*order["arguments"])
 
 

@@ -208,7 +208,8 @@ def test_two_administrators_at_once_lose_nothing_of_each_other(server: Server) -
 def test_a_command_that_is_killed_leaves_whole_lines(server: Server) -> None:
     process = started(
         [*server.command, "prov", "-f", "-"],
-        env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        # What a batch prints is written in pieces of 8 KiB, and all of this is less.
+        env={**server.environment, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

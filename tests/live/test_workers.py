@@ -140,8 +140,10 @@ def test_messages_that_are_arriving_are_counted_together(tmp_path_factory: pytes
     with Server(tmp_path_factory.mktemp("narrow"), {"workers": WORKERS, "limits.arriving": room}) as server, ExitStack() as stack:
         server.people("owner")
         (here,), (there,) = spread(server, OWNER, stack)
-        size = room - 100_000
-        here.send(b"big APPEND INBOX {%d+}\r\n" % size + b"x" * (size - 1_000))
+        here.send(b"big APPEND INBOX {%d}\r\n" % (room - 100_000))
+        assert here.line().startswith(b"+ ")
+        here.send(b"x" * (room - 100_000) + b" {1000}\r\n")
+        assert here.until(b"+ ", PATIENCE)  # the next message is waited for: all of the first has arrived
 
         def offered() -> bytes:
             there.send(b"try APPEND INBOX {200000}\r\n")
@@ -151,8 +153,7 @@ def test_messages_that_are_arriving_are_counted_together(tmp_path_factory: pytes
                 assert there.until(b"try ", PATIENCE).startswith(b"try OK")
             return said
 
-        # What has come is looked at within moments; until then there is room.
-        until(lambda: offered().startswith(b"try NO [UNAVAILABLE] "), "what arrives in one worker leaves less room in the other")
+        assert offered().startswith(b"try NO [UNAVAILABLE] ")
         here.send(b"x" * 1_000 + b"\r\n")
         assert here.until(b"big ", PATIENCE).startswith(b"big OK")
         until(lambda: offered().startswith(b"+ "), "what was taken leaves its room")
