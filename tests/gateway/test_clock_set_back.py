@@ -113,6 +113,32 @@ async def test_an_operator_says_that_the_clock_is_right(tmp_path: Path) -> None:
         assert json.loads((await office.command("clock", as_json=True)).out)["behind"] == 0
 
 
+async def test_what_waits_is_dated_anew_also_where_no_server_runs(tmp_path: Path) -> None:
+    """The clock stood at another century when it was put off; nobody looks at the queue between."""
+    clock, ran, ahead = Clock(), Clock(), 26_645 * DAY
+    clock.turn(ahead)
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        row = OntoQueue(QueueKind.RELAY, "you@far.test", waiting(), "", clock.at + 5 * 86_400 * SECOND, due=clock.at)
+        await office.store.do(AcceptMessage("", queued=(row,)))
+        await knew(office.store)
+    clock.turn(-ahead)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        assert await due(office) > 26_000 * DAY
+        told = await office.command("clock accept")
+        assert told.status == 0, told.err
+        assert abs(await due(office)) < 60
+        told = await office.command("clock accept")
+        assert told.status == 0, told.err
+        assert abs(await due(office)) < 60, "only once"
+
+
+async def due(office: Office) -> float:
+    """Seconds from now, of what waits."""
+    async with office.store.snapshot() as snapshot:
+        (entry,) = await snapshot.ask(queue.page, after=0, limit=2)
+    return (entry.due - snapshot.now) / SECOND
+
+
 @pytest.mark.parametrize("by", [-365 * DAY, -DAY, DAY, 365 * DAY])
 async def test_a_code_of_a_second_factor_is_good_once_however_the_clock_is_set(tmp_path: Path, by: float) -> None:
     clock, ran = Clock(), Clock()

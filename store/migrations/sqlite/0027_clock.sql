@@ -7,11 +7,10 @@ CREATE TABLE clock (
 );
 
 INSERT INTO clock (id, seen, accepted)
-VALUES (
-    1,
-    max(
-        coalesce((SELECT at FROM audit ORDER BY number DESC LIMIT 1), 0),
-        coalesce((SELECT created FROM queue ORDER BY id DESC LIMIT 1), 0)
-    ),
-    0
-);
+SELECT 1, max(recorded, queued), 0
+FROM (
+    SELECT
+        coalesce((SELECT at FROM audit ORDER BY number DESC LIMIT 1), 0) AS recorded,
+        coalesce((SELECT created FROM queue ORDER BY id DESC LIMIT 1), 0) AS queued
+) AS written
+WHERE max(recorded, queued) > 0;
