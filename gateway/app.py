@@ -275,8 +275,9 @@ async def opened(settings: Settings, elsewhere: Elsewhere | None = None, store: 
     try:
         if isinstance(store, PostgresStore):
             await _agree(store.nodes, settings.data)
-        in_row = IN_ROW if not is_shared(settings.store_url) else settings.objects.above if settings.objects.url else ALL_IN_ROWS
-        files = await furnished(settings.objects, Files(settings.data / "messages", in_row), store)
+        shared = is_shared(settings.store_url)
+        in_row = IN_ROW if not shared else settings.objects.above if settings.objects.url else ALL_IN_ROWS
+        files = await furnished(settings.objects, Files(settings.data / "messages", in_row, on_disk=not shared), store)
         app = App(settings, store, files, elsewhere or Elsewhere())
         try:
             yield app

@@ -39,6 +39,7 @@ async def furnished(settings: Objects, files: Files, store: Store) -> Files:
     there = ObjectFiles(
         files.directory,
         files.in_row,
+        files.on_disk,
         objects=made,
         name=proposed,
         above=settings.above,

@@ -38,10 +38,12 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Files:
     """The directory of the octets that lie in files. Every method that is not `async` blocks: call it in a thread. `in_row`: so many
-    octets lie in the database; all of them (ALL_IN_ROWS) where several nodes have one database, but no disk."""
+    octets lie in the database; all of them (ALL_IN_ROWS) where several nodes have one database, but no disk. `on_disk` False: nothing
+    that is small enough for a row lies in a file, for that is so."""
 
     directory: Path
     in_row: int = IN_ROW
+    on_disk: bool = True
     _durable: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _holders: list[object] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -77,10 +79,11 @@ class Files:
                 sync_directory(made.parent)
             self._durable.add(shelf.name)
 
-    def keep(self, message: NewMessage) -> NewMessage:
+    def keep(self, message: NewMessage, most: int = ALL_IN_ROWS) -> NewMessage:
         """The message with its octets spooled where they are large: call it before the deed, so that the writer need not write
-        them. (A deed also takes large octets as they are, only slower.) Raises OSError, Full."""
-        if message.spooled is not None or len(message.octets) <= self.in_row:
+        them. (A deed also takes large octets as they are, only slower.) `most`: octets that are not large here, where there is a disk.
+        Raises OSError, Full."""
+        if message.spooled is not None or len(message.octets) <= (min(self.in_row, most) if self.on_disk else self.in_row):
             return message
         return replace(message, spooled=self.spool(message.octets), octets=b"")
 
@@ -107,9 +110,9 @@ class Files:
         except FileNotFoundError:
             raise _gone(place) from None
 
-    async def kept(self, message: NewMessage) -> NewMessage:
+    async def kept(self, message: NewMessage, most: int = ALL_IN_ROWS) -> NewMessage:
         """What `keep` does, without blocking. Raises OSError, Busy."""
-        return await asyncio.to_thread(self.keep, message)
+        return await asyncio.to_thread(self.keep, message, most)
 
     async def brought(self, reading: Callable[[], Awaitable[T]]) -> T:
         """What a reading of octets returns. It may be called several times, each in a snapshot of its own, and octets that lie in an

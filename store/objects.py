@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from store.away import Away, Lost, Spans, Want
-from store.blobs import IN_ROW, SHELF_OF_OBJECTS, Files
+from store.blobs import ALL_IN_ROWS, IN_ROW, SHELF_OF_OBJECTS, Files
 from store.durable import sync_directory, sync_file
 from store.errors import Busy
 from store.model import NewMessage, Spooled
@@ -98,10 +98,10 @@ class ObjectFiles(Files):
 
     # --- writing
 
-    async def kept(self, message: NewMessage) -> NewMessage:
+    async def kept(self, message: NewMessage, most: int = ALL_IN_ROWS) -> NewMessage:
         """Durable when it returns, or Busy."""
         if message.spooled is not None or len(message.octets) <= max(self.above, self.in_row):
-            return await asyncio.to_thread(self.keep, message)
+            return await asyncio.to_thread(self.keep, message, most)
         octets = message.octets
         digest = await asyncio.to_thread(lambda: sha256(octets).digest())
         name = f"{self.name}/{digest.hex()[:2]}/{digest.hex()}-{secrets.token_hex(8)}"

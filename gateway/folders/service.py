@@ -26,7 +26,7 @@ from policy.reasons import Reason, Refuse
 from policy.rights import Right
 from store import folders, grants, messages, recalls
 from store.appending import Appended, AppendMessages, NewInFolder, ReplaceMessage
-from store.blobs import Files
+from store.blobs import ALL_IN_ROWS, Files
 from store.copying import Copied, CopyMessages, MoveMessages
 from store.errors import Busy
 from store.flags import EVERY_FLAG
@@ -37,6 +37,8 @@ from store.port import Deed, Snapshot, Store, Tx
 log = logging.getLogger(__name__)
 _SMALL: Final = 4096
 """Octets of a message that is taken apart on the loop, also where it is one of many."""
+IN_ROWS: Final = 32 << 20
+"""Octets of one APPEND that go to the database, and from a worker through its channel (store/remote.py), in one piece."""
 
 
 def _new(message: NewMessage, item: NewItem, mask: int) -> NewInFolder:
@@ -208,7 +210,8 @@ class Folders(Entries, Listings, Quotas, Metadata):
     async def append(self, visit: Visit, place: Place, items: Sequence[NewItem]) -> tuple[FolderRow, Appended]:
         """All or none, charged to the owner. Of the flags what the rights allow is kept (RFC 4314 section 4). Who may not read there is
         told no UIDs (RFC 4315 section 3)."""
-        prepared = [await self._prepare(item.octets, one_of=len(items)) for item in items]
+        most = IN_ROWS // len(items) if sum(len(item.octets) for item in items) > IN_ROWS else ALL_IN_ROWS
+        prepared = [await self._prepare(item.octets, one_of=len(items), most=most) for item in items]
         row: FolderRow | None = None
         is_read = False
 
@@ -233,16 +236,17 @@ class Folders(Entries, Listings, Quotas, Metadata):
         assert row is not None
         return row, done if is_read else replace(done, uids=())
 
-    async def _prepare(self, octets: bytes, one_of: int = 1) -> NewMessage:
+    async def _prepare(self, octets: bytes, one_of: int = 1, most: int = ALL_IN_ROWS) -> NewMessage:
+        """`most`: octets above which they go to a file, where there may be files."""
         if len(octets) <= (IN_PLACE if one_of == 1 else _SMALL):
             if one_of > 1:
                 await asyncio.sleep(0)
             return arrived(octets)
-        if len(octets) <= IN_PLACE:
+        if len(octets) <= min(IN_PLACE, most):
             # One such message takes milliseconds; many would keep the loop from everybody else.
             return await asyncio.to_thread(arrived, octets)
         try:
-            return await self._octets.files.kept(await asyncio.to_thread(arrived, octets))
+            return await self._octets.files.kept(await asyncio.to_thread(arrived, octets), most)
         except (OSError, Busy) as fault:
             log.error("octets could not be written", extra={"fields": {"fault": str(fault)}})
             raise Refused(later(fault) if isinstance(fault, Busy) else BUSY) from fault

@@ -11,6 +11,8 @@ import pytest
 from gateway.arrival import arrived
 from gateway.folders import FlagMode, Folders, NewItem, Place
 from gateway.folders import records as recording
+from gateway.folders import service as serving
+from gateway.folders.service import IN_ROWS
 from gateway.message.layout import pack
 from gateway.message.structure import parse
 from gateway.refusal import Refused
@@ -21,7 +23,9 @@ from policy.reasons import Defer, Reason
 from policy.rights import Change, Right
 from policy.status import AccountStatus
 from store import accounts, audit, folders, grants, messages
+from store.appending import AppendMessages
 from store.blobs import Files
+from store.channel import LARGEST
 from store.model import Flag
 from store.port import Snapshot
 from store.queue import AcceptMessage, Filing
@@ -438,3 +442,39 @@ async def test_in_anothers_folder_each_append_is_judged(house: House, monkeypatc
     assert len(taken) == 1
     await house.unshare("anna", "/INBOX", "bruno")
     assert await reason_of(house.folders.append(visit, INBOX, [NewItem(message())])) is Reason.FOLDER_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("sizes", "on_disk", "spooled"),
+    [
+        ([16_000] * 4, True, 0),
+        ([16_000] * 5, True, 5),
+        ([16_000] * 4 + [900] * 4, True, 4),
+        ([70_000], True, 1),
+        ([16_000] * 5, False, 0),
+    ],
+)
+async def test_of_many_messages_at_once_the_larger_ones_go_to_files(
+    house: House, monkeypatch: pytest.MonkeyPatch, sizes: list[int], spooled: int, *, on_disk: bool
+) -> None:
+    """From a worker they go through a channel in one piece, which has an end (store/remote.py)."""
+    assert IN_ROWS * 2 < LARGEST // 2, "as much again is what was taken out of the octets for searching"
+    monkeypatch.setattr(serving, "IN_ROWS", 64_000)
+    place = house.directory / "octets"
+    service = Folders(house.store, Files(place, on_disk=on_disk))
+    done: list[AppendMessages] = []
+    do = house.store.do
+
+    async def watched(deed: Any, *rest: Any, **more: Any) -> Any:
+        done.extend(one for one in (deed, getattr(deed, "deed", None)) if isinstance(one, AppendMessages))
+        return await do(deed, *rest, **more)
+
+    monkeypatch.setattr(house.store, "do", watched)
+    head = b"Subject: one\r\n\r\n"
+    await service.append(house.visit("anna"), INBOX, [NewItem(head + b"x" * (size - len(head))) for size in sizes])
+    await service.close()
+    (deed,) = done
+    assert sum(one.message.spooled is not None for one in deed.items) == spooled
+    assert len([one for one in place.rglob("*") if one.is_file()]) == spooled
+    if on_disk:
+        assert sum(len(one.message.octets) for one in deed.items) <= 64_000
