@@ -236,6 +236,7 @@ class App:
             app_password_key=self.passwords.app_password_key,
             totp_key=self.passwords.totp_key,
             verify=self.passwords.verify,
+            steps=steps,
         )
         self.housekeeping = Housekeeping(
             store,

@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 from typing import Final
 
+from store import clock
 from store.clock import NoteTime
 from store.errors import StoreError
 from store.port import Store
@@ -41,7 +42,11 @@ class Timekeeping:
                 await self.note()
 
     async def note(self) -> None:
-        """What time it is at least. Raises StoreError."""
-        async with self._store.snapshot():
-            pass  # on PostgreSQL the clock is the database's
-        await self._store.do(NoteTime(self._store.floor.lived()), bulk=True)
+        """What time it is at least, once that is known. Raises StoreError."""
+        floor = self._store.floor
+        async with self._store.snapshot() as snapshot:  # on PostgreSQL the clock is the database's
+            found = await snapshot.ask(clock.known)
+        floor.heard(found.accepted, found.seen)
+        accepted, lived = floor.accepted, floor.lived()
+        if lived > found.seen:
+            await self._store.do(NoteTime(lived, accepted), bulk=True)

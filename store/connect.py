@@ -14,7 +14,7 @@ import asyncpg
 from store import clock, deeds, sqlite, statements
 from store.durable import keep, make_directory
 from store.errors import Busy, Unusable
-from store.floor import Floor, unbound, wall_clock
+from store.floor import Elsewhere, Floor, unbound, wall_clock
 from store.lock import Lock
 from store.migrate import DIRECTORY_OF_STEPS, migrate, migrate_shared, steps, version_of
 from store.nodes import STALENESS, Nodes
@@ -82,14 +82,16 @@ async def connect_remote(url: str, data: Path, life: int, *, now: Callable[[], i
 
 
 def _floor(raw: sqlite3.Connection, now: Callable[[], int] | None, monotonic: Callable[[], int] | None) -> Floor:
-    return floor_of(clock.seen(sqlite.SqliteTx(raw, statements.load(), 0)), now, monotonic)
+    return floor_of(clock.known(sqlite.SqliteTx(raw, statements.load(), 0)), wall_clock, now, monotonic)
 
 
-def floor_of(seen: int, now: Callable[[], int] | None, monotonic: Callable[[], int] | None) -> Floor:
-    """See `connect`."""
+def floor_of(known: clock.Known, own: Callable[[], int], now: Callable[[], int] | None, monotonic: Callable[[], int] | None) -> Floor:
+    """See `connect`; `own`: the clock where no other is given."""
     if now is None:
-        return Floor(seen)
-    return unbound(now) if monotonic is None else Floor(seen, now, monotonic)
+        return Floor(known.seen, own, accepted=known.accepted)
+    if monotonic is None:
+        return unbound(now)
+    return Floor(known.seen, now, monotonic, known.accepted)
 
 
 def database_of(url: str, data: Path) -> Path:
@@ -186,7 +188,12 @@ async def _postgres(
         try:
             await check(session, where)
             await migrate_shared(session.connection, steps("postgres", DIRECTORY_OF_STEPS), wall_clock if now is None else now)
-            floor = floor_of(await session.connection.fetchval("SELECT max(seen) FROM clock") or 0, now, monotonic)
+            moment, *known = await session.connection.fetchrow(
+                "SELECT procura_clock(), coalesce(max(accepted), 0), coalesce(max(seen), 0) FROM clock"
+            )
+            # One clock for all nodes, whatever their own ones say.
+            there = Elsewhere(moment)
+            floor = floor_of(clock.Known(*known), there, now, monotonic)
         finally:
             await session.close()
         watchers = Watchers()
@@ -198,7 +205,13 @@ async def _postgres(
         if isinstance(error, Busy | asyncpg.PostgresError | OSError):
             raise Unusable(f"the store: {error}") from error
         raise
-    return PostgresStore(where, numbered_all(statements.load("postgres")), functions, now, floor, readers, bounds, nodes, watchers, taken)
+
+    def judged(moment: int) -> int:
+        return floor.judged(there.said(moment) if now is None else now())
+
+    return PostgresStore(
+        where, numbered_all(statements.load("postgres")), functions, judged, floor, readers, bounds, nodes, watchers, taken
+    )
 
 
 def _name(data: Path) -> str:

@@ -5,6 +5,7 @@ twice. Every POLL seconds each node looks by itself. That look renews its lease,
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -241,7 +242,7 @@ class Nodes:
     async def _follow(self) -> None:
         while True:
             # Not wait_for: before Python 3.12 it loses the cancellation that comes in the moment of waking.
-            with suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(POLL, self._staleness / 4)):
                     await self._look_now.wait()
             self._look_now.clear()

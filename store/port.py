@@ -145,7 +145,9 @@ class EverythingChanged:
 
 @dataclass(frozen=True, slots=True)
 class ClockAccepted:
-    """An operator says that the clock is right, although it was later before."""
+    """An operator says that the clock is right, although it was later before; so often that was said."""
+
+    accepted: int
 
 
 Event = PolicyChanged | FolderChanged | FoldersChanged | MetadataChanged | QueueChanged | RoomTaken | EverythingChanged | ClockAccepted

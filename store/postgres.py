@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from policy.decision import Witness
 from policy.identity import AccountId, FolderId
-from store.clock import obey
+from store.clock import Obedience
 from store.contention import Claim, claim, claims, lane
 from store.errors import Busy
 from store.floor import Floor
@@ -616,14 +616,14 @@ async def _told(asked: Awaitable[T], session: Session | None) -> T:
 
 
 class PostgresStore:
-    """See store.port.Store."""
+    """See store.port.Store. `moment`: what time it is when the database says this (microseconds since 1970 UTC)."""
 
     def __init__(
         self,
         where: Server,
         statements: Mapping[str, Numbered],
         functions: Functions,
-        now: Callable[[], int] | None,
+        moment: Callable[[int], int],
         floor: Floor,
         readers: int,
         bounds: Bounds,
@@ -637,10 +637,10 @@ class PostgresStore:
         self.nodes = nodes
         self.readers = Lending(partial(opened, where), Session.discard, readers)
         self.floor = floor
-        # The clock of the database, unless another was given.
-        self._moment = moment = floor.judged if now is None else lambda _: floor.judged(now())
+        self._moment = moment
         self._watchers = watchers
-        watchers.watch(partial(obey, floor))
+        self._obedience = Obedience(floor, self.snapshot)
+        watchers.watch(self._obedience.told)
         inserting = {name: _returning(one) for name, one in statements.items() if one.sql.lstrip().upper().startswith("INSERT")}
         most = Bounds(min(bounds.deeds, MOST_DEEDS), bounds.octets, bounds.seconds, bounds.waiting, bounds.waiting_octets)
         self._engines = [PostgresEngine(where, statements, inserting, moment, nodes) for _ in range(lanes)]
@@ -649,6 +649,7 @@ class PostgresStore:
         self._closed: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._resting: asyncio.TimerHandle | None = None
+        self._obedience.look()
 
     @property
     def fault(self) -> str | None:
@@ -741,6 +742,7 @@ class PostgresStore:
             self._resting.cancel()
         for writer in self._writers:
             await writer.close()
+        await self._obedience.close()
         while self._later:
             await asyncio.wait(self._later)
         await self.nodes.close()

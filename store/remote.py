@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from policy.decision import Witness
 from store.channel import LARGEST, Channel, packed, raised, unpacked
-from store.clock import obey
+from store.clock import Obedience
 from store.errors import Busy
 from store.floor import Floor
 from store.lending import Lending
@@ -67,7 +67,8 @@ class RemoteStore:
         self._octets = 0
         self._next = life * KEYS_OF_A_LIFE
         self._told: dict[object, Callable[[Sequence[Event]], None]] = {}
-        self.watch(partial(obey, floor))
+        self._obedience = Obedience(floor, self.snapshot)
+        self.watch(self._obedience.told)
         self._closing = False
         self._idle: asyncio.Future[None] | None = None
         self._fault: str | None = None
@@ -131,6 +132,7 @@ class RemoteStore:
         while self._jobs:
             self._idle = self._loop.create_future()
             await asyncio.wait((self._idle,))
+        await self._obedience.close()
         await self._readers.close(Connection.close)
 
     # --- the writer's end
@@ -142,6 +144,8 @@ class RemoteStore:
             self._send(channel, key, job)
         if self._attached:
             self._tell((EverythingChanged(),))
+        else:
+            self._obedience.look()
         self._attached = True
 
     def detach(self) -> None:

@@ -49,8 +49,8 @@ def _spelled(event: Event) -> list[Any]:
             return ["room", owner]
         case EverythingChanged():
             return ["everything"]
-        case ClockAccepted():
-            return ["clock"]
+        case ClockAccepted(accepted):
+            return ["clock", accepted]
 
 
 _READ: Final[Mapping[str, Callable[..., Event]]] = MappingProxyType(
@@ -64,6 +64,6 @@ _READ: Final[Mapping[str, Callable[..., Event]]] = MappingProxyType(
         "queue": lambda at_once: QueueChanged(bool(at_once)),
         "room": lambda owner: RoomTaken(AccountId(int(owner))),
         "everything": EverythingChanged,
-        "clock": ClockAccepted,
+        "clock": lambda accepted: ClockAccepted(int(accepted)),
     }
 )

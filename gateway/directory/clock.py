@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from gateway.clock import Clock
+from gateway.directory.faults import Code, Fault
 from gateway.directory.records import Records
 from store.clock import AcceptClock
+from store.errors import StoreError
 from store.port import Store
 
 
@@ -16,11 +19,13 @@ class ClockView:
 
 
 class HouseClock:
-    """Every method raises Fault, and nothing else that is expected."""
+    """Every method raises Fault, and nothing else that is expected. `steps`: the one clock of this process that sees to what waits, where
+    something may wait."""
 
-    def __init__(self, store: Store, records: Records) -> None:
+    def __init__(self, store: Store, records: Records, steps: Clock | None = None) -> None:
         self._store = store
         self._records = records
+        self._steps = steps
 
     async def shown(self) -> ClockView:
         """As it is in this process; only the operator is told."""
@@ -28,11 +33,20 @@ class HouseClock:
         return await self._look()
 
     async def accept(self) -> ClockView:
-        """What the clock says counts from the commit on, in all processes, and grants that have not ended by it are in force again.
-        Returns how it was."""
+        """What the clock says counts from the commit on, in all processes, and grants that have not ended by it are in force again. What
+        waits is dated anew, as when a clock is set back, also where no server runs. Returns how it was."""
+        await self._step()
         before = await self._look()
-        await self._records.do(AcceptClock(), "clock accepted", "", detail=f"{before.behind // 1_000_000} s behind")
+        await self._records.do(AcceptClock(), "clock accepted", "", matter=None, detail=f"{before.behind // 1_000_000} s behind")
+        await self._step()
         return before
+
+    async def _step(self) -> None:
+        if self._steps is not None:
+            try:
+                await self._steps.now()
+            except StoreError as error:
+                raise Fault(Code.TEMPORARILY_UNAVAILABLE, error) from None
 
     async def _look(self) -> ClockView:
         async with self._store.snapshot() as snapshot:

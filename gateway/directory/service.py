@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
+from gateway.clock import Clock
 from gateway.delivery import Delivery
 from gateway.directory import names as named
 from gateway.directory.accounts import Accounts
@@ -51,7 +52,7 @@ class Directory:
     of keys are looked for, `names`: those in which this server writes besides its domains. Without `recalls` nothing is recalled.
     `seals`: under what the record of decisions is signed. `authority`: whose it is, the operator's unless `acting` gave another.
     `app_password_key` and `totp_key`: of the verifiers of app passwords, and of second factors; `verify`: is this the password
-    (Passwords.verify)."""
+    (Passwords.verify); `steps`: the one clock of this process that sees to what waits, where something may wait."""
 
     def __init__(
         self,
@@ -69,10 +70,12 @@ class Directory:
         app_password_key: bytes = b"",
         totp_key: bytes = b"",
         verify: Verify,
+        steps: Clock | None = None,
     ) -> None:
         self._parts = (store, folders, hashed, delivery, premises, texts, names, recalls, seals)
         self._keys = (app_password_key, totp_key)
         self._verify = verify
+        self._steps = steps
         self.records = records = Records(store, authority)
         self.authority = records.authority
         self.store = store
@@ -101,7 +104,7 @@ class Directory:
         self.roles = AdminRoles(store, records)
         self.backups = BackupRuns(store, records, premises)
         self.deleted = DeletedAccounts(store, records, premises)
-        self.clock = HouseClock(store, records)
+        self.clock = HouseClock(store, records, steps)
         self.verification = Verification(store, records, premises)
 
     async def acting(self, name: str) -> "Directory":
@@ -109,7 +112,8 @@ class Directory:
         async with self.store.snapshot() as snapshot:
             row = await named.account(snapshot, name)
         authority = Authority(self.store, row.id, str(row.address))
-        return Directory(*self._parts, authority, app_password_key=self._keys[0], totp_key=self._keys[1], verify=self._verify)
+        app_passwords, totp = self._keys
+        return Directory(*self._parts, authority, app_password_key=app_passwords, totp_key=totp, verify=self._verify, steps=self._steps)
 
     async def concerning(self, operation: Operation, *some: str) -> Matter:
         """The operation on these accounts and lists, by name. Raises Fault where there is none; the operator is not asked for them."""

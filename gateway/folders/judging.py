@@ -124,7 +124,8 @@ class Judging:
             row = await snapshot.ask(folders.by_id, stand.row.id) if stand.row is not None else None
             if row is not None and self.moved.stands(stand.witness, found.since, snapshot.now):
                 self._remembered.move_to_end((actor, place))
-                return replace(stand, row=row)
+                found.stand = replace(stand, row=row)  # its UIDVALIDITY may be another
+                return found.stand
         judged = await self.stand(snapshot, actor, place)
         if judged is not None and judged.row is not None and Right.LOOKUP in judged.held:
             self._remembered[actor, place] = _Remembered(judged.kept(actor), snapshot.moment)

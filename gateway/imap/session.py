@@ -292,7 +292,7 @@ class States:
             state = self._live.get(key)
             if state is not None and folder.is_at(state.modseq, state.read_at):
                 if key in self._kept:
-                    self._kept.move_to_end(key)
+                    self._keep(key, state)  # it may keep more answers than before
                 return state
             news = await folder.news(None if state is None else state.modseq)
             # Others may have been here while this one waited.

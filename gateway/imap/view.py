@@ -25,9 +25,11 @@ SPELLED = 1024
 """Sets of flags of a folder that are kept as they are written."""
 ANSWERS = 4
 """Answers to searches for flags that are kept of a folder as it is."""
+LONGEST_QUESTION = 512
+"""Characters of a question, as Python writes it, to which the answer is kept."""
 
-_CHANGE, _SPELLED = 200, 200
-"""Octets that a change in the log takes besides its UIDs, and a set of flags that is spelled; measured."""
+_CHANGE, _SPELLED, _QUESTION = 200, 200, 4096
+"""Octets that a change in the log takes besides its UIDs, and a set of flags that is spelled; measured. And the longest question."""
 
 Span = tuple[int, int]
 """Places low..high of a view, high excluded, counted from 0: message numbers low+1..high."""
@@ -108,7 +110,7 @@ class FolderState:
     @property
     def octets(self) -> int:
         """Memory it takes, roughly; for the bound on all states together."""
-        answers = sum(map(len, (self._answers or {}).values()))
+        answers = sum(_QUESTION + len(one) for one in (self._answers or {}).values())
         return 20 * len(self.uids) + 4 * self._logged + _CHANGE * len(self._log or ()) + _SPELLED * len(self._spelled) + answers
 
     @property
@@ -126,7 +128,9 @@ class FolderState:
         return self._answers.get(question) if self._answers is not None and self._answered_at == self.modseq else None
 
     def answered(self, question: Hashable, answer: bytes) -> None:
-        """To be said again to whoever asks before anything has changed."""
+        """To be said again to whoever asks before anything has changed; unless the question is a long one, which nobody asks again."""
+        if len(repr(question)) > LONGEST_QUESTION:
+            return
         if self._answers is None or self._answered_at != self.modseq or len(self._answers) >= ANSWERS:
             self._answers, self._answered_at = {}, self.modseq
         self._answers[question] = answer

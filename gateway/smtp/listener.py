@@ -25,6 +25,15 @@ IPV6_SOURCE: Final = 64
 """RFC 6177: one customer has at least a /64, so an address of it is no source of its own."""
 
 
+@lru_cache(maxsize=4096)  # a connection asks twice
+def _source_of(address: str, exempt: tuple[Network, ...]) -> str | None:
+    """What connections are counted by; None: they are not."""
+    if not address or is_within(address, exempt):
+        return None
+    ip = ipaddress.ip_address(address)
+    return address if ip.version == 4 else str(ipaddress.ip_network((ip, IPV6_SOURCE), strict=False))
+
+
 class ConnectionLimits:
     """How many connections there are, altogether, at each kind of door and from each source; the same object for all listeners of a
     process, and the same `tally` for all processes.
@@ -45,11 +54,10 @@ class ConnectionLimits:
     ) -> None:
         self._total = total
         self._per_source = per_source
-        self._exempt = exempt
+        self._exempt = tuple(exempt)
         self._tally = tally or OwnTally()
         self._reserved = min(reserved, total // 10)
         self._kinds = kinds
-        self._source = lru_cache(maxsize=4096)(self._find_source)  # a connection asks twice
 
     @property
     def count(self) -> int:
@@ -66,7 +74,7 @@ class ConnectionLimits:
         if there > self._total - self._reserved * len(self._kinds) and there > self._total - self._kept(kind):
             self._tally.take(_ALL)
             return "421 4.3.2 too many connections, try again later"
-        source = self._source(address)
+        source = _source_of(address, self._exempt)
         if source is not None and self._tally.add(source) > self._per_source:
             self._tally.take(source)
             self._tally.take(_ALL)
@@ -80,19 +88,13 @@ class ConnectionLimits:
         self._tally.take(_ALL)
         if kind:
             self._tally.take(_KIND + kind)
-        source = self._source(address)
+        source = _source_of(address, self._exempt)
         if source is not None:
             self._tally.take(source)
 
     def _kept(self, kind: str) -> int:
         """What the other kinds of doors have not used of what is kept for them."""
         return sum(max(0, self._reserved - self._tally.of(_KIND + other)) for other in self._kinds if other != kind)
-
-    def _find_source(self, address: str) -> str | None:
-        if not address or is_within(address, self._exempt):
-            return None
-        ip = ipaddress.ip_address(address)
-        return address if ip.version == 4 else str(ipaddress.ip_network((ip, IPV6_SOURCE), strict=False))
 
 
 class Door:

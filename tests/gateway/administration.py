@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.clock import Clock as Steps
 from gateway.delivery import Delivery, DeliveryRules
 from gateway.directory.open_sessions import OpenSessions
 from gateway.directory.premises import Premises
@@ -145,6 +146,7 @@ async def opened_office(
         app_password_key=passwords.app_password_key,
         totp_key=passwords.totp_key,
         verify=passwords.verify,
+        steps=None if monotonic is None else Steps(store, lambda: monotonic() / SECOND),
     )
     opened = OpenSessions(store, directory.records, Listed(sessions), history)
     desk = Desk(directory, Explain(store), opened, scratch_of("sqlite:///{data}/procura.db", data))

@@ -62,7 +62,9 @@ def keepers() -> Iterator[tuple[str, str]]:
                     yield from ((file, node.name) for one in node.decorator_list if _KEEPS.match(ast.unparse(one)))
                 elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                     value = ast.unparse(node.value)
-                    if _KEEPS.match(value):
+                    if named := re.match(r".*\bmaxsize=([A-Z_]+)\b", value):
+                        yield file, named[1]
+                    elif _KEEPS.match(value):
                         yield file, ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
                     elif value.startswith("OrderedDict("):
                         yield file, ""

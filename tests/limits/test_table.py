@@ -43,7 +43,7 @@ ELSEWHERE |= {
     for why, places in {
         _FOR_SPEED: (
             "gateway/imap/contexts.py:MAX_RUNS gateway/imap/handlers/whole.py:MOST gateway/imap/listed.py:LARGEST "
-            "gateway/imap/told.py:LARGEST "
+            "gateway/imap/told.py:LARGEST gateway/imap/view.py:LONGEST_QUESTION "
             "gateway/known_recipients.py:MOST gateway/own_senders.py:MOST gateway/relay.py:MOST_IDLE gateway/relay.py:MOST_STUMBLING "
             "store/owners.py:MOST gateway/imap/handlers/contexts.py:MOST_RESULTS"
         ),
@@ -53,7 +53,8 @@ ELSEWHERE |= {
             "gateway/imap/responses.py:MAX_QUOTED gateway/imap/responses.py:MAX_TEXT gateway/imap/responses.py:MAX_RUNS "
             "gateway/list_mails.py:MOST_ATTACHED gateway/reports.py:MOST_HEADER gateway/list_commands.py:MOST_REASON policy/plan.py:MOST "
             "policy/plan.py:MOST_TOLD policy/domain_limits.py:MOST_RECIPIENTS store/list_bounces.py:MOST_REASON store/queue.py:MAX_REPLY "
-            "gateway/login.py:MOST_NOTED gateway/loginhistory.py:MOST gateway/message/results.py:LONGEST store/changes.py:MOST_RUNS"
+            "gateway/login.py:MOST_NOTED gateway/loginhistory.py:MOST gateway/sources.py:MOST "
+            "gateway/message/results.py:LONGEST store/changes.py:MOST_RUNS"
         ),
         _OPERATORS: (
             "gateway/directory/app_passwords.py:LONGEST_NAME gateway/directory/app_passwords.py:MOST_NETWORKS "

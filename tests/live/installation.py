@@ -14,7 +14,7 @@ from tests.live.forked import started
 from tests.live.server import Server, compose
 
 ANNA = "anna@acme.test"
-LARGE = 90_000
+LARGE = 200_000
 """Octets of a text that makes the message a file."""
 
 

@@ -178,7 +178,7 @@ def test_when_descriptors_run_out_open_sessions_live_on_and_new_ones_come_later(
                     answer = mail.say(b"RCPT TO:<user@acme.test>")
                     if answer.startswith("250"):
                         assert mail.say(b"DATA").startswith("354")
-                        mail.send(message(f"scarce-{number}-{large:d}", 100_000 if large else 100) + b".\r\n")
+                        mail.send(message(f"scarce-{number}-{large:d}", 200_000 if large else 100) + b".\r\n")
                         answer = mail.reply()
                     else:
                         assert mail.say(b"RSET").startswith("250")

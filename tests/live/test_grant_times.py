@@ -80,6 +80,7 @@ def test_what_is_used_is_known_to_be(server: Server) -> None:
         if sum(used.values()) == 3 or time.monotonic() > ends:
             break
     assert used == {"carla /": True, "carla /Archive": True, "carla sendAs": True, "bruno sendOnBehalfOf": False}
+    time.sleep(1.0)  # --since is a whole second
     # Given and unused since this very second: nobody else's, and not what was used.
     unused = grants(server, "unused", "--since", spelled(time.time()), "--owner", "owner@acme.test")
     assert [one["right"] for one in unused if one["right"] == "sendOnBehalfOf"] == ["sendOnBehalfOf"]

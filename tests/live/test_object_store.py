@@ -24,7 +24,7 @@ ANNA, BRUNO = "anna@acme.test", "bruno@acme.test"
 LINE = "a line of some sixty octets, again and again until it is large\r\n"
 
 
-def large(word: str, lines: int = 2000, from_: str = "stranger@elsewhere.test") -> bytes:
+def large(word: str, lines: int = 3000, from_: str = "stranger@elsewhere.test") -> bytes:
     return compose(from_, ANNA, subject=word, text=LINE * lines + f"the word is {word}")
 
 
@@ -234,10 +234,10 @@ def test_another_bucket_is_not_mistaken_for_ours(tmp_path: Path, bucket: Bucket)
 
 def test_a_directory_serves_as_well(tmp_path: Path) -> None:
     objects = tmp_path / "objects"
-    with Server(tmp_path / "house", {"objects.url": f"file://{objects}", "objects.above": "100 KiB"}) as server:
+    with Server(tmp_path / "house", {"objects.url": f"file://{objects}", "objects.above": "300 KiB"}) as server:
         server.people("anna")
-        server.deliver(ANNA, large("one"))
-        server.deliver(ANNA, large("two", 1200))
+        server.deliver(ANNA, large("one", 6000))
+        server.deliver(ANNA, large("two"))
         server.deliver(ANNA, large("three", 3))
         assert len([one for one in objects.rglob("*-*") if one.is_file()]) == 1
         assert objects.stat().st_mode & 0o077 == 0

@@ -209,7 +209,9 @@ def test_killed_before_the_end_of_a_message_nothing_comes_twice(relayed: tuple[S
     server.kill()
     hop.answers.clear()
     server.start()
-    assert set(all_of_them(server, hop, 15).values()) == {1}
+    all_of_them(server, hop, 15)
+    # Those of one message may come one by one: a moment may lie between the times at which they are tried again.
+    assert Counter(to for one in hop.taken for to in one.recipients) == {"x@far.test": 15, "y@far.test": 15}
     verified(server)
 
 

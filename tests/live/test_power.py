@@ -31,7 +31,7 @@ STATES = 2000 if SOAK else 30
 LYING = 300
 """States until one has to be found in which something is lost, when the disk lies."""
 USER, FAR = "user@acme.test", "far@elsewhere.test"
-SIZES = (200, 20_000, 60_000, 60_000, 90_000, 60_000, 300_000, 60_000)
+SIZES = (200, 20_000, 60_000, 60_000, 200_000, 60_000, 300_000, 60_000)
 """Octets of messages: in rows, and in files."""
 
 Where = tuple[str, int]

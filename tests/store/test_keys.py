@@ -34,6 +34,8 @@ from tests.store.test_relocation import BACK, SQLITE, dumped, filled, octets_of,
 
 STATEMENTS = load("postgres")
 NUMBERS = count(1)
+LATER = ("clock",)
+"""Tables that the schema before does not have."""
 
 # Tables whose keys begin with no account and no domain, and why. "Read by everybody": a reference table where rows are parted.
 OTHERS = {
@@ -42,6 +44,7 @@ OTHERS = {
     "audit": "one chain, numbered without gaps",
     "audit_head": "of that chain",
     "audit_key": "of that chain",
+    "clock": "one row",
     "cos": "read by everybody",
     "deed_group": "by the key of a group of deeds, which may concern several accounts",
     "delegated": "of a row of the queue",
@@ -323,7 +326,7 @@ async def poured(path: Path, url: str) -> None:
     shared = await asyncpg.connect(url.partition("?")[0])
     await shared.execute("SET session_replication_role = replica; DELETE FROM cos")
     for (table,) in embedded.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'").fetchall():
-        if table not in NOT_MOVED:
+        if table not in NOT_MOVED and table not in LATER:
             cursor = embedded.execute(f'SELECT * FROM "{table}"')
             columns = [column for column, *_ in cursor.description]
             await shared.copy_records_to_table(table, records=cursor.fetchall(), columns=columns)
@@ -378,7 +381,7 @@ async def test_what_was_migrated_is_what_is_moved(earlier: tuple[str, str], shar
     busier(tmp_path / "procura.db")
     await poured(tmp_path / "procura.db", url)
     connection = await asyncpg.connect(url.partition("?")[0])
-    assert [step.number for step in await migrate_shared(connection, steps("postgres"), lambda: 0)] == [8]
+    assert [step.number for step in await migrate_shared(connection, steps("postgres"), lambda: 0)] == [8, 9]
     await relocate(SQLITE, shared_url, tmp_path, silent)
     moved = await asyncpg.connect(shared_url.partition("?")[0])
     for table in OWNED:

@@ -27,8 +27,10 @@ import gateway.message.envelope
 import gateway.message.structure
 from gateway.arrival import arrived
 from gateway.carrier import Carrier
+from gateway.folders import NewItem, Place
 from gateway.imap.listener import Connection, ImapListener, Limits
 from gateway.imap.registry import Registry
+from gateway.refusal import Refused
 from store import folders as stored
 from store import messages
 from store.appending import AppendMessages, NewInFolder
@@ -414,6 +416,30 @@ async def test_a_name_that_means_another_folder_now(house: House, anna: Client) 
     await anna.do("APPEND Elsewhere {}", message())
     assert b'* STATUS "Elsewhere" (MESSAGES 2)' in (await anna.do("STATUS Elsewhere (MESSAGES)")).untagged
     assert b'* STATUS "Before" (MESSAGES 4)' in (await anna.do("STATUS Before (MESSAGES)")).untagged
+
+
+async def test_a_folder_that_is_made_again_has_its_new_uidvalidity_at_once(house: House) -> None:
+    """Its name stayed, for there was one below it; so nothing of its owner changed."""
+    await house.make("anna", "/A")
+    await house.make("anna", "/A/b")
+    visit, place = house.visit("anna"), Place(None, "/A")
+    await house.folders.append(visit, place, [NewItem(message())])
+    await house.folders.delete(visit, place)
+    with pytest.raises(Refused):
+        await house.folders.figures(visit, place)
+    made = await house.folders.create(visit, place)
+    for _ in range(3):
+        row, done = await house.folders.append(visit, place, [NewItem(message())])
+        assert (row.uidvalidity, row.noselect) == (made.uidvalidity, False) == (done.uidvalidity, False)
+
+
+async def test_only_so_many_places_are_remembered(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.folders.judging.REMEMBERED", 3)
+    for number in range(9):
+        await house.make("anna", f"/f{number}")
+        await anna.do(f"STATUS f{number} (MESSAGES)")
+        assert len(house.folders._judging._remembered) <= 3
+    assert house.folders._judging._remembered
 
 
 async def test_the_figures_of_a_place_are_of_now(house: House, anna: Client) -> None:

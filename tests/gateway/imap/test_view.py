@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from gateway.imap.grammar.numbers import SAVED, SequenceSet
 from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, Vanished
-from gateway.imap.view import LOG_LEAST, LOG_LIMIT, SPELLED, BadSequence, FolderState, View
+from gateway.imap.view import ANSWERS, LOG_LEAST, LOG_LIMIT, SPELLED, BadSequence, FolderState, View
 
 NAMES = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
 
@@ -189,6 +189,18 @@ def test_spelled_flags_are_so_many_at_most_and_count() -> None:
         state.spell_flags(flags)
         assert len(state._spelled) <= SPELLED
     assert state.octets > before
+
+
+def test_answers_are_so_many_at_most_and_count() -> None:
+    state = folder(1)
+    before = state.octets
+    for number in range(3 * ANSWERS):
+        state.answered(f"question {number}", b"x" * 1000)
+        assert len(state._answers or ()) <= ANSWERS
+    assert state.octets >= before + 1000
+    long = "KEYWORD a " * 100
+    state.answered(long, b"* SEARCH 1\r\n")
+    assert state.answer(long) is None
 
 
 def test_keywords_that_were_added_are_told_once() -> None:
