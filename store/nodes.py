@@ -72,8 +72,10 @@ _BURY: Final = Numbered("DELETE FROM node WHERE lease_until < procura_clock() - 
 _FORGET_KEYS: Final = Numbered(
     "DELETE FROM deed_group WHERE at BETWEEN 0 AND procura_clock() - $1::BIGINT OR at BETWEEN $1::BIGINT - procura_clock() AND -1", ()
 )
-_ASK: Final = Numbered("INSERT INTO node_call (node, at, asked) VALUES ($1, procura_clock(), $2) RETURNING id", ())
-_ANSWERS: Final = Numbered("SELECT id, answer FROM node_call WHERE id = ANY (CAST($1 AS BIGINT[])) AND answer IS NOT NULL", ())
+_ASK: Final = Numbered(
+    "INSERT INTO node_call (node, at, asked) SELECT id, procura_clock(), $2 FROM node WHERE id = $1 FOR KEY SHARE RETURNING id", ()
+)
+_ANSWERS: Final = Numbered("SELECT id, answer FROM node_call WHERE id = ANY (CAST($1 AS BIGINT[]))", ())
 _DROP_CALLS: Final = Numbered("DELETE FROM node_call WHERE id = ANY (CAST($1 AS BIGINT[]))", ())
 _ASKED: Final = Numbered("SELECT id, asked FROM node_call WHERE node = $1 AND answer IS NULL ORDER BY id", ())
 _ANSWER: Final = Numbered("UPDATE node_call SET answer = $2 WHERE id = $1", ())
@@ -188,8 +190,9 @@ class Nodes:
             wait = min(wait * 2, 0.25)
 
     def answers(self, what: str, answering: Answering) -> Callable[[], None]:
-        """What other nodes ask under this name is answered so; returns the function that ends it."""
+        """What other nodes ask under this name is answered so, also what they have asked already; returns the function that ends it."""
         self._answering[what] = answering
+        self._look_now.set()
 
         def end() -> None:
             self._answering.pop(what, None)
@@ -216,21 +219,22 @@ class Nodes:
         return {f"{name} ({node[:8]})": until for node, name, until in await self._asked(_LEASES, [self.id])}
 
     async def ask(self, what: str, asked: Any, *, of: str | None = None) -> Sequence[Answered]:
-        """Every other node that lives, or only that one. Raises Fault."""
+        """Every other node that lives, or only that one; who leaves meanwhile, or is replaced, has nothing to say. Raises Fault."""
         others = [(node, name) for node, name in await self._asked(_OTHERS, [self.id]) if of in (None, node)]
         calls: dict[int, tuple[str, str]] = {}
         for node, name in others:
-            ((number,),) = await self._asked(_ASK, [node, json.dumps([what, asked])])
-            calls[number] = (node, name)
+            for (number,) in await self._asked(_ASK, [node, json.dumps([what, asked])]):
+                calls[number] = (node, name)
         self._ring_now.set()
-        found: dict[int, str] = {}
+        found: dict[int, str | None] = dict.fromkeys(calls)
         ends = self._loop.time() + CALL_SECONDS
-        while len(found) < len(calls) and self._loop.time() < ends:
+        while None in found.values() and self._loop.time() < ends:
             await asyncio.sleep(0.02)
-            found |= dict(await self._asked(_ANSWERS, [[*calls]]))
-        if calls:
-            await self._asked(_DROP_CALLS, [[*calls]])
-        return [Answered(*who, json.loads(found[number]) if number in found else None) for number, who in calls.items()]
+            # The calls of a node go with it.
+            found = dict(await self._asked(_ANSWERS, [[*found]]))
+        if found:
+            await self._asked(_DROP_CALLS, [[*found]])
+        return [Answered(*calls[number], None if text is None else json.loads(text)) for number, text in sorted(found.items())]
 
     # --- looking
 
@@ -310,8 +314,10 @@ class Nodes:
         for number, text in await session.rows(_ASKED, [self.id]):
             what, asked = json.loads(text)
             answering = self._answering.get(what)
+            if answering is None:  # not yet, or no more: it is about to leave
+                continue
             try:
-                answer = None if answering is None else await answering(asked)
+                answer = await answering(asked)
             except Exception:
                 log.exception("another node was not answered")
                 answer = None

@@ -378,15 +378,25 @@ async def test_a_node_that_hears_nothing_stops_and_a_revoke_waits_no_longer(one:
         wire.silent.set()
 
 
-async def test_nodes_answer_each_other(one: Store, other: Store) -> None:
-    async def answering(asked: Any) -> Any:
-        return [asked, "answered"]
-
+async def test_nodes_answer_each_other(one: Store, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     other.nodes.answers("test", answering)  # type: ignore[attr-defined]
     (found,) = await one.nodes.ask("test", {"a": 1})  # type: ignore[attr-defined]
     assert (found.node, found.answer) == (other.node, [{"a": 1}, "answered"])
+    monkeypatch.setattr("store.nodes.CALL_SECONDS", 0.3)
     (nobody,) = await other.nodes.ask("unheard of", None)  # type: ignore[attr-defined]
     assert nobody.answer is None
+
+
+async def answering(asked: Any) -> Any:
+    return [asked, "answered"]
+
+
+async def test_a_node_that_has_just_come_is_waited_for_until_it_can_answer(one: Store, other: Store) -> None:
+    asked = asyncio.create_task(one.nodes.ask("test", 1))  # type: ignore[attr-defined]
+    await asyncio.sleep(0.2)
+    assert not asked.done()
+    other.nodes.answers("test", answering)  # type: ignore[attr-defined]
+    assert [found.answer for found in await asked] == [[1, "answered"]]
 
 
 async def test_one_of_them_leads_and_another_when_it_leaves(shared_url: str, tmp_path: Path) -> None:
@@ -420,10 +430,36 @@ async def test_a_process_that_was_killed_is_nobody_as_soon_as_the_next_one_is_th
         assert isinstance(keeper, postgres.PostgresStore)
         for task in killed.nodes._tasks:
             task.cancel()
-        async with process(shared_url, tmp_path / "one", 0) as replaced, process(shared_url, tmp_path / "one", 1):
+        async with process(shared_url, tmp_path / "one", 0) as replaced, process(shared_url, tmp_path / "one", 1) as second:
             assert replaced.nodes.slot == killed.nodes.slot
+            for one in (replaced, second):
+                one.nodes.answers("anything", answering)
             others = await asyncio.wait_for(keeper.nodes.ask("anything", None), 4)
             assert len(others) == 2
+
+
+async def test_a_process_that_was_killed_is_waited_for_until_the_next_one_is_there(shared_url: str, tmp_path: Path) -> None:
+    async with node(shared_url, tmp_path / "one") as keeper, process(shared_url, tmp_path / "one", 0) as killed:
+        assert isinstance(keeper, postgres.PostgresStore)
+        for task in killed.nodes._tasks:
+            task.cancel()
+        asked = asyncio.create_task(keeper.nodes.ask("anything", None))
+        await asyncio.sleep(0.1)
+        assert not asked.done()
+        async with process(shared_url, tmp_path / "one", 0):
+            assert [one.node for one in await asked] == []
+
+
+async def test_a_node_leaves_in_whatever_moment_of_a_look_it_is_told_to(shared_url: str, tmp_path: Path) -> None:
+    for turns in range(8):
+        async with process(shared_url, tmp_path / "one", 0) as one:
+            await asyncio.sleep(0.02)
+            one.nodes._look_now.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            following = one.nodes._tasks[0]
+            following.cancel()
+            assert await asyncio.wait([following], timeout=4) == ({following}, set())
 
 
 async def test_what_the_processes_of_one_server_count_together_is_added_on_the_others(shared_url: str, tmp_path: Path) -> None:
