@@ -37,12 +37,8 @@ class HouseClock:
         waits is dated anew, as when a clock is set back, also where no server runs. Returns how it was."""
         await self._step()
         before = await self._look()
-<<<<<<< HEAD
-        await self._records.do(AcceptClock(), "clock accepted", "", detail=f"{before.behind // 1_000_000} s behind")
-        await self._step()
-=======
         await self._records.do(AcceptClock(), "clock accepted", "", matter=None, detail=f"{before.behind // 1_000_000} s behind")
->>>>>>> integ
+        await self._step()
         return before
 
     async def _step(self) -> None:
