@@ -393,7 +393,10 @@ async def test_what_was_migrated_is_what_is_moved(earlier: tuple[str, str], shar
     await moved.close()
     await connection.close()
     await relocate(url, BACK, tmp_path, silent)
-    assert dumped(tmp_path / "back.db") == dumped(tmp_path / "procura.db")
+    back, first = (
+        {table: rows for table, rows in dumped(tmp_path / name).items() if table not in LATER} for name in ("back.db", "procura.db")
+    )
+    assert back == first
     assert octets_of(tmp_path / "back.db", tmp_path) == octets_of(tmp_path / "procura.db", tmp_path)
 
 
