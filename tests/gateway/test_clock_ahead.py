@@ -14,13 +14,13 @@ from gateway.housekeeping import Housekeeping
 from gateway.queue import Queue, QueueRules
 from gateway.relay import NextHop, Relay
 from gateway.releases import Releases
-from gateway.timekeeping import Timekeeping
 from policy.delivery import Door
 from policy.identity import AccountId
 from policy.status import AccountStatus
 from store import deleted
 from store.accounts import DeleteAccount
 from store.blobs import Files
+from store.clock import NoteTime
 from store.connect import connect
 from store.domains import CreateDomain
 from store.floor import BELIEVED
@@ -44,7 +44,8 @@ async def running(place: Path, clock: Clock, ran: Clock, ids: dict[str, AccountI
             ids.update(house.ids)
         house.ids = dict(ids)
         yield house
-        await Timekeeping(store).note()
+        # As a server leaves it that has run for a quarter of an hour.
+        await store.do(NoteTime(store.floor.lived() or store.floor.now(), store.floor.accepted))
     finally:
         await house.folders.close()
         house.passwords.close()
