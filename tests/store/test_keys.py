@@ -393,10 +393,10 @@ async def test_what_was_migrated_is_what_is_moved(earlier: tuple[str, str], shar
     await moved.close()
     await connection.close()
     await relocate(url, BACK, tmp_path, silent)
-    back, first = (
-        {table: rows for table, rows in dumped(tmp_path / name).items() if table not in LATER} for name in ("back.db", "procura.db")
-    )
-    assert back == first
+    before, after = dict(dumped(tmp_path / "procura.db")), dict(dumped(tmp_path / "back.db"))
+    # There was none in the schema of before: the step takes what was written last.
+    assert (len(before.pop("clock")), len(after.pop("clock"))) == (0, 1)
+    assert after == before
     assert octets_of(tmp_path / "back.db", tmp_path) == octets_of(tmp_path / "procura.db", tmp_path)
 
 
