@@ -59,7 +59,7 @@ class Obedience:
         self._floor = floor
         self._snapshot = snapshot
         self._looking: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closed = self._wanted = False
 
     def told(self, events: Sequence[Event]) -> None:
         """Of the store, in its loop."""
@@ -69,10 +69,9 @@ class Obedience:
 
     def look(self) -> None:
         """Also once it is told whatever comes: what came before is known then."""
-        if self._looking is not None:
-            # What it sees may be older than this.
-            self._looking.cancel()
-        if not self._closed:
+        # What one that is under way sees may be older than this.
+        self._wanted = not self._closed
+        if self._wanted and (self._looking is None or self._looking.done()):
             self._looking = asyncio.get_running_loop().create_task(self._look(), name="store clock")
 
     async def close(self) -> None:
@@ -83,16 +82,17 @@ class Obedience:
             await asyncio.wait((self._looking,))
 
     async def _look(self) -> None:
-        while True:
+        while self._wanted:
+            self._wanted = False
             try:
                 async with self._snapshot() as snapshot:
                     found = await snapshot.ask(known)
             except StoreError as fault:
                 log.warning("clock", extra={"fields": {"outcome": "what was accepted is not known", "reason": str(fault)}})
+                self._wanted = True
                 await asyncio.sleep(AGAIN)
             else:
                 self._floor.heard(found.accepted, found.seen)
-                return
 
 
 def _note(tx: Tx, deed: NoteTime) -> None:
