@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from store import floor
 from store.port import Store
 from store.stepped import ClockStepped
 
 log = logging.getLogger(__name__)
 
-STEP: Final = 60_000_000
-"""Microseconds: less is what clocks are corrected by while they run, and harms nothing."""
+STEP: Final = floor.STEP
+"""As the store has it: of less than that nobody is told."""
 
 _Look = tuple[int, float, float]
 """The store's moment, and the monotonic clock's just before and just behind it."""

@@ -8,7 +8,7 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 STEP: Final = 60_000_000
-"""Microseconds: less is what clocks are corrected by while they run."""
+"""Microseconds: less is what clocks are corrected by while they run, and harms nothing."""
 BELIEVED: Final = 900_000_000
 """Microseconds for which a clock has to stand ahead before going back from there means that it was set back: a machine that starts with
 a wrong clock has had it corrected by then. So long has it to stand at first, too, where nothing is known."""
@@ -96,13 +96,9 @@ class Floor:
         ends what is to end; nothing is to be thrown away because of it. Where nothing is known there is nothing to doubt it by."""
         return self._from is not None and self._standing is not None
 
-    def accept(self) -> None:
-        """The clock is right, whatever it was before; it is known once it has stood so for long enough to be believed."""
-        self._from = self._standing = None
-
     def heard(self, accepted: int, seen: int) -> None:
         """What the store says about it now: where an operator has said meanwhile that the clock is right, nothing counts but what has been
-        known since. What is told late or twice does nothing."""
+        known since, and the clock once it has stood so for long enough to be believed. What is told late or twice does nothing."""
         if accepted > self.accepted:
             self.accepted = accepted
             self._standing = None

@@ -176,7 +176,7 @@ def test_an_operator_says_that_the_clock_is_right() -> None:
     machine = Machine()
     machine.begin(START + YEAR)
     assert machine.ahead == YEAR
-    machine.floor.accept()
+    machine.floor.heard(1, 0)
     assert (machine.floor.lived(), machine.ahead) == (0, 0)
     machine.run(BELIEVED)
     machine.clock -= DAY
