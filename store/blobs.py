@@ -320,7 +320,8 @@ def _sweep(tx: Tx, deed: SweepBlobs) -> tuple[str, ...]:
     for blob, place, used, owner in tx.all("blobs.loose", limit=deed.limit):
         tx.run("blobs.tighten", owner=owner, blob=blob)
         if not used:
-            tx.run("blobs.delete", owner=owner, blob=blob)
+            for statement in ("delete_wire", "delete_head", "delete"):
+                tx.run(f"blobs.{statement}", owner=owner, blob=blob)
             if place is not None:
                 places.add(place)
     # One file may serve several owners who were sent the same message in one deed.

@@ -46,7 +46,7 @@ def remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]]
     """Takes (uid, blob, size, flags), ascending, out of a folder whose row was read since its last change; returns the modseq."""
     runs = runs_of(row[0] for row in going)
     keys = [{"owner": folder.owner, "low": key(folder.id, low), "high": key(folder.id, high)} for low, high in runs]
-    statements = ["messages.delete", "messages.delete_wire", "messages.delete_head"]
+    statements = ["messages.delete"]
     if folder.seen_private:
         statements.append("messages.delete_seen")
     low, high = span(folder.id)

@@ -60,12 +60,12 @@ def masked(stretches: Stretches, mask: int) -> tuple[int, int]:
 
 def copy(tx: Tx, stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
     """Their rows once more, from the target's next UID on; its figures are the caller's to bring up to date."""
-    _each(tx, ("stretches.copy", "messages.copy_wire", "messages.copy_head"), stretches, source, target, mask)
+    _each(tx, "stretches.copy", stretches, source, target, mask)
 
 
 def move(tx: Tx, stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
     """The same with the rows themselves. What else hangs on the messages' keys must not be there."""
-    _each(tx, ("stretches.move", "stretches.move_wire", "stretches.move_head"), stretches, source, target, mask)
+    _each(tx, "stretches.move", stretches, source, target, mask)
 
 
 def loosen(tx: Tx, runs: Sequence[Run], folder: FolderRow) -> None:
@@ -74,13 +74,10 @@ def loosen(tx: Tx, runs: Sequence[Run], folder: FolderRow) -> None:
         tx.later("stretches.loosen", owner=folder.owner, low=key(folder.id, low), high=key(folder.id, high))
 
 
-def _each(tx: Tx, statements: Sequence[str], stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
-    rows, *others = statements
+def _each(tx: Tx, statement: str, stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
+    whose = {"owner": source.owner, "target_owner": target.owner}
     uid = target.uidnext
     for low, high in stretches.runs:
         ends = {"low": key(source.id, low), "high": key(source.id, high), "shift": key(target.id, uid) - key(source.id, low)}
-        whose = {"owner": source.owner, "target_owner": target.owner}
-        tx.later(rows, saved=tx.now, mask=mask & _SYSTEM_FLAGS, modseq=target.modseq + 1, **whose, **ends)
-        for statement in others:
-            tx.later(statement, **whose, **ends)
+        tx.later(statement, saved=tx.now, mask=mask & _SYSTEM_FLAGS, modseq=target.modseq + 1, **whose, **ends)
         uid += high - low + 1

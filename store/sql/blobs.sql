@@ -34,6 +34,12 @@ ORDER BY [loose.owner,] loose.blob LIMIT :limit
 -- tighten
 DELETE FROM loose WHERE [owner = :owner AND] blob = :blob
 
+-- delete_wire
+DELETE FROM wire WHERE [owner = :owner AND] blob = :blob
+
+-- delete_head
+DELETE FROM head WHERE [owner = :owner AND] blob = :blob
+
 -- delete
 DELETE FROM blob WHERE [owner = :owner AND] id = :blob
 

@@ -10,11 +10,5 @@ SELECT [:target_owner,] key + :shift, blob, size, received, CAST(:saved AS BIGIN
 -- move
 UPDATE message SET key = key + :shift, saved = :saved, flags = flags & :mask, modseq = :modseq WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
--- move_wire
-UPDATE wire SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
--- move_head
-UPDATE head SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
 -- loosen
 INSERT INTO loose ([owner,] blob) SELECT DISTINCT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING

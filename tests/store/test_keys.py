@@ -205,7 +205,7 @@ async def test_what_looks_without_saying_whose_is_seen(cluster: Cluster, migrate
         ("SELECT m.flags FROM message m JOIN seen s ON s.key = m.key WHERE m.owner = $1 AND s.actor = $2", ["seen"]),
         ("SELECT m.flags FROM message m JOIN seen s ON s.owner = m.owner AND s.key = m.key WHERE m.owner = $1 AND s.actor = $2", []),
         ("SELECT m.flags FROM message m LEFT JOIN seen s ON s.owner = m.owner AND s.actor = $2 AND s.key = m.key WHERE m.owner = $1", []),
-        ("UPDATE wire SET body = $1 WHERE key = $2", ["wire"]),
+        ("UPDATE wire SET body = $1 WHERE blob = $2", ["wire"]),
         ("DELETE FROM change WHERE owner > $1 AND folder = $2", ["change"]),
     ):
         assert await unparted(connection, sql, len(set(sql.split("$")) - {""}) - 1) == tables, sql

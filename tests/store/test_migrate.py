@@ -118,8 +118,9 @@ def test_messages_from_before_sorting_are_there_and_unsorted(tmp_path: Path) -> 
     connection.execute(
         "INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id) VALUES (7, 1, 0, 's', 'r', 'c', 'x', '<i>')"
     )
+    connection.execute("INSERT INTO message (key, blob, size, received, saved, flags, modseq) VALUES (7, 3, 1, 0, 0, 0, 1)")
     migrate(connection, steps(), lambda: 0)
-    row = connection.execute("SELECT sender, message_id, sort_version, sort_from, is_reply, ancestors FROM head WHERE key = 7").fetchone()
+    row = connection.execute("SELECT sender, message_id, sort_version, sort_from, is_reply, ancestors FROM head WHERE blob = 3").fetchone()
     assert row == ("s", "<i>", 0, "", 0, "")
     connection.close()
 
