@@ -53,6 +53,21 @@ def found(tx: Tx, folder: FolderRow, runs: Sequence[Run]) -> Stretches | None:
     return None if len(there) > SEVERAL else Stretches(tuple(there), count, size, unseen, deleted)
 
 
+def marked(tx: Tx, folder: FolderRow, runs: Sequence[Run]) -> Stretches:
+    """Those of these runs that are marked \\Deleted, however scattered."""
+    there: list[Run] = []
+    count = size = unseen = 0
+    for low, high in runs:
+        ends = {"owner": folder.owner, "low": key(folder.id, low), "high": key(folder.id, high)}
+        number, octets, seen, first, last = tx.one("stretches.marked", **ends) or (0, 0, 0, 0, 0)
+        if number and number == last - first + 1:
+            there.append((first, last))
+        elif number:
+            there += runs_of([uid for (uid,) in tx.all("stretches.marked_ones", **ends)])
+        count, size, unseen = count + number, size + octets, unseen + number - seen
+    return Stretches(tuple(there), count, size, unseen, count)
+
+
 def masked(stretches: Stretches, mask: int) -> tuple[int, int]:
     """How many are unseen and how many deleted when they keep these flags only."""
     return stretches.unseen if mask & Flag.SEEN else stretches.count, stretches.deleted if mask & Flag.DELETED else 0

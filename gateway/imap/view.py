@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import compress, islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, UidFetchData, spell_list
+from gateway.imap.responses import Exists, FetchData, Flags, Recent, Response, UidFetchData, expunged, spell_list
 from gateway.imap.responses import vanished as vanished_responses
 
 # Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead. So a log longer than
@@ -608,7 +608,7 @@ class View:
             news = sorted(found)
         return news
 
-    def _expunge(self, *, vanished: bool) -> Iterable[Response]:
+    def _expunge(self, *, vanished: bool) -> Sequence[Response]:
         lost = self.gone()
         places = [bisect_left(self.uids, uid, 0, self.exists) for uid in lost]
         self.exists -= len(lost)
@@ -619,7 +619,7 @@ class View:
             self._recent = [(low, high) for low, high in self._recent if self._holds(low, high)]
         if vanished:
             return vanished_responses(neighbours(lost))
-        return (Expunged(place + 1) for place in reversed(places))
+        return expunged([place + 1 for place in reversed(places)])
 
     def _holds(self, low: int, high: int) -> bool:
         """Does the client believe in any of these UIDs, `high` excluded?"""

@@ -138,9 +138,6 @@ WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high AND (messa
 -- count_flagged
 UPDATE folder SET modseq = :modseq, unseen = unseen + :unseen, deleted = deleted + :deleted WHERE [owner = :owner AND] id = :folder
 
--- marked_deleted
-SELECT key & 4294967295, blob, size, flags FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8 ORDER BY key
-
 -- there
 SELECT key & 4294967295, blob, size, flags FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
 
