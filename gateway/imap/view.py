@@ -238,6 +238,8 @@ class FolderState:
 
 def _without(values: array[int], places: Sequence[int]) -> array[int]:
     """A copy without these places (ascending): of what is left one by one where they are many, else of the runs between them."""
+    if places[-1] - places[0] == len(places) - 1:
+        return values[: places[0]] + values[places[-1] + 1 :]
     if len(places) * 16 > len(values):
         stays = bytearray(b"\1") * len(values)
         for place in places:
@@ -515,6 +517,10 @@ class View:
 
     def gone(self) -> list[int]:
         """UIDs that the client believes in and that were expunged, ascending."""
+        return [self.uids[place] for place in self._lost()]
+
+    def _lost(self) -> list[int]:
+        """The places of these, ascending."""
         if self.current:
             return []
         mine, alive, exists = self.uids, self.state.uids, self.exists
@@ -522,14 +528,14 @@ class View:
         lost = exists - kept
         if lost * 16 > exists:
             remaining = frozenset(alive)
-            return [uid for uid in mine[:exists] if uid not in remaining]
+            return [place for place, uid in enumerate(mine[:exists]) if uid not in remaining]
         # What is alive is a part of what was told, in the same order: behind the first that is gone, every place differs. So each
         # of the few that are gone is found by halving.
         found: list[int] = []
         place = 0
         while len(found) < lost:
             place = _first_difference(mine, alive, place, kept + len(found), len(found))
-            found.append(mine[place])
+            found.append(place)
             place += 1
         return found
 
@@ -609,9 +615,9 @@ class View:
         return news
 
     def _expunge(self, *, vanished: bool) -> Sequence[Response]:
-        lost = self.gone()
-        places = [bisect_left(self.uids, uid, 0, self.exists) for uid in lost]
-        self.exists -= len(lost)
+        places = self._lost()
+        lost = [self.uids[place] for place in places] if vanished else []
+        self.exists -= len(places)
         # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
         self.uids = self.state.uids
         if self._recent:

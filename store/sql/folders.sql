@@ -103,7 +103,7 @@ SELECT [owner,] :target, bit, name, folded FROM keyword WHERE [owner = :owner AN
 DELETE FROM folder WHERE [owner = :owner AND] id = :id
 
 -- loosen
-INSERT INTO loose ([owner,] blob) SELECT DISTINCT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
+INSERT INTO loose ([owner,] blob) SELECT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- delete_messages
 DELETE FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high

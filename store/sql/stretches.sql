@@ -19,10 +19,10 @@ SELECT [:target_owner,] key + :shift, blob, size, received, CAST(:saved AS BIGIN
 UPDATE message SET key = key + :shift, saved = :saved, flags = flags & :mask, modseq = :modseq WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- loosen
-INSERT INTO loose ([owner,] blob) SELECT DISTINCT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
+INSERT INTO loose ([owner,] blob) SELECT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- loosen_marked
-INSERT INTO loose ([owner,] blob) SELECT DISTINCT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8 ON CONFLICT ([owner,] blob) DO NOTHING
+INSERT INTO loose ([owner,] blob) SELECT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8 ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- delete_marked
 DELETE FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8

@@ -143,7 +143,9 @@ def test_what_was_read_of_octets_is_kept_once_and_goes_with_them(bench: Bench) -
     remove(bench, inbox, 2)
     remove(bench, other, 2)
     bench.do(SweepBlobs())
-    assert [envelope for _, envelope, _ in bench.ask(messages.envelopes, other, ((1, 9),))] == [letter(number).envelope for number in (1, 1, 2)]
+    assert [envelope for _, envelope, _ in bench.ask(messages.envelopes, other, ((1, 9),))] == [
+        letter(number).envelope for number in (1, 1, 2)
+    ]
     remove(bench, other, 4)
     # Nobody sees it any more, and the sweep takes it together with the octets.
     assert [uid for uid, _ in bench.ask(messages.previews, other, ((1, 9),))] == [1, 3]

@@ -130,7 +130,9 @@ def read_by_message(connection: sqlite3.Connection) -> None:
     before = next(number for number, step in enumerate(steps()) if step.name == "read_by_octets")
     migrate(connection, steps()[:before], lambda: 0)
     for key, blob in ((7 << 32 | 1, 5), (7 << 32 | 2, 3), (7 << 32 | 3, 5), (8 << 32 | 1, 3), (8 << 32 | 2, 4)):
-        connection.execute("INSERT INTO message (key, blob, size, received, saved, flags, modseq) VALUES (?, ?, 1, 0, 0, 0, 1)", (key, blob))
+        connection.execute(
+            "INSERT INTO message (key, blob, size, received, saved, flags, modseq) VALUES (?, ?, 1, 0, 0, 0, 1)", (key, blob)
+        )
         if key == 7 << 32 | 1:
             continue
         connection.execute(
