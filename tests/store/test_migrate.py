@@ -139,7 +139,8 @@ def read_by_message(connection: sqlite3.Connection) -> None:
             "INSERT INTO wire (key, rendering, envelope, structure, body, preview) VALUES (?, 2, ?, 's', 'b', NULL)", (key, f"e{blob}")
         )
         connection.execute(
-            "INSERT INTO head (key, sent, sender, recipient, copied, subject, message_id, is_reply) VALUES (?, NULL, 'f', 't', '', ?, '<i>', 1)",
+            "INSERT INTO head (key, sent, sender, recipient, copied, subject, message_id, is_reply)"
+            " VALUES (?, NULL, 'f', 't', '', ?, '<i>', 1)",
             (key, f"s{blob}"),
         )
 
