@@ -1,12 +1,11 @@
 """A folder that was opened: its messages are read and changed, each time on a right that is confirmed."""
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from gateway.folders.judging import UNKNOWN, Judging, is_own
+from gateway.folders.judging import UNKNOWN, Judging, Reading, is_own
 from gateway.folders.octets import (
     BEGINNING,
     DECODING,
@@ -180,13 +179,13 @@ class OpenFolder:
         async with self._reading():
             pass
 
-    @contextlib.asynccontextmanager
-    async def _reading(self, op: FolderOp = FolderOp.READ) -> AsyncIterator[Snapshot]:
-        async with self._judging.snapshot() as snapshot:
-            stand = await self.confirm(snapshot, op)
-            if not is_own(self.visit, stand):
-                self._on_record(stand, op, snapshot.now)
-            yield snapshot
+    def _reading(self) -> Reading:
+        return self._judging.snapshot(self._may_read)
+
+    async def _may_read(self, snapshot: Snapshot) -> None:
+        stand = await self.confirm(snapshot, FolderOp.READ)
+        if not is_own(self.visit, stand):
+            self._on_record(stand, FolderOp.READ, snapshot.now)
 
     def _on_record(self, stand: Standpoint, op: FolderOp, now: int) -> None:
         key = (stand.row.id if stand.row is not None else 0, op)
