@@ -156,7 +156,7 @@ class Judging:
             row = await snapshot.ask(folders.by_id, stand.row.id) if stand.row is not None else None
             if row is not None and self.moved.stands(stand.witness, found.since, snapshot.now):
                 self._remembered.move_to_end((actor, place))
-                found.stand = replace(stand, row=row)  # its UIDVALIDITY may be another
+                found.stand = stand.at(row)  # its UIDVALIDITY may be another
                 return found.stand
         judged = await self.stand(snapshot, actor, place)
         if judged is not None and judged.row is not None and Right.LOOKUP in judged.held:

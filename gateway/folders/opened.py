@@ -1,5 +1,7 @@
 """A folder that was opened: its messages are read and changed, each time on a right that is confirmed."""
 
+from __future__ import annotations  # those of functions within functions would be worked out at each call
+
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
@@ -78,16 +80,16 @@ def mask_of(allowed: FlagChange) -> int:
 
 class OpenFolder:
     """A folder that was opened; each method confirms or renews the right in the snapshot or deed that does the work. `since`: the moment
-    at which it was confirmed last (store/moved.py)."""
+    at which it was confirmed last (store/moved.py); `allowed`: what was judged then, and may be done."""
 
     __slots__ = ("_allowed", "_judging", "_octets", "_since", "_stand", "visit")
 
-    def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint, since: int) -> None:
+    def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint, since: int, allowed: FolderOp) -> None:
         self._judging = judging
         self._octets = octets
         self._stand = stand.kept(visit.actor)
         self._since = since
-        self._allowed: tuple[FolderOp, ...] = ()
+        self._allowed: tuple[FolderOp, ...] = (allowed,)
         self.visit = visit
 
     @property
