@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.imap.grammar.cursor import Cursor, again
+from gateway.imap.grammar.cursor import Cursor
 from gateway.imap.grammar.flags import store_flags
 from gateway.imap.grammar.numbers import SequenceSet, sequence_set
 from gateway.imap.grammar.parameters import Parameter, parameters
@@ -43,16 +43,9 @@ def store(c: Cursor, *, by_uid: bool) -> Store:
     if c.peek() == b"(":
         modifiers = parameters(c, "a modifier of STORE")
         c.sp()
-    mode, silent, flags = _change(c)
-    return Store(messages, mode, flags, silent, by_uid, modifiers)
-
-
-@again
-def _change(c: Cursor) -> tuple[StoreMode, bool, tuple[bytes, ...]]:
-    """`store-att-flags`: the mode, is it silent, and the flags."""
     found = _ITEM.match(c.text, c.position)
     if found is None:
         c.fail("expected FLAGS, +FLAGS or -FLAGS, with or without .SILENT")
     c.position = found.end()
     c.sp()
-    return StoreMode(found[1]), found[2] is not None, store_flags(c)
+    return Store(messages, StoreMode(found[1]), store_flags(c), found[2] is not None, by_uid, modifiers)

@@ -26,7 +26,7 @@ from gateway.imap.responses import (
 from gateway.imap.session import Answer, Bad, Output, Selected, Session, mailbox_id
 from gateway.refusal import Refused
 from policy.rights import Right
-from store.model import Flag
+from store.flags import DELETED, SEEN
 
 
 async def select(session: Session, command: Select, emit: Output) -> Answer:
@@ -53,7 +53,7 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
         emit.say(await listed(session, command.mailbox, row, owner=folder.owner))
     else:
         emit.say(Recent(view.recent))
-        first = next((at for at, flags in enumerate(state.flags) if not flags & Flag.SEEN), None)
+        first = next((at for at, flags in enumerate(state.flags) if not flags & SEEN), None)
         if first is not None and not session.uid_only:
             emit.say(Status(Condition.OK, "the first unseen message", unseen(first + 1)))
     emit.say(
@@ -111,7 +111,7 @@ async def close(session: Session, command: Close, emit: Output) -> None:
     try:
         if not selected.examined and Right.EXPUNGE in selected.folder.held:
             await session.refresh()
-            if any(flags & Flag.DELETED for flags in selected.view.state.flags):
+            if any(flags & DELETED for flags in selected.view.state.flags):
                 await selected.folder.expunge()
     except Refused:
         pass
