@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gateway.imap.names import SEPARATOR, encode_utf7
 
@@ -34,7 +34,7 @@ class Response(Protocol):
 def spell_string(octets: bytes, *, utf8: bool = False) -> bytes:
     """`string`: quoted where that is possible, else a literal (RFC 3501 section 4.3). No NUL can be spelled: it becomes `?`."""
     if len(octets) <= MAX_QUOTED and (_QUOTABLE_UTF8 if utf8 else _QUOTABLE).match(octets):
-        if b'"' in octets or b"\\" in octets:
+        if _ESCAPE.search(octets):
             octets = _ESCAPE.sub(rb"\\\1", octets)
         return b'"%b"' % octets
     return spell_literal(octets.replace(b"\0", b"?"))
@@ -93,8 +93,8 @@ def spell_set(numbers: Sequence[int]) -> bytes:
     return b",".join(pieces)
 
 
-class Condition(Enum):
-    """The status of RFC 3501 section 7.1."""
+class Condition(bytes, Enum):
+    """The status of RFC 3501 section 7.1, as it is spelled."""
 
     OK = b"OK"
     NO = b"NO"
@@ -103,8 +103,7 @@ class Condition(Enum):
     PREAUTH = b"PREAUTH"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """A response code: its name, and what stands behind it, already spelled."""
 
     name: bytes
@@ -233,8 +232,7 @@ def modified(numbers: Sequence[int]) -> Code:
     return Code(b"MODIFIED", spell_set(numbers))
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """`response-tagged`, or with no tag `resp-cond-state`, `resp-cond-bye`, greeting."""
 
     condition: Condition
@@ -245,7 +243,12 @@ class Status:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`(tag / "*") SP ("OK" / "NO" / "BAD" / "BYE" / "PREAUTH") SP ["[" resp-text-code "]" SP] text CRLF`"""
         code = b"" if self.code is None else self.code.spell() + b" "
-        return b"%b %b %b%b\r\n" % (self.tag or b"*", self.condition.value, code, spell_text(self.text))
+        return b"%b %b %b%b\r\n" % (self.tag or b"*", self.condition, code, spell_text(self.text))
+
+
+def completed(tag: bytes, command: bytes) -> bytes:
+    """`response-tagged` of a command of which nothing more is to be said; as Status spells it."""
+    return b"%b OK %b completed\r\n" % (tag, command)
 
 
 @dataclass(frozen=True, slots=True)

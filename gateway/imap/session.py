@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 from gateway import mechanisms
@@ -63,14 +63,17 @@ SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"IMAP4REV2": b
 SYSTEM_FLAGS: Final = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """How a command ends: the tagged response, and what happens once it is sent. `idles`: not yet; it waits for DONE."""
 
     text: str = ""
     code: Code | None = None
     then: Callable[[], Awaitable[None]] | None = None
     idles: bool = False
+
+
+COMPLETED: Final = Answer()
+"""Nothing more is to be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +235,7 @@ class Wire(Protocol):
     def end(self, verdict: Refuse | Defer) -> None:
         """Say BYE and why, now."""
 
-    def wake(self, news: News) -> asyncio.Future[None] | None:
+    def wake(self, news: int) -> asyncio.Future[None] | None:
         """Something of this kind may have changed; see Woken."""
 
 
@@ -523,7 +526,7 @@ class Session:
         self.selected: Selected | None = None
         self.enabled = NO_EXTENSIONS
         self.interest: Interest | None = None
-        self.news = News(0)
+        self.news = 0
         self.pushed: int | None = None
         self.began = 0.0
         self.heard = EVERYTHING
@@ -560,7 +563,7 @@ class Session:
         self._end()
         self.enabled = NO_EXTENSIONS
         self.heard = EVERYTHING
-        self.news = News(0)
+        self.news = 0
         self.actor = self.visit = self.namespace = None
 
     def _end(self) -> None:
