@@ -164,8 +164,9 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
     tx.many("messages.insert", making)
     if own:
         tx.many("messages.insert_seen", own)
-    for statement in ("messages.copy_wire", "messages.copy_head"):
-        each(tx, statement, read)
+    if read:
+        for statement in ("messages.copy_wire", "messages.copy_head"):
+            each(tx, statement, read)
     grow(tx, target, len(found), unseen, deleted, size)
     return Copied(target.uidvalidity, tuple(row.uid for row in found), tuple(Uid(uid) for uid in range(first, first + len(found))), modseq)
 

@@ -15,6 +15,8 @@ from tests.store.behind import waited
 
 _NOT_THEN = frozenset({"migration", "node"})
 """Which steps were done, and who runs: nobody."""
+_BY_MESSAGE = frozenset({"wire", "head"})
+"""What is kept with octets now, and was with each message."""
 
 
 def embedded(source: Path, target: Path, version: int) -> None:
@@ -37,9 +39,9 @@ def embedded(source: Path, target: Path, version: int) -> None:
                 [name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?, ?)", (table, schema))]
                 for schema in ("main", "source")
             )
-            columns = _columns(table, then, now)
+            columns = ", ".join(f'"{name}"' for name in then)
             connection.execute(f'DELETE FROM main."{table}"')
-            connection.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM source."{table}"')
+            connection.execute(f'INSERT INTO main."{table}" ({columns}) {_rows(table, then, now, "source.")}')
         for _, sql in triggers:
             connection.execute(sql)
         connection.execute("COMMIT")
@@ -63,9 +65,8 @@ async def _shared(source: str, target: str, version: int) -> None:
             if table in _NOT_THEN:
                 continue
             then, now = [[one[0] for one in await side.fetch(_COLUMNS, table)] for side in (here, there)]
-            columns = _columns(table, then, now)
             await here.execute(f'DELETE FROM "{table}"')
-            rows: list[Any] = await there.fetch(f'SELECT {columns} FROM "{table}"')
+            rows: list[Any] = await there.fetch(_rows(table, then, now))
             await here.copy_records_to_table(table, records=map(tuple, rows), columns=then)
         for row in await here.fetch("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"):
             last, is_called = await there.fetchrow(f"SELECT last_value, is_called FROM {row[0]}")
@@ -75,7 +76,12 @@ async def _shared(source: str, target: str, version: int) -> None:
         await here.close()
 
 
-def _columns(table: str, then: Sequence[str], now: Sequence[str]) -> str:
+def _rows(table: str, then: Sequence[str], now: Sequence[str], where: str = "") -> str:
+    """What reads them, with the columns of that time."""
     assert then
-    assert set(then) <= set(now), f"{table} had {set(then) - set(now)}"
-    return ", ".join(f'"{name}"' for name in then)
+    tables, columns = f'{where}"{table}" AS one', {name: f'one."{name}"' for name in now}
+    if table in _BY_MESSAGE and "key" in then:
+        tables += f" JOIN {where}message ON message.blob = one.blob"
+        columns["key"] = "message.key"
+    assert set(then) <= columns.keys(), f"{table} had {set(then) - columns.keys()}"
+    return f"SELECT {', '.join(columns[name] for name in then)} FROM {tables}"
