@@ -43,10 +43,12 @@ CACHES: Final[tuple[Cache, ...]] = (
     Cache("sets of flags of a folder, as they are written", 1_024, "sets", "200 KiB", "all at once, when there are so many, or a keyword is new", "gateway/imap/view.py:SPELLED"),
     Cache("answers to searches for flags, of a folder", 4, "answers", "their octets and 4 KiB each, counted with the folder's UIDs", "any change of the folder; all, when there are more", "gateway/imap/view.py:ANSWERS"),
     Cache("own folders that were judged, by session's person and name", 500, "folders", "1 MiB", f"what has moved since is judged anew; {_OLDEST}", "gateway/folders/judging.py:REMEMBERED"),
+    Cache("epochs of what policy reads, as the one that writes knows them", 10_000, "scopes", "1 MiB, in the process that writes", "a change of them; what is undone; all, when there are more", "store/sqlite.py:REMEMBERED"),
     Cache("what has moved", 10_000, "scopes, and folders", "3 MiB", "all at once, when there are more: what is asked next is looked at", "store/moved.py:REMEMBERED"),
     Cache("dates as IMAP writes them", 4_096, "days", "0.5 MiB", _ALWAYS_TRUE, "gateway/imap/handlers/fetch.py:_date"),
     Cache("how a domain's people see folders' names", 256, "domains", "0.1 MiB", _ALWAYS_TRUE, "gateway/imap/names.py:namespace_of"),
     Cache("PERMANENTFLAGS", 256, "sets", "0.5 MiB", _ALWAYS_TRUE, "gateway/imap/session.py:_permanent"),
+    Cache("which flags may be changed with which rights", 256, "sets", "0.1 MiB", _ALWAYS_TRUE, "policy/folders.py:permitted_flags"),
     Cache("patterns that find fields of a header", 64, "sets of names", "as long as the commands that asked, some ten times", _ALWAYS_TRUE, "gateway/message/split.py:_of_names"),
     # who is who
     Cache("marks of passwords that were right", 10_000, "passwords", "2 MiB", "another verifier; an hour; the oldest goes", "gateway/passwords.py:PasswordCost.remembered"),

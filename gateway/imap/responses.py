@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gateway.imap.names import SEPARATOR, encode_utf7
 
@@ -465,9 +465,9 @@ def vanished(runs: Sequence[tuple[int, int]], *, earlier: bool = False) -> list[
     return [Vanished(tuple(runs[at : at + MAX_RUNS]), earlier) for at in range(0, len(runs), MAX_RUNS)]
 
 
-@dataclass(frozen=True, slots=True)
-class FetchData:
-    """`nz-number SP "FETCH" SP msg-att`: items already spelled, `FLAGS (\\Seen)`, `BODY[] {5}...`."""
+class FetchData(NamedTuple):
+    """`nz-number SP "FETCH" SP msg-att`: items already spelled, `FLAGS (\\Seen)`, `BODY[] {5}...`. No dataclass: each session that
+    follows a folder makes one for each change."""
 
     number: int
     items: tuple[bytes, ...]
@@ -477,8 +477,7 @@ class FetchData:
         return b"* %d FETCH (%b)\r\n" % (self.number, b" ".join(self.items))
 
 
-@dataclass(frozen=True, slots=True)
-class UidFetchData:
+class UidFetchData(NamedTuple):
     """`uidfetch-resp = uniqueid SP "UIDFETCH" SP msg-att` (RFC 9586 section 4): what FetchData is once UIDONLY is on."""
 
     uid: int

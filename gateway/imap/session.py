@@ -760,8 +760,8 @@ class Session:
             messages=heard.messages,
             flags=heard.flags,
         )
-        for number, response in enumerate(said):
-            output.say(response)
+        for number, response in enumerate(said, 1):
+            output(response.spell(utf8=output.utf8))
             if not number % AT_ONCE:
                 await output.breathe()
         if heard.fetch_new is not None and view.fresh < view.exists:
@@ -771,7 +771,8 @@ class Session:
         if quick and view.withholds:
             # RFC 7162 section 3.2: mod-sequences above that of an expunge that is held back may have been told.
             output.say(Status(Condition.OK, "more is to be told", highestmodseq(view.modseq)))
-        self._permanent(selected, output)
+        if view.flags_told is not selected.names:
+            self._permanent(selected, output)
 
     async def _fetch_new(
         self, selected: Selected, fetch: Callable[["Session", Sequence[Span], Output], Awaitable[None]], output: Output

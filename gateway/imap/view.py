@@ -167,6 +167,14 @@ class FolderState:
         """The messages at these places have (flags & keep) | added from `modseq` on; those that have that already are left as they are."""
         touched = array("I")
         for first, end in spans:
+            if end - first == 1:
+                bits = self.flags[first]
+                after = (bits & keep) | added
+                if after != bits:
+                    self.flags[first] = after
+                    self.modseqs[first] = modseq
+                    touched.append(self.uids[first])
+                continue
             before = self.flags[first:end]
             # Few sets of flags are different.
             become = {bits: (bits & keep) | added for bits in set(before)}
@@ -222,6 +230,10 @@ class FolderState:
             return None
         # From the right: what is new is short, and a deque is slow in its middle. In whatever order: the last flags count.
         return iter([(change.modseq, change.uids) for change in islice(reversed(self._log or ()), self.log_end - place)])
+
+    def one_since(self, place: int) -> int | None:
+        """The modseq of the one change of flags since this place in the log; None: there are none, or several."""
+        return self._log[-1].modseq if self._log and place == self.log_end - 1 else None
 
     def spell_flags(self, flags: int, *, recent: bool = False) -> bytes:
         """`FLAGS (...)` for a set of bits."""
@@ -500,6 +512,11 @@ class View:
 
     def told(self, modseq: int) -> None:
         """The client knows which flags the messages have that this deed changed: it did so itself, and was answered or knew them before."""
+        state = self.state
+        if state.one_since(self._place) == modseq == state.modseq and self.exists == len(state.uids) and self.current:
+            # Nothing else is to be told.
+            self._place, self.modseq = state.log_end, modseq
+            return
         if self._told is None:
             self._told = set()
         self._told.add(modseq)
@@ -579,17 +596,18 @@ class View:
         yield from self.new_flags()
         self.flags_told = state.names
         for uid in changed:
-            number = self.number(uid)
             at = state.index(uid)
+            number = self.number(uid) if at is None or self.uids is not state.uids else at + 1
             # What is new is fetched by the client anyway; what is gone has no flags.
             if number is None or number > before or at is None:
                 continue
-            bits, recent = state.flags[at], self.is_recent(uid)
+            bits, recent = state.flags[at], bool(self._recent) and self.is_recent(uid)
             if flags_item is None:
                 items: tuple[bytes, ...] = (state.spell_flags(bits, recent=recent),)
             else:
                 items = flags_item(uid, bits, state.modseqs[at], recent)
-            yield from self.new_flags()
+            if self.flags_told is not state.names:
+                yield from self.new_flags()
             yield UidFetchData(uid, items) if uid_only else FetchData(number, items)
         if flags and (messages or self.exists == len(self.uids)) and not self.withholds:
             self.modseq = modseq
@@ -599,14 +617,12 @@ class View:
         told = self._told or ()
         changes = state.changed_since(self._place)
         if changes is None:
-            news = [uid for uid, modseq in zip(state.uids, state.modseqs, strict=True) if modseq > self.modseq and modseq not in told]
-        else:
-            found: set[int] = set()
-            for modseq, uids in changes:
-                if modseq not in told:
-                    found.update(uids)
-            news = sorted(found)
-        return news
+            return [uid for uid, modseq in zip(state.uids, state.modseqs, strict=True) if modseq > self.modseq and modseq not in told]
+        found: set[int] = set()
+        for modseq, uids in changes:
+            if modseq not in told:
+                found.update(uids)
+        return sorted(found)
 
     def _expunge(self, *, vanished: bool) -> Iterable[Response]:
         lost = self.gone()
