@@ -373,8 +373,7 @@ class Carrier(asyncio.BufferedProtocol):
     def _schedule(self) -> None:
         due = min(self._expected, self._stalled)
         if due == math.inf:
-            self.deadline = math.inf
-            return
+            return  # what hangs on the wheel stays there, for the next time; `late` finds that nothing is due
         earlier = due < self.deadline
         self.deadline = due
         if earlier:

@@ -11,7 +11,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from enum import IntFlag
 from typing import Final, Protocol
 
 from gateway.carrier import Wheel
@@ -22,14 +21,15 @@ from store.port import DIRECTORY, Event, EverythingChanged, FolderChanged, Folde
 log = logging.getLogger(__name__)
 
 
-class News(IntFlag):
-    """What a wake may be about."""
+class News:
+    """What a wake may be about: bits, which are plain numbers since every command looks at them, and one operation on an IntFlag takes
+    as long as reading the command's name."""
 
-    FOLDER = 1  # messages of the watched folder
-    POLICY = 2  # rights, status, password, membership
-    FOLDERS = 4  # which folders there are, subscriptions
-    METADATA = 8  # entries of folders and of the server
-    ELSEWHERE = 16  # something beside the selected folder, of whatever kind
+    FOLDER: Final = 1  # messages of the watched folder
+    POLICY: Final = 2  # rights, status, password, membership
+    FOLDERS: Final = 4  # which folders there are, subscriptions
+    METADATA: Final = 8  # entries of folders and of the server
+    ELSEWHERE: Final = 16  # something beside the selected folder, of whatever kind
 
 
 AT_ONCE: Final = 25
@@ -42,7 +42,7 @@ LONGEST: Final = 0.05
 class Woken(Protocol):
     """Who is told."""
 
-    def wake(self, news: News) -> asyncio.Future[None] | None:
+    def wake(self, news: int) -> asyncio.Future[None] | None:
         """Something of this kind may have changed. Called on the loop; must not wait, must not raise. Returns the task that was begun
         for it, if one was."""
 
@@ -106,7 +106,7 @@ class Interest:
         self._until: int | None = None
         self.deadline = math.inf
         self.slot = 0
-        self.news = News(0)
+        self.news = 0
 
     @property
     def folders(self) -> frozenset[FolderId]:
@@ -234,7 +234,7 @@ class Changes:
         for key in new:
             index.add(key, interest)
 
-    def tell(self, interest: Interest, news: News, *, pressing: bool = True) -> None:
+    def tell(self, interest: Interest, news: int, *, pressing: bool = True) -> None:
         """Wake this one in the next turn of the loop; where many wait in one of the next, before those that are not `pressing`."""
         if pressing:
             self._waiting.pop(interest, None)
@@ -248,7 +248,7 @@ class Changes:
         """What it was to be told is told no more."""
         self._pressing.pop(interest, None)
         self._waiting.pop(interest, None)
-        interest.news = News(0)
+        interest.news = 0
 
     def _told(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -302,7 +302,7 @@ class Changes:
         begun = set()
         for interest in [*itertools.islice(where, AT_ONCE)]:
             del where[interest]
-            news, interest.news = interest.news, News(0)
+            news, interest.news = interest.news, 0
             try:
                 task = interest.woken.wake(news)
             except Exception:

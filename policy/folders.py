@@ -85,9 +85,11 @@ class Need:
 
     def missing(self, held: Right) -> Right:
         """What of it is not held; NONE: it is met."""
-        if self.any_of:
-            return Right.NONE if held & self.rights else self.rights
-        return self.rights & ~held
+        # Plain numbers, as in rights.py: most commands ask this.
+        needed, met = int(self.rights), int(self.rights) & int(held)
+        if met == needed or (met and self.any_of):
+            return Right.NONE
+        return self.rights if self.any_of else Right(needed & ~met)
 
 
 NEEDS: Mapping[FolderOp, Need] = MappingProxyType(
@@ -218,10 +220,13 @@ def permitted_flags(change: FlagChange, held: Right) -> FlagChange:
     )
 
 
+_WRITING = int(Right.WRITE | Right.INSERT | Right.DELETE_MESSAGES | Right.EXPUNGE)
+_SEEN = int(Right.SEEN)
+
+
 def selectable_for_writing(held: Right, seen_private: bool) -> bool:
     """SELECT is read-write when any of s w i t e is held (s counts only where \\Seen is shared)."""
-    writing = Right.WRITE | Right.INSERT | Right.DELETE_MESSAGES | Right.EXPUNGE
-    return bool(held & (writing if seen_private else writing | Right.SEEN))
+    return bool(int(held) & (_WRITING if seen_private else _WRITING | _SEEN))
 
 
 def judge_grant_change(facts: FolderFacts, given: Right, taken: Right, now: int) -> Decision:

@@ -1,12 +1,13 @@
 """A folder that was opened: its messages are read and changed, each time on a right that is confirmed."""
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from __future__ import annotations  # those of functions within functions would be worked out at each call
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from gateway.folders.judging import UNKNOWN, Judging, is_own
+from gateway.folders.judging import UNKNOWN, Judging, Reading, is_own
 from gateway.folders.octets import (
     BEGINNING,
     DECODING,
@@ -79,16 +80,16 @@ def mask_of(allowed: FlagChange) -> int:
 
 class OpenFolder:
     """A folder that was opened; each method confirms or renews the right in the snapshot or deed that does the work. `since`: the moment
-    at which it was confirmed last (store/moved.py)."""
+    at which it was confirmed last (store/moved.py); `allowed`: what was judged then, and may be done."""
 
     __slots__ = ("_allowed", "_judging", "_octets", "_since", "_stand", "visit")
 
-    def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint, since: int) -> None:
+    def __init__(self, judging: Judging, octets: Octets, visit: Visit, stand: Standpoint, since: int, allowed: FolderOp) -> None:
         self._judging = judging
         self._octets = octets
         self._stand = stand.kept(visit.actor)
         self._since = since
-        self._allowed: tuple[FolderOp, ...] = ()
+        self._allowed: tuple[FolderOp, ...] = (allowed,)
         self.visit = visit
 
     @property
@@ -180,13 +181,13 @@ class OpenFolder:
         async with self._reading():
             pass
 
-    @contextlib.asynccontextmanager
-    async def _reading(self, op: FolderOp = FolderOp.READ) -> AsyncIterator[Snapshot]:
-        async with self._judging.snapshot() as snapshot:
-            stand = await self.confirm(snapshot, op)
-            if not is_own(self.visit, stand):
-                self._on_record(stand, op, snapshot.now)
-            yield snapshot
+    def _reading(self) -> Reading:
+        return self._judging.snapshot(self._may_read)
+
+    async def _may_read(self, snapshot: Snapshot) -> None:
+        stand = await self.confirm(snapshot, FolderOp.READ)
+        if not is_own(self.visit, stand):
+            self._on_record(stand, FolderOp.READ, snapshot.now)
 
     def _on_record(self, stand: Standpoint, op: FolderOp, now: int) -> None:
         key = (stand.row.id if stand.row is not None else 0, op)

@@ -1,5 +1,7 @@
 """May this actor do this to this folder, and if so, it is done: the only way from a protocol to stored mail."""
 
+from __future__ import annotations  # those of functions within functions would be worked out at each call
+
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -99,7 +101,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
             now, moment = snapshot.now, snapshot.moment
             decision = self._judging.require(visit, stand, op, now)
         self._judging.note(visit, stand, op, decision, now)
-        return OpenFolder(self._judging, self._octets, visit, stand, moment)
+        return OpenFolder(self._judging, self._octets, visit, stand, moment, op)
 
     async def find(self, visit: Visit, where: Place | FolderId) -> OpenFolder | None:
         """A folder that may be read, when several are looked through: None for any other, be it hidden or missing, in maintenance or
@@ -113,7 +115,7 @@ class Folders(Entries, Listings, Quotas, Metadata):
                 return None
             moment = snapshot.moment
         self._judging.note(visit, stand, FolderOp.READ, decision)
-        return OpenFolder(self._judging, self._octets, visit, stand, moment)
+        return OpenFolder(self._judging, self._octets, visit, stand, moment, FolderOp.READ)
 
     async def figures(self, visit: Visit, place: Place, extra: Extra = Extra.NONE) -> Figures:
         """STATUS."""

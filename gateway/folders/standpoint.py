@@ -65,9 +65,15 @@ class Standpoint:
     def kept(self, actor: Actor) -> "Standpoint":
         """The same, for an open folder of this actor."""
         owner = self.owner
+        if isinstance(owner, Kept):
+            return self
         # An own folder's owner has been read once more: one copy is enough.
         address = actor.address if owner.address == actor.address else owner.address
         return replace(self, owner=Kept(owner.id, address, owner.values, owner.used))
+
+    def at(self, row: FolderRow) -> "Standpoint":
+        """The same, with the folder's row as it is now."""
+        return Standpoint(self.facts, self.owner, row, self.witness, self.held)
 
     def judge(self, op: FolderOp, now: int) -> Decision:
         """May the actor do this here? `now`: of the snapshot."""

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 # RFC 3501 section 4.3, RFC 7888 ("+"), RFC 3516 ("~"). At most ten digits are looked at, so int() is never given a bomb.
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}\Z")
-_TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,64}(?= |\Z)")
+TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]{1,64}(?= |\Z)")
 _APPENDS = re.compile(rb"[^ ]+ (?:UID )?(?:APPEND|REPLACE) +[^ ]", re.IGNORECASE)
 _DIGITS = 10
 # What is remembered of a line that is too long: enough to see whether a literal follows it.
@@ -27,8 +28,7 @@ class Want(Enum):
     """A command continuation request sent to the client (`+ `); then ask again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One whole command without its line end: text, literal, text, literal, ..., text.
 
     The braces of a literal are gone from the text before it; the `~` of a literal8 is still there.
@@ -74,13 +74,25 @@ class FramingError(Exception):
 
 def tag_of(text: bytes, *, whole: bool = True) -> bytes | None:
     """The tag a command begins with, if it has a sane one. Where the text is cut off (`whole` False), only a blank ends a tag."""
-    found = _TAG.match(text)
+    found = TAG.match(text)
     return found[0] if found and (whole or found.end() < len(text)) else None
 
 
 def carries_message(parts: tuple[bytes, ...]) -> bool:
     """Would the next literal be a message (APPEND after its mailbox name), so that the big allowance is due?"""
     return _APPENDS.match(parts[0]) is not None or (len(parts) > 1 and _APPENDS.match(parts[0] + b" x") is not None)
+
+
+def alone(octets: bytes | memoryview, max_line: int) -> Frame | None:
+    """The command that these octets are, as far as they are one whole command without a literal and nothing else, as mostly. None: a
+    Framer has to find out."""
+    text = bytes(octets)
+    end = len(text) - 2
+    if end > max_line or not text.endswith(b"\r\n") or text.endswith(b"}\r\n") or b"\0" in text:
+        return None
+    if text.find(b"\r") != end or text.find(b"\n") != end + 1:
+        return None
+    return Frame((text[:end],))
 
 
 class Inbox:

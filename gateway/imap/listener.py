@@ -20,10 +20,10 @@ from gateway.changes import Changes, News
 from gateway.folders import Folders, MissingTarget, UnknownRight
 from gateway.imap.capabilities import REGISTRY
 from gateway.imap.compression import DEFLATED, INFLATED, LEAST, BrokenStream, Deflater, Inflater
-from gateway.imap.framing import NO_ROOM, Allowance, Frame, Framer, FramingError, Want, carries_message
+from gateway.imap.framing import NO_ROOM, Allowance, Frame, Framer, FramingError, Want, alone, carries_message
 from gateway.imap.grammar.cursor import BadCharset, BadSyntax, command_name
 from gateway.imap.grammar.search import CHARSETS
-from gateway.imap.phases import LOGS_IN, SELECTS, Phase, after, may_speak, wrong_phase
+from gateway.imap.phases import LOGS_IN, SELECTS, STAY, Phase, after, may_speak, wrong_phase
 from gateway.imap.refusals import farewell, refusal
 from gateway.imap.registry import Command
 from gateway.imap.responses import (
@@ -36,9 +36,10 @@ from gateway.imap.responses import (
     Continuation,
     Status,
     badcharset,
+    completed,
 )
 from gateway.imap.sections import Piece
-from gateway.imap.session import Answer, Bad, Ended, No, Output, Services, Session, States
+from gateway.imap.session import COMPLETED, Bad, Ended, No, Output, Services, Session, States
 from gateway.imap.view import BadSequence
 from gateway.intake import Intake
 from gateway.login import Login
@@ -242,6 +243,11 @@ class Connection:
         if self.session.phase is Phase.LOGOUT:
             return
         try:
+            if self._begins_here():
+                frame = alone(octets, self._longest_line)
+                if frame is not None:
+                    self._start(self._serve(frame))
+                    return
             if self._inflater is None:
                 if not self._keep(octets):
                     return
@@ -264,12 +270,24 @@ class Connection:
         self._framing().feed(octets)
         return True
 
+    def _begins_here(self) -> bool:
+        """Is what comes now the beginning of a command, in the clear?"""
+        return self._task is None and self._framer is None and self._idling is None and self._inflater is None
+
+    @property
+    def _longest_line(self) -> int:
+        limits = self._listener.limits
+        return limits.line_before_login if self.session.phase is Phase.NOT_AUTHENTICATED else limits.line
+
     def _framing(self) -> _Framer:
         if self._framer is None:
-            limits = self._listener.limits
-            max_line = limits.line_before_login if self.session.phase is Phase.NOT_AUTHENTICATED else limits.line
-            self._framer = _Framer(max_line, self._allowance)
+            self._framer = _Framer(self._longest_line, self._allowance)
         return self._framer
+
+    def _widen(self) -> None:
+        """The phase is another now, and so is how long a line may be."""
+        if self._framer is not None:
+            self._framer.widen(self._longest_line)
 
     def _let_go(self) -> None:
         """What came is used, but for what waits behind it."""
@@ -409,7 +427,7 @@ class Connection:
             said = farewell(verdict)
             self._bye(said.text, None if said.code is None else Code(said.code))
 
-    def wake(self, news: News) -> asyncio.Task[None] | None:
+    def wake(self, news: int) -> asyncio.Task[None] | None:
         """Something of this kind may have changed; see Woken."""
         self.session.news |= news
         if self._task is not None or not self._has_to_tell():
@@ -491,7 +509,8 @@ class Connection:
             self._start(self._tell())
             return
         self._carrier.listen()
-        self._advance()
+        if self._framer is not None or self._inflater is not None:
+            self._advance()
 
     def _has_to_tell(self) -> bool:
         session = self.session
@@ -602,10 +621,10 @@ class Connection:
         session = self.session
         output = Output(self, utf8=session.takes_utf8, still=session.still)
         session.began = output.sent
-        tag: bytes | None = None
-        name = b""
+        tag = name = b""
         row: Command | None = None
-        answer = Answer()
+        answer = COMPLETED
+        ended: Status | None = None  # what is said instead of OK
         stranger = False
         try:
             tag, name, cursor = command_name(frame, utf8=output.utf8, charset_is_utf8=b"UTF8=ACCEPT" in session.enabled)
@@ -620,30 +639,28 @@ class Connection:
             if row.by_number and session.uid_only:
                 raise Bad("message numbers are not used once UIDONLY is enabled", UIDREQUIRED)
             wanted = cursor.whole(row.syntax)
-            answer = await row.answer(session, wanted, output) or Answer()
+            answer = await row.answer(session, wanted, output) or COMPLETED
             # What SELECT says is of one moment; what happened since is told from the next command on.
             if not answer.idles and row.leads is not SELECTS:
                 await session.settle(output, expunge_allowed=not row.keeps_numbers)
                 if session.watch is not None and session.news & News.ELSEWHERE:
                     await session.watch.tell(output)
-            ended = Status(Condition.OK, answer.text or f"{name.decode('ascii')} completed", answer.code, tag)
-            ok = True
         except BadCharset as error:
             if error.saves and session.selected is not None:
                 session.selected.view.save(())
-            ended, ok = Status(Condition.NO, error.message, badcharset(_CHARSETS), tag), False
+            ended = Status(Condition.NO, error.message, badcharset(_CHARSETS), tag)
         except BadSyntax as error:
-            ended, ok = Status(Condition.BAD, error.message, None, tag or error.tag), None
+            ended = Status(Condition.BAD, error.message, None, tag or error.tag)
         except Bad as error:
-            ended, ok = Status(Condition.BAD, str(error), error.code, tag), None
+            ended = Status(Condition.BAD, str(error), error.code, tag)
         except (BadSequence, UnknownRight) as error:
-            ended, ok = Status(Condition.BAD, str(error), None, tag), None
+            ended = Status(Condition.BAD, str(error), None, tag)
         except No as error:
-            ended, ok = Status(Condition.NO, error.text, error.code, tag), False
+            ended = Status(Condition.NO, error.text, error.code, tag)
         except Refused as error:
             await session.have_looked(error.verdict)
             said = refusal(session.named(error.verdict, name.decode("ascii", "replace")), target=isinstance(error, MissingTarget))
-            ended, ok = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag), False
+            ended = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag)
             if said.ends:
                 output.say(ended)
                 output.flush()
@@ -652,7 +669,7 @@ class Connection:
             stranger = row is not None and row.leads is LOGS_IN
         except Busy as error:
             said = refusal(later(error))
-            ended, ok = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag), False
+            ended = Status(Condition.NO, said.text, None if said.code is None else Code(said.code), tag)
         except (asyncio.CancelledError, ConnectionError, Ended):
             raise
         except Exception as error:
@@ -660,42 +677,45 @@ class Connection:
             level = logging.WARNING if isinstance(error, StoreError) else logging.ERROR
             fields = {"id": number, "command": None if row is None else row.name}
             log.log(level, "a command failed", exc_info=True, extra={"fields": fields})
-            ended, ok = Status(Condition.NO, f"internal error ({number})", SERVERBUG, tag), False
+            ended = Status(Condition.NO, f"internal error ({number})", SERVERBUG, tag)
         finally:
             session.pushed = None
             if self._progress is not None:
                 self._progress.end()
-        if ok is None:
+        if ended is not None and ended.condition is Condition.BAD:
             output.say(ended)
             output.flush()
             if not self._counted_bad():
                 raise Ended("too many bad commands")
             return
         self._bad = 0
-        if row is not None:
+        ok, code = ended is None, answer.code
+        if row is not None and row.leads is not STAY:
             before = session.phase
             session.phase = after(before, row.leads, ok=ok)
             if before is Phase.NOT_AUTHENTICATED and session.phase is Phase.AUTHENTICATED:
-                self._framing().widen(self._listener.limits.line)
-                ended = Status(Condition.OK, ended.text, session.capabilities().code, tag)
+                self._widen()
+                code = session.capabilities().code
             elif before is not Phase.NOT_AUTHENTICATED and session.phase is Phase.NOT_AUTHENTICATED:
                 # As a connection that has just begun, with as little patience.
-                self._framing().widen(self._listener.limits.line_before_login)
+                self._widen()
                 self._carrier.expect(self._listener.limits.login_timeout)
-                ended = Status(Condition.OK, ended.text, session.capabilities().code, tag)
-        if stranger and self._has_failed_too_often():
-            output.say(ended)
-            output.flush()
-            self._bye("too many failed logins")
-            return
+                code = session.capabilities().code
         if ok and answer.idles:
             self._idling = tag
             output.flush()
             self._rest()
             return
-        output.say(ended)
+        if ended is not None:
+            output.say(ended)
+        elif answer.text or code is not None:
+            output.say(Status(Condition.OK, answer.text or f"{name.decode('ascii')} completed", code, tag))
+        else:
+            output(completed(tag, name))
         output.flush()
-        if ok and answer.then is not None:
+        if stranger and self._has_failed_too_often():
+            self._bye("too many failed logins")
+        elif ok and answer.then is not None:
             await answer.then()
 
     def _rest(self) -> None:

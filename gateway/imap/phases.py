@@ -12,6 +12,8 @@ class Phase(Enum):
     SELECTED = auto()
     LOGOUT = auto()
 
+    __hash__ = object.__hash__  # asked of every command; Enum's is that of the name, found anew each time
+
 
 Phases = frozenset[Phase]
 

@@ -93,8 +93,8 @@ def spell_set(numbers: Sequence[int]) -> bytes:
     return b",".join(pieces)
 
 
-class Condition(Enum):
-    """The status of RFC 3501 section 7.1."""
+class Condition(bytes, Enum):
+    """The status of RFC 3501 section 7.1, as it is spelled."""
 
     OK = b"OK"
     NO = b"NO"
@@ -245,7 +245,12 @@ class Status:
     def spell(self, *, utf8: bool = False) -> bytes:
         """`(tag / "*") SP ("OK" / "NO" / "BAD" / "BYE" / "PREAUTH") SP ["[" resp-text-code "]" SP] text CRLF`"""
         code = b"" if self.code is None else self.code.spell() + b" "
-        return b"%b %b %b%b\r\n" % (self.tag or b"*", self.condition.value, code, spell_text(self.text))
+        return b"%b %b %b%b\r\n" % (self.tag or b"*", self.condition, code, spell_text(self.text))
+
+
+def completed(tag: bytes, command: bytes) -> bytes:
+    """`response-tagged` of a command of which nothing more is to be said; as Status spells it."""
+    return b"%b OK %b completed\r\n" % (tag, command)
 
 
 @dataclass(frozen=True, slots=True)

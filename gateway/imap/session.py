@@ -73,6 +73,10 @@ class Answer:
     idles: bool = False
 
 
+COMPLETED: Final = Answer()
+"""Nothing more is to be said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """A command was done for the newest messages only, as many as `limit` allows; `lowest` is the first of their UIDs."""
@@ -232,7 +236,7 @@ class Wire(Protocol):
     def end(self, verdict: Refuse | Defer) -> None:
         """Say BYE and why, now."""
 
-    def wake(self, news: News) -> asyncio.Future[None] | None:
+    def wake(self, news: int) -> asyncio.Future[None] | None:
         """Something of this kind may have changed; see Woken."""
 
 
@@ -523,7 +527,7 @@ class Session:
         self.selected: Selected | None = None
         self.enabled = NO_EXTENSIONS
         self.interest: Interest | None = None
-        self.news = News(0)
+        self.news = 0
         self.pushed: int | None = None
         self.began = 0.0
         self.heard = EVERYTHING
@@ -560,7 +564,7 @@ class Session:
         self._end()
         self.enabled = NO_EXTENSIONS
         self.heard = EVERYTHING
-        self.news = News(0)
+        self.news = 0
         self.actor = self.visit = self.namespace = None
 
     def _end(self) -> None:

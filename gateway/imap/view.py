@@ -60,6 +60,7 @@ class FolderState:
     __slots__ = (
         "__weakref__",
         "_answered_at",
+        "_answered_octets",
         "_answers",
         "_log",
         "_log_first",
@@ -102,7 +103,7 @@ class FolderState:
         self._logged = 0
         self._spelled: dict[int, bytes] = {}
         self._answers: dict[Hashable, bytes] | None = None
-        self._answered_at = 0
+        self._answered_at = self._answered_octets = 0
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -110,8 +111,8 @@ class FolderState:
     @property
     def octets(self) -> int:
         """Memory it takes, roughly; for the bound on all states together."""
-        answers = sum(_QUESTION + len(one) for one in (self._answers or {}).values())
-        return 20 * len(self.uids) + 4 * self._logged + _CHANGE * len(self._log or ()) + _SPELLED * len(self._spelled) + answers
+        changes = 4 * self._logged + _CHANGE * len(self._log or ())
+        return 20 * len(self.uids) + changes + _SPELLED * len(self._spelled) + self._answered_octets
 
     @property
     def log_end(self) -> int:
@@ -132,8 +133,9 @@ class FolderState:
         if len(repr(question)) > LONGEST_QUESTION:
             return
         if self._answers is None or self._answered_at != self.modseq or len(self._answers) >= ANSWERS:
-            self._answers, self._answered_at = {}, self.modseq
+            self._answers, self._answered_at, self._answered_octets = {}, self.modseq, 0
         self._answers[question] = answer
+        self._answered_octets += _QUESTION + len(answer)
 
     def claimed_since(self, uid: int) -> int:
         """How many messages from this UID on some session was told of as \\Recent."""

@@ -30,9 +30,9 @@ class Teller:
 
 class Sleeper:
     def __init__(self) -> None:
-        self.woken: list[News] = []
+        self.woken: list[int] = []
 
-    def wake(self, news: News) -> None:
+    def wake(self, news: int) -> None:
         self.woken.append(news)
 
 
@@ -68,7 +68,7 @@ async def turn() -> None:
         (QueueChanged(), []),
     ],
 )
-def test_only_who_is_concerned_is_woken(event: Event, expected: list[News]) -> None:
+def test_only_who_is_concerned_is_woken(event: Event, expected: list[int]) -> None:
     async def scene(teller: Teller, changes: Changes) -> None:
         sleeper = Sleeper()
         interest = changes.register(sleeper)
@@ -138,7 +138,7 @@ def test_those_it_may_concern_wait_for_those_that_look_but_not_for_long() -> Non
         looking: list[asyncio.Future[None]] = []
 
         class Looking:
-            def wake(self, news: News) -> asyncio.Future[None]:
+            def wake(self, news: int) -> asyncio.Future[None]:
                 looking.append(asyncio.get_running_loop().create_future())
                 return looking[-1]
 
@@ -189,7 +189,7 @@ def test_who_goes_elsewhere_hears_no_more_of_it() -> None:
 
 def test_one_that_fails_does_not_silence_the_others() -> None:
     class Broken:
-        def wake(self, news: News) -> None:
+        def wake(self, news: int) -> None:
             raise RuntimeError("broken")
 
     async def scene(teller: Teller, changes: Changes) -> None:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-from gateway.imap.framing import Frame, tag_of
+from gateway.imap.framing import TAG, Frame, tag_of
 
 T = TypeVar("T")
 
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _WORD = re.compile(rb"[A-Za-z0-9.=+_-]{1,40}(?= |\Z)")
+_START = re.compile(rb"(%b) (%b)" % (TAG.pattern, _WORD.pattern))
 
 
 class BadSyntax(Exception):
@@ -135,17 +136,27 @@ def command_name(frame: Frame, *, utf8: bool = False, charset_is_utf8: bool = Fa
     Raises BadSyntax, with the tag where there is one.
     """
     c = Cursor(frame, utf8=utf8, charset_is_utf8=charset_is_utf8)
-    tag = tag_of(c.text)
-    if tag is None:
-        raise BadSyntax("expected a tag (up to 64 octets) and a command")
+    found = _START.match(c.text)
+    if found is None:
+        _no_command(c)
+    tag, name = found.groups()
     c.tag = tag
-    c.position = len(tag)
-    c.sp()
-    name = c.expect(_WORD, "the name of a command").upper()
+    c.position = found.end()
+    name = name.upper()
     if name == b"UID":
         c.sp()
         name = b"UID " + c.expect(_WORD, "the name of a command after UID").upper()
     return tag, name, c
+
+
+def _no_command(c: Cursor) -> NoReturn:
+    """Raise BadSyntax: what is missing of a tag, a space and a name?"""
+    c.tag = tag_of(c.text)
+    if c.tag is None:
+        raise BadSyntax("expected a tag (up to 64 octets) and a command")
+    c.position = len(c.tag)
+    c.sp()
+    c.fail("expected the name of a command")
 
 
 def atom(c: Cursor, wanted: str = "an atom") -> bytes:

@@ -188,7 +188,7 @@ class Watching:
             name[: len(names.prefix)] + name.removeprefix(names.prefix).partition("/")[0] for name in named if name.startswith(names.prefix)
         }
         self._mine: set[str] = set()
-        self._news = News(0)
+        self._news = 0
         self._scopes: tuple[int, ...] = ()
         self._valid_until: int | None = None
         self._loop = asyncio.get_running_loop()
@@ -236,7 +236,7 @@ class Watching:
 
     # --- being woken
 
-    def wake(self, news: News) -> asyncio.Future[None] | None:
+    def wake(self, news: int) -> asyncio.Future[None] | None:
         """Something of this kind may have changed; see Woken."""
         self._news |= news
         if self._timer is not None:
@@ -336,7 +336,7 @@ class Watching:
         """What happened since it was last told. Raises ConnectionError."""
         session = self._session
         session.news &= ~News.ELSEWHERE
-        news, self._news = self._news, News(0)
+        news, self._news = self._news, 0
         changed, entries, lost = self.ledger.folders, self.ledger.entries, self.ledger.lost
         self.ledger.clear()
         began = self._loop.time()

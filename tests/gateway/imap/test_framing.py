@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.imap.framing import Allowance, Frame, Framer, FramingError, Want, carries_message, tag_of
+from gateway.imap.framing import Allowance, Frame, Framer, FramingError, Want, alone, carries_message, tag_of
 
 
 def small(parts: tuple[bytes, ...]) -> Allowance:
@@ -200,6 +200,36 @@ def test_octets_in_any_cut_give_the_same(octets: bytes, cuts: list[int]) -> None
     whole = events([octets])
     assert events(pieces) == whole
     assert events([octets[at : at + 1] for at in range(len(octets))]) == whole
+
+
+@pytest.mark.parametrize(
+    ("octets", "whole"),
+    [
+        (b"a NOOP\r\n", True),
+        (b"\r\n", True),
+        (b"a" * 60 + b"\r\n", True),
+        (b"a" * 61 + b"\r\n", False),
+        (b"a NOOP", False),
+        (b"a NOOP\r", False),
+        (b"a NOOP\n", False),
+        (b"\n", False),
+        (b"", False),
+        (b"a NO\rOP\r\n", False),
+        (b"a NO\nOP\r\n", False),
+        (b"a NO\0OP\r\n", False),
+        (b"a NOOP\r\n\r\n", False),
+        (b"a LOGIN {1}\r\n", False),
+        (b"a LOGIN {1+}\r\nx y\r\n", False),
+    ],
+)
+def test_a_command_that_comes_alone(octets: bytes, whole: bool) -> None:
+    assert alone(octets, 60) == (Frame((octets[:-2],)) if whole else None)
+
+
+@given(octet_streams)
+def test_what_comes_alone_is_what_a_framer_makes_of_it(octets: bytes) -> None:
+    found = alone(octets, 60)
+    assert found is None or events([octets]) == [found.parts]
 
 
 def test_a_batch_of_pipelined_commands_is_cut_quickly() -> None:
