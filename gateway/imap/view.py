@@ -183,7 +183,8 @@ class FolderState:
             become = {bits: (bits & keep) | added for bits in set(before)}
             same = [bits for bits, after in become.items() if after == bits]
             if not same:
-                self.flags[first:end] = array("Q", map(become.__getitem__, before))
+                alike = len(become) == 1
+                self.flags[first:end] = array("Q", become.values()) * len(before) if alike else array("Q", map(become.__getitem__, before))
                 self.modseqs[first:end] = array("Q", (modseq,)) * len(before)
                 touched.extend(self.uids[first:end])
             elif len(same) < len(become):

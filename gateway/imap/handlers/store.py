@@ -123,16 +123,23 @@ class _Told:
 
 
 def _told_alike(selected: Selected, span: Span, told: _Told, emit: Output) -> None:
-    """Of messages that are all there and none left as it was: a template, and for each item a column."""
+    """Of messages that are all there and none left as it was: a template, and for each item a column; flags that all of them have now, as
+    after most commands, are a part of the template."""
     view, state = selected.view, selected.view.state
-    items = [b"UID %d"] * told.uids + [b"%b"] * told.flags + [b"MODSEQ (%d)"] * told.modseqs
-    line = (b"* %d UIDFETCH (" if told.uid_only else b"* %d FETCH (") + b" ".join(items) + b")\r\n"
     low, high = span
     uids, flags = view.uids[low:high], state.flags[low:high]
-    spelled = {bits: state.spell_flags(bits, recent=told.recent) for bits in set(flags)}
-    columns: list[Sequence[object]] = [uids if told.uid_only else range(low + 1, high + 1)]
-    columns += [uids] * told.uids + [[spelled[bits] for bits in flags]] * told.flags
-    columns += [state.modseqs[low:high]] * told.modseqs
+    spelled = {bits: state.spell_flags(bits, recent=told.recent) for bits in set(flags)} if told.flags else {}
+    items = [b"UID %d"] * told.uids
+    columns: list[Sequence[object]] = [uids if told.uid_only else range(low + 1, high + 1)] + [uids] * told.uids
+    if len(spelled) == 1:
+        items += [alike.replace(b"%", b"%%") for alike in spelled.values()]
+    elif spelled:
+        items.append(b"%b")
+        columns.append([spelled[bits] for bits in flags])
+    if told.modseqs:
+        items.append(b"MODSEQ (%d)")
+        columns.append(state.modseqs[low:high])
+    line = (b"* %d UIDFETCH (" if told.uid_only else b"* %d FETCH (") + b" ".join(items) + b")\r\n"
     emit((line * len(uids)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
 
 
