@@ -72,6 +72,10 @@ class Actor:
     until: int | None = None
     scope: Scope | None = None
 
+    def __hash__(self) -> int:
+        """That of the account tells nearly all of them apart; what is remembered is looked for by it at each command."""
+        return hash(self.account)
+
     @property
     def person(self) -> AccountId:
         """Who answers for it in the audit: the one who typed the password."""

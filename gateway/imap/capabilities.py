@@ -19,6 +19,7 @@ from gateway.imap.grammar import select as select_syntax
 from gateway.imap.grammar import sort as sort_syntax
 from gateway.imap.grammar import status as status_syntax
 from gateway.imap.grammar import store as store_syntax
+from gateway.imap.grammar.cursor import again
 from gateway.imap.handlers import (
     acl,
     append,
@@ -93,22 +94,24 @@ IMAP4REV1 = Capability(
         command(b"LOGOUT", connection_syntax.logout, connection.logout, ANY, leads=ENDS),
         command(b"LOGIN", login_syntax.login, login.login, NOT_AUTHENTICATED, leads=LOGS_IN),
         command(b"AUTHENTICATE", login_syntax.authenticate, login.authenticate, NOT_AUTHENTICATED, leads=LOGS_IN),
-        command(b"SELECT", lambda c: select_syntax.select(c, read_only=False), select.select, AUTHENTICATED, leads=SELECTS),
-        command(b"EXAMINE", lambda c: select_syntax.select(c, read_only=True), select.select, AUTHENTICATED, leads=SELECTS),
+        command(b"SELECT", again(lambda c: select_syntax.select(c, read_only=False)), select.select, AUTHENTICATED, leads=SELECTS),
+        command(b"EXAMINE", again(lambda c: select_syntax.select(c, read_only=True)), select.select, AUTHENTICATED, leads=SELECTS),
         command(b"CREATE", folders_syntax.create, folders.create, AUTHENTICATED),
         command(b"DELETE", folders_syntax.delete, folders.delete, AUTHENTICATED),
         command(b"RENAME", folders_syntax.rename, folders.rename, AUTHENTICATED),
         command(b"SUBSCRIBE", lambda c: folders_syntax.subscribe(c, subscribed=True), folders.subscribe, AUTHENTICATED),
         command(b"UNSUBSCRIBE", lambda c: folders_syntax.subscribe(c, subscribed=False), folders.subscribe, AUTHENTICATED),
-        command(b"LIST", listing_syntax.list_command, listing.list_folders, AUTHENTICATED),
-        command(b"LSUB", listing_syntax.lsub, listing.lsub, AUTHENTICATED),
-        command(b"STATUS", status_syntax.status, status.status, AUTHENTICATED),
+        command(b"LIST", again(listing_syntax.list_command), listing.list_folders, AUTHENTICATED),
+        command(b"LSUB", again(listing_syntax.lsub), listing.lsub, AUTHENTICATED),
+        command(b"STATUS", again(status_syntax.status), status.status, AUTHENTICATED),
         command(b"APPEND", lambda c: append_syntax.append(c, several=True), append.append, AUTHENTICATED),
         command(b"CHECK", select_syntax.check, select.check, SELECTED),
         command(b"CLOSE", select_syntax.close, select.close, SELECTED, leads=DESELECTS),
         command(b"EXPUNGE", copy_syntax.expunge, expunge.expunge, SELECTED),
-        command(b"SEARCH", lambda c: search_syntax.search(c, by_uid=False), search.search, SELECTED, keeps_numbers=True, by_number=True),
-        command(b"UID SEARCH", lambda c: search_syntax.search(c, by_uid=True), search.search, SELECTED),
+        command(
+            b"SEARCH", again(lambda c: search_syntax.search(c, by_uid=False)), search.search, SELECTED, keeps_numbers=True, by_number=True
+        ),
+        command(b"UID SEARCH", again(lambda c: search_syntax.search(c, by_uid=True)), search.search, SELECTED),
         command(b"FETCH", lambda c: fetch_syntax.fetch(c, by_uid=False), fetch.fetch, SELECTED, keeps_numbers=True, by_number=True),
         command(b"UID FETCH", lambda c: fetch_syntax.fetch(c, by_uid=True), fetch.fetch, SELECTED),
         command(b"STORE", lambda c: store_syntax.store(c, by_uid=False), store.store, SELECTED, keeps_numbers=True, by_number=True),

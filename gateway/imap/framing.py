@@ -88,11 +88,9 @@ def alone(octets: bytes | memoryview, max_line: int) -> Frame | None:
     Framer has to find out."""
     text = bytes(octets)
     end = len(text) - 2
-    if end > max_line or not text.endswith(b"\r\n") or text.endswith(b"}\r\n") or b"\0" in text:
+    if not 0 <= end <= max_line or text.find(b"\n") != end + 1 or text.find(b"\r") != end:
         return None
-    if text.find(b"\r") != end or text.find(b"\n") != end + 1:
-        return None
-    return Frame((text[:end],))
+    return None if b"\0" in text or text[end - 1 : end] == b"}" else Frame((text[:end],))
 
 
 class Inbox:

@@ -103,8 +103,7 @@ class Condition(bytes, Enum):
     PREAUTH = b"PREAUTH"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """A response code: its name, and what stands behind it, already spelled."""
 
     name: bytes
@@ -233,8 +232,7 @@ def modified(numbers: Sequence[int]) -> Code:
     return Code(b"MODIFIED", spell_set(numbers))
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """`response-tagged`, or with no tag `resp-cond-state`, `resp-cond-bye`, greeting."""
 
     condition: Condition

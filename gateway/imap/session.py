@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 from gateway import mechanisms
@@ -64,8 +64,7 @@ SPELLINGS: Final = MappingProxyType({b"IMAP4REV1": b"IMAP4rev1", b"IMAP4REV2": b
 SYSTEM_FLAGS: Final = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """How a command ends: the tagged response, and what happens once it is sent. `idles`: not yet; it waits for DONE."""
 
     text: str = ""

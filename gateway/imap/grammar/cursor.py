@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from functools import lru_cache
+from typing import Any, Final, NoReturn, TypeVar
 
 from gateway.imap.framing import TAG, Frame, tag_of
 
 T = TypeVar("T")
 
+_REPEATED: Final = 256
+"""Octets of what is short enough to be given again and again."""
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _WORD = re.compile(rb"[A-Za-z0-9.=+_-]{1,40}(?= |\Z)")
 _START = re.compile(rb"(%b) (%b)" % (TAG.pattern, _WORD.pattern))
@@ -74,6 +77,11 @@ class Cursor:
     def at_literal8(self) -> bool:
         """True before the `~` of a literal8."""
         return self.text[self.position :] == b"~" and self._index + 1 < len(self._parts)
+
+    @property
+    def has_literals(self) -> bool:
+        """Is there any in the command, wherever?"""
+        return len(self._parts) > 1
 
     def match(self, pattern: re.Pattern[bytes]) -> bytes | None:
         """Use up what the pattern matches here, if it does."""
@@ -157,6 +165,28 @@ def _no_command(c: Cursor) -> NoReturn:
     c.position = len(c.tag)
     c.sp()
     c.fail("expected the name of a command")
+
+
+def again(rule: Callable[[Cursor], T]) -> Callable[[Cursor], T]:
+    """The rule for all that is left of a command that clients give again and again: the same text is read once. Not for secrets."""
+
+    def read(c: Cursor) -> T:
+        left = c.text[c.position :]
+        if c.has_literals or len(left) > _REPEATED:
+            return rule(c)
+        try:
+            value: T = _read(rule, left, c.utf8, c.charset_is_utf8)
+        except BadSyntax:
+            return rule(c)  # raises with the place and the tag
+        c.position = len(c.text)
+        return value
+
+    return read
+
+
+@lru_cache(maxsize=512)
+def _read(rule: Callable[[Cursor], Any], text: bytes, utf8: bool, charset_is_utf8: bool) -> Any:
+    return Cursor(Frame((text,)), utf8=utf8, charset_is_utf8=charset_is_utf8).whole(rule)
 
 
 def atom(c: Cursor, wanted: str = "an atom") -> bytes:

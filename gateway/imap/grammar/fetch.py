@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
-from gateway.imap.grammar.cursor import Cursor
+from gateway.imap.grammar.cursor import Cursor, again
 from gateway.imap.grammar.numbers import SequenceSet, number64, nz_number64, sequence_set
 from gateway.imap.grammar.parameters import Parameter, parameters
 from gateway.imap.grammar.strings import astring
@@ -115,10 +115,15 @@ def fetch(c: Cursor, *, by_uid: bool, items: FetchItems | None = None) -> Fetch:
     """`fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
     [fetch-modifiers]` (RFC 3501 section 9, RFC 4466 section 2.4). Raises BadSyntax.
     """
-    known = FETCH_ITEMS if items is None else items
     c.sp()
     messages = sequence_set(c)
     c.sp()
+    found, modifiers = _known_items(c) if items is None else _items(c, items)
+    return Fetch(messages, found, by_uid, modifiers)
+
+
+def _items(c: Cursor, known: FetchItems) -> tuple[tuple[FetchItem, ...], tuple[Parameter, ...]]:
+    """What stands behind the messages."""
     found: dict[FetchItem, None] = {}
     if c.skip(b"("):
         while True:
@@ -137,7 +142,7 @@ def fetch(c: Cursor, *, by_uid: bool, items: FetchItems | None = None) -> Fetch:
         else:
             found = dict.fromkeys(macro)
     modifiers = parameters(c, "a modifier of FETCH") if c.skip(b" ") else ()
-    return Fetch(messages, tuple(found), by_uid, modifiers)
+    return tuple(found), modifiers
 
 
 def fetch_att(c: Cursor, items: FetchItems) -> FetchItem:
@@ -304,6 +309,8 @@ FETCH_ITEMS: FetchItems = MappingProxyType(
     }
 )
 """What can be fetched. An extension adds a row."""
+
+_known_items = again(lambda c: _items(c, FETCH_ITEMS))
 
 _FAST = (ATTRIBUTES[b"FLAGS"], ATTRIBUTES[b"INTERNALDATE"], ATTRIBUTES[b"RFC822.SIZE"])
 MACROS: Mapping[bytes, tuple[FetchItem, ...]] = MappingProxyType(

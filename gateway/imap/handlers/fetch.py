@@ -27,7 +27,8 @@ from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
 from gateway.message.layout import Layout
 from gateway.message.split import end_of_header
-from store.model import Flag, MessageRow, Run
+from store.flags import SEEN
+from store.model import MessageRow, Run
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
@@ -840,7 +841,7 @@ def _unseen_runs(selected: Selected, spans: Sequence[Span], without: Container[i
         for place in range(low, high):
             uid = view.uids[place]
             at = state.index(uid)
-            if at is None or state.flags[at] & Flag.SEEN or uid in without:
+            if at is None or state.flags[at] & SEEN or uid in without:
                 continue
             # Neighbours in the view with nothing stored between them: one run.
             if found and place > low and found[-1][1] == view.uids[place - 1]:

@@ -1,5 +1,7 @@
 """SELECT, EXAMINE, CHECK, CLOSE, UNSELECT: going into a folder and out of it."""
 
+from itertools import compress, count
+
 from gateway.changes import News
 from gateway.imap.grammar.condstore import Resync, select_parameters
 from gateway.imap.grammar.numbers import SequenceSet
@@ -26,7 +28,7 @@ from gateway.imap.responses import (
 from gateway.imap.session import Answer, Bad, Output, Selected, Session, mailbox_id
 from gateway.refusal import Refused
 from policy.rights import Right
-from store.model import Flag
+from store.flags import DELETED, SEEN
 
 
 async def select(session: Session, command: Select, emit: Output) -> Answer:
@@ -53,9 +55,11 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
         emit.say(await listed(session, command.mailbox, row, owner=folder.owner))
     else:
         emit.say(Recent(view.recent))
-        first = next((at for at, flags in enumerate(state.flags) if not flags & Flag.SEEN), None)
-        if first is not None and not session.uid_only:
-            emit.say(Status(Condition.OK, "the first unseen message", unseen(first + 1)))
+        # Few sets of flags are different.
+        without = {flags for flags in set(state.flags) if not flags & SEEN}
+        if without and not session.uid_only:
+            first = next(compress(count(1), map(without.__contains__, state.flags)))
+            emit.say(Status(Condition.OK, "the first unseen message", unseen(first)))
     emit.say(
         Status(Condition.OK, "these flags may be changed", permanentflags(selected.permanent)),
         Status(Condition.OK, "UIDs are valid", uidvalidity(row.uidvalidity)),
@@ -111,7 +115,7 @@ async def close(session: Session, command: Close, emit: Output) -> None:
     try:
         if not selected.examined and Right.EXPUNGE in selected.folder.held:
             await session.refresh()
-            if any(flags & Flag.DELETED for flags in selected.view.state.flags):
+            if any(flags & DELETED for flags in set(selected.view.state.flags)):
                 await selected.folder.expunge()
     except Refused:
         pass

@@ -6,15 +6,20 @@ How long things take is measured by tests/bench; here it is counted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import enum
 import gc
 import itertools
 import re
 import socket
+import sys
 import tracemalloc
 from binascii import b2a_base64
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -26,7 +31,7 @@ import gateway.imap.handlers.fetch
 import gateway.message.envelope
 import gateway.message.structure
 from gateway.arrival import arrived
-from gateway.carrier import Carrier
+from gateway.carrier import Carrier, Wheel
 from gateway.folders import NewItem, Place
 from gateway.imap.listener import Connection, ImapListener, Limits
 from gateway.imap.registry import Registry
@@ -50,6 +55,7 @@ NESTED = (
 )
 # Beside the parts of the other one, a large one in base64 and a large one that is not encoded.
 ENCODED = b2a_base64(bytes(range(256)) * 6_000, newline=False)
+ROOT = Path(gateway.__file__).parents[1]
 LARGE = NESTED.removesuffix(b"--b--\r\n") + (
     b"--b\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     + b"\r\n".join(ENCODED[at : at + 76] for at in range(0, len(ENCODED), 76))
@@ -499,3 +505,77 @@ async def test_the_figures_of_many_folders(house: House, port: int, anna: Client
     monkeypatch.setattr(SqliteSnapshot, "work", lambda self, *given: (hops.append(given), working(self, *given))[1])
     assert (await anna.do("STATUS f7 (MESSAGES UNSEEN)")).untagged == [b'* STATUS "f7" (MESSAGES 2 UNSEEN 2)']
     assert not hops
+
+
+@contextlib.contextmanager
+def calls_counted() -> Iterator[Counter[str]]:
+    """Functions of ours that are called on the loop, and those of enumerations, whose operators are many; by their files."""
+    found: Counter[str] = Counter()
+    ours = tuple(f"{ROOT / room}/" for room in ("gateway", "policy", "store"))
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith((*ours, enum.__file__)):
+            found[Path(frame.f_code.co_filename).name] += 1
+
+    sys.setprofile(count)
+    try:
+        yield found
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize(
+    ("command", "most"),
+    [
+        ("NOOP", 65),
+        ("FETCH 1 FLAGS", 125),
+        ("SEARCH UNSEEN", 115),
+        ('LSUB "" "*"', 85),
+        ("STATUS INBOX (MESSAGES UNSEEN)", 130),
+        ("EXAMINE INBOX", 230),
+    ],
+)
+async def test_what_a_command_calls(house: House, anna: Client, command: str, most: int) -> None:
+    """Counted, since that is what it costs: where it is a tenth more, somebody should know why."""
+    await house.put("anna", "/INBOX", 2)
+    await anna.do("SELECT INBOX")
+    for _ in "ab":
+        await anna.do(command)
+    with calls_counted() as calls:
+        await anna.do(command)
+    assert calls.total() <= most, calls
+
+
+@pytest.mark.parametrize("commands", [("EXAMINE INBOX",), ("SELECT INBOX", "CLOSE"), ("SELECT INBOX", "UID EXPUNGE 1:*")])
+async def test_to_go_in_and_out_calls_nothing_for_each_message(house: House, anna: Client, commands: tuple[str, ...]) -> None:
+    found = []
+    for number in (2, 300):
+        await house.put("anna", "/INBOX", number)
+        await anna.do("SELECT INBOX")
+        await anna.do("STORE 1:* +FLAGS.SILENT (\\Seen)")
+        for _ in "ab":
+            await anna.do("EXAMINE INBOX")
+        with calls_counted() as calls:
+            for command in commands:
+                assert (await anna.do(command)).ok
+        found.append(calls.total())
+    few, many = found
+    assert many < few + 60
+
+
+async def test_what_every_command_needs(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One task and one send; no framer, since it comes whole, and the deadline hangs on the wheel already."""
+    await anna.do("NOOP")
+    counted: Counter[str] = Counter()
+
+    def counting(owner: type, name: str) -> None:
+        before = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: (counted.update((name,)), before(*given))[1])
+
+    counting(Connection, "_start")
+    counting(Connection, "_framing")
+    counting(Carrier, "write")
+    counting(Wheel, "watch")
+    for _ in range(5):
+        await anna.do("NOOP")
+    assert counted == {"_start": 5, "write": 5}

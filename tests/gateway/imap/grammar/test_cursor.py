@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from gateway.imap.framing import Frame
-from gateway.imap.grammar.cursor import BadSyntax, Cursor, atom, command_name, nothing
+from gateway.imap.grammar.cursor import BadSyntax, Cursor, again, atom, command_name, nothing
 from tests.gateway.imap.grammar.reading import frame, frames, read, refused
 
 
@@ -68,3 +68,39 @@ def test_any_frame_has_a_name_or_the_documented_error(found: Frame) -> None:
         command_name(Frame((b"a" + found.parts[0], *found.parts[1:])))
     except BadSyntax as error:
         assert error.tag in (b"a", None)
+
+
+def test_what_is_given_again_is_read_once() -> None:
+    read: list[bytes] = []
+
+    def word(c: Cursor) -> bytes:
+        read.append(c.text)
+        c.sp()
+        return atom(c)
+
+    rule = again(word)
+    found = [Cursor(Frame((b" word",))).whole(rule) for _ in "abc"]
+    assert (found, len(read)) == ([b"word"] * 3, 1)
+    Cursor(Frame((b" word",)), utf8=True).whole(rule)
+    assert len(read) == 2  # in UTF-8 it might be another
+
+
+@pytest.mark.parametrize("parts", [(b" " + b"x" * 300,), (b" x {", b"1", b"")])
+def test_what_is_long_or_has_literals_is_not_kept(parts: tuple[bytes, ...]) -> None:
+    read: list[bytes] = []
+
+    def word(c: Cursor) -> None:
+        read.append(c.text)
+
+    for _ in "ab":
+        again(word)(Cursor(Frame(parts)))
+    assert len(read) == 2
+
+
+def test_what_is_wrong_is_said_with_its_place_and_tag_each_time() -> None:
+    rule = again(lambda c: (c.sp(), atom(c)))
+    for _ in "ab":
+        _, _, cursor = command_name(Frame((b"a17 STATUS in(box",)))
+        with pytest.raises(BadSyntax, match="expected the end of the command, at octet 13") as found:
+            cursor.whole(rule)
+        assert found.value.tag == b"a17"
