@@ -295,8 +295,9 @@ class Judging:
                 raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             except Busy as fault:
                 raise Refused(later(fault)) from None
-            visit.record(key for key in riding.keys if key[0])
-            visit.use((key for key in riding.used if key[0]), now + ROUNDED)
+            if acts:
+                visit.record(key for key in riding.keys if key[0])
+                visit.use((key for key in riding.used if key[0]), now + ROUNDED)
             return done
 
     async def standing_at(

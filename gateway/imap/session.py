@@ -722,11 +722,12 @@ class Session:
         The deed has confirmed the right."""
         selected = self.here
         if self.services.states.take(selected.folder, runs, done):
-            if self.interest is not None and self.interest.heard <= done.modseq:
-                self.news &= ~News.FOLDER
-            else:
-                # Others changed something in the same commit, and have their answers by now: what they know need not be read.
-                await asyncio.sleep(0)
+            if self.interest is not None:
+                if self.interest.heard > done.modseq:
+                    # Others changed something in the same commit, and have their answers by now: what they know need not be read.
+                    await asyncio.sleep(0)
+                if self.interest.heard <= selected.view.state.modseq:
+                    self.news &= ~News.FOLDER
             return selected
         return await self.refresh()
 

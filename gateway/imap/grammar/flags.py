@@ -6,7 +6,6 @@ from types import MappingProxyType
 from gateway.imap.grammar.cursor import Cursor
 
 _FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
-_SYSTEM_FLAG = re.compile(rb"\((\\[A-Za-z]+)\)")
 # A keyword is kept for good; nobody needs one longer than this.
 MAX_KEYWORD = 128
 MAX_FLAGS = 256
@@ -42,11 +41,6 @@ def _spaced(c: Cursor) -> tuple[bytes, ...]:
 
 def flag_list(c: Cursor) -> tuple[bytes, ...]:
     """`flag-list = "(" [flag *(SP flag)] ")"`"""
-    alone = _SYSTEM_FLAG.match(c.text, c.position)
-    if alone is not None and (known := SYSTEM_FLAGS.get(alone[1].lower())) is not None:
-        # As nearly every STORE has it.
-        c.position = alone.end()
-        return (known,)
     c.need(b"(", "a list of flags")
     if c.skip(b")"):
         return ()

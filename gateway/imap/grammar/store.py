@@ -4,7 +4,7 @@ import re
 from enum import Enum
 from typing import NamedTuple
 
-from gateway.imap.grammar.cursor import Cursor
+from gateway.imap.grammar.cursor import Cursor, again
 from gateway.imap.grammar.flags import store_flags
 from gateway.imap.grammar.numbers import SequenceSet, sequence_set
 from gateway.imap.grammar.parameters import Parameter, parameters
@@ -18,9 +18,6 @@ class StoreMode(Enum):
     REPLACE = b""
     ADD = b"+"
     REMOVE = b"-"
-
-
-_MODES = {one.value: one for one in StoreMode}
 
 
 class Store(NamedTuple):
@@ -45,8 +42,15 @@ def store(c: Cursor, *, by_uid: bool) -> Store:
         c.sp()
         modifiers = parameters(c, "a modifier of STORE")
     c.sp()
+    mode, silent, flags = _store_att_flags(c)
+    return Store(messages, mode, flags, silent, by_uid, modifiers)
+
+
+@again
+def _store_att_flags(c: Cursor) -> tuple[StoreMode, bool, tuple[bytes, ...]]:
+    """`silent` between the mode and the flags."""
     found = _ITEM.match(c.text, c.position)
     if found is None:
         c.fail("expected FLAGS, +FLAGS or -FLAGS, with or without .SILENT")
     c.position = found.end()
-    return Store(messages, _MODES[found[1]], store_flags(c), found[2] is not None, by_uid, modifiers)
+    return StoreMode(found[1]), found[2] is not None, store_flags(c)
