@@ -88,9 +88,10 @@ def alone(octets: bytes | memoryview, max_line: int) -> Frame | None:
     Framer has to find out."""
     text = bytes(octets)
     end = len(text) - 2
-    if not 0 <= end <= max_line or text.find(b"\n") != end + 1 or text.find(b"\r") != end:
+    if not 0 <= end <= max_line or text.find(b"\n") != end + 1 or text.find(b"\r") != end or text.find(b"\0") >= 0:
         return None
-    return None if b"\0" in text or text[end - 1 : end] == b"}" else Frame((text[:end],))
+    line = text[:end]
+    return None if line.endswith(b"}") else Frame((line,))
 
 
 class Inbox:

@@ -34,7 +34,7 @@ class Response(Protocol):
 def spell_string(octets: bytes, *, utf8: bool = False) -> bytes:
     """`string`: quoted where that is possible, else a literal (RFC 3501 section 4.3). No NUL can be spelled: it becomes `?`."""
     if len(octets) <= MAX_QUOTED and (_QUOTABLE_UTF8 if utf8 else _QUOTABLE).match(octets):
-        if b'"' in octets or b"\\" in octets:
+        if _ESCAPE.search(octets):
             octets = _ESCAPE.sub(rb"\\\1", octets)
         return b'"%b"' % octets
     return spell_literal(octets.replace(b"\0", b"?"))
