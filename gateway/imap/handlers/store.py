@@ -130,7 +130,8 @@ def _told_alike(selected: Selected, span: Span, told: _Told, emit: Output) -> No
     uids, flags = view.uids[low:high], state.flags[low:high]
     spelled = {bits: state.spell_flags(bits, recent=told.recent) for bits in set(flags)} if told.flags else {}
     items = [b"UID %d"] * told.uids
-    columns: list[Sequence[object]] = [uids if told.uid_only else range(low + 1, high + 1)] + [uids] * told.uids
+    columns: list[Sequence[object]] = [uids if told.uid_only else range(low + 1, high + 1)]
+    columns += [uids] * told.uids
     if len(spelled) == 1:
         items += [alike.replace(b"%", b"%%") for alike in spelled.values()]
     elif spelled:
