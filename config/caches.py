@@ -45,10 +45,12 @@ CACHES: Final[tuple[Cache, ...]] = (
     Cache("commands that were read: SELECT, LIST, LSUB, STATUS, SEARCH, the items of FETCH", 512, "texts", "256 octets each, and what they mean: 0.5 MiB, of the longest searches 5", _ALWAYS_TRUE, "gateway/imap/grammar/cursor.py:_read"),
     Cache("what the items of FETCH need", 256, "lists of items", "256 octets each, and what they mean: 0.5 MiB", _ALWAYS_TRUE, "gateway/imap/handlers/fetch.py:_sorted_out"),
     Cache("own folders that were judged, by session's person and name", 500, "folders", "1 MiB", f"what has moved since is judged anew; {_OLDEST}", "gateway/folders/judging.py:REMEMBERED"),
+    Cache("epochs of what policy reads, as the one that writes knows them", 10_000, "scopes", "1 MiB, in the process that writes", "a change of them; what is undone; all, when there are more", "store/sqlite.py:REMEMBERED"),
     Cache("what has moved", 10_000, "scopes, and folders", "3 MiB", "all at once, when there are more: what is asked next is looked at", "store/moved.py:REMEMBERED"),
     Cache("dates as IMAP writes them", 4_096, "days", "0.5 MiB", _ALWAYS_TRUE, "gateway/imap/handlers/fetch.py:_date"),
     Cache("how a domain's people see folders' names", 256, "domains", "0.1 MiB", _ALWAYS_TRUE, "gateway/imap/names.py:namespace_of"),
     Cache("PERMANENTFLAGS", 256, "sets", "0.5 MiB", _ALWAYS_TRUE, "gateway/imap/session.py:_permanent"),
+    Cache("which flags may be changed with which rights", 256, "sets", "0.1 MiB", _ALWAYS_TRUE, "policy/folders.py:permitted_flags"),
     Cache("patterns that find fields of a header", 64, "sets of names", "as long as the commands that asked, some ten times", _ALWAYS_TRUE, "gateway/message/split.py:_of_names"),
     # who is who
     Cache("marks of passwords that were right", 10_000, "passwords", "2 MiB", "another verifier; an hour; the oldest goes", "gateway/passwords.py:PasswordCost.remembered"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from policy.decision import Decision, Step, step
@@ -209,6 +210,7 @@ def _protected(op: FolderOp, facts: FolderFacts) -> str:
     return ""
 
 
+@lru_cache(maxsize=256)  # at each STORE, by people who mostly hold the same
 def permitted_flags(change: FlagChange, held: Right) -> FlagChange:
     """What is left of a change (RFC 4314 section 4): s for \\Seen, t for \\Deleted, w for the rest."""
     return FlagChange(

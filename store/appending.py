@@ -12,7 +12,7 @@ from store.expunging import remove
 from store.flags import DELETED, NO_FLAGS, SEEN, bits_of
 from store.folders import charge, existing, take_room
 from store.messages import heads, storable, within
-from store.model import Flag, FolderRow, NewMessage, Sorting, Uid
+from store.model import FolderRow, NewMessage, Sorting, Uid
 from store.port import Deed, Tx
 from store.remade import sorting_columns
 from store.runs import key, runs_of, span
@@ -28,7 +28,7 @@ class NewInFolder:
     """A message and what it comes with; `received` is INTERNALDATE, None: now."""
 
     message: NewMessage
-    flags: Flag = NO_FLAGS
+    flags: int = NO_FLAGS
     keywords: tuple[str, ...] = ()
     received: int | None = None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from policy.identity import AccountId, FolderId
-from store.model import FolderRow, Run
+from store.model import FolderRow, Numbered, Run
 from store.port import Deed, Tx
 from store.runs import key, merged
 
@@ -85,17 +85,18 @@ def long_logs(tx: Tx, rows: int) -> list[tuple[FolderId, int]]:
     return [(FolderId(folder), count) for folder, count in tx.all("changes.long", rows=rows)]
 
 
-def log(tx: Tx, folder: FolderRow, modseq: int, runs: Sequence[Run], *, vanished: bool = False) -> None:
+def log(tx: Tx, folder: FolderRow | Numbered, modseq: int, runs: Sequence[Run], *, vanished: bool = False) -> None:
     """Writes what happened at this modseq; at most once per folder, modseq and kind."""
-    if not runs:
-        return
-    if not vanished and len(runs) > MOST_RUNS:
-        runs = [(min(low for low, _ in runs), max(high for _, high in runs))]
     kind = VANISHED if vanished else CHANGED
-    at = {"owner": folder.owner, "folder": folder.id, "modseq": modseq, "kind": kind}
     if len(runs) == 1:
         ((low, high),) = runs
-        tx.later("changes.log", **at, low=low, high=high)
+        tx.later("changes.log", owner=folder.owner, folder=folder.id, modseq=modseq, kind=kind, low=low, high=high)
+        return
+    if not runs:
+        return
+    at = {"owner": folder.owner, "folder": folder.id, "modseq": modseq, "kind": kind}
+    if not vanished and len(runs) > MOST_RUNS:
+        tx.later("changes.log", **at, low=min(low for low, _ in runs), high=max(high for _, high in runs))
         return
     tx.many("changes.log", [{**at, "low": low, "high": high} for low, high in runs])
 

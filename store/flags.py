@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from policy.identity import AccountId, FolderId
 from store import changes
 from store.counts import FEW_MESSAGES, clipped
-from store.errors import LimitReached
-from store.folders import existing
+from store.errors import LimitReached, NotFound
 from store.messages import keywords
-from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, Flag, FolderRow, MessageRow, Run
+from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, Flag, FolderRow, MessageRow, Numbered, Run
 from store.port import Deed, FolderChanged, Tx
 from store.runs import LAST_UID, key, merged, runs_of, without
 
@@ -41,8 +40,7 @@ class FlagMode(StrEnum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True)
-class FlagsChanged:
+class FlagsChanged(NamedTuple):
     """`modseq`: the folder's now, that of the change if there was one; `refused`: changed since `unchanged_since` (MODIFIED).
 
     What was changed has the flags (flags & `keep`) | `added` now, but for an actor's own \\Seen.
@@ -63,7 +61,7 @@ class ChangeFlags(Deed[FlagsChanged]):
     folder: FolderId
     runs: tuple[Run, ...]
     mode: FlagMode
-    flags: Flag = NO_FLAGS
+    flags: int = NO_FLAGS
     keywords: tuple[str, ...] = ()
     mask: int = EVERY_FLAG
     unchanged_since: int | None = None
@@ -91,17 +89,18 @@ class MarkSeen(Deed[FlagsChanged]):
 
 def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     """Does the deed; for other deeds too, as `copy` and `move`."""
-    folder = existing(tx, deed.folder)
+    folder = numbered(tx, deed.folder)
     runs = clipped(deed.runs, folder)
     refused: tuple[Run, ...] = ()
     if deed.unchanged_since is not None:
         refused = runs_of(_newer(tx, folder.id, runs, min(deed.unchanged_since, folder.modseq), deed.seen_of))
         runs = without(runs, refused)
-    creating = deed.mode is not FlagMode.REMOVE and deed.mask > SYSTEM_FLAGS
-    bits = (int(deed.flags) | bits_of(tx, folder.id, deed.keywords, create=creating)) & deed.mask
-    cleared = {FlagMode.ADD: 0, FlagMode.REMOVE: bits, FlagMode.REPLACE: deed.mask}[deed.mode]
-    keep = EVERY_FLAG & ~cleared
-    added = 0 if deed.mode is FlagMode.REMOVE else bits
+    mode, mask, bits = deed.mode, deed.mask, int(deed.flags)
+    if deed.keywords:
+        bits |= bits_of(tx, folder.id, deed.keywords, create=mode is not FlagMode.REMOVE and mask > SYSTEM_FLAGS)
+    bits &= mask
+    keep = EVERY_FLAG & ~(0 if mode is FlagMode.ADD else bits if mode is FlagMode.REMOVE else mask)
+    added = 0 if mode is FlagMode.REMOVE else bits
     own_seen: bool | None = None
     if deed.seen_of is not None:
         own_seen = True if added & SEEN else None if keep & SEEN else False
@@ -132,7 +131,15 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     return FlagsChanged(True, modseq, refused, keep, added)
 
 
-def _change_run(tx: Tx, folder: FolderRow, run: Run, keep: int, added: int, modseq: int) -> tuple[int, int, int, Run] | None:
+def numbered(tx: Tx, folder: FolderId) -> Numbered:
+    """Raises NotFound: gone, or a name that holds no messages."""
+    row = tx.one("messages.numbered", owner=tx.owner_of(folder), folder=folder)
+    if row is None:
+        raise NotFound(f"folder {folder}")
+    return Numbered(*row)
+
+
+def _change_run(tx: Tx, folder: Numbered, run: Run, keep: int, added: int, modseq: int) -> tuple[int, int, int, Run] | None:
     """How many messages change, how many of them had \\Seen, \\Deleted, and within which UIDs they are; None: there are none."""
     change = {"owner": folder.owner, "low": key(folder.id, run[0]), "high": key(folder.id, run[1]), "keep": keep, "added": added}
     touched = (EVERY_FLAG & ~keep) | added
@@ -151,7 +158,7 @@ def _change_run(tx: Tx, folder: FolderRow, run: Run, keep: int, added: int, mods
     return (count, had, had, run) if count else None
 
 
-def _change_scattered(tx: Tx, folder: FolderRow, runs: Sequence[Run], keep: int, added: int, modseq: int) -> tuple[list[Run], int, int]:
+def _change_scattered(tx: Tx, folder: Numbered, runs: Sequence[Run], keep: int, added: int, modseq: int) -> tuple[list[Run], int, int]:
     """As run by run, where the runs are so many that reading all between them costs less than two statements for each.
     Returns what changed, and by how many the unseen and the deleted grew."""
     changed: list[int] = []

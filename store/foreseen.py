@@ -107,6 +107,11 @@ def _folder(deed: Any, owners: Owners) -> list[Asked]:
     return _folders((deed.folder,), owners)
 
 
+def _numbered(deed: Any, owners: Owners) -> list[Asked]:
+    owner = owners.of(deed.folder)
+    return [] if owner is None else [("messages.numbered", {"owner": owner, "folder": deed.folder})]
+
+
 def _both(deed: Any, owners: Owners) -> list[Asked]:
     return _folders(dict.fromkeys((deed.source, deed.target)), owners)
 
@@ -127,8 +132,8 @@ _ROWS: Final[Mapping[type[Deed[Any]], Callable[[Any, Owners], list[Asked]]]] = M
         folders.ClaimRecent: _folder,
         login.AdmitUnlessLocked: _admit,
         AppendMessages: _folder,
-        ChangeFlags: _folder,
-        MarkSeen: _folder,
+        ChangeFlags: _numbered,
+        MarkSeen: _numbered,
         Expunge: _folder,
         CopyMessages: _both,
         MoveMessages: _both,

@@ -233,6 +233,16 @@ class FolderRow:
     born: int = 0
 
 
+class Numbered(NamedTuple):
+    """What of a folder's row a change of its messages goes by; no dataclass, since each STORE reads one."""
+
+    id: FolderId
+    owner: AccountId
+    uidnext: int
+    modseq: int
+    exists: int
+
+
 class Figures(NamedTuple):
     """What STATUS tells of a folder; no dataclass, since LIST makes a thousand at once. `unseen` by the \\Seen that counts for the actor;
     `recent`: messages from `recent_from` on; `deleted_size`: octets of what is \\Deleted. These two are 0 unless they are asked for."""

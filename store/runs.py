@@ -35,6 +35,8 @@ def runs_of(uids: Iterable[int]) -> tuple[Run, ...]:
 
 def merged(runs: Sequence[Run]) -> list[Run]:
     """The same set of UIDs, ascending, without overlaps, within 1..2**32-1; empty runs are left out."""
+    if len(runs) == 1 and 1 <= runs[0][0] <= runs[0][1] <= LAST_UID:
+        return [*runs]
     found: list[Run] = []
     for low, high in sorted((max(1, low), min(high, LAST_UID)) for low, high in runs):
         if low > high:

@@ -60,6 +60,8 @@ FEW_EPOCHS: Final = 4
 _EPOCHS: Final = """SELECT coalesce((SELECT value FROM epoch WHERE scope = ?), 0), coalesce((SELECT value FROM epoch WHERE scope = ?), 0),
                          coalesce((SELECT value FROM epoch WHERE scope = ?), 0), coalesce((SELECT value FROM epoch WHERE scope = ?), 0)"""
 _NO_SCOPES: Final = (None,) * FEW_EPOCHS
+REMEMBERED: Final = 10_000
+"""Epochs that the writer knows, since nobody else changes them; when there are more, all are read again."""
 
 _NOBODY: Final = AccountId(0)
 _composed: Final = lru_cache(maxsize=1000)(without_owner)
@@ -253,8 +255,8 @@ class SqliteTx(OnlyReads):
     def __init__(self, raw: sqlite3.Connection, statements: Mapping[str, str], now: int) -> None:
         self._execute = raw.execute
         self._statements = statements
-        self._epochs: dict[int, int] | None = {}
-        """Those that were read: nothing changes in a transaction that only reads. None: it writes."""
+        self._epochs: dict[int, int] = {}
+        """Those that were read: nothing changes in a transaction that only reads."""
         self.now = now
         self.stopped = False
 
@@ -299,8 +301,7 @@ class SqliteTx(OnlyReads):
         known = self._epochs
         if not known:
             found = self._read(scopes)
-            if known is not None:
-                known.update(found)
+            known.update(found)
             return found
         missing = [scope for scope in scopes if scope not in known]
         if missing:
@@ -319,13 +320,14 @@ class SqliteTx(OnlyReads):
 
 
 class SqliteWritingTx(SqliteTx):
-    """The group's transaction; savepoints part the deeds in it."""
+    """The group's transaction; savepoints part the deeds in it. `epochs`: what groups before this one found, for the next."""
 
     __slots__ = ("_first", "_marked", "_raw", "_touched", "_woken")
 
-    def __init__(self, raw: sqlite3.Connection, statements: Mapping[str, str], now: int) -> None:
+    def __init__(self, raw: sqlite3.Connection, statements: Mapping[str, str], now: int, epochs: dict[int, int] | None = None) -> None:
         super().__init__(raw, statements, now)
-        self._epochs = None
+        if epochs is not None:
+            self._epochs = epochs
         self._raw = raw
         self._first = True
         self._marked = False
@@ -340,7 +342,10 @@ class SqliteWritingTx(SqliteTx):
 
     def later(self, statement: str, /, **parameters: Any) -> None:
         """At once: nothing is far away here."""
-        self.run(statement, **parameters)
+        try:
+            self._execute(self._statements[statement], parameters)
+        except sqlite3.Error as error:
+            raise translated(error) from error
 
     def insert(self, statement: str, /, **parameters: Any) -> int:
         try:
@@ -354,6 +359,23 @@ class SqliteWritingTx(SqliteTx):
             self._raw.executemany(self._statements[statement], rows)
         except sqlite3.Error as error:
             raise translated(error) from error
+
+    def holds(self, witness: Witness) -> bool:
+        """As when reading, and seldom read at all: epochs are changed here and nowhere else (store/lock.py)."""
+        if witness.valid_until is not None and self.now >= witness.valid_until:
+            return False
+        known = self._epochs
+        for scope, value in witness.epochs:
+            if known.get(scope) != value:
+                break
+        else:
+            return True
+        found = self._read([scope for scope, _ in witness.epochs])
+        if len(known) > REMEMBERED:
+            known.clear()
+        # What is below 0 is counted by statements too (store/outlines.py).
+        known.update([one for one in found if one[0] >= 0])
+        return found == witness.epochs
 
     def touch(self, *scopes: int) -> None:
         self._touched.update(dict.fromkeys(scopes))
@@ -374,6 +396,7 @@ class SqliteWritingTx(SqliteTx):
 
     def release(self) -> Sequence[Event]:
         for scope in self._touched:
+            self._epochs.pop(scope, None)
             self._plain("INSERT INTO epoch (scope, value) VALUES (?, 1) ON CONFLICT (scope) DO UPDATE SET value = value + 1", scope)
         if self._marked:
             self._plain("RELEASE deed")
@@ -382,6 +405,8 @@ class SqliteWritingTx(SqliteTx):
         return self._woken
 
     def undo(self) -> None:
+        # Nothing is known of what was undone.
+        self._epochs.clear()
         if not self._raw.in_transaction:
             raise Fault("the database undid the transaction by itself")
         if self._marked:
@@ -415,6 +440,7 @@ class SqliteEngine:
         self._now = now
         self._connection = connection
         self._open: sqlite3.Connection | None = _hasty(connection.raw)
+        self._epochs: dict[int, int] = {}
         self._waited_at = 0.0
 
     def start(self, function: Callable[[], T], /) -> "asyncio.Future[T]":
@@ -430,7 +456,7 @@ class SqliteEngine:
             _hasty(self._open)
         except sqlite3.Error as error:
             raise translated(error) from error
-        return SqliteWritingTx(self._open, self._statements, self._now())
+        return SqliteWritingTx(self._open, self._statements, self._now(), self._epochs)
 
     def begin_here(self) -> SqliteWritingTx | None:
         if self._open is None:
@@ -439,7 +465,7 @@ class SqliteEngine:
             self._open.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise translated(error) from error
-        return SqliteWritingTx(self._open, self._statements, self._now())
+        return SqliteWritingTx(self._open, self._statements, self._now(), self._epochs)
 
     def commit(self, events: Sequence[Event]) -> None:
         assert self._open is not None
@@ -454,6 +480,7 @@ class SqliteEngine:
     def abandon(self) -> None:
         # After a failed fsync the kernel may have dropped what was not written: this connection's view is worth nothing.
         raw, self._open = self._open, None
+        self._epochs.clear()
         self._connection.replace(None)
         if raw is None:
             return

@@ -58,6 +58,9 @@ class _Riding:
     used: Sequence[tuple[int, FolderOp]]
 
 
+_NOTHING: Final = _Riding((), (), (), ())
+
+
 @dataclass(slots=True)
 class _Remembered:
     """What was judged of a place, at which moment (store/moved.py), and what was done there since on the strength of it."""
@@ -268,7 +271,7 @@ class Judging:
                 async with self.snapshot() as snapshot:
                     deed, witness, acts = await judge(snapshot)
                     now = snapshot.now
-            riding = self._riding(visit, acts, now)
+            riding = self._riding(visit, acts, now) if acts else _NOTHING
             with_it = Audited(deed, riding.entries, riding.uses) if riding.entries or riding.uses else deed
             try:
                 done: T = await self._store.do(with_it, witness)
@@ -292,8 +295,9 @@ class Judging:
                 raise Refused(Refuse(Reason.LIMIT, str(error))) from None
             except Busy as fault:
                 raise Refused(later(fault)) from None
-            visit.record(key for key in riding.keys if key[0])
-            visit.use((key for key in riding.used if key[0]), now + ROUNDED)
+            if acts:
+                visit.record(key for key in riding.keys if key[0])
+                visit.use((key for key in riding.used if key[0]), now + ROUNDED)
             return done
 
     async def standing_at(

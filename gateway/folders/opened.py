@@ -37,8 +37,8 @@ from store import changes, folders, messages, search
 from store.criteria import Criterion
 from store.errors import LimitReached
 from store.expunging import Expunge, Expunged
-from store.flags import EVERY_FLAG, ChangeFlags, FlagMode, FlagsChanged, MarkSeen
-from store.model import Flag, FolderRow, MessageRow, Run, Sorting, SortRow, Uid
+from store.flags import DELETED, EVERY_FLAG, SEEN, ChangeFlags, FlagMode, FlagsChanged, MarkSeen
+from store.model import FolderRow, MessageRow, Run, Sorting, SortRow, Uid
 from store.port import DIRECTORY, Snapshot, Tx
 from store.remade import SetLayouts, SetPreviews, SetSorting
 from store.runs import common, merged, runs_of
@@ -50,7 +50,7 @@ RENDERED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to render their structures for IMAP4rev2."""
 PREVIEWED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to make their previews."""
-OTHERS: Final = EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
+OTHERS: Final = EVERY_FLAG & ~(SEEN | DELETED)
 
 
 class Kept(Enum):
@@ -75,7 +75,7 @@ _READ: Final[Mapping[Kept, Callable[[Tx, FolderId, Sequence[Run]], list[tuple[in
 
 def mask_of(allowed: FlagChange) -> int:
     """The flags of such a change as bits."""
-    return (int(Flag.SEEN) if allowed.seen else 0) | (int(Flag.DELETED) if allowed.deleted else 0) | (OTHERS if allowed.others else 0)
+    return (SEEN if allowed.seen else 0) | (DELETED if allowed.deleted else 0) | (OTHERS if allowed.others else 0)
 
 
 class OpenFolder:
@@ -436,36 +436,34 @@ class OpenFolder:
     # --- changing
 
     async def change_flags(
-        self, runs: Sequence[Run], mode: FlagMode, flags: Flag, keywords: tuple[str, ...], unchanged_since: int | None = None
+        self, runs: Sequence[Run], mode: FlagMode, flags: int, keywords: tuple[str, ...], unchanged_since: int | None = None
     ) -> FlagsChanged:
-        """What is allowed of it is applied, the rest left alone; refused only when nothing is left (RFC 4314 section 4)."""
-        if mode is FlagMode.REPLACE:
-            touched = FlagChange(True, True, True)
-        else:
-            others = bool(flags & ~(Flag.SEEN | Flag.DELETED)) or bool(keywords)
-            touched = FlagChange(Flag.SEEN in flags, Flag.DELETED in flags, others)
+        """What is allowed of it is applied, the rest left alone; refused only when nothing is left (RFC 4314 section 4). `flags`: bits of
+        the system's."""
+        # Masks and no members of enumerations, which would take a seventh of a STORE.
+        touched = EVERY_FLAG if mode is FlagMode.REPLACE else flags & (SEEN | DELETED) | (OTHERS if keywords or flags & OTHERS else 0)
 
-        def deed_of(stand: Standpoint, allowed: FlagChange) -> ChangeFlags:
+        def deed_of(stand: Standpoint, allowed: int) -> ChangeFlags:
             assert stand.row is not None
             return ChangeFlags(
                 stand.row.id,
                 tuple(runs),
                 mode,
-                flags & Flag(mask_of(allowed) & 31),
-                keywords if allowed.others else (),
-                mask_of(allowed),
+                flags & allowed,
+                keywords if allowed & OTHERS else (),
+                allowed,
                 unchanged_since,
                 self.seen_of,
             )
 
         async def judge(snapshot: Snapshot) -> Judged[FlagsChanged]:
             stand = await self.confirm(snapshot, FolderOp.READ)
-            allowed = stand.permits(touched)
+            allowed = mask_of(stand.permits()) & touched
             if not allowed:
                 needed = (
                     FolderOp.CHANGE_FLAGS if not touched or mode is FlagMode.REPLACE
-                    else FolderOp.MARK if touched.others
-                    else FolderOp.MARK_DELETED if touched.deleted
+                    else FolderOp.MARK if touched & OTHERS
+                    else FolderOp.MARK_DELETED if touched & DELETED
                     else FolderOp.MARK_SEEN
                 )  # fmt: skip
                 self._judging.require(self.visit, stand, needed, snapshot.now)
@@ -473,8 +471,8 @@ class OpenFolder:
             return deed_of(stand, allowed), stand.witness, ((stand, FolderOp.CHANGE_FLAGS, decision),)
 
         stand = self.assumed(FolderOp.CHANGE_FLAGS)
-        allowed = self._stand.permits(touched)
-        assumed = (deed_of(stand, allowed), stand.witness) if allowed and stand is not None else None
+        allowed = 0 if stand is None else mask_of(stand.permits()) & touched
+        assumed = (deed_of(stand, allowed), stand.witness) if stand is not None and allowed else None
         done = await self._judging.act(self.visit, judge, assumed=assumed)
         if FolderOp.CHANGE_FLAGS not in self._allowed:
             self._allowed += (FolderOp.CHANGE_FLAGS,)

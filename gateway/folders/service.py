@@ -31,9 +31,9 @@ from store.appending import Appended, AppendMessages, NewInFolder, ReplaceMessag
 from store.blobs import ALL_IN_ROWS, Files
 from store.copying import Copied, CopyMessages, MoveMessages
 from store.errors import Busy
-from store.flags import EVERY_FLAG
+from store.flags import EVERY_FLAG, SYSTEM_FLAGS
 from store.fulltext import FullText
-from store.model import Figures, Flag, FolderRow, NewMessage, Run, Uid
+from store.model import Figures, FolderRow, NewMessage, Run, Uid
 from store.port import Deed, Snapshot, Store, Tx
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ IN_ROWS: Final = 32 << 20
 
 def _new(message: NewMessage, item: NewItem, mask: int) -> NewInFolder:
     """Of the flags what the rights allow."""
-    return NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+    return NewInFolder(message, item.flags & mask & SYSTEM_FLAGS, item.keywords if mask & OTHERS else (), item.received)
 
 
 class _Gone(Exception):

@@ -12,12 +12,11 @@ from policy.identity import AccountId, Actor, Address
 from policy.rights import Right
 from store.changes import Changes
 from store.messages import State
-from store.model import Figures, Flag, FolderRow, QueueId
+from store.model import Figures, FolderRow, QueueId
 from store.port import Snapshot
 from store.recalls import Recall
 
 ROOT: Final = "/"
-_NO_FLAGS: Final = Flag(0)
 _NOTHING: Final = MappingProxyType(dict[tuple[int, FolderOp], int]())
 
 
@@ -173,7 +172,7 @@ class NewItem:
     """A message to be appended. `received`: microseconds, None: now."""
 
     octets: bytes
-    flags: Flag = _NO_FLAGS
+    flags: int = 0
     keywords: tuple[str, ...] = ()
     received: int | None = None
 

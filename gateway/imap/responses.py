@@ -473,28 +473,18 @@ def vanished(runs: Sequence[tuple[int, int]], *, earlier: bool = False) -> list[
     return [Vanished(tuple(runs[at : at + MAX_RUNS]), earlier) for at in range(0, len(runs), MAX_RUNS)]
 
 
-@dataclass(frozen=True, slots=True)
-class FetchData:
-    """`nz-number SP "FETCH" SP msg-att`: items already spelled, `FLAGS (\\Seen)`, `BODY[] {5}...`."""
+class Fetched(NamedTuple):
+    """`nz-number SP "FETCH" SP msg-att` of several messages, or with `uid_only` `uniqueid SP "UIDFETCH" SP msg-att` (RFC 9586 section 4):
+    their numbers, or UIDs, and items already spelled, `FLAGS (\\Seen)`. No dataclass, and no response for each of them, since each
+    session that follows a folder tells of each change."""
 
-    number: int
-    items: tuple[bytes, ...]
-
-    def spell(self, *, utf8: bool = False) -> bytes:
-        """`* n FETCH (...)`"""
-        return b"* %d FETCH (%b)\r\n" % (self.number, b" ".join(self.items))
-
-
-@dataclass(frozen=True, slots=True)
-class UidFetchData:
-    """`uidfetch-resp = uniqueid SP "UIDFETCH" SP msg-att` (RFC 9586 section 4): what FetchData is once UIDONLY is on."""
-
-    uid: int
-    items: tuple[bytes, ...]
+    messages: Sequence[tuple[int, bytes]]
+    uid_only: bool = False
 
     def spell(self, *, utf8: bool = False) -> bytes:
-        """`* uid UIDFETCH (...)`"""
-        return b"* %d UIDFETCH (%b)\r\n" % (self.uid, b" ".join(self.items))
+        """`* n FETCH (...)`, each"""
+        line = b"* %d UIDFETCH (%b)\r\n" if self.uid_only else b"* %d FETCH (%b)\r\n"
+        return b"".join([line % one for one in self.messages])
 
 
 @dataclass(frozen=True, slots=True)

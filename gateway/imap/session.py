@@ -27,6 +27,7 @@ from gateway.imap.responses import (
     READ_WRITE,
     Code,
     Condition,
+    Fetched,
     Response,
     Status,
     capability_code,
@@ -37,7 +38,7 @@ from gateway.imap.responses import (
 )
 from gateway.imap.sections import PartReader, Piece
 from gateway.imap.told import Told
-from gateway.imap.view import FolderState, Span, View
+from gateway.imap.view import TOGETHER, FolderState, Span, View
 from gateway.login import Login
 from gateway.refusal import Refused, until
 from gateway.refusals import Refusals
@@ -721,8 +722,12 @@ class Session:
         The deed has confirmed the right."""
         selected = self.here
         if self.services.states.take(selected.folder, runs, done):
-            if self.interest is not None and self.interest.heard <= done.modseq:
-                self.news &= ~News.FOLDER
+            if self.interest is not None:
+                if self.interest.heard > done.modseq:
+                    # Others changed something in the same commit, and have their answers by now: what they know need not be read.
+                    await asyncio.sleep(0)
+                if self.interest.heard <= selected.view.state.modseq:
+                    self.news &= ~News.FOLDER
             return selected
         return await self.refresh()
 
@@ -763,9 +768,9 @@ class Session:
             messages=heard.messages,
             flags=heard.flags,
         )
-        for number, response in enumerate(said):
-            output.say(response)
-            if not number % AT_ONCE:
+        for number, response in enumerate(said, 1):
+            output(response.spell(utf8=output.utf8))
+            if not number % AT_ONCE or (type(response) is Fetched and len(response.messages) == TOGETHER):
                 await output.breathe()
         if heard.fetch_new is not None and view.fresh < view.exists:
             await self._fetch_new(selected, heard.fetch_new, output)
@@ -774,7 +779,8 @@ class Session:
         if quick and view.withholds:
             # RFC 7162 section 3.2: mod-sequences above that of an expunge that is held back may have been told.
             output.say(Status(Condition.OK, "more is to be told", highestmodseq(view.modseq)))
-        self._permanent(selected, output)
+        if view.flags_told is not selected.names:
+            self._permanent(selected, output)
 
     async def _fetch_new(
         self, selected: Selected, fetch: Callable[["Session", Sequence[Span], Output], Awaitable[None]], output: Output
@@ -792,16 +798,14 @@ class Session:
         if spans:
             await fetch(self, spans, output)
 
-    def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> tuple[bytes, ...]:
+    def flags_item(self, uid: int, flags: int, modseq: int, recent: bool) -> bytes:
         """What a FETCH tells of changed flags once CONDSTORE is on (RFC 7162 section 3.1), or IMAP4rev2; with that, QRESYNC or NOTIFY
         the UID is part of it (RFC 9051 section 7.5.2).
         """
-        items = [self.here.view.state.spell_flags(flags, recent=recent)]
+        item = self.here.view.state.spell_flags(flags, recent=recent)
         if (b"QRESYNC" in self.enabled or self.heard.always or self.is_rev2) and not self.uid_only:
-            items.insert(0, b"UID %d" % uid)
-        if b"CONDSTORE" in self.enabled:
-            items.append(b"MODSEQ (%d)" % modseq)
-        return tuple(items)
+            item = b"UID %d %b" % (uid, item)
+        return b"%b MODSEQ (%d)" % (item, modseq) if b"CONDSTORE" in self.enabled else item
 
     @property
     def uid_only(self) -> bool:

@@ -10,17 +10,19 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import compress, islice
+from typing import NamedTuple
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
-from gateway.imap.responses import Exists, FetchData, Flags, Recent, Response, UidFetchData, expunged, spell_list
+from gateway.imap.responses import Exists, Fetched, Flags, Recent, Response, expunged, spell_list
 from gateway.imap.responses import vanished as vanished_responses
 
 # Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead. So a log longer than
 # these is worth nothing: as many are kept as there are messages, between the two.
 LOG_LEAST = 256
 LOG_LIMIT = 65536
+TOGETHER = 128
+"""Changed messages told in one piece, in some 0.1 ms."""
 SPELLED = 1024
 """Sets of flags of a folder that are kept as they are written."""
 ANSWERS = 4
@@ -39,8 +41,7 @@ class BadSequence(Exception):
     """A message number that no message has: BAD (RFC 3501 section 9, "seq-number")."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(NamedTuple):
     """Messages whose flags changed, in one deed."""
 
     modseq: int
@@ -169,12 +170,21 @@ class FolderState:
         """The messages at these places have (flags & keep) | added from `modseq` on; those that have that already are left as they are."""
         touched = array("I")
         for first, end in spans:
+            if end - first == 1:
+                bits = self.flags[first]
+                after = (bits & keep) | added
+                if after != bits:
+                    self.flags[first] = after
+                    self.modseqs[first] = modseq
+                    touched.append(self.uids[first])
+                continue
             before = self.flags[first:end]
             # Few sets of flags are different.
             become = {bits: (bits & keep) | added for bits in set(before)}
             same = [bits for bits, after in become.items() if after == bits]
             if not same:
-                self.flags[first:end] = array("Q", map(become.__getitem__, before))
+                alike = len(become) == 1
+                self.flags[first:end] = array("Q", become.values()) * len(before) if alike else array("Q", map(become.__getitem__, before))
                 self.modseqs[first:end] = array("Q", (modseq,)) * len(before)
                 touched.extend(self.uids[first:end])
             elif len(same) < len(become):
@@ -223,7 +233,11 @@ class FolderState:
         if place < self._log_first:
             return None
         # From the right: what is new is short, and a deque is slow in its middle. In whatever order: the last flags count.
-        return iter([(change.modseq, change.uids) for change in islice(reversed(self._log or ()), self.log_end - place)])
+        return islice(reversed(self._log or ()), self.log_end - place)
+
+    def one_since(self, place: int) -> int | None:
+        """The modseq of the one change of flags since this place in the log; None: there are none, or several."""
+        return self._log[-1].modseq if self._log and place == self.log_end - 1 else None
 
     def spell_flags(self, flags: int, *, recent: bool = False) -> bytes:
         """`FLAGS (...)` for a set of bits."""
@@ -447,7 +461,18 @@ class View:
 
     def is_recent(self, uid: int) -> bool:
         """Was this session the first to be told of the message (RFC 3501 section 2.3.2)?"""
-        return self.tells_recent and any(low <= uid < high for low, high in self._recent or ())
+        if self.tells_recent and self._recent:
+            for low, high in self._recent:
+                if low <= uid < high:
+                    return True
+        return False
+
+    def all_recent(self, low: int, high: int) -> bool | None:
+        """Are all messages of these places \\Recent, or none of them? None: some are."""
+        uids = self.uids
+        spans = self._recent or () if self.tells_recent else ()
+        count = sum(bisect_left(uids, end, low, high) - bisect_left(uids, begin, low, high) for begin, end in spans)
+        return None if 0 < count < high - low else bool(count)
 
     @property
     def has_claimed(self) -> bool:
@@ -504,6 +529,11 @@ class View:
 
     def told(self, modseq: int) -> None:
         """The client knows which flags the messages have that this deed changed: it did so itself, and was answered or knew them before."""
+        state = self.state
+        if state.one_since(self._place) == modseq == state.modseq and self.exists == len(state.uids) and self.current:
+            # Nothing else is to be told.
+            self._place, self.modseq = state.log_end, modseq
+            return
         if self._told is None:
             self._told = set()
         self._told.add(modseq)
@@ -546,7 +576,7 @@ class View:
         *,
         expunge_allowed: bool,
         vanished: bool = False,
-        flags_item: Callable[[int, int, int, bool], tuple[bytes, ...]] | None = None,
+        flags_item: Callable[[int, int, int, bool], bytes] | None = None,
         uid_only: bool = False,
         messages: bool = True,
         flags: bool = True,
@@ -586,19 +616,20 @@ class View:
                 yield Recent(self.recent)
         yield from self.new_flags()
         self.flags_told = state.names
-        for uid in changed:
-            number = self.number(uid)
-            at = state.index(uid)
-            # What is new is fetched by the client anyway; what is gone has no flags.
-            if number is None or number > before or at is None:
-                continue
-            bits, recent = state.flags[at], self.is_recent(uid)
-            if flags_item is None:
-                items: tuple[bytes, ...] = (state.spell_flags(bits, recent=recent),)
-            else:
-                items = flags_item(uid, bits, state.modseqs[at], recent)
+        for start in range(0, len(changed), TOGETHER):
             yield from self.new_flags()
-            yield UidFetchData(uid, items) if uid_only else FetchData(number, items)
+            lines: list[tuple[int, bytes]] = []
+            for uid in changed[start : start + TOGETHER]:
+                at = state.index(uid)
+                number = self.number(uid) if at is None or self.uids is not state.uids else at + 1
+                # What is new is fetched by the client anyway; what is gone has no flags.
+                if number is None or number > before or at is None:
+                    continue
+                bits, recent = state.flags[at], self.is_recent(uid) if self._recent else False
+                items = state.spell_flags(bits, recent=recent) if flags_item is None else flags_item(uid, bits, state.modseqs[at], recent)
+                lines.append((uid if uid_only else number, items))
+            if lines:
+                yield Fetched(lines, uid_only)
         if flags and (messages or self.exists == len(self.uids)) and not self.withholds:
             self.modseq = modseq
 
@@ -607,14 +638,12 @@ class View:
         told = self._told or ()
         changes = state.changed_since(self._place)
         if changes is None:
-            news = [uid for uid, modseq in zip(state.uids, state.modseqs, strict=True) if modseq > self.modseq and modseq not in told]
-        else:
-            found: set[int] = set()
-            for modseq, uids in changes:
-                if modseq not in told:
-                    found.update(uids)
-            news = sorted(found)
-        return news
+            return [uid for uid, modseq in zip(state.uids, state.modseqs, strict=True) if modseq > self.modseq and modseq not in told]
+        found: set[int] = set()
+        for modseq, uids in changes:
+            if modseq not in told:
+                found.update(uids)
+        return sorted(found)
 
     def _expunge(self, *, vanished: bool) -> Sequence[Response]:
         places = self._lost()

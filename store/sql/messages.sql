@@ -11,6 +11,9 @@ WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY m
 -- modseq
 SELECT modseq FROM folder WHERE [owner = :owner AND] id = :folder AND noselect = 0
 
+-- numbered
+SELECT id, owner, uidnext, modseq, messages FROM folder WHERE [owner = :owner AND] id = :folder AND noselect = 0 AND path <> '/'
+
 -- sizes
 SELECT key & 4294967295, size FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
 

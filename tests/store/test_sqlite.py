@@ -12,16 +12,23 @@ from typing import Any
 import pytest
 
 from policy.decision import Witness
-from policy.identity import Address, DomainId
-from store import accounts, domains, lending, sqlite
+from policy.identity import Address, DomainId, FolderId
+from policy.status import AccountStatus
+from store import accounts, domains, lending, outlines, sqlite
+from store.accounts import SetAccountStatus
+from store.changes import PruneChanges
 from store.connect import connect
+from store.deeds import Several
 from store.domains import CreateDomain, ModifyDomain
-from store.errors import Broken, Busy, LimitReached
+from store.errors import Broken, Busy, Conflict, LimitReached, Stale
+from store.folders import CreateFolder
 from store.port import Store, Tx
 from store.writer import Fault
 from tests.store.conftest import Clock, Directory
 
 ROOT = Path(__file__).parents[2]
+NOTHING = PruneChanges(FolderId(9))
+"""A deed that finds nothing to do."""
 
 
 @pytest.fixture
@@ -74,6 +81,85 @@ async def test_the_epochs_of_a_judgement_are_one_statement_and_of_the_next_none(
             assert await snapshot.confirms(many)
             assert len(said) == count
         opened._reader.raw.set_trace_callback(None)
+
+
+def asked_of_epochs(store: Store) -> tuple[sqlite.SqliteStore, list[str]]:
+    """What the writer asks of them from here on."""
+    assert isinstance(store, sqlite.SqliteStore)
+    said: list[str] = []
+    store._connection.raw.set_trace_callback(lambda sql: said.append(sql) if "FROM epoch" in sql else None)
+    return store, said
+
+
+async def witness_of(store: Store, *scopes: int) -> Witness:
+    async with store.snapshot() as snapshot:
+        return await snapshot.witness(*scopes)
+
+
+async def test_what_the_writer_found_of_epochs_it_need_not_read_again(directory: Directory) -> None:
+    store, said = asked_of_epochs(directory.store)
+    found = await witness_of(store, directory.anna, directory.bruno)
+    for _ in range(3):
+        await store.do(NOTHING, found)
+    assert len(said) == 1
+    await store.do(SetAccountStatus(directory.bruno, AccountStatus.LOCKED))
+    for _ in range(2):
+        with pytest.raises(Stale):
+            await store.do(NOTHING, found)
+    anew = await witness_of(store, directory.anna, directory.bruno)
+    await store.do(NOTHING, anew)
+
+
+async def test_a_witness_is_stale_for_what_comes_behind_its_end_in_one_group(directory: Directory) -> None:
+    found = await witness_of(directory.store, directory.bruno)
+    await directory.store.do(NOTHING, found)
+    locking = SetAccountStatus(directory.bruno, AccountStatus.LOCKED)
+    came = await asyncio.gather(
+        *(directory.store.do(deed, witness) for deed, witness in ((NOTHING, found), (locking, None), (NOTHING, found), (NOTHING, found))),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in came] == [int, type(None), Stale, Stale]
+
+
+async def test_epochs_of_what_was_undone_are_those_of_before(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, _ = asked_of_epochs(directory.store)
+    found = await witness_of(store, directory.bruno)
+    locking = SetAccountStatus(directory.bruno, AccountStatus.LOCKED)
+    await store.do(NOTHING, found)
+    with pytest.raises(Conflict):
+        await store.do(Several((locking, CreateDomain("acme.test"))))
+    await store.do(NOTHING, found)
+
+    def full(engine: sqlite.SqliteEngine, events: object) -> None:
+        raise Fault("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite.SqliteEngine, "commit", full)
+        with pytest.raises(Busy):
+            await store.do(locking)
+    await store.do(NOTHING, found)
+    await store.do(locking)
+    with pytest.raises(Stale):
+        await store.do(NOTHING, found)
+
+
+async def test_epochs_that_statements_count_are_read_each_time(directory: Directory) -> None:
+    store, anna = directory.store, directory.anna
+    for number in range(2):
+        found = await witness_of(store, outlines.scope(anna))
+        await store.do(NOTHING, found)
+        await store.do(CreateFolder(anna, f"/New{number}"))
+        with pytest.raises(Stale):
+            await store.do(NOTHING, found)
+
+
+async def test_there_is_an_end_to_the_epochs_that_are_remembered(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "REMEMBERED", 10)
+    store, _ = asked_of_epochs(directory.store)
+    engine: Any = store._writer._engine
+    for scope in range(100, 200):
+        await store.do(NOTHING, Witness(((scope, 0),), None))
+        assert len(engine._epochs) <= 11
 
 
 async def test_a_snapshot_only_reads_and_only_while_it_is_open(directory: Directory) -> None:

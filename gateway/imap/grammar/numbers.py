@@ -70,7 +70,11 @@ def sequence_set(c: Cursor) -> SequenceSet:
     """
     if c.skip(b"$"):
         return SAVED
-    members = c.expect(_SET, "message numbers").split(b",")
+    text = c.expect(_SET, "message numbers")
+    if text.isdigit():
+        low = _seq_number(c, text)
+        return SequenceSet(((low, low),))
+    members = text.split(b",")
     if len(members) > MAX_MEMBERS:
         c.fail(f"expected at most {MAX_MEMBERS} members in a set of messages")
     slices: list[tuple[int, int]] = []

@@ -1,15 +1,15 @@
 """STORE and UID STORE: flags to be changed."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
-from gateway.imap.grammar.cursor import Cursor
+from gateway.imap.grammar.cursor import Cursor, again
 from gateway.imap.grammar.flags import store_flags
 from gateway.imap.grammar.numbers import SequenceSet, sequence_set
 from gateway.imap.grammar.parameters import Parameter, parameters
 
-_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
+_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)? ", re.IGNORECASE)
 
 
 class StoreMode(Enum):
@@ -20,8 +20,7 @@ class StoreMode(Enum):
     REMOVE = b"-"
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """Messages and a change of their flags; `silent` when the client does not want to be told the outcome."""
 
     messages: SequenceSet
@@ -38,14 +37,20 @@ def store(c: Cursor, *, by_uid: bool) -> Store:
     """
     c.sp()
     messages = sequence_set(c)
-    c.sp()
     modifiers: tuple[Parameter, ...] = ()
-    if c.peek() == b"(":
-        modifiers = parameters(c, "a modifier of STORE")
+    if c.text.startswith(b" (", c.position):
         c.sp()
+        modifiers = parameters(c, "a modifier of STORE")
+    c.sp()
+    mode, silent, flags = _store_att_flags(c)
+    return Store(messages, mode, flags, silent, by_uid, modifiers)
+
+
+@again
+def _store_att_flags(c: Cursor) -> tuple[StoreMode, bool, tuple[bytes, ...]]:
+    """`silent` between the mode and the flags."""
     found = _ITEM.match(c.text, c.position)
     if found is None:
         c.fail("expected FLAGS, +FLAGS or -FLAGS, with or without .SILENT")
     c.position = found.end()
-    c.sp()
-    return Store(messages, StoreMode(found[1]), store_flags(c), found[2] is not None, by_uid, modifiers)
+    return StoreMode(found[1]), found[2] is not None, store_flags(c)

@@ -10,27 +10,27 @@ from gateway.folders import FlagMode
 from gateway.imap.grammar.condstore import store_modifiers
 from gateway.imap.grammar.store import Store, StoreMode
 from gateway.imap.responses import EXPUNGEISSUED, READ_ONLY, modified
-from gateway.imap.session import Answer, No, Output, Selected, Session, newest, runs_of
+from gateway.imap.session import COMPLETED, Answer, No, Output, Selected, Session, newest, runs_of
 from gateway.imap.view import Span
 from store.model import Flag, Run
 
 _MODES = {StoreMode.REPLACE: FlagMode.REPLACE, StoreMode.ADD: FlagMode.ADD, StoreMode.REMOVE: FlagMode.REMOVE}
+# Plain integers: what is done with members of an enumeration takes twenty times as long.
 _SYSTEM = {
-    b"\\Seen": Flag.SEEN,
-    b"\\Answered": Flag.ANSWERED,
-    b"\\Flagged": Flag.FLAGGED,
-    b"\\Deleted": Flag.DELETED,
-    b"\\Draft": Flag.DRAFT,
+    b"\\Seen": int(Flag.SEEN),
+    b"\\Answered": int(Flag.ANSWERED),
+    b"\\Flagged": int(Flag.FLAGGED),
+    b"\\Deleted": int(Flag.DELETED),
+    b"\\Draft": int(Flag.DRAFT),
 }
-NONE = Flag(0)
 _FEW: Final = 8
 _CHUNK: Final = 256
 """Messages whose new flags are spelled in one go."""
 
 
-def sorted_out(flags: tuple[bytes, ...]) -> tuple[Flag, tuple[str, ...]]:
+def sorted_out(flags: tuple[bytes, ...]) -> tuple[int, tuple[str, ...]]:
     """System flags as bits, keywords by name, each once."""
-    bits = NONE
+    bits = 0
     keywords: dict[str, None] = {}
     for flag in flags:
         known = _SYSTEM.get(flag)
@@ -53,7 +53,7 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     view = selected.view
     spans, cutoff = newest(view, view.spans(command.messages, by_uid=command.by_uid), session.services.message_limit)
     if not spans:
-        return Answer()
+        return COMPLETED
     flags, keywords = sorted_out(command.flags)
     known = view.modseq
     # What was told of them just now may have crossed this command: the client could not say which came first.
@@ -69,19 +69,22 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
     counts = b"CONDSTORE" in session.enabled
     if command.silent and not counts:
         # What somebody else did to them meanwhile is told all the same: only our own change is known.
-        return Answer() if cutoff is None else cutoff.tell(Answer(), emit)
+        return COMPLETED if cutoff is None else cutoff.tell(COMPLETED, emit)
     emit.say(*view.new_flags())
     uid_only = session.uid_only
     by_uid = (command.by_uid or b"QRESYNC" in session.enabled) and not uid_only
+    line = b"* %d UIDFETCH (%b)\r\n" if uid_only else b"* %d FETCH (%b)\r\n"
     refused: list[int] = []
     gone = False
-    alike = _Told(by_uid, flags=not command.silent, modseqs=counts, uid_only=uid_only)
     for low, high in _chunks(spans):
-        if high - low > _FEW and view.current and not (done.refused or view.recent):
-            emit.say(*view.new_flags())
-            _told_alike(selected, (low, high), alike, emit)
-            await emit.breathe()
-            continue
+        if high - low > _FEW and view.current and not done.refused:
+            recent = view.all_recent(low, high)
+            if recent is not None:
+                emit.say(*view.new_flags())
+                alike = _Told(by_uid, flags=not command.silent, modseqs=counts, uid_only=uid_only, recent=recent)
+                _told_alike(selected, (low, high), alike, emit)
+                await emit.breathe()
+                continue
         for place in range(low, high):
             uid = view.uids[place]
             at = place if view.current else state.index(uid)
@@ -97,38 +100,47 @@ async def store(session: Session, command: Store, emit: Output) -> Answer:
                 pieces.append(state.spell_flags(state.flags[at], recent=view.is_recent(uid)))
             if counts:
                 pieces.append(b"MODSEQ (%d)" % state.modseqs[at])
-            emit((b"* %d UIDFETCH (%b)\r\n" if uid_only else b"* %d FETCH (%b)\r\n") % (uid if uid_only else place + 1, b" ".join(pieces)))
+            emit(line % (uid if uid_only else place + 1, b" ".join(pieces)))
             if place % 256 == 255:
                 await emit.breathe()
     if refused:
         answer = Answer("conditional STORE failed for some", modified(refused))
     else:
         # RFC 5530: what could not be changed was expunged; that is announced when it is allowed.
-        answer = Answer("some messages are gone", EXPUNGEISSUED) if gone else Answer()
+        answer = Answer("some messages are gone", EXPUNGEISSUED) if gone else COMPLETED
     return answer if cutoff is None else cutoff.tell(answer, emit)
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What is told of each message."""
+    """What is told of each message; `recent`: all of them are."""
 
     uids: bool
     flags: bool
     modseqs: bool
     uid_only: bool
+    recent: bool
 
 
 def _told_alike(selected: Selected, span: Span, told: _Told, emit: Output) -> None:
-    """Of messages that are all there, none of them recent and none left as it was: a template, and for each item a column."""
+    """Of messages that are all there and none left as it was: a template, and for each item a column; flags that all of them have now, as
+    after most commands, are a part of the template."""
     view, state = selected.view, selected.view.state
-    items = [b"UID %d"] * told.uids + [b"%b"] * told.flags + [b"MODSEQ (%d)"] * told.modseqs
-    line = (b"* %d UIDFETCH (" if told.uid_only else b"* %d FETCH (") + b" ".join(items) + b")\r\n"
     low, high = span
     uids, flags = view.uids[low:high], state.flags[low:high]
-    spelled = {bits: state.spell_flags(bits) for bits in set(flags)}
+    spelled = {bits: state.spell_flags(bits, recent=told.recent) for bits in set(flags)} if told.flags else {}
+    items = [b"UID %d"] * told.uids
     columns: list[Sequence[object]] = [uids if told.uid_only else range(low + 1, high + 1)]
-    columns += [uids] * told.uids + [[spelled[bits] for bits in flags]] * told.flags
-    columns += [state.modseqs[low:high]] * told.modseqs
+    columns += [uids] * told.uids
+    if len(spelled) == 1:
+        items += [alike.replace(b"%", b"%%") for alike in spelled.values()]
+    elif spelled:
+        items.append(b"%b")
+        columns.append([spelled[bits] for bits in flags])
+    if told.modseqs:
+        items.append(b"MODSEQ (%d)")
+        columns.append(state.modseqs[low:high])
+    line = (b"* %d UIDFETCH (" if told.uid_only else b"* %d FETCH (") + b" ".join(items) + b")\r\n"
     emit((line * len(uids)) % tuple(chain.from_iterable(zip(*columns, strict=True))))
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+import gateway.imap.view
 from gateway.imap.grammar.numbers import SAVED, SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, Vanished
+from gateway.imap.responses import Exists, Expunged, Fetched, Flags, Recent, Response, Vanished
 from gateway.imap.view import ANSWERS, LOG_LEAST, LOG_LIMIT, SPELLED, BadSequence, FolderState, View
 
 NAMES = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
@@ -80,7 +81,7 @@ def test_expunges_are_told_from_the_highest_number_then_growth_then_flags() -> N
         Expunged((3, 1)),
         Exists(3),
         Recent(3),
-        FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
+        Fetched([(2, b"FLAGS (\\Seen \\Recent)")]),
     ]
     assert list(view.announce(expunge_allowed=True)) == []
     assert view.modseq == 4
@@ -115,11 +116,11 @@ def test_who_changed_a_flag_itself_is_not_told_of_it() -> None:
     state.change([1], [1], 2)
     mine.told(2)
     assert list(mine.announce(expunge_allowed=True)) == []
-    assert list(other.announce(expunge_allowed=True)) == [FetchData(1, (b"FLAGS (\\Seen)",))]
+    assert list(other.announce(expunge_allowed=True)) == [Fetched([(1, b"FLAGS (\\Seen)")])]
     mine.told(3)
     state.change([1], [0], 3)
     state.change([1], [4], 4)
-    assert list(mine.announce(expunge_allowed=True)) == [FetchData(1, (b"FLAGS (\\Flagged \\Recent)",))]
+    assert list(mine.announce(expunge_allowed=True)) == [Fetched([(1, b"FLAGS (\\Flagged \\Recent)")])]
 
 
 def test_a_view_further_behind_than_the_log_is_told_the_same() -> None:
@@ -129,7 +130,7 @@ def test_a_view_further_behind_than_the_log_is_told_the_same() -> None:
     for modseq in range(3, LOG_LIMIT + 4):
         state.change([2], [0], modseq)
     assert state.changed_since(0) is None
-    assert [said.number for said in view.announce(expunge_allowed=True) if isinstance(said, FetchData)] == [1, 2]
+    assert list(view.announce(expunge_allowed=True)) == [Fetched([(1, b"FLAGS (\\Seen \\Recent)"), (2, b"FLAGS (\\Recent)")])]
 
 
 def test_only_the_first_session_is_told_of_recent_messages() -> None:
@@ -171,8 +172,9 @@ def test_a_log_is_no_longer_than_the_folder() -> None:
     assert len(state._log) == state._logged == LOG_LEAST
     assert state.octets < 100_000
     # Who is behind it is told what all messages have now.
-    said = [one for one in behind.announce(expunge_allowed=True) if isinstance(one, FetchData)]
-    assert [one.number for one in said] == [*range(1, 11)]
+    (said,) = behind.announce(expunge_allowed=True)
+    assert isinstance(said, Fetched)
+    assert [number for number, _ in said.messages] == [*range(1, 11)]
     large = folder(*range(1, LOG_LIMIT * 2))
     for number in range(2, LOG_LEAST * 4):
         large.change([number], [1], number)
@@ -207,7 +209,7 @@ def test_keywords_that_were_added_are_told_once() -> None:
     view = View(state)
     state.learn((*NAMES, b"$Todo"))
     state.change([1], [32], 2)
-    assert list(view.announce(expunge_allowed=True)) == [Flags((*NAMES, b"$Todo")), FetchData(1, (b"FLAGS ($Todo \\Recent)",))]
+    assert list(view.announce(expunge_allowed=True)) == [Flags((*NAMES, b"$Todo")), Fetched([(1, b"FLAGS ($Todo \\Recent)")])]
 
 
 def test_appended_uids_have_to_ascend() -> None:
@@ -267,7 +269,7 @@ def test_a_view_that_goes_on_with_another_state_tells_what_changed_meanwhile() -
     new = FolderState([1, 2, 3], [4, 1, 0], [5, 6, 1], modseq=6)
     view = View(new, claims=False)
     view.go_on(before)
-    assert list(view.announce(expunge_allowed=False)) == [FetchData(2, (b"FLAGS (\\Seen \\Recent)",))]
+    assert list(view.announce(expunge_allowed=False)) == [Fetched([(2, b"FLAGS (\\Seen \\Recent)")])]
     assert (view.modseq, list(view.announce(expunge_allowed=True))) == (6, [])
     assert list(view.resolve(SAVED, by_uid=False)) == [2, 3]
 
@@ -376,10 +378,11 @@ class Sessions(RuleBasedStateMachine):
                     client.uids += fresh
                     client.flags += [self.truth[uid] for uid in fresh]
                     assert count == len(client.uids)
-                case FetchData(number, (item,)):
-                    uid = client.uids[number - 1]
-                    client.flags[number - 1] = self.truth[uid]
-                    assert item == self.state.spell_flags(self.truth[uid], recent=client.view.is_recent(uid))
+                case Fetched(messages):
+                    for number, item in messages:
+                        uid = client.uids[number - 1]
+                        client.flags[number - 1] = self.truth[uid]
+                        assert item == self.state.spell_flags(self.truth[uid], recent=client.view.is_recent(uid))
                 case Recent(count):
                     assert count == client.view.recent
                 case _:
@@ -459,10 +462,8 @@ def test_what_a_client_does_not_want_to_hear_of_it_hears_of_when_it_does() -> No
     state.change([3], [1], 5)
     assert list(view.announce(expunge_allowed=True, flags=True)) == [
         Expunged((1,)),
-        FetchData(1, (b"FLAGS (\\Seen \\Recent)",)),
-        FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
-        # New while nobody heard of flags: told once more than needed.
-        FetchData(3, (b"FLAGS (\\Recent)",)),
+        # The third is new since nobody heard of flags: told once more than needed.
+        Fetched([(1, b"FLAGS (\\Seen \\Recent)"), (2, b"FLAGS (\\Seen \\Recent)"), (3, b"FLAGS (\\Recent)")]),
     ]
     assert view.modseq == 5
 
@@ -487,8 +488,9 @@ def test_numbers_of_many_uids_are_those_of_each(told: set[int], asked: set[int],
 
 
 @pytest.mark.parametrize("after", range(6))
-def test_what_happens_between_two_responses_is_told_too(after: int) -> None:
+def test_what_happens_between_two_responses_is_told_too(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The responses are taken one by one, and others may change the folder meanwhile: numbers stay right, nothing is left out."""
+    monkeypatch.setattr(gateway.imap.view, "TOGETHER", 1)
     state = folder(1, 2, 3, 4, 5)
     view = View(state, claims=False)
     state.change([1, 4, 5], [1, 1, 1], 2)
@@ -505,8 +507,9 @@ def test_what_happens_between_two_responses_is_told_too(after: int) -> None:
             case Exists(count):
                 for uid in view.uids[len(order) : count]:
                     believed[uid] = state.flags[state.index(uid) or 0]
-            case FetchData(number, items):
-                believed[order[number - 1]] = 1 if b"\\Seen" in items[0] else 4 if b"\\Flagged" in items[0] else 0
+            case Fetched(messages):
+                for number, item in messages:
+                    believed[order[number - 1]] = 1 if b"\\Seen" in item else 4 if b"\\Flagged" in item else 0
 
     for place, said in enumerate(view.announce(expunge_allowed=True)):
         hear(said)

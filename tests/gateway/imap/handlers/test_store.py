@@ -1,5 +1,9 @@
 """STORE: what the rights allow is done, the rest left alone."""
 
+import asyncio
+import re
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,9 +12,12 @@ from gateway.folders import OpenFolder
 from gateway.imap.handlers.store import sorted_out
 from policy.status import AccountStatus
 from store import accounts, messages
+from store.changes import PruneChanges
 from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
-from tests.gateway.imap.handlers.house import Client, House
+from store.port import Event
+from store.sqlite import SqliteEngine
+from tests.gateway.imap.handlers.house import Client, House, snapshots_taken
 
 SHARED = '"Other Users/anna/INBOX"'
 
@@ -153,6 +160,65 @@ async def test_after_a_change_of_its_own_nothing_is_read(house: House, anna: Cli
     assert b"* 1 FETCH (FLAGS (\\Seen \\Answered \\Recent))" in said.untagged
     assert b"* 3 FETCH (FLAGS (\\Seen \\Flagged \\Recent))" in said.untagged
     assert read
+
+
+async def test_sessions_that_changed_flags_in_one_commit_know_it_from_each_other(
+    house: House, port: int, anna: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.put("anna", "/INBOX", 4)
+    clients = [anna, *[await house.client(port, "anna") for _ in range(3)]]
+    for number, client in enumerate(clients, 1):
+        await client.do("SELECT INBOX")
+        await client.do(f"STORE {number} +FLAGS (\\Answered)")
+    for client in clients:
+        await client.do("NOOP")
+    reached, may_go_on = threading.Event(), threading.Event()
+    commit = SqliteEngine.commit
+
+    def slow(engine: SqliteEngine, events: Sequence[Event]) -> None:
+        reached.set()
+        may_go_on.wait(10)
+        commit(engine, events)
+
+    monkeypatch.setattr(SqliteEngine, "commit", slow)
+    first = asyncio.ensure_future(house.store.do(PruneChanges(await house.folder("anna"))))
+    await asyncio.to_thread(reached.wait, 10)
+    taken = snapshots_taken(monkeypatch)
+    commands = [asyncio.ensure_future(client.do(f"STORE {number} +FLAGS (\\Seen)")) for number, client in enumerate(clients, 1)]
+    writer: Any = house.store
+    while len(writer._writer._interactive) < len(clients):
+        await asyncio.sleep(0)
+    may_go_on.set()
+    await first
+    said = await asyncio.gather(*commands)
+    assert not taken
+    for number, one in enumerate(said, 1):
+        told = [re.sub(rb" .Recent", b"", line) for line in one.untagged]
+        assert told[0] == b"* %d FETCH (FLAGS (\\Seen \\Answered))" % number
+        assert told[1:] == [b"* %d FETCH (FLAGS (\\Seen \\Answered))" % other for other in range(1, 5) if other != number]
+
+
+@pytest.mark.parametrize("old", [0, 10, 20], ids=["all recent", "some recent", "none recent"])
+async def test_many_are_told_as_each_of_them_would_be(house: House, port: int, anna: Client, old: int) -> None:
+    if old:
+        await house.put("anna", "/INBOX", old)
+        await anna.do("SELECT INBOX")
+        await anna.do("UNSELECT")
+    if old < 20:
+        await house.put("anna", "/INBOX", 20 - old)
+    await anna.do("SELECT INBOX")
+    recent = [b" \\Recent" if number > old else b"" for number in range(1, 21)]
+    said = await anna.do("STORE 1:20 FLAGS (\\Seen Odd|keyword)")
+    assert said.having("FETCH") == [b"* %d FETCH (FLAGS (\\Seen Odd|keyword%b))" % (n, recent[n - 1]) for n in range(1, 21)]
+    await anna.do("STORE 3 +FLAGS (\\Draft)")
+    said = await anna.do("UID STORE 1:20 -FLAGS (\\Seen Odd|keyword)")
+    flags = [b"\\Draft" if number == 3 else b"" for number in range(1, 21)]
+    spelled = [b" ".join(filter(None, (flag, one.strip()))) for flag, one in zip(flags, recent, strict=True)]
+    assert said.untagged == [b"* %d FETCH (UID %d FLAGS (%b))" % (n, n, spelled[n - 1]) for n in range(1, 21)]
+    await anna.do("ENABLE CONDSTORE")
+    said = await anna.do("UID STORE 1:20 FLAGS.SILENT (\\Seen)")
+    assert {re.sub(rb"\d+", b"n", line) for line in said.untagged} == {b"* n FETCH (UID n MODSEQ (n))"}
+    assert len(said.untagged) == 20
 
 
 async def test_what_was_judged_before_is_judged_again_when_the_status_changes(house: House, anna: Client) -> None:
