@@ -149,7 +149,11 @@ async def _sqlite(
         except OSError as error:
             raise Unusable(f"{path}: {error.strerror}") from None
         connection = await _prepared(path, now or wall_clock)
-        floor = await connection.run(partial(_floor, connection.raw, now, monotonic))
+        try:
+            floor = await connection.run(partial(_floor, connection.raw, now, monotonic))
+        except BaseException:
+            connection.stop()
+            raise
     except BaseException:
         for lock in taken:
             lock.release()
