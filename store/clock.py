@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from store.errors import StoreError
-from store.floor import Floor
+from store.floor import STEP, Floor
 from store.port import ClockAccepted, Deed, Event, EverythingChanged, Snapshot, Tx
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,12 @@ def known(tx: Tx) -> Known:
     """What whoever opens the store begins with."""
     found = tx.one("clock.known")
     return Known(0, 0) if found is None else Known(int(found[0]), int(found[1]))
+
+
+def behind(found: Known, moment: int) -> int:
+    """By how many microseconds a clock that says this is behind what is known; less than is corrected while it runs is 0."""
+    by = found.seen - moment
+    return by if by > STEP else 0
 
 
 def obey(floor: Floor, events: Sequence[Event]) -> None:
