@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
+from store import totp
 from store.errors import StoreError
 from store.floor import STEP, Floor
 from store.port import ClockAccepted, Deed, Event, EverythingChanged, Snapshot, Tx
@@ -28,7 +29,9 @@ class NoteTime(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class AcceptClock(Deed[None]):
-    """What the clock says is right: nothing else is known from here on."""
+    """What the clock says is right: nothing else is known from here on. `moment`: what it says, microseconds since 1970 UTC."""
+
+    moment: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def _note(tx: Tx, deed: NoteTime) -> None:
 
 def _accept(tx: Tx, deed: AcceptClock) -> None:
     tx.run("clock.accept")
+    totp.clock_was_ahead(tx, deed.moment)
     tx.wake(ClockAccepted(known(tx).accepted))
 
 

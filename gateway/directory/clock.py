@@ -37,7 +37,8 @@ class HouseClock:
         waits is dated anew, as when a clock is set back, also where no server runs. Returns how it was."""
         await self._step()
         before = await self._look()
-        await self._records.do(AcceptClock(), "clock accepted", "", matter=None, detail=f"{before.behind // 1_000_000} s behind")
+        deed = AcceptClock(self._store.floor.machine())
+        await self._records.do(deed, "clock accepted", "", matter=None, detail=f"{before.behind // 1_000_000} s behind")
         await self._step()
         return before
 

@@ -170,6 +170,38 @@ async def test_a_code_of_a_second_factor_is_good_once_however_the_clock_is_set(t
             await knew(office.store)
 
 
+async def test_a_code_that_was_used_under_a_clock_that_was_ahead_keeps_nobody_out_once_the_clock_is_accepted(tmp_path: Path) -> None:
+    """A minute was enough: nobody knew of that clock when the next server began."""
+    clock = Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        await office.done("cd acme.test", f"ca {OWNER} 'a good password'")
+        account = (await office.directory.accounts.get(OWNER)).row.id
+        factor = pyotp.TOTP(json.loads((await office.command(f"totp enroll {OWNER}", as_json=True)).out)["secret"])
+        now = factor.at(clock.at // SECOND)
+        told = await office.command(f"totp confirm {OWNER} {now}")
+        assert told.status == 0, told.err
+        clock.turn(HOUR)
+        later = factor.at(clock.at // SECOND)
+        assert await office.directory.second_factors.verify(account, later, "192.0.2.1")
+    clock.turn(60 - HOUR)
+    ran = Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        verify = office.directory.second_factors.verify
+        assert not await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
+        told = await office.command("clock accept")
+        assert told.status == 0, told.err
+        assert not await verify(account, now, "192.0.2.1"), "used before"
+        assert await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
+        assert not await verify(account, factor.at(clock.at // SECOND), "192.0.2.1"), "once"
+        for one in (clock, ran):
+            one.turn(HOUR - 60)
+        assert factor.at(clock.at // SECOND) == later
+        assert not await verify(account, later, "192.0.2.1"), "it was used an hour ago, when it was not its time"
+        for one in (clock, ran):
+            one.turn(30)
+        assert await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
+
+
 async def test_codes_of_now_are_good_where_the_time_that_was_known_is_wrong(tmp_path: Path) -> None:
     clock, ran = Clock(), Clock()
     async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:

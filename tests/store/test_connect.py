@@ -127,7 +127,7 @@ async def test_it_can_be_asked_from_outside_whether_the_clock_is_behind(url: str
     assert {one: one.stat().st_mtime_ns for one in data.iterdir()} == before, "nothing was changed, and nothing is left"
     if not serving:
         store = await connect(url, data)
-    await store.do(AcceptClock())
+    await store.do(AcceptClock(store.floor.machine()))
     await store.do(NoteTime(wall_clock() + 30 * SECOND, 1))
     assert await clock_behind(url, data) == 0, "less than clocks are corrected by"
     await store.close()

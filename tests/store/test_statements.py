@@ -143,6 +143,7 @@ SCANS = {
     "stepped.failures": "the same, of failed logins",
     "stepped.lockouts": "the same, of those who are locked out",
     "stepped.moments": "the whole queue, when a clock was set",
+    "totp.ahead": "all of them, when an operator says that the clock is right",
     "tenure.entries_unused": "every entry, in a thread, for an operator",
     "tenure.grants_unused": "every grant, in a thread, for an operator",
     "refusals.forget": "from the oldest, by the primary key, of 20,000",
