@@ -24,7 +24,7 @@ from store.domains import CreateDomain
 from store.login import RecordFailure
 from store.model import QueueKind
 from store.port import Store
-from store.queue import AcceptMessage, OntoQueue, queued
+from store.queue import AcceptMessage, ClaimDue, OntoQueue, Reschedule, queued
 from tests.gateway.administration import Office, opened_office
 from tests.gateway.house import SECOND, START, Clock, House, letter
 from tests.store.letters import letter as posted
@@ -133,6 +133,27 @@ async def test_what_waits_is_dated_anew_also_where_no_server_runs(tmp_path: Path
         told = await office.command("clock accept")
         assert told.status == 0, told.err
         assert abs(await due(office)) < 60, "only once"
+
+
+@pytest.mark.parametrize("ahead", [HOUR, 26_645 * DAY])
+async def test_mail_that_was_put_off_under_a_clock_nobody_knew_of_is_due_once_the_clock_is_accepted(tmp_path: Path, ahead: float) -> None:
+    clock = Clock()
+    clock.turn(ahead)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        row = OntoQueue(QueueKind.RELAY, "you@far.test", posted(), "", clock.at + 5 * 86_400 * SECOND, due=clock.at)
+        await office.store.do(AcceptMessage("", queued=(row,)))
+        (row,) = await office.store.do(ClaimDue(office.store.node, clock.at + 60 * SECOND, 10))
+        await office.store.do(Reschedule(row.id, office.store.node, clock.at + 14_400 * SECOND, "451 later"))
+    clock.turn(-ahead)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        assert await due(office) == ahead + 14_400
+        for _ in range(2):
+            told = await office.command("clock accept")
+            assert told.status == 0, told.err
+            assert await due(office) == 0
+        async with office.store.snapshot() as snapshot:
+            (entry,) = await snapshot.ask(queued)
+        assert (entry.created, entry.expires) == (clock.at, clock.at + 5 * 86_400 * SECOND), "neither given up at once nor kept for years"
 
 
 async def due(office: Office) -> float:
