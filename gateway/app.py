@@ -188,6 +188,7 @@ class App:
                 hops=limits.hops,
                 quota_rejects=settings.quota_full == "reject",
                 lifetime=int(settings.queue.lifetime * 1_000_000),
+                trusted=tuple(arc.trusted_authserv_ids),
             ),
             self.signing,
             authenticating,
