@@ -56,7 +56,9 @@ def aims(moment: Moment) -> Iterator[Aim]:
 
 
 async def written(store: Store) -> None:
-    """What was being written when its caller left is there now: on PostgreSQL it may be on another lane than what comes after it."""
+    """What was being written when its caller left is there now: of each writer, for those of PostgreSQL do not wait for each other."""
+    for writer in getattr(store, "_writers", ()):
+        await writer.submit(ForgetSent(), None, bulk=False)
     await store.do(ForgetSent())
     await held(store)
 

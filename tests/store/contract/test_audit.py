@@ -42,7 +42,11 @@ async def test_records_come_back_as_they_were_given(directory: Directory) -> Non
         ("UPDATE audit SET at = at + 1 WHERE number = 3", Broken(3, "changed")),
         ("UPDATE audit SET detail = because, because = detail WHERE number = 3", Broken(3, "changed")),
         ("DELETE FROM audit WHERE number = 3", Broken(3, "missing")),
-        ("UPDATE audit SET number = CASE number WHEN 3 THEN -4 ELSE number - 1 END WHERE number IN (3, 4)", Broken(3, "changed")),
+        # By way of numbers that nobody has: which row an UPDATE changes first is nobody's promise.
+        (
+            "UPDATE audit SET number = -number WHERE number IN (3, 4); UPDATE audit SET number = number + 7 WHERE number IN (-3, -4)",
+            Broken(3, "changed"),
+        ),
         ("DELETE FROM audit WHERE number = 6", Broken(6, "missing: a kept head is beyond the end")),
         ("DELETE FROM audit", Broken(6, "missing: a kept head is beyond the end")),
     ],
@@ -52,7 +56,8 @@ async def test_what_was_changed_taken_out_or_reordered_is_found(
 ) -> None:
     head = await fill(directory)
     assert await directory.ask(audit.verify, [head]) is None
-    behind.execute(statement)
+    for one in statement.split("; "):
+        behind.execute(one)
     async with directory.store.snapshot() as snapshot:
         assert await snapshot.work(audit.verify, [head]) == broken
 
