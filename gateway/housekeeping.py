@@ -85,7 +85,8 @@ class Housekeeping:
         await self._store.do(ForgetSent(), bulk=True)
         for folder, _ in long:
             await self._store.do(PruneChanges(folder), bulk=True)
-        await self._store.do(blobs.SweepBlobs(), bulk=True)
+        while (await self._store.do(blobs.SweepBlobs(), bulk=True)).more:
+            pass
         async with self._store.snapshot() as snapshot:
             overdue = await snapshot.ask(deleted.overdue)
         for account in overdue:

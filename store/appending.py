@@ -135,11 +135,12 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
         unseen += not flags & SEEN
         deleted += bool(flags & DELETED)
         size += message.size
+        blob = blobs.keep(tx, folder.owner, message)
         messages.append(
             {
                 "owner": folder.owner,
                 "key": here,
-                "blob": blobs.keep(tx, folder.owner, message),
+                "blob": blob,
                 "size": message.size,
                 "received": tx.now if item.received is None else item.received,
                 "saved": tx.now,
@@ -150,7 +151,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
         wire.append(
             {
                 "owner": folder.owner,
-                "key": here,
+                "blob": blob,
                 "rendering": message.rendering,
                 "envelope": message.envelope,
                 "structure": message.structure,
@@ -163,7 +164,7 @@ def put(tx: Tx, folder: FolderRow, items: Sequence[NewInFolder], seen_of: Accoun
         head.append(
             {
                 "owner": folder.owner,
-                "key": here,
+                "blob": blob,
                 "sent": message.sent,
                 "sent_day": message.sent // _DAY if day is None and message.sent is not None else day,
                 "sender": storable(message.from_),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from policy.identity import AccountId, FolderId
 from store import blobs, stretches
-from store.counts import clipped, grow, require_uids, shrink
+from store.counts import clipped, each, grow, require_uids, shrink
 from store.errors import OverQuota
 from store.expunging import remove
 from store.flags import DELETED, EVERY_FLAG, SEEN, translation
@@ -136,6 +136,7 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
     first = target.uidnext
     making: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []
+    read: list[dict[str, Any]] = []
     unseen = deleted = 0
     for uid, row in enumerate(found, first):
         flags = translated(row.flags)
@@ -144,11 +145,15 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
             own.append({"owner": target.owner, "actor": deed.seen_to, "key": key(target.id, uid), "is_seen": 1, "modseq": modseq})
         unseen += not flags & SEEN
         deleted += bool(flags & DELETED)
+        blob = row.blob
+        if source.owner != target.owner:
+            blob = blobs.keep_for(tx, target.owner, blob, source.owner)
+            read.append({"owner": source.owner, "blob": row.blob, "target_owner": target.owner, "target_blob": blob})
         making.append(
             {
                 "owner": target.owner,
                 "key": key(target.id, uid),
-                "blob": row.blob if source.owner == target.owner else blobs.keep_for(tx, target.owner, row.blob, source.owner),
+                "blob": blob,
                 "size": row.size,
                 "received": row.received,
                 "saved": tx.now,
@@ -159,13 +164,9 @@ def _copied(tx: Tx, deed: CopyMessages | MoveMessages, *, charged: bool) -> Copi
     tx.many("messages.insert", making)
     if own:
         tx.many("messages.insert_seen", own)
-    uid = first
-    for low, high in runs_of(row.uid for row in found):
-        shift = key(target.id, uid) - key(source.id, low)
+    if read:
         for statement in ("messages.copy_wire", "messages.copy_head"):
-            within = {"low": key(source.id, low), "high": key(source.id, high)}
-            tx.later(statement, owner=source.owner, target_owner=target.owner, shift=shift, **within)
-        uid += high - low + 1
+            each(tx, statement, read)
     grow(tx, target, len(found), unseen, deleted, size)
     return Copied(target.uidvalidity, tuple(row.uid for row in found), tuple(Uid(uid) for uid in range(first, first + len(found))), modseq)
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from policy.identity import FolderId
 from store import blobs, stretches
 from store.counts import clipped, each, shrink
 from store.flags import DELETED, SEEN
 from store.folders import charge, existing
-from store.messages import within
 from store.model import FolderRow, Run
 from store.port import Deed, Tx
 from store.runs import LAST_UID, key, runs_of, span
@@ -36,32 +35,41 @@ def _expunge(tx: Tx, deed: Expunge) -> Expunged:
     if not folder.deleted:
         return Expunged((), folder.modseq)
     runs = clipped(((1, LAST_UID),) if deed.runs is None else deed.runs, folder)
-    going = within(tx, "messages.marked_deleted", folder.id, runs)
-    if not going:
+    gone = stretches.marked(tx, folder, runs)
+    if not gone.count:
         return Expunged((), folder.modseq)
-    return Expunged(runs_of(row[0] for row in going), remove(tx, folder, going))
+    for statement in ("stretches.loosen_marked", "stretches.delete_marked"):
+        each(tx, statement, _keys(folder, runs))
+    return Expunged(gone.runs, _taken(tx, folder, gone))
 
 
 def remove(tx: Tx, folder: FolderRow, going: Sequence[tuple[int, int, int, int]]) -> int:
     """Takes (uid, blob, size, flags), ascending, out of a folder whose row was read since its last change; returns the modseq."""
     runs = runs_of(row[0] for row in going)
-    keys = [{"owner": folder.owner, "low": key(folder.id, low), "high": key(folder.id, high)} for low, high in runs]
-    statements = ["messages.delete", "messages.delete_wire", "messages.delete_head"]
-    if folder.seen_private:
-        statements.append("messages.delete_seen")
-    low, high = span(folder.id)
-    if tx.one("messages.any_filed", owner=folder.owner, low=low, high=high) is not None:
-        statements.append("messages.delete_filed")
     if len(runs) < len(going) and len(runs) <= stretches.SEVERAL:
         stretches.loosen(tx, runs, folder)
     else:
         blobs.loosen(tx, folder.owner, {row[1] for row in going})
-    for statement in statements:
-        each(tx, statement, keys)
+    each(tx, "messages.delete", _keys(folder, runs))
     size = sum(row[2] for row in going)
     unseen = sum(not row[3] & SEEN for row in going)
-    charge(tx, folder.owner, -size)
-    return shrink(tx, folder, stretches.Stretches(tuple(runs), len(going), size, unseen, sum(bool(row[3] & DELETED) for row in going)))
+    deleted = sum(bool(row[3] & DELETED) for row in going)
+    return _taken(tx, folder, stretches.Stretches(runs, len(going), size, unseen, deleted))
+
+
+def _taken(tx: Tx, folder: FolderRow, gone: stretches.Stretches) -> int:
+    """What else there is about messages whose rows went; returns the modseq."""
+    if folder.seen_private:
+        each(tx, "messages.delete_seen", _keys(folder, gone.runs))
+    low, high = span(folder.id)
+    if tx.one("messages.any_filed", owner=folder.owner, low=low, high=high) is not None:
+        each(tx, "messages.delete_filed", _keys(folder, gone.runs))
+    charge(tx, folder.owner, -gone.size)
+    return shrink(tx, folder, gone)
+
+
+def _keys(folder: FolderRow, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    return [{"owner": folder.owner, "low": key(folder.id, low), "high": key(folder.id, high)} for low, high in runs]
 
 
 DEEDS: Final = ((Expunge, _expunge),)

@@ -222,7 +222,7 @@ def _rename_inbox(tx: Tx, inbox: FolderRow, deed: RenameFolder) -> FolderRow:
     made = _make_at(tx, inbox.owner, deed.path, deed.missing, None)
     low, high = span(inbox.id)
     shift = key(made.id - inbox.id, 0)
-    for statement in ("shift_messages", "shift_wire", "shift_head", "shift_seen"):
+    for statement in ("shift_messages", "shift_seen"):
         tx.run(f"folders.{statement}", owner=inbox.owner, shift=shift, low=low, high=high)
     tx.run("folders.delete_filed", owner=inbox.owner, low=low, high=high)
     tx.run("folders.delete_keywords", owner=inbox.owner, folder=made.id)
@@ -352,7 +352,8 @@ def delete_everything(tx: Tx, account: AccountId) -> None:
         drop_rows(tx, account, *span(folder.id))
         drop_marks(tx, account, folder.id)
         tx.wake(FolderChanged(folder.id, folder.modseq + 1))
-    tx.run("folders.forget_blobs", account=account)
+    for statement in ("forget_wire", "forget_head", "forget_blobs"):
+        tx.run(f"folders.{statement}", account=account)
     forget_account(tx, account)
     outlines.changed(tx, account)
 
@@ -370,8 +371,8 @@ def hide_everything(tx: Tx, account: AccountId) -> None:
 
 
 def drop_rows(tx: Tx, owner: AccountId, low: int, high: int) -> None:
-    """What is kept about messages with these keys; counts and octets are the caller's."""
-    for statement in ("delete_messages", "delete_wire", "delete_head", "delete_seen", "delete_filed"):
+    """What is kept about messages with these keys; counts, octets and what was read of them are the caller's."""
+    for statement in ("delete_messages", "delete_seen", "delete_filed"):
         tx.run(f"folders.{statement}", owner=owner, low=low, high=high)
 
 

@@ -177,7 +177,8 @@ def deleted_size(tx: Tx, folder: FolderRow) -> int:
     if not folder.deleted:
         return 0
     low, high = span(folder.id)
-    return sum(size for _, _, size, _ in tx.all("messages.marked_deleted", owner=folder.owner, low=low, high=high))
+    _, size, *_ = tx.one("stretches.marked", owner=folder.owner, low=low, high=high) or (0, 0)
+    return int(size)
 
 
 def keywords(tx: Tx, folder: FolderId) -> list[tuple[int, str]]:

@@ -1,8 +1,8 @@
 """Changes whose answers nobody needs, put together into one statement: a way to the server for all of them.
 
-PostgreSQL does the parts of `WITH ... SELECT` in no order, and none of them sees what another did. So only such parts are put together
-that name no table which another one changes; whatever does comes after them. (Triggers are not seen here: none of ours looks at a
-table that is changed in this way.)
+PostgreSQL does the parts of `WITH ... SELECT` in no order, all of them in one snapshot, so that none sees what another did. A part may look
+at what one behind it changes, since it is to see what was before; but none names a table that one before it changes: that comes after
+them. (Triggers are not seen here: none of ours looks at a table that is changed in this way.)
 """
 
 import re
@@ -66,8 +66,7 @@ class Postponed:
 
     def admits(self, statement: Numbered) -> bool:
         """May it be done together with the others?"""
-        table = changed_by(statement.sql)
-        return table is not None and not self.concerns(statement.sql) and all(table not in names_in(one.sql) for one in self._statements)
+        return changed_by(statement.sql) is not None and not self.concerns(statement.sql)
 
     def add(self, statement: Numbered, arguments: Sequence[Any]) -> None:
         """One that is admitted, or is the first."""

@@ -41,8 +41,8 @@ LAST: Final = ("dynamic_list", "unjudged")
 OWNED: Final = MappingProxyType(
     {
         "message": "key",
-        "wire": "key",
-        "head": "key",
+        "wire": "blob",
+        "head": "blob",
         "seen": "key",
         "filed": "key",
         "waiting_copy": "key",

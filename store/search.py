@@ -341,7 +341,7 @@ class _Plan:
     def select(self, columns: Sequence[str], where: str) -> str:
         tables = "message"
         if self._head:
-            tables += " JOIN head ON [head.owner = message.owner AND] head.key = message.key"
+            tables += " JOIN head ON [head.owner = message.owner AND] head.blob = message.blob"
         if self._own:
             tables += " LEFT JOIN seen AS own ON [own.owner = message.owner AND] own.actor = :actor AND own.key = message.key"
         within = "[message.owner = :owner AND] message.key BETWEEN :first AND :last"

@@ -13,8 +13,8 @@ On PostgreSQL the keys of an account's data begin with the account (README.md, "
 of these tables have no such column there. What says so stands in square brackets: it is part of the statement on PostgreSQL, and is left
 out on SQLite.
 
-    -- envelopes
-    SELECT key, envelope FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high
+    -- sizes
+    SELECT key, size FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high
 """
 
 import re

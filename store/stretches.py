@@ -53,6 +53,21 @@ def found(tx: Tx, folder: FolderRow, runs: Sequence[Run]) -> Stretches | None:
     return None if len(there) > SEVERAL else Stretches(tuple(there), count, size, unseen, deleted)
 
 
+def marked(tx: Tx, folder: FolderRow, runs: Sequence[Run]) -> Stretches:
+    """Those of these runs that are marked \\Deleted, however scattered."""
+    there: list[Run] = []
+    count = size = unseen = 0
+    for low, high in runs:
+        ends = {"owner": folder.owner, "low": key(folder.id, low), "high": key(folder.id, high)}
+        number, octets, seen, first, last = tx.one("stretches.marked", **ends) or (0, 0, 0, 0, 0)
+        if number and number == last - first + 1:
+            there.append((first, last))
+        elif number:
+            there += runs_of([uid for (uid,) in tx.all("stretches.marked_ones", **ends)])
+        count, size, unseen = count + number, size + octets, unseen + number - seen
+    return Stretches(tuple(there), count, size, unseen, count)
+
+
 def masked(stretches: Stretches, mask: int) -> tuple[int, int]:
     """How many are unseen and how many deleted when they keep these flags only."""
     return stretches.unseen if mask & Flag.SEEN else stretches.count, stretches.deleted if mask & Flag.DELETED else 0
@@ -60,12 +75,12 @@ def masked(stretches: Stretches, mask: int) -> tuple[int, int]:
 
 def copy(tx: Tx, stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
     """Their rows once more, from the target's next UID on; its figures are the caller's to bring up to date."""
-    _each(tx, ("stretches.copy", "messages.copy_wire", "messages.copy_head"), stretches, source, target, mask)
+    _each(tx, "stretches.copy", stretches, source, target, mask)
 
 
 def move(tx: Tx, stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
     """The same with the rows themselves. What else hangs on the messages' keys must not be there."""
-    _each(tx, ("stretches.move", "stretches.move_wire", "stretches.move_head"), stretches, source, target, mask)
+    _each(tx, "stretches.move", stretches, source, target, mask)
 
 
 def loosen(tx: Tx, runs: Sequence[Run], folder: FolderRow) -> None:
@@ -74,13 +89,10 @@ def loosen(tx: Tx, runs: Sequence[Run], folder: FolderRow) -> None:
         tx.later("stretches.loosen", owner=folder.owner, low=key(folder.id, low), high=key(folder.id, high))
 
 
-def _each(tx: Tx, statements: Sequence[str], stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
-    rows, *others = statements
+def _each(tx: Tx, statement: str, stretches: Stretches, source: FolderRow, target: FolderRow, mask: int) -> None:
+    whose = {"owner": source.owner, "target_owner": target.owner}
     uid = target.uidnext
     for low, high in stretches.runs:
         ends = {"low": key(source.id, low), "high": key(source.id, high), "shift": key(target.id, uid) - key(source.id, low)}
-        whose = {"owner": source.owner, "target_owner": target.owner}
-        tx.later(rows, saved=tx.now, mask=mask & _SYSTEM_FLAGS, modseq=target.modseq + 1, **whose, **ends)
-        for statement in others:
-            tx.later(statement, **whose, **ends)
+        tx.later(statement, saved=tx.now, mask=mask & _SYSTEM_FLAGS, modseq=target.modseq + 1, **whose, **ends)
         uid += high - low + 1

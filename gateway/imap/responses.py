@@ -435,13 +435,18 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class Expunged:
-    """`nz-number SP "EXPUNGE"`"""
+    """`nz-number SP "EXPUNGE"`, one after the other: each number is right when those before it are gone. Not empty."""
 
-    number: int
+    numbers: tuple[int, ...]
 
     def spell(self, *, utf8: bool = False) -> bytes:
-        """`* n EXPUNGE`"""
-        return b"* %d EXPUNGE\r\n" % self.number
+        """`* n EXPUNGE ...`"""
+        return b"".join([b"* %d EXPUNGE\r\n" % number for number in self.numbers])
+
+
+def expunged(numbers: Sequence[int]) -> list[Expunged]:
+    """As many responses as leave time for others between them."""
+    return [Expunged(tuple(numbers[at : at + MAX_RUNS])) for at in range(0, len(numbers), MAX_RUNS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import compress, islice
 
 from gateway.imap.grammar.numbers import STAR, SequenceSet
-from gateway.imap.responses import Exists, Expunged, FetchData, Flags, Recent, Response, UidFetchData, spell_list
+from gateway.imap.responses import Exists, FetchData, Flags, Recent, Response, UidFetchData, expunged, spell_list
 from gateway.imap.responses import vanished as vanished_responses
 
 # Changes kept for views that have not heard of them; a view that is further behind compares the arrays instead. So a log longer than
@@ -238,6 +238,8 @@ class FolderState:
 
 def _without(values: array[int], places: Sequence[int]) -> array[int]:
     """A copy without these places (ascending): of what is left one by one where they are many, else of the runs between them."""
+    if places[-1] - places[0] == len(places) - 1:
+        return values[: places[0]] + values[places[-1] + 1 :]
     if len(places) * 16 > len(values):
         stays = bytearray(b"\1") * len(values)
         for place in places:
@@ -515,6 +517,10 @@ class View:
 
     def gone(self) -> list[int]:
         """UIDs that the client believes in and that were expunged, ascending."""
+        return [self.uids[place] for place in self._lost()]
+
+    def _lost(self) -> list[int]:
+        """The places of these, ascending."""
         if self.current:
             return []
         mine, alive, exists = self.uids, self.state.uids, self.exists
@@ -522,14 +528,14 @@ class View:
         lost = exists - kept
         if lost * 16 > exists:
             remaining = frozenset(alive)
-            return [uid for uid in mine[:exists] if uid not in remaining]
+            return [place for place, uid in enumerate(mine[:exists]) if uid not in remaining]
         # What is alive is a part of what was told, in the same order: behind the first that is gone, every place differs. So each
         # of the few that are gone is found by halving.
         found: list[int] = []
         place = 0
         while len(found) < lost:
             place = _first_difference(mine, alive, place, kept + len(found), len(found))
-            found.append(mine[place])
+            found.append(place)
             place += 1
         return found
 
@@ -608,10 +614,10 @@ class View:
             news = sorted(found)
         return news
 
-    def _expunge(self, *, vanished: bool) -> Iterable[Response]:
-        lost = self.gone()
-        places = [bisect_left(self.uids, uid, 0, self.exists) for uid in lost]
-        self.exists -= len(lost)
+    def _expunge(self, *, vanished: bool) -> Sequence[Response]:
+        places = self._lost()
+        lost = [self.uids[place] for place in places] if vanished else []
+        self.exists -= len(places)
         # All that is left of what the client knows is the beginning of the state's array: new UIDs are above all old ones.
         self.uids = self.state.uids
         if self._recent:
@@ -619,7 +625,7 @@ class View:
             self._recent = [(low, high) for low, high in self._recent if self._holds(low, high)]
         if vanished:
             return vanished_responses(neighbours(lost))
-        return (Expunged(place + 1) for place in reversed(places))
+        return expunged([place + 1 for place in reversed(places)])
 
     def _holds(self, low: int, high: int) -> bool:
         """Does the client believe in any of these UIDs, `high` excluded?"""

@@ -24,7 +24,7 @@ INSERT INTO loose ([owner,] blob) VALUES ([:owner,] :blob) ON CONFLICT ([owner,]
 INSERT INTO loose ([owner,] blob) SELECT [owner,] id FROM blob WHERE id = :blob ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- loose
-SELECT loose.blob, blob.place,
+SELECT loose.blob, blob.place, coalesce(blob.size, 0),
        EXISTS (SELECT 1 FROM message WHERE [message.owner = loose.owner AND] message.blob = loose.blob)
        OR EXISTS (SELECT 1 FROM queue WHERE queue.blob = loose.blob),
        coalesce([loose.owner,] NULL, 0)
@@ -33,6 +33,12 @@ ORDER BY [loose.owner,] loose.blob LIMIT :limit
 
 -- tighten
 DELETE FROM loose WHERE [owner = :owner AND] blob = :blob
+
+-- delete_wire
+DELETE FROM wire WHERE [owner = :owner AND] blob = :blob
+
+-- delete_head
+DELETE FROM head WHERE [owner = :owner AND] blob = :blob
 
 -- delete
 DELETE FROM blob WHERE [owner = :owner AND] id = :blob

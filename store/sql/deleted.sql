@@ -92,8 +92,14 @@ SELECT max(key) FROM (SELECT key FROM message WHERE [owner = :account AND] key B
 -- drop_folder
 DELETE FROM deleted_folder WHERE owner = :account AND id = :folder
 
+-- drop_wire
+DELETE FROM wire WHERE [owner = :account AND] blob IN (SELECT id FROM blob WHERE owner = :account ORDER BY hash LIMIT :most)
+
+-- drop_head
+DELETE FROM head WHERE [owner = :account AND] blob IN (SELECT id FROM blob WHERE owner = :account ORDER BY hash LIMIT :most)
+
 -- drop_blobs
-DELETE FROM blob WHERE owner = :account AND id IN (SELECT id FROM blob WHERE owner = :account LIMIT :most)
+DELETE FROM blob WHERE owner = :account AND id IN (SELECT id FROM blob WHERE owner = :account ORDER BY hash LIMIT :most)
 
 -- earlier_passwords
 SELECT id, verifier FROM password_history WHERE account = :account ORDER BY id

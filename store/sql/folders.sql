@@ -92,12 +92,6 @@ WHERE [owner = :owner AND] id = :id
 -- shift_messages
 UPDATE message SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
--- shift_wire
-UPDATE wire SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
--- shift_head
-UPDATE head SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
 -- shift_seen
 UPDATE seen SET key = key + :shift WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
@@ -109,16 +103,10 @@ SELECT [owner,] :target, bit, name, folded FROM keyword WHERE [owner = :owner AN
 DELETE FROM folder WHERE [owner = :owner AND] id = :id
 
 -- loosen
-INSERT INTO loose ([owner,] blob) SELECT DISTINCT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
+INSERT INTO loose ([owner,] blob) SELECT [owner,] blob FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- delete_messages
 DELETE FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
--- delete_wire
-DELETE FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
--- delete_head
-DELETE FROM head WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- delete_seen
 DELETE FROM seen WHERE [owner = :owner AND] key BETWEEN :low AND :high
@@ -195,6 +183,12 @@ SELECT DISTINCT blob FROM queue WHERE account = :account
 UPDATE queue SET account = NULL, blob = :kept, due = :now,
                  state = CASE WHEN state = 'leased' THEN 'leased' WHEN stopped + frozen > 0 THEN 'held' ELSE 'due' END
 WHERE account = :account AND blob = :blob
+
+-- forget_wire
+DELETE FROM wire WHERE [owner = :account AND] blob IN (SELECT id FROM blob WHERE owner = :account)
+
+-- forget_head
+DELETE FROM head WHERE [owner = :account AND] blob IN (SELECT id FROM blob WHERE owner = :account)
 
 -- forget_blobs
 DELETE FROM blob WHERE owner = :account

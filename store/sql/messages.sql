@@ -25,20 +25,25 @@ FROM message LEFT JOIN seen ON [seen.owner = message.owner AND] seen.actor = :ac
 WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- envelopes
-SELECT key & 4294967295, envelope, rendering FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
+SELECT message.key & 4294967295, wire.envelope, wire.rendering FROM message JOIN wire ON [wire.owner = message.owner AND] wire.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- structures
-SELECT key & 4294967295, structure, rendering FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
+SELECT message.key & 4294967295, wire.structure, wire.rendering FROM message JOIN wire ON [wire.owner = message.owner AND] wire.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- bodies
-SELECT key & 4294967295, body, rendering FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
+SELECT message.key & 4294967295, wire.body, wire.rendering FROM message JOIN wire ON [wire.owner = message.owner AND] wire.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- wires
-SELECT key & 4294967295, rendering, envelope, structure, body FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
+SELECT message.key & 4294967295, wire.rendering, wire.envelope, wire.structure, wire.body FROM message JOIN wire ON [wire.owner = message.owner AND] wire.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- heads
-SELECT key & 4294967295, sent, sent_day, sender, recipient, copied, subject, message_id
-FROM head WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
+SELECT message.key & 4294967295, head.sent, head.sent_day, head.sender, head.recipient, head.copied, head.subject, head.message_id
+FROM message JOIN head ON [head.owner = message.owner AND] head.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- hashes
 SELECT message.key & 4294967295, blob.hash FROM message JOIN blob ON [blob.owner = message.owner AND] blob.id = message.blob
@@ -56,8 +61,8 @@ SELECT message.key & 4294967295, substr(blob.octets, 1, CAST(:count AS INTEGER))
 WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- with_message_id
-SELECT head.key & 4294967295, message.blob FROM head JOIN message ON [message.owner = head.owner AND] message.key = head.key
-WHERE [head.owner = :owner AND] head.key BETWEEN :low AND :high AND head.message_id = :message_id ORDER BY head.key
+SELECT message.key & 4294967295, message.blob FROM message JOIN head ON [head.owner = message.owner AND] head.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high AND head.message_id = :message_id ORDER BY message.key
 
 -- keywords
 SELECT bit, name, folded FROM keyword WHERE [owner = :owner AND] folder = :folder ORDER BY bit
@@ -70,28 +75,32 @@ INSERT INTO message ([owner,] key, blob, size, received, saved, flags, modseq)
 VALUES ([:owner,] :key, :blob, :size, :received, :saved, :flags, :modseq)
 
 -- insert_wire
-INSERT INTO wire ([owner,] key, rendering, envelope, structure, body, preview, layout)
-VALUES ([:owner,] :key, :rendering, :envelope, :structure, :body, :preview, :layout)
+INSERT INTO wire ([owner,] blob, rendering, envelope, structure, body, preview, layout)
+VALUES ([:owner,] :blob, :rendering, :envelope, :structure, :body, :preview, :layout)
+ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- insert_head
-INSERT INTO head ([owner,] key, sent, sent_day, sender, recipient, copied, subject, message_id,
+INSERT INTO head ([owner,] blob, sent, sent_day, sender, recipient, copied, subject, message_id,
                   sort_version, sort_from, sort_to, sort_cc, sort_shown_from, sort_shown_to, sort_subject, is_reply, ancestors)
-VALUES ([:owner,] :key, :sent, :sent_day, :sender, :recipient, :copied, :subject, :message_id,
+VALUES ([:owner,] :blob, :sent, :sent_day, :sender, :recipient, :copied, :subject, :message_id,
         :sort_version, :sort_from, :sort_to, :sort_cc, :sort_shown_from, :sort_shown_to, :sort_subject, :is_reply, :ancestors)
+ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- insert_seen
 INSERT INTO seen ([owner,] actor, key, is_seen, modseq) VALUES ([:owner,] :actor, :key, :is_seen, :modseq)
 
 -- copy_wire
-INSERT INTO wire ([owner,] key, rendering, envelope, structure, body, preview, layout)
-SELECT [:target_owner,] key + :shift, rendering, envelope, structure, body, preview, layout FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high
+INSERT INTO wire ([owner,] blob, rendering, envelope, structure, body, preview, layout)
+SELECT [:target_owner,] CAST(:target_blob AS BIGINT), rendering, envelope, structure, body, preview, layout FROM wire WHERE [owner = :owner AND] blob = :blob
+ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- copy_head
-INSERT INTO head ([owner,] key, sent, sent_day, sender, recipient, copied, subject, message_id,
+INSERT INTO head ([owner,] blob, sent, sent_day, sender, recipient, copied, subject, message_id,
                   sort_version, sort_from, sort_to, sort_cc, sort_shown_from, sort_shown_to, sort_subject, is_reply, ancestors)
-SELECT [:target_owner,] key + :shift, sent, sent_day, sender, recipient, copied, subject, message_id,
+SELECT [:target_owner,] CAST(:target_blob AS BIGINT), sent, sent_day, sender, recipient, copied, subject, message_id,
        sort_version, sort_from, sort_to, sort_cc, sort_shown_from, sort_shown_to, sort_subject, is_reply, ancestors
-FROM head WHERE [owner = :owner AND] key BETWEEN :low AND :high
+FROM head WHERE [owner = :owner AND] blob = :blob
+ON CONFLICT ([owner,] blob) DO NOTHING
 
 -- grow
 UPDATE folder SET uidnext = :uidnext, modseq = :modseq, messages = messages + :messages, unseen = unseen + :unseen,
@@ -129,9 +138,6 @@ WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high AND (messa
 -- count_flagged
 UPDATE folder SET modseq = :modseq, unseen = unseen + :unseen, deleted = deleted + :deleted WHERE [owner = :owner AND] id = :folder
 
--- marked_deleted
-SELECT key & 4294967295, blob, size, flags FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8 ORDER BY key
-
 -- there
 SELECT key & 4294967295, blob, size, flags FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
 
@@ -142,12 +148,6 @@ WHERE [owner = :owner AND] id = :folder
 
 -- delete
 DELETE FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
--- delete_wire
-DELETE FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high
-
--- delete_head
-DELETE FROM head WHERE [owner = :owner AND] key BETWEEN :low AND :high
 
 -- delete_seen
 DELETE FROM seen WHERE [owner = :owner AND] key BETWEEN :low AND :high
@@ -161,7 +161,7 @@ DELETE FROM filed WHERE [owner = :owner AND] key BETWEEN :low AND :high
 -- filed
 SELECT message.key & 4294967295, message.blob, message.size, message.flags, head.sender, head.subject, head.sent,
        filed.modseq = message.modseq AND NOT EXISTS (SELECT 1 FROM seen WHERE [seen.owner = message.owner AND] seen.key = message.key)
-FROM filed JOIN message ON [message.owner = filed.owner AND] message.key = filed.key JOIN head ON [head.owner = filed.owner AND] head.key = filed.key
+FROM filed JOIN message ON [message.owner = filed.owner AND] message.key = filed.key JOIN head ON [head.owner = message.owner AND] head.blob = message.blob
 WHERE [filed.owner = :owner AND] filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.at > :since
 ORDER BY filed.key
 
@@ -172,31 +172,33 @@ SELECT message_id, max(at), -min(key) FROM filed WHERE [owner = :actor AND] acto
 INSERT INTO filed ([owner,] key, actor, message_id, at, modseq) VALUES ([:owner,] :key, :actor, :message_id, :at, -1)
 
 -- set_wire
-UPDATE wire SET rendering = :rendering, envelope = :envelope, structure = :structure, body = :body WHERE [owner = :owner AND] key = :key
+UPDATE wire SET rendering = :rendering, envelope = :envelope, structure = :structure, body = :body WHERE [owner = :owner AND] blob = (SELECT blob FROM message WHERE [owner = :owner AND] key = :key)
 
 -- sorting
 SELECT message.key & 4294967295, message.received, message.size, coalesce(head.sent, message.received), head.sort_version,
        head.sort_from, head.sort_to, head.sort_cc, head.sort_shown_from, head.sort_shown_to, head.sort_subject, head.is_reply,
        head.message_id, head.ancestors
-FROM message JOIN head ON [head.owner = message.owner AND] head.key = message.key WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
+FROM message JOIN head ON [head.owner = message.owner AND] head.blob = message.blob WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- set_sorting
 UPDATE head SET sort_version = :sort_version, sort_from = :sort_from, sort_to = :sort_to, sort_cc = :sort_cc,
                 sort_shown_from = :sort_shown_from, sort_shown_to = :sort_shown_to, sort_subject = :sort_subject,
                 is_reply = :is_reply, ancestors = :ancestors
-WHERE [owner = :owner AND] key = :key
+WHERE [owner = :owner AND] blob = (SELECT blob FROM message WHERE [owner = :owner AND] key = :key)
 
 -- previews
-SELECT key & 4294967295, preview FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
+SELECT message.key & 4294967295, wire.preview FROM message JOIN wire ON [wire.owner = message.owner AND] wire.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- set_preview
-UPDATE wire SET preview = :preview WHERE [owner = :owner AND] key = :key
+UPDATE wire SET preview = :preview WHERE [owner = :owner AND] blob = (SELECT blob FROM message WHERE [owner = :owner AND] key = :key)
 
 -- layouts
-SELECT key & 4294967295, layout FROM wire WHERE [owner = :owner AND] key BETWEEN :low AND :high ORDER BY key
+SELECT message.key & 4294967295, wire.layout FROM message JOIN wire ON [wire.owner = message.owner AND] wire.blob = message.blob
+WHERE [message.owner = :owner AND] message.key BETWEEN :low AND :high ORDER BY message.key
 
 -- set_layout
-UPDATE wire SET layout = :layout WHERE [owner = :owner AND] key = :key
+UPDATE wire SET layout = :layout WHERE [owner = :owner AND] blob = (SELECT blob FROM message WHERE [owner = :owner AND] key = :key)
 
 -- any_waiting
 SELECT 1 FROM waiting_copy WHERE [owner = :owner AND] key BETWEEN :low AND :high LIMIT 1

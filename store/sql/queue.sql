@@ -20,7 +20,9 @@ SELECT actor, message_id FROM filed WHERE [owner = :owner AND] key = :key
 DELETE FROM filed WHERE [owner = :owner AND] key = :key
 
 -- brought
-SELECT head.sender, head.subject, head.sent FROM filed JOIN head ON [head.owner = filed.owner AND] head.key = filed.key
+SELECT head.sender, head.subject, head.sent FROM filed
+JOIN message ON [message.owner = filed.owner AND] message.key = filed.key
+JOIN head ON [head.owner = message.owner AND] head.blob = message.blob
 WHERE [filed.owner = :owner AND] filed.key BETWEEN :low AND :high AND filed.actor = :actor AND filed.message_id = :message_id AND filed.modseq = -1
 
 -- forget_brought

@@ -31,21 +31,21 @@ SELECT account.id, account.used, CAST(coalesce((SELECT sum(folder.size) FROM fol
 FROM account WHERE account.id > :after ORDER BY account.id LIMIT :limit
 
 -- messages
-SELECT message.key, message.size, coalesce(folder.id, deleted_folder.id), coalesce(folder.owner, deleted_folder.owner), blob.id, blob.owner, blob.size, wire.key IS NULL, head.key IS NULL,
+SELECT message.key, message.size, coalesce(folder.id, deleted_folder.id), coalesce(folder.owner, deleted_folder.owner), blob.id, blob.owner, blob.size, wire.blob IS NULL, head.blob IS NULL,
        coalesce([message.owner,] NULL, 0)
 FROM message
 LEFT JOIN folder ON [folder.owner = message.owner AND] folder.id = message.key >> 32
 LEFT JOIN deleted_folder ON [deleted_folder.owner = message.owner AND] deleted_folder.id = message.key >> 32
 LEFT JOIN blob ON blob.id = message.blob
-LEFT JOIN wire ON [wire.owner = message.owner AND] wire.key = message.key
-LEFT JOIN head ON [head.owner = message.owner AND] head.key = message.key
+LEFT JOIN wire ON [wire.owner = message.owner AND] wire.blob = message.blob
+LEFT JOIN head ON [head.owner = message.owner AND] head.blob = message.blob
 WHERE ([message.owner,] message.key) > ([:owner,] :after) ORDER BY [message.owner,] message.key LIMIT :limit
 
 -- stray_wire
-SELECT wire.key FROM wire WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = wire.owner AND] message.key = wire.key) LIMIT 20
+SELECT wire.blob FROM wire WHERE NOT EXISTS (SELECT 1 FROM blob WHERE [blob.owner = wire.owner AND] blob.id = wire.blob) LIMIT 20
 
 -- stray_head
-SELECT head.key FROM head WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = head.owner AND] message.key = head.key) LIMIT 20
+SELECT head.blob FROM head WHERE NOT EXISTS (SELECT 1 FROM blob WHERE [blob.owner = head.owner AND] blob.id = head.blob) LIMIT 20
 
 -- stray_seen
 SELECT seen.key FROM seen WHERE NOT EXISTS (SELECT 1 FROM message WHERE [message.owner = seen.owner AND] message.key = seen.key) LIMIT 20

@@ -13,9 +13,11 @@ import pytest
 
 from policy.identity import FolderId
 from store import blobs, messages
+from store.accounts import DeleteAccount
 from store.appending import AppendMessages, NewInFolder
 from store.blobs import IN_ROW, Drawn, Files, Settled, SweepBlobs
 from store.copying import CopyMessages
+from store.deleted import PurgeDeleted
 from store.errors import Full, NotFound
 from store.expunging import Expunge
 from store.flags import ChangeFlags, FlagMode
@@ -105,12 +107,12 @@ def test_octets_go_when_their_last_user_is_gone(bench: Bench, files: Files) -> N
     bench.do(AppendMessages(inbox, (NewInFolder(kept), NewInFolder(letter(2))), 0))
     bench.do(CopyMessages(inbox, inbox, ((1, 1),), 0))
     remove(bench, inbox, 1)
-    assert bench.do(SweepBlobs()) == ()
+    assert bench.do(SweepBlobs()).places == ()
     assert count(bench) == 2
     remove(bench, inbox, 3)
-    assert bench.do(SweepBlobs()) == (kept.spooled.place,)
+    assert bench.do(SweepBlobs()).places == (kept.spooled.place,)
     assert count(bench) == 1
-    assert bench.do(SweepBlobs()) == ()
+    assert bench.do(SweepBlobs()).places == ()
     bench.check()
 
 
@@ -122,6 +124,80 @@ def test_octets_of_a_deleted_folder_go(bench: Bench) -> None:
     assert count(bench) == 1
     bench.do(SweepBlobs(limit=1))
     assert count(bench) == 0
+
+
+def read_of(bench: Bench) -> list[tuple[int, int]]:
+    """(blob, of how many tables there is a row of what was read of it)."""
+    return bench.raw.execute(
+        "SELECT blob, count(*) FROM (SELECT blob FROM wire UNION ALL SELECT blob FROM head) AS one GROUP BY blob ORDER BY blob"
+    ).fetchall()
+
+
+def test_what_was_read_of_octets_is_kept_once_and_goes_with_them(bench: Bench) -> None:
+    inbox, other = bench.inbox(bench.anna), bench.do(CreateFolder(bench.anna, "/a")).id
+    bench.do(AppendMessages(inbox, (NewInFolder(letter(1)), NewInFolder(letter(2)), NewInFolder(letter(1))), 0))
+    bench.do(CopyMessages(inbox, other, ((1, 3),), 0))
+    bench.do(AppendMessages(other, (NewInFolder(letter(2)),), 0))
+    assert read_of(bench) == [(1, 2), (2, 2)]
+    bench.check()
+    remove(bench, inbox, 2)
+    remove(bench, other, 2)
+    bench.do(SweepBlobs())
+    assert [envelope for _, envelope, _ in bench.ask(messages.envelopes, other, ((1, 9),))] == [
+        letter(number).envelope for number in (1, 1, 2)
+    ]
+    remove(bench, other, 4)
+    # Nobody sees it any more, and the sweep takes it together with the octets.
+    assert [uid for uid, _ in bench.ask(messages.previews, other, ((1, 9),))] == [1, 3]
+    assert read_of(bench) == [(1, 2), (2, 2)]
+    bench.do(SweepBlobs())
+    assert (read_of(bench), count(bench)) == ([(1, 2)], 1)
+
+
+def test_another_owners_copy_has_what_was_read_for_itself(bench: Bench) -> None:
+    inbox, brunos = bench.inbox(bench.anna), bench.inbox(bench.bruno)
+    bench.do(AppendMessages(inbox, (NewInFolder(letter(1)), NewInFolder(letter(2)), NewInFolder(letter(1))), 0))
+    bench.do(CopyMessages(inbox, brunos, ((1, 3),), 0))
+    assert [tables for _, tables in read_of(bench)] == [2] * 4
+    for uid in (1, 2, 3):
+        remove(bench, inbox, uid)
+    bench.do(SweepBlobs())
+    assert ([tables for _, tables in read_of(bench)], count(bench)) == ([2, 2], 2)
+    wires = bench.ask(messages.wires, brunos, ((1, 9),))
+    assert [row.envelope for row in wires] == [letter(number).envelope for number in (1, 2, 1)]
+    assert [row.subject for row in bench.ask(messages.heads, brunos, ((1, 9),))] == [letter(number).subject for number in (1, 2, 1)]
+    bench.check()
+
+
+def test_octets_that_only_waited_are_read_when_a_message_has_them(bench: Bench) -> None:
+    held = OntoQueue(QueueKind.HELD, "bruno@acme.test", letter(1), "", 1 << 60, account=bench.bruno)
+    bench.do(AcceptMessage("q", (), (held,)))
+    assert (count(bench), read_of(bench)) == (1, [])
+    bench.do(AppendMessages(bench.inbox(bench.bruno), (NewInFolder(letter(1)),), 0))
+    assert (count(bench), read_of(bench)) == (1, [(1, 2)])
+    bench.check()
+
+
+def test_a_turn_of_the_sweep_takes_so_many_octets_in_rows(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs, "SWEPT", 250)
+    made = bench.do(CreateFolder(bench.anna, "/a"))
+    bench.do(AppendMessages(made.id, tuple(NewInFolder(letter(number, 100)) for number in range(7)), 0))
+    bench.do(DeleteFolder(made.id))
+    left = []
+    for _ in range(3):
+        more = bench.do(SweepBlobs()).more
+        left.append((count(bench), len(read_of(bench)), more))
+    assert left == [(4, 4, True), (1, 1, True), (0, 0, False)]
+
+
+@pytest.mark.parametrize("keep_for", [0, 1])
+def test_nothing_of_a_deleted_account_is_left(bench: Bench, keep_for: int) -> None:
+    bench.do(AppendMessages(bench.inbox(bench.anna), tuple(NewInFolder(letter(number)) for number in range(5)), 0))
+    bench.do(AppendMessages(bench.inbox(bench.bruno), (NewInFolder(letter(1)),), 0))
+    bench.do(DeleteAccount(bench.anna, keep_for))
+    while keep_for and not bench.do(PurgeDeleted(bench.anna, most=2)):
+        pass
+    assert (read_of(bench), count(bench)) == ([(6, 2)], 1)
 
 
 def test_octets_found_again_before_the_sweep_stay(bench: Bench) -> None:
@@ -150,10 +226,10 @@ def test_a_file_that_two_owners_share_goes_with_the_last(bench: Bench, files: Fi
     assert kept.spooled is not None
     bench.do(AcceptMessage("q", (IntoMailbox(bench.anna, kept, 0), IntoMailbox(bench.bruno, kept, 0))))
     remove(bench, bench.inbox(bench.anna), 1)
-    assert bench.do(SweepBlobs()) == ()
+    assert bench.do(SweepBlobs()).places == ()
     assert bench.ask(messages.octets, bench.inbox(bench.bruno), 1, files) == letter(1, IN_ROW + 1).octets
     remove(bench, bench.inbox(bench.bruno), 1)
-    assert bench.do(SweepBlobs()) == (kept.spooled.place,)
+    assert bench.do(SweepBlobs()).places == (kept.spooled.place,)
 
 
 def test_orphans_are_the_old_files_that_no_row_names(bench: Bench, files: Files) -> None:

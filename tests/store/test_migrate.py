@@ -118,9 +118,89 @@ def test_messages_from_before_sorting_are_there_and_unsorted(tmp_path: Path) -> 
     connection.execute(
         "INSERT INTO head (key, sent, sent_day, sender, recipient, copied, subject, message_id) VALUES (7, 1, 0, 's', 'r', 'c', 'x', '<i>')"
     )
+    connection.execute("INSERT INTO message (key, blob, size, received, saved, flags, modseq) VALUES (7, 3, 1, 0, 0, 0, 1)")
     migrate(connection, steps(), lambda: 0)
-    row = connection.execute("SELECT sender, message_id, sort_version, sort_from, is_reply, ancestors FROM head WHERE key = 7").fetchone()
+    row = connection.execute("SELECT sender, message_id, sort_version, sort_from, is_reply, ancestors FROM head WHERE blob = 3").fetchone()
     assert row == ("s", "<i>", 0, "", 0, "")
+    connection.close()
+
+
+def read_by_message(connection: sqlite3.Connection) -> None:
+    """As what was read of octets was kept with each message: several of one blob, one that a fault has left without."""
+    before = next(number for number, step in enumerate(steps()) if step.name == "read_by_octets")
+    migrate(connection, steps()[:before], lambda: 0)
+    for key, blob in ((7 << 32 | 1, 5), (7 << 32 | 2, 3), (7 << 32 | 3, 5), (8 << 32 | 1, 3), (8 << 32 | 2, 4)):
+        connection.execute(
+            "INSERT INTO message (key, blob, size, received, saved, flags, modseq) VALUES (?, ?, 1, 0, 0, 0, 1)", (key, blob)
+        )
+        if key == 7 << 32 | 1:
+            continue
+        connection.execute(
+            "INSERT INTO wire (key, rendering, envelope, structure, body, preview) VALUES (?, 2, ?, 's', 'b', NULL)", (key, f"e{blob}")
+        )
+        connection.execute(
+            "INSERT INTO head (key, sent, sender, recipient, copied, subject, message_id, is_reply)"
+            " VALUES (?, NULL, 'f', 't', '', ?, '<i>', 1)",
+            (key, f"s{blob}"),
+        )
+
+
+READ = [(3, "e3", None, "s3", 1, ""), (4, "e4", None, "s4", 1, ""), (5, "e5", None, "s5", 1, "")]
+BY_OCTETS = (
+    "SELECT blob, envelope, preview, subject, is_reply, ancestors FROM wire JOIN head USING (blob)"
+    " WHERE rendering = 2 AND structure = 's' AND body = 'b' AND sender = 'f' AND recipient = 't' AND message_id = '<i>' ORDER BY blob"
+)
+
+
+def test_what_was_read_of_octets_is_there_once_for_each(tmp_path: Path) -> None:
+    connection = opened(tmp_path)
+    read_by_message(connection)
+    migrate(connection, steps(), lambda: 0)
+    assert connection.execute(BY_OCTETS).fetchall() == READ
+    for table in ("wire", "head"):
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (3,)
+    connection.close()
+
+
+ENDED = """
+import os, signal, sqlite3, sys
+from store.migrate import migrate, steps
+for after in range(1, 1000):
+    if os.fork() == 0:
+        connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+        left = [after]
+        def count_down(_):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        connection.set_trace_callback(count_down)
+        migrate(connection, steps(), lambda: 0)
+        os._exit(0)
+    if os.wait()[1] == 0:
+        print(after)
+        break
+"""
+"""Migrates in one process after the other, each killed one statement later; says how many it took."""
+
+
+def test_killed_at_each_statement_nothing_of_what_was_read_is_lost(tmp_path: Path) -> None:
+    connection = opened(tmp_path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    read_by_message(connection)
+    connection.close()
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDED, str(tmp_path / "x.db")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert int(ended.stdout) > 10
+    connection = opened(tmp_path)
+    assert version(connection) == len(steps())
+    assert connection.execute(BY_OCTETS).fetchall() == READ
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
 
 

@@ -359,7 +359,7 @@ def test_a_row_is_settled_together_with_what_takes_its_place(bench: Bench) -> No
     done = bench.do(Settle(row.id, "me", AcceptMessage("", (IntoMailbox(bench.anna, letter(9, 300), 0),))))
     assert len(done.placed) == 1
     assert rows(bench) == []
-    assert bench.do(SweepBlobs()) == ()
+    assert bench.do(SweepBlobs()).places == ()
     assert bench.raw.execute("SELECT owner FROM blob").fetchall() == [(bench.anna,)]
     bench.check()
 

@@ -236,7 +236,7 @@ async def test_a_row_that_was_written_otherwise_is_found(tmp_path: Path, shared_
 async def test_a_nul_in_a_text_is_replaced_but_not_in_the_record(tmp_path: Path, shared_url: str) -> None:
     await filled(tmp_path)
     with sqlite3.connect(tmp_path / "procura.db") as connection:
-        connection.execute("UPDATE head SET subject = subject || char(0) WHERE key IN (SELECT key FROM head LIMIT 3)")
+        connection.execute("UPDATE head SET subject = subject || char(0) WHERE blob IN (SELECT blob FROM head LIMIT 3)")
     done = await relocate(SQLITE, shared_url, tmp_path, silent)
     assert done.replaced == 3
     with sqlite3.connect(tmp_path / "procura.db") as connection:

@@ -19,8 +19,8 @@ from tests.store.letters import Bench, letter
 
 TABLES = {
     "message": "key, blob, size, received, saved, flags, modseq",
-    "wire": "key, envelope, structure, body",
-    "head": "key, subject, message_id, sender",
+    "wire": "blob, envelope, structure, body",
+    "head": "blob, subject, message_id, sender",
     "folder": "id, uidnext, modseq, messages, unseen, deleted, size",
     "account": "id, used",
     "change": "folder, modseq, kind, low, high",

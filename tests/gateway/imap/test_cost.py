@@ -134,8 +134,8 @@ async def test_what_was_parsed_when_it_came_is_not_parsed_again(house: House, an
 
 async def test_the_refusal_above_is_noticed(house: House, anna: Client, no_parser: Callable[[], None]) -> None:
     """What was stored before the parts were noted is looked at when one is asked for: so the test above could fail. Once."""
-    made = replace(arrived(NESTED), layout=None)
-    await house.store.do(AppendMessages(await house.folder("anna"), (NewInFolder(made),) * 2, 0))
+    made = [NewInFolder(replace(arrived(octets), layout=None)) for octets in (NESTED, NESTED.replace(b"first", b"other"))]
+    await house.store.do(AppendMessages(await house.folder("anna"), tuple(made), 0))
     await anna.do("SELECT INBOX")
     (one,) = (await anna.do("FETCH 1 BODY.PEEK[2.HEADER]")).untagged
     assert one.endswith(b"{35}\r\nFrom: x@y.test\r\nSubject: within\r\n\r\n)")

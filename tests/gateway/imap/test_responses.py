@@ -59,7 +59,7 @@ from gateway.imap.responses import Condition, Status
         (say.Flags((b"\\Seen", b"x")), b"* FLAGS (\\Seen x)"),
         (say.Exists(3), b"* 3 EXISTS"),
         (say.Recent(0), b"* 0 RECENT"),
-        (say.Expunged(2), b"* 2 EXPUNGE"),
+        (say.Expunged((2,)), b"* 2 EXPUNGE"),
         (say.Vanished(((1, 3), (7, 7))), b"* VANISHED 1:3,7"),
         (say.Vanished(((9, 9),), earlier=True), b"* VANISHED (EARLIER) 9"),
         (Status(Condition.OK, "x", say.modified([2, 3, 7]), b"a"), b"a OK [MODIFIED 2:3,7] x"),

@@ -77,8 +77,7 @@ def test_expunges_are_told_from_the_highest_number_then_growth_then_flags() -> N
     state.change([4], [1], 3)
     state.expunge([1, 3], 4)
     assert list(view.announce(expunge_allowed=True)) == [
-        Expunged(3),
-        Expunged(1),
+        Expunged((3, 1)),
         Exists(3),
         Recent(3),
         FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
@@ -96,7 +95,7 @@ def test_what_is_new_is_told_while_expunges_are_held_back() -> None:
     assert list(view.resolve(chosen((1, 0)), by_uid=False)) == [1, 2, 3, 4]
     assert list(view.places(0, 4)) == [0, None, 1, 2]
     assert not view.current
-    assert list(view.announce(expunge_allowed=True)) == [Expunged(2)]
+    assert list(view.announce(expunge_allowed=True)) == [Expunged((2,))]
     assert view.current
 
 
@@ -107,7 +106,7 @@ def test_flags_of_what_is_new_or_gone_are_not_told() -> None:
     state.change([5, 2], [1, 1], 3)
     state.expunge([2], 4)
     assert list(view.announce(expunge_allowed=False)) == [Exists(3), Recent(3)]
-    assert list(view.announce(expunge_allowed=True)) == [Expunged(2)]
+    assert list(view.announce(expunge_allowed=True)) == [Expunged((2,))]
 
 
 def test_who_changed_a_flag_itself_is_not_told_of_it() -> None:
@@ -219,12 +218,21 @@ def test_appended_uids_have_to_ascend() -> None:
             state.append(uids, [0] * len(uids), [3] * len(uids))
 
 
+def test_many_expunges_are_told_in_pieces() -> None:
+    state = folder(*range(1, 1001))
+    view = View(state)
+    state.expunge(range(1, 1000), 2)
+    told = list(view.announce(expunge_allowed=True))
+    assert len(told) == 3
+    assert b"".join(one.spell() for one in told) == b"".join(b"* %d EXPUNGE\r\n" % number for number in range(999, 0, -1))
+
+
 def test_a_view_of_a_large_folder_finds_few_lost_messages_fast() -> None:
     state = folder(*range(1, 200001))
     view = View(state)
     state.expunge([7, 100000, 200000], 2)
     started = time.process_time()
-    assert list(view.announce(expunge_allowed=True)) == [Expunged(200000), Expunged(100000), Expunged(7)]
+    assert list(view.announce(expunge_allowed=True)) == [Expunged((200000, 100000, 7))]
     assert time.process_time() - started < 0.05
 
 
@@ -355,12 +363,13 @@ class Sessions(RuleBasedStateMachine):
                         number = client.uids.index(uid)
                         del client.uids[number]
                         del client.flags[number]
-                case Expunged(number):
+                case Expunged(numbers):
                     assert expunge_allowed
                     assert not client.quick
-                    assert client.uids[number - 1] not in self.truth
-                    del client.uids[number - 1]
-                    del client.flags[number - 1]
+                    for number in numbers:
+                        assert client.uids[number - 1] not in self.truth
+                        del client.uids[number - 1]
+                        del client.flags[number - 1]
                 case Exists(count):
                     assert count > len(client.uids)
                     fresh = [uid for uid in self.truth if uid > (believed[-1] if believed else 0)][: count - len(client.uids)]
@@ -449,7 +458,7 @@ def test_what_a_client_does_not_want_to_hear_of_it_hears_of_when_it_does() -> No
     assert view.fresh == 3
     state.change([3], [1], 5)
     assert list(view.announce(expunge_allowed=True, flags=True)) == [
-        Expunged(1),
+        Expunged((1,)),
         FetchData(1, (b"FLAGS (\\Seen \\Recent)",)),
         FetchData(2, (b"FLAGS (\\Seen \\Recent)",)),
         # New while nobody heard of flags: told once more than needed.
@@ -490,8 +499,9 @@ def test_what_happens_between_two_responses_is_told_too(after: int) -> None:
     def hear(said: Response) -> None:
         order = list(believed)
         match said:
-            case Expunged(number):
-                del believed[order[number - 1]]
+            case Expunged(numbers):
+                for number in numbers:
+                    del believed[order.pop(number - 1)]
             case Exists(count):
                 for uid in view.uids[len(order) : count]:
                     believed[uid] = state.flags[state.index(uid) or 0]
