@@ -89,7 +89,7 @@ from gateway.timekeeping import Timekeeping
 from gateway.tokens import TokenRules
 from policy.lists import BounceRules
 from store.blobs import ALL_IN_ROWS, IN_ROW, Files
-from store.connect import connect, inspected_server, is_shared
+from store.connect import clock_behind, connect, inspected_server, is_shared
 from store.durable import keep, make_directory
 from store.errors import Busy, Unusable
 from store.floor import Floor
@@ -188,6 +188,7 @@ class App:
                 hops=limits.hops,
                 quota_rejects=settings.quota_full == "reject",
                 lifetime=int(settings.queue.lifetime * 1_000_000),
+                trusted=tuple(arc.trusted_authserv_ids),
             ),
             self.signing,
             authenticating,
@@ -305,6 +306,21 @@ async def why_unusable(url: str) -> str | None:
     except Unusable as fault:
         return str(fault)
     return None
+
+
+async def why_doubtful(url: str, data: Path) -> str | None:
+    """What is wrong with the clock by what the store knows, and what to do, for an operator; None: nothing. Changes nothing."""
+    try:
+        behind = await clock_behind(url, data)
+    except Unusable as fault:
+        return f"what time was known there cannot be told: {fault}"
+    if not behind:
+        return None
+    whose = "of the database" if is_shared(url) else "of this machine"
+    return (
+        f"the clock {whose} is {behind // 1_000_000} s behind the time that was known here: it was set back, or was ahead before. What has"
+        " ended stays ended, and time goes on from there. Set the clock right; if it is right now: procura clock accept"
+    )
 
 
 def _digest_key(data: Path) -> bytes:

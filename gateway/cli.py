@@ -275,7 +275,7 @@ def _check(typed: _Typed) -> int:
     settings = _load(typed).settings
     findings = check(settings)
     if not any(one.severity is Severity.ERROR for one in findings):
-        findings += _unusable(settings.store_url) if settings.store_url.startswith("postgresql:") else []
+        findings += _store(settings)
     for one in findings:
         print(one)
     if not findings:
@@ -283,12 +283,15 @@ def _check(typed: _Typed) -> int:
     return FAILED if any(one.severity is Severity.ERROR for one in findings) else 0
 
 
-def _unusable(store: str) -> list[Finding]:
-    """What a database that is not a file of ours says to us."""
-    from gateway.app import why_unusable
+def _store(settings: Settings) -> list[Finding]:
+    """Can it be used, and does the clock agree with it?"""
+    from gateway.app import why_doubtful, why_unusable
 
-    why = asyncio.run(why_unusable(store))
-    return [] if why is None else [Finding("store", Severity.ERROR, why)]
+    why = asyncio.run(why_unusable(settings.store_url))
+    if why is not None:
+        return [Finding("store", Severity.ERROR, why)]
+    why = asyncio.run(why_doubtful(settings.store_url, settings.data))
+    return [] if why is None else [Finding("store", Severity.WARNING, why)]
 
 
 def _settings(typed: _Typed, *, as_json: bool) -> int:

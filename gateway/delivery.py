@@ -20,7 +20,7 @@ from gateway.list_mails import Letter
 from gateway.list_posts import envelope_sender, for_list, hold, is_too_much, marks_of
 from gateway.list_robot import ListRobot, Reaction, RobotRules
 from gateway.message.automatic import is_automatic_reply
-from gateway.message.headers import fields_named, received_field, return_path_field, rewrite
+from gateway.message.headers import fields_named, forged_results, received_field, return_path_field, rewrite
 from gateway.message.split import Header, read_header
 from gateway.origin import Findings, Origin, Seal, marked
 from gateway.queue_room import QueueRoom
@@ -58,13 +58,20 @@ _AT_ONCE: Final = 250
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
     """`relays`: there is a next hop. `hops`: Received fields that make a loop. `lifetime`: of queued mail, microseconds.
-    `quota_rejects`: a full mailbox refuses for good instead of for now."""
+    `quota_rejects`: a full mailbox refuses for good instead of for now. `trusted`: servers in front of this one whose
+    Authentication-Results are believed."""
 
     hostname: str
     relays: bool
     hops: int
     quota_rejects: bool
     lifetime: int
+    trusted: tuple[str, ...] = ()
+
+    @property
+    def authserv_ids(self) -> Sequence[str]:
+        """In whose name nobody else may say what was found out about a message (RFC 8601 section 5)."""
+        return (self.hostname, *self.trusted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -700,8 +707,9 @@ class Inbound:
                 helo=self._peer.helo or None,
                 source=self._peer.ip or None,
             )
-            stale_paths = fields_named(header, (b"return-path",))
-            whole = rewrite(octets, header, remove=stale_paths, top=(received,))
+            forged = () if lmtp else forged_results(octets, header, delivery.rules.authserv_ids)
+            remove = (*fields_named(header, (b"return-path",)), *forged)
+            whole = rewrite(octets, header, remove=remove, top=(received,))
             routing = delivery.routing(snapshot, self._door, self._poster())
             requests = Requests(self._mail, self._each)
             plan = await delivery.plan(routing, self._recipients, whole, self._reverse_path, requests=requests, findings=self._findings)

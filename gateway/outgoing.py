@@ -98,8 +98,9 @@ class Connection:
         octets = self._octets
         return octets.ended is None and not octets.buffer and octets.transport is not None and not octets.transport.is_closing()
 
-    async def send(self, envelope: Envelope, octets: bytes) -> list[Reply]:
-        """One transaction; what was said of each recipient, in their order. Raises Unreachable where nothing was begun, Lost."""
+    async def send(self, envelope: Envelope, octets: bytes, heard: list[Reply]) -> list[Reply]:
+        """One transaction; what was said of each recipient, in their order. Raises Unreachable where nothing was begun, Lost. `heard`:
+        what had been answered to RCPT until then, of the first recipients, also where this raises; nothing where MAIL was refused."""
         if "8BITMIME" not in self.extensions and not octets.isascii() and not envelope.smtputf8:
             try:
                 octets = await asyncio.to_thread(without_eight_bit, octets)
@@ -111,9 +112,9 @@ class Connection:
             return [mail] * len(envelope.recipients)
         commands = [mail, *self._recipients(envelope), b"DATA\r\n"]
         if "PIPELINING" in self.extensions:
-            replies, go = await self._pipelined(commands)
+            replies, go = await self._pipelined(commands, heard)
         else:
-            replies, go = await self._one_by_one(commands)
+            replies, go = await self._one_by_one(commands, heard)
         taken = [number for number, reply in enumerate(replies) if reply.good]
         if go is None or go.code != 354:
             if go is not None and taken:
@@ -124,6 +125,7 @@ class Connection:
         if envelope.still is not None and not await envelope.still():
             # Ending the connection is the one way out of DATA without a message.
             self.abort()
+            heard.clear()
             raise Lost("it was stopped")
         final = await self._message(octets if taken else b"")
         self.sent += 1
@@ -187,8 +189,9 @@ class Connection:
             commands.append(" ".join(words).encode() + b"\r\n")
         return commands
 
-    async def _pipelined(self, commands: Sequence[bytes]) -> tuple[list[Reply], Reply | None]:
-        """RFC 2920: all of it at once, then every answer. An end of the connection instead of the first one is no transaction."""
+    async def _pipelined(self, commands: Sequence[bytes], heard: list[Reply]) -> tuple[list[Reply], Reply | None]:
+        """RFC 2920: all of it at once, then every answer. An end of the connection instead of the first one is no transaction. Until all
+        have come nobody knows which belongs to what: some throw away what comes while they answer."""
         self._ask(b"".join(commands))
         first = await self._first()
         try:
@@ -201,21 +204,22 @@ class Connection:
                 self.abort()  # it has no sender and takes recipients: what ended there would be an empty message for them
                 go = None
             replies = [first] * len(replies)
+        else:
+            heard += replies
         return replies, go
 
-    async def _one_by_one(self, commands: Sequence[bytes]) -> tuple[list[Reply], Reply | None]:
+    async def _one_by_one(self, commands: Sequence[bytes], heard: list[Reply]) -> tuple[list[Reply], Reply | None]:
         self._ask(commands[0])
         first = await self._first()
         if not first.good:
             return [first] * (len(commands) - 2), None
-        replies = []
         for command in commands[1:-1]:
             self._ask(command)
-            replies.append(await self._answer())
-        if not any(reply.good for reply in replies):
-            return replies, None
+            heard.append(await self._answer())
+        if not any(reply.good for reply in heard):
+            return [*heard], None
         self._ask(commands[-1])
-        return replies, await self._answer()
+        return [*heard], await self._answer()
 
     async def _first(self) -> Reply:
         try:

@@ -33,6 +33,15 @@ CONNECT: Final = 30.0
 MOST_STUMBLING: Final = 1_000
 """Servers of which it is remembered that they cannot do what they say (PIPELINING)."""
 
+_WHATEVER_COMES: Final = ("1", "2")
+_OF_A_RECIPIENT: Final = {
+    **dict.fromkeys((550, 551, 553), ("", "7", *_WHATEVER_COMES)),
+    **dict.fromkeys((501, 552, 554), _WHATEVER_COMES),
+    556: ("1", "7"),
+}
+"""What a final answer to RCPT has to be, to be final although the dialogue came to no end: code → subjects of its enhanced status
+(RFC 3463: of the address, of the mailbox, of policy; "": it has none). Others may be about the dialogue, as 503 (bad sequence) is."""
+_STATUS: Final = re.compile(r"5\.([0-9]{1,3})\.[0-9]{1,3}\b")
 _TOO_MANY: Final = re.compile(r"[45]\.5\.3\b|(?:[45]\.[0-9]\.[0-9]{1,2} )?(?:error: )?too many recipients", re.IGNORECASE)
 
 
@@ -115,21 +124,27 @@ class Relay:
         """One message with all recipients. Never raises: what went wrong is each recipient's outcome.
 
         Only the other server's own 5yz to a command of the transaction is final, and what the DNS says for certain. Whatever else
-        happens (no connection, bad TLS, refused login, a reply that never came) may pass, and the queue's lifetime ends it. After
-        the dot without a reply the message may be sent twice (RFC 1047).
+        happens (no connection, bad TLS, refused login, a reply that never came) may pass, and the queue's lifetime ends it; what was
+        said until then for certain of a recipient stays. After the dot without a reply the message may be sent twice (RFC 1047).
         """
+        known: dict[Address, Outcome] = {}
         try:
             async with asyncio.timeout(WHOLE):
                 peers = self._peers if self._exchangers is None else await self._exchangers.peers(recipients[0].domain)
-                return await self._dialogue(peers, reverse_path, recipients, octets, smtputf8, parameters)
+                await self._dialogue(peers, reverse_path, recipients, octets, smtputf8, parameters, known)
+                return known
         except NoRoute as fault:
-            return _all(recipients, Outcome(Fate.NEVER if fault.final else Fate.LATER, fault.reply, unreachable=not fault.final))
+            others = Outcome(Fate.NEVER if fault.final else Fate.LATER, fault.reply, unreachable=not fault.final)
+        except Lost as lost:
+            words = "after the message was sent, whether it was taken is not known" if lost.dotted else "before it was sent"
+            others = Outcome(Fate.LATER, f"4.4.2 {lost} ({words})")
         except Unreachable as fault:
-            return _all(recipients, Outcome(Fate.LATER, f"{fault.status} {fault}", unreachable=True))
+            others = Outcome(Fate.LATER, f"{fault.status} {fault}", unreachable=not known)
         except TimeoutError:
-            return _all(recipients, Outcome(Fate.LATER, f"4.4.2 it took more than {WHOLE:.0f} s"))
+            others = Outcome(Fate.LATER, f"4.4.2 it took more than {WHOLE:.0f} s")
         except (OSError, ValueError) as fault:
-            return _all(recipients, Outcome(Fate.LATER, f"4.3.0 {type(fault).__name__}: {fault}"))
+            others = Outcome(Fate.LATER, f"4.3.0 {type(fault).__name__}: {fault}")
+        return dict.fromkeys(recipients, others) | known
 
     async def close(self) -> None:
         """The connections that wait for a next message."""
@@ -150,42 +165,40 @@ class Relay:
         octets: bytes,
         smtputf8: bool,
         parameters: Parameters,
-    ) -> dict[Address, Outcome]:
-        """In as many transactions as the other server's limit on recipients makes necessary. Raises Unreachable, OSError, ValueError."""
-        outcomes: dict[Address, Outcome] = {}
+        known: dict[Address, Outcome],
+    ) -> None:
+        """In as many transactions as the other server's limit on recipients makes necessary. `known`: what is certain, also where this
+        raises Unreachable, Lost, OSError, ValueError, or is cancelled."""
         waiting = list(recipients)
         connection: Connection | None = None
         try:
             while waiting:
                 envelope = _envelope(reverse_path, waiting, smtputf8, parameters)
+                heard: list[Reply] = []
                 try:
-                    connection, replies = await self._transact(connection, peers, envelope, octets)
-                except Lost as lost:
-                    words = "after the message was sent, whether it was taken is not known" if lost.dotted else "before it was sent"
-                    return outcomes | _all(waiting, Outcome(Fate.LATER, f"4.4.2 {lost} ({words})"))
-                except Unreachable as fault:
-                    if not outcomes:
-                        raise
-                    return outcomes | _all(waiting, Outcome(Fate.LATER, f"{fault.status} {fault}"))
+                    connection, replies = await self._transact(connection, peers, envelope, octets, heard)
+                except BaseException:
+                    known |= _refused(waiting, heard)
+                    raise
                 said = dict(zip(waiting, replies, strict=True))
                 too_many = [one for one, reply in said.items() if _is_too_many(reply)]
                 if len(too_many) == len(waiting):
                     too_many = []
                 dsn = "DSN" in connection.extensions
-                outcomes |= {one: _outcome(reply, dsn) for one, reply in said.items() if one not in too_many}
+                known |= {one: _outcome(reply, dsn) for one, reply in said.items() if one not in too_many}
                 waiting = too_many
         finally:
             if connection is not None:
                 self._keep(connection)
-        return outcomes
 
     async def _transact(
-        self, connection: Connection | None, peers: Sequence[Peer], envelope: Envelope, octets: bytes
+        self, connection: Connection | None, peers: Sequence[Peer], envelope: Envelope, octets: bytes, heard: list[Reply]
     ) -> tuple[Connection, list[Reply]]:
-        """On this connection, on one that rests, else on a new one. Raises Unreachable, Lost, OSError, ValueError."""
+        """On this connection, on one that rests, else on a new one. `heard`: see Connection.send. Raises Unreachable, Lost, OSError,
+        ValueError."""
         for used in ([connection] if connection is not None and connection.usable else []) + self._resting_for(peers):
             try:
-                return used, await used.send(envelope, octets)
+                return used, await used.send(envelope, octets, heard)
             except Unreachable:
                 used.abort()  # it has been closed meanwhile, which says nothing about the server
             except BaseException as fault:
@@ -193,7 +206,7 @@ class Relay:
                 raise
         made = await self._connected(peers)
         try:
-            return made, await made.send(envelope, octets)
+            return made, await made.send(envelope, octets, heard)
         except BaseException as fault:
             self._given_up(made, fault)
             raise
@@ -324,13 +337,22 @@ def _envelope(reverse_path: Address | None, recipients: Sequence[Address], smtpu
     )
 
 
-def _all(recipients: Sequence[Address], outcome: Outcome) -> dict[Address, Outcome]:
-    return dict.fromkeys(recipients, outcome)
-
-
 def _is_too_many(reply: Reply) -> bool:
     """RFC 5321 section 4.5.3.1.10: 452, and from old servers 552; both say other things too."""
     return reply.code in (452, 552) and _TOO_MANY.match(reply.text) is not None
+
+
+def _refused(recipients: Sequence[Address], heard: Sequence[Reply]) -> dict[Address, Outcome]:
+    """Those of whom it was said for good that they get no mail there, in a dialogue that came to no end."""
+    found = {}
+    for number, (one, reply) in enumerate(zip(recipients, heard, strict=False)):
+        status = _STATUS.match(reply.text)
+        subject = "" if status is None else status[1]
+        # The last word before the end may be why it ended.
+        farewell = number == len(heard) - 1 and len(heard) < len(recipients) and subject not in _WHATEVER_COMES
+        if subject in _OF_A_RECIPIENT.get(reply.code, ()) and not farewell and not _is_too_many(reply):
+            found[one] = _outcome(reply, dsn=False)
+    return found
 
 
 def _outcome(reply: Reply, dsn: bool) -> Outcome:

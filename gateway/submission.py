@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.arrival import arrived
 from gateway.decisions import new_decision
-from gateway.delivery import NOTHING_COUNTED, Counting, Delivery, Plan, pauses, queue_id
+from gateway.delivery import NOTHING_COUNTED, Counting, Delivery, DeliveryRules, Plan, pauses, queue_id
 from gateway.dsn import Requests, without_envelope_id
 from gateway.folders import Folders, Place
 from gateway.grant_use import stood_on
@@ -461,7 +461,7 @@ class Transaction:
             answered, verdict = self._judge(read, gathered.facts, accepts, resendable)
             if isinstance(verdict, Refuse | Defer):
                 return verdict
-            final = _rewritten(read, verdict, answered, gathered.facts, delivery.rules.hostname, snapshot.now)
+            final = _rewritten(read, verdict, answered, gathered.facts, delivery.rules, snapshot.now)
             message_id = read.message_id or _message_id(final, read_header(final))
             routing = delivery.routing(snapshot, Door.SUBMISSION, Poster(gathered.facts.actor, self._reverse_path is None))
             reverse_path = await self._envelope_sender(snapshot, verdict)
@@ -811,16 +811,16 @@ def _rewritten(
     verdict: SenderVerdict,
     answered: Sequence[_Answered],
     facts: SenderFacts,
-    hostname: str,
+    rules: DeliveryRules,
     now: int,
 ) -> bytes:
     """The message as it goes out: only Sender (and From when it is absent or rewritten) is ours, everything else octet for octet."""
     octets, header = read.octets, read.header
     remove: list[Field] = [*headers.fields_named(header, headers.REMOVED_FROM_SUBMISSIONS)]
+    remove += headers.authentication_results_of(octets, header, rules.authserv_ids)
     if not read.claimed.resent:
-        remove += headers.forged_trace(octets, header, {hostname})
-    else:
-        remove += headers.authentication_results_of(octets, header, {hostname})
+        # Nothing can have passed here before it was submitted, but what is resent.
+        remove += headers.received_by(octets, header, {rules.hostname})
     replace: dict[Field, bytes] = {}
     bottom: list[bytes] = []
     written: set[bytes] = {one.name for one in remove}

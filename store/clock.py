@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
+from store import totp
 from store.errors import StoreError
-from store.floor import Floor
+from store.floor import STEP, Floor
 from store.port import ClockAccepted, Deed, Event, EverythingChanged, Snapshot, Tx
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,9 @@ class NoteTime(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class AcceptClock(Deed[None]):
-    """What the clock says is right: nothing else is known from here on."""
+    """What the clock says is right: nothing else is known from here on. `moment`: what it says, microseconds since 1970 UTC."""
+
+    moment: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ def known(tx: Tx) -> Known:
     """What whoever opens the store begins with."""
     found = tx.one("clock.known")
     return Known(0, 0) if found is None else Known(int(found[0]), int(found[1]))
+
+
+def behind(found: Known, moment: int) -> int:
+    """By how many microseconds a clock that says this is behind what is known; less than is corrected while it runs is 0."""
+    by = found.seen - moment
+    return by if by > STEP else 0
 
 
 def obey(floor: Floor, events: Sequence[Event]) -> None:
@@ -101,6 +110,7 @@ def _note(tx: Tx, deed: NoteTime) -> None:
 
 def _accept(tx: Tx, deed: AcceptClock) -> None:
     tx.run("clock.accept")
+    totp.clock_was_ahead(tx, deed.moment)
     tx.wake(ClockAccepted(known(tx).accepted))
 
 

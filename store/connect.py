@@ -5,6 +5,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,13 +26,15 @@ from store.postgres_session import Server, check, opened, server
 from store.remote import RemoteStore
 from store.sqlite import Connection, SqliteStore
 from store.supposed import copy, copy_shared
-from store.writer import Bounds, Functions, Watchers
+from store.writer import Bounds, Fault, Functions, Watchers
 
 SUPPOSED_FILE: Final = "supposed.db"
 LOCK_FILE: Final = "procura.lock"
 RESTORING: Final = ".restoring"
 """A directory in that of data: a restore is under way, or was killed (gateway/directory/reinstallation.py)."""
 READERS: Final = 8
+
+_KNOWN: Final = "SELECT procura_clock(), coalesce(max(accepted), 0), coalesce(max(seen), 0) FROM clock"
 
 
 async def connect(
@@ -149,7 +152,11 @@ async def _sqlite(
         except OSError as error:
             raise Unusable(f"{path}: {error.strerror}") from None
         connection = await _prepared(path, now or wall_clock)
-        floor = await connection.run(partial(_floor, connection.raw, now, monotonic))
+        try:
+            floor = await connection.run(partial(_floor, connection.raw, now, monotonic))
+        except BaseException:
+            connection.stop()
+            raise
     except BaseException:
         for lock in taken:
             lock.release()
@@ -188,9 +195,7 @@ async def _postgres(
         try:
             await check(session, where)
             await migrate_shared(session.connection, steps("postgres", DIRECTORY_OF_STEPS), wall_clock if now is None else now)
-            moment, *known = await session.connection.fetchrow(
-                "SELECT procura_clock(), coalesce(max(accepted), 0), coalesce(max(seen), 0) FROM clock"
-            )
+            moment, *known = await session.connection.fetchrow(_KNOWN)
             # One clock for all nodes, whatever their own ones say.
             there = Elsewhere(moment)
             floor = floor_of(clock.Known(*known), there, now, monotonic)
@@ -239,6 +244,41 @@ async def inspected_server(url: str) -> None:
         raise Unusable(str(error)) from error
     if there > newest:
         raise Unusable(f"the database has schema {there}, this procura knows up to {newest}: it is too old")
+
+
+async def clock_behind(url: str, data: Path, now: Callable[[], int] = wall_clock) -> int:
+    """By how many microseconds the clock (`now`, or that of the server the store is on) is behind the time that is known in the store; 0:
+    it is not, or nothing is known. Changes nothing, whoever serves it meanwhile. Raises Unusable."""
+    if not is_shared(url):
+        return await asyncio.to_thread(_file_behind, database_of(url, data), now)
+    try:
+        session = await opened(server(url))
+        try:
+            moment, *found = await session.connection.fetchrow(_KNOWN)
+        finally:
+            await session.close()
+    except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError):
+        return 0  # there is none yet, or one of before
+    except (Busy, asyncpg.PostgresError, OSError) as error:
+        raise Unusable(str(error)) from error
+    return clock.behind(clock.Known(*found), moment)
+
+
+def _file_behind(path: Path, now: Callable[[], int]) -> int:
+    try:
+        if not path.stat().st_size:
+            return 0
+        # Where there is no log nobody writes, and nothing may be left beside it: whoever starts the server may be another user.
+        log = path.with_name(path.name + "-wal")
+        query = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{query}", uri=True, isolation_level=None)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'clock'").fetchone() is None:
+                return 0
+            return clock.behind(clock.known(sqlite.SqliteTx(connection, statements.load(), 0)), now())
+    except FileNotFoundError:
+        return 0
+    except (OSError, sqlite3.Error, Fault) as error:
+        raise Unusable(f"{path}: {error}") from error
 
 
 async def supposed(url: str, data: Path, into: Path, now: Callable[[], int] = wall_clock) -> Store:

@@ -89,7 +89,7 @@ class Lending(Generic[C]):
         return any(map(wanted, self._idle))
 
     def forget_idle(self) -> None:
-        """The server is another one now, or was restarted: what is idle is worth nothing."""
+        """At once: the server is another one now, or was restarted, and what is idle is worth nothing."""
         while self._idle:
             self.give(self._idle.pop(), broken=True)
 
@@ -107,6 +107,9 @@ class Lending(Generic[C]):
         self._closed = True
         while self._lend(None):
             pass
-        while self._idle:
-            self._opened -= 1
-            await closes(self._idle.pop())
+        try:
+            while self._idle:
+                self._opened -= 1
+                await closes(self._idle.pop())
+        finally:
+            self.forget_idle()

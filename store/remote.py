@@ -129,11 +129,13 @@ class RemoteStore:
     async def close(self) -> None:
         """What is under way is waited for."""
         self._closing = True
-        while self._jobs:
-            self._idle = self._loop.create_future()
-            await asyncio.wait((self._idle,))
-        await self._obedience.close()
-        await self._readers.close(Connection.close)
+        try:
+            while self._jobs:
+                self._idle = self._loop.create_future()
+                await asyncio.wait((self._idle,))
+            await self._obedience.close()
+        finally:
+            await self._readers.close(Connection.close)
 
     # --- the writer's end
 

@@ -7,13 +7,15 @@ import logging
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 from policy.decision import Witness
 from policy.identity import AccountId, FolderId
@@ -217,9 +219,32 @@ class Connection(aiosqlite.Connection):
         """In its thread."""
         self._connection = raw
 
-    async def thread_ended(self) -> None:
-        """Its last word is to the loop, which must not be closed before."""
-        await asyncio.to_thread(self._thread.join)
+    async def begin(self) -> None:
+        """Raises sqlite3.Error. Cancelled, it waits for its end nevertheless: `stop` is to follow either way."""
+        self._thread.start()
+        await self.run(self._begin)
+
+    def stop(self) -> None:
+        """Once what is under way in the thread has ended. Nobody is told: the loop may be closed by then."""
+        if self._running:
+            self._running = False
+            self._tx.put_nowait((None, self._end))
+
+    async def close(self) -> None:
+        """As `stop`, and waits for it, also when cancelled. May be called twice."""
+        if self._running:
+            self._running = False
+            await self.run(self._end)
+
+    def _begin(self) -> None:
+        self._connection = self._connector()
+
+    def _end(self) -> object:
+        raw, self._connection = self._connection, None
+        if raw is not None:
+            with suppress(sqlite3.Error):
+                raw.close()
+        return _STOP_RUNNING_SENTINEL
 
     def start(self, function: Callable[[], T]) -> "asyncio.Future[T]":
         """Begins it in the thread; cancelling the future does not stop it."""
@@ -241,10 +266,11 @@ async def opened(path: Path, *, writes: bool) -> Connection:
     """Raises sqlite3.Error."""
     connection = Connection(partial(open_file, path, writes=writes), 64)
     try:
-        return cast(Connection, await connection)
-    except sqlite3.Error:
-        await connection.thread_ended()
+        await connection.begin()
+    except BaseException:
+        connection.stop()
         raise
+    return connection
 
 
 class SqliteTx(OnlyReads):
@@ -674,13 +700,11 @@ class SqliteStore:
         await asyncio.shield(self._closed)
 
     async def _close(self) -> None:
-        await self._writer.close()
-        await self._readers.close(Connection.close)
-        try:
-            # A connection that was given up after a fault is closed already; its thread is not.
-            stopped = self._connection.stop()
-            if stopped is not None:
-                await stopped
-        finally:
+        # Also where the loop ends meanwhile: no thread may stay behind, or the process would.
+        async with AsyncExitStack() as last:
             for lock in self._locks:
-                lock.release()
+                last.callback(lock.release)
+            # A connection that was given up after a fault is closed already; its thread is not.
+            last.push_async_callback(self._connection.close)
+            last.push_async_callback(self._readers.close, Connection.close)
+            await self._writer.close()

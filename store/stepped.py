@@ -21,6 +21,16 @@ class ClockStepped(Deed[int]):
     before: int
 
 
+@dataclass(frozen=True, slots=True)
+class DatedAhead(Deed[int]):
+    """An operator says that the clock is right, which says `moment`: what is dated later was dated by one that ran ahead, maybe while
+    nobody looked. Mail on its way is due at once where it was put off, for nobody can tell by which clock; what came later than now came
+    now, and has its time from now on. Returns how many rows of the queue were put off. Only where no step is to be told any more
+    (ClockStepped), or its rows would be moved twice."""
+
+    moment: int
+
+
 def _stepped(tx: Tx, deed: ClockStepped) -> int:
     # What waits for a release says so in its parameters too, as JSON: no text in there has a quotation mark that is not escaped.
     tx.run("stepped.moments", by=deed.by, near=deed.before + NEAR)
@@ -36,4 +46,15 @@ def _stepped(tx: Tx, deed: ClockStepped) -> int:
     return count
 
 
-DEEDS = ((ClockStepped, _stepped),)
+def _ahead(tx: Tx, deed: DatedAhead) -> int:
+    # What was to wait for a moment waits for as long as it was to; a moment that is far was chosen, and stays.
+    tx.run("stepped.ahead_moments", moment=deed.moment, near=NEAR)
+    count = tx.run("stepped.ahead_due", moment=deed.moment)
+    tx.run("stepped.ahead_ages", moment=deed.moment)
+    tx.run("stepped.digests", now=deed.moment)
+    tx.run("rates.date_all_back", now=deed.moment)
+    tx.wake(QueueChanged(at_once=True))
+    return count
+
+
+DEEDS = ((ClockStepped, _stepped), (DatedAhead, _ahead))

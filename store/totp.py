@@ -2,10 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
 
 from policy.identity import AccountId
 from store.errors import Conflict, NotFound
 from store.port import Deed, Tx
+
+STEP: Final = 30 * 1_000_000
+"""Microseconds."""
+KEPT: Final = 31 * 86_400 * 1_000_000
+"""Microseconds from a step's moment for which it is known that it was used, whatever the last one is then."""
+_FOLLOWED: Final = 1000
+"""Steps that were used ahead of the time: of somebody with more nothing is undone, and an operator's transaction stays short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,8 @@ class EnrolTotp(Deed[None]):
 
 @dataclass(frozen=True, slots=True)
 class UseTotp(Deed[bool]):
-    """A right code of this step, of this very secret; False: it, or a later one, was used already. `confirm`: the secret counts from
-    now on, `codes` become its one-time codes, and sessions that rest on the password alone learn of it."""
+    """A right code of this step, of this very secret; False: it was used already, or a later one (see `clock_was_ahead`). `confirm`: the
+    secret counts from now on, `codes` become its one-time codes, and sessions that rest on the password alone learn of it."""
 
     account: AccountId
     sealed: bytes = field(repr=False)
@@ -86,9 +95,40 @@ def _enrol(tx: Tx, deed: EnrolTotp) -> None:
     tx.run("totp.put", account=deed.account, sealed=deed.sealed)
 
 
+def clock_was_ahead(tx: Tx, moment: int) -> None:
+    """The clock is right, and says `moment` (microseconds since 1970 UTC): steps that cannot have come yet were used under one that was
+    ahead, and the last one that counts is the last before them. Each of them stays used. Where not all of them are known any more all stays
+    as it is: none may be taken twice."""
+    newest = moment // STEP + 1
+    for account, sealed, last in tx.all("totp.ahead", step=newest):
+        step = _last_before(tx, sealed, last, newest)
+        if step is not None:
+            tx.run("totp.set_last", account=account, step=step)
+
+
+def _last_before(tx: Tx, sealed: bytes, last: int, newest: int) -> int | None:
+    for _ in range(_FOLLOWED):
+        if last <= newest:
+            return last
+        found = tx.one("totp.spent", key=_mark(sealed, last))
+        if found is None:
+            return None
+        last = int(found[0])
+    return None
+
+
+def _mark(sealed: bytes, step: int) -> str:
+    """Of a step of this secret, among what is accepted once. Sealed anew it is another one."""
+    return f"totp {sha256(sealed).hexdigest()[:32]} {step}"
+
+
 def _use(tx: Tx, deed: UseTotp) -> bool:
+    mark, before = _mark(deed.sealed, deed.step), of_account(tx, deed.account)
+    if before is None or tx.one("totp.spent", key=mark) is not None:
+        return False
     if not tx.run("totp.used", account=deed.account, step=deed.step, sealed=deed.sealed):
         return False
+    tx.run("totp.spend", key=mark, at=deed.step * STEP + KEPT, before=str(before.last_step))
     if deed.confirm:
         tx.run("totp.confirmed", account=deed.account)
         _put_codes(tx, deed.account, deed.codes)

@@ -215,10 +215,10 @@ def received_by(octets: bytes, header: Header, hosts: Collection[str]) -> tuple[
     return tuple(found)
 
 
-def forged_trace(octets: bytes, header: Header, hosts: Collection[str]) -> tuple[Field, ...]:
-    """Trace fields of a submission that claim to be ours (delegation.md 5.2): no message can have passed here before
-    it was submitted, but for a resent one, whose Received fields the caller may keep."""
-    return (*authentication_results_of(octets, header, hosts), *received_by(octets, header, hosts))
+def forged_results(octets: bytes, header: Header, authserv_ids: Collection[str]) -> tuple[Field, ...]:
+    """The Authentication-Results fields of these servers in what came from a stranger (RFC 8601 section 5). ARC's twin stays: it is sealed,
+    and what went round comes back with ours."""
+    return tuple([one for one in authentication_results_of(octets, header, authserv_ids) if one.name == b"authentication-results"])
 
 
 _TAG = re.compile(rb"(?:\A|;)[ \t]*+h[ \t]*+=([^;]*+)")

@@ -11,6 +11,18 @@ ON CONFLICT (account) DO UPDATE SET sealed = excluded.sealed, confirmed = 0, las
 -- used
 UPDATE totp SET last_step = :step WHERE account = :account AND last_step < :step AND sealed = :sealed;
 
+-- spent
+SELECT result FROM accepted WHERE key = :key;
+
+-- spend
+INSERT INTO accepted (key, at, result) VALUES (:key, :at, :before);
+
+-- ahead
+SELECT account, sealed, last_step FROM totp WHERE last_step > :step;
+
+-- set_last
+UPDATE totp SET last_step = :step WHERE account = :account;
+
 -- confirmed
 UPDATE totp SET confirmed = 1 WHERE account = :account;
 

@@ -24,7 +24,7 @@ from store.domains import CreateDomain
 from store.login import RecordFailure
 from store.model import QueueKind
 from store.port import Store
-from store.queue import AcceptMessage, OntoQueue, queued
+from store.queue import AcceptMessage, ClaimDue, OntoQueue, Reschedule, queued
 from tests.gateway.administration import Office, opened_office
 from tests.gateway.house import SECOND, START, Clock, House, letter
 from tests.store.letters import letter as posted
@@ -135,6 +135,27 @@ async def test_what_waits_is_dated_anew_also_where_no_server_runs(tmp_path: Path
         assert abs(await due(office)) < 60, "only once"
 
 
+@pytest.mark.parametrize("ahead", [HOUR, 26_645 * DAY])
+async def test_mail_that_was_put_off_under_a_clock_nobody_knew_of_is_due_once_the_clock_is_accepted(tmp_path: Path, ahead: float) -> None:
+    clock = Clock()
+    clock.turn(ahead)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        row = OntoQueue(QueueKind.RELAY, "you@far.test", posted(), "", clock.at + 5 * 86_400 * SECOND, due=clock.at)
+        await office.store.do(AcceptMessage("", queued=(row,)))
+        (row,) = await office.store.do(ClaimDue(office.store.node, clock.at + 60 * SECOND, 10))
+        await office.store.do(Reschedule(row.id, office.store.node, clock.at + 14_400 * SECOND, "451 later"))
+    clock.turn(-ahead)
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        assert await due(office) == ahead + 14_400
+        for _ in range(2):
+            told = await office.command("clock accept")
+            assert told.status == 0, told.err
+            assert await due(office) == 0
+        async with office.store.snapshot() as snapshot:
+            (entry,) = await snapshot.ask(queued)
+        assert (entry.created, entry.expires) == (clock.at, clock.at + 5 * 86_400 * SECOND), "neither given up at once nor kept for years"
+
+
 async def due(office: Office) -> float:
     """Seconds from what the clock says, of what waits."""
     async with office.store.snapshot() as snapshot:
@@ -168,6 +189,38 @@ async def test_a_code_of_a_second_factor_is_good_once_however_the_clock_is_set(t
             assert await verify(account, factor.at(clock.at // SECOND), "192.0.2.1") is (by > 0)
             assert not await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
             await knew(office.store)
+
+
+async def test_a_code_that_was_used_under_a_clock_that_was_ahead_keeps_nobody_out_once_the_clock_is_accepted(tmp_path: Path) -> None:
+    """A minute was enough: nobody knew of that clock when the next server began."""
+    clock = Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=Clock()) as office:
+        await office.done("cd acme.test", f"ca {OWNER} 'a good password'")
+        account = (await office.directory.accounts.get(OWNER)).row.id
+        factor = pyotp.TOTP(json.loads((await office.command(f"totp enroll {OWNER}", as_json=True)).out)["secret"])
+        now = factor.at(clock.at // SECOND)
+        told = await office.command(f"totp confirm {OWNER} {now}")
+        assert told.status == 0, told.err
+        clock.turn(HOUR)
+        later = factor.at(clock.at // SECOND)
+        assert await office.directory.second_factors.verify(account, later, "192.0.2.1")
+    clock.turn(60 - HOUR)
+    ran = Clock()
+    async with opened_office(tmp_path, clock=clock, monotonic=ran) as office:
+        verify = office.directory.second_factors.verify
+        assert not await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
+        told = await office.command("clock accept")
+        assert told.status == 0, told.err
+        assert not await verify(account, now, "192.0.2.1"), "used before"
+        assert await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
+        assert not await verify(account, factor.at(clock.at // SECOND), "192.0.2.1"), "once"
+        for one in (clock, ran):
+            one.turn(HOUR - 60)
+        assert factor.at(clock.at // SECOND) == later
+        assert not await verify(account, later, "192.0.2.1"), "it was used an hour ago, when it was not its time"
+        for one in (clock, ran):
+            one.turn(30)
+        assert await verify(account, factor.at(clock.at // SECOND), "192.0.2.1")
 
 
 async def test_codes_of_now_are_good_where_the_time_that_was_known_is_wrong(tmp_path: Path) -> None:

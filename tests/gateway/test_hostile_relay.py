@@ -60,11 +60,14 @@ class Ledger:
         return Queue(self.house.store, self.house.files, self.house.delivery, relay, RULES)
 
     async def attempt(self) -> dict[str, str]:
+        await self.attempt_whatever_was_taken()
+        return await self.fates()
+
+    async def attempt_whatever_was_taken(self) -> None:
         queue = self.queue()
         await once(queue)
         assert queue._relay is not None
         await queue._relay.close()
-        return await self.fates()
 
     async def send(self, octets: bytes = letter(to="a@far.test")) -> dict[str, str]:
         """After the first attempt."""
@@ -154,6 +157,64 @@ async def test_mixed_answers(house: House, offers: str, replies: list[str], end:
         found = await ledger.send()
         assert [*found.values()] == fates
         assert [*(await ledger.heals()).values()] == ["bounced" if one == "bounced" else "sent" for one in fates]
+
+
+GONE = "550 5.1.1 gone"
+
+
+@pytest.mark.parametrize(
+    ("replies", "cut", "fates"),
+    [
+        (["250", GONE, "250"], {"DATA": [None]}, ["waits", "bounced", "waits"]),
+        (["250", GONE, "250"], {"DATA": [b""]}, ["waits", "bounced", "waits"]),
+        (["250", GONE, "250"], {"DATA": ["nonsense"]}, ["waits", "bounced", "waits"]),
+        (["250", GONE, "250"], {"END": [None]}, ["waits", "bounced", "waits"]),
+        (["250", GONE, "250"], {"END": [b"garbage\r\n"]}, ["waits", "bounced", "waits"]),
+        ([GONE, "250", None], {}, ["bounced", "waits", "waits"]),
+        (["250", GONE, None], {}, ["waits", "bounced", "waits"]),
+        (["550", None, "250"], {}, ["waits", "waits", "waits"]),  # no word about whom: maybe its last one
+        (["550 5.7.1 blocked", None, "250"], {}, ["waits", "waits", "waits"]),
+        (["550 5.7.1 not you", "250", None], {}, ["bounced", "waits", "waits"]),
+        (["553 no such user", "250", "250"], {"DATA": [None]}, ["bounced", "waits", "waits"]),
+        (["250", "250", "550 no such user"], {"DATA": [None]}, ["waits", "waits", "bounced"]),
+        (["554 5.1.10 no mail there", "552 5.2.2 full", "250"], {"DATA": [None]}, ["bounced", "bounced", "waits"]),
+        (["501 5.1.3 no address", "556 5.1.10 no mail there", "250"], {"DATA": [None]}, ["bounced", "bounced", "waits"]),
+        (["503 5.5.1 sequence", "554 no", "250"], {"DATA": [None]}, ["waits", "waits", "waits"]),
+        (["530 5.7.0 STARTTLS first", "554 5.7.1 errors", "250"], {"DATA": [None]}, ["waits", "waits", "waits"]),
+        (["552 5.5.3 many", "552 too many recipients", "250"], {"DATA": [None]}, ["waits", "waits", "waits"]),
+        (["421 4.3.2 bye", GONE, "250"], {"DATA": [None]}, ["waits", "bounced", "waits"]),
+    ],
+)
+async def test_what_was_said_for_good_stays_said_where_the_dialogue_is_cut(
+    house: House, replies: list[str | None], cut: dict[str, list[str | bytes | None]], fates: list[str]
+) -> None:
+    async with far(offers=PLAIN) as there:
+        ledger = Ledger(house, there, b"" if b"" in cut.get("DATA", []) else "")
+        there.answers = {f"RCPT {name}": [reply] for name, reply in zip(ledger.names, replies, strict=True)} | cut
+        await house.submit("anna", "anna", ledger.names, letter(to="a@far.test"))
+        await ledger.attempt_whatever_was_taken()
+        if "END" in cut:  # nobody knows whether it was taken (RFC 1047)
+            there.handed.clear()
+        assert [*(await ledger.fates()).values()] == fates
+        before = len(there.commands)
+        assert [*(await ledger.heals()).values()] == ["bounced" if one == "bounced" else "sent" for one in fates]
+        asked = [one for one in there.commands[before:] if one.startswith("RCPT")]
+        assert len(asked) == fates.count("waits"), "who was refused is asked of no more"
+
+
+async def test_answers_to_commands_that_went_together_are_nobodys_until_all_have_come(house: House) -> None:
+    """Some throw away what comes while they answer: the one answer to three RCPT may be about any of them."""
+    async with far() as there:
+        ledger = Ledger(house, there)
+        there.answers = {f"RCPT {ledger.names[0]}": [GONE], f"RCPT {ledger.names[1]}": [None]}
+        assert [*(await ledger.send()).values()] == ["waits"] * 3
+    async with far() as there:
+        ledger = Ledger(house, there, reply_of="2")
+        there.answers = {f"RCPT {ledger.names[0]}": [GONE], "END": [None]}
+        await house.submit("anna", "anna", ledger.names, letter(to="a@far.test"))
+        await ledger.attempt_whatever_was_taken()
+        there.handed.clear()
+        assert [*(await ledger.fates()).values()] == ["bounced", "waits", "waits"]
 
 
 async def test_a_limit_on_recipients_in_the_middle_of_trouble(house: House) -> None:

@@ -224,7 +224,7 @@ async def test_an_address_cannot_end_its_command() -> None:
     async with far() as there:
         connection = await connect(Peer("far", "127.0.0.1", there.port, Tls.NEVER), "mx.acme.test", 3, None)
         with pytest.raises(ValueError, match="control"):
-            await connection.send(Envelope("a@b>\r\nRCPT TO:<x@y", ("a@b.test",)), MAIL)
+            await connection.send(Envelope("a@b>\r\nRCPT TO:<x@y", ("a@b.test",)), MAIL, [])
         connection.abort()
 
 
@@ -279,12 +279,12 @@ async def test_whether_it_was_taken_is_not_known_without_an_answer() -> None:
         connection = await connect(Peer("far", "127.0.0.1", there.port, Tls.NEVER), "mx.acme.test", 3, None)
         there.answers = {"END": [None]}
         with pytest.raises(Lost) as caught:
-            await connection.send(Envelope("", ("a@b.test",)), MAIL)
+            await connection.send(Envelope("", ("a@b.test",)), MAIL, [])
         assert caught.value.dotted
         connection = await connect(Peer("far", "127.0.0.1", there.port, Tls.NEVER), "mx.acme.test", 3, None)
         there.answers = {"DATA": [None]}
         with pytest.raises(Lost) as caught:
-            await connection.send(Envelope("", ("a@b.test",)), MAIL)
+            await connection.send(Envelope("", ("a@b.test",)), MAIL, [])
         assert not caught.value.dotted
 
 

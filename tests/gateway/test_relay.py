@@ -49,6 +49,21 @@ async def test_both_are_sent_in_one_transaction(sink: Sink) -> None:
     assert taken.sender == str(ANNA)
 
 
+async def test_what_is_known_stays_known_when_the_time_for_all_of_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be sent twice, or be asked for again."""
+    monkeypatch.setattr("gateway.relay.WHOLE", 1.0)
+    c = address("c@elsewhere.test")
+    async with far(offers="250 far.test") as there:
+        there.answers = {
+            "MAIL": ["250 2.1.0 ok", "250 2.1.0 ok"],
+            f"RCPT {B}": ["452 4.5.3 many", "550 5.1.1 gone"],
+            f"RCPT {c}": ["452 4.5.3 many", b""],
+        }
+        hop = NextHop("127.0.0.1", there.port, implicit_tls=False, starttls=False)
+        outcomes = await Relay(hop, "mx.acme.test", 30).send(ANNA, [A, B, c], MAIL)
+        assert {one: outcome.fate for one, outcome in outcomes.items()} == {A: Fate.SENT, B: Fate.NEVER, c: Fate.LATER}
+
+
 async def test_the_empty_path(sink: Sink) -> None:
     await relay(sink).send(None, [A], MAIL)
     assert sink.taken[0].sender == ""

@@ -4,6 +4,7 @@ operator says that the clock is right."""
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -67,6 +68,9 @@ def test_what_has_ended_stays_ended_until_the_clock_is_accepted(server: Server, 
     assert not admits(server, password), "an app password that had ended"
     assert "behind the time that was known here" in server.log.read_text()
     assert abs(json.loads(server.run("clock", "--json").stdout)["behind"] - BY) < 60
+    said = server.run("check")
+    assert re.search(r"warning: store: the clock of this machine is (71|72)\d\d s behind", said.stdout), said.stdout
+    assert "procura clock accept" in said.stdout
     # Mail comes and goes, and waits no longer than it would have.
     server.deliver(GUEST, compose("stranger@elsewhere.test", GUEST, "meanwhile"))
     taken = len(hop.taken)
@@ -81,6 +85,7 @@ def test_what_has_ended_stays_ended_until_the_clock_is_accepted(server: Server, 
         assert open_before.do('EXAMINE "Other Users/owner/INBOX"').kind.startswith("OK"), "by this clock it has not ended"
     assert all(reads(server) and admits(server, password) for _ in range(4)), "in every process"
     assert json.loads(server.run("clock", "--json").stdout)["behind"] == 0
+    assert "clock" not in server.run("check").stdout
     assert server.run("audit", "verify", check=False).returncode == 0
     done = server.run("verify", check=False)
     assert done.returncode == 0, done.stdout

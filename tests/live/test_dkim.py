@@ -21,6 +21,7 @@ from tests.live.judges import dkimpy, dkimpy_chain, has_perl_judge, perl, publis
 from tests.live.names import Names
 from tests.live.next_hop import NextHop, Taken, next_hop
 from tests.live.server import PASSWORD, Server, compose
+from tests.live.talk import Mail
 
 ANNA, BRUNO, LIST = "anna@acme.test", "bruno@acme.test", "team@lists.test"
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 50000000")
@@ -398,6 +399,35 @@ def test_a_chain_goes_on_and_a_broken_one_is_sealed_as_broken_once(signed: Signe
     assert chain_of(signed, broken) is None
     post(signed.server, broken, to="fourth@lists.test")
     assert len(fields(signed.sent(4).octets, "ARC-Seal")) == 3, "nothing is added to a chain that has ended"
+
+
+def test_nobody_makes_up_what_this_house_has_found_out(tmp_path: Path) -> None:
+    """RFC 8601 section 5: results in our name, or in that of a server in front of us, come from there or not at all."""
+    server = Server(tmp_path, {"arc.trusted_authserv_ids": ["front.acme.test"]})
+    server.people("anna", "mallory")
+    claims = {
+        "ours": "mx.acme.test; dkim=pass header.d=bank.test; dmarc=pass",
+        "ours, spelled otherwise": '(x) "MX.acme.test" 1; dmarc=pass',
+        "in front of us": "front.acme.test; dmarc=pass",
+        "somebody else's": "evil.test; spf=pass",
+    }
+    made_up = "".join(f"Authentication-Results: {one}\r\n" for one in claims.values()).encode()
+    chain = b"ARC-Authentication-Results: i=1; mx.acme.test; spf=pass\r\n"
+    with server:
+        for number, (door, stays) in enumerate((("lmtp", 4), ("mx", 1), ("submission", 1)), 1):
+            sender = "mallory@acme.test" if door == "submission" else "rita@origin.test"
+            octets = made_up + chain + compose(sender, "anna@acme.test", door)
+            if door == "submission":
+                with Mail(server.ports[door]) as mail:
+                    assert mail.login(sender).startswith("235")
+                    assert mail.send(sender, ["anna@acme.test"], octets)[0].startswith("250")
+            else:
+                post(server, octets, door, to="anna@acme.test")
+            arrived = server.wait_for("anna@acme.test", count=number)[-1]
+            found = fields(arrived, "Authentication-Results")
+            assert len(found) == stays, (door, found)
+            assert found[-1] == claims["somebody else's"]
+            assert len(fields(arrived, "ARC-Authentication-Results")) == (door != "submission")
 
 
 def test_results_of_a_neighbour_are_believed_where_they_are_trusted(tmp_path: Path) -> None:

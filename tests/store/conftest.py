@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 
-from policy.identity import AccountId, Address, DomainId
+from policy.identity import AccountId, Address, DomainId, FolderId
 from store.accounts import CreateAccount
 from store.connect import connect
 from store.domains import CreateDomain
@@ -101,3 +101,8 @@ def bench_of_module(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made = Bench() if request.param == "sqlite" else SharedBench(request.getfixturevalue("shared_url_of_module"))
     yield made
     made.raw.close()
+
+
+@pytest.fixture
+def inbox(bench: Bench) -> FolderId:
+    return bench.inbox(bench.anna)

@@ -8,8 +8,10 @@ from policy.folders import SpecialUse
 from policy.identity import AccountId, Address, FolderId
 from store import deeds, folders
 from store.accounts import CreateAccount
+from store.appending import AppendMessages, NewInFolder
 from store.domains import CreateDomain
-from store.model import Flag, FolderRow, NewMessage
+from store.flags import NO_FLAGS
+from store.model import Flag, FolderRow, NewMessage, Uid
 from store.numbered import Numbered, numbered_all
 from store.port import Deed, Event, Tx
 from store.postgres import PostgresWritingTx
@@ -178,3 +180,11 @@ class SharedBench(Bench):
     def ask(self, question: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         tx = PostgresWritingTx(self._session, SHARED, INSERTING, self.now, single=False, alone=True, raced=False, epochs={})
         return waited(switched(partial(question, tx, *args, **kwargs)))
+
+
+def put(bench: Bench, folder: FolderId, count: int = 1, flags: Flag = NO_FLAGS, keywords: tuple[str, ...] = ()) -> tuple[Uid, ...]:
+    return bench.do(AppendMessages(folder, tuple(NewInFolder(letter(n), flags, keywords) for n in range(count)), 0)).uids
+
+
+def uids(bench: Bench, folder: FolderId) -> list[int]:
+    return list(bench.flags(folder))

@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from store import domains
-from store.connect import connect
+from store.clock import AcceptClock, NoteTime
+from store.connect import clock_behind, connect
 from store.domains import CreateDomain
 from store.errors import InUse, Unusable
+from store.floor import wall_clock
+from tests.live.cluster import Cluster
+from tests.store.laid import laid
 
 ROOT = Path(__file__).parents[2]
 URL = "sqlite:///{data}/procura.db"
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
 
 
 async def test_what_was_done_is_there_when_opened_again(tmp_path: Path) -> None:
@@ -103,3 +109,44 @@ async def test_a_directory_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(Unusable, match="file"):
         await connect(URL, tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize("serving", [True, False], ids=["while it is served", "while nobody serves it"])
+async def test_it_can_be_asked_from_outside_whether_the_clock_is_behind(url: str, tmp_path: Path, serving: bool) -> None:
+    data = tmp_path / "data"
+    if url.startswith("sqlite"):
+        assert await clock_behind(url, data) == 0, "there is none yet"
+        assert not data.exists()
+    store = await connect(laid(url, data), data)
+    assert await clock_behind(url, data) == 0, "nothing is known"
+    await store.do(NoteTime(wall_clock() + 3 * HOUR, 0))
+    if not serving:
+        await store.close()
+    before = {one: one.stat().st_mtime_ns for one in data.iterdir()}
+    assert 3 * HOUR - 60 * SECOND < await clock_behind(url, data) <= 3 * HOUR
+    assert {one: one.stat().st_mtime_ns for one in data.iterdir()} == before, "nothing was changed, and nothing is left"
+    if not serving:
+        store = await connect(url, data)
+    await store.do(AcceptClock(store.floor.machine()))
+    await store.do(NoteTime(wall_clock() + 30 * SECOND, 1))
+    assert await clock_behind(url, data) == 0, "less than clocks are corrected by"
+    await store.close()
+
+
+async def test_the_clock_of_what_is_no_store_of_ours_is_not_asked(tmp_path: Path) -> None:
+    path = tmp_path / "procura.db"
+    sqlite3.connect(path).close()
+    assert await clock_behind(URL, tmp_path) == 0
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE migration (number INTEGER)")
+    raw.close()
+    assert await clock_behind(URL, tmp_path) == 0, "an older one"
+    path.write_bytes(b"this is a letter, not a database\n" * 200)
+    with pytest.raises(Unusable, match=r"procura\.db"):
+        await clock_behind(URL, tmp_path)
+
+
+async def test_a_shared_database_without_our_schema_knows_no_time(cluster: Cluster, tmp_path: Path) -> None:
+    url = cluster.create("of_nobody")
+    assert await clock_behind(url, tmp_path) == 0
+    cluster.drop("of_nobody")

@@ -234,7 +234,7 @@ async def test_the_store_knows_when_it_is_opened_again(url: str, tmp_path: Path)
     async with store.snapshot() as snapshot:
         assert snapshot.now == START + HOUR
     assert store.floor.behind == YEAR
-    await store.do(AcceptClock())
+    await store.do(AcceptClock(store.floor.machine()))
     async with store.snapshot() as snapshot:
         assert snapshot.now == machine.clock
     await store.close()
@@ -246,7 +246,7 @@ async def test_the_store_knows_when_it_is_opened_again(url: str, tmp_path: Path)
 
 def test_a_note_keeps_nobody_waiting_and_an_acceptance_is_heard_everywhere() -> None:
     assert claim(NoteTime(1, 0)) == NOTHING
-    assert claim(AcceptClock()).alone
+    assert claim(AcceptClock(0)).alone
 
 
 async def test_a_process_that_reads_for_itself_knows_it_too(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ async def test_who_does_not_know_of_an_acceptance_undoes_nothing(url: str, tmp_p
     await store.do(NoteTime(START + YEAR, 0))
     await store.do(NoteTime(START, 0))
     assert await known(store) == Known(0, START + YEAR), "it does not fall"
-    await store.do(AcceptClock())
+    await store.do(AcceptClock(store.floor.machine()))
     await store.do(NoteTime(START + YEAR, 0))
     assert await known(store) == Known(1, 0)
     await store.do(NoteTime(START, store.floor.accepted))
@@ -304,7 +304,7 @@ async def test_a_worker_that_was_told_nothing_knows_it_when_it_is_attached(tmp_p
     try:
         for _ in range(2):
             assert far.floor.now() > wall_clock() + HOUR
-            await store.do(AcceptClock())
+            await store.do(AcceptClock(store.floor.machine()))
             far.attach(channel)
             await heard(far, wall_clock() + HOUR)
             far.detach()
@@ -327,7 +327,7 @@ async def test_a_node_that_could_not_listen_knows_it_when_it_does_again(shared_u
         assert other.nodes._listening is not None
         told = other._watchers.tell
         with patch.object(other._watchers, "tell", lambda some: told([one for one in some if not isinstance(one, ClockAccepted)])):
-            await ours.do(AcceptClock())
+            await ours.do(AcceptClock(ours.floor.machine()))
             other.nodes._listening.connection.terminate()
             other.nodes._look_now.set()
             await heard(other, wall_clock() + HOUR)

@@ -96,6 +96,7 @@ EVERYBODYS = {
     "stepped.digests": "after the clock was set, for everybody",
     "stepped.failures": "the same",
     "stepped.lockouts": "the same",
+    "totp.ahead": "the same",
     "digest.begin": "all of them, once an hour",
     "digest.due": "all of them, once an hour",
     "folders.forget_filed": "of an actor who is deleted, in whoever's folders",

@@ -5,11 +5,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from policy.decision import Witness
 from policy.identity import Address, DomainId, FolderId
@@ -25,6 +28,7 @@ from store.folders import CreateFolder
 from store.port import Store, Tx
 from store.writer import Fault
 from tests.store.conftest import Clock, Directory
+from tests.store.laid import laid
 
 ROOT = Path(__file__).parents[2]
 NOTHING = PruneChanges(FolderId(9))
@@ -502,3 +506,46 @@ async def test_reading_and_writing_at_once(directory: Directory) -> None:
 
     await asyncio.gather(*(read() for _ in range(10)), *(write(caller) for caller in range(4)))
     assert len(await directory.ask(accounts.of_domain, directory.acme, None, 1000)) == 82
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("ending", ["a snapshot that was open still", "a reader that was being opened", "a store that was being closed"])
+def test_no_thread_speaks_to_a_loop_that_is_closed(ending: str, factory: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path) -> None:
+    said: list[threading.ExceptHookArgs] = []
+    alive = threading.active_count()
+
+    async def left_behind(data: Path) -> None:
+        loop = asyncio.get_running_loop()
+        store = await connect(laid("sqlite:///{data}/procura.db", data), data)
+
+        async def hold() -> None:
+            async with store.snapshot():
+                await asyncio.sleep(60)
+
+        holding = loop.create_task(hold())
+        await asyncio.sleep(0 if ending == "a reader that was being opened" else 0.005)
+        match ending:
+            case "a reader that was being opened":
+                holding.cancel()
+                await store.close()
+            case "a store that was being closed":
+                holding.cancel()
+                await asyncio.sleep(0)
+                closing = loop.create_task(store.close())
+                await asyncio.sleep(0)
+                assert not closing.done()
+            case _:
+                await store.close()
+
+    before, threading.excepthook = threading.excepthook, said.append
+    try:
+        for number in range(8):
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(left_behind(tmp_path / str(number)))
+        end = time.monotonic() + 10
+        while threading.active_count() > alive and time.monotonic() < end:
+            time.sleep(0.01)
+    finally:
+        threading.excepthook = before
+    assert [str(one.exc_value) for one in said] == []
+    assert threading.active_count() == alive, "each thread has ended"

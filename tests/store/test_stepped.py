@@ -6,8 +6,8 @@ from store.accounts import DeleteAccount
 from store.digest import BeginDigests
 from store.login import RecordFailure
 from store.model import QueueKind
-from store.queue import AcceptMessage, OntoQueue
-from store.stepped import NEAR, ClockStepped
+from store.queue import AcceptMessage, ClaimDue, OntoQueue, Reschedule
+from store.stepped import NEAR, ClockStepped, DatedAhead
 from tests.store.letters import START, Bench, letter
 
 SECOND = 1_000_000
@@ -97,3 +97,47 @@ def test_digests_do_not_wait_for_a_clock_that_was_set_back(bench: Bench) -> None
     bench.now -= YEAR
     bench.do(ClockStepped(-YEAR, START))
     assert set(bench.raw.execute("SELECT sent FROM digest").fetchall()) == {(START - YEAR,)}
+
+
+def test_what_nobody_saw_being_dated_ahead_is_due_once_the_clock_is_said_to_be_right(bench: Bench) -> None:
+    """The clock was a year ahead while a server ran, and right again before the next one began."""
+    queued(bench, "never tried", START - HOUR)
+    queued(bench, "put off then", START + YEAR + HOUR)
+    before = "UPDATE queue SET created = created - ?, expires = expires - ?"
+    bench.raw.execute(before, (HOUR, HOUR))
+    bench.now = START + YEAR
+    queued(bench, "came then", bench.now + HOUR)
+    waiting(bench, "recalled", "release", bench.now + 60 * SECOND)
+    waiting(bench, "chosen", "release", bench.now + NEAR + HOUR)
+    waiting(bench, "held", "post", bench.now + 7 * 24 * HOUR)
+    bench.now = START
+    days = 5 * 24 * HOUR
+    for _ in range(2):
+        bench.do(DatedAhead(START))
+        assert rows(bench) == {
+            "never tried": (-HOUR, -HOUR, days - HOUR),
+            "put off then": (0, -HOUR, days - HOUR),
+            "came then": (0, 0, days),
+            "recalled": (60 * SECOND, 0, days),
+            "chosen": (YEAR + NEAR + HOUR, 0, days),
+            "held": (YEAR + 7 * 24 * HOUR, 0, days),
+        }
+    said = dict(bench.raw.execute("SELECT recipient, parameters FROM queue").fetchall())
+    assert said["recalled@elsewhere.test"] == f'{{"release": {{"at": {START + 60 * SECOND}, "path": ""}}}}'
+    assert said["chosen@elsewhere.test"] == f'{{"release": {{"at": {START + YEAR + NEAR + HOUR}, "path": ""}}}}'
+
+
+def test_what_is_being_handed_on_meanwhile_is_left_with_who_has_it(bench: Bench) -> None:
+    queued(bench, "in hand", START)
+    (row,) = bench.do(ClaimDue("somebody", START + HOUR, 10))
+    assert bench.do(DatedAhead(START)) == 0
+    assert bench.do(ClaimDue("somebody else", START + HOUR, 10)) == ()
+    bench.do(Reschedule(row.id, "somebody", START + HOUR, "451 later"))
+    assert bench.do(DatedAhead(START)) == 1
+
+
+def waiting(bench: Bench, name: str, kind: str, at: int) -> None:
+    said = f'{{"{kind}": {{"at": {at}, "path": ""}}}}'
+    expires = bench.now + 5 * 24 * HOUR
+    row = OntoQueue(QueueKind.RELAY, f"{name}@elsewhere.test", letter(), "anna@acme.test", expires, parameters=said, due=at)
+    bench.do(AcceptMessage("", queued=(row,)))
