@@ -90,7 +90,7 @@ class Files:
     def read(self, place: str) -> bytes:
         """Raises NotFound."""
         try:
-            with open(os.path.join(self.directory, place), "rb", buffering=0) as file:
+            with (self.directory / place).open("rb", buffering=0) as file:
                 return file.read()
         except FileNotFoundError:
             raise _gone(place) from None
