@@ -1,12 +1,13 @@
 """FETCH of whole messages: many are read in one go, and each goes out as the piece that it was read as.
 
 What a message costs here is what its octets cost: a line is spelled before them, nothing is copied, and the snapshot and the right that is
-confirmed in it are shared by as many messages as come to `AHEAD` octets. They are read in place, more at a time each time, while that is
-quick; where the disk has to be waited for, the reader's thread does. (Always by the thread, they cost twice as much: two processors hand
-them to each other.)
+confirmed in it are shared by as many messages as come to `AHEAD` octets. They are read in place, more at a time each time, while the system
+has them in memory; where the disk has to be waited for, the reader's thread does that. (Always by the thread, they cost half as much again:
+two processors hand them to each other.)
 """
 
 from collections.abc import Callable, Sequence
+from resource import RUSAGE_SELF, getrusage
 from time import monotonic
 from typing import Final
 
@@ -16,8 +17,8 @@ from gateway.imap.view import Span, View
 
 AHEAD: Final = 512 * 1024
 """Octets of messages that are read in one go at most."""
-QUICK: Final = 0.002
-"""Seconds that this takes at most where the system has the octets in memory: what else the loop has to do can wait so long."""
+LONG: Final = 0.02
+"""Seconds after which the disk was waited for, whatever the system has counted: of other machines' disks it counts nothing."""
 FEW: Final = 32
 """Messages whose sizes are looked at for the first of these readings; then half as many again as the last one had."""
 MOST: Final = 256
@@ -35,10 +36,10 @@ async def tell(selected: Selected, spans: Sequence[Span], spell: Lines, emit: Ou
     for low, high in spans:
         while low < high:
             emit.say(*view.new_flags())
-            began = monotonic()
+            before, began = blocks_read(), monotonic()
             span = low, min(low + count, high)
             found, are_all = await folder.wholes(view.uids[low], view.uids[span[1] - 1], most, most if quick else 0)
-            quick = monotonic() - began < QUICK
+            quick = blocks_read() == before and monotonic() - began < LONG
             most = min(2 * most, AHEAD) if quick else AHEAD
             end, missing = _say(view, span, found, are_all, spell, emit)
             gone = gone or missing
@@ -46,6 +47,11 @@ async def tell(selected: Selected, spans: Sequence[Span], spell: Lines, emit: Ou
             low = end
             await emit.breathe()
     return gone
+
+
+def blocks_read() -> int:
+    """How many were read from disks for this process."""
+    return getrusage(RUSAGE_SELF).ru_inblock
 
 
 def _say(view: View, span: Span, found: Sequence[tuple[int, bytes]], are_all: bool, spell: Lines, emit: Output) -> tuple[int, bool]:
