@@ -93,7 +93,8 @@ class Files:
     def read(self, place: str) -> bytes:
         """Raises NotFound."""
         try:
-            return (self.directory / place).read_bytes()
+            with (self.directory / place).open("rb", buffering=0) as file:
+                return file.read()
         except FileNotFoundError:
             raise _gone(place) from None
 

@@ -149,12 +149,6 @@ def first_within(tx: Tx, folder: FolderId, low: int, high: int, most: int) -> tu
     return found, True
 
 
-def first_octets(tx: Tx, folder: FolderId, low: int, high: int, most: int, files: Files) -> tuple[list[tuple[int, bytes]], bool]:
-    """(uid, the whole message) of the same; through `work`."""
-    found, are_all = first_within(tx, folder, low, high, most)
-    return octets_within(tx, folder, ((found[0][0], found[-1][0]),), files) if found else [], are_all
-
-
 def beginnings(tx: Tx, folder: FolderId, runs: Sequence[Run], count: int, files: Files) -> list[tuple[int, bytes]]:
     """(uid, the message's first `count` octets) in UID order."""
     found: list[tuple[int, bytes]] = []

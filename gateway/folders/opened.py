@@ -342,18 +342,16 @@ class OpenFolder:
             lambda snapshot: (snapshot.ask if in_place else snapshot.work)(octets_of, self.row.id, uids, self._octets.files)
         )
 
-    async def wholes(self, low: int, high: int, most: int) -> tuple[list[tuple[int, bytes]], bool]:
+    async def wholes(self, low: int, high: int, most: int, in_place: int) -> tuple[list[tuple[int, bytes]], bool]:
         """(UID, the whole message) of the first from one UID to another that have `most` octets together, or of one; and whether these
-        are all."""
+        are all. The caller does not span many. `in_place`: so many octets are no burden on the loop."""
         files, here = self._octets.files, self.row.id
 
         async def read(snapshot: Snapshot) -> tuple[list[tuple[int, bytes]], bool]:
-            if not few(((low, high),)):
-                return await snapshot.work(messages.first_octets, here, low, high, most, files)
             found, are_all = await snapshot.ask(messages.first_within, here, low, high, most)
-            in_place = sum(size for _, size in found) <= IN_PLACE
             uids = [uid for uid, _ in found]
-            return await (snapshot.ask if in_place else snapshot.work)(octets_of, here, uids, files), are_all
+            read = snapshot.ask if sum(size for _, size in found) <= in_place else snapshot.work
+            return await read(octets_of, here, uids, files), are_all
 
         return await self._with_octets(read)
 

@@ -100,8 +100,11 @@ class Admission(Protocol):
         """A connection that was welcome has ended."""
 
 
-def _in_turns(pieces: Sequence[Piece], most: int) -> Iterator[list[Piece]]:
+def _in_turns(pieces: Sequence[Piece], most: int) -> Iterator[Sequence[Piece]]:
     """The same octets, as many at a time as one turn of the loop sends: small ones together, large ones in slices that are no copies."""
+    if sum(map(len, pieces)) <= most:
+        yield pieces
+        return
     some: list[Piece] = []
     size = 0
     for piece in pieces:

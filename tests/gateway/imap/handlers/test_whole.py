@@ -1,7 +1,8 @@
 """FETCH of whole messages: in which words, how many at a time, and that octets are read once and not copied."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from gateway.imap.handlers import whole
 from gateway.imap.sections import Piece
 from store.appending import AppendMessages, NewInFolder
 from store.blobs import Files
+from store.sqlite import SqliteSnapshot
 from tests.gateway.imap.handlers.house import Client, House, message, snapshots_taken
 
 LONG = [message(number) + b"0123456789abcdef\r\n" * (number * 400) for number in range(1, 41)]
@@ -96,9 +98,9 @@ async def test_no_more_octets_are_read_ahead_than_are_meant_to_be(house: House, 
     most = 0
     reading = OpenFolder.wholes
 
-    async def measured(folder: OpenFolder, low: int, high: int, limit: int) -> tuple[list[tuple[int, bytes]], bool]:
+    async def measured(folder: OpenFolder, low: int, high: int, limit: int, in_place: int) -> tuple[list[tuple[int, bytes]], bool]:
         nonlocal most
-        found, are_all = await reading(folder, low, high, limit)
+        found, are_all = await reading(folder, low, high, limit, in_place)
         most = max(most, sum(len(octets) for _, octets in found))
         return found, are_all
 
@@ -116,8 +118,8 @@ async def test_the_octets_go_out_as_they_were_read(house: House, anna: Client, m
     kept: list[object] = []
     reading, writing = OpenFolder.wholes, Carrier.write_all
 
-    async def noted(folder: OpenFolder, low: int, high: int, limit: int) -> tuple[list[tuple[int, bytes]], bool]:
-        found, are_all = await reading(folder, low, high, limit)
+    async def noted(folder: OpenFolder, low: int, high: int, limit: int, in_place: int) -> tuple[list[tuple[int, bytes]], bool]:
+        found, are_all = await reading(folder, low, high, limit, in_place)
         kept.extend(found)
         read.update(id(octets) for _, octets in found)
         return found, are_all
@@ -134,3 +136,83 @@ async def test_the_octets_go_out_as_they_were_read(house: House, anna: Client, m
     assert len(read) == 40
     # The last ones may go with the tagged answer.
     assert len(read & written) >= 35
+
+
+def _work_seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what goes to the reader's thread from here on."""
+    seen: list[str] = []
+    working = SqliteSnapshot.work
+
+    async def noted(snapshot: SqliteSnapshot, question: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        seen.append(question.__name__)
+        return await working(snapshot, question, *args, **kwargs)
+
+    monkeypatch.setattr(SqliteSnapshot, "work", noted)
+    return seen
+
+
+@pytest.mark.parametrize("what", ["blocks_read", "monotonic"])
+async def test_they_are_read_in_place_but_where_the_disk_was_waited_for(
+    house: House, anna: Client, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await stored(house, [message(number, "x" * 9000) for number in range(1, 501)])
+    await anna.do("SELECT INBOX")
+    steps: list[int] = []
+    at = 0
+
+    def told() -> int:
+        nonlocal at
+        at += steps.pop(0) if steps else 0
+        return at
+
+    for one in ("blocks_read", "monotonic"):
+        monkeypatch.setattr(whole, one, told if one == what else lambda: 0)
+    seen = _work_seen(monkeypatch)
+    assert len((await anna.do("FETCH 1:* BODY.PEEK[]")).untagged) == 500
+    assert seen == []
+    # It is asked before each reading and behind it: the second and the third waited, the others did not.
+    steps += [0, 0, 0, 1, 0, 1, 0, 0]
+    assert len((await anna.do("FETCH 1:* BODY.PEEK[]")).untagged) == 500
+    assert seen == ["octets_of"] * 2
+    # A disk that has to be waited for always keeps the loop from its work for one reading of each command, of few octets.
+    seen.clear()
+    taken = snapshots_taken(monkeypatch)
+    steps += [0, 1] * 100
+    assert len((await anna.do("FETCH 1:* BODY.PEEK[]")).untagged) == 500
+    assert len(taken) - 4 <= len(seen) < len(taken)
+
+
+async def test_a_large_one_alone_is_no_burden_on_the_loop(house: House, anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stored(house, [message(1, "x" * 90 + "\r\n") * 1000, message(2)])
+    await anna.do("SELECT INBOX")
+    monkeypatch.setattr(whole, "blocks_read", lambda: 0)
+    monkeypatch.setattr(whole, "monotonic", lambda: 0)
+    seen = _work_seen(monkeypatch)
+    assert len((await anna.do("FETCH 1:2 BODY.PEEK[]")).untagged) == 2
+    assert seen == ["octets_of"]
+
+
+async def test_what_is_shared_no_longer_is_not_told_to_its_end(
+    house: House, port: int, anna: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right is confirmed for each reading, in the snapshot that it is made in."""
+    await stored(house, LONG)
+    await house.share("anna", "/INBOX", "bruno", "r")
+    bruno = await house.client(port, "bruno")
+    assert (await bruno.do('SELECT "Other Users/anna/INBOX"')).ok
+    told = 0
+    reading = OpenFolder.wholes
+
+    async def revoked(folder: OpenFolder, low: int, high: int, limit: int, in_place: int) -> tuple[list[tuple[int, bytes]], bool]:
+        nonlocal told
+        if low > 20:
+            await house.unshare("anna", "/INBOX", "bruno")
+        found, are_all = await reading(folder, low, high, limit, in_place)
+        told += len(found)
+        return found, are_all
+
+    monkeypatch.setattr(OpenFolder, "wholes", revoked)
+    bruno.send(b"x FETCH 1:* BODY.PEEK[]\r\n")
+    said = await bruno.until("x")
+    assert said.tagged.startswith(b"NO") or b"* BYE" in said.all
+    assert 0 < told == len(said.having(" FETCH (")) < 40
