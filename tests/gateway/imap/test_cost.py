@@ -13,7 +13,6 @@ import socket
 import tracemalloc
 from binascii import b2a_base64
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +133,7 @@ async def test_what_was_parsed_when_it_came_is_not_parsed_again(house: House, an
 
 async def test_the_refusal_above_is_noticed(house: House, anna: Client, no_parser: Callable[[], None]) -> None:
     """What was stored before the parts were noted is looked at when one is asked for: so the test above could fail. Once."""
-    made = replace(arrived(NESTED), layout=None)
+    made = arrived(NESTED)._replace(layout=None)
     await house.store.do(AppendMessages(await house.folder("anna"), (NewInFolder(made),) * 2, 0))
     await anna.do("SELECT INBOX")
     (one,) = (await anna.do("FETCH 1 BODY.PEEK[2.HEADER]")).untagged
