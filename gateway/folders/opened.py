@@ -1,5 +1,7 @@
 """A folder that was opened: its messages are read and changed, each time on a right that is confirmed."""
 
+from __future__ import annotations  # `Judged[...]` of a nested function would be made for each command: 31,000 instructions
+
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
@@ -49,6 +51,7 @@ RENDERED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to render their structures for IMAP4rev2."""
 PREVIEWED_AT_ONCE: Final = 16
 """Messages whose octets are read in one snapshot to make their previews."""
+_SEEN, _DELETED = int(Flag.SEEN), int(Flag.DELETED)
 OTHERS: Final = EVERY_FLAG & ~int(Flag.SEEN | Flag.DELETED)
 
 
@@ -74,7 +77,7 @@ _READ: Final[Mapping[Kept, Callable[[Tx, FolderId, Sequence[Run]], list[tuple[in
 
 def mask_of(allowed: FlagChange) -> int:
     """The flags of such a change as bits."""
-    return (int(Flag.SEEN) if allowed.seen else 0) | (int(Flag.DELETED) if allowed.deleted else 0) | (OTHERS if allowed.others else 0)
+    return (_SEEN if allowed.seen else 0) | (_DELETED if allowed.deleted else 0) | (OTHERS if allowed.others else 0)
 
 
 class OpenFolder:

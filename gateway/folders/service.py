@@ -1,5 +1,7 @@
 """May this actor do this to this folder, and if so, it is done: the only way from a protocol to stored mail."""
 
+from __future__ import annotations  # `Judged[...]` of a nested function would be made for each command: 31,000 instructions
+
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,7 +45,7 @@ IN_ROWS: Final = 32 << 20
 
 def _new(message: NewMessage, item: NewItem, mask: int) -> NewInFolder:
     """Of the flags what the rights allow."""
-    return NewInFolder(message, item.flags & Flag(mask & 31), item.keywords if mask & OTHERS else (), item.received)
+    return NewInFolder(message, item.flags and Flag(int(item.flags) & mask & 31), item.keywords if mask & OTHERS else (), item.received)
 
 
 class _Gone(Exception):
