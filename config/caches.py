@@ -92,6 +92,7 @@ CACHES: Final[tuple[Cache, ...]] = (
     Cache("who may log in for an address", 10_000, "addresses", "10 MiB, where few may send; 99 000 octets each at most", "any change of a right; the oldest goes", "gateway/neighbour/logins.py:REMEMBERED"),
     Cache("how short fields of messages read", 512, "values of each kind", "1 MiB", _ALWAYS_TRUE, "gateway/message/remembered.py:_MOST"),
     Cache("time zones, read", 256, "zones", "0.1 MiB", _ALWAYS_TRUE, "gateway/message/dates.py:_zone"),
+    Cache("days of mail, read", 64, "days", "-", _ALWAYS_TRUE, "gateway/message/dates.py:_iso_day"),
     Cache("time zones, written", 64, "zones", "-", _ALWAYS_TRUE, "gateway/message/dates.py:_offset"),
     Cache("the second that a greeting says", 16, "seconds", "-", _ALWAYS_TRUE, "gateway/smtp/engine.py:_spelled"),
     Cache("the order of fields in the log", 256, "sets", "0.1 MiB", _ALWAYS_TRUE, "config/logs.py:_order"),

@@ -12,6 +12,7 @@ from gateway.message.text import SEARCHED_FIELDS, SORT_VERSION, SORTED_FIELDS, S
 from store.model import NewMessage, Sorting
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY: Final = _EPOCH.toordinal()
 _READ: Final = ENVELOPE_FIELDS | SEARCHED_FIELDS | SORTED_FIELDS
 
 
@@ -25,7 +26,7 @@ def arrived(octets: bytes) -> NewMessage:
     sent_day = None
     if found.sent is not None:
         sent = int((found.sent - _EPOCH).total_seconds() * 1_000_000)
-        sent_day = found.sent.date().toordinal() - _EPOCH.date().toordinal()
+        sent_day = found.sent.date().toordinal() - _EPOCH_DAY
     return NewMessage(
         octets=octets,
         envelope=rendered.envelope,
@@ -53,14 +54,4 @@ def sorting_of(octets: bytes, header: Header) -> Sorting:
 
 
 def _sorting(found: SortKeys) -> Sorting:
-    return Sorting(
-        SORT_VERSION,
-        found.from_,
-        found.to,
-        found.cc,
-        found.shown_from,
-        found.shown_to,
-        found.subject,
-        found.is_reply,
-        " ".join(found.ancestors),
-    )
+    return Sorting(SORT_VERSION, *found[:-1], " ".join(found.ancestors))

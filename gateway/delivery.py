@@ -374,6 +374,8 @@ class Delivery:
 
     def skipped(self, plan: Plan, accepted: Accepted) -> list[int]:
         """Which recipients got nothing since their mailboxes turned out to be full in the very transaction, by number."""
+        if None not in accepted.placed:
+            return []
         own = list(zip(plan.addressees, accepted.placed, strict=False))  # what reports placed comes after
         served = {one.index for sharing, placed in own if placed is not None for one in sharing}
         full = {one.index for sharing, placed in own if placed is None for one in sharing if one.index is not None}
@@ -385,6 +387,8 @@ class Delivery:
         """Of all `recipients`: the 250 of those that were skipped has been decided for the others' sake, and the sender hears of them
         by report (but at LMTP, which has told it), a list's owners of its members; and of success, whoever asked. Raises nothing:
         what was accepted stays accepted."""
+        if None not in accepted.placed and not plan.delivered:
+            return  # everybody has it, and nobody asked to hear of that
         full = Refuse(Reason.RECIPIENT_OVER_QUOTA)
         skipped = self.skipped(plan, accepted)
 

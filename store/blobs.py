@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from io import RawIOBase
 from json import dumps
@@ -88,7 +88,7 @@ class Files:
         Raises OSError, Full."""
         if message.spooled is not None or len(message.octets) <= (min(self.in_row, most) if self.on_disk else self.in_row):
             return message
-        return replace(message, spooled=self.spool(message.octets), octets=b"")
+        return message._replace(spooled=self.spool(message.octets), octets=b"")
 
     def read(self, place: str) -> bytes:
         """Raises NotFound."""

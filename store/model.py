@@ -274,8 +274,7 @@ class MessageRow:
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sorting:
+class Sorting(NamedTuple):
     """What SORT and THREAD compare, collated, made by `version` of the gateway's maker. `ancestors`: Message-IDs without quotes, a
     blank between."""
 
@@ -312,9 +311,8 @@ class SortRow(NamedTuple):
     ancestors: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message on its way into the store, parsed once by the gateway (gateway/message).
+class NewMessage(NamedTuple):
+    """A message on its way into the store, parsed once by the gateway (gateway/message). A tuple, as each message that comes makes one.
 
     `octets` the whole message with CRLF; `envelope`, `structure` (BODYSTRUCTURE) and `body` (BODY) as IMAP wire octets by renderer
     `rendering`; the lowered columns serve search and sort; `sent` is the Date header (None when unreadable).

@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -106,7 +106,7 @@ class ObjectFiles(Files):
         digest = await asyncio.to_thread(lambda: sha256(octets).digest())
         name = f"{self.name}/{digest.hex()[:2]}/{digest.hex()}-{secrets.token_hex(8)}"
         await self._asked("write", name, lambda: self._put(name, octets))
-        return replace(message, spooled=Spooled(SHELF_OF_OBJECTS + name, digest, len(octets)), octets=b"")
+        return message._replace(spooled=Spooled(SHELF_OF_OBJECTS + name, digest, len(octets)), octets=b"")
 
     async def _put(self, name: str, octets: bytes) -> None:
         from obstore import put_async

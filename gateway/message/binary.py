@@ -10,6 +10,7 @@ from binascii import b2a_base64
 from typing import Final
 
 from gateway.message.encoding import IDENTITIES
+from gateway.message.occurrences import occurrences
 from gateway.message.structure import Part, parse
 
 _LINE: Final = 57
@@ -116,8 +117,7 @@ def without_eight_bit(octets: bytes) -> bytes:
 
 def _is_lines(octets: bytes) -> bool:
     """Neither a NUL nor a CR or LF that stands alone."""
-    ends = octets.count(b"\r\n")
-    return octets.count(b"\r") == ends and octets.count(b"\n") == ends and b"\0" not in octets
+    return octets.count(b"\r\n") == occurrences(octets, b"\r") == occurrences(octets, b"\n") and b"\0" not in octets
 
 
 def _header(octets: bytes, part: Part, is_message: bool, encoding: bytes = _FIELD) -> bytes:

@@ -22,6 +22,8 @@ _RFC_5322 = re.compile(
     rb"\s*(?:[A-Za-z]{2,20}\.?\s*,?\s*)?(\d{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]{0,10}\.?,?[\s-]+(\d{2,4}),?\s+"
     rb"(\d{1,2})\s?[:.]\s?(\d{1,2})(?:\s?[:.]\s?(\d{1,2})(?:[.,]\d{1,9})?)?\s*(?:([+-])(\d{2}):?(\d{2})|([A-Za-z]{1,5}))?"
 )
+# As nearly all programs write it: what is found so, is found the same way by the other, and ISO 8601 is read in C.
+_USUAL = re.compile(rb"(?:[A-Za-z]{3}, )?(\d{1,2} [A-Za-z]{3} \d{4}) (\d\d:\d\d:\d\d) ([+-]\d\d[0-5]\d)").match
 _ASCTIME = re.compile(
     rb"\s*(?:[A-Za-z]{3,9}\s+)?([A-Za-z]{3})[A-Za-z]{0,6}\s+(\d{1,2}),?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s+"
     rb"(?:([+-])(\d{2}):?(\d{2})\s+|([A-Za-z]{1,5})\s+)?(\d{4})"
@@ -45,7 +47,25 @@ def parse_date(value: bytes) -> datetime | None:
 
     Years are within 1900 to 9998, so that every result can be shown in every zone.
     """
-    text = _without_comments(value[:_MAX_OCTETS])
+    usual = _USUAL(value)
+    if usual is not None:
+        day, time, zone = usual.groups()
+        try:
+            return datetime.fromisoformat(f"{_iso_day(day)}T{time.decode()}{zone.decode()}")
+        except ValueError:
+            pass  # a day that there is not, or a leap second
+    return _unusual(_without_comments(value[:_MAX_OCTETS]))
+
+
+@lru_cache(maxsize=64)  # mail that comes is of few days
+def _iso_day(text: bytes) -> str:
+    """2026-11-22 for `22 Nov 2026`; empty for what is none."""
+    day, month, year = text.split(b" ")
+    number = _MONTH_NUMBERS.get(month.lower())
+    return f"{year.decode()}-{number:02d}-{int(day):02d}" if number and _FIRST_YEAR <= int(year) <= _LAST_YEAR else ""
+
+
+def _unusual(text: bytes) -> datetime | None:
     match = _RFC_5322.match(text)
     if match is not None:
         day, month, year, hour, minute, second, sign, hours, minutes, name = match.groups()
@@ -85,11 +105,12 @@ def _zone(sign: bytes | None, hours: bytes | None, minutes: bytes | None, name: 
     return timezone(-delta if sign == b"-" else delta) if delta else UTC
 
 
+_OPENING: Final = ord("(")
 _COMMENT = re.compile(rb"\([^()]*+\)")
 
 
 def _without_comments(text: bytes) -> bytes:
-    while b"(" in text:
+    while _OPENING in text:
         stripped = _COMMENT.sub(b" ", text)
         if stripped == text:
             return text.partition(b"(")[0]

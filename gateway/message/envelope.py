@@ -62,7 +62,7 @@ def render_rev2(octets: bytes) -> Rendered:
 
 def string(value: bytes) -> bytes:
     """RFC 3501 `string`: quoted where that is possible, else a literal; NUL, which neither may hold, becomes 0x80."""
-    if _QUOTABLE(value) is not None:
+    if value.isalnum() or _QUOTABLE(value) is not None:
         return b'"' + value + b'"'
     if b"\x00" in value:
         value = value.replace(b"\x00", b"\x80")
@@ -184,6 +184,9 @@ def _parameters(parameters: Parameters, rev2: bool) -> bytes:
         parameters = joined_parameters(parameters)
     if not parameters:
         return b"NIL"
+    if len(parameters) == 1:
+        ((name, value),) = parameters
+        return b"(%b %b)" % (string(name), string(value))
     return b"(" + b" ".join([string(name) + b" " + string(value) for name, value in parameters]) + b")"
 
 

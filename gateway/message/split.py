@@ -108,11 +108,12 @@ Values = Mapping[bytes, Sequence[bytes]]
 """What stands in the fields of some names, unfolded and in order; nothing of those that there are not."""
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
-_LENIENT_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+\n[ \t])*+[^\n]*+\n?)", re.MULTILINE)
+_LENIENT_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*+\n?)", re.MULTILINE)
 _FIELD_NAME = re.compile(rb"[!-9;-~]++").fullmatch
-_STRICT_FIELD = re.compile(rb"([!-9;-~]++):((?:[^\n]*+\n[ \t])*+[^\n]*+\n?)")
+_STRICT_FIELD = re.compile(rb"([!-9;-~]++):(.*+(?:\n[ \t].*+)*+\n?)")
 _BLANK_CONTINUATION = re.compile(rb"\n[ \t]++(?:\r\n|\Z)")
 _UTF8_CONTROL = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
+_LINE_FEED: Final = 0x0A
 _ALLOWED_OCTETS: Final = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
@@ -138,10 +139,11 @@ def read_header(
     fields_end, body = (stop, stop) if empty is None else (empty.start() + 1, empty.end())
     limit = min(fields_end, start + max_octets)
     fields: list[Field] = []
+    made = tuple.__new__  # a named tuple's own way to be made takes twice as long, and there are twenty of them in a message
     for match in _LENIENT_FIELD.finditer(octets, start, limit):
         if len(fields) == max_fields:
             return Header(start, tuple(fields), fields_end, body, complete=False)
-        fields.append(Field(match[1].lower(), match.start(), match.start(2), match.end()))
+        fields.append(made(Field, (match[1].lower(), match.start(), match.start(2), match.end())))
     return Header(start, tuple(fields), fields_end, body, complete=limit == fields_end)
 
 
@@ -189,7 +191,7 @@ def _of_names(names: frozenset[bytes]) -> re.Pattern[bytes] | None:
     if not possible:
         return None
     # It begins with one literal octet, for which the engine looks fast.
-    return re.compile(rb"\n(?:%b)[ \t]*+:(?:[^\n]*+\n[ \t])*+[^\n]*+(?=\n|\Z)" % b"|".join(possible), re.IGNORECASE)
+    return re.compile(rb"\n(?:%b)[ \t]*+:.*+(?:\n[ \t].*+)*+(?=\n|\Z)" % b"|".join(possible), re.IGNORECASE)
 
 
 def read_submitted_header(octets: bytes, *, max_octets: int = MAX_HEADER_OCTETS, max_fields: int = MAX_HEADER_FIELDS) -> Header:
@@ -226,8 +228,9 @@ def read_submitted_header(octets: bytes, *, max_octets: int = MAX_HEADER_OCTETS,
 
 def unfolded(octets: bytes, field: Field) -> bytes:
     """The field's value with folding removed (RFC 5322 2.2.3) and without blanks around it."""
-    value = octets[field.value : field.end].strip(b" \t\r\n")
-    if b"\n" in value:
+    _, _, start, end = field
+    value = octets[start:end].strip(b" \t\r\n")
+    if _LINE_FEED in value:  # one octet is looked for in a tenth of the instructions that a string takes
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
     return value
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from gateway.message.lexis import TYPE_AND_SUBTYPE, Parameters, parameter, parameters, without_comments
+from gateway.message.occurrences import occurrences
 from gateway.message.remembered import remembered
 from gateway.message.split import MAX_HEADER_FIELDS, MAX_HEADER_OCTETS, Field, Header, read_header, unfolded
 
@@ -28,6 +29,10 @@ _FREE_OCTETS: Final = 1024 * 1024
 
 # RFC 6532 section 3.7: message/global is message/rfc822 whose header may be UTF-8.
 _MESSAGES: Final = (b"rfc822", b"global")
+_READ: Final = frozenset((
+    b"content-type", b"content-transfer-encoding", b"content-disposition", b"content-id", b"content-description", b"content-md5",
+    b"content-language", b"content-location",
+))  # fmt: skip
 _US_ASCII: Parameters = ((b"charset", b"us-ascii"),)
 _TOKEN = re.compile(rb"[^ \t\r\n;,()]++")
 
@@ -142,9 +147,10 @@ class _Node:
             self.parameters = _US_ASCII
         seen: set[bytes] = set()
         for field in header.fields:
-            if field.name.startswith(b"content-") and field.name not in seen:
-                seen.add(field.name)
-                self._take(field.name, octets, field)
+            name = field.name
+            if name in _READ and name not in seen:
+                seen.add(name)
+                self._take(name, octets, field)
 
     def _take(self, name: bytes, octets: bytes, field: Field) -> None:
         value = unfolded(octets, field)
@@ -318,13 +324,13 @@ def _count_lines(octets: bytes, nodes: list[_Node]) -> None:
     """Count line feeds once over all octets, however deeply messages are nested."""
     counted = [node for node in nodes if node.type == b"text" or (node.type == b"message" and node.subtype in _MESSAGES)]
     if len(counted) == 1:
-        counted[0].lines = octets.count(b"\n", counted[0].header.body, counted[0].end)
+        counted[0].lines = occurrences(octets, b"\n", counted[0].header.body, counted[0].end)
         return
     offsets = sorted({offset for node in counted for offset in (node.header.body, node.end)})
     total = 0
     before = dict.fromkeys(offsets[:1], 0)
     for low, high in pairwise(offsets):
-        total += octets.count(b"\n", low, high)
+        total += occurrences(octets, b"\n", low, high)
         before[high] = total
     for node in counted:
         node.lines = before[node.end] - before[node.header.body]

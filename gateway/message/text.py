@@ -131,7 +131,7 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 def decode_header(value: bytes, limit: int = MAX_HEADER_TEXT) -> str:
     """An (unfolded) header value with its encoded words decoded (RFC 2047); of a longer value the first `limit` octets."""
     value = value[:limit]
-    if b"=?" not in value:
+    if value.find(b"=?") < 0:  # `in` takes twice as long, for octets
         return decode_octets(value, None)
     # Words of one charset are joined before decoding: many programs cut characters in two.
     pieces: list[tuple[bytes | None, list[bytes]]] = []
@@ -240,7 +240,9 @@ _REFWD = re.compile(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", re.IGNORECA
 
 def base_subject(subject: str) -> BaseSubject:
     """The subject without reply and forward marks (RFC 5256 2.1), decoded already. Linear; at most 4,096 characters."""
-    text = _BLANK_RUN.sub(" ", subject[:_MAX_SUBJECT])
+    text = subject[:_MAX_SUBJECT]
+    if "  " in text or not text.isprintable():
+        text = _BLANK_RUN.sub(" ", text)
     if _MARKED(text) is None:
         return BaseSubject(text.strip(" "), is_reply=False)
     start, end = 0, len(text)
@@ -380,6 +382,8 @@ def _first_address(value: bytes) -> tuple[str, str]:
 
 def _identifiers(value: bytes, count: int) -> tuple[str, ...]:
     """The last `count` identifiers (0: all) within the last 8 KiB, without quotes, which make no difference (RFC 5256 section 3)."""
+    if not value:
+        return ()
     found = _MESSAGE_ID.findall(value[-_MAX_ANCESTRY:])
     return tuple([one.replace(b'"', b"").decode("utf-8", "replace") for one in found[-count:]])
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
@@ -88,13 +88,12 @@ def message(number: int, text: int = 0) -> NewMessage:
     was, now = old.decode(), new.decode()
     assert made.sorting is not None
     assert made.preview is not None
-    return replace(
-        made,
+    return made._replace(
         octets=made.octets.replace(old, new),
         envelope=made.envelope.replace(old, new),
         subject=made.subject.replace(was, now),
         message_id=made.message_id.replace(was, now),
-        sorting=replace(made.sorting, subject=made.sorting.subject.replace(was, now)),
+        sorting=made.sorting._replace(subject=made.sorting.subject.replace(was, now)),
         preview=made.preview.replace(old, new),
     )
 

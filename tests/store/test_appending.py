@@ -40,7 +40,7 @@ def test_there_is_nothing_to_append_to(bench: Bench) -> None:
 
 
 def test_text_that_is_no_unicode_does_not_stop_a_delivery(bench: Bench, inbox: FolderId) -> None:
-    bench.do(AppendMessages(inbox, (NewInFolder(replace(letter(), subject="\udce4x", message_id="<\udce4>")),), 0))
+    bench.do(AppendMessages(inbox, (NewInFolder(letter()._replace(subject="\udce4x", message_id="<\udce4>")),), 0))
     assert bench.ask(messages.heads, inbox, ((1, 1),))[0].subject == "?x"
     assert bench.ask(messages.with_message_id, inbox, "<\udce4>") == [1]
 
@@ -60,7 +60,7 @@ def test_replacing_counts_only_what_stays(bench: Bench, inbox: FolderId) -> None
 def file_copy(bench: Bench) -> tuple[FolderId, AppendMessages]:
     bench.do(AcceptMessage("q", filing=(Filing(letter(1), bench.bruno, ((bench.anna, 0),)),)))
     sent = bench.special(bench.anna, SpecialUse.SENT).id
-    return sent, AppendMessages(sent, (NewInFolder(replace(letter(1, 300), message_id="<1@acme.test>"), Flag.SEEN),), 0, actor=bench.bruno)
+    return sent, AppendMessages(sent, (NewInFolder(letter(1, 300)._replace(message_id="<1@acme.test>"), Flag.SEEN),), 0, actor=bench.bruno)
 
 
 def test_the_clients_own_copy_takes_the_place_of_the_filed_one(bench: Bench) -> None:
@@ -87,10 +87,10 @@ def test_the_filed_copy_stays_where_the_rule_does_not_hold(bench: Bench) -> None
     for other in (
         replace(append, actor=None),
         replace(append, actor=bench.anna),
-        replace(append, items=(replace(item, message=replace(item.message, subject="other")),)),
-        replace(append, items=(replace(item, message=replace(item.message, from_="other")),)),
-        replace(append, items=(replace(item, message=replace(item.message, sent=None)),)),
-        replace(append, items=(replace(item, message=replace(item.message, message_id="<2@acme.test>")),)),
+        replace(append, items=(replace(item, message=item.message._replace(subject="other")),)),
+        replace(append, items=(replace(item, message=item.message._replace(from_="other")),)),
+        replace(append, items=(replace(item, message=item.message._replace(sent=None)),)),
+        replace(append, items=(replace(item, message=item.message._replace(message_id="<2@acme.test>")),)),
         replace(append, folder=bench.inbox(bench.anna)),
     ):
         assert bench.do(other).replaced == ()

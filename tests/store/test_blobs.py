@@ -4,7 +4,6 @@ import os
 import secrets
 import threading
 import time
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def test_pieces_are_those_of_the_whole_wherever_it_lies(bench: Bench, files: Fil
     """And only they are read of a file."""
     inbox = bench.inbox(bench.anna)
     octets = secrets.token_bytes(150_000)
-    inline, large = replace(letter(1), octets=octets), files.keep(replace(letter(2), octets=octets[:-1]))
+    inline, large = letter(1)._replace(octets=octets), files.keep(letter(2)._replace(octets=octets[:-1]))
     bench.do(AppendMessages(inbox, (NewInFolder(inline), NewInFolder(large)), 0))
     wanted = [(0, 5), (50_000, 70_001), (9, 9), (140_000, 250_000), (150_000, 150_001), (3, 4)]
     for uid, whole in ((1, octets), (2, octets[:-1])):
@@ -270,7 +269,7 @@ def test_a_disk_that_fails_leaves_no_half_file(files: Files, monkeypatch: pytest
 
 def test_octets_by_blob(bench: Bench, files: Files) -> None:
     inbox = bench.inbox(bench.anna)
-    bench.do(AppendMessages(inbox, (NewInFolder(replace(letter(1))),), 0))
+    bench.do(AppendMessages(inbox, (NewInFolder(letter(1)),), 0))
     (row,) = bench.ask(messages.rows, inbox, ((1, 1),))
     assert bench.ask(blobs.octets, row.blob, files) == letter(1).octets
     with pytest.raises(NotFound):

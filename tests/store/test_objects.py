@@ -126,7 +126,7 @@ async def test_the_threshold_parts_rows_files_and_objects(tmp_path: Path, size: 
 
 async def test_pieces_are_those_of_the_whole(bench: Bench, files: ObjectFiles, bucket: Bucket) -> None:
     octets = secrets.token_bytes(300_000)
-    inbox = await stored(bench, files, replace(letter(1), octets=octets))
+    inbox = await stored(bench, files, letter(1)._replace(octets=octets))
     for wanted in (
         [(0, 5)],
         [(50_000, 70_001), (9, 9), (0, 3)],

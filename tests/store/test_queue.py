@@ -205,7 +205,7 @@ def waiting(bench: Bench, number: int = 1, key: str = "w", *, expects: bool = Tr
 def brings(bench: Bench, number: int = 1, *, actor: AccountId | None = None, folder: FolderId | None = None, **fields: Any) -> Appended:
     """The client's own copy, into anna's Sent."""
     folder = bench.special(bench.anna, SpecialUse.SENT).id if folder is None else folder
-    item = NewInFolder(replace(letter(number, 300), message_id=letter(number).message_id, **fields), Flag.SEEN)
+    item = NewInFolder(letter(number, 300)._replace(message_id=letter(number).message_id, **fields), Flag.SEEN)
     return bench.do(AppendMessages(folder, (item,), 0, actor=bench.bruno if actor is None else actor))
 
 

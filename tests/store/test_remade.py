@@ -1,6 +1,5 @@
 """What is made of a message again stands where that was."""
 
-from dataclasses import replace
 
 from policy.identity import FolderId
 from store import messages
@@ -27,7 +26,7 @@ def test_what_is_made_again_is_so_for_every_message_of_the_same_octets(bench: Be
 
 
 def test_where_the_parts_stand_goes_with_every_copy(bench: Bench, inbox: FolderId) -> None:
-    noted = NewInFolder(replace(letter(1), layout=b"parts"))
+    noted = NewInFolder(letter(1)._replace(layout=b"parts"))
     bench.do(AppendMessages(inbox, (noted, NewInFolder(letter(2))), 0))
     assert bench.ask(messages.layouts, inbox, ((1, 9),)) == [(1, b"parts"), (2, None)]
     bench.do(SetLayouts(inbox, ((Uid(2), b"others"), (Uid(3), b"none"))))

@@ -1,6 +1,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -95,10 +95,10 @@ def filled(bench_of_module: Bench) -> Filled:
     folder = bench.inbox(bench.anna)
     items = []
     for number in range(40):
-        message = replace(
-            letter(
-                number, 100 + 10 * (number % 7), subject=("Alpha", "beta", "%_'", "naïve")[number % 4], from_=f"user{number % 5}@acme.test"
-            ),
+        made = letter(
+            number, 100 + 10 * (number % 7), subject=("Alpha", "beta", "%_'", "naïve")[number % 4], from_=f"user{number % 5}@acme.test"
+        )
+        message = made._replace(
             cc="carla@acme.test" if number % 3 else "",
             sent=None if number % 6 == 5 else START - number * DAY,
             sent_day=20_000 + number if number % 6 == 4 else None,

@@ -17,7 +17,6 @@ import tracemalloc
 from binascii import b2a_base64
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -140,7 +139,7 @@ async def test_what_was_parsed_when_it_came_is_not_parsed_again(house: House, an
 
 async def test_the_refusal_above_is_noticed(house: House, anna: Client, no_parser: Callable[[], None]) -> None:
     """What was stored before the parts were noted is looked at when one is asked for: so the test above could fail. Once."""
-    made = [NewInFolder(replace(arrived(octets), layout=None)) for octets in (NESTED, NESTED.replace(b"first", b"other"))]
+    made = [NewInFolder(arrived(octets)._replace(layout=None)) for octets in (NESTED, NESTED.replace(b"first", b"other"))]
     await house.store.do(AppendMessages(await house.folder("anna"), tuple(made), 0))
     await anna.do("SELECT INBOX")
     (one,) = (await anna.do("FETCH 1 BODY.PEEK[2.HEADER]")).untagged

@@ -84,3 +84,14 @@ def test_any_octets_are_a_date_that_every_zone_can_show_or_none(value: bytes) ->
     if found is not None:
         assert found.astimezone(timezone(timedelta(hours=-23, minutes=-59))) == found
         assert found.astimezone(timezone(timedelta(hours=23, minutes=59))) == found
+
+
+@given(
+    st.from_regex(
+        rb"([A-Z][a-z]{2}, )?[0-9]{1,2} (Jan|feb|APR|Foo) (1|2|9)[09][0-9]{2} [0-9]{2}:[0-5][0-9]:[0-6][0-9] [+-][0-9]{4}", fullmatch=True
+    ),
+    st.sampled_from((b"", b" (CET)", b"0", b" (", b"\t")),
+)
+def test_the_usual_form_is_read_as_all_others_are(value: bytes, behind: bytes) -> None:
+    """A blank before a colon makes it unusual."""
+    assert parse_date(value + behind) == parse_date(value.replace(b":", b" :", 1) + behind)

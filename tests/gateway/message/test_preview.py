@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.message import preview as module
 from gateway.message.preview import MAX_CHARACTERS, preview
 from gateway.message.structure import parse
 
@@ -69,3 +70,23 @@ def test_it_takes_no_more_than_linear_time(piece: bytes) -> None:
 def test_ascii_is_put_in_one_line_like_everything_else(head: str, tail: str) -> None:
     text = f"{head}a{tail}"
     assert of(PLAIN + text.encode()) == of(b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + f"\u200b{text}".encode())
+
+
+WORDS = st.lists(
+    st.sampled_from((b"word", b"a", b" ", b"  ", b"\r\n", b"\n", b"\t", b"=\r\n", b"=3D", b"=", b"\xc3\xa4", b"+AGE-", b"\0", b"~{")),
+    max_size=30,
+)
+CHARSETS = st.sampled_from((b"us-ascii", b"utf-8", b"iso-8859-1", b"utf-16", b"utf-7", b"hz", b"iso-2022-jp"))
+ENCODINGS = st.sampled_from((b"7bit", b"quoted-printable", b"base64"))
+
+
+@given(st.integers(0, 90).map(b"x".__mul__), WORDS, WORDS, CHARSETS, ENCODINGS)
+def test_what_the_first_octets_tell_is_what_all_tell(
+    start: bytes, first: list[bytes], more: list[bytes], charset: bytes, encoding: bytes
+) -> None:
+    text = (start + b" ".join(first)) * 3 + b"".join(more) * 9
+    octets = b"Content-Type: text/plain; charset=%b\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (charset, encoding, text)
+    found = of(octets)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_AT_FIRST", 0)
+        assert found == of(octets)

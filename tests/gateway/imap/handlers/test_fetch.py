@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -147,7 +146,7 @@ async def test_a_large_message_in_pieces(house: House, anna: Client) -> None:
 async def test_preview(house: House, anna: Client) -> None:
     await house.put("anna", "/INBOX", 2)
     made = arrived(message(3, "zw\u00f6lf"))
-    await house.store.do(AppendMessages(await house.folder("anna"), (NewInFolder(replace(made, preview=None)),), 0))
+    await house.store.do(AppendMessages(await house.folder("anna"), (NewInFolder(made._replace(preview=None)),), 0))
     await anna.do("SELECT INBOX")
     for wanted in ("PREVIEW", "(PREVIEW)", "preview (lazy)", "(PREVIEW (LAZY))"):
         assert (await anna.do(f"FETCH 1 {wanted}")).untagged == [b'* 1 FETCH (PREVIEW "Hello 1")']
