@@ -59,7 +59,7 @@ def test_what_was_found_stays_mended(path: Path, sessions: Sessions) -> None:
 @pytest.mark.parametrize("name", PARSERS)
 def test_any_octets_are_parsed_or_refused(name: str) -> None:
     @given(near(name) | st.binary(max_size=300))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def holds(octets: bytes) -> None:
         PARSERS[name](octets)
 
@@ -69,7 +69,7 @@ def test_any_octets_are_parsed_or_refused(name: str) -> None:
 @pytest.mark.parametrize("name", SESSIONS)
 def test_any_octets_in_any_state_find_no_fault(name: str, sessions: Sessions) -> None:
     @given(near(name))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def holds(octets: bytes) -> None:
         play(name, octets, sessions)
 

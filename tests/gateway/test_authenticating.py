@@ -87,7 +87,7 @@ async def test_what_dkimpy_signs_holds_and_spoilt_it_does_not(zone: Published, h
     assert await results(zone, octets.replace(b"\t  there", b" there ")) == ["pass" if body == b"relaxed" else "fail"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"a", b".", b"\xc3\xa4", b"\r\n\r\n"]), max_size=20).map(b"".join),
     st.sampled_from([b"simple", b"relaxed"]),
@@ -250,7 +250,7 @@ async def test_fifty_are_enough(zone: Published) -> None:
     assert await chain(zone, octets) is Validation.PASS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["DKIM-Signature", "ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results"]).flatmap(
     lambda name: st.text("i=1;vbhdsaq,@:/.\x7fä\t ", max_size=60).map(lambda value: f"{name}: {value}\r\n")), max_size=9))  # fmt: skip
 async def test_whatever_comes_something_is_found_out(lines: list[str]) -> None:

@@ -175,7 +175,7 @@ def stored(bench: Bench, octets: list[bytes]) -> FolderId:
     return folder
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(made(), min_size=1, max_size=5),
     st.lists(wishes(), min_size=1, max_size=4),
@@ -204,7 +204,7 @@ def test_results_are_those_of_a_naive_scan(
             assert found.uids == [uid for uid, one in enumerate(messages, 1) if one.holds(criterion)], criterion
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=4, unique=True), st.text(max_size=3).map(fold), st.booleans())
 def test_whatever_the_octets_are_the_index_finds_what_they_hold(
     bench: Bench, index: FullText, octets: list[bytes], text: str, narrow: bool

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.backups import FORMAT, PIECE, Backups, Damaged, Kept, Run, is_name, read_contents
@@ -101,7 +101,6 @@ def test_a_mark_that_is_not_ours(tmp_path: Path, text: str) -> None:
         Backups(tmp_path).check()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["id", "at", "contents", "missing", "digest", "format"]), st.none() | st.integers() | st.text(max_size=3))
 def test_a_manifest_that_was_changed_is_damaged(tmp_path_factory: pytest.TempPathFactory, name: str, value: object) -> None:
     directory = tmp_path_factory.mktemp("b")

@@ -314,7 +314,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullText]:
 owners = count(1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(texts, min_size=1, max_size=4), st.data())
 def test_every_text_that_contains_it_is_a_candidate(common: FullText, bodies: list[str], data: st.DataObject) -> None:
     owner = next(owners)

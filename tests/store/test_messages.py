@@ -212,7 +212,7 @@ class Mailbox(RuleBasedStateMachine):
 
 
 TestMailbox = Mailbox.TestCase
-TestMailbox.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+TestMailbox.settings = settings(max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 
 
 def test_the_id_of_octets_is_the_same_for_every_owner() -> None:

@@ -143,7 +143,7 @@ class Remembered:
         return next(time for time in times if time >= now and self.used(time) + asked <= self.rate.count)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 6),
     st.integers(1, 12),

@@ -1,6 +1,5 @@
 """What is made of a message again stands where that was."""
 
-
 from policy.identity import FolderId
 from store import messages
 from store.appending import AppendMessages, NewInFolder

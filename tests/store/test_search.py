@@ -219,7 +219,7 @@ criteria: st.SearchStrategy[Criterion] = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(criterion=criteria, octets=st.sampled_from([1, 500, 1 << 30]))
 def test_a_search_finds_what_looking_at_each_message_finds(filled: Filled, criterion: Criterion, octets: int) -> None:
     assert found(filled, criterion, octets) == naive(filled, criterion)
@@ -251,7 +251,7 @@ def partial(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     index.close()
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(criterion=criteria, octets=st.sampled_from([1, 500, 1 << 30]), narrow=st.booleans())
 def test_an_index_changes_nothing_in_what_is_found(
     filled: Filled, partial: FullText, criterion: Criterion, octets: int, narrow: bool

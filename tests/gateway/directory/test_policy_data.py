@@ -92,7 +92,7 @@ async def _records(office: Office) -> int:
     return len(await office.directory.trail.find(1000))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(LINES, max_size=8))
 def test_what_is_exported_applies_to_itself(some: list[str]) -> None:
     async def play() -> None:
@@ -112,7 +112,7 @@ def test_what_is_exported_applies_to_itself(some: list[str]) -> None:
     asyncio.run(play())
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(LINES, max_size=6), st.lists(LINES, max_size=6))
 def test_from_one_state_to_another_and_back(one: list[str], other: list[str]) -> None:
     # What objects there are is the same in both: only what is said of them differs.

@@ -1501,7 +1501,6 @@ def test_every_picture_comes_out_right(tmp_path: Path, monkeypatch: pytest.Monke
                     stateful_step_count=STEPS,
                     derandomize=not LONG,
                     database=None,
-                    deadline=None,
                     suppress_health_check=list(HealthCheck),
                     print_blob=False,
                     phases=PHASES,

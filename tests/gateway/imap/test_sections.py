@@ -347,7 +347,7 @@ HEADER_LINES = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(HEADER_LINES), max_size=8),
     st.sampled_from([b"", b"\n", b"\r\n", b"\r\nfrom: body\r\n", b"To: open"]),

@@ -445,7 +445,7 @@ class Sessions(RuleBasedStateMachine):
             assert isinstance(view.uids, array)
 
 
-Sessions.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+Sessions.TestCase.settings = settings(max_examples=120, stateful_step_count=30)
 TestSessions = Sessions.TestCase
 
 

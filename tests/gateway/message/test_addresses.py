@@ -62,7 +62,7 @@ def test_the_limit_bounds_the_list() -> None:
 
 
 @given(st.binary(max_size=200) | st.text('a@b,.:;<>()[]"\\ \r\n').map(str.encode))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_octets_are_a_list_with_groups_in_pairs(value: bytes) -> None:
     within = False
     for entry in addresses(value):

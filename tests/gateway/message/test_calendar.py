@@ -475,7 +475,7 @@ CHARSETS = st.sampled_from(
 
 
 @given(st.lists(LINES, max_size=20).map(b"".join) | st.binary(max_size=100), ENCODINGS, CHARSETS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_octets_are_an_answer_or_none_or_malformed(body: bytes, encoding: bytes, charset: bytes) -> None:
     octets = mail(body, b"text/calendar; charset=" + charset, encoding)
     try:
@@ -545,7 +545,7 @@ def lenient(text: str) -> tuple[set[str], set[str]]:
 
 
 @given(KINDS, ENCODINGS, CHANGES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_careless_program_finds_another_answer(kind: bytes, encoding: bytes, changes: list[tuple[int, bytes, int]]) -> None:
     body = REPLY
     for at, odd, without in changes:
@@ -613,7 +613,7 @@ def elsewhere(message: Message) -> int:
 
 
 @given(st.sampled_from(list(SHAPES)), PLACES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_part_is_found_elsewhere_that_is_not_found_here(name: str, changes: list[tuple[int, bytes, int]]) -> None:
     octets = SHAPES[name].octets
     for at, odd, without in changes:
@@ -627,7 +627,7 @@ def test_no_part_is_found_elsewhere_that_is_not_found_here(name: str, changes: l
 
 
 @given(st.binary(max_size=300), st.sampled_from(list(SHAPES)), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_change_to_a_real_answer_keeps_it_readable_or_malformed(noise: bytes, name: str, data: st.DataObject) -> None:
     whole = SHAPES[name].octets
     at = data.draw(st.integers(0, len(whole)))

@@ -192,7 +192,7 @@ SCRAPS = st.sampled_from(
 
 
 @given(st.lists(SCRAPS, max_size=50).map(b"".join) | st.binary(max_size=300))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_whatever_the_octets_are_the_answer_can_be_read(octets: bytes) -> None:
     check(octets)
 
@@ -201,7 +201,7 @@ NAMES = st.text('abc ,."\\()<>äé', max_size=12).map(lambda text: " ".join(text
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from(["a@b.test", "c.d@e.test"])), min_size=1, max_size=5), st.text('xyz ä"', max_size=20))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_well_formed_messages_are_shown_as_python_reads_them(people: list[tuple[str, str]], subject: str) -> None:
     message = EmailMessage(policy=email.policy.SMTP)
     message["Subject"] = " ".join(subject.split())

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.message import headers
@@ -71,7 +71,6 @@ def test_fields_can_be_added_to_any_header(octets: bytes, made: bytes) -> None:
     st.lists(st.sampled_from([b"A: b\r\n", b"Bcc: x\r\n y\r\n", b"From: a@b\r\n", b"C:\r\n", b"\tz\r\n"]), max_size=12),
     st.binary(max_size=30),
 )
-@settings(deadline=None)
 def test_removing_leaves_exactly_the_other_fields(lines: list[bytes], body: bytes) -> None:
     octets = b"X: y\r\n" + b"".join(lines) + b"\r\n" + body
     header = read_header(octets)
@@ -107,7 +106,6 @@ def test_mailbox_values(display: str, value: bytes) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(deadline=None)
 def test_what_we_write_as_sender_our_own_strict_reading_takes_and_others_show(display: str) -> None:
     octets = b"From: x@y.test\r\n" + sender_field(display, "a@b.test") + b"\r\n"
     sender = originators(octets, read_submitted_header(octets)).sender

@@ -102,7 +102,7 @@ PIECES = st.lists(st.sampled_from([b"a", b"bcd ", b".", b"=", b"\xe4", b"\r\n", 
 
 
 @given(PIECES, st.sampled_from([b"7bit", b"8bit", b"binary", b"base64", b"quoted-printable"]), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_content_is_what_was_and_what_was_put_in(content: bytes, encoding: bytes, data: st.DataObject) -> None:
     body = {b"base64": b64encode(content), b"quoted-printable": b2a_qp(content)}.get(encoding, content)
     content = decoded(body, encoding)

@@ -253,7 +253,7 @@ LINES = st.sampled_from(
     st.lists(LINES, max_size=25).map("".join).map(str.encode)
     | st.binary(max_size=60).map(lambda odd: REPLY.encode().replace(b"UID:1", odd))
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_octets_are_a_reading_or_malformed_and_the_library_agrees(octets: bytes) -> None:
     try:
         reading = read(octets)
@@ -274,7 +274,7 @@ def test_any_octets_are_a_reading_or_malformed_and_the_library_agrees(octets: by
 
 
 @given(st.sampled_from([ANNA, 'ATTENDEE;SENT-BY="mailto:b@c";CN=x:mailto:anna@acme.test']), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_folds_change_nothing(line: str, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(len("ATTENDEE"), len(line) - 1), max_size=6, unique=True))
     folded = "".join(("\r\n " if at in cuts else "") + character for at, character in enumerate(line))

@@ -84,7 +84,7 @@ CHANGES = st.tuples(st.integers(0, 300), st.binary(max_size=6))
     | st.integers(0, 300).map(lambda cut: GOOD[:cut])
     | CHANGES.map(lambda change: GOOD[: change[0]] + change[1] + GOOD[change[0] + 1 :])
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_octets_have_a_content_or_none(octets: bytes) -> None:
     found = signed_content(octets)
     assert found is None or isinstance(found, bytes)

@@ -297,7 +297,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=30).map(b"".join) | st.binary(max_size=200), st.booleans())
 @example(b'"' * 50, False)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_octets_are_mailboxes_or_malformed(value: bytes, smtputf8: bool) -> None:
     try:
         found = read(b"From: " + value, smtputf8=smtputf8)

@@ -109,7 +109,7 @@ def test_limits() -> None:
 
 
 @given(st.lists(st.sampled_from([b"A", b":", b" ", b"\r\n", b"\n", b"\r", b"\t", b"\x00", b"\xff", b"x"])).map(b"".join) | st.binary())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_both_readings_agree_where_both_read(octets: bytes) -> None:
     lenient = read_header(octets)
     end = 0
@@ -144,7 +144,7 @@ HEADER_LINES = (
 LINES = st.lists(st.sampled_from(HEADER_LINES), max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINES, st.sampled_from([b"", b"\n", b"\r\n", b"\r\nfrom: body\r\n", b"To: open"]), st.binary(max_size=12))
 def test_fields_by_name_are_those_that_the_whole_reading_has(lines: list[bytes], end: bytes, noise: bytes) -> None:
     octets = b"".join(lines[:4]) + noise + b"".join(lines[4:]) + end

@@ -197,7 +197,7 @@ TREES = st.recursive(
 
 
 @given(st.lists(TREES, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_well_formed_messages_are_read_as_python_reads_them(children: list[object]) -> None:
     octets = built(children, "mixed").as_bytes()
     theirs = email.message_from_bytes(octets, policy=email.policy.SMTP)
@@ -228,7 +228,7 @@ SCRAPS = st.sampled_from(
 
 @given(st.lists(SCRAPS, max_size=60).map(b"".join) | st.binary(max_size=300))
 @example(b"Content-Type: multipart/digest; boundary=bb\r\n\r\n--bb\n\r\nContent-Type: multipart/mixed; boundary=b\r\n--bb\n")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_octets_have_a_structure(octets: bytes) -> None:
     waiting = [(parse(octets), 0, len(octets))]
     while waiting:

@@ -180,7 +180,7 @@ ENCODED = st.sampled_from(
 
 
 @given(st.lists(ENCODED, max_size=30).map(b"".join) | st.binary())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_octets_have_columns_and_texts(value: bytes) -> None:
     octets = b"Subject: " + value + b"\r\nDate: " + value + b"\r\nFrom: " + value + b"\r\n\r\n" + value
     columns(octets, read_header(octets))
@@ -193,13 +193,13 @@ def test_any_octets_have_columns_and_texts(value: bytes) -> None:
     st.binary(max_size=60),
     st.sampled_from(["utf-8", "utf-16", "utf-32", "utf-7", "hz", "iso-2022-jp", "iso-2022-kr", "gb18030", "big5", "cp1252", "euc-jp", "x"]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_octets_are_text_of_any_charset(octets: bytes, charset: str) -> None:
     assert isinstance(decode_octets(octets, charset), str)
 
 
 @given(st.text("re:[]fwd() x"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_base_subject_is_a_piece_of_the_subject_and_stays(subject: str) -> None:
     found = base_subject(subject)
     assert found.text in " ".join(subject.split(" ")).replace("  ", " ") or found.text in " ".join(subject.split())

@@ -395,7 +395,7 @@ async def test_octets_in_any_cut_give_the_same_replies(dialogue: bytes, serve: S
         loop = asyncio.get_running_loop()
         cuts = st.lists(st.integers(1, len(dialogue)), max_size=6)
 
-        @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=12, suppress_health_check=list(HealthCheck), database=None)
         @given(cuts)
         def any_cut(found: list[int]) -> None:
             edges = [0, *sorted(set(found)), len(dialogue)]
@@ -479,7 +479,7 @@ async def test_any_octets_get_replies_and_nothing_breaks(
     async with serve(limits=replace(LIMITS, failed_logins=2, linger=0.05)) as place:
         loop = asyncio.get_running_loop()
 
-        @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=120, suppress_health_check=list(HealthCheck), database=None)
         @given(random_dialogues)
         def any_octets(octets: bytes) -> None:
             said = asyncio.run_coroutine_threadsafe(_said(place, [octets]), loop).result(20)

@@ -291,7 +291,7 @@ async def test_every_command_has_its_reply_and_what_was_taken_is_there_once(door
         loop = asyncio.get_running_loop()
         came: list[int] = []
 
-        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
         @given(st.integers(min_value=0, max_value=6), dialogues, cuts)
         def any_dialogue(without: int, some: list[Step], found: list[int]) -> None:
             played = [*(beginnings[door] if without else []), *some]
@@ -378,7 +378,7 @@ async def test_it_is_in_the_right_mailboxes_once(door: str, serve: Serve, house:
         loop = asyncio.get_running_loop()
         came: list[int] = []
 
-        @settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=EXAMPLES // 4, suppress_health_check=list(HealthCheck), database=None)
         @given(dialogues, cuts)
         def any_dialogue(some: list[Step], found: list[int]) -> None:
             came.append(asyncio.run_coroutine_threadsafe(_into_mailboxes(place, house, door, some, found), loop).result(30))

@@ -439,7 +439,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=14, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=14, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(st.sampled_from(KEYS), st.none() | st.sampled_from(CRITERIA), st.booleans()), min_size=3, max_size=6),
     st.lists(steps, min_size=5, max_size=24),
