@@ -43,6 +43,7 @@ CACHES: Final[tuple[Cache, ...]] = (
     Cache("sets of flags of a folder, as they are written", 1_024, "sets", "200 KiB", "all at once, when there are so many, or a keyword is new", "gateway/imap/view.py:SPELLED"),
     Cache("answers to searches for flags, of a folder", 4, "answers", "their octets and 4 KiB each, counted with the folder's UIDs", "any change of the folder; all, when there are more", "gateway/imap/view.py:ANSWERS"),
     Cache("commands that were read: SELECT, LIST, LSUB, STATUS, SEARCH, the items of FETCH", 512, "texts", "256 octets each, and what they mean: 0.5 MiB, of the longest searches 5", _ALWAYS_TRUE, "gateway/imap/grammar/cursor.py:_read"),
+    Cache("what the items of FETCH need", 256, "lists of items", "256 octets each, and what they mean: 0.5 MiB", _ALWAYS_TRUE, "gateway/imap/handlers/fetch.py:_sorted_out"),
     Cache("own folders that were judged, by session's person and name", 500, "folders", "1 MiB", f"what has moved since is judged anew; {_OLDEST}", "gateway/folders/judging.py:REMEMBERED"),
     Cache("epochs of what policy reads, as the one that writes knows them", 10_000, "scopes", "1 MiB, in the process that writes", "a change of them; what is undone; all, when there are more", "store/sqlite.py:REMEMBERED"),
     Cache("what has moved", 10_000, "scopes, and folders", "3 MiB", "all at once, when there are more: what is asked next is looked at", "store/moved.py:REMEMBERED"),

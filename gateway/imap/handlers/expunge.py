@@ -1,13 +1,15 @@
 """EXPUNGE and UID EXPUNGE: what is marked \\Deleted goes."""
 
 from bisect import bisect_right
+from typing import Final
 
 from gateway.changes import News
 from gateway.imap.grammar.copy import Expunge
 from gateway.imap.responses import READ_ONLY, highestmodseq
 from gateway.imap.session import Answer, Cut, No, Output, Selected, Session, runs_of
-from store.flags import DELETED
-from store.model import Run
+from store.model import Flag, Run
+
+_DELETED: Final = int(Flag.DELETED)
 
 
 async def expunge(session: Session, command: Expunge, emit: Output) -> Answer:
@@ -39,7 +41,7 @@ def _newest_deleted(selected: Selected, runs: list[Run], limit: int) -> tuple[li
             uid = state.uids[at]
             if uid < low:
                 break
-            if not state.flags[at] & DELETED:
+            if not state.flags[at] & _DELETED:
                 continue
             if not left:
                 return [(max(first, lowest), last) for first, last in runs if last >= lowest], Cut(limit, lowest)

@@ -27,11 +27,11 @@ from gateway.imap.view import Span
 from gateway.message.encoding import IDENTITIES, UnknownEncoding
 from gateway.message.layout import Layout
 from gateway.message.split import end_of_header
-from store.flags import SEEN
-from store.model import MessageRow, Run
+from store.model import Flag, MessageRow, Run
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_SEEN: Final = int(Flag.SEEN)
 _STATE_ONLY: Final = frozenset({b"FLAGS", b"UID", b"MODSEQ"})
 _PLACES: Mapping[bytes, bytes] = MappingProxyType({b"UID": b"UID %d", b"MODSEQ": b"MODSEQ (%d)"})
 _BESIDE: Mapping[bytes, bytes] = MappingProxyType({**_PLACES, b"FLAGS": b"%b", b"RFC822.SIZE": b"RFC822.SIZE %d"})
@@ -50,6 +50,8 @@ _STRETCH: Final = 32
 """Messages of a stretch at least, so that its responses are kept: what is asked of single ones is not asked again."""
 _ROOM: Final = 1 << 20
 """Octets that one response may have beyond twice those of its message, where they are copied or decoded."""
+_SHORT: Final = 256
+"""Octets of items that are asked for again and again."""
 _WHOLE: Final = Section()
 _HEADER: Final = Section(text=SectionText.HEADER)
 _TEXT: Final = Section(text=SectionText.TEXT)
@@ -330,6 +332,13 @@ class _Unsaid:
 
 
 def _sort_out(items: tuple[FetchItem, ...], *, by_uid: bool, modseq: bool = False, rev2: bool = False, uid_only: bool = False) -> _Wanted:
+    """Once for those that are asked for again and again, which are few and short."""
+    sort = _sorted_out if sum([len(item.label) for item in items]) <= _SHORT else _sorted_out.__wrapped__
+    return sort(items, by_uid, modseq, rev2, uid_only)
+
+
+@lru_cache(maxsize=256)
+def _sorted_out(items: tuple[FetchItem, ...], by_uid: bool, modseq: bool, rev2: bool, uid_only: bool) -> _Wanted:
     found = [_OLD_SECTIONS.get(item.label, item) if isinstance(item, Attribute) else item for item in items]
     if by_uid and not uid_only and not any(item.label == b"UID" for item in found):
         found.insert(0, Attribute(b"UID"))
@@ -353,7 +362,7 @@ async def fetch(session: Session, command: Fetch, emit: Output) -> Answer:
     selected = await session.refresh()
     spans = selected.view.spans(command.messages, by_uid=command.by_uid)
     wanted = _sort_out(command.items, by_uid=command.by_uid, modseq=since is not None, rev2=session.is_rev2, uid_only=session.uid_only)
-    if any(item.label == b"MODSEQ" for item in wanted.items):
+    if wanted.modseqs:
         session.use_modseqs(emit)
     if since is not None and since.vanished:
         emit.say(*vanished(await _vanished(selected, command.messages, since), earlier=True))
@@ -841,7 +850,7 @@ def _unseen_runs(selected: Selected, spans: Sequence[Span], without: Container[i
         for place in range(low, high):
             uid = view.uids[place]
             at = state.index(uid)
-            if at is None or state.flags[at] & SEEN or uid in without:
+            if at is None or state.flags[at] & _SEEN or uid in without:
                 continue
             # Neighbours in the view with nothing stored between them: one run.
             if found and place > low and found[-1][1] == view.uids[place - 1]:

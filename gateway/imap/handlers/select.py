@@ -1,6 +1,7 @@
 """SELECT, EXAMINE, CHECK, CLOSE, UNSELECT: going into a folder and out of it."""
 
 from itertools import compress, count
+from typing import Final
 
 from gateway.changes import News
 from gateway.imap.grammar.condstore import Resync, select_parameters
@@ -28,7 +29,10 @@ from gateway.imap.responses import (
 from gateway.imap.session import Answer, Bad, Output, Selected, Session, mailbox_id
 from gateway.refusal import Refused
 from policy.rights import Right
-from store.flags import DELETED, SEEN
+from store.model import Flag
+
+_SEEN: Final = int(Flag.SEEN)
+_DELETED: Final = int(Flag.DELETED)
 
 
 async def select(session: Session, command: Select, emit: Output) -> Answer:
@@ -56,7 +60,7 @@ async def select(session: Session, command: Select, emit: Output) -> Answer:
     else:
         emit.say(Recent(view.recent))
         # Few sets of flags are different.
-        without = {flags for flags in set(state.flags) if not flags & SEEN}
+        without = {flags for flags in set(state.flags) if not flags & _SEEN}
         if without and not session.uid_only:
             first = next(compress(count(1), map(without.__contains__, state.flags)))
             emit.say(Status(Condition.OK, "the first unseen message", unseen(first)))
@@ -115,7 +119,7 @@ async def close(session: Session, command: Close, emit: Output) -> None:
     try:
         if not selected.examined and Right.EXPUNGE in selected.folder.held:
             await session.refresh()
-            if any(flags & DELETED for flags in set(selected.view.state.flags)):
+            if any(flags & _DELETED for flags in set(selected.view.state.flags)):
                 await selected.folder.expunge()
     except Refused:
         pass
