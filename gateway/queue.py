@@ -6,7 +6,7 @@ import json
 import logging
 import secrets
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -138,6 +138,8 @@ class Queue:
         self._lease = store.node
         self._freed = False
         self._in_hand: set[QueueId] = set()
+        self._again: set[QueueId] = set()
+        """Claimed once more while they were in hand."""
         self._wake = asyncio.Event()
         self._destinations: dict[str, _Destination] = {}
         self._active = 0
@@ -222,8 +224,12 @@ class Queue:
         more = len(rows) == room
         if rows:
             self._after = rows[-1].destination
-        # A row that is still being tried here although its lease ended has just been claimed for longer; no second attempt begins.
+        # A row that is still being tried here was claimed for longer where its lease had ended, and anew where the end of the attempt is
+        # written down already, but not yet known here. No second attempt begins beside the first.
+        self._again |= {row.id for row in rows if row.id in self._in_hand}
         rows = tuple(row for row in rows if row.id not in self._in_hand)
+        claimed = {row.id for row in rows}
+        self._left = [number for number in self._left if number not in claimed]
         batches: dict[tuple[int, str, str], _Batch] = defaultdict(_Batch)
         try:
             for row in rows:
@@ -235,13 +241,20 @@ class Queue:
         except StoreError:
             self._left += [row.id for row in rows]  # nothing was begun
             raise
-        self._in_hand |= {row.id for row in rows}
+        self._in_hand |= claimed
         for (_, _, name), batch in batches.items():
             self._batches[id(batch)] = batch
             self._destinations.setdefault(name, _Destination()).waiting.append(batch)
         await self._go_on(attempts)
         self._forget(now)
         return more
+
+    def _out_of_hand(self, ids: Set[QueueId]) -> None:
+        """What was claimed anew meanwhile is given back (which does nothing where it is not leased any more): nobody else would come
+        back to it before that lease ends."""
+        self._left += self._again & ids
+        self._again -= ids
+        self._in_hand -= ids
 
     async def _give_back(self) -> None:
         """What a fault left leased: it would wait until the lease ends."""
@@ -294,7 +307,7 @@ class Queue:
             self._left += [row.id for batch in batches for row in batch.rows]
             raise
         finally:
-            self._in_hand -= {row.id for row in whole.rows}
+            self._out_of_hand({row.id for row in whole.rows})
             for batch in batches:
                 self._batches.pop(id(batch), None)
         for batch in batches:
@@ -357,7 +370,7 @@ class Queue:
                 )
                 self._left += [row.id for row in batch.rows]
         finally:
-            self._in_hand -= ids
+            self._out_of_hand(ids)
             self._batches.pop(id(batch), None)
             destination.active -= 1
             self._active -= name != HERE

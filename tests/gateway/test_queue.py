@@ -628,6 +628,36 @@ async def test_what_a_fault_left_leased_is_tried_again_soon(house: House, monkey
     assert row.due <= house.clock.at + 2 * SECOND
 
 
+async def test_what_is_claimed_anew_before_its_attempt_has_come_to_its_end_waits_for_no_lease(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many recipients are put off one after the other: the first are due again before the last are written down."""
+    roads = Roads(said={"x@far.test": Outcome(Fate.LATER, "450 4.2.1 not now")})
+    queue = by_roads(house, roads)
+    await send(house, ["x@far.test"])
+    do = house.store.do
+
+    async def slowly(deed: Any, *rest: Any, **options: Any) -> Any:
+        done = await do(deed, *rest, **options)
+        if isinstance(deed, Reschedule):
+            await do(RetryNow())
+            async with asyncio.TaskGroup() as attempts:
+                assert not await queue.round(attempts)
+        return done
+
+    monkeypatch.setattr(house.store, "do", slowly)
+    await once(queue)
+    monkeypatch.setattr(house.store, "do", do)
+    roads.said.clear()
+    await once(queue)
+    (row,) = await house.queued()
+    assert (row.state, row.attempts) == (QueueState.DUE, 1)
+    assert row.due <= house.clock.at + 2 * SECOND
+    house.clock.turn(2)
+    await once(queue)
+    assert (len(roads.asked), roads.sent, await house.queued()) == (2, ["x@far.test"], [])
+
+
 async def test_when_it_stops_what_is_being_handed_on_comes_to_its_end(house: House) -> None:
     roads = Roads(gate={"far.test": asyncio.Event()})
     queue = by_roads(house, roads, QueueRules((60.0,), 0.0, 1, each=1))
