@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from policy.identity import AccountId, FolderId
-from store.model import FolderRow, Numbered, Run
+from store.model import FolderNumbers, FolderRow, Run
 from store.port import Deed, Tx
 from store.runs import key, merged
 
@@ -85,7 +85,7 @@ def long_logs(tx: Tx, rows: int) -> list[tuple[FolderId, int]]:
     return [(FolderId(folder), count) for folder, count in tx.all("changes.long", rows=rows)]
 
 
-def log(tx: Tx, folder: FolderRow | Numbered, modseq: int, runs: Sequence[Run], *, vanished: bool = False) -> None:
+def log(tx: Tx, folder: FolderRow | FolderNumbers, modseq: int, runs: Sequence[Run], *, vanished: bool = False) -> None:
     """Writes what happened at this modseq; at most once per folder, modseq and kind."""
     kind = VANISHED if vanished else CHANGED
     if len(runs) == 1:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from store import changes, stretches
 from store.errors import LimitReached
-from store.model import FolderRow, Numbered, Run
+from store.model import FolderNumbers, FolderRow, Run
 from store.port import FolderChanged, Tx
 from store.runs import LAST_UID, merged
 
@@ -64,6 +64,6 @@ def each(tx: Tx, statement: str, made: Sequence[dict[str, Any]]) -> None:
         tx.many(statement, made)
 
 
-def clipped(runs: Iterable[Run], folder: FolderRow | Numbered) -> list[Run]:
+def clipped(runs: Iterable[Run], folder: FolderRow | FolderNumbers) -> list[Run]:
     """Without the UIDs that the folder never gave, merged."""
     return merged([(low, min(high, folder.uidnext - 1)) for low, high in runs])

@@ -432,6 +432,7 @@ def _purge(tx: Tx, deed: PurgeDeleted) -> bool:
             folders.drop_marks(tx, deed.account, folder[0])
             tx.run("deleted.drop_folder", account=deed.account, folder=folder[0])
         return False
+    folders.give_back_held(tx, deed.account)
     # The same octets in each: what was read of them goes first.
     for statement in ("drop_wire", "drop_head"):
         tx.run(f"deleted.{statement}", account=deed.account, most=deed.most)

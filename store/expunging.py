@@ -38,8 +38,9 @@ def _expunge(tx: Tx, deed: Expunge) -> Expunged:
     gone = stretches.marked(tx, folder, runs)
     if not gone.count:
         return Expunged((), folder.modseq)
+    going = _keys(folder, gone.runs if len(gone.runs) <= stretches.SEVERAL else runs)
     for statement in ("stretches.loosen_marked", "stretches.delete_marked"):
-        each(tx, statement, _keys(folder, runs))
+        each(tx, statement, going)
     return Expunged(gone.runs, _taken(tx, folder, gone))
 
 

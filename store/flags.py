@@ -10,7 +10,7 @@ from store import changes
 from store.counts import FEW_MESSAGES, clipped
 from store.errors import LimitReached, NotFound
 from store.messages import keywords
-from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, Flag, FolderRow, MessageRow, Numbered, Run
+from store.model import FIRST_KEYWORD_BIT, KEYWORDS_PER_FOLDER, Flag, FolderNumbers, FolderRow, MessageRow, Run
 from store.port import Deed, FolderChanged, Tx
 from store.runs import LAST_UID, key, merged, runs_of, without
 
@@ -131,15 +131,15 @@ def change_flags(tx: Tx, deed: ChangeFlags) -> FlagsChanged:
     return FlagsChanged(True, modseq, refused, keep, added)
 
 
-def numbered(tx: Tx, folder: FolderId) -> Numbered:
+def numbered(tx: Tx, folder: FolderId) -> FolderNumbers:
     """Raises NotFound: gone, or a name that holds no messages."""
     row = tx.one("messages.numbered", owner=tx.owner_of(folder), folder=folder)
     if row is None:
         raise NotFound(f"folder {folder}")
-    return Numbered(*row)
+    return FolderNumbers(*row)
 
 
-def _change_run(tx: Tx, folder: Numbered, run: Run, keep: int, added: int, modseq: int) -> tuple[int, int, int, Run] | None:
+def _change_run(tx: Tx, folder: FolderNumbers, run: Run, keep: int, added: int, modseq: int) -> tuple[int, int, int, Run] | None:
     """How many messages change, how many of them had \\Seen, \\Deleted, and within which UIDs they are; None: there are none."""
     change = {"owner": folder.owner, "low": key(folder.id, run[0]), "high": key(folder.id, run[1]), "keep": keep, "added": added}
     touched = (EVERY_FLAG & ~keep) | added
@@ -158,7 +158,7 @@ def _change_run(tx: Tx, folder: Numbered, run: Run, keep: int, added: int, modse
     return (count, had, had, run) if count else None
 
 
-def _change_scattered(tx: Tx, folder: Numbered, runs: Sequence[Run], keep: int, added: int, modseq: int) -> tuple[list[Run], int, int]:
+def _change_scattered(tx: Tx, folder: FolderNumbers, runs: Sequence[Run], keep: int, added: int, modseq: int) -> tuple[list[Run], int, int]:
     """As run by run, where the runs are so many that reading all between them costs less than two statements for each.
     Returns what changed, and by how many the unseen and the deleted grew."""
     changed: list[int] = []

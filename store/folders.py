@@ -340,14 +340,8 @@ def special_folder(tx: Tx, owner: AccountId, use: SpecialUse) -> FolderRow:
 
 
 def delete_everything(tx: Tx, account: AccountId) -> None:
-    """All mail of an account: folders, messages, subscriptions. What was held for it was accepted and never delivered, so it stays in
-    the queue, for nobody, and goes back. Files of octets are left to the sweep of orphans."""
-    held = [blob for (blob,) in tx.all("folders.held_blobs", account=account)]
-    for blob in held:
-        kept = blobs.keep_for(tx, blobs.QUEUE_OWNER, blob, blobs.owner(tx, blob))
-        tx.run("folders.give_back_held", account=account, blob=blob, kept=kept, now=tx.now)
-    if held:
-        tx.wake(QueueChanged())
+    """All mail of an account: folders, messages, subscriptions. Files of octets are left to the sweep of orphans."""
+    give_back_held(tx, account)
     for folder in of_owner(tx, account):
         drop_rows(tx, account, *span(folder.id))
         drop_marks(tx, account, folder.id)
@@ -356,6 +350,17 @@ def delete_everything(tx: Tx, account: AccountId) -> None:
         tx.run(f"folders.{statement}", account=account)
     forget_account(tx, account)
     outlines.changed(tx, account)
+
+
+def give_back_held(tx: Tx, account: AccountId) -> None:
+    """What was held for an account was accepted and never delivered: it stays in the queue, for nobody and with octets of its own, and
+    goes back to who sent it."""
+    held = [blob for (blob,) in tx.all("folders.held_blobs", account=account)]
+    for blob in held:
+        kept = blobs.keep_for(tx, blobs.QUEUE_OWNER, blob, blobs.owner(tx, blob))
+        tx.run("folders.give_back_held", account=account, blob=blob, kept=kept, now=tx.now)
+    if held:
+        tx.wake(QueueChanged())
 
 
 def hide_everything(tx: Tx, account: AccountId) -> None:

@@ -233,7 +233,7 @@ class FolderRow:
     born: int = 0
 
 
-class Numbered(NamedTuple):
+class FolderNumbers(NamedTuple):
     """What of a folder's row a change of its messages goes by; no dataclass, since each STORE reads one."""
 
     id: FolderId

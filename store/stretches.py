@@ -59,11 +59,17 @@ def marked(tx: Tx, folder: FolderRow, runs: Sequence[Run]) -> Stretches:
     count = size = unseen = 0
     for low, high in runs:
         ends = {"owner": folder.owner, "low": key(folder.id, low), "high": key(folder.id, high)}
-        number, octets, seen, first, last = tx.one("stretches.marked", **ends) or (0, 0, 0, 0, 0)
-        if number and number == last - first + 1:
-            there.append((first, last))
-        elif number:
-            there += runs_of([uid for (uid,) in tx.all("stretches.marked_ones", **ends)])
+        if folder.deleted <= SEVERAL:
+            # Somebody deletes a mail among a hundred thousand: these are looked through once.
+            ones = tx.all("stretches.marked_ones", **ends)
+            number, octets, seen = len(ones), sum(one[1] for one in ones), sum(one[2] & 1 for one in ones)
+            there += runs_of([one[0] for one in ones])
+        else:
+            number, octets, seen, first, last = tx.one("stretches.marked", **ends) or (0, 0, 0, 0, 0)
+            if number and number == last - first + 1:
+                there.append((first, last))
+            elif number:
+                there += runs_of([one[0] for one in tx.all("stretches.marked_ones", **ends)])
         count, size, unseen = count + number, size + octets, unseen + number - seen
     return Stretches(tuple(there), count, size, unseen, count)
 

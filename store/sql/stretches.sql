@@ -9,7 +9,7 @@ SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT), CAST(coalesce(sum(flags
 FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8
 
 -- marked_ones
-SELECT key & 4294967295 FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8 ORDER BY key
+SELECT key & 4294967295, size, flags FROM message WHERE [owner = :owner AND] key BETWEEN :low AND :high AND flags & 8 = 8 ORDER BY key
 
 -- copy
 INSERT INTO message ([owner,] key, blob, size, received, saved, flags, modseq)

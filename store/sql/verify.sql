@@ -67,7 +67,7 @@ LIMIT 20
 
 -- queue
 SELECT queue.id FROM queue LEFT JOIN blob ON blob.id = queue.blob
-WHERE blob.id IS NULL OR blob.size <> queue.size OR (queue.kind = 'held' AND queue.account IS NULL)
+WHERE blob.id IS NULL OR blob.size <> queue.size
 LIMIT 20
 
 -- objects

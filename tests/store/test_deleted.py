@@ -1,24 +1,28 @@
 """What is kept of a deleted account, how it comes back, and how it goes in pieces."""
 
+from pathlib import Path
+
 import pytest
 
 from policy.grants import FolderEntry, Grantee, GranteeKind, SendGrant, SendRight
 from policy.identity import AccountId, Address
 from policy.rights import Right
 from policy.scope import Door, Scope
-from store import accounts, app_passwords, deleted, folders, grants, lists, people, subscriptions, totp, verify
+from store import accounts, app_passwords, blobs, deleted, folders, grants, lists, people, subscriptions, totp, verify
 from store.accounts import CreateAccount, DeleteAccount, ModifyAccount, RenameAccount, SetVerifier
 from store.app_passwords import CreateAppPassword
-from store.blobs import SweepBlobs
+from store.blobs import Files, SweepBlobs
 from store.deleted import Bind, Kind, PurgeDeleted, RestoreDeleted
 from store.domains import ModifyDomain
 from store.dynamic import CreateDynamicList, SetFilter
 from store.errors import Conflict, LimitReached, NotFound
 from store.grants import SetFolderEntry, SetSendGrant
 from store.lists import CreateList
+from store.model import QueueKind, QueueState
+from store.queue import AcceptMessage, OntoQueue, queued
 from store.subscriptions import Subscribe
 from store.totp import EnrolTotp, UseTotp
-from tests.store.letters import Bench
+from tests.store.letters import Bench, letter
 from tests.store.test_folders import put
 
 MONTH = 30 * 86_400 * 1_000_000
@@ -158,6 +162,22 @@ def test_it_goes_in_pieces_and_does_not_come_back_from_the_middle(bench: Bench) 
         assert left[table] == [], table
     assert bench.do(PurgeDeleted(bench.anna))
     assert bench.do(PurgeDeleted(AccountId(99)))
+    bench.check()
+
+
+@pytest.mark.parametrize("until", [0, MONTH])
+def test_what_was_held_for_it_goes_back_to_who_sent_it(bench: Bench, until: int) -> None:
+    held = OntoQueue(QueueKind.HELD, "bruno@acme.test", letter(3), "", 1 << 60, account=bench.bruno)
+    bench.do(AcceptMessage("", (), (held,)))
+    bench.do(DeleteAccount(bench.bruno, until))
+    if until:
+        while not bench.do(PurgeDeleted(bench.bruno)):
+            pass
+    bench.do(SweepBlobs())
+    (row,) = bench.ask(queued)
+    assert (row.state, row.account) == (QueueState.DUE, None)
+    assert bench.ask(blobs.octets, row.blob, Files(Path("nowhere"))) == letter(3).octets
+    assert bench.ask(verify.strays) == []
     bench.check()
 
 
