@@ -387,7 +387,7 @@ class SqliteWritingTx(SqliteTx):
             raise translated(error) from error
 
     def holds(self, witness: Witness) -> bool:
-        """As when reading, and seldom read at all: epochs are changed here and nowhere else (store/lock.py)."""
+        """As when reading, and seldom read at all: epochs are changed by `release` and nowhere else (store/lock.py)."""
         if witness.valid_until is not None and self.now >= witness.valid_until:
             return False
         known = self._epochs
@@ -399,9 +399,12 @@ class SqliteWritingTx(SqliteTx):
         found = self._read([scope for scope, _ in witness.epochs])
         if len(known) > REMEMBERED:
             known.clear()
-        # What is below 0 is counted by statements too (store/outlines.py).
+        # What is below 0 is counted by statements too (store/outlines.py, store/login.py).
         known.update([one for one in found if one[0] >= 0])
         return found == witness.epochs
+
+    def epochs(self, scopes: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        return self._read(scopes)
 
     def touch(self, *scopes: int) -> None:
         self._touched.update(dict.fromkeys(scopes))

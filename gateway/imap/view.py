@@ -617,7 +617,6 @@ class View:
         yield from self.new_flags()
         self.flags_told = state.names
         for start in range(0, len(changed), TOGETHER):
-            yield from self.new_flags()
             lines: list[tuple[int, bytes]] = []
             for uid in changed[start : start + TOGETHER]:
                 at = state.index(uid)
@@ -629,6 +628,8 @@ class View:
                 items = state.spell_flags(bits, recent=recent) if flags_item is None else flags_item(uid, bits, state.modseqs[at], recent)
                 lines.append((uid if uid_only else number, items))
             if lines:
+                # What these name, and others may have come while the last ones went.
+                yield from self.new_flags()
                 yield Fetched(lines, uid_only)
         if flags and (messages or self.exists == len(self.uids)) and not self.withholds:
             self.modseq = modseq
