@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Final
 
 from store.connect import connect
-from tests.bench.comparison.peers import default_settings, free_ports, tree
+from tests.bench.comparison.peers import default_settings, tree
 from tests.bench.population import Population, Sizes
 from tests.bench.results import machine, sentence, told
+from tests.live.ports import free_ports
 
 ACCOUNTS: Final = (0, 10, 10_000)
 """0: no store yet."""

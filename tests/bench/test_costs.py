@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.bench import results, startup
-from tests.bench.comparison.peers import free_ports, resident, tree, used
+from tests.bench.comparison.peers import resident, tree, used
 from tests.bench.decisions import ALONE, WITH_STORE, Asked, among
 from tests.bench.results import machine, sentence
 from tests.bench.startup import greets, start
+from tests.live.ports import free_ports
 
 
 async def test_each_decision_is_what_its_row_says(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from tests.live.cluster import binaries
 from tests.live.cluster import missing as missing_postgres
+from tests.live.ports import free_ports
 
 NAMES: Final = ("one", "two", "three")
 DATABASE: Final = "procura"
@@ -68,16 +68,6 @@ def missing() -> str | None:
         if shutil.which(program) is None:
             return f"needs {program}"
     return missing_postgres()
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        taken = []
-        for _ in range(count):
-            one = stack.enter_context(socket.socket())
-            one.bind(("127.0.0.1", 0))
-            taken.append(one.getsockname()[1])
-        return taken
 
 
 class Started:

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.ports import free_port
+
 SECONDS = 60.0
 
 MAIN = """
@@ -93,11 +95,6 @@ def _missing() -> str:
 
 
 postfix = pytest.mark.skipif(bool(_missing()), reason=_missing() or "-")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @dataclass
@@ -248,3 +245,6 @@ def any_password(path: Path) -> Iterator[None]:
         yield
     finally:
         listening.close()
+
+
+# IMPORT free_port

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from gateway.certificate import self_signed
-from tests.interop.postfix import Postfix, any_password, directory_for_postfix, free_port, postfix
+from tests.interop.postfix import Postfix, any_password, directory_for_postfix, postfix
 from tests.live.next_hop import NextHop, Taken, next_hop
+from tests.live.ports import free_port
 from tests.live.server import Server, compose
 
 pytestmark = [postfix, pytest.mark.timeout(240)]

@@ -11,7 +11,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -24,6 +23,7 @@ from typing import Final
 import asyncpg
 
 from store.migrate import migrate_shared, steps
+from tests.live.ports import free_port
 
 START_SECONDS: Final = 60.0
 USER: Final = "procura"
@@ -258,7 +258,4 @@ def migrated_template() -> str:
     return "migrated"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# IMPORT free_port

@@ -6,7 +6,6 @@ import email
 import email.policy
 import json
 import re
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from email.message import EmailMessage
 import pytest
 
 from tests.live.next_hop import DROP, NextHop, next_hop
+from tests.live.ports import free_port
 from tests.live.post import Clients, Letter, Postbox, submit
 from tests.live.server import PASSWORD, Server, compose
 
@@ -329,11 +329,6 @@ def test_held_mail_does_not_wait_for_a_slow_next_hop(server: Server, clients: Cl
 
 
 # --- across a restart
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

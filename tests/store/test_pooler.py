@@ -22,7 +22,7 @@ from store.errors import Unusable
 from store.port import Event, FolderChanged
 from store.postgres_session import opened, server
 from store.queue import AcceptMessage, IntoMailbox
-from tests.live.cluster import free_port
+from tests.live.ports import free_port
 from tests.store.letters import letter
 
 IGNORED = (

@@ -27,6 +27,7 @@ from gateway.passwords import PasswordCost, Passwords
 from store.accounts import CreateAccount
 from store.connect import connect
 from store.domains import CreateDomain
+from tests.live.ports import free_ports
 from tests.live.server import PASSWORD, Server
 
 ACCOUNTS: Final = 210
@@ -88,15 +89,6 @@ def tool(name: str) -> str | None:
 
 def said_by(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.strip()
-
-
-def free_ports(count: int) -> list[int]:
-    """Held together, so that they are different; free a moment later for whoever is told to listen there."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 # --- the peers
