@@ -291,7 +291,8 @@ class Arc(Group):
     trusted_authserv_ids: Texts = Field(
         default=(),
         description="Servers in front of this one whose Authentication-Results go into the seal, by the name they write into it; only from "
-        "who hands mail in by LMTP. They have to remove such fields that strangers made up (RFC 8601 section 5).",
+        "who hands mail in by LMTP. They have to remove such fields that strangers made up (RFC 8601 section 5); what comes to "
+        "`listen.mx` or is submitted loses those in their names here.",
     )
 
 

@@ -677,6 +677,9 @@ class Inbound:
         queue id for all; Refused is raised where every one is refused, and for a mail loop.
         """
         header = read_header(octets)
+        if self._door is Door.MX and not header.complete:
+            # What stands behind would pass unseen: what others found out about it in our name, a loop.
+            raise Refused(Refuse(Reason.MALFORMED_MESSAGE, "the header is longer than is read"))
         if len(fields_named(header, (b"received",))) > self._delivery.rules.hops:
             raise Refused(Refuse(Reason.MAIL_LOOP, "too many Received fields"))
         key = queue_id()

@@ -97,8 +97,9 @@ def _enrol(tx: Tx, deed: EnrolTotp) -> None:
 
 def clock_was_ahead(tx: Tx, moment: int) -> None:
     """The clock is right, and says `moment` (microseconds since 1970 UTC): steps that cannot have come yet were used under one that was
-    ahead, and the last one that counts is the last before them. Each of them stays used. Where not all of them are known any more all stays
-    as it is: none may be taken twice."""
+    ahead, and the last one that counts is the last before them. Each of them stays used for KEPT beyond its own time, by a clock that was
+    believed: another one that is ahead by more than that, and believed, would let one be taken twice. Where not all of them are known any
+    more all stays as it is."""
     newest = moment // STEP + 1
     for account, sealed, last in tx.all("totp.ahead", step=newest):
         step = _last_before(tx, sealed, last, newest)

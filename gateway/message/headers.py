@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from gateway.message.canonical import read_domain
 from gateway.message.dates import format_date
 from gateway.message.lexis import unquoted, without_comments
 from gateway.message.split import Field, Header, unfolded
+from policy.identity import BadAddress
 
 # RFC 5322 2.1.1: lines should have at most 78 characters; RFC 2047 2: one with an encoded word at most 76. Base64 makes 48
 # and 60 characters of these octets, and the first word stands behind the field's name.
@@ -180,7 +182,7 @@ def authentication_results_of(octets: bytes, header: Header, authserv_ids: Colle
 
     A field whose id cannot be read claims nothing that we could know to be false, and stays. ARC's twin counts too.
     """
-    ours = {one.lower().encode("utf-8") for one in authserv_ids}
+    ours = {_host_name(one) for one in authserv_ids}
     return tuple(
         [
             one
@@ -190,14 +192,27 @@ def authentication_results_of(octets: bytes, header: Header, authserv_ids: Colle
     )
 
 
-_AUTHSERV_ID = re.compile(rb"[ \t]*+(?:i[ \t]*+=[ \t]*+\d+[ \t]*+;[ \t]*+)?(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|([^ \t;\"]++))")
+# No host name has a "/": what stands behind one may be a version to who reads leniently.
+_AUTHSERV_ID = re.compile(
+    rb"[\x00-\x20]*+(?:i[ \t]*+=[ \t]*+\d+[ \t]*+;[\x00-\x20]*+)?(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|([^\x00-\x20;\"/]++))"
+)
 
 
-def _authserv_id(octets: bytes, one: Field) -> bytes:
+def _authserv_id(octets: bytes, one: Field) -> str:
     match = _AUTHSERV_ID.match(without_comments(unfolded(octets, one)))
     if match is None:
-        return b""
-    return (unquoted(match[1]) if match[1] is not None else match[2]).lower().rstrip(b".")
+        return ""
+    return _host_name((unquoted(match[1]) if match[1] is not None else match[2]).decode("utf-8", "replace"))
+
+
+def _host_name(text: str) -> str:
+    """As A-labels, in lower case, without blanks around it (no-break ones too) and the dot at its end; what is none as it is."""
+    words = text.split()
+    name = words[0].rstrip(".") if words else ""
+    try:
+        return read_domain(name)
+    except BadAddress:
+        return name.lower()
 
 
 _BY = re.compile(rb"(?:\A|[ \t])by[ \t]++([^ \t;]++)", re.IGNORECASE)
@@ -205,12 +220,12 @@ _BY = re.compile(rb"(?:\A|[ \t])by[ \t]++([^ \t;]++)", re.IGNORECASE)
 
 def received_by(octets: bytes, header: Header, hosts: Collection[str]) -> tuple[Field, ...]:
     """The Received fields that say they were written by one of `hosts`."""
-    ours = {one.lower().encode("utf-8") for one in hosts}
+    ours = {_host_name(one) for one in hosts}
     found: list[Field] = []
     for one in header.fields:
         if one.name == b"received":
             by = _BY.search(without_comments(unfolded(octets, one)))
-            if by is not None and by[1].lower().rstrip(b".") in ours:
+            if by is not None and _host_name(by[1].decode("utf-8", "replace")) in ours:
                 found.append(one)
     return tuple(found)
 

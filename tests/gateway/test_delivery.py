@@ -219,6 +219,18 @@ async def test_hops_are_counted(house: House) -> None:
     assert refused.value.verdict.reason is Reason.MAIL_LOOP
 
 
+async def test_what_stands_behind_a_header_that_is_too_long_passes_nobody_at_port_25(house: House) -> None:
+    claimed = b"Authentication-Results: mx.acme.test; dmarc=pass\r\n" + MAIL
+    for before in (b"X-A: b\r\n" * 2000, b"X-A: " + b"\r\n ".join([b"y" * 900] * 1200) + b"\r\n"):
+        with pytest.raises(Refused) as refused:
+            await house.bring(Door.MX, STRANGER, ["anna"], before + claimed)
+        assert refused.value.verdict.reason is Reason.MALFORMED_MESSAGE
+    assert await house.mail("anna") == []
+    await house.bring(Door.MX, STRANGER, ["anna"], b"X-A: b\r\n" * 1000 + claimed)
+    (stored,) = await house.mail("anna")
+    assert b"dmarc" not in stored
+
+
 @pytest.mark.parametrize("octets", [b"", b"\r\n", b"\x00\xff", b"no header at all", b":\r\n\r\n", b"From: \xff\r\n" * 3000, b"\r\n" * 5000])
 async def test_whatever_the_octets_are_they_are_delivered(house: House, octets: bytes) -> None:
     (outcome,) = await house.bring(Door.LMTP, STRANGER, ["anna"], octets)

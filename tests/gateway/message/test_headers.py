@@ -157,6 +157,26 @@ def test_results_and_received_fields_that_claim_to_be_ours() -> None:
     assert [index[one] for one in forged_results(octets, header, ["mx.b.test"])] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "xn--bcher-kva.test",
+        "B\xfccher.test",
+        "\xa0b\xfccher.test",
+        "b\xfccher.test.",
+        "b\xfccher.test/1",
+        "b\xfccher.test\x0b1",
+        "\x0bb\xfccher.test",
+    ],
+)
+@pytest.mark.parametrize("ours", ["xn--bcher-kva.test", "b\xfccher.test", "XN--BCHER-KVA.test."])
+def test_a_name_is_ours_however_it_is_spelled(spelled: str, ours: str) -> None:
+    octets = f"Authentication-Results: {spelled}; none\r\nReceived: by {spelled.strip('/1')}; date\r\n\r\n".encode()
+    header = read_header(octets)
+    assert authentication_results_of(octets, header, [ours]) == header.fields[:1]
+    assert received_by(octets, header, [ours]) == header.fields[1:]
+
+
 def test_signatures_over_changed_fields() -> None:
     octets = (
         b"DKIM-Signature: v=1; a=x; h=From : To:\r\n\tSubject; bh=sender\r\n"
