@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ from tests.live.talk import Answer
 from tests.live.watching import Flags, Point, Seen, Watching, fresh, resynchronized
 
 LONG = os.environ.get("PROCURA_SOAK") == "1"
-ROUNDS = int(os.environ.get("MANY_ROUNDS", "40" if LONG else "5"))
-DEEDS = 25 if LONG else 12
-"""Of each session, between two quiet points."""
+ROUNDS = int(os.environ.get("MANY_ROUNDS", "90" if LONG else "9"))
+DEEDS = (25 if LONG else 12, 2, 1)
+"""Of each session, between two quiet points, in turn: after few, what got lost is not told by what comes next."""
 SEED = int(os.environ.get("MANY_SEED", "7"))
 """Of what each does; what comes between is the machine's."""
 
@@ -199,7 +200,7 @@ class Doer:
     def settle(self) -> None:
         """Whoever idles is told by that; the others ask."""
         if self.way == "idles":
-            self.idle(0.5)
+            self.idle(0.25)
         else:
             self.session.run("NOOP")
         self.session.learn()
@@ -231,9 +232,13 @@ def each(doers: list[Doer], do: Callable[[Doer], None]) -> None:
         assert not thread.is_alive(), "a session hangs"
 
 
-def live(doer: Doer) -> None:
-    for _ in range(DEEDS):
-        doer.act()
+def live(doer: Doer, turn: int) -> None:
+    deeds = DEEDS[turn % len(DEEDS)]
+    for _ in range(deeds):
+        if deeds < 3 and doer.dice.random() < 0.7:
+            doer.store()
+        else:
+            doer.act()
 
 
 def played(server: Server, seen: str, seed: int) -> Counter[str]:
@@ -258,7 +263,7 @@ def played(server: Server, seen: str, seed: int) -> Counter[str]:
             stack.enter_context(doer.session)
         folders = {doer.user: doer.folder for doer in doers}
         for turn in range(ROUNDS):
-            each(doers, live)
+            each(doers, partial(live, turn=turn))
             each(doers, Doer.settle)
             there = {user: fresh(port, user, where) for user, where in folders.items()}
             for doer in doers:
