@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -294,3 +295,49 @@ def test_what_each_was_told_is_what_is_there(tmp_path: Path, workers: int, seen:
         did = played(server, seen, SEED)
     kinds = {name.split(" ")[0] for name, count in did.items() if name.split(" ")[1] == "OK" and count}
     assert {"store", "fetch", "read", "append", "copy", "move", "poll"} <= kinds
+
+
+CROSSING_SECONDS = 60.0 if LONG else 4.0
+
+
+def test_what_is_notified_crosses_silent_changes(tmp_path: Path) -> None:
+    """Of the same messages, at the same time: whoever says .SILENT and is told of another's change knows both."""
+    with Server(tmp_path) as server, ExitStack() as stack:
+        server.people("owner")
+        port = server.ports["imap"]
+        sessions = [stack.enter_context(Watching(port, OWNER, "INBOX", enabled)) for enabled in ((), ("CONDSTORE",), ("QRESYNC",), (), ())]
+        for _ in range(3):
+            sessions[0].ok("APPEND INBOX", MESSAGE)
+        for number, session in enumerate(sessions):
+            session.select()
+            if number < 3:
+                session.noticing = True
+                session.run("NOTIFY SET (SELECTED (MessageNew (UID FLAGS) MessageExpunge FlagChange))")
+        end, turn = time.monotonic() + CROSSING_SECONDS, 0
+        while time.monotonic() < end:
+            turn += 1
+            threads = [threading.Thread(target=_crossing, args=(session, f"of{number}", turn)) for number, session in enumerate(sessions)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+            for session in sessions:
+                session.run("NOOP")
+            there = {uid: flags for uid, (flags, _) in fresh(port, OWNER, "INBOX").shown.items()}
+            for session in sessions:
+                told = {uid: flags for uid, (flags, _) in session.picture().items()}
+                assert (told, session.faults) == (there, []), "\n".join([f"turn {turn}", *session.history[-40:]])
+
+
+def _crossing(session: Watching, word: str, turn: int) -> None:
+    dice = random.Random(f"{turn} {word}")
+    for _ in range(6):
+        one, chosen, sign = dice.choice(session.messages[:2]), frozenset({f"{word}{dice.randrange(2)}"}), dice.choice("+-")
+        if not session.noticing:
+            session.run(f"UID STORE 1:{one.uid} {sign}FLAGS ({' '.join(chosen)})")
+            continue
+
+        def effect(_: set[int], one: Seen = one, chosen: Flags = chosen, sign: str = sign) -> None:
+            session.expects([one], lambda flags: flags | chosen if sign == "+" else flags - chosen)
+
+        session.run(f"UID STORE {one.uid} {sign}FLAGS.SILENT ({' '.join(chosen)})", effect=effect)
