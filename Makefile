@@ -83,7 +83,7 @@ SOAK_SEED ?= 0
 SOAKED = tests/soak tests/live/test_crash.py tests/live/test_crowd.py tests/live/test_clock_jumps.py tests/live/test_power.py tests/live/test_kill_points.py \
 	tests/live/test_power_commands.py tests/live/test_upgrade.py tests/live/test_damaged.py tests/live/test_disk.py \
 	tests/live/test_failing_disk.py tests/live/test_memory.py tests/hostile/test_cancelled.py tests/hostile/test_cancelled_deeds.py \
-	tests/live/test_processes_on_postgresql.py \
+	tests/live/test_many_sessions.py tests/live/test_processes_on_postgresql.py \
 	tests/live/test_hostile_on_postgresql.py
 
 soak: setup setup-test

@@ -28,6 +28,7 @@ MAIL = {
     "test_sent_copies.py": "",
     "test_shared_folders.py": "",
     "test_search_index.py": "delegates or expunged",
+    "test_many_sessions.py": "1-shared or 2-private or crosses",
     "test_remote.py": "own_fate or may_pass or final or held or restart",
 }
 PROCESSES = {
