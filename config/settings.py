@@ -539,7 +539,7 @@ class Limits(Group):
     data_timeout: Duration = Field(
         default=1_800,
         gt=0,
-        description="Time for one whole message or literal to arrive; 50 MiB at 30 KiB a second.",
+        description="Time for one whole message, command or literal to arrive; 50 MiB at 30 KiB a second.",
     )
     session_timeout: Duration = Field(
         default=7_200,
