@@ -487,7 +487,7 @@ class Limits(Group):
         default=512 << 20,
         ge=1 << 20,
         description="Messages that are arriving on all connections together, in memory; more are told to come back (452 4.3.1, NO "
-        "[UNAVAILABLE]). Ten of the largest at a time, or thousands of the usual. Fewer where memory is short: a quarter of what the "
+        "[UNAVAILABLE]). Ten of the largest at a time, or thousands of the usual. Fewer where memory is short: a fifth of what the "
         "system leaves.",
     )
     queue: Count = Field(

@@ -13,6 +13,9 @@ COPIES: Final = 4
 """A message that is being accepted is there so many times at once at most: as it came, without its stuffing, with a field added, and in
 pieces on the way to that."""
 
+BESIDES: Final = 1
+"""As much again as one of them: pages of the database, caches, and what else grows while the server works."""
+
 LARGE: Final = 1 << 20
 """Octets from which a piece of memory is the system's own, and goes back to it at once."""
 
@@ -27,7 +30,7 @@ def bounded(wanted: int, at_least: int, processes: int = 1, free: int | None = N
     """Octets of messages that so many processes let in together, `wanted` where there is memory enough; `at_least`, one message, where
     there is none. `free`: None asks the system."""
     left = _free(processes) if free is None else free
-    return wanted if left is None else min(wanted, max(at_least, left // COPIES))
+    return wanted if left is None else min(wanted, max(at_least, left // (COPIES + BESIDES)))
 
 
 def give_back_what_is_large() -> None:

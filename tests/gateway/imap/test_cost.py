@@ -538,11 +538,14 @@ async def test_what_a_command_calls(house: House, anna: Client, command: str, mo
     """Counted, since that is what it costs: where it is a tenth more, somebody should know why."""
     await house.put("anna", "/INBOX", 2)
     await anna.do("SELECT INBOX")
-    for _ in "ab":
-        await anna.do(command)
-    with calls_counted() as calls:
-        await anna.do(command)
-    assert calls.total() <= most, calls
+    found = []
+    for _ in range(5):
+        with calls_counted() as calls:
+            await anna.do(command)
+        found.append(calls)
+    # The first ones know less, and what else a server has to do may fall into any.
+    least = min(found, key=Counter.total)
+    assert least.total() <= most, least
 
 
 @pytest.mark.parametrize("commands", [("EXAMINE INBOX",), ("SELECT INBOX", "CLOSE"), ("SELECT INBOX", "UID EXPUNGE 1:*")])
