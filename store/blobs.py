@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
 
+from store.counts import each
 from store.durable import sync_directory, write_whole
 from store.errors import Busy, Full, NotFound
 from store.model import BlobId, NewMessage, Spooled
@@ -314,19 +315,12 @@ def keep_for(tx: Tx, owner: int, blob: BlobId, source: int) -> BlobId:
 
 def loosen(tx: Tx, owner: int, blobs: Iterable[int]) -> None:
     """These of the owner's lost a user: the next sweep looks at them."""
-    _each(tx, "blobs.loosen", [{"owner": owner, "blob": blob} for blob in blobs])
+    each(tx, "blobs.loosen", [{"owner": owner, "blob": blob} for blob in blobs])
 
 
 def loosen_queued(tx: Tx, blobs: Iterable[int]) -> None:
     """The same of what a row of the queue had, which does not say whose they are."""
-    _each(tx, "blobs.loosen_queued", [{"blob": blob} for blob in blobs])
-
-
-def _each(tx: Tx, statement: str, rows: Sequence[dict[str, int]]) -> None:
-    if len(rows) == 1:
-        tx.later(statement, **rows[0])
-    else:
-        tx.many(statement, rows)
+    each(tx, "blobs.loosen_queued", [{"blob": blob} for blob in blobs])
 
 
 def _sweep(tx: Tx, deed: SweepBlobs) -> Swept:
@@ -353,7 +347,7 @@ def _sweep(tx: Tx, deed: SweepBlobs) -> Swept:
         ("blobs.delete", going),
     ):
         if rows:
-            _each(tx, statement, rows)
+            each(tx, statement, rows)
     # One file may serve several owners who were sent the same message in one deed.
     unnamed = tuple(place for place in sorted(places) if tx.one("blobs.place_named", place=place) is None)
     return Swept(unnamed, more=len(looked_at) == deed.limit or len(looked_at) < len(found))

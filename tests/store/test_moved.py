@@ -1,7 +1,6 @@
 """What is said to stand does: whatever is being written is taken to have moved, before anybody could see it."""
 
 import asyncio
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -17,6 +16,7 @@ from store.port import Event, FolderChanged, PolicyChanged
 from store.sqlite import SqliteEngine
 from store.writer import Fault
 from tests.store.conftest import Directory
+from tests.store.held_back import held_back
 
 ANNA, BRUNO = 7, 8
 FOLDER = FolderId(3)
@@ -97,15 +97,7 @@ async def test_a_commit_that_is_under_way_has_moved_what_it_changes(directory: D
     async with directory.store.snapshot() as snapshot:
         anna, bruno, before = await snapshot.witness(directory.anna), await snapshot.witness(directory.bruno), snapshot.moment
     assert holds(directory, anna, before)
-    reached, may_go_on = threading.Event(), threading.Event()
-    commit = SqliteEngine.commit
-
-    def slow(engine: SqliteEngine, events: Sequence[Event]) -> None:
-        reached.set()
-        may_go_on.wait(10)
-        commit(engine, events)
-
-    monkeypatch.setattr(SqliteEngine, "commit", slow)
+    reached, may_go_on = held_back(monkeypatch)
     deed = asyncio.ensure_future(directory.store.do(SetAccountStatus(directory.anna, AccountStatus.LOCKED)))
     await asyncio.to_thread(reached.wait, 10)
     async with directory.store.snapshot() as snapshot:

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import threading
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,9 +13,8 @@ from store import accounts, messages
 from store.changes import PruneChanges
 from store.flags import ChangeFlags, FlagMode
 from store.model import Flag
-from store.port import Event
-from store.sqlite import SqliteEngine
 from tests.gateway.imap.handlers.house import Client, House, snapshots_taken
+from tests.store.held_back import held_back
 
 SHARED = '"Other Users/anna/INBOX"'
 
@@ -172,15 +169,7 @@ async def test_sessions_that_changed_flags_in_one_commit_know_it_from_each_other
         await client.do(f"STORE {number} +FLAGS (\\Answered)")
     for client in clients:
         await client.do("NOOP")
-    reached, may_go_on = threading.Event(), threading.Event()
-    commit = SqliteEngine.commit
-
-    def slow(engine: SqliteEngine, events: Sequence[Event]) -> None:
-        reached.set()
-        may_go_on.wait(10)
-        commit(engine, events)
-
-    monkeypatch.setattr(SqliteEngine, "commit", slow)
+    reached, may_go_on = held_back(monkeypatch)
     first = asyncio.ensure_future(house.store.do(PruneChanges(await house.folder("anna"))))
     await asyncio.to_thread(reached.wait, 10)
     taken = snapshots_taken(monkeypatch)
