@@ -512,7 +512,7 @@ async def test_reading_and_writing_at_once(directory: Directory) -> None:
 @pytest.mark.parametrize("ending", ["a snapshot that was open still", "a reader that was being opened", "a store that was being closed"])
 def test_no_thread_speaks_to_a_loop_that_is_closed(ending: str, factory: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path) -> None:
     said: list[threading.ExceptHookArgs] = []
-    alive = threading.active_count()
+    at_first = {*threading.enumerate()}
 
     async def left_behind(data: Path) -> None:
         loop = asyncio.get_running_loop()
@@ -543,9 +543,9 @@ def test_no_thread_speaks_to_a_loop_that_is_closed(ending: str, factory: Callabl
             with asyncio.Runner(loop_factory=factory) as runner:
                 runner.run(left_behind(tmp_path / str(number)))
         end = time.monotonic() + 10
-        while threading.active_count() > alive and time.monotonic() < end:
+        while {*threading.enumerate()} - at_first and time.monotonic() < end:
             time.sleep(0.01)
     finally:
         threading.excepthook = before
     assert [str(one.exc_value) for one in said] == []
-    assert threading.active_count() == alive, "each thread has ended"
+    assert {*threading.enumerate()} - at_first == set(), "each thread of theirs has ended"
